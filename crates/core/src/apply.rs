@@ -1,0 +1,137 @@
+//! What an event means for the state. Every event that [`crate::decide`] made applies; anything else breaks an invariant,
+//! and the process stops rather than go on from a state that cannot be.
+
+use crate::{
+    Event, ReservationNo, ReservationStatus, SaleNo, SaleTerms, TimeMs,
+    state::{Claim, Expiry, Sale, State},
+};
+
+impl State {
+    /// Applies an event that was decided at `at`.
+    ///
+    /// # Panics
+    /// If the event cannot follow from this state: units would be sold twice, a number would not be the next one, a
+    /// reservation would come back.
+    pub fn apply(&mut self, event: &Event<'_>, at: TimeMs) {
+        self.advance_time(at);
+        match *event {
+            Event::Founded { id_key } => {
+                assert!(self.id_key.replace(id_key).is_none(), "a partition is founded once");
+            }
+            Event::CounterAdded { counter, by, value } => self.counters.add(&self.hash, counter, by, value),
+            Event::WindowPut { window, shape } => self.windows.put(&self.hash, window, shape),
+            Event::WindowHit { window, pane, by } => self.windows.hit(&self.hash, window, pane, by),
+            Event::SalePut { sale_no, sale, terms } => self.apply_sale_put(sale_no, sale, terms),
+            Event::SaleArchived { sale_no } => self.apply_sale_archived(sale_no),
+            Event::Reserved { reservation, customer, ref lines, expires_at, key, details } => {
+                let claim = Claim {
+                    customer,
+                    status: if expires_at.is_some() {
+                        ReservationStatus::Held
+                    } else {
+                        ReservationStatus::Confirmed
+                    },
+                    lines,
+                    created_at: self.time,
+                    hold_until: expires_at,
+                    key,
+                    details,
+                };
+                let sale = self.add_reservation(reservation, &claim);
+                sale.version += 1;
+            }
+            Event::Confirmed { reservation } => self.transition(reservation, ReservationStatus::Confirmed),
+            Event::Released { reservation } => self.transition(reservation, ReservationStatus::Released),
+            Event::Expired { reservation } => self.transition(reservation, ReservationStatus::Expired),
+        }
+    }
+
+    /// Adds the next reservation of a sale, and counts it.
+    pub(crate) fn add_reservation(&mut self, number: ReservationNo, claim: &Claim<'_>) -> &mut Sale {
+        let sale = self.sales.get_mut(&self.hash, number.sale).expect("a reservation has a sale");
+        assert_eq!(number.seq, sale.reservations.len(), "reservations have no gaps");
+        sale.add(&self.hash, claim);
+        let units: u64 = claim.lines.iter().map(|line| u64::from(line.quantity)).sum();
+        match claim.status {
+            ReservationStatus::Held => {
+                let at = claim.hold_until.expect("what is held is held until some time");
+                let is_new = self.expiries.insert(Expiry { at, sale: number.sale, seq: number.seq });
+                assert!(is_new, "a reservation expires once");
+                self.unit_totals.held += units;
+            }
+            ReservationStatus::Confirmed => self.unit_totals.confirmed += units,
+            ReservationStatus::Released | ReservationStatus::Expired => {}
+        }
+        self.reservation_count += 1;
+        self.details_bytes += claim.details.len() as u64;
+        sale
+    }
+
+    fn transition(&mut self, number: ReservationNo, to: ReservationStatus) {
+        let sale = self.sales.get_mut(&self.hash, number.sale).expect("a reservation has a sale");
+        let from = sale.transition(number.seq, to);
+        let record = sale.reservations.get(number.seq).expect("it has just moved on");
+        let units = record.units();
+        if from == ReservationStatus::Held {
+            let at = record.hold_until().expect("what was held was held until some time");
+            let is_over = at <= self.time;
+            assert_eq!(
+                to == ReservationStatus::Expired,
+                is_over,
+                "a hold lasts until its time and no longer"
+            );
+            assert!(
+                self.expiries.remove(&Expiry { at, sale: number.sale, seq: number.seq }),
+                "what is held will expire"
+            );
+            self.unit_totals.held -= units;
+        } else {
+            self.unit_totals.confirmed -= units;
+        }
+        if to == ReservationStatus::Confirmed {
+            self.unit_totals.confirmed += units;
+        }
+    }
+
+    fn apply_sale_put(&mut self, sale_no: SaleNo, name: &str, terms: &SaleTerms) {
+        let before = if let Some(sale) = self.sales.get_mut(&self.hash, sale_no) {
+            assert_eq!(&*sale.name, name, "a sale keeps its name");
+            let before = (sale.unit_totals(), sale.terms.stocks.len());
+            sale.put_terms(terms);
+            before
+        } else {
+            assert_eq!(sale_no.0, self.sales_ever, "sales have no gaps");
+            self.sales_ever += 1;
+            self.sales.insert(&self.hash, Sale::new(sale_no, name, terms));
+            Default::default()
+        };
+        let total: u64 = terms.stocks.iter().map(|stock| u64::from(stock.quantity_total)).sum();
+        self.unit_totals.total = self.unit_totals.total - before.0.total + total;
+        self.stock_count = self.stock_count - stock_count(before.1) + stock_count(terms.stocks.len());
+    }
+
+    fn apply_sale_archived(&mut self, sale_no: SaleNo) {
+        let sale = self.sales.remove(&self.hash, sale_no).expect("what is archived is there");
+        let units = sale.unit_totals();
+        if units.held > 0 {
+            for (seq, record) in (0..).zip(sale.reservations.iter()) {
+                if let Some(at) = record.expires_at() {
+                    assert!(
+                        self.expiries.remove(&Expiry { at, sale: sale_no, seq }),
+                        "what is held will expire"
+                    );
+                }
+            }
+        }
+        self.unit_totals.total -= units.total;
+        self.unit_totals.held -= units.held;
+        self.unit_totals.confirmed -= units.confirmed;
+        self.stock_count -= stock_count(sale.terms.stocks.len());
+        self.reservation_count -= sale.reservations.len();
+        self.details_bytes -= sale.reservations.details_bytes();
+    }
+}
+
+fn stock_count(stocks: usize) -> u32 {
+    u32::try_from(stocks).expect("a sale has at most 1000 stocks")
+}

@@ -1,0 +1,61 @@
+//! Inputs to [`crate::decide`]. They borrow from whoever received them.
+
+use crate::{ReservationNo, SaleTerms, WindowShape};
+
+/// What somebody asks of the partition.
+#[expect(missing_docs, reason = "the doc of a variant speaks of its fields")]
+#[derive(Clone, Debug)]
+pub enum Command<'a> {
+    /// Gives a new partition the secret under which its reservation ids are written. Refused if it has one.
+    Found { id_key: [u8; 16] },
+    /// Adds to a counter and creates it if need be. `by` is 1 to [`crate::ADD_MAX`].
+    AddToCounter { counter: &'a str, by: u32 },
+    /// Counts one request in a window. Creating it is an event of its own: where there is none, the decision is a
+    /// `WindowPut` of `default_shape` (with `Answer::WindowPut`), and the same command asked again then counts.
+    HitWindow { window: &'a str, default_shape: WindowShape },
+    /// Creates a window, or gives it another shape; another shape empties it.
+    PutWindow { window: &'a str, shape: WindowShape },
+    /// Creates a sale or replaces its terms.
+    PutSale { sale: &'a str, terms: &'a SaleTerms },
+    /// Forgets a closed sale and all of its reservations.
+    ArchiveSale { sale: &'a str },
+    /// Claims units for a customer, all lines or none.
+    Reserve(Reserve<'a>),
+    /// Makes a held reservation final.
+    Confirm { sale: &'a str, reservation: ReservationNo },
+    /// Gives the units of a held or confirmed reservation back.
+    Release { sale: &'a str, reservation: ReservationNo },
+}
+
+/// A claim of one customer on stocks of one sale.
+#[derive(Clone, Copy, Debug)]
+pub struct Reserve<'a> {
+    /// The sale's name.
+    pub sale: &'a str,
+    /// Who reserves.
+    pub customer: &'a str,
+    /// 1 to [`crate::LINES_MAX`] lines on distinct stocks.
+    pub lines: &'a [LineRequest<'a>],
+    /// Opaque bytes kept with the reservation, at most [`crate::DETAILS_BYTES_MAX`]; empty if there are none.
+    pub details: &'a [u8],
+    /// Makes retries of this claim find the first one.
+    pub key: Option<IdempotencyKey<'a>>,
+}
+
+/// So many units of one stock, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineRequest<'a> {
+    /// The stock's name.
+    pub stock: &'a str,
+    /// 1 to [`crate::QUANTITY_MAX`].
+    pub quantity: u32,
+}
+
+/// A client's name for one claim, unique within the sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey<'a> {
+    /// 1 to [`crate::KEY_BYTES_MAX`] bytes.
+    pub key: &'a [u8],
+    /// A stable hash of the customer, lines and details, by which a reused key is told from a retry.
+    pub fingerprint: u64,
+}

@@ -1,0 +1,153 @@
+//! What may happen: from a state, a command and a time to an event or a refusal.
+
+mod reservations;
+mod sales;
+
+use crate::{
+    ADD_MAX, Ceiling, Command, Event, InvalidTerms, Refusal, ReservationNo, State, TimeMs, WindowShape,
+    is_name, state::Sale,
+};
+
+/// The outcome of a command that was not refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision<'a> {
+    /// What to record and apply; absent if the state already is as asked.
+    pub event: Option<Event<'a>>,
+    /// What to tell the asker once the event is durable.
+    pub answer: Answer,
+}
+
+/// What the asker is told.
+#[expect(missing_docs, reason = "the doc of a variant speaks of its fields")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The partition was founded.
+    Founded,
+    /// The counter's total, this addition included.
+    Counter { value: u64 },
+    /// The window's count, this request included.
+    Window { count: u64, shape: WindowShape },
+    /// The window has the shape.
+    WindowPut { created: bool, shape: WindowShape },
+    /// The sale has the terms.
+    SalePut { created: bool },
+    /// The sale is gone.
+    SaleArchived,
+    /// The claim stands, as it was first made: held until `expires_at`, or confirmed. `replayed` if an earlier command with this key made it.
+    Reserved { reservation: ReservationNo, created_at: TimeMs, expires_at: Option<TimeMs>, replayed: bool },
+    /// The reservation is confirmed.
+    Confirmed { reservation: ReservationNo },
+    /// The reservation is released.
+    Released { reservation: ReservationNo },
+}
+
+/// Decides about a command at `now`, which counts as [`State::time`] if it is before that. Nothing changes until the event
+/// is applied, with the same `now`.
+///
+/// # Errors
+/// The first rule that the command breaks. A reservation is checked in this order: replay of a known key; the sale exists;
+/// open and not closed; customer, lines and details valid; customer limit; stock; ceilings.
+pub fn decide<'a>(state: &State, command: &Command<'a>, now: TimeMs) -> Result<Decision<'a>, Refusal> {
+    let now = state.clamp(now);
+    match *command {
+        Command::Found { id_key } => match state.id_key {
+            None => Ok(Decision::new(Event::Founded { id_key }, Answer::Founded)),
+            Some(_) => Err(Refusal::AlreadyFounded),
+        },
+        Command::AddToCounter { counter, by } => decide_add(state, counter, by),
+        Command::HitWindow { window, default_shape } => decide_hit(state, window, default_shape, now),
+        Command::PutWindow { window, shape } => decide_put_window(state, window, shape),
+        Command::PutSale { sale, terms } => sales::decide_put(state, sale, terms),
+        Command::ArchiveSale { sale } => sales::decide_archive(state, sale, now),
+        Command::Reserve(ref claim) => reservations::decide_reserve(state, claim, now),
+        Command::Confirm { sale, reservation } => reservations::decide_confirm(state, sale, reservation, now),
+        Command::Release { sale, reservation } => reservations::decide_release(state, sale, reservation, now),
+    }
+}
+
+/// The hold that has been over for longest at `now`, to be recorded and applied before anything else is decided at that
+/// time; `None` once no hold is over.
+pub fn decide_expiry(state: &State, now: TimeMs) -> Option<Event<'static>> {
+    let expiry = state.expiries.first().filter(|expiry| expiry.at <= state.clamp(now))?;
+    Some(Event::Expired { reservation: ReservationNo { sale: expiry.sale, seq: expiry.seq } })
+}
+
+impl<'a> Decision<'a> {
+    fn new(event: Event<'a>, answer: Answer) -> Self {
+        Self { event: Some(event), answer }
+    }
+
+    /// The state already is as asked.
+    fn nothing_new(answer: Answer) -> Self {
+        Self { event: None, answer }
+    }
+}
+
+fn decide_add<'a>(state: &State, counter: &'a str, by: u32) -> Result<Decision<'a>, Refusal> {
+    if !(1..=ADD_MAX).contains(&by) {
+        return Err(Refusal::Invalid { field: "by", rule: "must be 1 to 1000000" });
+    }
+    let by = u64::from(by);
+    let value = if let Some(value) = state.counter(counter) {
+        value.checked_add(by).ok_or(Refusal::CeilingReached(Ceiling::CounterValue))?
+    } else {
+        check_name("counter", counter)?;
+        check_ceiling(state.counter_count() < state.limits.counters_max, Ceiling::Counters)?;
+        by
+    };
+    Ok(Decision::new(Event::CounterAdded { counter, by, value }, Answer::Counter { value }))
+}
+
+fn decide_hit<'a>(
+    state: &State,
+    window: &'a str,
+    default: WindowShape,
+    now: TimeMs,
+) -> Result<Decision<'a>, Refusal> {
+    let Some(found) = state.windows.get(&state.hash, window) else {
+        return decide_put_window(state, window, default);
+    };
+    let shape = found.shape;
+    let event = Event::WindowHit { window, pane: shape.pane(now), by: 1 };
+    Ok(Decision::new(event, Answer::Window { count: found.count(now) + 1, shape }))
+}
+
+fn decide_put_window<'a>(
+    state: &State,
+    window: &'a str,
+    shape: WindowShape,
+) -> Result<Decision<'a>, Refusal> {
+    let found = state.windows.get(&state.hash, window);
+    if found.is_none() {
+        check_name("window", window)?;
+    }
+    shape.check()?;
+    let answer = Answer::WindowPut { created: found.is_none(), shape };
+    match found {
+        Some(found) if found.shape == shape => return Ok(Decision::nothing_new(answer)),
+        Some(_) => {}
+        None => check_ceiling(state.window_count() < state.limits.windows_max, Ceiling::Windows)?,
+    }
+    Ok(Decision::new(Event::WindowPut { window, shape }, answer))
+}
+
+fn find_sale<'s>(state: &'s State, name: &str) -> Result<&'s Sale, Refusal> {
+    match state.sales.find(&state.hash, name) {
+        Some(sale) => Ok(sale),
+        None => check_name("sale", name).and(Err(Refusal::SaleNotFound)),
+    }
+}
+
+fn check_name(field: &'static str, name: &str) -> Result<(), Refusal> {
+    if is_name(name) { Ok(()) } else { Err(Refusal::InvalidName { field }) }
+}
+
+fn check_ceiling(has_room: bool, ceiling: Ceiling) -> Result<(), Refusal> {
+    if has_room { Ok(()) } else { Err(Refusal::CeilingReached(ceiling)) }
+}
+
+impl From<InvalidTerms> for Refusal {
+    fn from(terms: InvalidTerms) -> Self {
+        Self::InvalidTerms(Box::new(terms))
+    }
+}

@@ -1,0 +1,75 @@
+//! Decisions about the terms of sales, and about their end.
+
+use super::{Answer, Decision, check_ceiling, check_name, find_sale};
+use crate::{Ceiling, Event, Refusal, SaleNo, SaleTerms, State, StockTerms, TimeMs, state::Sale};
+
+pub(super) fn decide_put<'a>(
+    state: &State,
+    name: &'a str,
+    terms: &'a SaleTerms,
+) -> Result<Decision<'a>, Refusal> {
+    check_name("sale", name)?;
+    terms.check()?;
+    let stocks_max = u64::from(state.limits.stocks_max);
+    let stocks_after = u64::from(state.stock_count()) + terms.stocks.len() as u64;
+    let Some(sale) = state.sales.find(&state.hash, name) else {
+        let has_number = state.sales_ever < u32::MAX;
+        check_ceiling(has_number && state.sale_count() < state.limits.sales_max, Ceiling::Sales)?;
+        check_ceiling(stocks_after <= stocks_max, Ceiling::Stocks)?;
+        let sale_no = SaleNo(state.sales_ever);
+        return Ok(Decision::new(
+            Event::SalePut { sale_no, sale: name, terms },
+            Answer::SalePut { created: true },
+        ));
+    };
+
+    let answer = Answer::SalePut { created: false };
+    let mut wanted: Vec<&StockTerms> = terms.stocks.iter().collect();
+    wanted.sort_unstable_by(|a, b| a.stock.cmp(&b.stock));
+    if is_same(&sale.terms, terms, &wanted) {
+        return Ok(Decision::nothing_new(answer));
+    }
+    check_reserved(sale, &wanted)?;
+    let kept_count = wanted.iter().filter(|stock| sale.place_of(&stock.stock).is_some()).count();
+    let numbers_left = usize::from(u16::MAX - sale.stocks_ever());
+    let is_growing = wanted.len() > sale.terms.stocks.len();
+    let has_room = !is_growing || stocks_after - sale.terms.stocks.len() as u64 <= stocks_max;
+    check_ceiling(has_room && wanted.len() - kept_count <= numbers_left, Ceiling::Stocks)?;
+    Ok(Decision::new(Event::SalePut { sale_no: sale.no, sale: name, terms }, answer))
+}
+
+pub(super) fn decide_archive<'a>(state: &State, name: &'a str, now: TimeMs) -> Result<Decision<'a>, Refusal> {
+    let sale = find_sale(state, name)?;
+    match sale.terms.closes_at {
+        Some(closes_at) if closes_at <= now => {
+            Ok(Decision::new(Event::SaleArchived { sale_no: sale.no }, Answer::SaleArchived))
+        }
+        _ => Err(Refusal::SaleOpen),
+    }
+}
+
+/// Whether the new terms say what the old ones do. `wanted` are the new stocks in the order of names, as the old ones are.
+fn is_same(old: &SaleTerms, new: &SaleTerms, wanted: &[&StockTerms]) -> bool {
+    let SaleTerms { title, opens_at, closes_at, per_customer_max, hold_ttl_ms, stocks } = old;
+    *title == new.title
+        && *opens_at == new.opens_at
+        && *closes_at == new.closes_at
+        && *per_customer_max == new.per_customer_max
+        && *hold_ttl_ms == new.hold_ttl_ms
+        && stocks.iter().eq(wanted.iter().copied())
+}
+
+/// Whether every stock keeps the units that are held and confirmed, and every stock that ever had reservations stays.
+fn check_reserved(sale: &Sale, wanted: &[&StockTerms]) -> Result<(), Refusal> {
+    for (stock, figures) in sale.terms.stocks.iter().zip(&sale.figures) {
+        let kept = wanted.binary_search_by(|wanted| wanted.stock.cmp(&stock.stock));
+        let is_allowed = match kept {
+            Ok(at) => figures.taken() <= wanted[at].quantity_total,
+            Err(_) => !figures.is_reserved,
+        };
+        if !is_allowed {
+            return Err(Refusal::QuantityBelowReserved { stock: stock.stock.as_str().into() });
+        }
+    }
+    Ok(())
+}

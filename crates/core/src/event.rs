@@ -1,0 +1,54 @@
+//! Recorded facts, the input to [`crate::State::apply`]. They borrow from a command or from a decoded log record.
+
+use arrayvec::ArrayVec;
+
+use crate::{IdempotencyKey, LINES_MAX, ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs, WindowShape};
+
+/// So many units of one stock, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The stock within the reservation's sale.
+    pub stock: StockNo,
+    /// 1 to [`crate::QUANTITY_MAX`].
+    pub quantity: u16,
+}
+
+/// The lines of one reservation, in the order in which they were asked for.
+pub type Lines = ArrayVec<Line, LINES_MAX>;
+
+/// What was decided.
+///
+/// `CounterAdded` events of one counter within a batch may be folded into one (sum of `by`, last `value`), and so may
+/// `WindowHit` events of one window and pane, with no `WindowPut` of that window between them: they apply to the
+/// same state as the events that they stand for.
+#[expect(missing_docs, reason = "the doc of a variant speaks of its fields")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// The partition exists; its reservation ids are written under this secret.
+    Founded { id_key: [u8; 16] },
+    /// A counter grew by `by` to `value`, and exists from now on.
+    CounterAdded { counter: &'a str, by: u64, value: u64 },
+    /// A window has this shape from now on, and is empty.
+    WindowPut { window: &'a str, shape: WindowShape },
+    /// `by` requests fell into pane `pane` = floor(time / precision) of a window that exists.
+    WindowHit { window: &'a str, pane: u64, by: u64 },
+    /// A sale exists with these terms. `sale_no` is new for a new name.
+    SalePut { sale_no: SaleNo, sale: &'a str, terms: &'a SaleTerms },
+    /// A sale and its reservations are no more.
+    SaleArchived { sale_no: SaleNo },
+    /// Units were claimed: held until `expires_at`, or confirmed at once if there is none.
+    Reserved {
+        reservation: ReservationNo,
+        customer: &'a str,
+        lines: Lines,
+        expires_at: Option<TimeMs>,
+        key: Option<IdempotencyKey<'a>>,
+        details: &'a [u8],
+    },
+    /// A held reservation became final.
+    Confirmed { reservation: ReservationNo },
+    /// Somebody gave the units of a held or confirmed reservation back.
+    Released { reservation: ReservationNo },
+    /// Time gave the units of a held reservation back.
+    Expired { reservation: ReservationNo },
+}

@@ -1,0 +1,36 @@
+//! The rules of onrush: what may happen ([`decide`]) and what it means ([`State::apply`]).
+//!
+//! Both are synchronous, total and pure. Time, chance and limits come in as arguments; nothing in this crate reads a
+//! clock, draws a random number, touches a file or knows that HTTP exists. `state == events.fold(apply)` for every
+//! sequence of events that `decide` produced.
+
+mod apply;
+mod command;
+mod decide;
+mod digest;
+mod event;
+mod fact;
+mod ids;
+mod limits;
+mod name;
+mod refusal;
+mod state;
+mod terms;
+mod view;
+
+pub use command::{Command, IdempotencyKey, LineRequest, Reserve};
+pub use decide::{Answer, Decision, decide, decide_expiry};
+pub use digest::Digest;
+pub use event::{Event, Line, Lines};
+pub use fact::Fact;
+pub use ids::{ReservationNo, SaleNo, StockNo, TimeMs};
+pub use limits::{
+    ADD_MAX, DETAILS_BYTES_MAX, HOLD_TTL_MS_MAX, KEY_BYTES_MAX, LINES_MAX, Limits, NAME_BYTES_MAX, PANES_MAX,
+    PER_CUSTOMER_MAX_MAX, QUANTITY_MAX, QUANTITY_TOTAL_MAX, SPAN_MS_MAX, STOCKS_PER_SALE_MAX, TIME_MS_MAX,
+    TITLE_BYTES_MAX,
+};
+pub use name::is_name;
+pub use refusal::{Ceiling, Refusal};
+pub use state::State;
+pub use terms::{InvalidTerms, SaleTerms, StockTerms, WindowShape};
+pub use view::{ReservationStatus, ReservationView, SaleStatus, SaleView, StockView, UnitTotals, WindowView};

@@ -1,0 +1,70 @@
+//! Every ceiling of the core, and what happens at it: the command is refused and nothing changes.
+
+/// Bytes in the name of a counter, window, sale, stock or customer; at least 1.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Bytes in the title of a sale or a stock.
+pub const TITLE_BYTES_MAX: usize = 256;
+/// Lines in one reservation; at least 1.
+pub const LINES_MAX: usize = 16;
+/// Units in one line; at least 1.
+pub const QUANTITY_MAX: u32 = 1_000;
+/// Bytes of the details of one reservation.
+pub const DETAILS_BYTES_MAX: usize = 4_096;
+/// Bytes of an idempotency key; at least 1.
+pub const KEY_BYTES_MAX: usize = 128;
+/// What one command may add to a counter; at least 1.
+pub const ADD_MAX: u32 = 1_000_000;
+/// Stocks in one sale; at least 1.
+pub const STOCKS_PER_SALE_MAX: usize = 1_000;
+/// Units in one stock.
+pub const QUANTITY_TOTAL_MAX: u32 = 1_000_000_000;
+/// The greatest limit per customer.
+pub const PER_CUSTOMER_MAX_MAX: u32 = 1_000_000;
+/// The longest hold: a day, in milliseconds.
+pub const HOLD_TTL_MS_MAX: u32 = 86_400_000;
+/// The longest window: a day, in milliseconds.
+pub const SPAN_MS_MAX: u32 = 86_400_000;
+/// The greatest `span / precision` of a window.
+pub const PANES_MAX: u32 = 10_000;
+/// The latest time: 9999-12-31T00:00:00Z. A later `now` counts as this one; terms that name a later time are refused.
+pub const TIME_MS_MAX: u64 = 253_402_214_400_000;
+
+const _: () =
+    assert!(LINES_MAX * (QUANTITY_MAX as usize) < u16::MAX as usize, "a reservation's units fit 16 bits");
+const _: () = assert!(HOLD_TTL_MS_MAX < 1 << 27, "a record keeps its hold in 27 bits");
+const _: () = assert!(
+    STOCKS_PER_SALE_MAX as u64 * (QUANTITY_TOTAL_MAX as u64) < 1 << 48,
+    "a customer's units fit 48 bits"
+);
+const _: () = assert!(STOCKS_PER_SALE_MAX < u16::MAX as usize, "a StockNo fits 16 bits");
+
+/// Ceilings that a user may set. They bound the memory of a partition; a command that would pass one is refused with
+/// [`crate::Refusal::CeilingReached`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Counters in the partition.
+    pub counters_max: u32,
+    /// Windows in the partition.
+    pub windows_max: u32,
+    /// Sales that are not archived.
+    pub sales_max: u32,
+    /// Stocks of all those sales together.
+    pub stocks_max: u32,
+    /// Reservations of all those sales together, whatever their status.
+    pub reservations_max: u32,
+    /// Bytes of the details of all those reservations together.
+    pub details_bytes_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            counters_max: 100_000,
+            windows_max: 10_000,
+            sales_max: 200_000,
+            stocks_max: 2_000_000,
+            reservations_max: 50_000_000,
+            details_bytes_max: 1 << 30,
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Which strings may name a counter, window, sale, stock or customer.
+
+use crate::NAME_BYTES_MAX;
+
+/// Whether `name` has 1 to [`NAME_BYTES_MAX`] bytes, all of them in `A-Z a-z 0-9 . _ ~ : @ -`.
+pub fn is_name(name: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(|byte| ALLOWED[usize::from(byte)])
+}
+
+const ALLOWED: [bool; 256] = {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:@-";
+    let mut allowed = [false; 256];
+    let mut at = 0;
+    while at < alphabet.len() {
+        allowed[alphabet[at] as usize] = true;
+        at += 1;
+    }
+    allowed
+};
+
+#[cfg(test)]
+mod tests {
+    use super::is_name;
+
+    #[test]
+    fn alphabet_and_length() {
+        for name in ["a", "PWTC", "2021-05-16", "a.b_c~d:e@f", &"x".repeat(64)] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", " ", "a b", "a/b", "é", "a\0", "a%20", "\u{7f}", &"x".repeat(65)] {
+            assert!(!is_name(name), "{name:?}");
+        }
+    }
+}

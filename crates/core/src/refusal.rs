@@ -1,0 +1,66 @@
+//! Business "no"s. A refusal writes nothing.
+
+use crate::{InvalidTerms, TimeMs};
+
+/// Why a command was refused.
+#[expect(missing_docs, reason = "the doc of a variant speaks of its fields")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A name is empty, too long, or has a character outside `A-Z a-z 0-9 . _ ~ : @ -`; which name, as in `customer`.
+    InvalidName { field: &'static str },
+    /// Terms of a sale or a window break a rule.
+    InvalidTerms(Box<InvalidTerms>),
+    /// Anything else about the command is out of bounds: the field and the rule, as in [`InvalidTerms`].
+    Invalid { field: &'static str, rule: &'static str },
+    /// No such counter.
+    CounterNotFound,
+    /// No such window.
+    WindowNotFound,
+    /// No such sale.
+    SaleNotFound,
+    /// Line number `line` (from 0) names no stock of the sale.
+    StockNotFound { line: u8 },
+    /// No such reservation in the sale.
+    ReservationNotFound,
+    /// Line number `line` (from 0) asks for more than the stock has left.
+    InsufficientStock { line: u8, quantity_available: u32 },
+    /// The customer would have more units than the sale allows.
+    CustomerLimitReached { per_customer_max: u32 },
+    /// The sale opens later.
+    SaleNotOpen { opens_at: TimeMs },
+    /// The sale has closed.
+    SaleClosed,
+    /// The reservation was released before.
+    ReservationNotHeld,
+    /// The reservation expired before.
+    HoldExpired,
+    /// The new terms have fewer units of this stock than are held and confirmed, or leave out a stock that has reservations.
+    QuantityBelowReserved { stock: Box<str> },
+    /// The sale has not closed, so it cannot be archived.
+    SaleOpen,
+    /// The key belongs to another claim.
+    IdempotencyKeyReused,
+    /// The partition is full of something.
+    CeilingReached(Ceiling),
+    /// The partition was founded before.
+    AlreadyFounded,
+}
+
+/// Which of [`crate::Limits`] a command would pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ceiling {
+    /// [`crate::Limits::counters_max`]
+    Counters,
+    /// [`crate::Limits::windows_max`]
+    Windows,
+    /// [`crate::Limits::sales_max`]
+    Sales,
+    /// [`crate::Limits::stocks_max`], or 65,535 stocks ever in one sale
+    Stocks,
+    /// [`crate::Limits::reservations_max`]
+    Reservations,
+    /// [`crate::Limits::details_bytes_max`]
+    DetailsBytes,
+    /// A counter's 64 bits
+    CounterValue,
+}

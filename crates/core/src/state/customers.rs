@@ -1,0 +1,103 @@
+//! Who reserved in a sale: each customer's units and the newest of their reservations.
+
+use super::{
+    chunked::{Address, Chunked},
+    index::{Index, KeyedHash},
+    names::Names,
+};
+
+/// The customers of one sale. None is ever taken out.
+pub(crate) struct Customers {
+    entries: Chunked<Customer, 12>,
+    names: Names,
+    by_name: Index,
+}
+
+/// One customer, in 16 bytes.
+struct Customer {
+    name: Address,
+    /// Units held and confirmed, in 48 bits: a sale has fewer.
+    units_high: u16,
+    units_low: u32,
+    last_reservation: u32,
+}
+
+const _: () = assert!(size_of::<Customer>() == 16);
+
+impl Customers {
+    pub(crate) const fn new() -> Self {
+        Self { entries: Chunked::new(), names: Names::new(), by_name: Index::new() }
+    }
+
+    pub(crate) fn find(&self, hash: &KeyedHash, name: &str) -> Option<u32> {
+        self.find_hashed(hash.of_bytes(name.as_bytes()), name)
+    }
+
+    pub(crate) fn name(&self, customer: u32) -> &str {
+        self.names.get(self.entries[customer].name)
+    }
+
+    /// Units that the customer holds and has confirmed.
+    pub(crate) fn units(&self, customer: u32) -> u64 {
+        self.entries[customer].units()
+    }
+
+    /// The newest reservation of the customer.
+    pub(crate) fn last_reservation(&self, customer: u32) -> u32 {
+        self.entries[customer].last_reservation
+    }
+
+    /// Notes a new reservation of a customer, who is added if need be. Returns the customer and the customer's
+    /// reservation before this one.
+    pub(crate) fn add_reservation(
+        &mut self,
+        hash: &KeyedHash,
+        name: &str,
+        seq: u32,
+        units: u64,
+    ) -> (u32, Option<u32>) {
+        let name_hash = hash.of_bytes(name.as_bytes());
+        if let Some(found) = self.find_hashed(name_hash, name) {
+            let customer = &mut self.entries[found];
+            let previous = std::mem::replace(&mut customer.last_reservation, seq);
+            customer.set_units(customer.units() + units);
+            return (found, Some(previous));
+        }
+        let new = self.entries.len();
+        let name = self.names.add(name);
+        let mut customer = Customer { name, units_high: 0, units_low: 0, last_reservation: seq };
+        customer.set_units(units);
+        self.entries.push(customer);
+        let (entries, names) = (&self.entries, &self.names);
+        self.by_name.insert(name_hash, new, |entry| hash.of_bytes(names.bytes(entries[entry].name)));
+        (new, None)
+    }
+
+    pub(crate) fn give_back(&mut self, customer: u32, units: u64) {
+        let customer = &mut self.entries[customer];
+        let left =
+            customer.units().checked_sub(units).expect("a customer gives back units that the customer has");
+        customer.set_units(left);
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.entries.heap_bytes() + self.names.heap_bytes() + self.by_name.heap_bytes()
+    }
+
+    fn find_hashed(&self, name_hash: u64, name: &str) -> Option<u32> {
+        self.by_name.find(name_hash, |entry| self.names.bytes(self.entries[entry].name) == name.as_bytes())
+    }
+}
+
+impl Customer {
+    fn units(&self) -> u64 {
+        u64::from(self.units_high) << 32 | u64::from(self.units_low)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the number is cut into its parts")]
+    fn set_units(&mut self, units: u64) {
+        assert!(units < 1 << 48, "a customer's units are fewer than a sale can have");
+        self.units_high = (units >> 32) as u16;
+        self.units_low = units as u32;
+    }
+}

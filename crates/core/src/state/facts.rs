@@ -1,0 +1,42 @@
+//! The state as a stream of facts, in their canonical order.
+
+use super::State;
+use crate::{Fact, ReservationNo};
+
+impl State {
+    /// Gives every fact of the state to `take`, in the order of [`Fact`]. Two states with equal facts are equal.
+    pub fn facts(&self, take: &mut impl FnMut(Fact<'_>)) {
+        take(Fact::Partition { id_key: self.id_key, time: self.time, sales_ever: self.sales_ever });
+        for (counter, value) in self.counters.sorted() {
+            take(Fact::Counter { counter, value });
+        }
+        for (name, window) in self.windows.sorted() {
+            take(Fact::Window { window: name, shape: window.shape });
+            for (pane, count) in window.panes() {
+                take(Fact::Pane { pane, count });
+            }
+        }
+        for sale in self.sales.by_no() {
+            take(Fact::Sale {
+                sale_no: sale.no,
+                sale: &sale.name,
+                terms: &sale.terms,
+                stock_nos: &sale.stock_nos,
+                stocks_ever: sale.stocks_ever(),
+                version: sale.version,
+            });
+            for (seq, record) in (0..).zip(sale.reservations.iter()) {
+                take(Fact::Reservation {
+                    reservation: ReservationNo { sale: sale.no, seq },
+                    customer: sale.customers.name(record.customer),
+                    status: record.status(),
+                    lines: sale.reservations.lines(seq),
+                    created_at: record.created_at,
+                    hold_until: record.hold_until(),
+                    key: sale.reservations.key(seq),
+                    details: sale.reservations.details(seq),
+                });
+            }
+        }
+    }
+}

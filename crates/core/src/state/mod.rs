@@ -1,0 +1,150 @@
+//! What a partition knows. Everything here follows from its events alone; the hash seed and the limits, which do not, only
+//! place entries in tables and refuse commands.
+
+mod chunked;
+mod counters;
+mod customers;
+mod facts;
+mod index;
+mod names;
+mod read;
+mod reservations;
+mod restore;
+mod sale;
+mod sales;
+mod side_table;
+mod windows;
+
+use std::collections::BTreeSet;
+
+use self::{counters::Counters, index::KeyedHash, sales::Sales, windows::Windows};
+pub(crate) use self::{
+    reservations::Record,
+    sale::{Claim, Sale},
+};
+use crate::{Limits, SaleNo, TIME_MS_MAX, TimeMs, UnitTotals};
+
+/// The state of one partition.
+pub struct State {
+    pub(crate) limits: Limits,
+    pub(crate) hash: KeyedHash,
+    pub(crate) time: TimeMs,
+    pub(crate) id_key: Option<[u8; 16]>,
+    pub(crate) counters: Counters,
+    pub(crate) windows: Windows,
+    pub(crate) sales: Sales,
+    /// The number that the next new sale will get.
+    pub(crate) sales_ever: u32,
+    /// Held reservations by the time at which they expire.
+    pub(crate) expiries: BTreeSet<Expiry>,
+    pub(crate) stock_count: u32,
+    pub(crate) reservation_count: u32,
+    pub(crate) details_bytes: u64,
+    pub(crate) unit_totals: UnitTotals,
+}
+
+/// When a held reservation expires.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Expiry {
+    pub(crate) at: TimeMs,
+    pub(crate) sale: SaleNo,
+    pub(crate) seq: u32,
+}
+
+impl State {
+    /// An empty state. `hash_seed` should be secret and random, so that nobody can choose names that collide; it shows in
+    /// nothing that the state gives out. The limits bound later commands, never events.
+    pub const fn new(limits: Limits, hash_seed: u64) -> Self {
+        Self {
+            limits,
+            hash: KeyedHash::new(hash_seed),
+            time: 0,
+            id_key: None,
+            counters: Counters::new(),
+            windows: Windows::new(),
+            sales: Sales::new(),
+            sales_ever: 0,
+            expiries: BTreeSet::new(),
+            stock_count: 0,
+            reservation_count: 0,
+            details_bytes: 0,
+            unit_totals: UnitTotals { total: 0, held: 0, confirmed: 0 },
+        }
+    }
+
+    /// The partition's time: the latest that it was told of.
+    pub fn time(&self) -> TimeMs {
+        self.time
+    }
+
+    /// Moves the time on to `at`; an earlier time changes nothing, and one after [`TIME_MS_MAX`] counts as that.
+    pub fn advance_time(&mut self, at: TimeMs) {
+        self.time = self.clamp(at);
+    }
+
+    /// The secret under which reservation ids are written, once the partition is founded.
+    pub fn id_key(&self) -> Option<[u8; 16]> {
+        self.id_key
+    }
+
+    /// When the next held reservation expires.
+    pub fn next_expiry(&self) -> Option<TimeMs> {
+        self.expiries.first().map(|expiry| expiry.at)
+    }
+
+    /// Counters that exist.
+    pub fn counter_count(&self) -> u32 {
+        self.counters.count()
+    }
+
+    /// Windows that exist.
+    pub fn window_count(&self) -> u32 {
+        self.windows.count()
+    }
+
+    /// Sales that are not archived.
+    pub fn sale_count(&self) -> u32 {
+        self.sales.count()
+    }
+
+    /// Stocks of those sales.
+    pub fn stock_count(&self) -> u32 {
+        self.stock_count
+    }
+
+    /// Reservations of those sales, whatever their status.
+    pub fn reservation_count(&self) -> u32 {
+        self.reservation_count
+    }
+
+    /// Held reservations of those sales.
+    pub fn held_count(&self) -> usize {
+        self.expiries.len()
+    }
+
+    /// Bytes of the details of those reservations.
+    pub fn details_bytes(&self) -> u64 {
+        self.details_bytes
+    }
+
+    /// Units of all stocks of those sales.
+    pub fn unit_totals(&self) -> UnitTotals {
+        self.unit_totals
+    }
+
+    /// An estimate of the bytes that the state owns, without what the allocator adds. Visits every sale and every window.
+    pub fn memory_bytes(&self) -> usize {
+        // Entries that come in order leave the tree's leaves half full.
+        let expiries = self.expiries.len() * size_of::<Expiry>() * 2;
+        size_of::<Self>()
+            + self.counters.heap_bytes()
+            + self.windows.heap_bytes()
+            + self.sales.memory_bytes()
+            + expiries
+    }
+
+    /// `now` as the partition sees it: never before its own time, nor after the last time there is.
+    pub(crate) fn clamp(&self, now: TimeMs) -> TimeMs {
+        now.min(TIME_MS_MAX).max(self.time)
+    }
+}

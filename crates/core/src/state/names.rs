@@ -1,0 +1,37 @@
+//! Names, stored back to back: one byte of length, then the name.
+
+use arrayvec::ArrayVec;
+
+use super::chunked::{Address, Arena};
+use crate::NAME_BYTES_MAX;
+
+/// The names of some kind of thing.
+pub(crate) struct Names {
+    bytes: Arena<u8, 16>,
+}
+
+impl Names {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: Arena::new() }
+    }
+
+    pub(crate) fn add(&mut self, name: &str) -> Address {
+        let mut run = ArrayVec::<u8, { NAME_BYTES_MAX + 1 }>::new();
+        run.push(u8::try_from(name.len()).expect("a name has at most 64 bytes"));
+        run.try_extend_from_slice(name.as_bytes()).expect("a name has at most 64 bytes");
+        self.bytes.push(&run)
+    }
+
+    pub(crate) fn bytes(&self, address: Address) -> &[u8] {
+        let tail = self.bytes.tail(address);
+        &tail[1..=usize::from(tail[0])]
+    }
+
+    pub(crate) fn get(&self, address: Address) -> &str {
+        str::from_utf8(self.bytes(address)).expect("a name was added as a string")
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.bytes.heap_bytes()
+    }
+}

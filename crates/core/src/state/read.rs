@@ -1,0 +1,113 @@
+//! Questions that readers ask of a state. `now` before the state's time counts as the state's time.
+
+use super::{Sale, State};
+use crate::{ReservationNo, ReservationView, SaleStatus, SaleView, StockView, TimeMs, WindowView};
+
+impl State {
+    /// The counter's total, if it exists.
+    pub fn counter(&self, counter: &str) -> Option<u64> {
+        self.counters.value(&self.hash, counter)
+    }
+
+    /// The window's count at `now`, if it exists.
+    pub fn window(&self, window: &str, now: TimeMs) -> Option<WindowView> {
+        let window = self.windows.get(&self.hash, window)?;
+        Some(WindowView { count: window.count(self.clamp(now)), shape: window.shape })
+    }
+
+    /// The sale as it stands at `now`, if it exists.
+    pub fn sale(&self, sale: &str, now: TimeMs) -> Option<SaleView> {
+        self.sales.find(&self.hash, sale).map(|sale| sale.view(self.clamp(now)))
+    }
+
+    /// At most `limit` sales in the order of names, from the first whose name comes after `sale`.
+    pub fn sales_after(&self, sale: Option<&str>, limit: usize, now: TimeMs) -> Vec<SaleView> {
+        let now = self.clamp(now);
+        self.sales.after(sale).take(limit).map(|sale| sale.view(now)).collect()
+    }
+
+    /// The reservation, if the sale exists and has it. A hold that is over stays held here until its `Expired` event.
+    pub fn reservation(&self, sale: &str, reservation: ReservationNo) -> Option<ReservationView> {
+        let sale = self.sales.find(&self.hash, sale)?;
+        let is_there = sale.no == reservation.sale && reservation.seq < sale.reservations.len();
+        is_there.then(|| sale.reservation_view(reservation.seq))
+    }
+
+    /// All reservations of a customer, newest last; `None` if the sale does not exist.
+    pub fn reservations_of(&self, sale: &str, customer: &str) -> Option<Vec<ReservationView>> {
+        let sale = self.sales.find(&self.hash, sale)?;
+        let customer = sale.customers.find(&self.hash, customer);
+        let newest = customer.map(|customer| sale.customers.last_reservation(customer));
+        let previous = |&seq: &u32| sale.reservations.get(seq).and_then(super::Record::previous);
+        let mut views: Vec<_> =
+            std::iter::successors(newest, previous).map(|seq| sale.reservation_view(seq)).collect();
+        views.reverse();
+        Some(views)
+    }
+}
+
+impl Sale {
+    fn view(&self, now: TimeMs) -> SaleView {
+        let terms = &self.terms;
+        let mut stocks: Vec<StockView> = terms
+            .stocks
+            .iter()
+            .zip(&self.figures)
+            .map(|(terms, figures)| StockView {
+                stock: terms.stock.clone(),
+                title: terms.title.clone(),
+                starts_at: terms.starts_at,
+                ends_at: terms.ends_at,
+                quantity_total: terms.quantity_total,
+                quantity_held: figures.held,
+                quantity_confirmed: figures.confirmed,
+            })
+            .collect();
+        // Stable, and they come in the order of names.
+        stocks.sort_by_key(|stock| stock.starts_at);
+        SaleView {
+            sale_no: self.no,
+            sale: self.name.to_string(),
+            version: self.version,
+            title: terms.title.clone(),
+            opens_at: terms.opens_at,
+            closes_at: terms.closes_at,
+            per_customer_max: terms.per_customer_max,
+            hold_ttl_ms: terms.hold_ttl_ms,
+            status: self.status(now),
+            stocks,
+        }
+    }
+
+    fn status(&self, now: TimeMs) -> SaleStatus {
+        if self.terms.closes_at.is_some_and(|closes_at| closes_at <= now) {
+            SaleStatus::Closed
+        } else if self.terms.opens_at.is_some_and(|opens_at| now < opens_at) {
+            SaleStatus::Scheduled
+        } else if (0..self.figures.len()).all(|place| self.available(place) == 0) {
+            SaleStatus::SoldOut
+        } else {
+            SaleStatus::Open
+        }
+    }
+
+    /// The reservation of this ordinal, which the sale must have.
+    fn reservation_view(&self, seq: u32) -> ReservationView {
+        let record = self.reservations.get(seq).expect("the sale has the reservation");
+        let name_of = |stock| {
+            let place = self.place(stock).expect("a stock that has reservations stays");
+            self.terms.stocks[place].stock.clone()
+        };
+        let lines = self.reservations.lines(seq);
+        ReservationView {
+            reservation: ReservationNo { sale: self.no, seq },
+            sale: self.name.to_string(),
+            customer: self.customers.name(record.customer).to_owned(),
+            status: record.status(),
+            lines: lines.iter().map(|line| (name_of(line.stock), u32::from(line.quantity))).collect(),
+            details: self.reservations.details(seq).to_vec(),
+            created_at: record.created_at,
+            expires_at: record.expires_at(),
+        }
+    }
+}

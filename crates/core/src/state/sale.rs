@@ -1,0 +1,240 @@
+//! One sale: its terms, its stocks' figures, its customers and its reservations.
+
+use super::{
+    customers::Customers,
+    index::KeyedHash,
+    reservations::{NewReservation, Reservations},
+};
+use crate::{
+    IdempotencyKey, Lines, ReservationStatus, SaleNo, SaleTerms, StockNo, StockTerms, TimeMs, UnitTotals,
+};
+
+/// A sale that is not archived.
+pub(crate) struct Sale {
+    pub(crate) no: SaleNo,
+    pub(crate) name: Box<str>,
+    /// With the stocks in the order of their names.
+    pub(crate) terms: SaleTerms,
+    /// The number of each stock of the terms.
+    pub(crate) stock_nos: Vec<StockNo>,
+    /// The figures of each stock of the terms.
+    pub(crate) figures: Vec<Figures>,
+    /// Where a stock is in the terms, by its number; [`GONE`] if it was taken out.
+    places: Vec<u16>,
+    pub(crate) version: u64,
+    pub(crate) customers: Customers,
+    pub(crate) reservations: Reservations,
+}
+
+/// What has become of the units of a stock.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Figures {
+    pub(crate) held: u32,
+    pub(crate) confirmed: u32,
+    /// Whether any reservation ever had it, so that it cannot be taken out.
+    pub(crate) is_reserved: bool,
+}
+
+/// A reservation as an event or a stored fact tells it.
+pub(crate) struct Claim<'a> {
+    pub(crate) customer: &'a str,
+    pub(crate) status: ReservationStatus,
+    pub(crate) lines: &'a Lines,
+    pub(crate) created_at: TimeMs,
+    pub(crate) hold_until: Option<TimeMs>,
+    pub(crate) key: Option<IdempotencyKey<'a>>,
+    pub(crate) details: &'a [u8],
+}
+
+const GONE: u16 = u16::MAX;
+
+impl Sale {
+    pub(crate) fn new(no: SaleNo, name: &str, terms: &SaleTerms) -> Self {
+        let mut sale = Self::restore(no, name, empty(terms), Vec::new(), 0, 0);
+        sale.put_terms(terms);
+        sale
+    }
+
+    /// A sale with terms whose stocks are in order and have these numbers, all below `stocks_ever`.
+    pub(crate) fn restore(
+        no: SaleNo,
+        name: &str,
+        terms: SaleTerms,
+        stock_nos: Vec<StockNo>,
+        stocks_ever: u16,
+        version: u64,
+    ) -> Self {
+        let mut places = vec![GONE; usize::from(stocks_ever)];
+        for (place, stock) in (0..).zip(&stock_nos) {
+            places[usize::from(stock.0)] = place;
+        }
+        Self {
+            no,
+            name: name.into(),
+            figures: vec![Figures::default(); stock_nos.len()],
+            terms,
+            stock_nos,
+            places,
+            version,
+            customers: Customers::new(),
+            reservations: Reservations::new(),
+        }
+    }
+
+    /// The number that the next new stock will get.
+    pub(crate) fn stocks_ever(&self) -> u16 {
+        u16::try_from(self.places.len()).expect("a sale has fewer than 2^16 stocks ever")
+    }
+
+    /// Replaces the terms. Stocks keep their numbers by name; new ones get theirs in the order of names.
+    pub(crate) fn put_terms(&mut self, terms: &SaleTerms) {
+        let mut terms = terms.clone();
+        terms.stocks.sort_unstable_by(|a, b| a.stock.cmp(&b.stock));
+        let mut stock_nos = Vec::with_capacity(terms.stocks.len());
+        let mut figures = Vec::with_capacity(terms.stocks.len());
+        let mut kept = vec![false; self.terms.stocks.len()];
+        for stock in &terms.stocks {
+            if let Some(place) = self.place_of(&stock.stock) {
+                kept[place] = true;
+                stock_nos.push(self.stock_nos[place]);
+                figures.push(self.figures[place]);
+            } else {
+                stock_nos.push(StockNo(self.stocks_ever()));
+                figures.push(Figures::default());
+                self.places.push(GONE);
+            }
+        }
+        for (figures, kept) in self.figures.iter().zip(kept) {
+            assert!(kept || !figures.is_reserved, "a stock that has reservations stays");
+        }
+        for (figures, stock) in figures.iter().zip(&terms.stocks) {
+            assert!(
+                figures.taken() <= stock.quantity_total,
+                "a stock keeps the units that are held and confirmed"
+            );
+        }
+        for stock in &self.stock_nos {
+            self.places[usize::from(stock.0)] = GONE;
+        }
+        for (place, stock) in (0..).zip(&stock_nos) {
+            self.places[usize::from(stock.0)] = place;
+        }
+        (self.terms, self.stock_nos, self.figures) = (terms, stock_nos, figures);
+        self.version += 1;
+    }
+
+    /// Where the stock of this name is in the terms.
+    pub(crate) fn place_of(&self, stock: &str) -> Option<usize> {
+        self.terms.stocks.binary_search_by(|terms| terms.stock.as_str().cmp(stock)).ok()
+    }
+
+    /// Where the stock of this number is in the terms.
+    pub(crate) fn place(&self, stock: StockNo) -> Option<usize> {
+        let place = self.places.get(usize::from(stock.0)).copied().filter(|&place| place != GONE)?;
+        Some(usize::from(place))
+    }
+
+    pub(crate) fn available(&self, place: usize) -> u32 {
+        self.terms.stocks[place].quantity_total - self.figures[place].taken()
+    }
+
+    /// Adds the next reservation.
+    pub(crate) fn add(&mut self, hash: &KeyedHash, claim: &Claim<'_>) {
+        assert!(!claim.lines.is_empty(), "a reservation has lines");
+        let seq = self.reservations.len();
+        let mut units = 0;
+        for line in claim.lines {
+            let place = self.place(line.stock).expect("a line names a stock of the sale");
+            let figures = &mut self.figures[place];
+            figures.is_reserved = true;
+            match claim.status {
+                ReservationStatus::Held => figures.held += u32::from(line.quantity),
+                ReservationStatus::Confirmed => figures.confirmed += u32::from(line.quantity),
+                ReservationStatus::Released | ReservationStatus::Expired => continue,
+            }
+            assert!(figures.taken() <= self.terms.stocks[place].quantity_total, "no unit is sold twice");
+            units += u64::from(line.quantity);
+        }
+        let (customer, previous) = self.customers.add_reservation(hash, claim.customer, seq, units);
+        let new = NewReservation {
+            customer,
+            previous,
+            status: claim.status,
+            lines: claim.lines,
+            created_at: claim.created_at,
+            hold_until: claim.hold_until,
+            key: claim.key,
+            details: claim.details,
+        };
+        self.reservations.push(hash, &new);
+    }
+
+    /// Moves a reservation on to another status, and its units with it. Returns the status that it had.
+    pub(crate) fn transition(&mut self, seq: u32, to: ReservationStatus) -> ReservationStatus {
+        let record = *self.reservations.get(seq).expect("an event names a reservation of the sale");
+        let from = record.status();
+        let is_allowed = match to {
+            ReservationStatus::Held => false,
+            ReservationStatus::Confirmed | ReservationStatus::Expired => from == ReservationStatus::Held,
+            ReservationStatus::Released => {
+                matches!(from, ReservationStatus::Held | ReservationStatus::Confirmed)
+            }
+        };
+        assert!(is_allowed, "a reservation that is {from:?} does not become {to:?}");
+        for line in &self.reservations.lines(seq) {
+            let place = self.place(line.stock).expect("a stock that has reservations stays");
+            let (figures, quantity) = (&mut self.figures[place], u32::from(line.quantity));
+            let source =
+                if from == ReservationStatus::Held { &mut figures.held } else { &mut figures.confirmed };
+            *source = source.checked_sub(quantity).expect("units are given back once");
+            if to == ReservationStatus::Confirmed {
+                figures.confirmed += quantity;
+            }
+        }
+        if to != ReservationStatus::Confirmed {
+            self.customers.give_back(record.customer, record.units());
+        }
+        self.reservations.set_status(seq, to);
+        self.version += 1;
+        from
+    }
+
+    /// Units of all stocks.
+    pub(crate) fn unit_totals(&self) -> UnitTotals {
+        self.terms.stocks.iter().zip(&self.figures).fold(UnitTotals::default(), |sum, (terms, figures)| {
+            UnitTotals {
+                total: sum.total + u64::from(terms.quantity_total),
+                held: sum.held + u64::from(figures.held),
+                confirmed: sum.confirmed + u64::from(figures.confirmed),
+            }
+        })
+    }
+
+    /// Bytes that the sale owns, itself included.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let texts: usize =
+            self.terms.stocks.iter().map(|stock| stock.stock.capacity() + stock.title.capacity()).sum();
+        size_of::<Self>()
+            + self.name.len()
+            + self.terms.title.capacity()
+            + texts
+            + self.terms.stocks.capacity() * size_of::<StockTerms>()
+            + self.stock_nos.capacity() * size_of::<StockNo>()
+            + self.figures.capacity() * size_of::<Figures>()
+            + self.places.capacity() * size_of::<u16>()
+            + self.customers.heap_bytes()
+            + self.reservations.heap_bytes()
+    }
+}
+
+impl Figures {
+    /// Units held and confirmed.
+    pub(crate) fn taken(self) -> u32 {
+        self.held + self.confirmed
+    }
+}
+
+/// The same terms without stocks.
+fn empty(terms: &SaleTerms) -> SaleTerms {
+    SaleTerms { title: String::new(), stocks: Vec::new(), ..*terms }
+}

@@ -1,0 +1,100 @@
+//! What reservations, sales and counters cost in memory, by the state's own count and by the system's.
+
+use std::{fmt::Write, fs};
+
+use onrush_core::{Command, Limits, LineRequest, Reserve, SaleTerms, State, StockTerms, decide};
+
+/// One test, so that nothing else in the process asks for memory meanwhile.
+#[test]
+fn memory_stays_within_its_bounds() {
+    check_reservations();
+    check_small_sales();
+    check_counters();
+}
+
+/// A million confirmed reservations of as many customers with names of 12 bytes, without details: 66 bytes each, at any
+/// moment of growth.
+fn check_reservations() {
+    let mut state = State::new(Limits::default(), 1);
+    let terms = terms("a sneaker", "42", 1_000_000_000);
+    run(&mut state, &Command::PutSale { sale: "drop", terms: &terms }, 0);
+    let before = resident_bytes();
+    let mut customer = String::new();
+    let lines = [LineRequest { stock: "42", quantity: 1 }];
+    for number in 1..=1_000_000 {
+        customer.clear();
+        write!(customer, "{:012}", number * 7_919).unwrap();
+        let claim = Reserve { sale: "drop", customer: &customer, lines: &lines, details: &[], key: None };
+        run(&mut state, &Command::Reserve(claim), number);
+        if number >= 200_000 && number.is_multiple_of(10_000) {
+            assert_at_most(state.memory_bytes() as u64, 66 * number, "reservations");
+        }
+    }
+    if let (Some(before), Some(after)) = (before, resident_bytes()) {
+        assert_at_most(after - before, 75 * 1_000_000, "reservations, as the system sees them");
+    }
+}
+
+/// Twenty thousand sales of one stock and two reservations: 1,200 bytes each.
+fn check_small_sales() {
+    let mut state = State::new(Limits::default(), 1);
+    let terms = terms("Station one hundred and one", "2021-05-16", 1_000);
+    let mut name = String::new();
+    for number in 0..20_000 {
+        name.clear();
+        write!(name, "station-{number:06}").unwrap();
+        run(&mut state, &Command::PutSale { sale: &name, terms: &terms }, 0);
+        for customer in ["900127015527", "900127015528"] {
+            let lines = [LineRequest { stock: "2021-05-16", quantity: 1 }];
+            let claim = Reserve { sale: &name, customer, lines: &lines, details: &[], key: None };
+            run(&mut state, &Command::Reserve(claim), 1);
+        }
+    }
+    assert_at_most(state.memory_bytes() as u64, 1_200 * 20_000, "sales");
+}
+
+/// A hundred thousand counters with names of 13 bytes: 48 bytes each.
+fn check_counters() {
+    let mut state = State::new(Limits::default(), 1);
+    let mut name = String::new();
+    for number in 0..100_000 {
+        name.clear();
+        write!(name, "page-{number:08}").unwrap();
+        run(&mut state, &Command::AddToCounter { counter: &name, by: 1 }, 1);
+    }
+    assert_at_most(state.memory_bytes() as u64, 48 * 100_000, "counters");
+}
+
+fn assert_at_most(bytes: u64, bytes_max: u64, what: &str) {
+    assert!(bytes <= bytes_max, "{what}: {bytes} bytes are more than {bytes_max}");
+}
+
+fn terms(title: &str, stock: &str, quantity_total: u32) -> SaleTerms {
+    let stock = StockTerms {
+        stock: stock.to_owned(),
+        title: title.to_owned(),
+        starts_at: Some(1_700_000_000_000),
+        ends_at: Some(1_700_000_100_000),
+        quantity_total,
+    };
+    SaleTerms {
+        title: title.to_owned(),
+        opens_at: None,
+        closes_at: None,
+        per_customer_max: Some(1),
+        hold_ttl_ms: 0,
+        stocks: vec![stock],
+    }
+}
+
+fn run(state: &mut State, command: &Command<'_>, now: u64) {
+    let decision = decide(state, command, now).expect("nothing stands in the way");
+    state.apply(&decision.event.expect("everything is new"), now);
+}
+
+/// Memory that the system has given to this process, where it tells.
+fn resident_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1_024)
+}

@@ -1,0 +1,377 @@
+//! The rules once more, as simply as they can be said: whole structs in ordered maps, every sum taken anew from the
+//! reservations and from the times of single requests.
+
+use std::collections::BTreeMap;
+
+use onrush_core::{
+    ADD_MAX, Answer, Ceiling, DETAILS_BYTES_MAX, Limits, QUANTITY_MAX, Refusal, ReservationNo,
+    ReservationStatus, SaleNo, SaleTerms, WindowShape, is_name,
+};
+
+pub(crate) mod steps;
+
+use self::steps::{Claim, Pick, Step};
+
+#[derive(Default)]
+pub(crate) struct Model {
+    pub(crate) time: u64,
+    is_founded: bool,
+    pub(crate) counters: BTreeMap<&'static str, u64>,
+    pub(crate) windows: BTreeMap<&'static str, Window>,
+    pub(crate) sales: BTreeMap<&'static str, Sale>,
+    sales_ever: u32,
+}
+
+pub(crate) struct Window {
+    pub(crate) shape: WindowShape,
+    hits: Vec<u64>,
+}
+
+pub(crate) struct Sale {
+    pub(crate) no: SaleNo,
+    pub(crate) terms: SaleTerms,
+    pub(crate) reservations: Vec<Reservation>,
+}
+
+pub(crate) struct Reservation {
+    pub(crate) claim: Claim,
+    pub(crate) status: ReservationStatus,
+    pub(crate) created_at: u64,
+    pub(crate) hold_until: Option<u64>,
+}
+
+impl Model {
+    /// Decides a step and makes it so.
+    pub(crate) fn run(&mut self, limits: &Limits, step: &Step, now: u64) -> Result<Answer, Refusal> {
+        let now = now.max(self.time);
+        let (answer, is_new) = match step {
+            Step::Found => self.found(),
+            Step::Add { counter, by } => self.add(limits, counter, *by),
+            Step::Hit { window, shape } => self.hit(limits, window, *shape, now),
+            Step::PutWindow { window, shape } => self.put_window(limits, window, *shape),
+            Step::PutSale { sale, terms } => self.put_sale(limits, sale, terms),
+            Step::Archive { sale } => self.archive(sale, now),
+            Step::Reserve(claim) => self.reserve(limits, claim, now),
+            Step::Confirm { sale, pick } => self.confirm(sale, self.find(sale, *pick), now),
+            Step::Release { sale, pick } => self.release(sale, self.find(sale, *pick), now),
+            Step::Clock(_) | Step::EndBatch | Step::Replay | Step::Restore => unreachable!("no command"),
+        }?;
+        if is_new {
+            self.time = now;
+        }
+        Ok(answer)
+    }
+
+    /// The reservation that a step means.
+    pub(crate) fn find(&self, sale: &str, pick: Pick) -> ReservationNo {
+        match (pick, self.sales.get(sale)) {
+            (Pick::Newest(back), Some(sale)) => {
+                let count = u32::try_from(sale.reservations.len()).expect("few");
+                ReservationNo { sale: sale.no, seq: count.saturating_sub(1).saturating_sub(back) }
+            }
+            (Pick::Newest(_), None) => ReservationNo { sale: SaleNo(0), seq: 0 },
+            (Pick::Number(number), _) => number,
+        }
+    }
+
+    /// Expires what is due, and tells it in the order in which it came due.
+    pub(crate) fn expire(&mut self, now: u64) -> Vec<ReservationNo> {
+        let now = now.max(self.time);
+        let mut due = Vec::new();
+        for sale in self.sales.values_mut() {
+            for (seq, reservation) in (0..).zip(&mut sale.reservations) {
+                if reservation.is_held() && reservation.hold_until.is_some_and(|until| until <= now) {
+                    reservation.status = ReservationStatus::Expired;
+                    due.push((reservation.hold_until, ReservationNo { sale: sale.no, seq }));
+                }
+            }
+        }
+        if !due.is_empty() {
+            self.time = now;
+        }
+        due.sort();
+        due.into_iter().map(|(_, number)| number).collect()
+    }
+
+    fn found(&mut self) -> Result<(Answer, bool), Refusal> {
+        ensure(!self.is_founded, || Refusal::AlreadyFounded)?;
+        self.is_founded = true;
+        Ok((Answer::Founded, true))
+    }
+
+    fn add(&mut self, limits: &Limits, counter: &'static str, by: u32) -> Result<(Answer, bool), Refusal> {
+        ensure((1..=ADD_MAX).contains(&by), || Refusal::Invalid {
+            field: "by",
+            rule: "must be 1 to 1000000",
+        })?;
+        if !self.counters.contains_key(counter) {
+            check_name("counter", counter)?;
+            check_ceiling(self.counters.len(), limits.counters_max, Ceiling::Counters)?;
+        }
+        let value = self.counters.entry(counter).or_default();
+        *value += u64::from(by);
+        Ok((Answer::Counter { value: *value }, true))
+    }
+
+    fn hit(
+        &mut self,
+        limits: &Limits,
+        name: &'static str,
+        shape: WindowShape,
+        now: u64,
+    ) -> Result<(Answer, bool), Refusal> {
+        if !self.windows.contains_key(name) {
+            return self.put_window(limits, name, shape);
+        }
+        let window = self.windows.get_mut(name).expect("it is there");
+        window.hits.push(now);
+        Ok((Answer::Window { count: window.count(now), shape: window.shape }, true))
+    }
+
+    fn put_window(
+        &mut self,
+        limits: &Limits,
+        name: &'static str,
+        shape: WindowShape,
+    ) -> Result<(Answer, bool), Refusal> {
+        let created = !self.windows.contains_key(name);
+        if created {
+            check_name("window", name)?;
+        }
+        shape.check()?;
+        if created {
+            check_ceiling(self.windows.len(), limits.windows_max, Ceiling::Windows)?;
+        }
+        let answer = Answer::WindowPut { created, shape };
+        if self.windows.get(name).is_some_and(|window| window.shape == shape) {
+            return Ok((answer, false));
+        }
+        self.windows.insert(name, Window { shape, hits: Vec::new() });
+        Ok((answer, true))
+    }
+
+    fn put_sale(
+        &mut self,
+        limits: &Limits,
+        name: &'static str,
+        terms: &SaleTerms,
+    ) -> Result<(Answer, bool), Refusal> {
+        check_name("sale", name)?;
+        terms.check()?;
+        let mut sorted = terms.clone();
+        sorted.stocks.sort_by_key(|stock| stock.stock.clone());
+        let stock_count: usize = self.sales.values().map(|sale| sale.terms.stocks.len()).sum();
+        let Some(sale) = self.sales.get_mut(name) else {
+            check_ceiling(self.sales.len(), limits.sales_max, Ceiling::Sales)?;
+            let has_room = stock_count + terms.stocks.len() <= limits.stocks_max as usize;
+            ensure(has_room, || Refusal::CeilingReached(Ceiling::Stocks))?;
+            let no = SaleNo(self.sales_ever);
+            self.sales_ever += 1;
+            self.sales.insert(name, Sale { no, terms: sorted, reservations: Vec::new() });
+            return Ok((Answer::SalePut { created: true }, true));
+        };
+        if sale.terms == sorted {
+            return Ok((Answer::SalePut { created: false }, false));
+        }
+        for old in &sale.terms.stocks {
+            let new = sorted.stocks.iter().find(|new| new.stock == old.stock);
+            let ever = sale.reservations.iter().any(|reservation| reservation.units(&old.stock) > 0);
+            let is_allowed = new.map_or(!ever, |new| sale.taken(&old.stock) <= u64::from(new.quantity_total));
+            ensure(is_allowed, || Refusal::QuantityBelowReserved { stock: old.stock.as_str().into() })?;
+        }
+        let added = terms.stocks.len().saturating_sub(sale.terms.stocks.len());
+        let has_room = added == 0 || stock_count + added <= limits.stocks_max as usize;
+        ensure(has_room, || Refusal::CeilingReached(Ceiling::Stocks))?;
+        sale.terms = sorted;
+        Ok((Answer::SalePut { created: false }, true))
+    }
+
+    fn archive(&mut self, name: &str, now: u64) -> Result<(Answer, bool), Refusal> {
+        let sale = self.sale(name)?;
+        ensure(sale.terms.closes_at.is_some_and(|closes_at| closes_at <= now), || Refusal::SaleOpen)?;
+        self.sales.remove(name);
+        Ok((Answer::SaleArchived, true))
+    }
+
+    fn reserve(&mut self, limits: &Limits, claim: &Claim, now: u64) -> Result<(Answer, bool), Refusal> {
+        let all = || self.sales.values().flat_map(|sale| &sale.reservations);
+        let reservation_count = all().count();
+        let details_bytes: usize = all().map(|reservation| reservation.claim.details.len()).sum();
+        let sale = self.sale(claim.sale)?;
+        if let Some(answer) = sale.replay(claim)? {
+            return Ok((answer, false));
+        }
+        sale.check(claim, now)?;
+        check_ceiling(reservation_count, limits.reservations_max, Ceiling::Reservations)?;
+        let has_room = claim.details.is_empty()
+            || (details_bytes + claim.details.len()) as u64 <= limits.details_bytes_max;
+        ensure(has_room, || Refusal::CeilingReached(Ceiling::DetailsBytes))?;
+
+        let sale = self.sales.get_mut(claim.sale).expect("it was found above");
+        let reservation =
+            ReservationNo { sale: sale.no, seq: u32::try_from(sale.reservations.len()).expect("few") };
+        let ttl = u64::from(sale.terms.hold_ttl_ms);
+        let hold_until = (ttl > 0).then_some(now + ttl);
+        let status = if ttl > 0 { ReservationStatus::Held } else { ReservationStatus::Confirmed };
+        sale.reservations.push(Reservation { claim: claim.clone(), status, created_at: now, hold_until });
+        Ok((Answer::Reserved { reservation, created_at: now, expires_at: hold_until, replayed: false }, true))
+    }
+
+    fn confirm(&mut self, sale: &str, number: ReservationNo, now: u64) -> Result<(Answer, bool), Refusal> {
+        let found = self.reservation(sale, number)?;
+        match found.status {
+            ReservationStatus::Expired => return Err(Refusal::HoldExpired),
+            ReservationStatus::Held if found.hold_until <= Some(now) => return Err(Refusal::HoldExpired),
+            ReservationStatus::Released => return Err(Refusal::ReservationNotHeld),
+            ReservationStatus::Held | ReservationStatus::Confirmed => {}
+        }
+        let was = std::mem::replace(&mut found.status, ReservationStatus::Confirmed);
+        Ok((Answer::Confirmed { reservation: number }, was != ReservationStatus::Confirmed))
+    }
+
+    fn release(&mut self, sale: &str, number: ReservationNo, now: u64) -> Result<(Answer, bool), Refusal> {
+        let found = self.reservation(sale, number)?;
+        match found.status {
+            ReservationStatus::Expired => return Err(Refusal::HoldExpired),
+            ReservationStatus::Held if found.hold_until <= Some(now) => return Err(Refusal::HoldExpired),
+            ReservationStatus::Held | ReservationStatus::Released | ReservationStatus::Confirmed => {}
+        }
+        let was = std::mem::replace(&mut found.status, ReservationStatus::Released);
+        Ok((Answer::Released { reservation: number }, was != ReservationStatus::Released))
+    }
+
+    fn sale(&self, name: &str) -> Result<&Sale, Refusal> {
+        check_name("sale", name)?;
+        self.sales.get(name).ok_or(Refusal::SaleNotFound)
+    }
+
+    fn reservation(&mut self, sale: &str, number: ReservationNo) -> Result<&mut Reservation, Refusal> {
+        self.sale(sale)?;
+        let sale = self.sales.get_mut(sale).expect("it was found above");
+        let found =
+            (sale.no == number.sale).then(|| sale.reservations.get_mut(number.seq as usize)).flatten();
+        found.ok_or(Refusal::ReservationNotFound)
+    }
+}
+
+impl Window {
+    pub(crate) fn count(&self, now: u64) -> u64 {
+        let (span, precision) = (u64::from(self.shape.span_ms), u64::from(self.shape.precision_ms));
+        let newest = now / precision;
+        let is_in = |hit: &&u64| *hit / precision <= newest && newest - *hit / precision <= span / precision;
+        self.hits.iter().filter(is_in).count() as u64
+    }
+}
+
+impl Sale {
+    /// Units of a stock that are held and confirmed.
+    pub(crate) fn taken(&self, stock: &str) -> u64 {
+        let takes = |reservation: &&Reservation| reservation.is_held() || reservation.is_confirmed();
+        self.reservations.iter().filter(takes).map(|reservation| reservation.units(stock)).sum()
+    }
+
+    /// Units of any stock that a customer holds and has confirmed.
+    pub(crate) fn taken_by(&self, customer: &str) -> u64 {
+        let takes = |reservation: &&Reservation| reservation.is_held() || reservation.is_confirmed();
+        let of_customer =
+            self.reservations.iter().filter(|reservation| reservation.claim.customer == customer);
+        let lines = of_customer.filter(takes).flat_map(|reservation| &reservation.claim.lines);
+        lines.map(|(_, quantity)| u64::from(*quantity)).sum()
+    }
+
+    fn replay(&self, claim: &Claim) -> Result<Option<Answer>, Refusal> {
+        let Some((key, fingerprint)) = claim.key else { return Ok(None) };
+        let invalid = || Refusal::Invalid { field: "idempotency_key", rule: "must be 1 to 128 bytes" };
+        ensure(!key.is_empty() && key.len() <= 128, invalid)?;
+        for (seq, first) in (0..).zip(&self.reservations) {
+            if let Some((known, print)) = first.claim.key
+                && known == key
+            {
+                ensure(print == fingerprint, || Refusal::IdempotencyKeyReused)?;
+                let reservation = ReservationNo { sale: self.no, seq };
+                let (created_at, expires_at) = (first.created_at, first.hold_until);
+                return Ok(Some(Answer::Reserved { reservation, created_at, expires_at, replayed: true }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn check(&self, claim: &Claim, now: u64) -> Result<(), Refusal> {
+        let terms = &self.terms;
+        if let Some(opens_at) = terms.opens_at {
+            ensure(opens_at <= now, || Refusal::SaleNotOpen { opens_at })?;
+        }
+        ensure(terms.closes_at.is_none_or(|closes_at| now < closes_at), || Refusal::SaleClosed)?;
+        check_name("customer", claim.customer)?;
+
+        let lines = &claim.lines;
+        let invalid = |field, rule| Refusal::Invalid { field, rule };
+        ensure((1..=16).contains(&lines.len()), || invalid("lines", "must have 1 to 16 entries"))?;
+        let quantities_fit = lines.iter().all(|(_, quantity)| (1..=QUANTITY_MAX).contains(quantity));
+        ensure(quantities_fit, || invalid("quantity", "must be 1 to 1000"))?;
+        for (line, (stock, _)) in (0..).zip(lines) {
+            ensure(terms.stocks.iter().any(|terms| terms.stock == *stock), || Refusal::StockNotFound {
+                line,
+            })?;
+        }
+        let is_single =
+            |(stock, _): &(&str, u32)| lines.iter().filter(|(other, _)| other == stock).count() == 1;
+        ensure(lines.iter().all(is_single), || invalid("lines", "must not name a stock twice"))?;
+        let details_fit = claim.details.len() <= DETAILS_BYTES_MAX;
+        ensure(details_fit, || invalid("details", "must be at most 4096 bytes"))?;
+
+        let asked: u64 = lines.iter().map(|(_, quantity)| u64::from(*quantity)).sum();
+        if let Some(per_customer_max) = terms.per_customer_max {
+            let units = self.taken_by(claim.customer) + asked;
+            ensure(units <= u64::from(per_customer_max), || Refusal::CustomerLimitReached {
+                per_customer_max,
+            })?;
+        }
+        for (line, (stock, quantity)) in (0..).zip(lines) {
+            let total = terms
+                .stocks
+                .iter()
+                .find(|terms| terms.stock == *stock)
+                .map_or(0, |terms| terms.quantity_total);
+            let left = u64::from(total) - self.taken(stock);
+            let quantity_available = u32::try_from(left).expect("a stock's total fits 32 bits");
+            ensure(*quantity <= quantity_available, || Refusal::InsufficientStock {
+                line,
+                quantity_available,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Reservation {
+    pub(crate) fn is_held(&self) -> bool {
+        self.status == ReservationStatus::Held
+    }
+
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.status == ReservationStatus::Confirmed
+    }
+
+    /// Units of a stock that were asked for, whatever became of them.
+    pub(crate) fn units(&self, stock: &str) -> u64 {
+        self.claim
+            .lines
+            .iter()
+            .filter(|(name, _)| *name == stock)
+            .map(|(_, quantity)| u64::from(*quantity))
+            .sum()
+    }
+}
+
+fn check_name(field: &'static str, name: &str) -> Result<(), Refusal> {
+    ensure(is_name(name), || Refusal::InvalidName { field })
+}
+
+fn check_ceiling(count: usize, max: u32, ceiling: Ceiling) -> Result<(), Refusal> {
+    ensure(count < max as usize, || Refusal::CeilingReached(ceiling))
+}
+
+fn ensure(holds: bool, refusal: impl FnOnce() -> Refusal) -> Result<(), Refusal> {
+    if holds { Ok(()) } else { Err(refusal()) }
+}

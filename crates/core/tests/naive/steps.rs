@@ -1,0 +1,200 @@
+//! Random steps over few names and few times, so that they meet each other often.
+
+use onrush_core::{
+    Command, IdempotencyKey, Limits, LineRequest, ReservationNo, Reserve, SaleNo, SaleTerms, StockTerms,
+    WindowShape,
+};
+use proptest::{
+    collection::vec,
+    option,
+    prelude::{Just, Strategy, any, prop_oneof},
+    sample::select,
+};
+
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Found,
+    Add {
+        counter: &'static str,
+        by: u32,
+    },
+    Hit {
+        window: &'static str,
+        shape: WindowShape,
+    },
+    PutWindow {
+        window: &'static str,
+        shape: WindowShape,
+    },
+    PutSale {
+        sale: &'static str,
+        terms: SaleTerms,
+    },
+    Archive {
+        sale: &'static str,
+    },
+    Reserve(Claim),
+    Confirm {
+        sale: &'static str,
+        pick: Pick,
+    },
+    Release {
+        sale: &'static str,
+        pick: Pick,
+    },
+    /// Moves the clock by so many milliseconds.
+    Clock(i64),
+    EndBatch,
+    /// A restart from the log alone.
+    Replay,
+    /// A restart from a snapshot.
+    Restore,
+}
+
+/// Which reservation to confirm or release.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pick {
+    /// One that the sale has, so many before the newest, if it has so many.
+    Newest(u32),
+    Number(ReservationNo),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Claim {
+    pub(crate) sale: &'static str,
+    pub(crate) customer: &'static str,
+    pub(crate) lines: Vec<(&'static str, u32)>,
+    pub(crate) details: Vec<u8>,
+    pub(crate) key: Option<(&'static str, u64)>,
+}
+
+pub(crate) const COUNTERS: [&str; 4] = ["home", "a", "aa", ""];
+pub(crate) const WINDOWS: [&str; 3] = ["requests", "w", "a b"];
+pub(crate) const SALES: [&str; 4] = ["s", "t", "u", "s/t"];
+pub(crate) const CUSTOMERS: [&str; 4] = ["900127015527", "c", "d", ""];
+const STOCKS: [&str; 4] = ["red", "green", "blue", "2021-05-16"];
+
+impl Step {
+    /// Asks the step of a state. `find` tells which reservation of a sale is meant. `None` for steps that are no commands.
+    pub(crate) fn with_command<'a, T>(
+        &'a self,
+        find: impl FnOnce(&str, Pick) -> ReservationNo,
+        ask: impl FnOnce(&Command<'a>) -> T,
+    ) -> Option<T> {
+        Some(match self {
+            Self::Found => ask(&Command::Found { id_key: [7; 16] }),
+            Self::Add { counter, by } => ask(&Command::AddToCounter { counter, by: *by }),
+            Self::Hit { window, shape } => ask(&Command::HitWindow { window, default_shape: *shape }),
+            Self::PutWindow { window, shape } => ask(&Command::PutWindow { window, shape: *shape }),
+            Self::PutSale { sale, terms } => ask(&Command::PutSale { sale, terms }),
+            Self::Archive { sale } => ask(&Command::ArchiveSale { sale }),
+            Self::Confirm { sale, pick } => ask(&Command::Confirm { sale, reservation: find(sale, *pick) }),
+            Self::Release { sale, pick } => ask(&Command::Release { sale, reservation: find(sale, *pick) }),
+            Self::Reserve(claim) => {
+                let line = |&(stock, quantity): &(&'static str, u32)| LineRequest { stock, quantity };
+                let lines: Vec<_> = claim.lines.iter().map(line).collect();
+                let key =
+                    claim.key.map(|(key, fingerprint)| IdempotencyKey { key: key.as_bytes(), fingerprint });
+                let Claim { sale, customer, details, .. } = claim;
+                // The lines of a command are read while it is decided and never kept, but they have to live as long.
+                ask(&Command::Reserve(Reserve { sale, customer, lines: lines.leak(), details, key }))
+            }
+            Self::Clock(_) | Self::EndBatch | Self::Replay | Self::Restore => return None,
+        })
+    }
+}
+
+pub(crate) fn limits() -> impl Strategy<Value = Limits> {
+    let few = Limits {
+        counters_max: 2,
+        windows_max: 1,
+        sales_max: 2,
+        stocks_max: 6,
+        reservations_max: 10,
+        details_bytes_max: 30,
+    };
+    prop_oneof![3 => Just(Limits::default()), 1 => Just(few)]
+}
+
+pub(crate) fn step() -> impl Strategy<Value = Step> {
+    let sale = || prop_oneof![24 => Just("s"), 8 => Just("t"), 2 => select(SALES.as_slice())];
+    let by = prop_oneof![8 => 1..4u32, 1 => Just(1_000_000), 1 => prop_oneof![Just(0), any::<u32>()]];
+    prop_oneof![
+        1 => Just(Step::Found),
+        6 => (select(COUNTERS.as_slice()), by).prop_map(|(counter, by)| Step::Add { counter, by }),
+        8 => (select(WINDOWS.as_slice()), shape()).prop_map(|(window, shape)| Step::Hit { window, shape }),
+        1 => (select(WINDOWS.as_slice()), shape()).prop_map(|(window, shape)| Step::PutWindow { window, shape }),
+        8 => (sale(), terms()).prop_map(|(sale, terms)| Step::PutSale { sale, terms }),
+        1 => sale().prop_map(|sale| Step::Archive { sale }),
+        36 => claim(sale()).prop_map(Step::Reserve),
+        10 => (sale(), pick()).prop_map(|(sale, pick)| Step::Confirm { sale, pick }),
+        10 => (sale(), pick()).prop_map(|(sale, pick)| Step::Release { sale, pick }),
+        12 => prop_oneof![0..5i64, 0..50i64, 0..2_000i64].prop_map(Step::Clock),
+        2 => prop_oneof![-5..0i64, -2_000..0i64].prop_map(Step::Clock),
+        12 => Just(Step::EndBatch),
+        1 => Just(Step::Replay),
+        1 => Just(Step::Restore),
+    ]
+}
+
+fn shape() -> impl Strategy<Value = WindowShape> {
+    const SHAPES: &[(u32, u32)] = &[(10, 1), (10, 3), (1_000, 100), (1_000, 1_000), (0, 1), (20_001, 2)];
+    let shape = |(span_ms, precision_ms)| WindowShape { span_ms, precision_ms };
+    prop_oneof![9 => select(&SHAPES[..4]), 1 => select(SHAPES)].prop_map(shape)
+}
+
+fn terms() -> impl Strategy<Value = SaleTerms> {
+    let opens_at = prop_oneof![16 => Just(None), 1 => (0..3_000u64).prop_map(Some)];
+    let closes_at = prop_oneof![10 => Just(None), 1 => (0..6_000u64).prop_map(Some)];
+    let per_customer_max = prop_oneof![2 => Just(None), 3 => (1..12u32).prop_map(Some), 1 => prop_oneof![4 => Just(None), 1 => Just(Some(0))]];
+    let hold_ttl_ms = select([0, 5, 60, 1_500].as_slice());
+    let quantity_total = prop_oneof![40 => 0..12u32, 20 => 500..3_000u32, 1 => Just(1_000_000_001)];
+    let stock = (select(STOCKS.as_slice()), quantity_total, option::of(0..3u64));
+    (
+        opens_at,
+        closes_at,
+        per_customer_max,
+        hold_ttl_ms,
+        prop_oneof![1 => vec(stock.clone(), 1..5), 3 => vec(stock, 5..12)],
+    )
+        .prop_map(|(opens_at, closes_at, per_customer_max, hold_ttl_ms, mut stocks)| {
+            // Most repeats of a name are taken out, as they only ever lead to one refusal.
+            if stocks.len() != 4 {
+                stocks.sort_unstable();
+                stocks.dedup_by_key(|stock| stock.0);
+                stocks.reverse();
+            }
+            let stock = |(stock, quantity_total, starts_at): (&str, u32, Option<u64>)| StockTerms {
+                stock: stock.into(),
+                title: String::new(),
+                starts_at,
+                ends_at: None,
+                quantity_total,
+            };
+            let stocks = stocks.into_iter().map(stock).collect();
+            SaleTerms { title: "title".into(), opens_at, closes_at, per_customer_max, hold_ttl_ms, stocks }
+        })
+}
+
+fn claim(sale: impl Strategy<Value = &'static str>) -> impl Strategy<Value = Claim> {
+    let customer = prop_oneof![24 => select(&CUSTOMERS[..3]), 1 => Just("")];
+    let quantity =
+        prop_oneof![20 => 1..4u32, 4 => 4..1_001u32, 1 => prop_oneof![Just(0), Just(1_001), any::<u32>()]];
+    let line = (prop_oneof![19 => select(&STOCKS[..3]), 1 => select(STOCKS.as_slice())], quantity);
+    let lines =
+        prop_oneof![6 => vec(line.clone(), 1..2), 4 => vec(line.clone(), 2..4), 1 => vec(line, 0..18)];
+    let details = prop_oneof![3 => Just(Vec::new()), 1 => vec(any::<u8>(), 0..20)];
+    let key = prop_oneof![2 => Just(None), 1 => (select(["k", "l", "m", "n", ""].as_slice()), 0..2u64).prop_map(Some)];
+    (sale, customer, lines, details, key).prop_map(|(sale, customer, lines, details, key)| Claim {
+        sale,
+        customer,
+        lines,
+        details,
+        key,
+    })
+}
+
+fn pick() -> impl Strategy<Value = Pick> {
+    let number = (0..4u32, 0..20u32).prop_map(|(sale, seq)| ReservationNo { sale: SaleNo(sale), seq });
+    prop_oneof![9 => (0..12u32).prop_map(Pick::Newest), 1 => number.prop_map(Pick::Number)]
+}

@@ -1,0 +1,231 @@
+//! The script language: parses a line, runs it against a state, and says what came of it in one line of text.
+
+mod parse;
+mod tell;
+
+use std::collections::HashMap;
+
+use onrush_core::{
+    Answer, Command, IdempotencyKey, Limits, LineRequest, Refusal, ReservationNo, Reserve, SaleNo, State,
+};
+
+use self::parse::{Words, duration, shape, terms};
+
+/// Runs a script: numbered lines, the first of which is its title. The error begins with the line's number.
+pub(crate) fn check(script: &[(usize, &str)]) -> Result<(), String> {
+    let [(_, title), lines @ ..] = script else { return Ok(()) };
+    let mut run = Run::new(Limits::default());
+    for (number, line) in lines {
+        let (step, expected) =
+            line.split_once("->").map_or((*line, None), |(step, told)| (step, Some(told.trim())));
+        let told = run
+            .step(&mut Words::new(step))
+            .map_err(|wrong| format!("{number}: {title}\n    {line}\n    {wrong}"))?;
+        if expected.is_some_and(|expected| expected != told) {
+            return Err(format!("{number}: {title}\n    {line}\n    was: {told}"));
+        }
+        if run.state.digest() != run.shadow.digest() {
+            return Err(format!("{number}: {title}\n    {line}\n    the replay differs"));
+        }
+    }
+    if restored(&run.state) == run.state.digest() {
+        Ok(())
+    } else {
+        Err(format!("0: {title}\n    the restored state differs"))
+    }
+}
+
+/// The digest of a state that was made from the facts of this one.
+fn restored(state: &State) -> onrush_core::Digest {
+    let mut restored = State::restore(Limits::default(), 3);
+    state.facts(&mut |fact| restored.restore_fact(&fact).expect("a state's own facts are sound"));
+    restored.digest()
+}
+
+struct Run {
+    state: State,
+    /// Has another hash seed and gets the events alone.
+    shadow: State,
+    now: u64,
+    /// Reservations by the names that the script gives them.
+    named: HashMap<String, (String, ReservationNo)>,
+}
+
+impl Run {
+    fn new(limits: Limits) -> Self {
+        Self { state: State::new(limits, 1), shadow: State::new(limits, 2), now: 0, named: HashMap::new() }
+    }
+
+    fn step(&mut self, words: &mut Words<'_>) -> Result<String, String> {
+        let verb = words.next()?;
+        let told = match verb {
+            "limits" => {
+                *self = Self::new(parse::limits(words)?);
+                String::new()
+            }
+            "advance" => {
+                self.now += duration(words.next()?)?;
+                self.expire()
+            }
+            "clock" => {
+                self.now = duration(words.next()?)?;
+                String::new()
+            }
+            "expire" => self.expire(),
+            "time" => tell::time(self.state.time()),
+            "next-expiry" => self.state.next_expiry().map_or("never".into(), tell::time),
+            "found" => self.decide(&Command::Found { id_key: [words.number("key")?.unwrap_or(0); 16] }),
+            "add" => {
+                let counter = words.next()?;
+                self.decide(&Command::AddToCounter { counter, by: words.number("by")?.unwrap_or(1) })
+            }
+            "counter" => self.state.counter(words.next()?).map_or("none".into(), |value| value.to_string()),
+            "hit" => self.hit(words)?,
+            "put-window" => {
+                let window = words.next()?;
+                self.decide(&Command::PutWindow { window, shape: shape(words)? })
+            }
+            "window" => {
+                let view = self.state.window(words.next()?, self.now);
+                view.map_or("none".into(), |view| view.count.to_string())
+            }
+            "put" => {
+                let sale = words.next()?;
+                self.decide(&Command::PutSale { sale, terms: &terms(words)? })
+            }
+            "archive" => self.decide(&Command::ArchiveSale { sale: words.next()? }),
+            "reserve" => self.reserve(words)?,
+            "confirm" | "release" => {
+                let (sale, reservation) = self.reservation(words)?;
+                let sale = sale.as_str();
+                match verb {
+                    "confirm" => self.decide(&Command::Confirm { sale, reservation }),
+                    _ => self.decide(&Command::Release { sale, reservation }),
+                }
+            }
+            "sale" => {
+                self.state.sale(words.next()?, self.now).map_or("none".into(), |view| tell::sale(&view))
+            }
+            "version" => self
+                .state
+                .sale(words.next()?, self.now)
+                .map_or("none".into(), |view| view.version.to_string()),
+            "sales" => self.sales(words)?,
+            "reservation" => {
+                let (sale, reservation) = self.reservation(words)?;
+                self.state
+                    .reservation(&sale, reservation)
+                    .map_or("none".into(), |view| tell::reservation(&view))
+            }
+            "of" => self.reservations_of(words)?,
+            "totals" => tell::totals(&self.state),
+            "counts" => tell::counts(&self.state),
+            _ => return Err(format!("there is no command `{verb}`")),
+        };
+        words.finish()?;
+        Ok(told)
+    }
+
+    /// Decides and applies.
+    fn decide(&mut self, command: &Command<'_>) -> String {
+        match self.answer(command) {
+            Ok((answer, is_new)) => tell::answer(&answer, is_new),
+            Err(refusal) => tell::refusal(&refusal),
+        }
+    }
+
+    fn answer(&mut self, command: &Command<'_>) -> Result<(Answer, bool), Refusal> {
+        let decision = onrush_core::decide(&self.state, command, self.now)?;
+        if let Some(event) = &decision.event {
+            self.state.apply(event, self.now);
+            self.shadow.apply(event, self.now);
+        }
+        Ok((decision.answer, decision.event.is_some()))
+    }
+
+    /// What a leader does before each batch. Tells the reservations that expired.
+    fn expire(&mut self) -> String {
+        let mut expired = Vec::new();
+        while let Some(event) = onrush_core::decide_expiry(&self.state, self.now) {
+            self.state.apply(&event, self.now);
+            self.shadow.apply(&event, self.now);
+            if let onrush_core::Event::Expired { reservation } = event {
+                expired.push(self.name_of(reservation));
+            }
+        }
+        expired.join(" ")
+    }
+
+    fn hit(&mut self, words: &mut Words<'_>) -> Result<String, String> {
+        let window = words.next()?;
+        let times: u32 = words.number("times")?.unwrap_or(1);
+        let hit = Command::HitWindow { window, default_shape: shape(words)? };
+        let mut told = Vec::new();
+        for _ in 0..times {
+            if matches!(onrush_core::decide(&self.state, &hit, self.now), Ok(made) if matches!(made.answer, Answer::WindowPut { .. }))
+            {
+                self.decide(&hit);
+            }
+            told.push(self.decide(&hit));
+        }
+        told.dedup();
+        Ok(if told.len() > 2 { format!("{}..{}", told[0], told[told.len() - 1]) } else { told.join(",") })
+    }
+
+    fn reserve(&mut self, words: &mut Words<'_>) -> Result<String, String> {
+        let name = words.next()?;
+        let sale = words.text("sale").unwrap_or("s");
+        let lines: Vec<LineRequest<'_>> = parse::lines(words.text("lines").unwrap_or("a*1"))?;
+        let details = vec![b'd'; words.number("details")?.unwrap_or(0)];
+        let fingerprint = words.number("print")?.unwrap_or(0);
+        let key = words.text("key").map(|key| IdempotencyKey { key: key.as_bytes(), fingerprint });
+        let customer = words.text("customer").unwrap_or("c");
+        let claim = Reserve { sale, customer, lines: &lines, details: &details, key };
+        Ok(match self.answer(&Command::Reserve(claim)) {
+            Ok((answer @ Answer::Reserved { reservation, replayed, .. }, is_new)) => {
+                assert_eq!(replayed, !is_new);
+                if replayed {
+                    return Ok(format!("{} of {}", tell::answer(&answer, is_new), self.name_of(reservation)));
+                }
+                self.named.insert(name.into(), (sale.into(), reservation));
+                tell::answer(&answer, is_new)
+            }
+            Ok((answer, _)) => return Err(format!("{answer:?} is no answer to a claim")),
+            Err(refusal) => tell::refusal(&refusal),
+        })
+    }
+
+    /// A reservation by the name that the script gave it, or as `#sale_no.seq`; `sale=` looks for it in another sale.
+    fn reservation(&self, words: &mut Words<'_>) -> Result<(String, ReservationNo), String> {
+        let name = words.next()?;
+        let (sale, reservation) = match name.strip_prefix('#') {
+            Some(number) => {
+                let (sale_no, seq) = number.split_once('.').ok_or("a number is `#sale_no.seq`")?;
+                let number =
+                    ReservationNo { sale: SaleNo(parse::number(sale_no)?), seq: parse::number(seq)? };
+                ("s".to_owned(), number)
+            }
+            None => self.named.get(name).cloned().ok_or(format!("no reservation is named `{name}`"))?,
+        };
+        Ok((words.text("sale").map_or(sale, str::to_owned), reservation))
+    }
+
+    fn reservations_of(&self, words: &mut Words<'_>) -> Result<String, String> {
+        let (sale, customer) = (words.next()?, words.next()?);
+        let Some(views) = self.state.reservations_of(sale, customer) else { return Ok("none".into()) };
+        let names: Vec<_> = views.iter().map(|view| self.name_of(view.reservation)).collect();
+        Ok(names.join(" "))
+    }
+
+    fn sales(&self, words: &mut Words<'_>) -> Result<String, String> {
+        let (after, limit) = (words.text("after"), words.number("limit")?.unwrap_or(100));
+        let names: Vec<_> =
+            self.state.sales_after(after, limit, self.now).into_iter().map(|view| view.sale).collect();
+        Ok(names.join(" "))
+    }
+
+    fn name_of(&self, reservation: ReservationNo) -> String {
+        let named = self.named.iter().find(|(_, (_, number))| *number == reservation);
+        named.map_or_else(|| format!("#{}.{}", reservation.sale.0, reservation.seq), |(name, _)| name.clone())
+    }
+}

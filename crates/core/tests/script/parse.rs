@@ -1,0 +1,156 @@
+//! Words of a script line: positional ones first, then `name=value` in any order.
+
+use std::str::FromStr;
+
+use onrush_core::{Limits, LineRequest, SaleTerms, StockTerms, WindowShape};
+
+pub(crate) struct Words<'a> {
+    positional: Vec<&'a str>,
+    named: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Words<'a> {
+    pub(crate) fn new(line: &'a str) -> Self {
+        let (mut positional, mut named) = (Vec::new(), Vec::new());
+        for word in line.split_whitespace() {
+            match word.split_once('=') {
+                Some(pair) => named.push(pair),
+                None => positional.push(word),
+            }
+        }
+        positional.reverse();
+        Self { positional, named }
+    }
+
+    /// The next positional word. `''` stands for nothing, `x64` and the like for so many times the letter.
+    pub(crate) fn next(&mut self) -> Result<&'a str, String> {
+        self.positional.pop().map(expand).ok_or("a word is missing".into())
+    }
+
+    pub(crate) fn text(&mut self, name: &str) -> Option<&'a str> {
+        let at = self.named.iter().position(|(other, _)| *other == name)?;
+        Some(expand(self.named.swap_remove(at).1))
+    }
+
+    pub(crate) fn number<T: FromStr>(&mut self, name: &str) -> Result<Option<T>, String> {
+        self.text(name).map(number).transpose()
+    }
+
+    pub(crate) fn duration(&mut self, name: &str) -> Result<Option<u64>, String> {
+        self.text(name).map(duration).transpose()
+    }
+
+    /// Whether every word was understood.
+    pub(crate) fn finish(&self) -> Result<(), String> {
+        match (self.positional.last(), self.named.first()) {
+            (None, None) => Ok(()),
+            (Some(word), _) => Err(format!("`{word}` is one word too many")),
+            (None, Some((name, _))) => Err(format!("`{name}=` means nothing here")),
+        }
+    }
+}
+
+pub(crate) fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("`{text}` is no such number"))
+}
+
+/// `60s`, `100ms`, `2m`, `1h`, `3d`, or plain milliseconds.
+pub(crate) fn duration(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit_ms = match &text[digits.len()..] {
+        "" | "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        unit => return Err(format!("`{unit}` is no unit of time")),
+    };
+    Ok(number::<u64>(digits)? * unit_ms)
+}
+
+/// `span=1s precision=100ms`
+pub(crate) fn shape(words: &mut Words<'_>) -> Result<WindowShape, String> {
+    let mut field = |name, default| -> Result<u32, String> {
+        let ms = words.duration(name)?.unwrap_or(default);
+        u32::try_from(ms).map_err(|_| format!("`{name}` is too long"))
+    };
+    Ok(WindowShape { span_ms: field("span", 1_000)?, precision_ms: field("precision", 1_000)? })
+}
+
+/// `title=… opens=… closes=… max=… ttl=… stocks=a:10,b:5@20s-30s,c:7!title`, or `stocks=10*a:5` for `a0` to `a9`
+pub(crate) fn terms(words: &mut Words<'_>) -> Result<SaleTerms, String> {
+    let ttl = words.duration("ttl")?.unwrap_or(0);
+    Ok(SaleTerms {
+        title: words.text("title").unwrap_or("").to_owned(),
+        opens_at: words.duration("opens")?,
+        closes_at: words.duration("closes")?,
+        per_customer_max: words.number("max")?,
+        hold_ttl_ms: u32::try_from(ttl).map_err(|_| "`ttl` is too long")?,
+        stocks: stocks(words.text("stocks").unwrap_or("a:10"))?,
+    })
+}
+
+fn stocks(text: &str) -> Result<Vec<StockTerms>, String> {
+    if let Some((count, one)) = text.split_once('*') {
+        let one = stock(one)?;
+        let numbered = |at| StockTerms { stock: format!("{}{at}", one.stock), ..one.clone() };
+        return Ok((0..number::<u32>(count)?).map(numbered).collect());
+    }
+    text.split(',').filter(|stock| !stock.is_empty()).map(stock).collect()
+}
+
+fn stock(text: &str) -> Result<StockTerms, String> {
+    let (text, title) = text.split_once('!').unwrap_or((text, ""));
+    let (text, times) = text.split_once('@').unwrap_or((text, "-"));
+    let (stock, quantity_total) = text.split_once(':').ok_or("a stock is `name:quantity`")?;
+    let (starts_at, ends_at) = times.split_once('-').ok_or("times are `start-end`")?;
+    let time = |text: &str| (!text.is_empty()).then(|| duration(text)).transpose();
+    Ok(StockTerms {
+        stock: stock.to_owned(),
+        title: expand(title).to_owned(),
+        starts_at: time(starts_at)?,
+        ends_at: time(ends_at)?,
+        quantity_total: number(quantity_total)?,
+    })
+}
+
+/// `a*2,b*1`, or `''` for none
+pub(crate) fn lines(text: &str) -> Result<Vec<LineRequest<'_>>, String> {
+    let line = |text: &'_ str| -> Result<(usize, u32), String> {
+        let at = text.rfind('*').ok_or("a line is `stock*quantity`")?;
+        Ok((at, number(&text[at + 1..])?))
+    };
+    text.split(',')
+        .filter(|text| !text.is_empty())
+        .map(|text| line(text).map(|(at, quantity)| LineRequest { stock: &text[..at], quantity }))
+        .collect()
+}
+
+/// `counters=… windows=… sales=… stocks=… reservations=… details_bytes=…`
+pub(crate) fn limits(words: &mut Words<'_>) -> Result<Limits, String> {
+    let default = Limits::default();
+    Ok(Limits {
+        counters_max: words.number("counters")?.unwrap_or(default.counters_max),
+        windows_max: words.number("windows")?.unwrap_or(default.windows_max),
+        sales_max: words.number("sales")?.unwrap_or(default.sales_max),
+        stocks_max: words.number("stocks")?.unwrap_or(default.stocks_max),
+        reservations_max: words.number("reservations")?.unwrap_or(default.reservations_max),
+        details_bytes_max: words.number("details_bytes")?.unwrap_or(default.details_bytes_max),
+    })
+}
+
+/// `''` is the empty text, `[x64]` sixty-four times `x`.
+fn expand(word: &str) -> &str {
+    if word == "''" {
+        return "";
+    }
+    let repeated = word
+        .strip_prefix('[')
+        .and_then(|word| word.strip_suffix(']'))
+        .and_then(|word| word.split_at_checked(1));
+    match repeated.map(|(letter, times)| (letter, times.parse())) {
+        // Scripts are few and short-lived, so their long words may stay.
+        Some((letter, Ok(times))) => letter.repeat(times).leak(),
+        _ => word,
+    }
+}

@@ -1,0 +1,106 @@
+//! What came of a script line, in words.
+
+use onrush_core::{Answer, Refusal, ReservationView, SaleStatus, SaleView, State};
+
+pub(crate) fn answer(answer: &Answer, is_new: bool) -> String {
+    let again = |text: &str| if is_new { text.to_owned() } else { format!("{text} already") };
+    match *answer {
+        Answer::Founded => "founded".into(),
+        Answer::Counter { value } => value.to_string(),
+        Answer::Window { count, .. } => count.to_string(),
+        Answer::WindowPut { .. } | Answer::SalePut { .. } if !is_new => "unchanged".into(),
+        Answer::WindowPut { created, .. } | Answer::SalePut { created } => {
+            if created { "created" } else { "changed" }.into()
+        }
+        Answer::SaleArchived => "archived".into(),
+        Answer::Reserved { created_at, expires_at, replayed, .. } => {
+            let prefix = if replayed { "replay: " } else { "" };
+            let made = if replayed { format!(" at={}", time(created_at)) } else { String::new() };
+            match expires_at {
+                Some(expires_at) => format!("{prefix}held{made} until={}", time(expires_at)),
+                None => format!("{prefix}confirmed{made}"),
+            }
+        }
+        Answer::Confirmed { .. } => again("confirmed"),
+        Answer::Released { .. } => again("released"),
+    }
+}
+
+pub(crate) fn refusal(refusal: &Refusal) -> String {
+    let what = match refusal {
+        Refusal::InvalidName { field } => format!("invalid_name {field}"),
+        Refusal::InvalidTerms(terms) => format!("invalid {} {}", terms.field, terms.rule),
+        Refusal::Invalid { field, rule } => format!("invalid {field} {rule}"),
+        Refusal::CounterNotFound => "counter_not_found".into(),
+        Refusal::WindowNotFound => "window_not_found".into(),
+        Refusal::SaleNotFound => "sale_not_found".into(),
+        Refusal::StockNotFound { line } => format!("stock_not_found line={line}"),
+        Refusal::ReservationNotFound => "reservation_not_found".into(),
+        Refusal::InsufficientStock { line, quantity_available } => {
+            format!("insufficient_stock line={line} available={quantity_available}")
+        }
+        Refusal::CustomerLimitReached { per_customer_max } => {
+            format!("customer_limit_reached max={per_customer_max}")
+        }
+        Refusal::SaleNotOpen { opens_at } => format!("sale_not_open opens={}", time(*opens_at)),
+        Refusal::SaleClosed => "sale_closed".into(),
+        Refusal::ReservationNotHeld => "reservation_not_held".into(),
+        Refusal::HoldExpired => "hold_expired".into(),
+        Refusal::QuantityBelowReserved { stock } => format!("quantity_below_reserved {stock}"),
+        Refusal::SaleOpen => "sale_open".into(),
+        Refusal::IdempotencyKeyReused => "idempotency_key_reused".into(),
+        Refusal::CeilingReached(ceiling) => format!("ceiling {ceiling:?}"),
+        Refusal::AlreadyFounded => "already_founded".into(),
+    };
+    format!("no: {what}")
+}
+
+/// `open a=10/2/3`: the status, then each stock's total, held and confirmed.
+pub(crate) fn sale(view: &SaleView) -> String {
+    let figures = |stock: &onrush_core::StockView| {
+        format!(
+            " {}={}/{}/{}",
+            stock.stock, stock.quantity_total, stock.quantity_held, stock.quantity_confirmed
+        )
+    };
+    let stocks: String = view.stocks.iter().map(figures).collect();
+    let status = match view.status {
+        SaleStatus::Scheduled => "scheduled",
+        SaleStatus::Open => "open",
+        SaleStatus::SoldOut => "sold_out",
+        SaleStatus::Closed => "closed",
+    };
+    format!("{status}{stocks}")
+}
+
+/// `held c a*2,b*1 details=3 at=0s until=60s`
+pub(crate) fn reservation(view: &ReservationView) -> String {
+    let lines: Vec<_> = view.lines.iter().map(|(stock, quantity)| format!("{stock}*{quantity}")).collect();
+    let status = format!("{:?}", view.status).to_lowercase();
+    let details =
+        if view.details.is_empty() { String::new() } else { format!(" details={}", view.details.len()) };
+    let until = view.expires_at.map_or(String::new(), |until| format!(" until={}", time(until)));
+    format!("{status} {} {}{details} at={}{until}", view.customer, lines.join(","), time(view.created_at))
+}
+
+pub(crate) fn totals(state: &State) -> String {
+    let totals = state.unit_totals();
+    format!("{}/{}/{}", totals.total, totals.held, totals.confirmed)
+}
+
+pub(crate) fn counts(state: &State) -> String {
+    format!(
+        "counters={} windows={} sales={} stocks={} reservations={} held={} details_bytes={}",
+        state.counter_count(),
+        state.window_count(),
+        state.sale_count(),
+        state.stock_count(),
+        state.reservation_count(),
+        state.held_count(),
+        state.details_bytes(),
+    )
+}
+
+pub(crate) fn time(ms: u64) -> String {
+    if ms.is_multiple_of(1_000) { format!("{}s", ms / 1_000) } else { format!("{ms}ms") }
+}
