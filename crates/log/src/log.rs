@@ -1,0 +1,293 @@
+//! The writing end: one batch is one frame, one write and one sync, and nothing is outstanding when `append` returns.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::block::TailBuffer;
+use crate::directory::Shared;
+use crate::error::{AppendError, StorageError, while_doing};
+use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, encode_header, frame_bytes};
+use crate::limits::{
+    BATCH_BYTES_MAX, BLOCK_BYTES, FRAME_ALIGN_BYTES, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX,
+    SEGMENT_BYTES_MIN, SEGMENT_HEADER_BYTES,
+};
+use crate::segment::{SPARE_NAME, Segment, SegmentHeader};
+use crate::spare::{Spare, SpareMaking, SpareThread};
+use crate::storage::StorageFile;
+
+/// Plain values of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Size of new segments, bytes: a multiple of 4096 from `SEGMENT_BYTES_MIN` to `SEGMENT_BYTES_MAX`.
+    pub segment_bytes: u64,
+    /// Who makes spare segments.
+    pub spare_making: SpareMaking,
+    segment_bytes_min: u64,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            segment_bytes: SEGMENT_BYTES_DEFAULT,
+            spare_making: SpareMaking::default(),
+            segment_bytes_min: SEGMENT_BYTES_MIN,
+        }
+    }
+}
+
+impl LogSettings {
+    /// Segments of this size, spares made by a thread.
+    pub fn new(segment_bytes: u64) -> Self {
+        Self { segment_bytes, ..Self::default() }
+    }
+
+    /// Segments of any number of whole blocks from two on, and every run the same.
+    #[cfg(feature = "testing")]
+    pub fn for_tests(segment_bytes: u64) -> Self {
+        let segment_bytes_min = 2 * SEGMENT_HEADER_BYTES;
+        Self { segment_bytes, spare_making: SpareMaking::Inline, segment_bytes_min }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let Self { segment_bytes, segment_bytes_min, .. } = *self;
+        if !(segment_bytes_min..=SEGMENT_BYTES_MAX).contains(&segment_bytes) {
+            return Err(format!(
+                "segment_bytes {segment_bytes} is not in {segment_bytes_min}..={SEGMENT_BYTES_MAX}"
+            ));
+        }
+        if !segment_bytes.is_multiple_of(BLOCK_BYTES as u64) {
+            return Err(format!("segment_bytes {segment_bytes} is not a multiple of {BLOCK_BYTES}"));
+        }
+        Ok(())
+    }
+}
+
+/// What the writer has done since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LogCounters {
+    /// Durable writes of frames, which is the number of syncs on the way of batches.
+    pub sync_count: u64,
+    /// Batches appended.
+    pub batch_count: u64,
+    /// Bytes of frames written, headers included, block filling left out.
+    pub frame_bytes_total: u64,
+    /// Segments begun.
+    pub segment_count: u64,
+}
+
+/// The writer of a log. There is at most one for a directory; dropping it stops the thread that makes spares.
+pub struct Log {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) spare: Arc<Spare>,
+    pub(crate) file: Box<dyn StorageFile>,
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) tail: TailBuffer,
+    pub(crate) next_offset: u64,
+    pub(crate) epoch: u32,
+    pub(crate) salt_seed: u64,
+    pub(crate) segment_bytes: u64,
+    pub(crate) closed: bool,
+    pub(crate) counters: LogCounters,
+    pub(crate) _spare_thread: SpareThread,
+}
+
+impl Log {
+    /// Appends `event_count` (at least 1) events as one batch and returns the durable offset after them. Blocks for one
+    /// sync. After `AppendError::Storage` whether the batch is in the log is unknown until it is opened again.
+    pub fn append(&mut self, event_count: u32, time_ms: u64, payload: &[u8]) -> Result<u64, AppendError> {
+        assert!(event_count > 0, "a batch has events");
+        if payload.len() as u64 > self.batch_bytes_max() {
+            return Err(AppendError::TooLarge {
+                payload_bytes: payload.len() as u64,
+                batch_bytes_max: self.batch_bytes_max(),
+            });
+        }
+        self.append_frame(FrameKind::Batch, event_count, time_ms, payload)?;
+        self.counters.batch_count += 1;
+        Ok(self.next_offset)
+    }
+
+    /// Appends a frame without events: proof that the batch before it was complete, so that no later damage to it can
+    /// pass for a torn end.
+    pub fn append_mark(&mut self, time_ms: u64) -> Result<(), AppendError> {
+        self.append_frame(FrameKind::Mark, 0, time_ms, &[])
+    }
+
+    /// Notes the end in good order. The log is as durable without it.
+    pub fn close(mut self, time_ms: u64) -> Result<(), AppendError> {
+        self.append_frame(FrameKind::Close, 0, time_ms, &[])
+    }
+
+    /// Payload bytes that the next `append` is certain to have room for; 0 when the disk is full or the log closed.
+    pub fn room_bytes(&self) -> u64 {
+        if self.closed {
+            return 0;
+        }
+        if self.spare.is_ready() {
+            return self.batch_bytes_max();
+        }
+        // Frames are filled up to the alignment, and so is this.
+        let rest = self.segment.capacity.saturating_sub(self.tail.end());
+        rest.saturating_sub(FRAME_HEADER_BYTES).min(self.batch_bytes_max()) / FRAME_ALIGN_BYTES
+            * FRAME_ALIGN_BYTES
+    }
+
+    /// Whether `room_bytes` is about to grow: a spare is being made, and nothing is wrong with that so far.
+    pub fn room_is_coming(&self) -> bool {
+        !self.closed && self.spare.is_coming()
+    }
+
+    /// Largest payload of a batch, bytes: `BATCH_BYTES_MAX`, or less where segments are smaller.
+    pub fn batch_bytes_max(&self) -> u64 {
+        BATCH_BYTES_MAX.min(self.segment_bytes - SEGMENT_HEADER_BYTES - FRAME_HEADER_BYTES)
+    }
+
+    /// Offset that the next event will have. All before it are durable.
+    pub fn durable_offset(&self) -> u64 {
+        self.next_offset
+    }
+
+    /// Term of this writer.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// What was done since the log was opened.
+    pub fn counters(&self) -> LogCounters {
+        self.counters
+    }
+
+    pub(crate) fn append_frame(
+        &mut self,
+        kind: FrameKind,
+        event_count: u32,
+        time_ms: u64,
+        payload: &[u8],
+    ) -> Result<(), AppendError> {
+        if self.closed {
+            return Err(AppendError::Closed);
+        }
+        if !self.fits(payload.len() as u64) {
+            if !self.spare.take() {
+                return Err(AppendError::NoRoom);
+            }
+            self.closing_on_error(Self::begin_segment)?;
+            self.spare.make_inline();
+        }
+        let header = FrameHeader {
+            kind,
+            partition: self.segment.header.partition,
+            epoch: self.epoch,
+            base_offset: self.next_offset,
+            time_ms,
+            event_count,
+            payload_bytes: u32::try_from(payload.len()).expect("within the batch maximum"),
+        };
+        let position = self.tail.end();
+        self.tail.push(&encode_header(&header, payload, self.segment.header.seed(), position));
+        self.tail.push(payload);
+        let bytes = frame_bytes(payload.len() as u64);
+        self.tail.align();
+        self.closing_on_error(Self::write_tail)?;
+
+        self.next_offset = header.next_offset();
+        self.counters.frame_bytes_total += bytes;
+        let mut extent = self.shared.live.extent();
+        extent.durable_offset = self.next_offset;
+        extent.durable_position = self.tail.end();
+        Ok(())
+    }
+
+    pub(crate) fn fits(&self, payload_bytes: u64) -> bool {
+        self.tail.end() + frame_bytes(payload_bytes) <= self.segment.capacity
+    }
+
+    /// Turns the spare that was taken into the live segment.
+    pub(crate) fn begin_segment(&mut self) -> Result<(), StorageError> {
+        let header = SegmentHeader {
+            sequence: self.segment.header.sequence + 1,
+            base_offset: self.next_offset,
+            epoch: self.epoch,
+            ..self.segment.header
+        };
+        let (segment, file) =
+            begin_segment(&self.shared, &self.spare, header, self.salt_seed, self.segment_bytes)?;
+        self.segment = segment;
+        self.file = file;
+        self.tail.restart(SEGMENT_HEADER_BYTES);
+        self.counters.segment_count += 1;
+        Ok(())
+    }
+
+    /// Makes the tail durable.
+    pub(crate) fn write_tail(&mut self) -> Result<(), StorageError> {
+        let position = self.tail.position();
+        self.file.write_durable_at(self.tail.blocks(), position).map_err(while_doing(
+            &*self.shared.storage,
+            "write batch to",
+            &self.segment.name,
+        ))?;
+        self.tail.keep_last_block();
+        self.counters.sync_count += 1;
+        Ok(())
+    }
+
+    fn closing_on_error(
+        &mut self,
+        step: impl FnOnce(&mut Self) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        assert!(!self.closed, "nothing is written after a failed write");
+        // Stays closed as well if the step panics.
+        self.closed = true;
+        step(self)?;
+        self.closed = false;
+        Ok(())
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.shared.log_open.store(false, Ordering::Release);
+    }
+}
+
+/// Writes `header`, with size and salt filled in, to the spare that was taken and gives the file its name.
+pub(crate) fn begin_segment(
+    shared: &Shared,
+    spare: &Spare,
+    header: SegmentHeader,
+    salt_seed: u64,
+    segment_bytes: u64,
+) -> Result<(Arc<Segment>, Box<dyn StorageFile>), StorageError> {
+    let storage = &*shared.storage;
+    let header = SegmentHeader { salt: mixed(salt_seed, header.sequence), segment_bytes, ..header };
+    let segment = Arc::new(Segment { header, name: header.name(), capacity: segment_bytes });
+    let file = storage.open(SPARE_NAME).map_err(while_doing(storage, "open", SPARE_NAME))?;
+    let mut block = TailBuffer::new();
+    header.encode(block.space(BLOCK_BYTES));
+    file.write_durable_at(block.blocks(), 0).map_err(while_doing(
+        storage,
+        "write segment header to",
+        SPARE_NAME,
+    ))?;
+    storage.rename(SPARE_NAME, &segment.name).map_err(while_doing(
+        storage,
+        "rename spare to",
+        &segment.name,
+    ))?;
+    spare.renamed();
+    storage.sync_dir().map_err(while_doing(storage, "sync", ""))?;
+
+    let mut extent = shared.live.extent();
+    extent.segments.push_back(Arc::clone(&segment));
+    extent.durable_position = SEGMENT_HEADER_BYTES;
+    Ok((segment, file))
+}
+
+/// A number that follows from both and looks like neither: the finisher of splitmix64.
+fn mixed(seed: u64, sequence: u64) -> u64 {
+    let mut value = seed.wrapping_add(sequence.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}

@@ -1,0 +1,293 @@
+//! Opening a log: check every frame from the snapshot on, find the end, make it durable for certain, begin a new term.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::block::TailBuffer;
+use crate::directory::Shared;
+use crate::error::{AppendError, Damage, OpenError, StorageError, while_doing};
+use crate::frame::{FrameKind, FrameRef};
+use crate::limits::{BLOCK_BYTES, SEGMENT_HEADER_BYTES};
+use crate::log::{Log, LogCounters, LogSettings, begin_segment};
+use crate::segment::{Segment, SegmentHeader, list_segments, read_segment};
+use crate::spare::{Spare, SpareThread};
+use crate::storage::{Storage, StorageFile};
+use crate::walk::{Progress, Until, Visit, Walk, Window};
+
+/// Where and how to open a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Opening {
+    /// Frames from this offset on are visited: that of the snapshot the caller starts from, or 0. It lies between two
+    /// batches.
+    pub from_offset: u64,
+    /// After a failed append in this process: the durable offset of the log that failed. What was written beyond it,
+    /// wholly or in part, is superseded and never comes back. `None` when a process starts.
+    pub resume_at: Option<u64>,
+    /// A fresh random number; segments take their salts from it.
+    pub salt_seed: u64,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// Offset after the last event of the log.
+    pub next_offset: u64,
+    /// The new term.
+    pub epoch: u32,
+    /// Latest time in the frames that were checked; 0 if there were none.
+    pub time_ms: u64,
+    /// Frames checked, those below `from_offset` in the same segment included.
+    pub frame_count: u64,
+    /// Segment files in the log.
+    pub segment_count: usize,
+    /// File and byte of an interrupted write that was cut off; it was never acknowledged.
+    pub torn_at: Option<(String, u64)>,
+}
+
+/// Opens the log; the caller has made sure that no other writer exists.
+pub(crate) fn open(
+    shared: &Arc<Shared>,
+    settings: &LogSettings,
+    opening: Opening,
+    visit: &mut Visit<'_>,
+) -> Result<(Log, Recovered), OpenError> {
+    settings.check().map_err(OpenError::Settings)?;
+    if opening.resume_at.is_some_and(|resume_at| resume_at < opening.from_offset) {
+        return Err(OpenError::Settings("cannot resume before the snapshot".to_owned()));
+    }
+    let segments = read_chain(shared)?;
+    let found = check_frames(shared, &segments, opening, visit)?;
+
+    let storage = &*shared.storage;
+    let epoch = found.epoch.max(shared.epoch.load(Ordering::Relaxed)) + 1;
+    let spare = Spare::new(Arc::clone(&shared.storage), settings.segment_bytes, settings.spare_making)?;
+    let spare_thread =
+        SpareThread::start(&spare).map_err(while_doing(storage, "start the spare thread for", ""))?;
+    let last = segments.last().map(|last| (last.header.sequence, storage.path_of(&last.name)));
+    let torn_at = last.as_ref().filter(|_| found.torn).map(|(_, path)| (path.clone(), found.position));
+    {
+        let mut extent = shared.live.extent();
+        extent.replace(segments);
+        extent.durable_offset = found.next_offset;
+        extent.durable_position = found.position;
+        extent.spare = Some(Arc::clone(&spare));
+    }
+    let mut tail = TailBuffer::new();
+    let (segment, file) = match last {
+        Some(_) if opening.resume_at.is_none() => make_end_durable(shared, &found, &mut tail)?,
+        last => {
+            tail.restart(SEGMENT_HEADER_BYTES);
+            let header = SegmentHeader {
+                partition: shared.partition,
+                epoch,
+                sequence: last.map_or(1, |(sequence, _)| sequence + 1),
+                base_offset: found.next_offset,
+                salt: 0,
+                segment_bytes: settings.segment_bytes,
+            };
+            begin_after(shared, &spare, header, opening.salt_seed)?
+        }
+    };
+    let mut log = Log {
+        shared: Arc::clone(shared),
+        spare,
+        file,
+        segment,
+        tail,
+        next_offset: found.next_offset,
+        epoch,
+        salt_seed: opening.salt_seed,
+        segment_bytes: settings.segment_bytes,
+        closed: false,
+        counters: LogCounters::default(),
+        _spare_thread: spare_thread,
+    };
+    shared.epoch.store(epoch, Ordering::Relaxed);
+    log.spare.make_inline();
+    prove_end(&mut log, found.time_ms)?;
+    let recovered = Recovered {
+        next_offset: found.next_offset,
+        epoch,
+        time_ms: found.time_ms,
+        frame_count: found.frame_count,
+        segment_count: shared.live.extent().segments.len(),
+        torn_at,
+    };
+    Ok((log, recovered))
+}
+
+/// Begins a segment although none is being written: that of a new log, or the one that supersedes a failed batch.
+fn begin_after(
+    shared: &Shared,
+    spare: &Spare,
+    header: SegmentHeader,
+    salt_seed: u64,
+) -> Result<(Arc<Segment>, Box<dyn StorageFile>), StorageError> {
+    spare.make_inline();
+    if !spare.take() {
+        let full = std::io::ErrorKind::StorageFull.into();
+        return Err(while_doing(&*shared.storage, "make a new segment in", "")(full));
+    }
+    begin_segment(shared, spare, header, salt_seed, header.segment_bytes)
+}
+
+/// Proves that what was found is complete and that the term has begun; where the segment is full, the next segment
+/// proves it.
+fn prove_end(log: &mut Log, time_ms: u64) -> Result<(), OpenError> {
+    if !log.fits(0) {
+        return Ok(());
+    }
+    match log.append_frame(FrameKind::Mark, 0, time_ms, &[]) {
+        Ok(()) => Ok(()),
+        Err(AppendError::Storage(error)) => Err(error.into()),
+        Err(error) => unreachable!("a mark that fits, in a log that was opened just now: {error}"),
+    }
+}
+
+/// Reads all segment headers and checks that they follow each other.
+fn read_chain(shared: &Shared) -> Result<Vec<Segment>, OpenError> {
+    let storage = &*shared.storage;
+    let mut segments: Vec<Segment> = Vec::new();
+    for (promised, name) in list_segments(storage)? {
+        let file = storage.open_read(&name).map_err(while_doing(storage, "open", &name))?;
+        let segment = read_segment(storage, &*file, promised, &name, Some(shared.partition))??;
+        if let Some(before) = segments.last() {
+            check_follows(storage, before, &segment)?;
+        }
+        segments.push(segment);
+    }
+    Ok(segments)
+}
+
+/// Whether `segment` can be the one after `before`.
+pub(crate) fn check_follows(
+    storage: &dyn Storage,
+    before: &Segment,
+    segment: &Segment,
+) -> Result<(), Damage> {
+    let (a, b) = (&before.header, &segment.header);
+    let problem = if b.sequence != a.sequence + 1 {
+        format!(
+            "expected segment {} before it, found segment {}: a file is missing",
+            b.sequence - 1,
+            a.sequence
+        )
+    } else if b.base_offset < a.base_offset || b.epoch < a.epoch {
+        format!("its offset or epoch is below that of segment {}", a.sequence)
+    } else {
+        return Ok(());
+    };
+    Err(Damage {
+        path: storage.path_of(&segment.name),
+        position: 0,
+        offset: b.base_offset,
+        problem,
+        remedy: format!(
+            "Nothing was changed. Restore the segment files of this directory from one copy. Without a copy, all \
+             events from offset {} on are lost: to accept that, move segment {} and all with a higher number out of \
+             the directory.",
+            b.base_offset, b.sequence
+        ),
+    })
+}
+
+/// Goes through the frames from the last segment that begins at or before the snapshot on.
+fn check_frames(
+    shared: &Shared,
+    segments: &[Segment],
+    opening: Opening,
+    visit: &mut Visit<'_>,
+) -> Result<Progress, OpenError> {
+    let storage = &*shared.storage;
+    let from_offset = opening.from_offset;
+    let Some(oldest) = segments.first() else {
+        return Ok(Progress::empty(opening.resume_at.unwrap_or(from_offset)));
+    };
+    let first = segments.partition_point(|segment| segment.header.base_offset <= from_offset);
+    let Some(first) = first.checked_sub(1) else {
+        return Err(missing(storage, oldest, from_offset).into());
+    };
+    let mut visit_between = |frame: FrameRef<'_>| {
+        if frame.header.base_offset < from_offset {
+            return Err(format!(
+                "the batch holds offset {from_offset}, where the snapshot says that a batch begins"
+            ));
+        }
+        visit(frame)
+    };
+    let mut window = Window::default();
+    let mut found = Progress::at_start_of(&segments[first]);
+    for (segment, next) in segments[first..].iter().zip(segments[first + 1..].iter().map(Some).chain([None]))
+    {
+        let until = match (next, opening.resume_at) {
+            (Some(next), _) => Until::Offset(next.header.base_offset),
+            (None, Some(resume_at)) => Until::Offset(resume_at),
+            (None, None) => Until::Tail,
+        };
+        let file = storage.open_read(&segment.name).map_err(while_doing(storage, "open", &segment.name))?;
+        let walk = Walk { storage, file: &*file, segment, until, from_offset, to_offset: u64::MAX };
+        found = found.continued_in(segment);
+        window.clear();
+        walk.run(&mut window, &mut found, &mut visit_between)?;
+        if next.is_none() && found.next_offset < from_offset {
+            let problem = format!("the log ends here, before the snapshot at offset {from_offset}");
+            return Err(walk.damage(found.position, found.next_offset, problem).into());
+        }
+    }
+    Ok(found)
+}
+
+fn missing(storage: &dyn Storage, oldest: &Segment, from_offset: u64) -> Damage {
+    let base_offset = oldest.header.base_offset;
+    Damage {
+        path: storage.path_of(&oldest.name),
+        position: 0,
+        offset: from_offset,
+        problem: format!("this is the oldest segment and begins at {base_offset}: the one with {from_offset} is missing"),
+        remedy: "Nothing was changed. Restore the missing segment files, or the snapshot that they belong to, from a \
+                 copy of the directory."
+            .to_owned(),
+    }
+}
+
+/// Writes the last frame once more and syncs. A process that was killed between write and sync, or whose sync failed,
+/// leaves bytes in the page cache that may be on no disk and that no later sync would write.
+fn make_end_durable(
+    shared: &Shared,
+    found: &Progress,
+    tail: &mut TailBuffer,
+) -> Result<(Arc<Segment>, Box<dyn StorageFile>), StorageError> {
+    let storage = &*shared.storage;
+    let segment =
+        shared.live.extent().segments.back().map(Arc::clone).expect("a log that goes on has a segment");
+    let name = &segment.name;
+    let file = storage.open(name).map_err(while_doing(storage, "open", name))?;
+    let block = BLOCK_BYTES as u64;
+    let start = found.last_frame.map_or(SEGMENT_HEADER_BYTES, |position| position / block * block);
+    tail.restart(start);
+    let count = usize::try_from(found.position - start).expect("one frame and a block at most");
+    let bytes = tail.space(count);
+    let mut filled = 0;
+    while filled < count {
+        let read = file.read_at(&mut bytes[filled..], start + filled as u64).map_err(while_doing(
+            storage,
+            "read the last frame of",
+            name,
+        ))?;
+        if read == 0 {
+            let ended = std::io::ErrorKind::UnexpectedEof.into();
+            return Err(while_doing(storage, "read the last frame of", name)(ended));
+        }
+        filled += read;
+    }
+    if count > 0 {
+        file.write_durable_at(tail.blocks(), start).map_err(while_doing(
+            storage,
+            "rewrite the last frame of",
+            name,
+        ))?;
+        tail.keep_last_block();
+    }
+    storage.sync_dir().map_err(while_doing(storage, "sync", ""))?;
+    Ok((segment, file))
+}

@@ -1,0 +1,298 @@
+//! Reading a whole directory without changing or locking it, for people: what each file holds and where it is damaged.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use crate::error::{Damage, ReadError, SnapshotError, StorageError, while_doing};
+use crate::frame::{FrameKind, FrameRef};
+use crate::recovery::check_follows;
+use crate::segment::{Segment, SegmentHeader, SegmentName, list_segments, read_segment};
+use crate::snapshot::{self, SnapshotReader};
+use crate::storage::Storage;
+use crate::walk::{Progress, Until, Visit, Walk, Window};
+
+/// What a directory holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// Segments, oldest first.
+    pub segments: Vec<SegmentReport>,
+    /// Snapshots, newest first.
+    pub snapshots: Vec<SnapshotReport>,
+}
+
+/// What a segment file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentReport {
+    /// Path of the file.
+    pub path: String,
+    /// Its header; `None` if that is damaged.
+    pub header: Option<SegmentHeader>,
+    /// Offset after the last event in it.
+    pub next_offset: u64,
+    /// Last term in it.
+    pub epoch: u32,
+    /// Latest time in it, milliseconds.
+    pub time_ms: u64,
+    /// Batches in it.
+    pub batch_count: u64,
+    /// Frames in it that are not batches.
+    pub mark_count: u64,
+    /// Bytes up to the end of the last frame.
+    pub used_bytes: u64,
+    /// Size of the file, bytes.
+    pub file_bytes: u64,
+    /// Where an interrupted write stands; this is not damage.
+    pub torn_at: Option<u64>,
+    /// The first damage.
+    pub damage: Option<Damage>,
+}
+
+/// What a snapshot file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotReport {
+    /// Path of the file.
+    pub path: String,
+    /// The state is that after all events below this offset.
+    pub offset: u64,
+    /// Size of the file, bytes.
+    pub file_bytes: u64,
+    /// Its digest; `None` if it is damaged.
+    pub digest: Option<[u8; 16]>,
+    /// The first damage.
+    pub damage: Option<Damage>,
+}
+
+impl Report {
+    /// The first damage of any file, segments first.
+    pub fn damage(&self) -> Option<&Damage> {
+        let segments = self.segments.iter().filter_map(|segment| segment.damage.as_ref());
+        segments.chain(self.snapshots.iter().filter_map(|snapshot| snapshot.damage.as_ref())).next()
+    }
+
+    /// Offset of the oldest event and the offset after the newest.
+    pub fn offsets(&self) -> (u64, u64) {
+        let first =
+            self.segments.first().and_then(|segment| segment.header).map_or(0, |header| header.base_offset);
+        (first, self.segments.last().map_or(0, |segment| segment.next_offset))
+    }
+}
+
+/// Checks every segment and snapshot of a directory. A server may be writing to it meanwhile.
+pub fn verify(storage: &Arc<dyn Storage>) -> Result<Report, StorageError> {
+    inspect(storage, |_, _| Ok(()))
+}
+
+/// Checks every segment and snapshot and calls `visit` with each frame of each segment, oldest first; the text of an
+/// error from it is reported as damage of that segment, whose later frames are then left out.
+pub fn inspect(
+    storage: &Arc<dyn Storage>,
+    mut visit: impl FnMut(&SegmentHeader, FrameRef<'_>) -> Result<(), String>,
+) -> Result<Report, StorageError> {
+    let mut report = Report::default();
+    let segments = list_segments(&**storage)?;
+    let is_there = |name: &str| -> Result<bool, StorageError> {
+        Ok(list_segments(&**storage)?.iter().any(|(_, there)| there == name))
+    };
+    let mut before: Option<Segment> = None;
+    for (index, (promised, name)) in segments.iter().enumerate() {
+        let next = segments.get(index + 1).map(|(next, _)| next.base_offset);
+        let partition = before.as_ref().map(|before| before.header.partition);
+        let inspected = inspect_segment(&**storage, *promised, name, next, partition, &mut visit);
+        let whole = inspected.as_ref().is_ok_and(|(report, _)| report.damage.is_none());
+        if !whole && !is_there(name)? {
+            // The server trimmed it while it was read, and with it all that are older.
+            report.segments.clear();
+            before = None;
+            continue;
+        }
+        let (mut segment_report, segment) = inspected?;
+        if let (Some(before), Some(segment)) = (&before, &segment)
+            && let Err(damage) = check_follows(&**storage, before, segment)
+        {
+            if is_there(&before.name)? {
+                segment_report.damage = Some(damage);
+            } else {
+                report.segments.clear();
+            }
+        }
+        report.segments.push(segment_report);
+        before = segment;
+    }
+    let partition = report.segments.iter().find_map(|segment| segment.header).map(|header| header.partition);
+    for offset in snapshot::list(&**storage)? {
+        match inspect_snapshot(storage, partition, offset) {
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => {}
+            inspected => report.snapshots.push(inspected?),
+        }
+    }
+    Ok(report)
+}
+
+fn inspect_segment(
+    storage: &dyn Storage,
+    promised: SegmentName,
+    name: &str,
+    next_base_offset: Option<u64>,
+    partition: Option<u32>,
+    visit: &mut dyn FnMut(&SegmentHeader, FrameRef<'_>) -> Result<(), String>,
+) -> Result<(SegmentReport, Option<Segment>), StorageError> {
+    let file = storage.open_read(name).map_err(while_doing(storage, "open", name))?;
+    let mut report = SegmentReport {
+        path: storage.path_of(name),
+        header: None,
+        next_offset: promised.base_offset,
+        epoch: 0,
+        time_ms: 0,
+        batch_count: 0,
+        mark_count: 0,
+        used_bytes: 0,
+        file_bytes: file.len().map_err(while_doing(storage, "measure", name))?,
+        torn_at: None,
+        damage: None,
+    };
+    let segment = match read_segment(storage, &*file, promised, name, partition)? {
+        Ok(segment) => segment,
+        Err(damage) => {
+            report.damage = Some(damage);
+            return Ok((report, None));
+        }
+    };
+    report.header = Some(segment.header);
+    let mut counting = |frame: FrameRef<'_>| {
+        match frame.header.kind {
+            FrameKind::Batch => report.batch_count += 1,
+            FrameKind::Mark | FrameKind::Close => report.mark_count += 1,
+        }
+        visit(&segment.header, frame)
+    };
+    let until = next_base_offset.map_or(Until::Tail, Until::Offset);
+    let walk = Walk { storage, file: &*file, segment: &segment, until, from_offset: 0, to_offset: u64::MAX };
+    let mut progress = Progress::at_start_of(&segment);
+    let walked = walk_beside_a_writer(&walk, &mut progress, &mut counting)?;
+    report.damage = walked;
+    report.next_offset = progress.next_offset;
+    report.epoch = progress.epoch;
+    report.time_ms = progress.time_ms;
+    report.used_bytes = progress.position;
+    report.torn_at = progress.torn.then_some(progress.position);
+    Ok((report, Some(segment)))
+}
+
+/// Walks on as long as frames turn up: a frame that was half written at the first look is whole at the second, and
+/// what seemed to be damage, because a later one stood behind it, was the server at work.
+fn walk_beside_a_writer(
+    walk: &Walk<'_>,
+    progress: &mut Progress,
+    visit: &mut Visit<'_>,
+) -> Result<Option<Damage>, StorageError> {
+    let mut window = Window::default();
+    loop {
+        let position = progress.position;
+        match walk.run(&mut window, progress, visit) {
+            Ok(()) => return Ok(None),
+            Err(ReadError::Storage(error)) => return Err(error),
+            Err(ReadError::Damaged(_)) if progress.position > position => window.clear(),
+            Err(ReadError::Damaged(damage)) => return Ok(Some(*damage)),
+            Err(ReadError::Refused { path, position, offset, reason }) => {
+                return Ok(Some(Damage { path, position, offset, problem: reason, remedy: String::new() }));
+            }
+            Err(ReadError::Trimmed { .. }) => unreachable!("a walk reads one file"),
+        }
+    }
+}
+
+fn inspect_snapshot(
+    storage: &Arc<dyn Storage>,
+    partition: Option<u32>,
+    offset: u64,
+) -> Result<SnapshotReport, StorageError> {
+    let read_all = || -> Result<SnapshotReader, SnapshotError> {
+        let mut reader = SnapshotReader::open(Arc::clone(storage), partition, offset)?;
+        while reader.next_chunk()?.is_some() {}
+        Ok(reader)
+    };
+    let mut report = SnapshotReport {
+        path: storage.path_of(&snapshot::finished_name(offset)),
+        offset,
+        file_bytes: 0,
+        digest: None,
+        damage: None,
+    };
+    match read_all() {
+        Ok(reader) => {
+            report.file_bytes = reader.file_bytes();
+            report.digest = reader.digest();
+        }
+        Err(SnapshotError::Damaged(damage)) => report.damage = Some(*damage),
+        Err(SnapshotError::Storage(error)) => return Err(error),
+        Err(SnapshotError::TooLarge { .. }) => unreachable!("a reader writes no chunk"),
+    }
+    Ok(report)
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            writeln!(f, "{segment}")?;
+        }
+        for snapshot in &self.snapshots {
+            writeln!(f, "{snapshot}")?;
+        }
+        let (first, next) = self.offsets();
+        let batch_count: u64 = self.segments.iter().map(|segment| segment.batch_count).sum();
+        let verdict = if self.damage().is_some() { "DAMAGED" } else { "whole" };
+        write!(
+            f,
+            "{verdict}: {} segments, offsets {first}..{next}, {batch_count} batches, {} snapshots",
+            self.segments.len(),
+            self.snapshots.len()
+        )
+    }
+}
+
+impl fmt::Display for SegmentReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "segment {}: ", self.path)?;
+        if let Some(header) = &self.header {
+            write!(
+                f,
+                "sequence {}, offsets {}..{}, epochs {}..={}, {} batches, {} marks, {} of {} bytes used",
+                header.sequence,
+                header.base_offset,
+                self.next_offset,
+                header.epoch,
+                self.epoch,
+                self.batch_count,
+                self.mark_count,
+                self.used_bytes,
+                self.file_bytes
+            )?;
+        } else {
+            write!(f, "{} bytes, unreadable header", self.file_bytes)?;
+        }
+        if let Some(position) = self.torn_at {
+            write!(f, "; interrupted write at byte {position}")?;
+        }
+        match &self.damage {
+            Some(damage) => write!(f, "\n  DAMAGED: {damage}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for SnapshotReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "snapshot {}: offset {}, {} bytes", self.path, self.offset, self.file_bytes)?;
+        if let Some(digest) = self.digest {
+            write!(f, ", digest ")?;
+            for byte in digest {
+                write!(f, "{byte:02x}")?;
+            }
+        }
+        match &self.damage {
+            Some(damage) => write!(f, "\n  DAMAGED: {damage}"),
+            None => Ok(()),
+        }
+    }
+}

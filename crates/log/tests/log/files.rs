@@ -1,0 +1,154 @@
+//! Real directories: every way to sync, the spare thread, permissions, and the lock between two processes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use onrush_log::{
+    DirStorage, FrameKind, Log, LogDirectory, LogSettings, OpenError, Opening, SpareMaking, Storage,
+    SyncMethod, verify,
+};
+use tempfile::TempDir;
+
+use crate::history::{Batch, PARTITION, append_all};
+
+const SEGMENT_BYTES: u64 = 64 << 10;
+
+fn storage(path: &Path, sync_method: SyncMethod) -> Arc<dyn Storage> {
+    Arc::new(DirStorage::create(path, sync_method).expect("directory"))
+}
+
+fn open(storage: &Arc<dyn Storage>, from_offset: u64) -> (LogDirectory, Log, Vec<Batch>) {
+    let directory = LogDirectory::lock(Arc::clone(storage), PARTITION).expect("free");
+    let mut settings = LogSettings::for_tests(SEGMENT_BYTES);
+    settings.spare_making = SpareMaking::Background;
+    let mut batches = Vec::new();
+    let opening = Opening { from_offset, resume_at: None, salt_seed: 99 };
+    let (log, _) = directory
+        .open(&settings, opening, |frame| {
+            if frame.header.kind == FrameKind::Batch {
+                batches.push(Batch::of(frame));
+            }
+            Ok(())
+        })
+        .expect("open");
+    (directory, log, batches)
+}
+
+fn check_on(parent: &Path, sync_method: SyncMethod) {
+    let parent = TempDir::new_in(parent).expect("temporary directory");
+    let path = parent.path().join("a/b");
+    let storage = storage(&path, sync_method);
+    let (directory, mut log, found) = open(&storage, 0);
+    assert!(found.is_empty());
+    let mut batches = append_all(&mut log, &[Some(20_000); 20]);
+    for offset in [20, 30] {
+        let mut writer = directory.write_snapshot(offset, 1).expect("begin");
+        writer.write_chunk(b"state").expect("chunk");
+        writer.finish([7; 16]).expect("finish");
+    }
+    assert!(directory.trim(u64::MAX).expect("trim") >= 3);
+    batches.extend(append_all(&mut log, &[Some(20_000); 20]));
+    let mut read = Vec::new();
+    let mut keep = |frame: onrush_log::FrameRef<'_>| {
+        read.push(Batch::of(frame));
+        Ok(())
+    };
+    assert_eq!(directory.reader().read(20, u64::MAX, &mut keep).expect("read"), 80);
+    read.retain(|batch| batch.event_count > 0);
+    assert_eq!(read, batches[10..]);
+    drop((directory, log));
+    assert_eq!(open(&storage, 20).2, batches[10..]);
+    let report = verify(&storage).expect("verify");
+    assert!(report.damage().is_none() && report.offsets().1 == 80, "{report}");
+    for entry in fs::read_dir(&path).expect("list") {
+        let entry = entry.expect("entry");
+        assert_eq!(entry.metadata().expect("metadata").permissions().mode() & 0o777, 0o600, "{entry:?}");
+    }
+    assert_eq!(fs::metadata(&path).expect("metadata").permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn every_sync_method_on_a_disk() {
+    for sync_method in [SyncMethod::Fdatasync, SyncMethod::Direct, SyncMethod::UnsafeNone] {
+        check_on(Path::new(env!("CARGO_TARGET_TMPDIR")), sync_method);
+    }
+}
+
+#[test]
+fn a_file_system_in_memory_will_do() {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() {
+        check_on(memory, SyncMethod::Direct);
+    }
+}
+
+#[test]
+fn only_an_existing_directory_is_inspected() {
+    let parent = TempDir::new().expect("temporary directory");
+    assert!(DirStorage::existing(parent.path().join("missing")).is_err());
+    let storage: Arc<dyn Storage> = Arc::new(DirStorage::existing(parent.path()).expect("directory"));
+    assert_eq!(
+        verify(&storage).expect("verify").to_string(),
+        "whole: 0 segments, offsets 0..0, 0 batches, 0 snapshots"
+    );
+    assert_eq!(fs::read_dir(parent.path()).expect("list").count(), 0, "verify creates nothing");
+}
+
+#[test]
+fn verify_works_beside_a_writer() {
+    let parent = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("temporary directory");
+    let storage = storage(parent.path(), SyncMethod::UnsafeNone);
+    let (directory, mut log, _) = open(&storage, 0);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            for round in 0..200 {
+                let batches = append_all(&mut log, &[Some(3000), Some(10), Some(9000)]);
+                if round % 10 == 0 {
+                    let offset = batches.last().expect("batches").next_offset();
+                    directory.write_snapshot(offset, 1).expect("begin").finish([0; 16]).expect("finish");
+                    directory.trim(u64::MAX).expect("trim");
+                }
+            }
+        });
+        while !writer.is_finished() {
+            let report = verify(&storage).expect("verify");
+            assert!(report.damage().is_none(), "{report}");
+        }
+        writer.join().expect("writer");
+    });
+}
+
+const CHILD_DIRECTORY: &str = "ONRUSH_LOG_TEST_LOCK_DIRECTORY";
+
+/// Does nothing unless `a_second_process_is_refused` runs it in a process of its own.
+#[test]
+fn second_process() {
+    let Some(path) = std::env::var_os(CHILD_DIRECTORY) else {
+        return;
+    };
+    let locked = LogDirectory::lock(storage(Path::new(&path), SyncMethod::Fdatasync), PARTITION).err();
+    assert!(
+        matches!(&locked, Some(OpenError::Locked { directory }) if Path::new(directory) == Path::new(&path))
+    );
+}
+
+#[test]
+fn a_second_process_is_refused() {
+    let parent = TempDir::new().expect("temporary directory");
+    let directory =
+        LogDirectory::lock(storage(parent.path(), SyncMethod::Fdatasync), PARTITION).expect("free");
+    let run = || {
+        Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", "files::second_process"])
+            .env(CHILD_DIRECTORY, parent.path())
+            .output()
+            .expect("run this test again")
+    };
+    let refused = run();
+    assert!(refused.status.success(), "{}", String::from_utf8_lossy(&refused.stdout));
+    drop(directory);
+    assert!(!run().status.success(), "the lock is free again");
+}
