@@ -1,0 +1,142 @@
+//! What an edge asks of a partition and what it is told: owned forms of the core's commands, answers and views.
+
+use compact_str::CompactString;
+use onrush_core::{
+    IdempotencyKey, LineRequest, Refusal, ReservationNo, ReservationView, Reserve, SaleTerms, SaleView, TimeMs,
+    WindowShape,
+};
+use smallvec::SmallVec;
+
+/// A name; up to 24 bytes of it are stored in place.
+pub type Name = CompactString;
+
+/// A command or a read.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the fields are named after what they hold")]
+pub enum Call {
+    /// Adds 1 to 1,000,000 to a counter and creates it if need be. Answer: [`Outcome::Counter`].
+    AddToCounter { counter: Name, by: u32 },
+    /// Answer: [`Outcome::Counter`].
+    ReadCounter { counter: Name },
+    /// Counts one request in a window and creates it with the settings' shape. Answer: [`Outcome::Window`].
+    HitWindow { window: Name },
+    /// Answer: [`Outcome::Window`].
+    ReadWindow { window: Name },
+    /// Answer: [`Outcome::WindowPut`].
+    PutWindow { window: Name, shape: WindowShape },
+    /// Answer: [`Outcome::SalePut`].
+    PutSale { sale: Name, terms: Box<SaleTerms> },
+    /// Answer: [`Outcome::SaleArchived`].
+    ArchiveSale { sale: Name },
+    /// Answer: [`Outcome::Sale`].
+    ReadSale { sale: Name },
+    /// At most `count_max` sales with names after `after`, by name. Answer: [`Outcome::Sales`].
+    ListSales { after: Option<Name>, count_max: u16 },
+    /// Answer: [`Outcome::Reserved`].
+    Reserve(Box<ReserveCall>),
+    /// Answer: [`Outcome::Reservation`].
+    Confirm { sale: Name, reservation: ReservationNo },
+    /// Answer: [`Outcome::Reservation`].
+    Release { sale: Name, reservation: ReservationNo },
+    /// Answer: [`Outcome::Reservation`].
+    ReadReservation { sale: Name, reservation: ReservationNo },
+    /// Answer: [`Outcome::Reservations`].
+    ReadCustomer { sale: Name, customer: Name },
+}
+
+/// A claim of one customer; comes back with the answer, so that the edge can write it out without a copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReserveCall {
+    /// The sale's name.
+    pub sale: Name,
+    /// Who reserves.
+    pub customer: Name,
+    /// 1 to 16 lines.
+    pub lines: SmallVec<[LineCall; 1]>,
+    /// A JSON object of at most 4 KiB, as it came; empty if there was none.
+    pub details: Box<[u8]>,
+    /// The client's `Idempotency-Key` and the fingerprint of what it stands for.
+    pub key: Option<KeyCall>,
+}
+
+/// So many units of one stock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineCall {
+    /// The stock's name.
+    pub stock: Name,
+    /// 1 to 1,000.
+    pub quantity: u32,
+}
+
+/// An idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyCall {
+    /// 1 to 128 bytes.
+    pub key: Name,
+    /// A stable hash of customer, lines and details.
+    pub fingerprint: u64,
+}
+
+impl ReserveCall {
+    /// Lends the claim to `use_it` in the form that the core reads.
+    pub(crate) fn with_command<R>(&self, use_it: impl FnOnce(Reserve<'_>) -> R) -> R {
+        let lines: SmallVec<[LineRequest<'_>; 4]> =
+            self.lines.iter().map(|line| LineRequest { stock: &line.stock, quantity: line.quantity }).collect();
+        use_it(Reserve {
+            sale: &self.sale,
+            customer: &self.customer,
+            lines: &lines,
+            details: &self.details,
+            key: self.key.as_ref().map(|k| IdempotencyKey { key: k.key.as_bytes(), fingerprint: k.fingerprint }),
+        })
+    }
+}
+
+/// The end of a call.
+pub type Reply = Result<Outcome, Failure>;
+
+/// What a call that was not refused brought.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the fields are named after what they hold")]
+pub enum Outcome {
+    /// The counter's total.
+    Counter { value: u64 },
+    /// The window's count.
+    Window { count: u64, shape: WindowShape },
+    /// The window has the shape; `created` if it is new.
+    WindowPut { created: bool, shape: WindowShape },
+    /// A sale as it is.
+    Sale(Box<SaleView>),
+    /// The sale as it is now; `created` if it is new.
+    SalePut { created: bool, sale: Box<SaleView> },
+    /// The sale is gone.
+    SaleArchived,
+    /// Sales by name.
+    Sales(Vec<SaleView>),
+    /// The claim stands as it was first made: held until `expires_at`, or confirmed. `replayed` if a call with this key made it before.
+    Reserved {
+        reservation: ReservationNo,
+        created_at: TimeMs,
+        expires_at: Option<TimeMs>,
+        replayed: bool,
+        call: Box<ReserveCall>,
+    },
+    /// A reservation as it is.
+    Reservation(Box<ReservationView>),
+    /// All reservations of a customer in a sale, oldest first.
+    Reservations(Vec<ReservationView>),
+}
+
+/// Why a call brought nothing. Grouped by what the caller can do about it.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "the fields are named after what they hold")]
+pub enum Failure {
+    /// A business "no": ask for something else. `call` is the claim, if it was one.
+    Refused { refusal: Refusal, call: Option<Box<ReserveCall>> },
+    /// Too many calls are waiting: try again shortly. Nothing was done.
+    Overloaded,
+    /// The log cannot take writes now (full or failing disk): try again later. Whether the call was done is unknown only if the log failed while it was being written.
+    LogUnavailable,
+    /// The server is stopping: try another or later. Nothing was done.
+    Draining,
+}

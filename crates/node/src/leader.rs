@@ -1,0 +1,234 @@
+//! The one that decides. It owns the state of a partition and knows no thread, file or clock: it is told the time,
+//! handed calls, and asked for the batch that its answers rest on.
+
+use onrush_core::{Answer, Command, Event, Refusal, State, TimeMs, WindowShape, decide, decide_expiry};
+
+use crate::batch::{ClosedBatch, OpenBatch};
+use crate::limits::{EXPIRIES_PER_TURN_MAX, OPEN_BATCH_BYTES_MAX, RECORD_BYTES_MAX};
+use crate::{Call, Failure, Outcome, Reply, ReservationIds, ReserveCall};
+
+/// Decides for one partition.
+pub(crate) struct Leader {
+    state: State,
+    ids: ReservationIds,
+    default_shape: WindowShape,
+    now: TimeMs,
+    batch: OpenBatch,
+    /// Batches closed so far; the open one will be the next.
+    closed_count: u64,
+}
+
+impl Leader {
+    /// Takes up a state. A partition that was never founded is, under `fresh_id_key`.
+    pub(crate) fn new(state: State, time: TimeMs, default_shape: WindowShape, fresh_id_key: [u8; 16]) -> Self {
+        let now = time.max(state.time());
+        let ids = ReservationIds::new(state.id_key().unwrap_or(fresh_id_key));
+        let mut leader =
+            Self { state, ids, default_shape, now, batch: OpenBatch::default(), closed_count: 0 };
+        if leader.state.id_key().is_none() {
+            let founded = leader.settle(&Command::Found { id_key: fresh_id_key });
+            assert!(founded.is_ok(), "a partition without a secret can be founded");
+        }
+        leader
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(crate) fn ids(&self) -> &ReservationIds {
+        &self.ids
+    }
+
+    /// The partition's time: the latest that it was ever told.
+    pub(crate) fn now(&self) -> TimeMs {
+        self.now
+    }
+
+    /// Starts a turn at wall-clock time `wall`: holds that are due expire first, so that no unit counts as free before
+    /// the log says so.
+    pub(crate) fn begin_turn(&mut self, wall: TimeMs) {
+        self.now = self.now.max(wall);
+        if self.state.next_expiry().is_none_or(|due| due > self.now) {
+            return;
+        }
+        for _ in 0..EXPIRIES_PER_TURN_MAX {
+            let Some(event) = decide_expiry(&self.state, self.now) else { break };
+            self.take_up(&event);
+        }
+    }
+
+    /// When the next hold expires.
+    pub(crate) fn next_expiry(&self) -> Option<TimeMs> {
+        self.state.next_expiry()
+    }
+
+    /// Whether the open batch has to go to the log before more is decided.
+    pub(crate) fn is_full(&self) -> bool {
+        self.batch.bytes() >= OPEN_BATCH_BYTES_MAX
+    }
+
+    /// Bytes that the open batch takes in the log at most.
+    pub(crate) fn batch_bytes(&self) -> usize {
+        self.batch.bytes()
+    }
+
+    pub(crate) fn has_batch(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
+    /// The batch that has to be durable before anything decided or read so far may be told: the open one, or, if that
+    /// is empty, the one closed last. Batches count from 1.
+    pub(crate) fn rests_on(&self) -> u64 {
+        self.closed_count + u64::from(self.has_batch())
+    }
+
+    /// Closes the open batch into `recycled` and returns its number, if there is one.
+    pub(crate) fn close_batch(&mut self, recycled: &mut ClosedBatch) -> Option<u64> {
+        if !self.has_batch() {
+            return None;
+        }
+        self.batch.close_into(recycled, self.now);
+        self.closed_count += 1;
+        Some(self.closed_count)
+    }
+
+    /// Decides or reads. `room_bytes` is what the log is certain to take for the open batch; a call that could need
+    /// more is not decided.
+    pub(crate) fn run(&mut self, call: Call, room_bytes: usize) -> Reply {
+        if let Some(bytes) = record_bytes_max(&call)
+            && self.batch.bytes() + bytes > room_bytes
+        {
+            return Err(Failure::LogUnavailable);
+        }
+        match call {
+            Call::AddToCounter { counter, by } => self.answer(&Command::AddToCounter { counter: &counter, by }),
+            Call::HitWindow { window } => self.hit_window(&window),
+            Call::PutWindow { window, shape } => self.answer(&Command::PutWindow { window: &window, shape }),
+            Call::PutSale { sale, terms } => match self.settle(&Command::PutSale { sale: &sale, terms: &terms }) {
+                Ok(Answer::SalePut { created }) => Ok(Outcome::SalePut { created, sale: self.sale(&sale)? }),
+                other => unexpected(other),
+            },
+            Call::ArchiveSale { sale } => self.answer(&Command::ArchiveSale { sale: &sale }),
+            Call::Reserve(call) => self.reserve(call),
+            Call::Confirm { sale, reservation } => {
+                self.settle(&Command::Confirm { sale: &sale, reservation }).map_err(refused)?;
+                self.reservation(&sale, reservation)
+            }
+            Call::Release { sale, reservation } => {
+                self.settle(&Command::Release { sale: &sale, reservation }).map_err(refused)?;
+                self.reservation(&sale, reservation)
+            }
+            Call::ReadCounter { counter } => {
+                let value = self.state.counter(&counter).ok_or(refused(Refusal::CounterNotFound))?;
+                Ok(Outcome::Counter { value })
+            }
+            Call::ReadWindow { window } => {
+                let view = self.state.window(&window, self.now).ok_or(refused(Refusal::WindowNotFound))?;
+                Ok(Outcome::Window { count: view.count, shape: view.shape })
+            }
+            Call::ReadSale { sale } => Ok(Outcome::Sale(self.sale(&sale)?)),
+            Call::ListSales { after, count_max } => {
+                Ok(Outcome::Sales(self.state.sales_after(after.as_deref(), count_max.into(), self.now)))
+            }
+            Call::ReadReservation { sale, reservation } => self.reservation(&sale, reservation),
+            Call::ReadCustomer { sale, customer } => {
+                let found = self.state.reservations_of(&sale, &customer);
+                Ok(Outcome::Reservations(found.ok_or(refused(Refusal::SaleNotFound))?))
+            }
+        }
+    }
+
+    fn hit_window(&mut self, window: &str) -> Reply {
+        let hit = Command::HitWindow { window, default_shape: self.default_shape };
+        match self.settle(&hit) {
+            // Creating it is an event of its own.
+            Ok(Answer::WindowPut { .. }) => self.answer(&hit),
+            other => told(other),
+        }
+    }
+
+    fn reserve(&mut self, call: Box<ReserveCall>) -> Reply {
+        match call.with_command(|reserve| self.settle(&Command::Reserve(reserve))) {
+            Ok(Answer::Reserved { reservation, created_at, expires_at, replayed }) => {
+                Ok(Outcome::Reserved { reservation, created_at, expires_at, replayed, call })
+            }
+            Ok(other) => unexpected(Ok(other)),
+            Err(refusal) => Err(Failure::Refused { refusal, call: Some(call) }),
+        }
+    }
+
+    fn answer(&mut self, command: &Command<'_>) -> Reply {
+        told(self.settle(command))
+    }
+
+    fn settle(&mut self, command: &Command<'_>) -> Result<Answer, Refusal> {
+        let decision = decide(&self.state, command, self.now)?;
+        if let Some(event) = &decision.event {
+            self.take_up(event);
+        }
+        Ok(decision.answer)
+    }
+
+    fn take_up(&mut self, event: &Event<'_>) {
+        self.state.apply(event, self.now);
+        self.batch.record(event, self.now);
+    }
+
+    fn sale(&self, sale: &str) -> Result<Box<onrush_core::SaleView>, Failure> {
+        self.state.sale(sale, self.now).map(Box::new).ok_or(refused(Refusal::SaleNotFound))
+    }
+
+    fn reservation(&self, sale: &str, reservation: onrush_core::ReservationNo) -> Reply {
+        let Some(view) = self.state.reservation(sale, reservation) else {
+            let sale_exists = self.state.sale(sale, self.now).is_some();
+            let refusal = if sale_exists { Refusal::ReservationNotFound } else { Refusal::SaleNotFound };
+            return Err(refused(refusal));
+        };
+        Ok(Outcome::Reservation(Box::new(view)))
+    }
+}
+
+/// The most bytes that a call can add to a batch; none if it only reads.
+fn record_bytes_max(call: &Call) -> Option<usize> {
+    match call {
+        Call::PutSale { terms, .. } => {
+            let stocks: usize = terms.stocks.iter().map(|s| s.stock.len() + s.title.len() + 40).sum();
+            Some(RECORD_BYTES_MAX + terms.title.len() + stocks)
+        }
+        Call::AddToCounter { .. }
+        | Call::HitWindow { .. }
+        | Call::PutWindow { .. }
+        | Call::ArchiveSale { .. }
+        | Call::Reserve(_)
+        | Call::Confirm { .. }
+        | Call::Release { .. } => Some(RECORD_BYTES_MAX),
+        Call::ReadCounter { .. }
+        | Call::ReadWindow { .. }
+        | Call::ReadSale { .. }
+        | Call::ListSales { .. }
+        | Call::ReadReservation { .. }
+        | Call::ReadCustomer { .. } => None,
+    }
+}
+
+fn refused(refusal: Refusal) -> Failure {
+    Failure::Refused { refusal, call: None }
+}
+
+fn told(answer: Result<Answer, Refusal>) -> Reply {
+    match answer.map_err(refused)? {
+        Answer::Counter { value } => Ok(Outcome::Counter { value }),
+        Answer::Window { count, shape } => Ok(Outcome::Window { count, shape }),
+        Answer::WindowPut { created, shape } => Ok(Outcome::WindowPut { created, shape }),
+        Answer::SaleArchived => Ok(Outcome::SaleArchived),
+        other => unexpected(Ok(other)),
+    }
+}
+
+fn unexpected(answer: Result<Answer, Refusal>) -> Reply {
+    match answer {
+        Err(refusal) => Err(refused(refusal)),
+        Ok(answer) => unreachable!("the core answered a command with {answer:?}"),
+    }
+}

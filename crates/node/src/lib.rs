@@ -1,0 +1,29 @@
+//! One node: partitions, each with a leader that decides, a log that remembers, and ports by which edges ask.
+//!
+//! [`Partition::open`] reads back what was there and starts the threads; [`Partition::port`] gives an edge thread its
+//! way in and out. Nothing here knows HTTP, and no database or broker has a name here.
+
+mod batch;
+mod call;
+mod clock;
+mod leader;
+mod limits;
+mod metrics;
+mod partition;
+mod port;
+mod recovery;
+mod reservation_id;
+mod seat;
+mod settings;
+mod snapshotter;
+pub mod wire;
+mod writer;
+
+pub use call::{Call, Failure, KeyCall, LineCall, Name, Outcome, Reply, ReserveCall};
+pub use clock::{Clock, ManualClock, WallClock};
+pub use metrics::{BATCH_BUCKETS, Histogram, MetricsSnapshot, REFUSAL_CODES, SYNC_BUCKETS_US, refusal_code};
+pub use partition::{Partition, PartitionPort, Readiness};
+pub use port::{Calls, Replies, Token};
+pub use recovery::{OpenError, Recovered};
+pub use reservation_id::{RESERVATION_ID_BYTES, ReservationIds};
+pub use settings::Settings;

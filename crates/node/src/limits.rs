@@ -1,0 +1,33 @@
+//! Every ceiling of a node that is not a setting, and what happens at it.
+
+/// Records of one open batch, bytes. When they pass it, calls wait in the mailbox until the batch has gone to the log.
+pub(crate) const OPEN_BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// The largest record of a call that is not a sale: details, key, customer, 16 lines, all integers at their widest.
+pub(crate) const RECORD_BYTES_MAX: usize = 8 << 10;
+
+/// What the calls of one submission may add to a batch without anybody looking whether there is still room: 256 calls,
+/// which is what an edge hands over at once, of the largest sort.
+pub(crate) const SUBMISSION_BYTES_MAX: usize = 256 * RECORD_BYTES_MAX;
+
+/// Holds that one turn lets expire. The rest expire in the turns that follow, each before any call is decided.
+pub(crate) const EXPIRIES_PER_TURN_MAX: usize = 4_096;
+
+/// Times in a row that one thread takes the mailbox before it leaves the rest to the log writer.
+pub(crate) const ROUNDS_PER_TURN_MAX: usize = 8;
+
+/// Content bytes of one chunk of a snapshot.
+pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
+
+const _: () = assert!(
+    (OPEN_BATCH_BYTES_MAX + SUBMISSION_BYTES_MAX) as u64 + (1 << 20) <= onrush_log::BATCH_BYTES_MAX,
+    "a batch that was not quite full, a submission, and a sale of 1,000 stocks still fit one frame"
+);
+const _: () = assert!(
+    RECORD_BYTES_MAX
+        > onrush_core::DETAILS_BYTES_MAX
+            + onrush_core::KEY_BYTES_MAX
+            + onrush_core::NAME_BYTES_MAX
+            + onrush_core::LINES_MAX * 20
+            + 100
+);

@@ -1,0 +1,194 @@
+//! Figures about a partition, kept by whoever leads and read by whoever asks.
+
+use std::time::Duration;
+
+use onrush_core::{Refusal, UnitTotals};
+
+use crate::{Failure, Reply};
+
+/// Upper bounds of the buckets of sync latency, in microseconds; the last bucket has none.
+pub const SYNC_BUCKETS_US: [u64; 14] =
+    [50, 75, 100, 150, 200, 300, 500, 1_000, 2_000, 5_000, 10_000, 50_000, 250_000, 1_000_000];
+
+/// Upper bounds of the buckets of calls per batch; the last bucket has none.
+pub const BATCH_BUCKETS: [u64; 12] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 1_024, 4_096, 16_384];
+
+/// Counts of values by bucket, with their sum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Histogram<const N: usize> {
+    /// Values at most as large as each bound, not counting those of the buckets before.
+    pub counts: [u64; N],
+    /// Values above all bounds.
+    pub above: u64,
+    /// Sum of all values.
+    pub sum: u64,
+}
+
+impl<const N: usize> Histogram<N> {
+    const EMPTY: Self = Self { counts: [0; N], above: 0, sum: 0 };
+
+    fn add(&mut self, bounds: &[u64; N], value: u64) {
+        self.sum = self.sum.saturating_add(value);
+        match bounds.iter().position(|bound| value <= *bound) {
+            Some(bucket) => self.counts[bucket] += 1,
+            None => self.above += 1,
+        }
+    }
+
+    /// How many values there were.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum::<u64>() + self.above
+    }
+}
+
+/// What a partition tells about itself. Counts are since the process started.
+#[derive(Clone, Debug)]
+pub struct MetricsSnapshot {
+    /// Calls that changed something or read something.
+    pub done_count: u64,
+    /// Refusals by code, as in [`refusal_code`], codes in fixed order.
+    pub refusals: [(&'static str, u64); REFUSAL_CODES.len()],
+    /// Calls refused because too many were waiting.
+    pub overloaded_count: u64,
+    /// Calls refused because the log could not take writes.
+    pub log_unavailable_count: u64,
+    /// Calls that wait for an answer now.
+    pub waiting_count: u64,
+    /// Batches made durable.
+    pub batch_count: u64,
+    /// Events made durable.
+    pub event_count: u64,
+    /// Payload bytes made durable.
+    pub batch_bytes: u64,
+    /// Answers released per batch.
+    pub batch_replies: Histogram<{ BATCH_BUCKETS.len() }>,
+    /// Time to write and sync a batch, microseconds.
+    pub sync_us: Histogram<{ SYNC_BUCKETS_US.len() }>,
+    /// Times that the log had to be opened again after a failed write.
+    pub reopened_count: u64,
+    /// Next offset to become durable.
+    pub durable_offset: u64,
+    /// State at the newest snapshot.
+    pub snapshot_offset: u64,
+    /// Payload bytes that the log is certain to take next.
+    pub room_bytes: u64,
+    /// Whether writes are possible.
+    pub available: bool,
+    /// Units of all stocks by state.
+    pub units: UnitTotals,
+    /// Counters, windows, sales and reservations in memory.
+    pub counter_count: u64,
+    /// See `counter_count`.
+    pub window_count: u64,
+    /// See `counter_count`.
+    pub sale_count: u64,
+    /// See `counter_count`.
+    pub reservation_count: u64,
+    /// Heap bytes of the state, computed.
+    pub state_bytes: u64,
+}
+
+/// Codes of refusals in the order of [`MetricsSnapshot::refusals`].
+pub const REFUSAL_CODES: [&str; 16] = [
+    "invalid_request",
+    "counter_not_found",
+    "window_not_found",
+    "sale_not_found",
+    "stock_not_found",
+    "reservation_not_found",
+    "insufficient_stock",
+    "customer_limit_reached",
+    "sale_not_open",
+    "sale_closed",
+    "reservation_not_held",
+    "hold_expired",
+    "quantity_below_reserved",
+    "sale_open",
+    "idempotency_key_reused",
+    "overloaded",
+];
+
+/// The stable code of a refusal, as the HTTP contract has it.
+pub fn refusal_code(refusal: &Refusal) -> &'static str {
+    REFUSAL_CODES[refusal_index(refusal)]
+}
+
+fn refusal_index(refusal: &Refusal) -> usize {
+    match refusal {
+        Refusal::InvalidName { .. }
+        | Refusal::InvalidTerms(_)
+        | Refusal::Invalid { .. }
+        | Refusal::AlreadyFounded => 0,
+        Refusal::CounterNotFound => 1,
+        Refusal::WindowNotFound => 2,
+        Refusal::SaleNotFound => 3,
+        Refusal::StockNotFound { .. } => 4,
+        Refusal::ReservationNotFound => 5,
+        Refusal::InsufficientStock { .. } => 6,
+        Refusal::CustomerLimitReached { .. } => 7,
+        Refusal::SaleNotOpen { .. } => 8,
+        Refusal::SaleClosed => 9,
+        Refusal::ReservationNotHeld => 10,
+        Refusal::HoldExpired => 11,
+        Refusal::QuantityBelowReserved { .. } => 12,
+        Refusal::SaleOpen => 13,
+        Refusal::IdempotencyKeyReused => 14,
+        Refusal::CeilingReached(_) => 15,
+    }
+}
+
+/// Counts of what the leader did, plain numbers under the leader's own lock.
+#[derive(Clone, Debug)]
+pub(crate) struct Tally {
+    pub(crate) done_count: u64,
+    pub(crate) refusals: [u64; REFUSAL_CODES.len()],
+    pub(crate) log_unavailable_count: u64,
+    pub(crate) batch_count: u64,
+    pub(crate) event_count: u64,
+    pub(crate) batch_bytes: u64,
+    pub(crate) batch_replies: Histogram<{ BATCH_BUCKETS.len() }>,
+    pub(crate) sync_us: Histogram<{ SYNC_BUCKETS_US.len() }>,
+    pub(crate) reopened_count: u64,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            done_count: 0,
+            refusals: [0; REFUSAL_CODES.len()],
+            log_unavailable_count: 0,
+            batch_count: 0,
+            event_count: 0,
+            batch_bytes: 0,
+            batch_replies: Histogram::EMPTY,
+            sync_us: Histogram::EMPTY,
+            reopened_count: 0,
+        }
+    }
+}
+
+impl Tally {
+    pub(crate) fn reply(&mut self, reply: &Reply) {
+        match reply {
+            Ok(_) => self.done_count += 1,
+            Err(Failure::Refused { refusal, .. }) => self.refusals[refusal_index(refusal)] += 1,
+            Err(Failure::LogUnavailable) => self.log_unavailable_count += 1,
+            Err(Failure::Overloaded | Failure::Draining) => {}
+        }
+    }
+
+    pub(crate) fn batch(&mut self, event_count: u32, bytes: usize, took: Duration) {
+        self.batch_count += 1;
+        self.event_count += u64::from(event_count);
+        self.batch_bytes += bytes as u64;
+        self.sync_us.add(&SYNC_BUCKETS_US, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn released(&mut self, reply_count: usize) {
+        self.batch_replies.add(&BATCH_BUCKETS, reply_count as u64);
+    }
+
+    pub(crate) fn refusals_by_code(&self) -> [(&'static str, u64); REFUSAL_CODES.len()] {
+        std::array::from_fn(|i| (REFUSAL_CODES[i], self.refusals[i]))
+    }
+}

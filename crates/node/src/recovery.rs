@@ -1,0 +1,166 @@
+//! From a directory to a leader: the newest snapshot, then the log behind it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use onrush_core::{Limits, State, TimeMs};
+use onrush_log::{
+    FrameKind, FrameRef, Log, LogDirectory, LogSettings, Opening, SnapshotError, SnapshotReader, StorageError,
+};
+
+use crate::Settings;
+use crate::clock::Stopwatch;
+use crate::leader::Leader;
+use crate::wire::{DecodeError, FactDecoder, Record, decode_records};
+
+/// Why a partition did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] onrush_log::OpenError),
+    /// A snapshot.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The directory.
+    #[error("open directory {directory}: {source}")]
+    Directory {
+        /// Its path.
+        directory: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The system.
+    #[error("{doing}: {source}")]
+    System {
+        /// What was tried.
+        doing: &'static str,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+impl From<StorageError> for OpenError {
+    fn from(error: StorageError) -> Self {
+        Self::Log(error.into())
+    }
+}
+
+/// What was read back when a partition opened.
+#[derive(Clone, Debug)]
+pub struct Recovered {
+    /// The state started from the snapshot at this offset, if there was one.
+    pub snapshot_offset: Option<u64>,
+    /// The log goes up to this offset.
+    pub offset: u64,
+    /// Events applied on top of the snapshot.
+    pub replayed_count: u64,
+    /// Payload bytes of those events.
+    pub replayed_bytes: u64,
+    /// File and byte of an unfinished write that was cut off. Nothing in it had been acknowledged.
+    pub torn_at: Option<(String, u64)>,
+    /// The leader's term.
+    pub epoch: u32,
+    /// How long it took.
+    pub took: Duration,
+    /// Counters, sales and reservations in the state.
+    pub counter_count: u64,
+    /// See `counter_count`.
+    pub sale_count: u64,
+    /// See `counter_count`.
+    pub reservation_count: u64,
+}
+
+/// A log that can be appended to, and the leader that goes with it.
+pub(crate) struct Loaded {
+    pub(crate) log: Log,
+    pub(crate) leader: Leader,
+    pub(crate) recovered: Recovered,
+}
+
+/// Reads everything back. `resume_at` is the durable offset of a log of this process whose last write failed.
+pub(crate) fn load(
+    directory: &LogDirectory,
+    settings: &Settings,
+    log_settings: &LogSettings,
+    resume_at: Option<u64>,
+) -> Result<Loaded, OpenError> {
+    let stopwatch = Stopwatch::start();
+    let snapshot_offset = directory.snapshots()?.first().copied();
+    let (mut state, mut time) = match snapshot_offset {
+        Some(offset) => load_snapshot(&mut directory.read_snapshot(offset)?, settings.limits)?,
+        None => (State::new(settings.limits, random_u64()?), 0),
+    };
+    let from_offset = snapshot_offset.unwrap_or(0);
+    let (mut replayed_count, mut replayed_bytes) = (0, 0);
+    let opening = Opening { from_offset, resume_at, salt_seed: random_u64()? };
+    let (log, log_recovered) = directory.open(log_settings, opening, |frame| {
+        time = time.max(frame.header.time_ms);
+        replayed_bytes += frame.payload.len() as u64;
+        replayed_count += replay(&mut state, &frame, from_offset).map_err(|error| error.to_string())?;
+        Ok(())
+    })?;
+    let recovered = Recovered {
+        snapshot_offset,
+        offset: log_recovered.next_offset,
+        replayed_count,
+        replayed_bytes,
+        torn_at: log_recovered.torn_at,
+        epoch: log_recovered.epoch,
+        took: stopwatch.elapsed(),
+        counter_count: state.counter_count().into(),
+        sale_count: state.sale_count().into(),
+        reservation_count: state.reservation_count().into(),
+    };
+    let fresh_id_key = (u128::from(random_u64()?) << 64 | u128::from(random_u64()?)).to_be_bytes();
+    let leader = Leader::new(state, time, settings.default_shape, fresh_id_key);
+    Ok(Loaded { log, leader, recovered })
+}
+
+/// Applies the events of a frame at or behind `from_offset`; how many there were.
+pub(crate) fn replay(state: &mut State, frame: &FrameRef<'_>, from_offset: u64) -> Result<u64, DecodeError> {
+    if frame.header.kind != FrameKind::Batch {
+        return Ok(0);
+    }
+    let mut count = 0;
+    decode_records(frame.payload, frame.header.time_ms, |Record { index, at, event }| {
+        if frame.header.base_offset + index >= from_offset {
+            state.apply(&event, at);
+            count += 1;
+        }
+        Ok::<_, DecodeError>(())
+    })?;
+    Ok(count)
+}
+
+/// The state in a snapshot, and its time.
+pub(crate) fn load_snapshot(
+    reader: &mut SnapshotReader,
+    limits: Limits,
+) -> Result<(State, TimeMs), OpenError> {
+    let mut state = State::restore(limits, random_u64()?);
+    let mut decoder = FactDecoder::default();
+    while let Some(chunk) = reader.next_chunk()? {
+        let decoded = decoder.decode(chunk, |fact| state.restore_fact(fact));
+        if let Err(error) = decoded {
+            return Err(reader.refuse(error.to_string()).into());
+        }
+    }
+    if reader.digest() != Some(state.digest().0) {
+        return Err(reader.refuse("the state read from it has another digest".to_owned()).into());
+    }
+    Ok((state, reader.time_ms()))
+}
+
+/// Randomness for what must not be guessed: seeds and secrets.
+pub(crate) fn random_u64() -> Result<u64, OpenError> {
+    getrandom::u64().map_err(|error| OpenError::System { doing: "draw random numbers", source: error.into() })
+}
+
+/// Locks the directory of the settings, and makes it if need be.
+pub(crate) fn lock_directory(settings: &Settings) -> Result<LogDirectory, OpenError> {
+    let storage = onrush_log::DirStorage::create(&settings.directory, settings.sync_method).map_err(|source| {
+        OpenError::Directory { directory: settings.directory.display().to_string(), source }
+    })?;
+    Ok(LogDirectory::lock(Arc::new(storage), 0)?)
+}

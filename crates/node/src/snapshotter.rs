@@ -1,0 +1,154 @@
+//! Snapshots, taken in the background: the newest one is read into a second state, the sealed log behind it is applied,
+//! and the result is written. The live state neither pauses nor forks, and the second one is gone when it is written.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use onrush_core::{Limits, State, TimeMs};
+use onrush_log::{LogDirectory, ReadError, SnapshotError, StorageError};
+
+use crate::Settings;
+use crate::limits::SNAPSHOT_CHUNK_BYTES;
+use crate::partition::Partition;
+use crate::recovery::{OpenError, load_snapshot, random_u64, replay};
+use crate::wire::encode_fact;
+
+/// How often it is looked whether a snapshot is due.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// After a failure, such as a full disk.
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
+/// Lowest priority: a snapshot may take as long as it takes.
+const NICENESS: i32 = 19;
+/// What a visitor says when the partition stops; never shown.
+const STOPPING: &str = "the partition stops";
+
+pub(crate) struct Snapshotter {
+    partition: Arc<Partition>,
+    directory: LogDirectory,
+    limits: Limits,
+    snapshot_bytes: u64,
+    /// Bytes of log that the newest snapshot does not cover, at the time when `tally_bytes` was read.
+    uncovered_bytes: u64,
+    tally_bytes: u64,
+    /// Size of the newest snapshot: taking one more often than the log grows by as much would cost more than it saves.
+    newest_bytes: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Snapshotter {
+    pub(crate) fn new(
+        partition: &Arc<Partition>,
+        directory: LogDirectory,
+        settings: &Settings,
+        replayed_bytes: u64,
+    ) -> Self {
+        Self {
+            partition: Arc::clone(partition),
+            directory,
+            limits: settings.limits,
+            snapshot_bytes: settings.snapshot_bytes,
+            uncovered_bytes: replayed_bytes,
+            tally_bytes: 0,
+            newest_bytes: 0,
+        }
+    }
+
+    pub(crate) fn run(mut self) {
+        if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
+            tracing::warn!(%error, "snapshots are taken at normal priority");
+        }
+        let mut interval = INTERVAL;
+        while !self.stops() {
+            std::thread::park_timeout(interval);
+            interval = INTERVAL;
+            if self.stops() || !self.is_due() {
+                continue;
+            }
+            match self.take() {
+                Ok(()) => {}
+                Err(_) if self.stops() => {}
+                Err(error) => {
+                    tracing::warn!(%error, "no snapshot was taken; the log is kept and it is tried again");
+                    interval = RETRY_INTERVAL;
+                }
+            }
+        }
+    }
+
+    fn stops(&self) -> bool {
+        self.partition.draining.load(Ordering::Acquire)
+    }
+
+    fn is_due(&mut self) -> bool {
+        let tally_bytes = self.partition.take_seat().tally.batch_bytes;
+        self.uncovered_bytes += tally_bytes - self.tally_bytes;
+        self.tally_bytes = tally_bytes;
+        self.uncovered_bytes >= self.snapshot_bytes.max(self.newest_bytes)
+            && self.directory.reader().sealed_offset() > self.partition.snapshot_offset.load(Ordering::Acquire)
+    }
+
+    fn take(&mut self) -> Result<(), Failure> {
+        let (mut state, mut time, from) = self.newest()?;
+        let mut reader = self.directory.reader();
+        let mut applied_bytes = 0;
+        let offset = reader.read(from, reader.sealed_offset(), &mut |frame| {
+            if self.stops() {
+                return Err(STOPPING.to_owned());
+            }
+            time = time.max(frame.header.time_ms);
+            applied_bytes += frame.payload.len() as u64;
+            replay(&mut state, &frame, from).map(|_| ()).map_err(|error| error.to_string())
+        })?;
+        self.newest_bytes = self.write(&state, time, offset)?;
+        self.uncovered_bytes = self.uncovered_bytes.saturating_sub(applied_bytes);
+        self.partition.snapshot_offset.store(offset, Ordering::Release);
+        let trimmed_count = self.directory.trim(offset)?;
+        tracing::info!(offset, bytes = self.newest_bytes, trimmed_count, "snapshot taken");
+        Ok(())
+    }
+
+    /// The newest snapshot's state, time and offset, or those of nothing.
+    fn newest(&self) -> Result<(State, TimeMs, u64), Failure> {
+        let Some(offset) = self.directory.snapshots()?.first().copied() else {
+            return Ok((State::new(self.limits, random_u64()?), 0, 0));
+        };
+        let (state, time) = load_snapshot(&mut self.directory.read_snapshot(offset)?, self.limits)?;
+        Ok((state, time, offset))
+    }
+
+    /// Writes the state; how many bytes it took.
+    fn write(&self, state: &State, time: TimeMs, offset: u64) -> Result<u64, Failure> {
+        let mut writer = self.directory.write_snapshot(offset, time)?;
+        let mut chunk = Vec::with_capacity(SNAPSHOT_CHUNK_BYTES * 2);
+        let mut written_bytes = 0;
+        let mut written = Ok(());
+        state.facts(&mut |fact| {
+            if written.is_err() {
+                return;
+            }
+            encode_fact(&mut chunk, &fact);
+            if chunk.len() >= SNAPSHOT_CHUNK_BYTES {
+                written_bytes += chunk.len() as u64;
+                written = writer.write_chunk(&chunk);
+                chunk.clear();
+            }
+        });
+        written?;
+        written_bytes += chunk.len() as u64;
+        writer.write_chunk(&chunk)?;
+        writer.finish(state.digest().0)?;
+        Ok(written_bytes)
+    }
+}

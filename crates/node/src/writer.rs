@@ -1,0 +1,214 @@
+//! The log writer: the one thread that touches the log. It takes the open batch, makes it durable, releases the
+//! answers that rest on it, and does what is due when nobody calls.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use onrush_core::TimeMs;
+use onrush_log::{AppendError, Log, LogDirectory, LogSettings};
+
+use crate::Settings;
+use crate::batch::ClosedBatch;
+use crate::clock::Stopwatch;
+use crate::leader::Leader;
+use crate::limits::RECORD_BYTES_MAX;
+use crate::partition::Partition;
+use crate::port::Outbox;
+use crate::recovery::{self, Loaded};
+
+/// How long nothing has to happen before the last batch is marked as complete.
+const MARK_DELAY: Duration = Duration::from_millis(20);
+/// How often an idle writer looks at the clock, for holds that expire and times that were told.
+const IDLE_INTERVAL: Duration = Duration::from_millis(500);
+/// Between two attempts to open a log that failed.
+const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a log without room is asked again whether it has some.
+const ROOM_INTERVAL: Duration = Duration::from_millis(5);
+
+pub(crate) struct Writer {
+    pub(crate) partition: Arc<Partition>,
+    pub(crate) directory: LogDirectory,
+    pub(crate) settings: Settings,
+    pub(crate) log_settings: LogSettings,
+    /// Absent only while it is being opened again.
+    pub(crate) log: Option<Log>,
+}
+
+/// What the writer knows between two looks at the seat.
+struct Round {
+    batch: ClosedBatch,
+    outbox: Outbox,
+    /// The newest frame in the log holds events, and nothing behind it proves it complete.
+    unmarked: bool,
+    /// Newest time in the log.
+    logged_ms: TimeMs,
+    since_told: Stopwatch,
+}
+
+enum Work {
+    Batch(u64),
+    Idle { next_expiry: Option<TimeMs>, now: TimeMs },
+    Finish,
+}
+
+impl Writer {
+    /// Runs until the partition drains and everything is written.
+    pub(crate) fn run(mut self) {
+        let mut round = Round {
+            batch: ClosedBatch::default(),
+            outbox: Outbox::default(),
+            unmarked: false,
+            logged_ms: 0,
+            since_told: Stopwatch::start(),
+        };
+        self.note_durable();
+        loop {
+            match self.next_work(&mut round) {
+                Work::Batch(number) => self.write(number, &mut round),
+                Work::Idle { next_expiry, now } => self.rest(next_expiry, now, &mut round),
+                Work::Finish => break,
+            }
+        }
+        let now = self.now(&round);
+        match self.log.take().map(|log| log.close(now)) {
+            Some(Ok(())) => tracing::debug!("log closed"),
+            Some(Err(error)) => tracing::warn!(%error, "the log could not be closed in good order; nothing is lost"),
+            None => tracing::warn!("the log stays as its last failure left it; nothing acknowledged is lost"),
+        }
+    }
+
+    fn now(&self, round: &Round) -> TimeMs {
+        self.partition.take_seat().leader().map_or(round.logged_ms, Leader::now)
+    }
+
+    fn note_room(&self) {
+        let mut seat = self.partition.take_seat();
+        seat.room_bytes = self.room_bytes();
+        seat.room_is_coming = self.log.as_ref().is_some_and(Log::room_is_coming);
+    }
+
+    fn room_bytes(&self) -> usize {
+        let room_bytes = self.log.as_ref().map_or(0, Log::room_bytes);
+        usize::try_from(room_bytes).unwrap_or(usize::MAX)
+    }
+
+    fn next_work(&self, round: &mut Round) -> Work {
+        self.note_room();
+        // What came while the last batch was written is decided first, so that it goes with this one.
+        self.partition.lead(None);
+        let mut seat = self.partition.take_seat();
+        if let Some(number) = seat.close_batch(&mut round.batch) {
+            return Work::Batch(number);
+        }
+        if self.partition.draining.load(Ordering::Acquire) && !self.partition.has_mail() {
+            return Work::Finish;
+        }
+        seat.writer_sleeps = true;
+        let leader = seat.leader();
+        Work::Idle {
+            next_expiry: leader.and_then(Leader::next_expiry),
+            now: leader.map_or(0, Leader::now),
+        }
+    }
+
+    fn write(&mut self, number: u64, round: &mut Round) {
+        let ClosedBatch { payload, event_count, time } = &round.batch;
+        let stopwatch = Stopwatch::start();
+        let appended = self.log.as_mut().map(|log| log.append(*event_count, *time, payload));
+        let took = stopwatch.elapsed();
+        match appended {
+            Some(Ok(_)) => {
+                round.unmarked = true;
+                round.logged_ms = *time;
+                self.note_durable();
+                {
+                    let mut seat = self.partition.take_seat();
+                    seat.tally.batch(*event_count, payload.len(), took);
+                    seat.release(number, &mut round.outbox);
+                }
+                self.partition.deliver(&mut round.outbox, None);
+            }
+            Some(Err(error)) => self.reopen(&error, round),
+            None => unreachable!("batches are closed only while there is a log"),
+        }
+    }
+
+    /// Nothing to write: waits, and does what is due without being asked.
+    fn rest(&mut self, next_expiry: Option<TimeMs>, now: TimeMs, round: &mut Round) {
+        let mut wait = if round.unmarked { MARK_DELAY } else { IDLE_INTERVAL };
+        if self.room_bytes() <= RECORD_BYTES_MAX || self.partition.has_mail() {
+            wait = wait.min(ROOM_INTERVAL);
+        }
+        if let Some(due) = next_expiry {
+            wait = wait.min(Duration::from_millis(due.saturating_sub(now).max(1)));
+        }
+        let stopwatch = Stopwatch::start();
+        std::thread::park_timeout(wait);
+        let woken_early = stopwatch.elapsed() < wait;
+        if woken_early {
+            return;
+        }
+        let marks_batch = round.unmarked && wait >= MARK_DELAY;
+        let marks_time = round.since_told.elapsed() >= Duration::from_secs(1) && self.time_was_told(round);
+        if marks_batch || marks_time {
+            self.mark(round);
+        }
+    }
+
+    /// Whether somebody was told something that rests on a later time than the log has.
+    fn time_was_told(&self, round: &mut Round) -> bool {
+        round.since_told = Stopwatch::start();
+        let mut seat = self.partition.take_seat();
+        let told = std::mem::take(&mut seat.time_was_told);
+        told && seat.leader().is_some_and(|leader| leader.now() > round.logged_ms)
+    }
+
+    fn mark(&mut self, round: &mut Round) {
+        let now = self.now(round);
+        let Some(log) = &mut self.log else { return };
+        match log.append_mark(now) {
+            Ok(()) => {
+                round.unmarked = false;
+                round.logged_ms = now;
+            }
+            // The next batch is as good a proof.
+            Err(AppendError::NoRoom) => round.unmarked = false,
+            Err(error) => self.reopen(&error, round),
+        }
+    }
+
+    /// After a failed write nothing in memory can be trusted to be in the log: the state is given up and read back.
+    fn reopen(&mut self, error: &AppendError, round: &mut Round) {
+        tracing::error!(%error, "the log failed; opening it again");
+        let resume_at = self.partition.durable_offset.load(Ordering::Acquire);
+        self.log = None;
+        self.partition.take_seat().vacate(&mut round.outbox);
+        self.partition.deliver(&mut round.outbox, None);
+        loop {
+            self.partition.lead(None);
+            match recovery::load(&self.directory, &self.settings, &self.log_settings, Some(resume_at)) {
+                Ok(Loaded { log, leader, recovered }) => {
+                    self.log = Some(log);
+                    let room_bytes = self.room_bytes();
+                    self.partition.take_seat().install(leader, room_bytes);
+                    round.unmarked = false;
+                    self.note_durable();
+                    tracing::warn!(offset = recovered.offset, "the log is open again");
+                    return;
+                }
+                Err(error) => tracing::error!(%error, "the log cannot be opened yet; trying again"),
+            }
+            if self.partition.draining.load(Ordering::Acquire) {
+                return;
+            }
+            std::thread::park_timeout(REOPEN_INTERVAL);
+        }
+    }
+
+    fn note_durable(&self) {
+        if let Some(log) = &self.log {
+            self.partition.durable_offset.store(log.durable_offset(), Ordering::Release);
+        }
+    }
+}

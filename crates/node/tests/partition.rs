@@ -1,0 +1,264 @@
+//! A partition from the outside: what it answers, what survives, and what it does when the disk does not.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use onrush_log::faulty::{Fault, FaultyStorage};
+use onrush_node::{Call, Failure, Name, Outcome, Readiness, Settings};
+use support::{Rig, START_MS, code, reserve, settings};
+
+#[test]
+fn a_success_survives_the_loss_of_everything_that_was_not_synced() {
+    let rig = Rig::new();
+    rig.put_sale("s", 3, 0);
+    for customer in ["c1", "c2"] {
+        assert_eq!(code(&rig.reserve("s", customer)), "done");
+    }
+    assert_eq!(rig.add("home").unwrap(), 1);
+    let disk = rig.disk.after_power_cut(|| false);
+    let again = Rig::on(disk, settings());
+    assert_eq!(again.figures("s"), (0, 2));
+    assert_eq!(again.counter("home").unwrap(), 1);
+    assert_eq!(code(&again.reserve("s", "c1")), "customer_limit_reached");
+}
+
+#[test]
+fn the_digest_of_the_live_state_is_that_of_a_replay() {
+    let rig = Rig::new();
+    rig.put_sale("s", 50, 1_000);
+    for n in 0..200 {
+        rig.clock.set(START_MS + n * 37);
+        let _ = rig.reserve("s", &format!("c{n}"));
+        rig.add(if n % 3 == 0 { "x" } else { "y" }).unwrap();
+        rig.call(Call::HitWindow { window: Name::from("w") }).unwrap();
+    }
+    let (disk, digest) = rig.close();
+    let (_, replayed) = Rig::on(disk, settings()).close();
+    assert_eq!(digest, replayed);
+}
+
+#[test]
+fn holds_expire_before_anything_is_decided_at_their_time() {
+    let rig = Rig::new();
+    rig.put_sale("s", 1, 60_000);
+    assert_eq!(code(&rig.reserve("s", "c1")), "done");
+    assert_eq!(code(&rig.reserve("s", "c2")), "insufficient_stock");
+    rig.clock.set(START_MS + 59_999);
+    assert_eq!(code(&rig.reserve("s", "c2")), "insufficient_stock");
+    rig.clock.set(START_MS + 60_000);
+    assert_eq!(code(&rig.reserve("s", "c2")), "done");
+    assert_eq!(rig.figures("s"), (1, 0));
+}
+
+#[test]
+fn holds_expire_when_nobody_calls() {
+    let rig = Rig::new();
+    rig.put_sale("s", 1, 50);
+    assert_eq!(code(&rig.reserve("s", "c1")), "done");
+    rig.clock.set(START_MS + 50);
+    // The figures that the metrics tell start no turn of their own.
+    let expired = (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        rig.partition.metrics().units.held == 0
+    });
+    assert!(expired);
+}
+
+#[test]
+fn time_never_runs_backwards() {
+    let rig = Rig::new();
+    rig.put_sale("s", 1, 60_000);
+    assert_eq!(code(&rig.reserve("s", "c1")), "done");
+    rig.clock.set(START_MS + 60_000);
+    assert_eq!(rig.figures("s"), (0, 0));
+    rig.clock.set(START_MS - 1_000_000);
+    let Ok(Outcome::Reserved { created_at, .. }) = rig.reserve("s", "c2") else { panic!("refused") };
+    assert_eq!(created_at, START_MS + 60_000);
+    // Nor over a restart.
+    let (disk, _) = rig.close();
+    let again = Rig::on(disk, settings());
+    again.clock.set(START_MS - 1_000_000);
+    again.put_sale("t", 1, 0);
+    let Ok(Outcome::Reserved { created_at, .. }) = again.reserve("t", "c2") else { panic!("refused") };
+    assert_eq!(created_at, START_MS + 60_000);
+}
+
+#[test]
+fn a_key_finds_its_reservation_after_a_crash() {
+    let rig = Rig::new();
+    rig.put_sale("s", 5, 0);
+    let first = rig.call(Call::Reserve(reserve("s", "c1", Some("k"))));
+    let Ok(Outcome::Reserved { reservation, replayed: false, .. }) = first else { panic!("{first:?}") };
+    let again = Rig::on(rig.disk.after_power_cut(|| false), settings());
+    let second = again.call(Call::Reserve(reserve("s", "c1", Some("k"))));
+    assert!(
+        matches!(second, Ok(Outcome::Reserved { reservation: r, replayed: true, .. }) if r == reservation),
+        "{second:?}"
+    );
+    let mut other = reserve("s", "c1", Some("k"));
+    other.key.as_mut().unwrap().fingerprint = 8;
+    assert_eq!(code(&again.call(Call::Reserve(other))), "idempotency_key_reused");
+    assert_eq!(again.figures("s"), (0, 1));
+}
+
+#[test]
+fn a_failed_sync_is_answered_with_unknown_and_the_log_opens_again() {
+    for fault in [Fault::Error, Fault::ErrorInCache, Fault::ErrorWhenDurable] {
+        let rig = Rig::new();
+        assert_eq!(rig.add("home").unwrap(), 1);
+        rig.disk.fail_at(rig.disk.operation_count() + 1, fault);
+        let mut acknowledged = 1;
+        let mut failed_count = 0;
+        for _ in 0..200 {
+            match rig.add("home") {
+                Ok(value) => {
+                    assert!(value > acknowledged, "{fault:?}: {value} after {acknowledged}");
+                    acknowledged = value;
+                }
+                Err(Failure::LogUnavailable) => {
+                    failed_count += 1;
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+            if failed_count > 0 && acknowledged > 3 {
+                break;
+            }
+        }
+        assert!(failed_count > 0, "{fault:?} was not noticed");
+        assert!(acknowledged > 3, "{fault:?} was not recovered from");
+        let again = Rig::on(rig.disk.after_power_cut(|| false), settings());
+        assert_eq!(again.counter("home").unwrap(), acknowledged, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_stops_writes_and_nothing_else() {
+    let rig = Rig::new();
+    assert_eq!(rig.add("home").unwrap(), 1);
+    rig.disk.set_room(Some(0));
+    let mut acknowledged = 1;
+    let refused = (0..100_000).any(|_| match rig.add("home") {
+        Ok(value) => {
+            acknowledged = value;
+            false
+        }
+        Err(failure) => matches!(failure, Failure::LogUnavailable),
+    });
+    assert!(refused, "the disk never filled up");
+    assert_eq!(rig.counter("home").unwrap(), acknowledged);
+    assert_eq!(rig.partition.readiness(), Readiness::LogUnavailable);
+    rig.disk.set_room(None);
+    let recovered = (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        rig.add("home").is_ok_and(|value| value == acknowledged + 1)
+    });
+    assert!(recovered);
+    assert_eq!(rig.partition.readiness(), Readiness::Ready);
+    assert_eq!(rig.partition.metrics().reopened_count, 0, "nothing had to be given up");
+}
+
+#[test]
+fn beyond_what_may_wait_calls_are_refused() {
+    let rig = Rig::on(FaultyStorage::new(), Settings { waiting_max: 10, ..settings() });
+    let port = rig.partition.port(|| {});
+    let calls = (0..11).map(|token| (token, Call::AddToCounter { counter: Name::from("c"), by: 1 })).collect();
+    let replies = port.submit(calls);
+    assert_eq!(replies.len(), 11);
+    assert!(replies.iter().all(|(_, reply)| matches!(reply, Err(Failure::Overloaded))));
+    assert_eq!(rig.add("c").unwrap(), 1, "what was refused was not done");
+    assert_eq!(rig.partition.metrics().overloaded_count, 11);
+}
+
+#[test]
+fn after_closing_calls_are_refused() {
+    let rig = Rig::new();
+    rig.add("c").unwrap();
+    rig.partition.close();
+    assert_eq!(code(&rig.call(Call::ReadCounter { counter: Name::from("c") })), "draining");
+    assert_eq!(rig.partition.readiness(), Readiness::Draining);
+}
+
+#[test]
+fn the_same_customer_from_many_threads_gets_one() {
+    let rig = Arc::new(Rig::new());
+    rig.put_sale("s", 1_000, 0);
+    let done_count = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    if rig.reserve("s", "c").is_ok() {
+                        done_count.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(done_count.load(Ordering::Relaxed), 1);
+    assert_eq!(rig.figures("s"), (0, 1));
+}
+
+#[test]
+fn no_unit_is_sold_twice_by_many_ports() {
+    const STOCK: u32 = 500;
+    let rig = Rig::new();
+    rig.put_sale("s", STOCK, 0);
+    let done_count = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..8_u32 {
+            let (rig, done_count) = (&rig, &done_count);
+            scope.spawn(move || {
+                let (wake, woken) = std::sync::mpsc::sync_channel(1);
+                let port = rig.partition.port(move || drop(wake.try_send(())));
+                for round in 0..25_u32 {
+                    let calls: Vec<_> = (0..8_u32)
+                        .map(|n| (n, Call::Reserve(reserve("s", &format!("{thread}-{round}-{n}"), None))))
+                        .collect();
+                    let mut replies = port.submit(calls);
+                    while replies.len() < 8 {
+                        woken.recv_timeout(Duration::from_secs(20)).expect("every call is answered");
+                        replies.extend(port.take());
+                    }
+                    let mut tokens: Vec<_> = replies.iter().map(|(token, _)| *token).collect();
+                    tokens.sort_unstable();
+                    assert_eq!(tokens, [0, 1, 2, 3, 4, 5, 6, 7], "each call once");
+                    done_count.fetch_add(replies.iter().filter(|(_, r)| r.is_ok()).count(), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!(done_count.load(Ordering::Relaxed), STOCK as usize);
+    let again = Rig::on(rig.disk.after_power_cut(|| false), settings());
+    assert_eq!(again.figures("s"), (0, STOCK));
+}
+
+#[test]
+fn a_restart_begins_at_the_newest_snapshot() {
+    let rig = Rig::on(FaultyStorage::new(), Settings { snapshot_bytes: 100 << 10, ..settings() });
+    rig.put_sale("s", 1_000_000, 0);
+    let mut sold = 0;
+    for round in 0..400 {
+        for n in 0..50 {
+            let call = Call::Reserve(reserve("s", &format!("customer-{round}-{n}"), None));
+            rig.partition.call(call, |reply| assert!(reply.is_ok()));
+            sold += 1;
+        }
+        assert!(rig.reserve("s", &format!("last-{round}")).is_ok());
+        sold += 1;
+        if rig.partition.metrics().snapshot_offset > 0 && round > 100 {
+            break;
+        }
+        if round % 100 == 99 {
+            std::thread::sleep(Duration::from_millis(1_100));
+        }
+    }
+    let (disk, digest) = rig.close();
+    let again = Rig::on(disk, settings());
+    assert!(again.recovered.snapshot_offset.is_some(), "a snapshot was taken");
+    assert_eq!(again.figures("s"), (0, sold));
+    assert_eq!(again.close().1, digest);
+}

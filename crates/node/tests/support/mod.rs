@@ -1,0 +1,126 @@
+//! A partition on a disk that fails on demand, and blocking calls to it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use onrush_core::{Digest, SaleTerms, StockTerms};
+use onrush_log::faulty::FaultyStorage;
+use onrush_log::{LogDirectory, LogSettings, SpareMaking};
+use onrush_node::{
+    Call, Failure, KeyCall, LineCall, ManualClock, Name, OpenError, Outcome, Partition, Recovered, Reply, ReserveCall,
+    Settings,
+};
+
+/// Where the manual clock starts.
+pub(crate) const START_MS: u64 = 1_700_000_000_000;
+
+/// A partition, the disk it is on and the clock it reads.
+pub(crate) struct Rig {
+    pub(crate) disk: FaultyStorage,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) partition: Arc<Partition>,
+    pub(crate) recovered: Recovered,
+}
+
+pub(crate) fn settings() -> Settings {
+    Settings { snapshot_bytes: u64::MAX, ..Settings::new(PathBuf::from("unused")) }
+}
+
+impl Rig {
+    pub(crate) fn new() -> Self {
+        Self::on(FaultyStorage::new(), settings())
+    }
+
+    pub(crate) fn on(disk: FaultyStorage, settings: Settings) -> Self {
+        Self::try_on(disk, settings).unwrap()
+    }
+
+    pub(crate) fn try_on(disk: FaultyStorage, settings: Settings) -> Result<Self, OpenError> {
+        let clock = Arc::new(ManualClock::new(START_MS));
+        let directory = LogDirectory::lock(Arc::new(disk.clone()), 0)?;
+        let mut log_settings = LogSettings::for_tests(64 << 10);
+        log_settings.spare_making = SpareMaking::Background;
+        let (partition, recovered) =
+            Partition::open_in(directory, settings, log_settings, Arc::<ManualClock>::clone(&clock))?;
+        Ok(Self { disk, clock, partition, recovered })
+    }
+
+    pub(crate) fn call(&self, call: Call) -> Reply {
+        let (tell, told) = sync_channel(1);
+        self.partition.call(call, move |reply| tell.send(reply).unwrap());
+        told.recv_timeout(Duration::from_secs(20)).expect("every call is answered")
+    }
+
+    pub(crate) fn add(&self, counter: &str) -> Result<u64, Failure> {
+        match self.call(Call::AddToCounter { counter: Name::from(counter), by: 1 })? {
+            Outcome::Counter { value } => Ok(value),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn counter(&self, counter: &str) -> Result<u64, Failure> {
+        match self.call(Call::ReadCounter { counter: Name::from(counter) })? {
+            Outcome::Counter { value } => Ok(value),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn put_sale(&self, sale: &str, quantity_total: u32, hold_ttl_ms: u32) {
+        let terms = SaleTerms {
+            title: String::new(),
+            opens_at: None,
+            closes_at: None,
+            per_customer_max: Some(1),
+            hold_ttl_ms,
+            stocks: vec![StockTerms {
+                stock: "a".into(),
+                title: String::new(),
+                starts_at: None,
+                ends_at: None,
+                quantity_total,
+            }],
+        };
+        self.call(Call::PutSale { sale: Name::from(sale), terms: Box::new(terms) }).unwrap();
+    }
+
+    pub(crate) fn reserve(&self, sale: &str, customer: &str) -> Reply {
+        self.call(Call::Reserve(reserve(sale, customer, None)))
+    }
+
+    /// Held and confirmed units of the only stock of a sale.
+    pub(crate) fn figures(&self, sale: &str) -> (u32, u32) {
+        match self.call(Call::ReadSale { sale: Name::from(sale) }) {
+            Ok(Outcome::Sale(view)) => (view.stocks[0].quantity_held, view.stocks[0].quantity_confirmed),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Stops in good order.
+    pub(crate) fn close(self) -> (FaultyStorage, Digest) {
+        let digest = self.partition.close().unwrap();
+        (self.disk, digest)
+    }
+}
+
+pub(crate) fn reserve(sale: &str, customer: &str, key: Option<&str>) -> Box<ReserveCall> {
+    Box::new(ReserveCall {
+        sale: Name::from(sale),
+        customer: Name::from(customer),
+        lines: [LineCall { stock: Name::from("a"), quantity: 1 }].into_iter().collect(),
+        details: Box::from(&b""[..]),
+        key: key.map(|key| KeyCall { key: Name::from(key), fingerprint: 7 }),
+    })
+}
+
+/// The code of a refusal.
+pub(crate) fn code(reply: &Reply) -> &'static str {
+    match reply {
+        Err(Failure::Refused { refusal, .. }) => onrush_node::refusal_code(refusal),
+        Err(Failure::Overloaded) => "overloaded",
+        Err(Failure::LogUnavailable) => "log_unavailable",
+        Err(Failure::Draining) => "draining",
+        Ok(_) => "done",
+    }
+}
