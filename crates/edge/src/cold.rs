@@ -1,0 +1,52 @@
+//! The way to the router: for everything that is not hot, or not plain.
+
+use axum::Router;
+use axum::body::Body as RouterBody;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, Uri, response};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use crate::h1::{Body, Request as Parsed};
+use crate::limits::HEADERS_MAX;
+use crate::problem::Problem;
+
+/// Makes a request for the router out of one that was parsed from `bytes`.
+///
+/// # Errors
+/// The target is a byte string that no URI can have.
+pub(crate) fn request_from(bytes: &[u8], parsed: &Parsed) -> Result<Request<RouterBody>, Problem> {
+    let method = Method::from_bytes(&bytes[parsed.method.clone()]);
+    let method = method.map_err(|_| Problem::malformed("The method is not a word that HTTP knows."))?;
+    let uri = Uri::try_from(&bytes[parsed.target.clone()]);
+    let uri = uri.map_err(|_| Problem::malformed("The target holds bytes that a path cannot have; escape them with %."))?;
+    let body = match &parsed.body {
+        Body::Inline(range) => Bytes::copy_from_slice(&bytes[range.clone()]),
+        Body::Unfolded(body) => Bytes::copy_from_slice(body),
+    };
+    let mut request = Request::new(RouterBody::from(body));
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    let mut slots = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    // These very bytes were parsed once, so they parse again.
+    if let Ok(httparse::Status::Complete((_, fields))) =
+        httparse::parse_headers(&bytes[parsed.fields.all.clone()], &mut slots)
+    {
+        for field in fields {
+            let name = HeaderName::from_bytes(field.name.as_bytes());
+            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(field.value)) {
+                request.headers_mut().append(name, value);
+            }
+        }
+    }
+    Ok(request)
+}
+
+/// Sends a request to the router and takes the whole answer.
+pub(crate) async fn dispatch(router: &Router, request: Request<RouterBody>) -> (response::Parts, Bytes) {
+    let Ok(response) = router.clone().oneshot(request).await;
+    let (parts, body) = response.into_parts();
+    // The router's bodies are in memory; collecting one cannot fail.
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    (parts, body)
+}

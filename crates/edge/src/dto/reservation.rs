@@ -1,0 +1,244 @@
+//! Reservations: the hot request body and its answers.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use onrush_core::{
+    DETAILS_BYTES_MAX, LINES_MAX, QUANTITY_MAX, ReservationStatus, ReservationView, TimeMs, is_name,
+};
+use onrush_node::{KeyCall, LineCall, Name, ReserveCall};
+use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{NAME_RULE, Object, name_field, parse_idempotency_key, parse_json};
+use crate::problem::Problem;
+use crate::text::{write_number, write_rfc3339};
+
+/// Characters of a reservation's id.
+const ID_BYTES: usize = 26;
+
+/// The claim in the body of `POST /v1/sales/{sale}/reservations`. `details` keeps its bytes as they were sent, white space
+/// included, and is compared and limited in that form.
+pub fn parse_reservation(sale: &str, key: Option<&str>, body: &[u8]) -> Result<Box<ReserveCall>, Problem> {
+    if !is_name(sale) {
+        return Err(Problem::invalid("sale", NAME_RULE));
+    }
+    let key = key.map(|key| parse_idempotency_key(key.as_bytes())).transpose()?;
+    let read: ReservationBody<'_> = parse_json(body)?;
+    let customer = name_field(&read.customer, || "customer".into())?;
+    let lines = checked_lines(&read.lines.0)?;
+    let details = checked_details(read.details)?;
+    let key =
+        key.map(|key| KeyCall { key: Name::from(key), fingerprint: fingerprint(&customer, &lines, details) });
+    Ok(Box::new(ReserveCall { sale: Name::from(sale), customer, lines, details: details.into(), key }))
+}
+
+/// Appends a reservation as it was first made: held until `expires_at`, or confirmed.
+pub fn write_reserved(
+    out: &mut Vec<u8>,
+    id: &[u8; ID_BYTES],
+    call: &ReserveCall,
+    created_at: TimeMs,
+    expires_at: Option<TimeMs>,
+) {
+    let status = if expires_at.is_some() { ReservationStatus::Held } else { ReservationStatus::Confirmed };
+    let lines = call.lines.iter().map(|line| (line.stock.as_str(), line.quantity));
+    let details = &call.details;
+    let (sale, customer) = (&call.sale, &call.customer);
+    ReservationFields { id, sale, customer, status, details, created_at, expires_at }.write(out, lines);
+}
+
+/// Appends a reservation as it is.
+pub fn write_reservation(out: &mut Vec<u8>, id: &[u8; ID_BYTES], view: &ReservationView) {
+    let lines = view.lines.iter().map(|(stock, quantity)| (stock.as_str(), *quantity));
+    ReservationFields {
+        id,
+        sale: &view.sale,
+        customer: &view.customer,
+        status: view.status,
+        details: &view.details,
+        created_at: view.created_at,
+        expires_at: view.expires_at,
+    }
+    .write(out, lines);
+}
+
+/// Appends `{"reservations":[…]}`; `write_id` gives each its id.
+pub fn write_reservations(
+    out: &mut Vec<u8>,
+    views: &[ReservationView],
+    write_id: impl Fn(&ReservationView) -> [u8; ID_BYTES],
+) {
+    out.extend_from_slice(b"{\"reservations\":[");
+    for (at, view) in views.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_reservation(out, &write_id(view), view);
+    }
+    out.extend_from_slice(b"]}");
+}
+
+/// A status as clients read it.
+pub const fn reservation_status_text(status: ReservationStatus) -> &'static str {
+    match status {
+        ReservationStatus::Held => "held",
+        ReservationStatus::Confirmed => "confirmed",
+        ReservationStatus::Released => "released",
+        ReservationStatus::Expired => "expired",
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReservationBody<'a> {
+    #[serde(borrow)]
+    customer: Cow<'a, str>,
+    #[serde(borrow)]
+    lines: LineBodies<'a>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    details: Option<&'a RawValue>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineBody<'a> {
+    #[serde(borrow)]
+    stock: Cow<'a, str>,
+    quantity: u32,
+}
+
+struct LineBodies<'a>(SmallVec<[LineBody<'a>; 2]>);
+
+struct LineBodiesVisitor<'a>(PhantomData<&'a ()>);
+
+/// All fields of a reservation but its lines.
+struct ReservationFields<'a> {
+    id: &'a [u8; ID_BYTES],
+    sale: &'a str,
+    customer: &'a str,
+    status: ReservationStatus,
+    details: &'a [u8],
+    created_at: TimeMs,
+    expires_at: Option<TimeMs>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for LineBodies<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(LineBodiesVisitor(PhantomData))
+    }
+}
+
+impl<'de: 'a, 'a> Visitor<'de> for LineBodiesVisitor<'a> {
+    type Value = LineBodies<'a>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of lines")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut lines = SmallVec::new();
+        while let Some(Object(line)) = seq.next_element()? {
+            lines.push(line);
+        }
+        Ok(LineBodies(lines))
+    }
+}
+
+impl ReservationFields<'_> {
+    /// Names need no escapes: their alphabet has none of the characters that do.
+    fn write<'l>(&self, out: &mut Vec<u8>, lines: impl Iterator<Item = (&'l str, u32)>) {
+        out.extend_from_slice(b"{\"reservation\":\"");
+        out.extend_from_slice(self.id);
+        out.extend_from_slice(b"\",\"sale\":\"");
+        out.extend_from_slice(self.sale.as_bytes());
+        out.extend_from_slice(b"\",\"customer\":\"");
+        out.extend_from_slice(self.customer.as_bytes());
+        out.extend_from_slice(b"\",\"status\":\"");
+        out.extend_from_slice(reservation_status_text(self.status).as_bytes());
+        out.extend_from_slice(b"\",\"lines\":[");
+        for (at, (stock, quantity)) in lines.enumerate() {
+            out.extend_from_slice(if at == 0 { b"{\"stock\":\"" } else { b",{\"stock\":\"" });
+            out.extend_from_slice(stock.as_bytes());
+            out.extend_from_slice(b"\",\"quantity\":");
+            write_number(out, quantity);
+            out.push(b'}');
+        }
+        out.extend_from_slice(b"],\"details\":");
+        out.extend_from_slice(if self.details.is_empty() { b"{}" } else { self.details });
+        out.extend_from_slice(b",\"created_at\":\"");
+        write_rfc3339(out, self.created_at);
+        out.extend_from_slice(b"\",\"expires_at\":");
+        if let Some(expires_at) = self.expires_at {
+            out.push(b'"');
+            write_rfc3339(out, expires_at);
+            out.extend_from_slice(b"\"}");
+        } else {
+            out.extend_from_slice(b"null}");
+        }
+    }
+}
+
+/// Reads a field that may be absent but not null.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+fn checked_lines(lines: &[LineBody<'_>]) -> Result<SmallVec<[LineCall; 1]>, Problem> {
+    if !(1..=LINES_MAX).contains(&lines.len()) {
+        return Err(Problem::invalid("lines", &format!("must be a list of 1 to {LINES_MAX} objects")));
+    }
+    let mut checked: SmallVec<[LineCall; 1]> = SmallVec::with_capacity(lines.len());
+    for (at, line) in lines.iter().enumerate() {
+        let stock = name_field(&line.stock, || format!("lines[{at}].stock").into())?;
+        if !(1..=QUANTITY_MAX).contains(&line.quantity) {
+            let rule = format!("must be a whole number from 1 to {QUANTITY_MAX}");
+            return Err(Problem::invalid(format!("lines[{at}].quantity"), &rule));
+        }
+        if checked.iter().any(|earlier| earlier.stock == stock) {
+            return Err(Problem::invalid(
+                format!("lines[{at}].stock"),
+                "must differ from the stock of every other line",
+            ));
+        }
+        checked.push(LineCall { stock, quantity: line.quantity });
+    }
+    Ok(checked)
+}
+
+fn checked_details(details: Option<&RawValue>) -> Result<&[u8], Problem> {
+    let Some(details) = details.map(|details| details.get().as_bytes()) else { return Ok(&[]) };
+    if details.first() != Some(&b'{') {
+        return Err(Problem::invalid("details", "must be a JSON object"));
+    }
+    if details.len() > DETAILS_BYTES_MAX {
+        return Err(Problem::invalid(
+            "details",
+            &format!("must be at most {DETAILS_BYTES_MAX} bytes of JSON"),
+        ));
+    }
+    Ok(details)
+}
+
+/// A stable hash over the parts, each preceded by its length, so that no two different claims write the same bytes.
+fn fingerprint(customer: &str, lines: &[LineCall], details: &[u8]) -> u64 {
+    let mut canonical: SmallVec<[u8; 256]> = SmallVec::new();
+    let mut put = |part: &[u8]| {
+        canonical.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        canonical.extend_from_slice(part);
+    };
+    put(customer.as_bytes());
+    for line in lines {
+        put(line.stock.as_bytes());
+        put(&line.quantity.to_le_bytes());
+    }
+    put(details);
+    xxh3_64(&canonical)
+}
+
+#[cfg(test)]
+#[path = "reservation_tests.rs"]
+mod tests;

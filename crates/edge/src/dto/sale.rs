@@ -1,0 +1,183 @@
+//! Sales: what an operator puts, what readers get, and the tags by which they notice changes.
+
+use std::borrow::Cow;
+
+use onrush_core::{SaleStatus, SaleTerms, SaleView, StockTerms, StockView, TimeMs};
+use serde::de::{Deserialize, Deserializer};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Object, parse_json, write_cursor};
+use crate::problem::Problem;
+use crate::text::{parse_rfc3339, write_json_string, write_number, write_rfc3339};
+
+const TIME_RULE: &str = "must be an RFC 3339 time from 1970-01-01T00:00:00Z to 9999-12-31T00:00:00Z, or null";
+
+/// The body of `PUT /v1/sales/{sale}`. Absent fields take their defaults; titles are empty by default.
+pub fn parse_sale(body: &[u8]) -> Result<Box<SaleTerms>, Problem> {
+    let read: SaleBody<'_> = parse_json(body)?;
+    let mut stocks = Vec::with_capacity(read.stocks.len());
+    for (at, Object(stock)) in read.stocks.into_iter().enumerate() {
+        stocks.push(StockTerms {
+            stock: stock.stock.into_owned(),
+            title: stock.title.into_owned(),
+            starts_at: time(stock.starts_at, || format!("stocks[{at}].starts_at"))?,
+            ends_at: time(stock.ends_at, || format!("stocks[{at}].ends_at"))?,
+            quantity_total: stock.quantity_total,
+        });
+    }
+    let terms = SaleTerms {
+        title: read.title.into_owned(),
+        opens_at: time(read.opens_at, || "opens_at".into())?,
+        closes_at: time(read.closes_at, || "closes_at".into())?,
+        per_customer_max: read.per_customer_max,
+        hold_ttl_ms: read.hold_ttl_ms,
+        stocks,
+    };
+    terms.check().map_err(|invalid| Problem::invalid(invalid.field, invalid.rule))?;
+    Ok(Box::new(terms))
+}
+
+/// Appends a sale with its stocks and figures.
+pub fn write_sale(out: &mut Vec<u8>, sale: &SaleView) {
+    out.extend_from_slice(b"{\"sale\":\"");
+    out.extend_from_slice(sale.sale.as_bytes());
+    out.extend_from_slice(b"\",\"title\":");
+    write_json_string(out, &sale.title);
+    write_time(out, b",\"opens_at\":", sale.opens_at);
+    write_time(out, b",\"closes_at\":", sale.closes_at);
+    out.extend_from_slice(b",\"per_customer_max\":");
+    match sale.per_customer_max {
+        Some(max) => write_number(out, max),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.extend_from_slice(b",\"hold_ttl_ms\":");
+    write_number(out, sale.hold_ttl_ms);
+    out.extend_from_slice(b",\"status\":\"");
+    out.extend_from_slice(sale_status_text(sale.status).as_bytes());
+    out.extend_from_slice(b"\",\"stocks\":[");
+    for (at, stock) in sale.stocks.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_stock(out, stock);
+    }
+    out.extend_from_slice(b"]}");
+}
+
+/// Appends `{"sales":[…],"next_cursor":…}` with the cursor of the page after `next_after`, if there is one.
+pub fn write_sales(out: &mut Vec<u8>, sales: &[SaleView], next_after: Option<&str>) {
+    out.extend_from_slice(b"{\"sales\":[");
+    for (at, sale) in sales.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_sale(out, sale);
+    }
+    out.extend_from_slice(b"],\"next_cursor\":");
+    match next_after {
+        Some(name) => {
+            out.push(b'"');
+            write_cursor(out, name);
+            out.extend_from_slice(b"\"}");
+        }
+        None => out.extend_from_slice(b"null}"),
+    }
+}
+
+/// The strong entity tag of a sale: its number, version and status determine every byte of its JSON.
+pub fn sale_etag(sale: &SaleView) -> String {
+    format!("\"{}-{}-{}\"", sale.sale_no.0, sale.version, sale_status_text(sale.status))
+}
+
+/// The strong entity tag of a page of sales, over the tags of its sales and whether there is a next page.
+pub fn sales_etag(sales: &[SaleView], next_after: Option<&str>) -> String {
+    let mut tags: String = sales.iter().map(sale_etag).collect();
+    tags.push_str(next_after.unwrap_or_default());
+    format!("\"{:016x}\"", xxh3_64(tags.as_bytes()))
+}
+
+/// A status as clients read it.
+pub const fn sale_status_text(status: SaleStatus) -> &'static str {
+    match status {
+        SaleStatus::Scheduled => "scheduled",
+        SaleStatus::Open => "open",
+        SaleStatus::SoldOut => "sold_out",
+        SaleStatus::Closed => "closed",
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SaleBody<'a> {
+    #[serde(borrow, default)]
+    title: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text_or_null")]
+    opens_at: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "text_or_null")]
+    closes_at: Option<Cow<'a, str>>,
+    #[serde(default)]
+    per_customer_max: Option<u32>,
+    #[serde(default)]
+    hold_ttl_ms: u32,
+    #[serde(borrow)]
+    stocks: Vec<Object<StockBody<'a>>>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StockBody<'a> {
+    #[serde(borrow)]
+    stock: Cow<'a, str>,
+    #[serde(borrow, default)]
+    title: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "text_or_null")]
+    starts_at: Option<Cow<'a, str>>,
+    #[serde(borrow, default, deserialize_with = "text_or_null")]
+    ends_at: Option<Cow<'a, str>>,
+    quantity_total: u32,
+}
+
+fn text_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, str>>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(|text| text.map(Cow::Owned))
+}
+
+fn time(text: Option<Cow<'_, str>>, field: impl FnOnce() -> String) -> Result<Option<TimeMs>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    parse_rfc3339(&text).map(Some).ok_or_else(|| Problem::invalid(field(), TIME_RULE))
+}
+
+fn write_stock(out: &mut Vec<u8>, stock: &StockView) {
+    out.extend_from_slice(b"{\"stock\":\"");
+    out.extend_from_slice(stock.stock.as_bytes());
+    out.extend_from_slice(b"\",\"title\":");
+    write_json_string(out, &stock.title);
+    write_time(out, b",\"starts_at\":", stock.starts_at);
+    write_time(out, b",\"ends_at\":", stock.ends_at);
+    let reserved = stock.quantity_held + stock.quantity_confirmed;
+    for (name, quantity) in [
+        (&b",\"quantity_total\":"[..], stock.quantity_total),
+        (b",\"quantity_held\":", stock.quantity_held),
+        (b",\"quantity_confirmed\":", stock.quantity_confirmed),
+        (b",\"quantity_available\":", stock.quantity_total - reserved),
+    ] {
+        out.extend_from_slice(name);
+        write_number(out, quantity);
+    }
+    out.push(b'}');
+}
+
+fn write_time(out: &mut Vec<u8>, name: &[u8], time: Option<TimeMs>) {
+    out.extend_from_slice(name);
+    match time {
+        Some(time) => {
+            out.push(b'"');
+            write_rfc3339(out, time);
+            out.push(b'"');
+        }
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+#[cfg(test)]
+#[path = "sale_tests.rs"]
+mod tests;

@@ -1,0 +1,404 @@
+//! The life of one HTTP/1.1 connection.
+//!
+//! A connection at rest owns no buffers: bytes are read into the thread's, parsed there, and only what is left over of
+//! an unfinished request is kept. All requests that one read brought are served at once, in order: their calls go out
+//! in one batch and their answers leave in one write.
+
+use std::future::poll_fn;
+use std::io;
+use std::mem;
+use std::ops::Range;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use compact_str::CompactString;
+use onrush_node::Reply;
+use smallvec::SmallVec;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::{cold, h2};
+use crate::hot::{self, Hot, Route};
+use crate::limits::{HEAD_BYTES_MAX, PIPELINE_MAX, READ_BYTES};
+use crate::problem::Problem;
+use crate::pump::Answer;
+use crate::thread::{EdgeThread, Figures, Phase, Watch};
+
+use super::head::{Body, Parsed, Rejection, Request, parse};
+use super::write::{Shape, write_answer, write_rejection, write_routed};
+
+/// Serves a connection until either side ends it.
+pub(crate) async fn serve(mut stream: TcpStream, thread: Rc<EdgeThread>, watch: Watch) {
+    let mut connection = Connection { stream: &mut stream, thread: &thread, watch: &watch, carry: Vec::new(), told_to_continue: false };
+    match connection.run().await {
+        Ok(End::Closed) => {}
+        Ok(End::IsHttp2(bytes)) => h2::serve(stream, bytes, &thread, &watch).await,
+        // The client is gone or was never serious; its metrics are counted, there is nobody to tell.
+        Err(_) => {}
+    }
+}
+
+enum End {
+    Closed,
+    /// The client knew beforehand that HTTP/2 is spoken here; these bytes of it have been read.
+    IsHttp2(Vec<u8>),
+}
+
+struct Connection<'a> {
+    stream: &'a mut TcpStream,
+    thread: &'a Rc<EdgeThread>,
+    watch: &'a Watch,
+    /// The beginning of a request whose end has not arrived.
+    carry: Vec<u8>,
+    /// The client of that request was told to go on with its body.
+    told_to_continue: bool,
+}
+
+/// Requests that arrived together.
+#[derive(Default)]
+struct Round {
+    turns: SmallVec<[Turn; 1]>,
+    then: Then,
+}
+
+/// One hot request and its answer.
+struct Turn {
+    state: TurnState,
+    request_id: CompactString,
+    without_body: bool,
+    keep_alive: bool,
+    is_http_1_0: bool,
+}
+
+enum TurnState {
+    Waiting(Route, Answer),
+    Answered(Route, Reply),
+    Refused(Box<Problem>),
+}
+
+/// What comes behind the hot requests of a round.
+#[derive(Default)]
+enum Then {
+    /// Nothing: wait for more bytes.
+    #[default]
+    Read,
+    /// More whole requests are in `carry`.
+    Again,
+    /// The client waits for leave to send a body.
+    Continue,
+    Cold(Box<Cold>),
+    Reject(Rejection),
+    Http2,
+}
+
+/// A request for the router, out of the thread's buffer.
+struct Cold {
+    bytes: Vec<u8>,
+    request: Request,
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+impl Connection<'_> {
+    async fn run(&mut self) -> io::Result<End> {
+        let mut is_first = true;
+        loop {
+            let Some(mut round) = poll_fn(|context| self.poll_read_round(context, is_first)).await? else {
+                return Ok(End::Closed);
+            };
+            loop {
+                if matches!(round.then, Then::Http2) {
+                    return Ok(End::IsHttp2(mem::take(&mut self.carry)));
+                }
+                if !self.serve_round(round).await? {
+                    self.stream.shutdown().await?;
+                    return Ok(End::Closed);
+                }
+                if self.carry.is_empty() {
+                    break;
+                }
+                let carried = mem::take(&mut self.carry);
+                round = self.take_requests(&carried, false);
+                if round.turns.is_empty() && matches!(round.then, Then::Read) {
+                    break;
+                }
+            }
+            is_first = false;
+            if self.carry.is_empty() {
+                self.watch.enter(Phase::Idle);
+            }
+        }
+    }
+
+    /// Reads once and takes up the requests that it completed. Nothing at the end of the stream.
+    fn poll_read_round(&mut self, context: &mut Context<'_>, is_first: bool) -> Poll<io::Result<Option<Round>>> {
+        loop {
+            let carried_length = self.carry.len();
+            if carried_length == 0 {
+                let thread = Rc::clone(self.thread);
+                let mut inbound = thread.inbound.borrow_mut();
+                let mut buffer = ReadBuf::new(&mut inbound);
+                ready!(Pin::new(&mut *self.stream).poll_read(context, &mut buffer))?;
+                if buffer.filled().is_empty() {
+                    return Poll::Ready(Ok(None));
+                }
+                let round = self.take_requests(buffer.filled(), is_first);
+                if !round.is_empty() {
+                    return Poll::Ready(Ok(Some(round)));
+                }
+            } else {
+                self.carry.resize(carried_length + READ_BYTES, 0);
+                let mut buffer = ReadBuf::new(&mut self.carry[carried_length..]);
+                let polled = Pin::new(&mut *self.stream).poll_read(context, &mut buffer);
+                let read_length = buffer.filled().len();
+                self.carry.truncate(carried_length + read_length);
+                ready!(polled)?;
+                if read_length == 0 {
+                    return Poll::Ready(Ok(None));
+                }
+                let carried = mem::take(&mut self.carry);
+                let round = self.take_requests(&carried, is_first);
+                if !round.is_empty() {
+                    return Poll::Ready(Ok(Some(round)));
+                }
+            }
+        }
+    }
+
+    /// Takes up the whole requests at the front of `bytes`, as far as they can be served at once, and keeps the rest.
+    fn take_requests(&mut self, bytes: &[u8], is_first: bool) -> Round {
+        let mut round = Round::default();
+        let mut at = 0;
+        if is_first && bytes.starts_with(&PREFACE[..bytes.len().min(PREFACE.len())]) {
+            self.carry.extend_from_slice(bytes);
+            if bytes.len() >= PREFACE.len() {
+                round.then = Then::Http2;
+            } else {
+                self.watch.stay_or_enter(Phase::Head);
+            }
+            return round;
+        }
+        while at < bytes.len() {
+            if round.turns.len() == PIPELINE_MAX {
+                round.then = Then::Again;
+                break;
+            }
+            let rest = &bytes[at..];
+            match parse(rest, self.thread.body_bytes_max) {
+                Parsed::Request(request) => {
+                    let length = request.length;
+                    let ends = !request.keep_alive;
+                    self.told_to_continue = false;
+                    match self.take_up(rest, request) {
+                        Ok(turn) => round.turns.push(turn),
+                        Err(cold) => {
+                            round.then = Then::Cold(cold);
+                            at += length;
+                            break;
+                        }
+                    }
+                    at += length;
+                    if ends {
+                        break;
+                    }
+                }
+                Parsed::Partial { head_is_whole, expects_continue } => {
+                    self.watch.stay_or_enter(if head_is_whole { Phase::Body } else { Phase::Head });
+                    if expects_continue && !mem::replace(&mut self.told_to_continue, true) {
+                        round.then = Then::Continue;
+                    }
+                    break;
+                }
+                Parsed::Rejected(rejection) => {
+                    round.then = Then::Reject(rejection);
+                    break;
+                }
+            }
+        }
+        self.carry.extend_from_slice(&bytes[at..]);
+        round
+    }
+
+    /// Puts a hot request on its way, or copies a cold one.
+    fn take_up(&self, bytes: &[u8], request: Request) -> Result<Turn, Box<Cold>> {
+        let part = |range: &Range<usize>| &bytes[range.clone()];
+        let seen = hot::Request {
+            method: part(&request.method),
+            target: part(&request.target),
+            content_type: request.fields.content_type.as_ref().map(part),
+            idempotency_key: request.fields.idempotency_key.as_ref().map(part),
+            repeats_key: request.fields.repeats_key,
+            body: match &request.body {
+                Body::Inline(range) => part(range),
+                Body::Unfolded(body) => body,
+            },
+        };
+        let decoded = match &self.thread.pump {
+            Some(pump) => match hot::decode(self.thread.settings.scenarios, &seen) {
+                Hot::Call(route, call) => Some(TurnState::Waiting(route, pump.call(call))),
+                Hot::Problem(problem) => Some(TurnState::Refused(problem)),
+                Hot::Cold => None,
+            },
+            None => None,
+        };
+        let Some(state) = decoded else {
+            return Err(Box::new(Cold { bytes: bytes[..request.length].to_vec(), request }));
+        };
+        Ok(Turn {
+            state,
+            request_id: self.thread.request_id(request.fields.request_id.as_ref().map(part)),
+            without_body: part(&request.method) == b"HEAD",
+            keep_alive: request.keep_alive && !self.thread.draining.get(),
+            is_http_1_0: request.is_http_1_0,
+        })
+    }
+
+    /// Answers a round; whether the connection goes on.
+    async fn serve_round(&mut self, mut round: Round) -> io::Result<bool> {
+        let mut goes_on = true;
+        if !round.turns.is_empty() {
+            self.watch.enter(Phase::Busy);
+            for turn in &mut round.turns {
+                turn.settle().await;
+            }
+            goes_on = round.turns.iter().all(|turn| turn.keep_alive);
+            self.send(|out, thread| render_turns(out, thread, round.turns)).await?;
+        }
+        if !goes_on {
+            return Ok(false);
+        }
+        match round.then {
+            Then::Read | Then::Again | Then::Http2 => Ok(true),
+            Then::Continue => {
+                self.send(|out, _| out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n")).await?;
+                self.watch.enter(Phase::Body);
+                Ok(true)
+            }
+            Then::Reject(rejection) => {
+                Figures::add(&self.thread.figures.rejected_count, 1);
+                self.send(|out, thread| write_rejection(out, thread, rejection)).await?;
+                self.linger().await;
+                Ok(false)
+            }
+            Then::Cold(cold) => self.serve_cold(*cold).await,
+        }
+    }
+
+    async fn serve_cold(&mut self, cold: Cold) -> io::Result<bool> {
+        let Cold { bytes, request } = cold;
+        self.watch.enter(Phase::Busy);
+        Figures::add(&self.thread.figures.cold_count, 1);
+        let request_id = request.fields.request_id.clone().map(|range| &bytes[range]);
+        let shape = Shape {
+            request_id: &self.thread.request_id(request_id),
+            without_body: &bytes[request.method.clone()] == b"HEAD",
+            keep_alive: request.keep_alive && !self.thread.draining.get(),
+            is_http_1_0: request.is_http_1_0,
+        };
+        match cold::request_from(&bytes, &request) {
+            Ok(request) => {
+                let (parts, body) = cold::dispatch(&self.thread.router, request).await;
+                self.send(|out, thread| write_routed(out, thread, shape, &parts, &body)).await?;
+            }
+            Err(problem) => {
+                let mut body = Vec::new();
+                let head = hot::render_problem(&problem, &mut body);
+                self.send(|out, thread| write_answer(out, thread, shape, &head, &body)).await?;
+            }
+        }
+        Ok(shape.keep_alive)
+    }
+
+    /// Writes down an answer in the thread's buffer and sends it; only what the socket does not take at once is copied.
+    async fn send(&mut self, write: impl FnOnce(&mut Vec<u8>, &EdgeThread)) -> io::Result<()> {
+        let mut write = Some(write);
+        self.watch.enter(Phase::Writing);
+        let rest = poll_fn(|context| {
+            let mut out = self.thread.outbound.borrow_mut();
+            out.clear();
+            if let Some(write) = write.take() {
+                write(&mut out, self.thread);
+            }
+            let sent = match Pin::new(&mut *self.stream).poll_write(context, &out) {
+                Poll::Ready(Ok(sent)) => sent,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => 0,
+            };
+            Poll::Ready(Ok(out[sent..].to_vec()))
+        })
+        .await?;
+        let mut sent = 0;
+        while sent < rest.len() {
+            let more = poll_fn(|context| Pin::new(&mut *self.stream).poll_write(context, &rest[sent..])).await?;
+            if more == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            sent += more;
+            self.watch.enter(Phase::Writing);
+        }
+        Ok(())
+    }
+
+    /// Reads away a little of what a rejected client still sends, so that closing does not reset the connection before
+    /// it has read why (RFC 9112, section 9.6).
+    async fn linger(&mut self) {
+        self.watch.enter(Phase::Body);
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let mut left = HEAD_BYTES_MAX * 8;
+        let mut sink = [0; 1024];
+        while left > 0 {
+            let read = poll_fn(|context| {
+                let mut buffer = ReadBuf::new(&mut sink);
+                let polled = Pin::new(&mut *self.stream).poll_read(context, &mut buffer);
+                polled.map_ok(|()| buffer.filled().len())
+            });
+            match read.await {
+                Ok(length) if length > 0 => left = left.saturating_sub(length),
+                _ => return,
+            }
+        }
+    }
+}
+
+impl Round {
+    fn is_empty(&self) -> bool {
+        self.turns.is_empty() && matches!(self.then, Then::Read)
+    }
+}
+
+impl Turn {
+    async fn settle(&mut self) {
+        if let TurnState::Waiting(_, answer) = &mut self.state {
+            let reply = answer.await;
+            let settled = TurnState::Refused(Box::new(Problem::draining()));
+            if let TurnState::Waiting(route, _) = mem::replace(&mut self.state, settled) {
+                self.state = TurnState::Answered(route, reply);
+            }
+        }
+    }
+}
+
+fn render_turns(out: &mut Vec<u8>, thread: &EdgeThread, turns: SmallVec<[Turn; 1]>) {
+    let Some(pump) = &thread.pump else { return };
+    Figures::add(&thread.figures.hot_count, turns.len() as u64);
+    let ids = pump.partition().reservation_ids();
+    let mut body = thread.body.borrow_mut();
+    for turn in turns {
+        body.clear();
+        let shape = Shape {
+            request_id: &turn.request_id,
+            without_body: turn.without_body,
+            keep_alive: turn.keep_alive,
+            is_http_1_0: turn.is_http_1_0,
+        };
+        let head = match turn.state {
+            TurnState::Answered(route, reply) => hot::render(&route, reply, ids, thread.now_ms(), &mut body),
+            TurnState::Refused(problem) => hot::render_problem(&problem, &mut body),
+            TurnState::Waiting(..) => unreachable!("a turn is rendered when it is settled"),
+        };
+        write_answer(out, thread, shape, &head, &body);
+    }
+}

@@ -1,0 +1,32 @@
+//! Every ceiling of the edge that is not a setting, and what happens at it.
+
+/// Bytes of a request's target. At it: 414 and the connection closes.
+pub const TARGET_BYTES_MAX: usize = 2 << 10;
+
+/// Bytes of a request's line and header fields. At it: 431 and the connection closes.
+pub const HEAD_BYTES_MAX: usize = 16 << 10;
+
+/// Header fields of a request. At it: 431 and the connection closes.
+pub const HEADERS_MAX: usize = 64;
+
+/// Bytes of a public request's body. At it: 413 and the connection closes.
+pub const BODY_BYTES_MAX: usize = 16 << 10;
+
+/// Bytes of an operator's request body: a sale may have 1,000 stocks with titles. At it: 413 and the connection closes.
+pub const OPERATOR_BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Requests of one connection that are served at once when a client sends them without waiting. The rest stay in the
+/// connection's buffer, and then in the client's.
+pub(crate) const PIPELINE_MAX: usize = 64;
+
+/// Calls handed to the partition at once.
+pub(crate) const SUBMISSION_CALLS_MAX: usize = 256;
+
+/// Streams of one HTTP/2 connection that are served at once.
+pub(crate) const H2_STREAMS_MAX: u32 = 256;
+
+/// Bytes of an `X-Request-Id` that is taken over from the client; a longer one is replaced.
+pub(crate) const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// Bytes read from a connection at once, and kept for it while it is busy.
+pub(crate) const READ_BYTES: usize = 4 << 10;

@@ -1,0 +1,225 @@
+//! The figures of the partition and of the edge as Prometheus text (exposition format 0.0.4): base units, counters that end
+//! in `_total`, and no label whose values a client could choose.
+
+use std::fmt::Write as _;
+
+use onrush_node::{BATCH_BUCKETS, Histogram, MetricsSnapshot, SYNC_BUCKETS_US};
+
+/// The content type of the text.
+pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What the edge counted since the process started, and how many connections are open now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EdgeMetrics {
+    /// Requests that a hot route answered.
+    pub hot_request_count: u64,
+    /// Requests that the router answered.
+    pub cold_request_count: u64,
+    /// Requests refused because of their framing or size.
+    pub rejected_request_count: u64,
+    /// Connections that are open.
+    pub connection_open_count: u64,
+    /// Connections accepted.
+    pub connection_accepted_count: u64,
+    /// Connections that speak HTTP/2.
+    pub connection_h2_count: u64,
+    /// Connections refused because too many were open.
+    pub connection_over_capacity_count: u64,
+    /// Connections closed because nothing came.
+    pub cut_off_idle_count: u64,
+    /// Connections closed because header fields did not come to an end.
+    pub cut_off_head_count: u64,
+    /// Connections closed because a body did not come to an end.
+    pub cut_off_body_count: u64,
+    /// Connections closed because the client did not take an answer.
+    pub cut_off_writing_count: u64,
+}
+
+/// The whole page.
+pub(crate) fn render(node: &MetricsSnapshot, edge: &EdgeMetrics) -> String {
+    let mut page = Page(String::with_capacity(8 << 10));
+    render_edge(&mut page, edge);
+    render_calls(&mut page, node);
+    render_log(&mut page, node);
+    render_state(&mut page, node);
+    page.0
+}
+
+fn render_edge(page: &mut Page, edge: &EdgeMetrics) {
+    page.family("onrush_requests_total", "counter", "HTTP requests by the kind of route that took them.");
+    for (class, count) in [
+        ("hot", edge.hot_request_count),
+        ("cold", edge.cold_request_count),
+        ("rejected", edge.rejected_request_count),
+    ] {
+        page.labelled("onrush_requests_total", "class", class, count);
+    }
+    page.single("onrush_connections", "gauge", "Open connections.", edge.connection_open_count);
+    page.single(
+        "onrush_connections_accepted_total",
+        "counter",
+        "Connections accepted.",
+        edge.connection_accepted_count,
+    );
+    page.single(
+        "onrush_connections_http2_total",
+        "counter",
+        "Connections that spoke HTTP/2.",
+        edge.connection_h2_count,
+    );
+    page.single(
+        "onrush_connections_refused_total",
+        "counter",
+        "Connections refused because too many were open.",
+        edge.connection_over_capacity_count,
+    );
+    page.family(
+        "onrush_connections_cut_off_total",
+        "counter",
+        "Connections closed at a time limit, by what was awaited.",
+    );
+    for (awaited, count) in [
+        ("request", edge.cut_off_idle_count),
+        ("headers", edge.cut_off_head_count),
+        ("body", edge.cut_off_body_count),
+        ("write", edge.cut_off_writing_count),
+    ] {
+        page.labelled("onrush_connections_cut_off_total", "awaited", awaited, count);
+    }
+}
+
+fn render_calls(page: &mut Page, node: &MetricsSnapshot) {
+    page.single("onrush_calls_done_total", "counter", "Calls that were not refused.", node.done_count);
+    page.family("onrush_refusals_total", "counter", "Business refusals by code.");
+    for (code, count) in node.refusals {
+        page.labelled("onrush_refusals_total", "code", code, count);
+    }
+    page.single(
+        "onrush_calls_overloaded_total",
+        "counter",
+        "Calls turned away because too many were waiting.",
+        node.overloaded_count,
+    );
+    page.single(
+        "onrush_calls_log_unavailable_total",
+        "counter",
+        "Calls turned away because the log could not be written.",
+        node.log_unavailable_count,
+    );
+    page.single("onrush_mailbox_depth", "gauge", "Calls that wait for an answer.", node.waiting_count);
+}
+
+fn render_log(page: &mut Page, node: &MetricsSnapshot) {
+    page.single("onrush_log_batches_total", "counter", "Batches made durable.", node.batch_count);
+    page.single("onrush_log_events_total", "counter", "Events made durable.", node.event_count);
+    page.single("onrush_log_bytes_total", "counter", "Payload bytes made durable.", node.batch_bytes);
+    page.single(
+        "onrush_log_reopened_total",
+        "counter",
+        "Times the log was opened again after a failed write.",
+        node.reopened_count,
+    );
+    page.single("onrush_log_durable_offset", "gauge", "Next offset to become durable.", node.durable_offset);
+    page.single(
+        "onrush_log_snapshot_offset",
+        "gauge",
+        "Offset of the newest snapshot.",
+        node.snapshot_offset,
+    );
+    page.single(
+        "onrush_log_room_bytes",
+        "gauge",
+        "Payload bytes the log is certain to take.",
+        node.room_bytes,
+    );
+    page.single(
+        "onrush_log_available",
+        "gauge",
+        "1 if writes are possible, else 0.",
+        u64::from(node.available),
+    );
+    page.histogram(
+        "onrush_log_sync_seconds",
+        "Time to write and sync one batch.",
+        &node.sync_us,
+        &SYNC_BUCKETS_US,
+        6,
+    );
+    page.histogram(
+        "onrush_batch_replies",
+        "Answers released by one batch.",
+        &node.batch_replies,
+        &BATCH_BUCKETS,
+        0,
+    );
+}
+
+fn render_state(page: &mut Page, node: &MetricsSnapshot) {
+    page.family("onrush_stock_units", "gauge", "Units of all stocks by state.");
+    let units = node.units;
+    for (state, count) in [
+        ("held", units.held),
+        ("confirmed", units.confirmed),
+        ("available", units.total.saturating_sub(units.held + units.confirmed)),
+    ] {
+        page.labelled("onrush_stock_units", "state", state, count);
+    }
+    for (name, help, count) in [
+        ("onrush_counters", "Counters in memory.", node.counter_count),
+        ("onrush_windows", "Windows in memory.", node.window_count),
+        ("onrush_sales", "Sales in memory.", node.sale_count),
+        ("onrush_reservations", "Reservations in memory.", node.reservation_count),
+        ("onrush_state_bytes", "Heap bytes of the state, computed.", node.state_bytes),
+    ] {
+        page.single(name, "gauge", help, count);
+    }
+}
+
+/// Text under construction. Writing to a `String` cannot fail.
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: u64) {
+        self.family(name, kind, help);
+        let _ = writeln!(self.0, "{name} {value}");
+    }
+
+    fn labelled(&mut self, name: &str, label: &str, label_value: &str, value: u64) {
+        let _ = writeln!(self.0, "{name}{{{label}=\"{label_value}\"}} {value}");
+    }
+
+    /// A histogram whose values are whole multiples of 10^-`decimals` base units.
+    fn histogram<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: &Histogram<N>,
+        bounds: &[u64; N],
+        decimals: usize,
+    ) {
+        self.family(name, "histogram", help);
+        let mut below = 0;
+        for (bound, count) in bounds.iter().zip(values.counts) {
+            below += count;
+            let _ = writeln!(self.0, "{name}_bucket{{le=\"{}\"}} {below}", decimal(*bound, decimals));
+        }
+        let _ = writeln!(self.0, "{name}_bucket{{le=\"+Inf\"}} {}", values.total());
+        let _ = writeln!(self.0, "{name}_sum {}", decimal(values.sum, decimals));
+        let _ = writeln!(self.0, "{name}_count {}", values.total());
+    }
+}
+
+/// `value` times 10^-`decimals`, exactly.
+fn decimal(value: u64, decimals: usize) -> String {
+    if decimals == 0 {
+        return value.to_string();
+    }
+    let digits = format!("{value:0>width$}", width = decimals + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - decimals);
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") }
+}

@@ -1,0 +1,313 @@
+//! One operation of the document: what it takes, what it answers, and every problem it can end in.
+
+use std::collections::BTreeMap;
+
+use onrush_core::{Ceiling, Refusal, TimeMs};
+use onrush_node::{Failure, LineCall, ReserveCall};
+use serde_json::Value;
+use smallvec::smallvec;
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::example::{Example, ExampleBuilder};
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::ObjectBuilder;
+use utoipa::openapi::{
+    Header, HttpMethod, PathItem, PathsBuilder, Ref, RefOr, Required, Response, ResponseBuilder, Schema,
+    SecurityRequirement, Server,
+};
+
+use super::parts::{name, named, text, whole};
+use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX, TARGET_BYTES_MAX};
+use crate::problem::{CONTENT_TYPE, Code, Problem};
+
+/// The name of the operator's security scheme.
+pub(super) const OPERATOR_KEY: &str = "operator_key";
+
+/// The name of the header field that every answer has.
+pub(super) const REQUEST_ID: &str = "X-Request-Id";
+
+/// The time in examples: 2021-05-16T00:00:00Z.
+const EXAMPLE_NOW_MS: TimeMs = 1_621_123_200_000;
+
+/// What every operation can end in, whatever it does.
+const ALWAYS: [Code; 5] = [
+    Code::InvalidRequest,
+    Code::NotFound,
+    Code::MethodNotAllowed,
+    Code::TargetTooLong,
+    Code::HeadersTooLarge,
+];
+
+/// An operation under construction.
+pub(super) struct Operation {
+    method: HttpMethod,
+    path: &'static str,
+    tag: &'static str,
+    builder: OperationBuilder,
+    codes: Vec<Code>,
+    answers: BTreeMap<u16, Response>,
+}
+
+/// Parts that several operations refer to.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// Responses that stand for one code alone.
+    pub(super) codes: Vec<Code>,
+}
+
+impl Operation {
+    pub(super) fn new(
+        method: HttpMethod,
+        path: &'static str,
+        tag: &'static str,
+        id: &str,
+        summary: &str,
+    ) -> Self {
+        let builder = OperationBuilder::new().tag(tag).operation_id(Some(id)).summary(Some(summary));
+        Self { method, path, tag, builder, codes: ALWAYS.to_vec(), answers: BTreeMap::new() }
+    }
+
+    pub(super) fn description(mut self, description: &str) -> Self {
+        self.builder = self.builder.description(Some(description));
+        self
+    }
+
+    /// A name in the path.
+    pub(super) fn name(self, parameter: &str, description: &str) -> Self {
+        self.parameter(path_parameter(parameter, description, name(description)))
+    }
+
+    pub(super) fn parameter(mut self, parameter: Parameter) -> Self {
+        self.builder = self.builder.parameter(parameter);
+        self
+    }
+
+    /// A required JSON body of a schema of the components.
+    pub(super) fn body(mut self, schema: &str, example: Value) -> Self {
+        let content = ContentBuilder::new().schema(Some(named(schema))).example(Some(example)).build();
+        let body = RequestBodyBuilder::new()
+            .content("application/json", content)
+            .required(Some(Required::True))
+            .build();
+        self.builder = self.builder.request_body(Some(body));
+        self.codes.extend([Code::BodyTooLarge, Code::UnsupportedMediaType]);
+        self
+    }
+
+    /// A JSON answer of a schema of the components.
+    pub(super) fn json(self, status: u16, description: &str, schema: &str, example: Value) -> Self {
+        self.content(status, description, "application/json", named(schema), example)
+    }
+
+    pub(super) fn content(
+        self,
+        status: u16,
+        description: &str,
+        content_type: &str,
+        schema: RefOr<Schema>,
+        example: Value,
+    ) -> Self {
+        let content = ContentBuilder::new().schema(Some(schema)).example(Some(example)).build();
+        self.answer(status, ResponseBuilder::new().description(description).content(content_type, content))
+    }
+
+    pub(super) fn answer(mut self, status: u16, response: ResponseBuilder) -> Self {
+        self.answers.insert(status, with_request_id(response).build());
+        self
+    }
+
+    /// Adds a header field to an answer that was described before.
+    pub(super) fn header(mut self, status: u16, field: &str, header: Header) -> Self {
+        if let Some(response) = self.answers.get_mut(&status) {
+            response.headers.insert(field.to_owned(), header.into());
+        }
+        self
+    }
+
+    /// Problems that it can end in besides those that all can.
+    pub(super) fn problems(mut self, codes: &[Code]) -> Self {
+        self.codes.extend_from_slice(codes);
+        self
+    }
+
+    /// Problems of everything that asks the partition.
+    pub(super) fn asks(self) -> Self {
+        self.problems(&[Code::Overloaded, Code::LogUnavailable, Code::Draining])
+    }
+
+    pub(super) fn add_to(mut self, paths: PathsBuilder, shared: &mut Shared) -> PathsBuilder {
+        if matches!(self.tag, "operator" | "health") {
+            self.codes.push(Code::Unauthorized);
+        }
+        if self.tag == "operator" {
+            let server = Server::builder()
+                .url("http://127.0.0.1:8081")
+                .description(Some("The operator listener, by default here."))
+                .build();
+            let keys =
+                [SecurityRequirement::default(), SecurityRequirement::new(OPERATOR_KEY, [] as [&str; 0])];
+            self.builder = self.builder.server(server).securities(Some(keys));
+        }
+        let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+        for code in Code::ALL.into_iter().filter(|code| self.codes.contains(code)) {
+            by_status.entry(code.status()).or_default().push(code);
+        }
+        for (status, codes) in by_status {
+            let response: RefOr<Response> = match (self.answers.remove(&status), codes.as_slice()) {
+                (None, [code]) => {
+                    if !shared.codes.contains(code) {
+                        shared.codes.push(*code);
+                    }
+                    Ref::from_response_name(code.as_str()).into()
+                }
+                (described, codes) => problem_response(codes, described).into(),
+            };
+            self.builder = self.builder.response(status.to_string(), response);
+        }
+        for (status, response) in self.answers {
+            self.builder = self.builder.response(status.to_string(), response);
+        }
+        paths.path(self.path, PathItem::new(self.method, self.builder))
+    }
+}
+
+pub(super) fn path_parameter(parameter: &str, description: &str, schema: RefOr<Schema>) -> Parameter {
+    ParameterBuilder::new()
+        .name(parameter)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
+}
+
+pub(super) fn optional_parameter(
+    parameter: &str,
+    place: ParameterIn,
+    description: &str,
+    schema: ObjectBuilder,
+) -> Parameter {
+    ParameterBuilder::new()
+        .name(parameter)
+        .parameter_in(place)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
+}
+
+pub(super) fn text_header(description: &str) -> Header {
+    HeaderBuilder::new().schema(Some(text(description))).description(Some(description)).build()
+}
+
+/// The field that every answer has.
+pub(super) fn request_id_header() -> Header {
+    text_header("The request's own, or one that was made for it.")
+}
+
+/// A problem of this code as it is really written.
+pub(super) fn problem_example(code: Code) -> Example {
+    ExampleBuilder::new().summary(code.title()).value(Some(example_body(code))).build()
+}
+
+/// One response for all problems of a status. An answer of another form with the same status keeps its content beside them.
+pub(super) fn problem_response(codes: &[Code], described: Option<Response>) -> Response {
+    let names: Vec<String> = codes.iter().map(|code| format!("`{}`", code.as_str())).collect();
+    let mut content = ContentBuilder::new().schema(Some(named("Problem"))).build();
+    for code in codes {
+        let example = Ref::new(format!("#/components/examples/{}", code.as_str()));
+        content.examples.insert(code.as_str().to_owned(), RefOr::Ref(example));
+    }
+    let mut response =
+        with_request_id(ResponseBuilder::new().description(names.join(", ")).content(CONTENT_TYPE, content));
+    for code in codes {
+        for (field, _) in example(*code).headers() {
+            response = match field {
+                "retry-after" => {
+                    let seconds = "Seconds to wait before trying again.";
+                    let header =
+                        HeaderBuilder::new().schema(Some(whole(seconds, 1, None))).description(Some(seconds));
+                    response.header("Retry-After", header.build())
+                }
+                "allow" => {
+                    response.header("Allow", text_header("The methods that the path takes on this listener."))
+                }
+                "www-authenticate" => response.header("WWW-Authenticate", text_header("`Bearer`")),
+                _ => response,
+            };
+        }
+    }
+    let mut response = response.build();
+    if let Some(described) = described {
+        response.description = format!("{}; or {}", described.description, response.description);
+        response.content.extend(described.content);
+    }
+    response
+}
+
+fn with_request_id(response: ResponseBuilder) -> ResponseBuilder {
+    response.header_ref(REQUEST_ID, Ref::new(format!("#/components/headers/{REQUEST_ID}")))
+}
+
+fn example_body(code: Code) -> Value {
+    let mut body = Vec::new();
+    example(code).write_body(&mut body);
+    serde_json::from_slice(&body).unwrap_or_default()
+}
+
+/// A problem of each code, made the way that the server makes it.
+fn example(code: Code) -> Problem {
+    let refused = |refusal| {
+        let line = LineCall { stock: "2021-05-16".into(), quantity: 1 };
+        let call = ReserveCall {
+            sale: "pwtc".into(),
+            customer: "900127015527".into(),
+            lines: smallvec![line],
+            details: Box::default(),
+            key: None,
+        };
+        Problem::from_failure(&Failure::Refused { refusal, call: Some(Box::new(call)) }, EXAMPLE_NOW_MS)
+    };
+    match code {
+        Code::InvalidRequest => {
+            Problem::invalid("lines[0].quantity", "must be a whole number from 1 to 1000")
+        }
+        Code::Unauthorized => Problem::unauthorized(),
+        Code::NotFound => Problem::not_found(),
+        Code::CounterNotFound => refused(Refusal::CounterNotFound),
+        Code::WindowNotFound => refused(Refusal::WindowNotFound),
+        Code::SaleNotFound => refused(Refusal::SaleNotFound),
+        Code::StockNotFound => refused(Refusal::StockNotFound { line: 0 }),
+        Code::ReservationNotFound => refused(Refusal::ReservationNotFound),
+        Code::MethodNotAllowed => Problem::method_not_allowed(Some("GET,HEAD")),
+        Code::InsufficientStock => refused(Refusal::InsufficientStock { line: 0, quantity_available: 0 }),
+        Code::CustomerLimitReached => refused(Refusal::CustomerLimitReached { per_customer_max: 1 }),
+        Code::SaleNotOpen => refused(Refusal::SaleNotOpen { opens_at: EXAMPLE_NOW_MS + 60_000 }),
+        Code::SaleClosed => refused(Refusal::SaleClosed),
+        Code::ReservationNotHeld => refused(Refusal::ReservationNotHeld),
+        Code::QuantityBelowReserved => refused(Refusal::QuantityBelowReserved { stock: "2021-05-16".into() }),
+        Code::SaleOpen => refused(Refusal::SaleOpen),
+        Code::HoldExpired => refused(Refusal::HoldExpired),
+        Code::BodyTooLarge => Problem::body_too_large(BODY_BYTES_MAX),
+        Code::TargetTooLong => Problem::target_too_long(TARGET_BYTES_MAX),
+        Code::UnsupportedMediaType => Problem::unsupported_media_type(),
+        Code::IdempotencyKeyReused => refused(Refusal::IdempotencyKeyReused),
+        Code::HeadersTooLarge => Problem::headers_too_large(HEAD_BYTES_MAX),
+        Code::Overloaded => refused(Refusal::CeilingReached(Ceiling::Reservations)),
+        Code::LogUnavailable => Problem::log_unavailable(),
+        Code::Draining => Problem::draining(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_own_example() {
+        for code in Code::ALL {
+            assert_eq!(example(code).code(), code.as_str());
+        }
+    }
+}

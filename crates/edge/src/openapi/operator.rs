@@ -1,0 +1,61 @@
+//! Operations of the operator listener.
+
+use serde_json::json;
+use utoipa::openapi::{HttpMethod, ResponseBuilder};
+
+use super::operations::{Operation, text_header};
+use super::parts::text;
+use super::public::example_sale;
+use crate::problem::Code;
+
+const OPERATOR: &str = "operator";
+
+pub(super) fn all() -> [Operation; 4] {
+    let terms = json!({
+        "title": "Vaccination",
+        "per_customer_max": 1,
+        "stocks": [{
+            "stock": "2021-05-16",
+            "starts_at": "2021-05-16T01:00:00Z",
+            "ends_at": "2021-05-16T09:00:00Z",
+            "quantity_total": 1000,
+        }],
+    });
+    let shape = json!({"span_ms": 60_000, "precision_ms": 100});
+    let etag = || text_header("The sale's entity tag.");
+    [
+        Operation::new(HttpMethod::Put, "/v1/sales/{sale}", OPERATOR, "putSale", "Create a sale or change its terms")
+            .description(
+                "The same PUT again changes nothing. A stock that has reservations cannot be left out, nor have fewer units \
+                 than are held and confirmed. The body may have up to 1 MiB.",
+            )
+            .name("sale", "The sale's name.")
+            .body("SaleTerms", terms)
+            .json(201, "The new sale.", "Sale", example_sale())
+            .header(201, "ETag", etag())
+            .json(200, "The sale as it is now.", "Sale", example_sale())
+            .header(200, "ETag", etag())
+            .problems(&[Code::QuantityBelowReserved])
+            .asks(),
+        Operation::new(HttpMethod::Delete, "/v1/sales/{sale}", OPERATOR, "archiveSale", "Archive a closed sale")
+            .description("Forgets the sale and its reservations and frees their memory.")
+            .name("sale", "The sale's name.")
+            .answer(204, ResponseBuilder::new().description("It is gone."))
+            .problems(&[Code::SaleNotFound, Code::SaleOpen])
+            .asks(),
+        Operation::new(HttpMethod::Put, "/v1/windows/{window}", OPERATOR, "putWindow", "Shape a window")
+            .description("Creates the window; another shape empties one that exists.")
+            .name("window", "The window's name.")
+            .body("WindowShape", shape.clone())
+            .json(201, "The window is new.", "WindowShape", shape.clone())
+            .json(200, "The window has the shape.", "WindowShape", shape)
+            .asks(),
+        Operation::new(HttpMethod::Get, "/metrics", OPERATOR, "readMetrics", "Figures for Prometheus").content(
+            200,
+            "The text exposition format 0.0.4.",
+            "text/plain",
+            text("One figure a line.").into(),
+            json!("onrush_mailbox_depth 0\n"),
+        ),
+    ]
+}

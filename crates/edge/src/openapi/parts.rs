@@ -1,0 +1,88 @@
+//! Small schemas of which the others are made.
+
+use onrush_core::NAME_BYTES_MAX;
+use serde_json::Value;
+use utoipa::openapi::schema::{
+    AdditionalProperties, ArrayBuilder, ObjectBuilder, SchemaFormat, SchemaType, Type,
+};
+use utoipa::openapi::{KnownFormat, Ref, RefOr, Schema};
+
+/// What a name matches, as a regular expression of JSON Schema.
+pub(super) const NAME_PATTERN: &str = "^[A-Za-z0-9._~:@-]{1,64}$";
+
+const _: () = assert!(NAME_BYTES_MAX == 64, "the pattern says this number");
+
+/// An object without other fields than these; a `?` after a name makes the field optional.
+pub(super) fn object(description: &str, fields: Vec<(&str, RefOr<Schema>)>) -> RefOr<Schema> {
+    let mut object = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some(description))
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    for (name, schema) in fields {
+        object = match name.strip_suffix('?') {
+            Some(name) => object.property(name, schema),
+            None => object.property(name, schema).required(name),
+        };
+    }
+    object.into()
+}
+
+/// A reference to a schema of the components.
+pub(super) fn named(schema: &str) -> RefOr<Schema> {
+    Ref::from_schema_name(schema).into()
+}
+
+pub(super) fn name(description: &str) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(description))
+        .pattern(Some(NAME_PATTERN))
+        .min_length(Some(1))
+        .max_length(Some(NAME_BYTES_MAX))
+        .into()
+}
+
+pub(super) fn text(description: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).description(Some(description))
+}
+
+pub(super) fn one_of(description: &str, values: &[&str]) -> RefOr<Schema> {
+    text(description).enum_values(Some(values.iter().copied())).into()
+}
+
+pub(super) fn whole(description: &str, minimum: usize, maximum: Option<usize>) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .description(Some(description))
+        .minimum(Some(minimum))
+        .maximum(maximum)
+}
+
+/// A time in an answer.
+pub(super) fn time(description: &str) -> RefOr<Schema> {
+    text(description).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).into()
+}
+
+/// A time in an answer that may be absent.
+pub(super) fn time_or_null(description: &str) -> ObjectBuilder {
+    text(description)
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+}
+
+/// A time in a request: with `Z` or an offset, from 1970 on.
+pub(super) fn request_time(description: &str) -> RefOr<Schema> {
+    time_or_null(description)
+        .pattern(Some("^(19[7-9][0-9]|[2-9][0-9]{3})-"))
+        .default(Some(Value::Null))
+        .into()
+}
+
+pub(super) fn list(description: &str, items: RefOr<Schema>, bounds: Option<(usize, usize)>) -> RefOr<Schema> {
+    ArrayBuilder::new()
+        .description(Some(description))
+        .items(items)
+        .min_items(bounds.map(|(min, _)| min))
+        .max_items(bounds.map(|(_, max)| max))
+        .into()
+}

@@ -1,0 +1,236 @@
+//! Operations of the public listener, and those that both listeners have.
+
+use onrush_core::{ADD_MAX, KEY_BYTES_MAX};
+use serde_json::{Value, json};
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::{HttpMethod, ResponseBuilder};
+
+use super::operations::{Operation, optional_parameter, path_parameter, text_header};
+use super::parts::{text, whole};
+use crate::dto::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
+use crate::problem::Code;
+
+const PUBLIC: &str = "public";
+
+pub(super) fn all() -> impl Iterator<Item = Operation> {
+    tallies().into_iter().chain(sales()).chain(reservations()).chain(health())
+}
+
+fn tallies() -> [Operation; 4] {
+    let counter = json!({"counter": "home", "value": 123});
+    let window = json!({"window": "home", "count": 4, "span_ms": 60_000, "precision_ms": 100});
+    let by = whole("How much to add.", 1, Some(ADD_MAX as usize)).default(Some(json!(1)));
+    [
+        Operation::new(
+            HttpMethod::Post,
+            "/v1/counters/{counter}",
+            PUBLIC,
+            "addToCounter",
+            "Add to a counter",
+        )
+        .description("Creates the counter if need be. Every answer has a total of its own.")
+        .name("counter", "The counter's name.")
+        .parameter(optional_parameter("by", ParameterIn::Query, "How much to add.", by))
+        .json(200, "The total, this addition included.", "Counter", counter.clone())
+        .asks(),
+        Operation::new(HttpMethod::Get, "/v1/counters/{counter}", PUBLIC, "readCounter", "Read a counter")
+            .name("counter", "The counter's name.")
+            .json(200, "The total.", "Counter", counter)
+            .problems(&[Code::CounterNotFound])
+            .asks(),
+        Operation::new(
+            HttpMethod::Post,
+            "/v1/windows/{window}",
+            PUBLIC,
+            "hitWindow",
+            "Count a request in a window",
+        )
+        .description("Creates the window with the default shape if need be.")
+        .name("window", "The window's name.")
+        .json(200, "The count, this request included.", "Window", window.clone())
+        .asks(),
+        Operation::new(
+            HttpMethod::Get,
+            "/v1/windows/{window}",
+            PUBLIC,
+            "readWindow",
+            "Read a window without counting",
+        )
+        .name("window", "The window's name.")
+        .json(200, "The count.", "Window", window)
+        .problems(&[Code::WindowNotFound])
+        .asks(),
+    ]
+}
+
+fn sales() -> [Operation; 2] {
+    let limit = whole("Sales on a page.", 1, Some(usize::from(LIST_LIMIT_MAX)))
+        .default(Some(json!(LIST_LIMIT_DEFAULT)));
+    let cursor = text("The `next_cursor` of the page before.").min_length(Some(1));
+    let known = |operation: Operation| {
+        operation
+            .parameter(if_none_match())
+            .header(200, "ETag", text_header("Changes whenever the body does."))
+            .answer(304, ResponseBuilder::new().description("The client has it already; no body."))
+            .header(304, "ETag", text_header("As it was."))
+            .asks()
+    };
+    [
+        known(
+            Operation::new(HttpMethod::Get, "/v1/sales", PUBLIC, "listSales", "List sales by name")
+                .parameter(optional_parameter("limit", ParameterIn::Query, "Sales on a page.", limit))
+                .parameter(optional_parameter("cursor", ParameterIn::Query, "Where to go on.", cursor))
+                .json(200, "One page.", "SaleList", json!({"sales": [example_sale()], "next_cursor": null})),
+        ),
+        known(
+            Operation::new(
+                HttpMethod::Get,
+                "/v1/sales/{sale}",
+                PUBLIC,
+                "readSale",
+                "Read a sale and its figures",
+            )
+            .name("sale", "The sale's name.")
+            .json(200, "The sale.", "Sale", example_sale())
+            .problems(&[Code::SaleNotFound]),
+        ),
+    ]
+}
+
+fn reservations() -> Vec<Operation> {
+    const ONE: &str = "/v1/sales/{sale}/reservations/{reservation}";
+    let request = json!({
+        "customer": "900127015527",
+        "lines": [{"stock": "2021-05-16", "quantity": 1}],
+        "details": {"first_name": "Fadhil"},
+    });
+    let location = text_header("The path of the reservation.");
+    let replayed = text_header("`true`");
+    let missing = [Code::SaleNotFound, Code::ReservationNotFound];
+    let one = |method, path, id, summary| {
+        let id_schema = text("The reservation's id.").min_length(Some(1)).max_length(Some(32));
+        Operation::new(method, path, PUBLIC, id, summary)
+            .name("sale", "The sale's name.")
+            .parameter(path_parameter("reservation", "The reservation's id.", id_schema.into()))
+            .json(200, "The reservation as it is now.", "Reservation", example_reservation())
+            .problems(&missing)
+            .asks()
+    };
+    vec![
+        Operation::new(HttpMethod::Post, "/v1/sales/{sale}/reservations", PUBLIC, "reserve", "Reserve units")
+            .description(
+                "All lines or none. With an `Idempotency-Key` a retry finds the first reservation, also after a crash and \
+                 on another connection.",
+            )
+            .name("sale", "The sale's name.")
+            .parameter(idempotency_key())
+            .body("ReservationRequest", request)
+            .json(201, "The new reservation.", "Reservation", example_reservation())
+            .header(201, "Location", location)
+            .json(200, "The reservation that this key made before.", "Reservation", example_reservation())
+            .header(200, "Idempotent-Replayed", replayed)
+            .problems(&[
+                Code::SaleNotFound,
+                Code::StockNotFound,
+                Code::InsufficientStock,
+                Code::CustomerLimitReached,
+                Code::SaleNotOpen,
+                Code::SaleClosed,
+                Code::IdempotencyKeyReused,
+            ])
+            .asks(),
+        one(HttpMethod::Get, ONE, "readReservation", "Read a reservation"),
+        one(
+            HttpMethod::Post,
+            "/v1/sales/{sale}/reservations/{reservation}/confirm",
+            "confirmReservation",
+            "Make a held reservation final",
+        )
+        .description("Repeating it changes nothing.")
+        .problems(&[Code::ReservationNotHeld, Code::HoldExpired]),
+        one(
+            HttpMethod::Post,
+            "/v1/sales/{sale}/reservations/{reservation}/release",
+            "releaseReservation",
+            "Give the units of a reservation back",
+        )
+        .description("Held or confirmed. Repeating it changes nothing.")
+        .problems(&[Code::ReservationNotHeld, Code::HoldExpired]),
+        Operation::new(
+            HttpMethod::Get,
+            "/v1/sales/{sale}/customers/{customer}/reservations",
+            PUBLIC,
+            "listCustomerReservations",
+            "List a customer's reservations in a sale",
+        )
+        .name("sale", "The sale's name.")
+        .name("customer", "The customer's name.")
+        .json(200, "All of them, oldest first.", "ReservationList", json!({"reservations": [example_reservation()]}))
+        .problems(&[Code::SaleNotFound])
+        .asks(),
+    ]
+}
+
+fn health() -> [Operation; 2] {
+    [
+        Operation::new(HttpMethod::Get, "/livez", "health", "live", "Whether the process answers").json(
+            200,
+            "It does.",
+            "Health",
+            json!({"status": "live"}),
+        ),
+        Operation::new(HttpMethod::Get, "/readyz", "health", "ready", "Whether to send requests here")
+            .json(200, "Yes.", "Health", json!({"status": "ready"}))
+            .problems(&[Code::LogUnavailable, Code::Draining]),
+    ]
+}
+
+fn idempotency_key() -> Parameter {
+    let schema = text("1 to 128 printable ASCII characters.")
+        .pattern(Some("^[!-~]([ -~]{0,126}[!-~])?$"))
+        .min_length(Some(1))
+        .max_length(Some(KEY_BYTES_MAX));
+    let description = "Names this reservation within the sale, so that a retry finds it.";
+    optional_parameter("Idempotency-Key", ParameterIn::Header, description, schema)
+}
+
+fn if_none_match() -> Parameter {
+    let description = "Entity tags that the client has.";
+    optional_parameter("If-None-Match", ParameterIn::Header, description, text(description))
+}
+
+/// As the contract shows it.
+pub(super) fn example_sale() -> Value {
+    json!({
+        "sale": "pwtc",
+        "title": "Vaccination",
+        "opens_at": null,
+        "closes_at": null,
+        "per_customer_max": 1,
+        "hold_ttl_ms": 0,
+        "status": "open",
+        "stocks": [{
+            "stock": "2021-05-16",
+            "title": "16 May 2021",
+            "starts_at": "2021-05-16T01:00:00.000Z",
+            "ends_at": "2021-05-16T09:00:00.000Z",
+            "quantity_total": 1000,
+            "quantity_held": 0,
+            "quantity_confirmed": 1,
+            "quantity_available": 999,
+        }],
+    })
+}
+
+fn example_reservation() -> Value {
+    json!({
+        "reservation": "2v8b0q6m1k4s7d9f3g5h8j1kza",
+        "sale": "pwtc",
+        "customer": "900127015527",
+        "status": "confirmed",
+        "lines": [{"stock": "2021-05-16", "quantity": 1}],
+        "details": {"first_name": "Fadhil"},
+        "created_at": "2021-05-01T08:00:00.000Z",
+        "expires_at": null,
+    })
+}

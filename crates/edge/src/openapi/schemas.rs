@@ -1,0 +1,328 @@
+//! The schemas of all bodies.
+
+use onrush_core::{
+    HOLD_TTL_MS_MAX, LINES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_MAX, QUANTITY_TOTAL_MAX, ReservationStatus,
+    SPAN_MS_MAX, STOCKS_PER_SALE_MAX, SaleStatus, TITLE_BYTES_MAX,
+};
+use serde_json::{Value, json};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
+
+use super::parts::{list, name, named, object, one_of, request_time, text, time, time_or_null, whole};
+use crate::dto::{LIST_LIMIT_MAX, reservation_status_text, sale_status_text};
+use crate::problem::Code;
+
+/// Every schema of the components by name.
+pub(super) fn all() -> Vec<(&'static str, RefOr<Schema>)> {
+    let mut schemas = vec![
+        ("Problem", problem()),
+        ("Counter", counter()),
+        ("Window", window()),
+        ("WindowShape", window_shape()),
+        ("Health", health()),
+    ];
+    schemas.extend([
+        ("Sale", sale()),
+        ("Stock", stock()),
+        ("SaleList", sale_list()),
+        ("SaleTerms", sale_terms()),
+        ("StockTerms", stock_terms()),
+    ]);
+    schemas.extend([
+        ("Line", line()),
+        ("ReservationRequest", reservation_request()),
+        ("Reservation", reservation()),
+        ("ReservationList", reservation_list()),
+    ]);
+    schemas.extend([
+        ("RequestCount", request_count()),
+        ("StationDay", station_day()),
+        ("Booking", booking()),
+        ("BookingRefused", booking_refused()),
+    ]);
+    schemas
+}
+
+fn problem() -> RefOr<Schema> {
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    object(
+        "What went wrong (RFC 9457). `code` is stable; `detail` is for people.",
+        vec![
+            ("type", text("Names the kind of problem; ends in the code.").into()),
+            ("title", text("The kind of problem in words.").into()),
+            ("status", whole("Repeats the status of the answer.", 400, Some(599)).into()),
+            ("code", one_of("The kind of problem, for programs.", &codes)),
+            ("detail", text("What to do about it.").into()),
+            ("field?", text("`invalid_request`: the field, parameter or header at fault.").into()),
+            (
+                "stock?",
+                text("`insufficient_stock`, `stock_not_found`, `quantity_below_reserved`: which stock.")
+                    .into(),
+            ),
+            ("quantity_available?", whole("`insufficient_stock`: what the stock has left.", 0, None).into()),
+            ("per_customer_max?", whole("`customer_limit_reached`: the sale's limit.", 1, None).into()),
+            ("opens_at?", time("`sale_not_open`: when the sale opens.")),
+        ],
+    )
+}
+
+fn counter() -> RefOr<Schema> {
+    object(
+        "A total for ever.",
+        vec![("counter", name("Its name.")), ("value", whole("Its total.", 0, None).into())],
+    )
+}
+
+fn window() -> RefOr<Schema> {
+    object(
+        "The count over the last `span_ms`, in panes of `precision_ms`.",
+        vec![
+            ("window", name("Its name.")),
+            (
+                "count",
+                whole(
+                    "Requests in the panes that the span reaches back to, the current one included.",
+                    0,
+                    None,
+                )
+                .into(),
+            ),
+            ("span_ms", span_ms()),
+            ("precision_ms", precision_ms()),
+        ],
+    )
+}
+
+fn window_shape() -> RefOr<Schema> {
+    object(
+        "The shape of a window: at most 10,000 panes of `precision_ms` in `span_ms`.",
+        vec![("span_ms", span_ms()), ("precision_ms", precision_ms())],
+    )
+}
+
+fn span_ms() -> RefOr<Schema> {
+    whole("How far back the window looks.", 1, Some(SPAN_MS_MAX as usize)).into()
+}
+
+fn precision_ms() -> RefOr<Schema> {
+    whole("The width of one pane; at most the span.", 1, Some(SPAN_MS_MAX as usize)).into()
+}
+
+fn health() -> RefOr<Schema> {
+    object("Whether the server is up.", vec![("status", one_of("What it is.", &["live", "ready"]))])
+}
+
+fn sale() -> RefOr<Schema> {
+    let statuses = [SaleStatus::Scheduled, SaleStatus::Open, SaleStatus::SoldOut, SaleStatus::Closed];
+    object(
+        "What opens and closes, with its stocks and their figures.",
+        vec![
+            ("sale", name("Its name.")),
+            ("title", text("For people.").into()),
+            ("opens_at", time_or_null("Reservations are refused before.").into()),
+            ("closes_at", time_or_null("Reservations are refused from then on.").into()),
+            ("per_customer_max", per_customer_max()),
+            ("hold_ttl_ms", hold_ttl_ms()),
+            ("status", one_of("Where it stands.", &statuses.map(sale_status_text))),
+            ("stocks", list("Sorted by `starts_at`, then name.", named("Stock"), None)),
+        ],
+    )
+}
+
+fn stock() -> RefOr<Schema> {
+    object(
+        "A limited quantity of one thing; with a start and an end it is a slot.",
+        vec![
+            ("stock", name("Its name.")),
+            ("title", text("For people.").into()),
+            ("starts_at", time_or_null("When the slot starts.").into()),
+            ("ends_at", time_or_null("When the slot ends.").into()),
+            ("quantity_total", whole("Units for sale.", 0, None).into()),
+            ("quantity_held", whole("Units of held reservations.", 0, None).into()),
+            ("quantity_confirmed", whole("Units of confirmed reservations.", 0, None).into()),
+            ("quantity_available", whole("Total less held less confirmed.", 0, None).into()),
+        ],
+    )
+}
+
+fn sale_list() -> RefOr<Schema> {
+    let cursor = text("The `cursor` of the next page; null on the last.")
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]));
+    object(
+        "One page of sales by name.",
+        vec![
+            (
+                "sales",
+                list("At most `limit` of them.", named("Sale"), Some((0, usize::from(LIST_LIMIT_MAX)))),
+            ),
+            ("next_cursor", cursor.into()),
+        ],
+    )
+}
+
+fn sale_terms() -> RefOr<Schema> {
+    object(
+        "What an operator says of a sale. Absent fields take their defaults, also when the sale exists.",
+        vec![
+            ("title?", title()),
+            ("opens_at?", request_time("Reservations are refused before; at once if null.")),
+            (
+                "closes_at?",
+                request_time("Reservations are refused from then on; later than `opens_at`; never if null."),
+            ),
+            ("per_customer_max?", per_customer_max()),
+            ("hold_ttl_ms?", hold_ttl_ms()),
+            (
+                "stocks",
+                list(
+                    "With distinct names, in any order.",
+                    named("StockTerms"),
+                    Some((1, STOCKS_PER_SALE_MAX)),
+                ),
+            ),
+        ],
+    )
+}
+
+fn stock_terms() -> RefOr<Schema> {
+    object(
+        "What an operator says of a stock.",
+        vec![
+            ("stock", name("Its name.")),
+            ("title?", title()),
+            ("starts_at?", request_time("When the slot starts.")),
+            ("ends_at?", request_time("When the slot ends; later than `starts_at`.")),
+            ("quantity_total", whole("Units for sale.", 0, Some(QUANTITY_TOTAL_MAX as usize)).into()),
+        ],
+    )
+}
+
+fn title() -> RefOr<Schema> {
+    text("For people; at most 256 bytes of UTF-8.")
+        .max_length(Some(TITLE_BYTES_MAX))
+        .default(Some(json!("")))
+        .into()
+}
+
+fn per_customer_max() -> RefOr<Schema> {
+    whole(
+        "Units that one customer may hold and have confirmed; null for no limit.",
+        1,
+        Some(PER_CUSTOMER_MAX_MAX as usize),
+    )
+    .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
+    .default(Some(Value::Null))
+    .into()
+}
+
+fn hold_ttl_ms() -> RefOr<Schema> {
+    whole(
+        "How long a reservation is held before it expires; 0 confirms it at once.",
+        0,
+        Some(HOLD_TTL_MS_MAX as usize),
+    )
+    .default(Some(json!(0)))
+    .into()
+}
+
+fn line() -> RefOr<Schema> {
+    object(
+        "So many units of one stock.",
+        vec![
+            ("stock", name("The stock's name.")),
+            ("quantity", whole("How many.", 1, Some(QUANTITY_MAX as usize)).into()),
+        ],
+    )
+}
+
+fn reservation_request() -> RefOr<Schema> {
+    object(
+        "A claim of one customer: all lines or none.",
+        vec![
+            ("customer", name("Who reserves.")),
+            ("lines", list("On distinct stocks of the sale.", named("Line"), Some((1, LINES_MAX)))),
+            (
+                "details?",
+                details("Anything to keep with it: at most 4,096 bytes as sent, white space included."),
+            ),
+        ],
+    )
+}
+
+fn reservation() -> RefOr<Schema> {
+    let statuses = [
+        ReservationStatus::Held,
+        ReservationStatus::Confirmed,
+        ReservationStatus::Released,
+        ReservationStatus::Expired,
+    ];
+    object(
+        "One customer's claim.",
+        vec![
+            ("reservation", text("Its id: opaque.").min_length(Some(1)).max_length(Some(32)).into()),
+            ("sale", name("The sale's name.")),
+            ("customer", name("Who reserved.")),
+            ("status", one_of("Where it stands.", &statuses.map(reservation_status_text))),
+            ("lines", list("As they were asked for.", named("Line"), Some((1, LINES_MAX)))),
+            ("details", details("As they were sent; empty if there were none.")),
+            ("created_at", time("When it was made.")),
+            ("expires_at", time_or_null("When a held reservation gives its units back.").into()),
+        ],
+    )
+}
+
+fn details(description: &str) -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some(description))
+        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+        .into()
+}
+
+fn reservation_list() -> RefOr<Schema> {
+    object(
+        "All reservations of a customer in a sale.",
+        vec![("reservations", list("Oldest first.", named("Reservation"), None))],
+    )
+}
+
+fn request_count() -> RefOr<Schema> {
+    object(
+        "How many requests the window holds.",
+        vec![("requestCount", whole("This request included.", 0, None).into())],
+    )
+}
+
+fn station_day() -> RefOr<Schema> {
+    object(
+        "What one day of a station has left.",
+        vec![
+            ("location", name("The station.")),
+            ("date", text("YYYYMMDD").pattern(Some("^[0-9]{8}$")).into()),
+            ("availability", whole("Free slots.", 0, None).into()),
+        ],
+    )
+}
+
+fn booking() -> RefOr<Schema> {
+    let field = |description: &str| RefOr::from(text(description));
+    object(
+        "A booking. Fields that are absent count as empty.",
+        vec![
+            ("mysejahteraId", name("Who books: one slot per person.")),
+            ("firstName?", field("Kept with the booking.")),
+            ("lastName?", field("Kept with the booking.")),
+            ("address?", field("Kept with the booking.")),
+            ("location", name("The station.")),
+            ("phoneNumber?", field("Kept with the booking.")),
+            ("date", text("YYYYMMDD").pattern(Some("^[0-9]{8}$")).into()),
+        ],
+    )
+}
+
+fn booking_refused() -> RefOr<Schema> {
+    object(
+        "Why nothing was booked.",
+        vec![("message", text("For people.").into()), ("status", one_of("Always `Failed`.", &["Failed"]))],
+    )
+}

@@ -1,0 +1,456 @@
+//! The one place where everything that can go wrong becomes a status, a code and words: `application/problem+json` after
+//! RFC 9457, with the codes and members of the HTTP contract.
+
+use std::borrow::Cow;
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use onrush_core::{Ceiling, Refusal, TimeMs};
+use onrush_node::{Failure, Name, ReserveCall};
+
+use crate::text::{write_json_string, write_number, write_rfc3339};
+
+/// What precedes a code in the `type` of a problem.
+pub const TYPE_PREFIX: &str = "https://onrush.dev/problems/";
+
+/// The content type of a problem.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+const OVERLOADED_RETRY_S: u64 = 1;
+const LOG_UNAVAILABLE_RETRY_S: u64 = 5;
+const DRAINING_RETRY_S: u64 = 5;
+const CEILING_RETRY_S: u64 = 60;
+
+/// The stable name of a kind of problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each variant is described by its entry")]
+pub enum Code {
+    InvalidRequest,
+    Unauthorized,
+    NotFound,
+    CounterNotFound,
+    WindowNotFound,
+    SaleNotFound,
+    StockNotFound,
+    ReservationNotFound,
+    MethodNotAllowed,
+    InsufficientStock,
+    CustomerLimitReached,
+    SaleNotOpen,
+    SaleClosed,
+    ReservationNotHeld,
+    QuantityBelowReserved,
+    SaleOpen,
+    HoldExpired,
+    BodyTooLarge,
+    TargetTooLong,
+    UnsupportedMediaType,
+    IdempotencyKeyReused,
+    HeadersTooLarge,
+    Overloaded,
+    LogUnavailable,
+    Draining,
+}
+
+impl Code {
+    /// Every code, by status.
+    pub const ALL: [Self; 25] = [
+        Self::InvalidRequest,
+        Self::Unauthorized,
+        Self::NotFound,
+        Self::CounterNotFound,
+        Self::WindowNotFound,
+        Self::SaleNotFound,
+        Self::StockNotFound,
+        Self::ReservationNotFound,
+        Self::MethodNotAllowed,
+        Self::InsufficientStock,
+        Self::CustomerLimitReached,
+        Self::SaleNotOpen,
+        Self::SaleClosed,
+        Self::ReservationNotHeld,
+        Self::QuantityBelowReserved,
+        Self::SaleOpen,
+        Self::HoldExpired,
+        Self::BodyTooLarge,
+        Self::TargetTooLong,
+        Self::UnsupportedMediaType,
+        Self::IdempotencyKeyReused,
+        Self::HeadersTooLarge,
+        Self::Overloaded,
+        Self::LogUnavailable,
+        Self::Draining,
+    ];
+
+    /// The status that goes with it.
+    pub const fn status(self) -> u16 {
+        self.entry().0
+    }
+
+    /// As clients compare it.
+    pub const fn as_str(self) -> &'static str {
+        self.entry().1
+    }
+
+    /// As people read it.
+    pub const fn title(self) -> &'static str {
+        self.entry().2
+    }
+
+    const fn entry(self) -> (u16, &'static str, &'static str) {
+        match self {
+            Self::InvalidRequest => (400, "invalid_request", "The request is invalid"),
+            Self::Unauthorized => (401, "unauthorized", "The operator key is missing or wrong"),
+            Self::NotFound => (404, "not_found", "There is nothing at this path"),
+            Self::CounterNotFound => (404, "counter_not_found", "There is no such counter"),
+            Self::WindowNotFound => (404, "window_not_found", "There is no such window"),
+            Self::SaleNotFound => (404, "sale_not_found", "There is no such sale"),
+            Self::StockNotFound => (404, "stock_not_found", "The sale has no such stock"),
+            Self::ReservationNotFound => (404, "reservation_not_found", "The sale has no such reservation"),
+            Self::MethodNotAllowed => (405, "method_not_allowed", "The path does not take this method"),
+            Self::InsufficientStock => (409, "insufficient_stock", "There is not enough stock left"),
+            Self::CustomerLimitReached => {
+                (409, "customer_limit_reached", "The customer has as much as one may")
+            }
+            Self::SaleNotOpen => (409, "sale_not_open", "The sale has not opened yet"),
+            Self::SaleClosed => (409, "sale_closed", "The sale has closed"),
+            Self::ReservationNotHeld => (409, "reservation_not_held", "The reservation is not held"),
+            Self::QuantityBelowReserved => {
+                (409, "quantity_below_reserved", "More units are reserved than would remain")
+            }
+            Self::SaleOpen => (409, "sale_open", "The sale has not closed"),
+            Self::HoldExpired => (410, "hold_expired", "The hold has expired"),
+            Self::BodyTooLarge => (413, "body_too_large", "The body is too large"),
+            Self::TargetTooLong => (414, "target_too_long", "The request target is too long"),
+            Self::UnsupportedMediaType => (415, "unsupported_media_type", "The body is not JSON"),
+            Self::IdempotencyKeyReused => {
+                (422, "idempotency_key_reused", "The idempotency key belongs to another request")
+            }
+            Self::HeadersTooLarge => (431, "headers_too_large", "The header fields are too large"),
+            Self::Overloaded => (503, "overloaded", "The server is at capacity"),
+            Self::LogUnavailable => (503, "log_unavailable", "The log cannot be written"),
+            Self::Draining => (503, "draining", "The server is stopping"),
+        }
+    }
+}
+
+/// One thing that went wrong, ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    code: Code,
+    /// Borrowed text is ours and needs no escapes.
+    detail: Cow<'static, str>,
+    member: Member,
+    retry_after_s: Option<u64>,
+    allow: Option<&'static str>,
+}
+
+/// What some problems say besides, as members of the body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Member {
+    None,
+    Field(Cow<'static, str>),
+    Stock(Name),
+    StockLeft { stock: Name, quantity_available: u32 },
+    PerCustomerMax(u32),
+    OpensAt(TimeMs),
+}
+
+impl Problem {
+    /// 400: `field` as a client wrote it, `rule` as in `must be 1 to 16`.
+    pub fn invalid(field: impl Into<Cow<'static, str>>, rule: &str) -> Self {
+        let field = field.into();
+        let detail = format!("`{field}` {rule}.");
+        Self { member: Member::Field(field), ..Self::new(Code::InvalidRequest, detail) }
+    }
+
+    /// 400 that no one field is to blame for; `detail` is a sentence.
+    pub fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::InvalidRequest, detail)
+    }
+
+    /// 401.
+    pub fn unauthorized() -> Self {
+        Self::new(Code::Unauthorized, "Send the operator key as `Authorization: Bearer …`.")
+    }
+
+    /// 404 for a path that nothing answers.
+    pub fn not_found() -> Self {
+        Self::new(Code::NotFound, "Check the path against /openapi.json.")
+    }
+
+    /// 404 for a sale that is not there, or not of the sort that was asked for.
+    pub fn sale_not_found() -> Self {
+        Self::new(Code::SaleNotFound, "Check the name of the sale; GET /v1/sales lists them.")
+    }
+
+    /// 404 for an id that this server did not write, or wrote for another sale.
+    pub fn reservation_not_found() -> Self {
+        Self::new(Code::ReservationNotFound, "Check the id of the reservation and the name of its sale.")
+    }
+
+    /// 405; `allow` is the value of `Allow`, or nothing if something else sets that header.
+    pub fn method_not_allowed(allow: Option<&'static str>) -> Self {
+        Self { allow, ..Self::new(Code::MethodNotAllowed, "Use one of the methods in the Allow header.") }
+    }
+
+    /// 413 for a body over `bytes_max`.
+    pub fn body_too_large(bytes_max: usize) -> Self {
+        Self::new(Code::BodyTooLarge, format!("The body must be at most {bytes_max} bytes."))
+    }
+
+    /// 414 for a target over `bytes_max`.
+    pub fn target_too_long(bytes_max: usize) -> Self {
+        Self::new(Code::TargetTooLong, format!("The request target must be at most {bytes_max} bytes."))
+    }
+
+    /// 415.
+    pub fn unsupported_media_type() -> Self {
+        Self::new(Code::UnsupportedMediaType, "Send JSON in UTF-8 with `Content-Type: application/json`.")
+    }
+
+    /// 431 for header fields over `bytes_max` in all, or too many of them.
+    pub fn headers_too_large(bytes_max: usize) -> Self {
+        let detail = format!("Send fewer header fields, of at most {bytes_max} bytes with the request line.");
+        Self::new(Code::HeadersTooLarge, detail)
+    }
+
+    /// 503: try again in a second. Nothing was done.
+    pub fn overloaded() -> Self {
+        let detail = "Too many requests are waiting. Nothing was done. Try again after Retry-After.";
+        Self::new(Code::Overloaded, detail).retry_after(OVERLOADED_RETRY_S)
+    }
+
+    /// 503: the disk is full or failing.
+    pub fn log_unavailable() -> Self {
+        let detail = "Changes cannot be made durable now. Try again after Retry-After, reservations with the same \
+                      Idempotency-Key; a change that was under way may have been made.";
+        Self::new(Code::LogUnavailable, detail).retry_after(LOG_UNAVAILABLE_RETRY_S)
+    }
+
+    /// 503: the server stops. Nothing was done.
+    pub fn draining() -> Self {
+        let detail = "The server is stopping. Nothing was done. Try again after Retry-After.";
+        Self::new(Code::Draining, detail).retry_after(DRAINING_RETRY_S)
+    }
+
+    /// What to tell the asker of a call that brought nothing. `now_ms` is the wall clock's, for `Retry-After`.
+    pub fn from_failure(failure: &Failure, now_ms: TimeMs) -> Self {
+        match failure {
+            Failure::Refused { refusal, call } => Self::from_refusal(refusal, call.as_deref(), now_ms),
+            Failure::Overloaded => Self::overloaded(),
+            Failure::LogUnavailable => Self::log_unavailable(),
+            Failure::Draining => Self::draining(),
+        }
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> u16 {
+        self.code.status()
+    }
+
+    /// The code in the body.
+    pub fn code(&self) -> &'static str {
+        self.code.as_str()
+    }
+
+    /// The sentence for people in the body.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Header fields that belong to this problem, the content type aside.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, Cow<'static, str>)> {
+        let retry_after = self.retry_after_s.map(|seconds| ("retry-after", seconds_text(seconds)));
+        let allow = self.allow.map(|methods| ("allow", Cow::Borrowed(methods)));
+        let challenge =
+            matches!(self.code, Code::Unauthorized).then_some(("www-authenticate", "Bearer".into()));
+        [retry_after, allow, challenge].into_iter().flatten()
+    }
+
+    /// Appends the body.
+    pub fn write_body(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"type\":\"");
+        out.extend_from_slice(TYPE_PREFIX.as_bytes());
+        out.extend_from_slice(self.code.as_str().as_bytes());
+        out.extend_from_slice(b"\",\"title\":\"");
+        out.extend_from_slice(self.code.title().as_bytes());
+        out.extend_from_slice(b"\",\"status\":");
+        write_number(out, self.code.status());
+        out.extend_from_slice(b",\"code\":\"");
+        out.extend_from_slice(self.code.as_str().as_bytes());
+        out.extend_from_slice(b"\",\"detail\":");
+        match &self.detail {
+            Cow::Borrowed(plain) => {
+                out.push(b'"');
+                out.extend_from_slice(plain.as_bytes());
+                out.push(b'"');
+            }
+            Cow::Owned(text) => write_json_string(out, text),
+        }
+        self.member.write(out);
+        out.push(b'}');
+    }
+
+    fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        let detail = detail.into();
+        debug_assert!(
+            matches!(&detail, Cow::Owned(_)) || !detail.bytes().any(|b| matches!(b, b'"' | b'\\' | 0..=0x1f)),
+            "a static detail is written without escapes"
+        );
+        Self { code, detail, member: Member::None, retry_after_s: None, allow: None }
+    }
+
+    fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after_s: Some(seconds), ..self }
+    }
+
+    fn with(self, member: Member) -> Self {
+        Self { member, ..self }
+    }
+
+    fn from_refusal(refusal: &Refusal, call: Option<&ReserveCall>, now_ms: TimeMs) -> Self {
+        let stock_of = |line: u8| {
+            call.and_then(|call| call.lines.get(usize::from(line)))
+                .map_or_else(Name::default, |l| l.stock.clone())
+        };
+        match refusal {
+            Refusal::InvalidName { field } => Self::invalid(*field, crate::dto::NAME_RULE),
+            Refusal::InvalidTerms(invalid) => Self::invalid(invalid.field.clone(), invalid.rule),
+            Refusal::Invalid { field, rule } => Self::invalid(*field, rule),
+            Refusal::CounterNotFound => Self::new(
+                Code::CounterNotFound,
+                "Check the name; a counter exists once something was added to it.",
+            ),
+            Refusal::WindowNotFound => Self::new(
+                Code::WindowNotFound,
+                "Check the name; a window exists once a request was counted in it.",
+            ),
+            Refusal::SaleNotFound => Self::sale_not_found(),
+            Refusal::StockNotFound { line } => {
+                Self::new(Code::StockNotFound, "Check the stock's name against the stocks of the sale.")
+                    .with(Member::Stock(stock_of(*line)))
+            }
+            Refusal::ReservationNotFound => Self::reservation_not_found(),
+            Refusal::InsufficientStock { line, quantity_available } => Self::new(
+                Code::InsufficientStock,
+                "Ask for quantity_available or fewer, or for another stock.",
+            )
+            .with(Member::StockLeft { stock: stock_of(*line), quantity_available: *quantity_available }),
+            Refusal::CustomerLimitReached { per_customer_max } => {
+                let detail = "The customer would have more than per_customer_max units. Release some or ask for fewer.";
+                Self::new(Code::CustomerLimitReached, detail).with(Member::PerCustomerMax(*per_customer_max))
+            }
+            Refusal::SaleNotOpen { opens_at } => Self::new(Code::SaleNotOpen, "Try again from opens_at on.")
+                .retry_after(opens_at.saturating_sub(now_ms).div_ceil(1_000).max(1))
+                .with(Member::OpensAt(*opens_at)),
+            Refusal::SaleClosed => Self::new(Code::SaleClosed, "The sale takes no more reservations."),
+            Refusal::ReservationNotHeld => {
+                Self::new(Code::ReservationNotHeld, "It was released before. Make a new reservation.")
+            }
+            Refusal::HoldExpired => {
+                Self::new(Code::HoldExpired, "Its units went back to the stock. Make a new reservation.")
+            }
+            Refusal::QuantityBelowReserved { stock } => {
+                let detail = format!(
+                    "Stock {stock} has more units held and confirmed than that. Keep the stock, with a quantity_total of \
+                     at least those units."
+                );
+                Self::new(Code::QuantityBelowReserved, detail).with(Member::Stock(Name::from(&**stock)))
+            }
+            Refusal::SaleOpen => {
+                Self::new(Code::SaleOpen, "Give the sale a closes_at in the past with PUT, then delete it.")
+            }
+            Refusal::IdempotencyKeyReused => {
+                Self::new(Code::IdempotencyKeyReused, "Use a new Idempotency-Key for every new reservation.")
+            }
+            Refusal::CeilingReached(ceiling) => {
+                Self::new(Code::Overloaded, ceiling_detail(*ceiling)).retry_after(CEILING_RETRY_S)
+            }
+            Refusal::AlreadyFounded => Self::malformed("The partition was founded before."),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut body = Vec::with_capacity(320);
+        self.write_body(&mut body);
+        let mut response = Response::new(body.into());
+        *response.status_mut() = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+        for (name, value) in self.headers() {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
+}
+
+impl Member {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::None => {}
+            Self::Field(field) => {
+                out.extend_from_slice(b",\"field\":");
+                write_json_string(out, field);
+            }
+            Self::Stock(stock) => {
+                out.extend_from_slice(b",\"stock\":");
+                write_json_string(out, stock);
+            }
+            Self::StockLeft { stock, quantity_available } => {
+                out.extend_from_slice(b",\"stock\":");
+                write_json_string(out, stock);
+                out.extend_from_slice(b",\"quantity_available\":");
+                write_number(out, *quantity_available);
+            }
+            Self::PerCustomerMax(per_customer_max) => {
+                out.extend_from_slice(b",\"per_customer_max\":");
+                write_number(out, *per_customer_max);
+            }
+            Self::OpensAt(opens_at) => {
+                out.extend_from_slice(b",\"opens_at\":\"");
+                write_rfc3339(out, *opens_at);
+                out.push(b'"');
+            }
+        }
+    }
+}
+
+/// The frequent values without an allocation.
+fn seconds_text(seconds: u64) -> Cow<'static, str> {
+    match seconds {
+        1 => Cow::Borrowed("1"),
+        5 => Cow::Borrowed("5"),
+        60 => Cow::Borrowed("60"),
+        _ => Cow::Owned(seconds.to_string()),
+    }
+}
+
+fn ceiling_detail(ceiling: Ceiling) -> &'static str {
+    match ceiling {
+        Ceiling::Counters => {
+            "The server has limits.counters_max counters. Use an existing one or raise the setting."
+        }
+        Ceiling::Windows => {
+            "The server has limits.windows_max windows. Use an existing one or raise the setting."
+        }
+        Ceiling::Sales => "The server has limits.sales_max sales. Delete closed ones or raise the setting.",
+        Ceiling::Stocks => {
+            "The server has limits.stocks_max stocks, or this sale had 65535 ever. Delete closed sales or raise the setting."
+        }
+        Ceiling::Reservations => {
+            "The server has limits.reservations_max reservations. Delete closed sales or raise the setting."
+        }
+        Ceiling::DetailsBytes => {
+            "The server keeps limits.details_bytes_max bytes of details. Delete closed sales, send none or raise the setting."
+        }
+        Ceiling::CounterValue => "The counter has reached its 64 bits. Use another counter.",
+    }
+}
+
+#[cfg(test)]
+#[path = "problem_tests.rs"]
+mod tests;

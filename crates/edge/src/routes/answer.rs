@@ -1,0 +1,79 @@
+//! Pieces that handlers share: names out of paths, bodies out of requests, and JSON answers.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use onrush_node::Name;
+
+use crate::dto::{is_json, parse_name};
+use crate::problem::Problem;
+
+const JSON: &str = "application/json";
+
+/// Segment number `index` of the path, from 0 after the leading slash, still percent-encoded.
+pub(super) fn segment(uri: &Uri, index: usize) -> &str {
+    uri.path().split('/').nth(index + 1).unwrap_or_default()
+}
+
+/// The name in segment number `index`; `field` is what the path calls it.
+pub(super) fn name_at(uri: &Uri, index: usize, field: &'static str) -> Result<Name, Problem> {
+    parse_name(segment(uri, index), field)
+}
+
+/// The whole body, which must say that it is JSON. An absent body is reported before an absent content type.
+pub(super) async fn json_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+    let is_json = is_json(request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes));
+    let body =
+        to_bytes(request.into_body(), bytes_max).await.map_err(|_| Problem::body_too_large(bytes_max))?;
+    if is_json || body.is_empty() { Ok(body) } else { Err(Problem::unsupported_media_type()) }
+}
+
+/// An answer of JSON that `write` appends.
+pub(super) fn json(status: StatusCode, write: impl FnOnce(&mut Vec<u8>)) -> Response {
+    json_as(JSON, status, write)
+}
+
+/// The same with a content type of its own.
+pub(super) fn json_as(
+    content_type: &'static str,
+    status: StatusCode,
+    write: impl FnOnce(&mut Vec<u8>),
+) -> Response {
+    let mut body = Vec::with_capacity(256);
+    write(&mut body);
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// The same answer with one more header field. Values are made of names and numbers, which are all visible ASCII.
+pub(super) fn with_header(mut response: Response, name: HeaderName, value: &str) -> Response {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+/// An answer under an entity tag, or 304 if the client has it already (RFC 9110 section 13.1.2).
+pub(super) fn tagged(request: &HeaderMap, etag: &str, write: impl FnOnce(&mut Vec<u8>)) -> Response {
+    let response = if is_known(request, etag) {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        json(StatusCode::OK, write)
+    };
+    let response = with_header(response, header::ETAG, etag);
+    with_header(response, header::CACHE_CONTROL, "no-cache")
+}
+
+fn is_known(request: &HeaderMap, etag: &str) -> bool {
+    let fields = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    fields
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)
+}

@@ -1,0 +1,130 @@
+//! The paths of both listeners as axum routers. They serve everything that is not hot, and hot requests that come in an odd
+//! form or over HTTP/2; both ways use the same codecs and answer alike.
+
+mod answer;
+mod docs;
+mod operator;
+mod public;
+mod scenario;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use onrush_core::TimeMs;
+use onrush_node::{
+    Call, Clock as _, Failure, MetricsSnapshot, Outcome, Partition, Readiness, Reply, ReservationIds,
+    WallClock,
+};
+use tokio::sync::oneshot;
+
+use crate::metrics::EdgeMetrics;
+use crate::problem::Problem;
+use crate::settings::{Scenarios, Settings};
+
+/// Where a backend leaves the answer to one call.
+pub type Done = Box<dyn FnOnce(Reply) + Send>;
+
+/// Reads the edge's own figures.
+pub type ReadEdgeMetrics = Arc<dyn Fn() -> EdgeMetrics + Send + Sync>;
+
+/// What answers the calls that routes make: a partition, or a stand-in for one.
+pub trait Backend: Send + Sync {
+    /// Runs a call and hands its answer to `done`, once, on any thread.
+    fn call(&self, call: Call, done: Done);
+    /// Whether calls make sense now.
+    fn readiness(&self) -> Readiness;
+    /// Figures as of now.
+    fn metrics(&self) -> MetricsSnapshot;
+    /// How reservation ids are written and read.
+    fn ids(&self) -> &ReservationIds;
+    /// The wall clock.
+    fn now_ms(&self) -> TimeMs;
+}
+
+/// What all routes share.
+pub struct App {
+    backend: Arc<dyn Backend>,
+    scenarios: Scenarios,
+    operator_key: Option<String>,
+    edge_metrics: ReadEdgeMetrics,
+}
+
+impl App {
+    /// Routes over a partition.
+    pub fn new(partition: Arc<Partition>, settings: &Settings, edge_metrics: ReadEdgeMetrics) -> Self {
+        Self::over(partition, settings.scenarios, settings.operator_key.clone(), edge_metrics)
+    }
+
+    /// Routes over any backend.
+    pub fn over(
+        backend: Arc<dyn Backend>,
+        scenarios: Scenarios,
+        operator_key: Option<String>,
+        edge_metrics: ReadEdgeMetrics,
+    ) -> Self {
+        Self { backend, scenarios, operator_key, edge_metrics }
+    }
+
+    /// Runs a call. A backend that is gone without an answer leaves it unknown whether the call was done.
+    async fn call(&self, call: Call) -> Reply {
+        let (sender, receiver) = oneshot::channel();
+        // The receiver is dropped only if the client has gone, and then nobody wants the answer.
+        self.backend.call(call, Box::new(move |reply| drop(sender.send(reply))));
+        receiver.await.unwrap_or(Err(Failure::LogUnavailable))
+    }
+
+    /// Runs a call and turns a failure into the problem to answer with.
+    async fn ask(&self, call: Call) -> Result<Outcome, Problem> {
+        self.call(call).await.map_err(|failure| Problem::from_failure(&failure, self.backend.now_ms()))
+    }
+}
+
+/// Every path of the public listener.
+pub fn public_router(app: Arc<App>) -> Router {
+    let router = public::routes().merge(docs::routes()).merge(scenario::routes(app.scenarios));
+    with_fallbacks(router).with_state(app)
+}
+
+/// Every path of the operator listener; all of them ask for the key if one is set.
+pub fn operator_router(app: Arc<App>) -> Router {
+    let router = with_fallbacks(operator::routes().merge(docs::routes()));
+    router
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), operator::require_key))
+        .with_state(app)
+}
+
+/// Problems instead of axum's own empty 404 and 405. The router itself adds `Allow`.
+fn with_fallbacks(router: Router<Arc<App>>) -> Router<Arc<App>> {
+    router
+        .fallback(|| async { Problem::not_found() })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed(None) })
+}
+
+/// A backend that answers a call with the outcome of another is broken beyond this request.
+fn mismatched(outcome: &Outcome) -> ! {
+    unreachable!("the backend answered with {outcome:?}")
+}
+
+impl Backend for Partition {
+    fn call(&self, call: Call, done: Done) {
+        self.call(call, done);
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.readiness()
+    }
+
+    fn metrics(&self) -> MetricsSnapshot {
+        self.metrics()
+    }
+
+    fn ids(&self) -> &ReservationIds {
+        self.reservation_ids()
+    }
+
+    fn now_ms(&self) -> TimeMs {
+        WallClock.now_ms()
+    }
+}

@@ -1,0 +1,102 @@
+//! Handlers of the operator listener, and the key that it may ask for.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use axum::routing::{get, put};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use onrush_node::{Call, Outcome};
+
+use super::answer::{json, json_body, name_at, with_header};
+use super::public::{live, ready};
+use super::{App, mismatched};
+use crate::limits::BODY_BYTES_MAX;
+use crate::problem::Problem;
+use crate::{dto, metrics};
+
+/// Bytes in the body of a sale: 1,000 stocks with long names and titles fit. At it: 413.
+const SALE_BODY_BYTES_MAX: usize = 1 << 20;
+
+type Answer = Result<Response, Problem>;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/sales/{sale}", put(put_sale).delete(archive_sale))
+        .route("/v1/windows/{window}", put(put_window))
+        .route("/metrics", get(read_metrics))
+        .route("/livez", get(live))
+        .route("/readyz", get(ready))
+}
+
+/// Lets a request through if no key is set or it carries the key.
+pub(super) async fn require_key(State(app): State<Arc<App>>, request: Request, next: Next) -> Answer {
+    match &app.operator_key {
+        Some(key) if !carries(request.headers(), key) => Err(Problem::unauthorized()),
+        _ => Ok(next.run(request).await),
+    }
+}
+
+async fn put_sale(State(app): State<Arc<App>>, request: Request) -> Answer {
+    let sale = name_at(request.uri(), 2, "sale")?;
+    let body = json_body(request, SALE_BODY_BYTES_MAX).await?;
+    let terms = dto::parse_sale(&body)?;
+    match app.ask(Call::PutSale { sale, terms }).await? {
+        Outcome::SalePut { created, sale } => {
+            let response = json(put_status(created), |out| dto::write_sale(out, &sale));
+            Ok(with_header(response, header::ETAG, &dto::sale_etag(&sale)))
+        }
+        other => mismatched(&other),
+    }
+}
+
+async fn archive_sale(State(app): State<Arc<App>>, uri: Uri) -> Answer {
+    let sale = name_at(&uri, 2, "sale")?;
+    match app.ask(Call::ArchiveSale { sale }).await? {
+        Outcome::SaleArchived => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            Ok(response)
+        }
+        other => mismatched(&other),
+    }
+}
+
+async fn put_window(State(app): State<Arc<App>>, request: Request) -> Answer {
+    let window = name_at(request.uri(), 2, "window")?;
+    let shape = dto::parse_window_shape(&json_body(request, BODY_BYTES_MAX).await?)?;
+    match app.ask(Call::PutWindow { window, shape }).await? {
+        Outcome::WindowPut { created, shape } => {
+            Ok(json(put_status(created), |out| dto::write_window_shape(out, shape)))
+        }
+        other => mismatched(&other),
+    }
+}
+
+async fn read_metrics(State(app): State<Arc<App>>) -> Response {
+    let page = metrics::render(&app.backend.metrics(), &(app.edge_metrics)());
+    let mut response = Response::new(Body::from(page));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+    response
+}
+
+const fn put_status(created: bool) -> StatusCode {
+    if created { StatusCode::CREATED } else { StatusCode::OK }
+}
+
+fn carries(headers: &HeaderMap, key: &str) -> bool {
+    let Some(credentials) = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes) else {
+        return false;
+    };
+    let Some((scheme, token)) = credentials.split_at_checked("Bearer ".len()) else { return false };
+    scheme.eq_ignore_ascii_case(b"Bearer ") && equal_in_constant_time(token.trim_ascii(), key.as_bytes())
+}
+
+/// Takes as long whatever the bytes are, so that a key cannot be guessed a byte at a time; only the length shows.
+fn equal_in_constant_time(a: &[u8], b: &[u8]) -> bool {
+    let differing = a.iter().zip(b).fold(0, |differing, (a, b)| std::hint::black_box(differing | (a ^ b)));
+    a.len() == b.len() && differing == 0
+}

@@ -1,0 +1,92 @@
+//! Handlers of the scenarios that are on.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::{any, get, post};
+use http::{Method, StatusCode, Uri, header};
+use onrush_node::{Call, Failure, Outcome};
+
+use super::answer::{json, json_as, json_body, name_at, with_header};
+use super::{App, mismatched};
+use crate::limits::BODY_BYTES_MAX;
+use crate::problem::Problem;
+use crate::scenarios::{self, booking, stations};
+use crate::settings::Scenarios;
+
+type Answer = Result<Response, Problem>;
+
+pub(super) fn routes(on: Scenarios) -> Router<Arc<App>> {
+    let mut router = Router::new();
+    if on.visitor_counter {
+        router = router.route("/web-counter/increment", any(increment));
+    }
+    if on.request_window {
+        router = router.route("/", any(count_request));
+    }
+    if on.slot_booking {
+        router = router.route("/stations/{name}", get(read_station)).route("/booking", post(book));
+    }
+    router
+}
+
+/// GET alone: a HEAD must not count a visitor who sees nothing.
+async fn increment(State(app): State<Arc<App>>, method: Method) -> Answer {
+    if method != Method::GET {
+        return Err(Problem::method_not_allowed(Some("GET")));
+    }
+    match app.ask(Call::AddToCounter { counter: scenarios::VISITOR_COUNTER.into(), by: 1 }).await? {
+        Outcome::Counter { value } => {
+            Ok(json_as(scenarios::VISITOR_COUNTER_CONTENT_TYPE, StatusCode::OK, |out| {
+                crate::text::write_number(out, value);
+            }))
+        }
+        other => mismatched(&other),
+    }
+}
+
+async fn count_request(State(app): State<Arc<App>>) -> Answer {
+    match app.ask(Call::HitWindow { window: scenarios::REQUEST_WINDOW.into() }).await? {
+        Outcome::Window { count, .. } => {
+            Ok(json_as(scenarios::REQUEST_WINDOW_CONTENT_TYPE, StatusCode::OK, |out| {
+                scenarios::write_request_count(out, count);
+            }))
+        }
+        other => mismatched(&other),
+    }
+}
+
+async fn read_station(State(app): State<Arc<App>>, uri: Uri) -> Answer {
+    let sale = name_at(&uri, 1, "name")?;
+    match app.ask(Call::ReadSale { sale }).await? {
+        Outcome::Sale(sale) => {
+            let mut body = Vec::new();
+            if !stations::write(&mut body, &sale) {
+                return Err(Problem::sale_not_found());
+            }
+            let response = json(StatusCode::OK, |out| *out = body);
+            Ok(with_header(response, header::CACHE_CONTROL, stations::CACHE_CONTROL))
+        }
+        other => mismatched(&other),
+    }
+}
+
+async fn book(State(app): State<Arc<App>>, request: Request) -> Answer {
+    let body = json_body(request, BODY_BYTES_MAX).await?;
+    let call = match booking::decode(&body) {
+        Ok(call) => call,
+        Err(refused) => return Ok(json(StatusCode::BAD_REQUEST, |out| refused.write(out))),
+    };
+    match app.call(Call::Reserve(call)).await {
+        Ok(Outcome::Reserved { call, .. }) => {
+            Ok(json(StatusCode::OK, |out| booking::write_booked(out, &call)))
+        }
+        Err(Failure::Refused { refusal, call: Some(call) }) => {
+            Ok(json(StatusCode::BAD_REQUEST, |out| booking::write_refused(out, &refusal, &call)))
+        }
+        Ok(other) => mismatched(&other),
+        Err(failure) => Err(Problem::from_failure(&failure, app.backend.now_ms())),
+    }
+}

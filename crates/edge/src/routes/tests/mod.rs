@@ -1,0 +1,376 @@
+//! Both routers over a stand-in for the partition: every path, in good and odd forms, with every answer held against the
+//! `OpenAPI` document.
+
+mod conformance;
+mod shop;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use http::{Request, Response, StatusCode};
+use onrush_node::Readiness;
+use tower::ServiceExt as _;
+
+use super::{App, operator_router, public_router};
+use crate::metrics::EdgeMetrics;
+use crate::settings::Scenarios;
+use shop::Shop;
+
+const ALL: Scenarios = Scenarios { visitor_counter: true, request_window: true, slot_booking: true };
+
+fn app(scenarios: Scenarios, operator_key: Option<&str>) -> Arc<App> {
+    let edge_metrics = Arc::new(EdgeMetrics::default);
+    Arc::new(App::over(Arc::new(Shop::default()), scenarios, operator_key.map(str::to_owned), edge_metrics))
+}
+
+/// Sends `METHOD target`, lines of header fields, an empty line and a body, and returns status, fields and body as text.
+/// `{id}` stands for the id of a reservation.
+fn send(router: &Router, request: &str) -> (StatusCode, String, String) {
+    let request = request.replace("{id}", &Shop::default().id(7));
+    let (head, body) = request.split_once("\n\n").unwrap_or((&request, ""));
+    let mut lines = head.lines();
+    let (method, target) = lines.next().and_then(|line| line.split_once(' ')).expect("METHOD target");
+    let mut built = Request::builder().method(method).uri(target);
+    for line in lines {
+        let (name, value) = line.split_once(": ").expect("name: value");
+        built = built.header(name, value);
+    }
+    let built = built.body(Body::from(body.to_owned())).expect("a request that HTTP knows");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let response: Response<Body> = router.clone().oneshot(built).await.expect("routers do not fail");
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.expect("a body in memory");
+        let body = String::from_utf8(body.to_vec()).expect("UTF-8");
+        conformance::check(method, target, &parts, &body);
+        let fields: Vec<String> = parts
+            .headers
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "content-length"))
+            .map(|(name, value)| format!("{name}: {}", value.to_str().expect("ASCII")))
+            .collect();
+        (parts.status, fields.join(", "), body)
+    })
+}
+
+/// `expected` is the status and, for a problem its code, else words that the fields and the body together contain.
+fn check(router: &Router, request: &str, expected: &str) {
+    let (status, fields, body) = send(router, request);
+    let (expected_status, words) = expected.split_once(' ').unwrap_or((expected, ""));
+    let found = format!("{} {fields} {body}", status.as_u16());
+    assert_eq!(status.as_str(), expected_status, "{request}\n{found}");
+    let expected_code = format!("\"code\":\"{words}\"");
+    let is_problem = fields.contains("application/problem+json");
+    let contains = if is_problem { body.contains(&expected_code) } else { found.contains(words) };
+    assert!(contains, "{request}\n{found}\nlacks {words}");
+}
+
+fn check_all(router: &Router, table: &[(&str, &str)]) {
+    for (request, expected) in table {
+        check(router, request, expected);
+    }
+}
+
+#[test]
+fn counters_and_windows() {
+    check_all(
+        &public_router(app(ALL, None)),
+        &[
+            ("POST /v1/counters/home", r#"200 {"counter":"home","value":1}"#),
+            ("POST /v1/counters/home?by=1000000", r#"200 {"counter":"home","value":1000000}"#),
+            ("POST /v1/counters/home?by=1000001", "400 invalid_request"),
+            ("POST /v1/counters/home?by=1&x=1", "400 invalid_request"),
+            ("POST /v1/counters/a%3Ab", r#"200 {"counter":"a:b""#),
+            ("POST /v1/counters/a%20b", "400 invalid_request"),
+            ("POST /v1/counters/a%2Fb", "400 invalid_request"),
+            ("POST /v1/counters/a%zz", "400 invalid_request"),
+            ("POST /v1/counters/%ff", "400 invalid_request"),
+            ("POST /v1/counters/..", r#"200 {"counter":"..""#),
+            ("POST /v1/counters/", "404 not_found"),
+            ("POST /v1/counters/home/", "404 not_found"),
+            ("POST /v1/counters/home\ncontent-type: text/plain\n\nignored", "200 value"),
+            ("GET /v1/counters/home", r#"200 {"counter":"home","value":7}"#),
+            ("HEAD /v1/counters/home", "200 application/json"),
+            ("GET /v1/counters/missing", "404 counter_not_found"),
+            ("PUT /v1/counters/home", "405 method_not_allowed"),
+            ("POST /v1/counters/overloaded", "503 overloaded"),
+            ("POST /v1/counters/failing", "503 log_unavailable"),
+            ("POST /v1/counters/draining", "503 draining"),
+            ("POST /v1/counters/lost", "503 log_unavailable"),
+            ("POST /v1/counters/full", "503 overloaded"),
+            (
+                "POST /v1/windows/home",
+                r#"200 {"window":"home","count":4,"span_ms":60000,"precision_ms":100}"#,
+            ),
+            ("GET /v1/windows/home", r#"200 {"window":"home","count":3,"#),
+            ("GET /v1/windows/missing", "404 window_not_found"),
+            ("GET /v1/windows/a,b", "400 invalid_request"),
+        ],
+    );
+}
+
+#[test]
+fn methods_that_a_path_does_not_take_name_those_that_it_does() {
+    for (request, allow) in [
+        ("DELETE /v1/counters/home", "GET,HEAD,POST"),
+        ("OPTIONS /v1/sales", "GET,HEAD"),
+        ("GET /v1/sales/PWTC/reservations", "POST"),
+        ("BREW /v1/sales/PWTC", "GET,HEAD"),
+        ("POST /web-counter/increment", "GET"),
+        ("HEAD /web-counter/increment", "GET"),
+        ("GET /booking", "POST"),
+        ("POST /openapi.json", "GET,HEAD"),
+    ] {
+        let (status, fields, _) = send(&public_router(app(ALL, None)), request);
+        assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{request}");
+        assert!(fields.contains(&format!("allow: {allow}")), "{request}: {fields}");
+    }
+    let (status, fields, _) = send(&operator_router(app(ALL, None)), "GET /v1/sales/PWTC");
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(fields.contains("allow: PUT,DELETE"), "{fields}");
+}
+
+#[test]
+fn sales_are_read_and_paged() {
+    let router = public_router(app(ALL, None));
+    check_all(
+        &router,
+        &[
+            ("GET /v1/sales/PWTC", r#"200 "sale":"PWTC","title":"Town \"hall\"","#),
+            ("GET /v1/sales/PWTC", "200 etag: \"1-9-open\""),
+            ("GET /v1/sales/missing", "404 sale_not_found"),
+            ("GET /v1/sales/PWTC\nif-none-match: \"1-9-open\"", "304 etag: \"1-9-open\""),
+            ("GET /v1/sales/PWTC\nif-none-match: \"x\", W/\"1-9-open\"", "304 "),
+            ("GET /v1/sales/PWTC\nif-none-match: *", "304 "),
+            ("GET /v1/sales/PWTC\nif-none-match: \"1-8-open\"", "200 "),
+            ("GET /v1/sales?limit=0", "400 invalid_request"),
+            ("GET /v1/sales?limit=101", "400 invalid_request"),
+            ("GET /v1/sales?cursor=zz", "400 invalid_request"),
+        ],
+    );
+    let mut pages = Vec::new();
+    let mut target = "GET /v1/sales?limit=2".to_owned();
+    loop {
+        let (status, _, body) = send(&router, &target);
+        assert_eq!(status, StatusCode::OK);
+        let page: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let names: Vec<&str> =
+            page["sales"].as_array().unwrap().iter().map(|s| s["sale"].as_str().unwrap()).collect();
+        pages.push(names.join("+"));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        target = format!("GET /v1/sales?limit=2&cursor={cursor}");
+    }
+    assert_eq!(pages, ["a+b", "c+d", "e"]);
+    let (_, fields, _) = send(&router, "GET /v1/sales");
+    let etag = fields.split("etag: ").nth(1).and_then(|rest| rest.split(", ").next()).expect("an entity tag");
+    check(&router, &format!("GET /v1/sales\nif-none-match: {etag}"), "304 ");
+    check(&router, &format!("GET /v1/sales?limit=2\nif-none-match: {etag}"), "200 ");
+}
+
+#[test]
+fn reservations_are_made_and_found() {
+    let json = "\ncontent-type: application/json";
+    let reserve = |customer: &str, fields: &str| {
+        format!(
+            "POST /v1/sales/PWTC/reservations{json}{fields}\n\n{{\"customer\":\"{customer}\",\"lines\":[{{\"stock\":\"2021-05-16\",\"quantity\":2}}]}}"
+        )
+    };
+    let router = public_router(app(ALL, None));
+    let id = Shop::default().id(7);
+    for (request, expected) in [
+        (reserve("ann", ""), format!("201 location: /v1/sales/PWTC/reservations/{id}")),
+        (
+            reserve("ann", ""),
+            format!(
+                "201 {{\"reservation\":\"{id}\",\"sale\":\"PWTC\",\"customer\":\"ann\",\"status\":\"confirmed\""
+            ),
+        ),
+        (reserve("holder", ""), "201 \"expires_at\":\"2021-05-16T00:10:00.000Z\"".into()),
+        (reserve("ann", "\nidempotency-key: again"), "200 idempotent-replayed: true".into()),
+        (reserve("ann", "\nidempotency-key: other"), "422 idempotency_key_reused".into()),
+        (reserve("ann", "\nidempotency-key: a\nidempotency-key: b"), "400 invalid_request".into()),
+        (reserve("ann", &format!("\nidempotency-key: {}", "x".repeat(129))), "400 invalid_request".into()),
+        (reserve("limited", ""), "409 customer_limit_reached".into()),
+        (reserve("late", ""), "409 insufficient_stock".into()),
+        (reserve("early", ""), "409 sale_not_open".into()),
+        (reserve("closed", ""), "409 sale_closed".into()),
+        (reserve("lost", ""), "503 log_unavailable".into()),
+        (reserve("a b", ""), "400 invalid_request".into()),
+        (format!("POST /v1/sales/PWTC/reservations{json}"), "400 invalid_request".into()),
+        ("POST /v1/sales/PWTC/reservations".into(), "400 invalid_request".into()),
+        ("POST /v1/sales/PWTC/reservations\n\n{}".into(), "415 unsupported_media_type".into()),
+        (
+            "POST /v1/sales/PWTC/reservations\ncontent-type: text/plain\n\n{}".into(),
+            "415 unsupported_media_type".into(),
+        ),
+        (
+            format!(
+                "POST /v1/sales/PWTC/reservations\ncontent-type: Application/JSON; charset=utf-8\n\n{}",
+                "x".repeat(16_385)
+            ),
+            "413 body_too_large".into(),
+        ),
+        ("GET /v1/sales/PWTC/reservations/{id}".into(), format!("200 \"reservation\":\"{id}\"")),
+        ("GET /v1/sales/PWTC/reservations/none".into(), "404 reservation_not_found".into()),
+        ("GET /v1/sales/PWTC/reservations/%ff".into(), "404 reservation_not_found".into()),
+        ("GET /v1/sales/missing/reservations/{id}".into(), "404 sale_not_found".into()),
+        ("POST /v1/sales/PWTC/reservations/{id}/confirm".into(), "200 \"status\":\"confirmed\"".into()),
+        ("POST /v1/sales/PWTC/reservations/{id}/release".into(), "200 \"status\":\"released\"".into()),
+        ("POST /v1/sales/expired/reservations/{id}/confirm".into(), "410 hold_expired".into()),
+        ("POST /v1/sales/released/reservations/{id}/confirm".into(), "409 reservation_not_held".into()),
+        ("GET /v1/sales/PWTC/customers/ann/reservations".into(), "200 {\"reservations\":[{".into()),
+        ("GET /v1/sales/PWTC/customers/nobody/reservations".into(), "200 {\"reservations\":[]}".into()),
+        ("GET /v1/sales/missing/customers/ann/reservations".into(), "404 sale_not_found".into()),
+        ("GET /v1/sales/PWTC/customers/a%0ab/reservations".into(), "400 invalid_request".into()),
+    ] {
+        check(&router, &request, &expected);
+    }
+}
+
+#[test]
+fn operators_put_and_archive() {
+    let terms = "\ncontent-type: application/json\n\n{\"stocks\":[{\"stock\":\"a\",\"quantity_total\":1}]}";
+    let shape = |body: &str| format!("PUT /v1/windows/home\ncontent-type: application/json\n\n{body}");
+    let stocks: Vec<String> =
+        (0..1_000).map(|at| format!("{{\"stock\":\"s{at}\",\"quantity_total\":1}}")).collect();
+    let large = format!("content-type: application/json\n\n{{\"stocks\":[{}]}}", stocks.join(","));
+    let router = operator_router(app(ALL, None));
+    for (request, expected) in [
+        (format!("PUT /v1/sales/new{terms}"), "201 etag: "),
+        (format!("PUT /v1/sales/PWTC{terms}"), "200 \"sale\":\"PWTC\""),
+        (format!("PUT /v1/sales/PWTC\n{large}"), "200 \"sale\":\"PWTC\""),
+        (format!("PUT /v1/sales/below{terms}"), "409 quantity_below_reserved"),
+        (format!("PUT /v1/sales/full{terms}"), "503 overloaded"),
+        ("PUT /v1/sales/PWTC\ncontent-type: application/json\n\n{}".into(), "400 invalid_request"),
+        ("PUT /v1/sales/PWTC\n\n{}".into(), "415 unsupported_media_type"),
+        ("DELETE /v1/sales/PWTC".into(), "204 "),
+        ("DELETE /v1/sales/missing".into(), "404 sale_not_found"),
+        ("DELETE /v1/sales/open".into(), "409 sale_open"),
+        (shape("{\"span_ms\":60000,\"precision_ms\":100}"), "200 {\"span_ms\":60000,\"precision_ms\":100}"),
+        (shape("{\"span_ms\":60000,\"precision_ms\":0}"), "400 invalid_request"),
+        ("GET /metrics".into(), "200 onrush_refusals_total{code=\"insufficient_stock\"} 6"),
+        ("GET /livez".into(), "200 {\"status\":\"live\"}"),
+        ("GET /readyz".into(), "200 {\"status\":\"ready\"}"),
+        ("GET /openapi.json".into(), "200 \"openapi\": \"3.1.0\""),
+        ("POST /v1/counters/home".into(), "404 not_found"),
+    ] {
+        check(&router, &request, expected);
+    }
+}
+
+#[test]
+fn a_key_guards_every_operator_path() {
+    let router = operator_router(app(ALL, Some("secret")));
+    check_all(
+        &router,
+        &[
+            ("GET /metrics", "401 unauthorized"),
+            ("GET /livez", "401 unauthorized"),
+            ("GET /nowhere", "401 unauthorized"),
+            ("GET /livez\nauthorization: Bearer secre", "401 unauthorized"),
+            ("GET /livez\nauthorization: Bearer secret1", "401 unauthorized"),
+            ("GET /livez\nauthorization: Bearer Secret", "401 unauthorized"),
+            ("GET /livez\nauthorization: Basic secret", "401 unauthorized"),
+            ("GET /livez\nauthorization: Bearer", "401 unauthorized"),
+            ("GET /livez\nauthorization: bearer secret", "200 live"),
+            ("GET /nowhere\nauthorization: Bearer secret", "404 not_found"),
+        ],
+    );
+    let (_, fields, _) = send(&router, "GET /metrics");
+    assert!(fields.contains("www-authenticate: Bearer"), "{fields}");
+    check(&public_router(app(ALL, Some("secret"))), "GET /livez", "200 live");
+}
+
+#[test]
+fn scenarios_answer_as_their_models_do() {
+    let book = |fields: &str| format!("POST /booking\ncontent-type: application/json\n\n{{{fields}}}");
+    let full = r#""mysejahteraId":"ann","firstName":"A","lastName":"B","address":"C","location":"PWTC","phoneNumber":"D","date":"20210516""#;
+    let router = public_router(app(ALL, None));
+    for (request, expected) in [
+        ("GET /web-counter/increment".into(), "200 content-type: application/json; charset=UTF-8 1"),
+        ("GET /".into(), "200 content-type: application/json; charset=utf-8 {\"requestCount\":4}"),
+        ("BREW /".into(), "200 {\"requestCount\":4}"),
+        ("HEAD /?x=1".into(), "200 application/json"),
+        ("GET /stations/PWTC".into(), r#"200 [{"location":"PWTC","date":"20210516","availability":7}]"#),
+        ("GET /stations/PWTC".into(), "200 cache-control: public, max-age=1"),
+        ("GET /stations/missing".into(), "404 sale_not_found"),
+        ("GET /stations/a".into(), "404 sale_not_found"),
+        (book(full), &format!("200 {{{full}}}")),
+        (
+            book(&full.replace("ann", "late")),
+            "400 {\"message\":\"Sorry, station is fully booked\",\"status\":\"Failed\"}",
+        ),
+        (book(&full.replace("ann", "limited")), "400 already has a booking"),
+        (book(&full.replace("PWTC", "missing")), "400 station location:missing:20210516 location & date"),
+        (book(&full.replace("ann", "lost")), "503 log_unavailable"),
+        (book(r#""mysejahteraId":"""#), "400 MySejahteraID cannot be empty"),
+        (book("x"), "400 not valid JSON"),
+        ("POST /booking\n\n{}".into(), "415 unsupported_media_type"),
+    ] {
+        check(&router, &request, expected);
+    }
+}
+
+#[test]
+fn a_scenario_that_is_off_is_an_unknown_path() {
+    let router = public_router(app(Scenarios::default(), None));
+    check_all(
+        &router,
+        &[
+            ("GET /", "404 not_found"),
+            ("GET /web-counter/increment", "404 not_found"),
+            ("GET /stations/PWTC", "404 not_found"),
+            ("POST /booking", "404 not_found"),
+            ("GET /metrics", "404 not_found"),
+            ("PUT /v1/sales/PWTC", "405 method_not_allowed"),
+            ("GET /favicon.ico", "404 not_found"),
+            ("OPTIONS *", "404 not_found"),
+        ],
+    );
+}
+
+#[test]
+fn the_viewer_loads_nothing_from_elsewhere() {
+    let router = public_router(app(ALL, None));
+    let (status, fields, page) = send(&router, "GET /docs");
+    assert_eq!(status, StatusCode::OK);
+    assert!(fields.contains("content-security-policy: default-src 'none'"), "{fields}");
+    for address in page.split('"').filter(|text| text.contains('/') && !text.contains(' ')) {
+        if address.starts_with('/') {
+            assert_eq!(send(&router, &format!("GET {address}")).0, StatusCode::OK, "{address}");
+        }
+        assert!(!address.starts_with("http") && !address.starts_with("//"), "{address}");
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_not_ready() {
+    for (readiness, expected) in
+        [(Readiness::LogUnavailable, "503 log_unavailable"), (Readiness::Draining, "503 draining")]
+    {
+        let shop = Arc::new(Shop::that_is(readiness));
+        let app = Arc::new(App::over(shop, ALL, None, Arc::new(EdgeMetrics::default)));
+        check(&public_router(Arc::clone(&app)), "GET /readyz", expected);
+        check(&public_router(app), "GET /livez", "200 live");
+    }
+}
+
+#[test]
+fn every_documented_operation_has_a_route() {
+    conformance::check_references();
+    let (public, operator) = (public_router(app(ALL, None)), operator_router(app(ALL, None)));
+    for (method, path, tag) in conformance::operations() {
+        let target = path
+            .replace("{sale}", "PWTC")
+            .replace("{name}", "PWTC")
+            .replace("{reservation}", &Shop::default().id(7))
+            .replace("{counter}", "home")
+            .replace("{window}", "home")
+            .replace("{customer}", "ann");
+        let router = if tag == "operator" { &operator } else { &public };
+        let (status, _, body) = send(router, &format!("{method} {target}"));
+        assert_ne!(status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+        assert!(!body.contains("\"not_found\""), "{method} {path}: {body}");
+    }
+}

@@ -1,0 +1,228 @@
+//! A stand-in for a partition whose answers follow from the names in a call.
+
+use onrush_core::{
+    Ceiling, Refusal, ReservationNo, ReservationStatus, ReservationView, SaleNo, SaleStatus, SaleView,
+    StockView, TimeMs, UnitTotals, WindowShape,
+};
+use onrush_node::{
+    Call, Failure, Histogram, MetricsSnapshot, Name, Outcome, REFUSAL_CODES, Readiness, Reply,
+    ReservationIds, ReserveCall,
+};
+
+use crate::routes::{Backend, Done};
+
+/// 2021-05-16T00:00:00Z
+const NOW_MS: TimeMs = 1_621_123_200_000;
+
+const SHAPE: WindowShape = WindowShape { span_ms: 60_000, precision_ms: 100 };
+
+pub(super) struct Shop {
+    readiness: Readiness,
+    ids: ReservationIds,
+}
+
+impl Default for Shop {
+    fn default() -> Self {
+        Self::that_is(Readiness::Ready)
+    }
+}
+
+impl Shop {
+    pub(super) fn that_is(readiness: Readiness) -> Self {
+        Self { readiness, ids: ReservationIds::new([7; 16]) }
+    }
+
+    /// The id of reservation number `seq` of sale 1.
+    pub(super) fn id(&self, seq: u32) -> String {
+        let id = self.ids.write(ReservationNo { sale: SaleNo(1), seq });
+        String::from_utf8(id.to_vec()).expect("ids are ASCII")
+    }
+}
+
+impl Backend for Shop {
+    fn call(&self, call: Call, done: Done) {
+        let lost = match &call {
+            Call::AddToCounter { counter, .. } => counter == "lost",
+            Call::Reserve(call) => call.customer == "lost",
+            _ => false,
+        };
+        if !lost {
+            done(answer(call));
+        }
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.readiness
+    }
+
+    fn metrics(&self) -> MetricsSnapshot {
+        let mut refusals = REFUSAL_CODES.map(|code| (code, 0));
+        for (at, refusal) in refusals.iter_mut().enumerate() {
+            refusal.1 = at as u64;
+        }
+        MetricsSnapshot {
+            done_count: 1,
+            refusals,
+            overloaded_count: 0,
+            log_unavailable_count: 0,
+            waiting_count: 0,
+            batch_count: 0,
+            event_count: 0,
+            batch_bytes: 0,
+            batch_replies: Histogram { counts: [0; 12], above: 0, sum: 0 },
+            sync_us: Histogram { counts: [1; 14], above: 2, sum: 3_000_050 },
+            reopened_count: 0,
+            durable_offset: 0,
+            snapshot_offset: 0,
+            room_bytes: 0,
+            available: true,
+            units: UnitTotals { total: 10, held: 1, confirmed: 2 },
+            counter_count: 0,
+            window_count: 0,
+            sale_count: 0,
+            reservation_count: 0,
+            state_bytes: 0,
+        }
+    }
+
+    fn ids(&self) -> &ReservationIds {
+        &self.ids
+    }
+
+    fn now_ms(&self) -> TimeMs {
+        NOW_MS
+    }
+}
+
+fn answer(call: Call) -> Reply {
+    let sale_name = match &call {
+        Call::ReadSale { sale }
+        | Call::ArchiveSale { sale }
+        | Call::Confirm { sale, .. }
+        | Call::Release { sale, .. }
+        | Call::ReadReservation { sale, .. }
+        | Call::ReadCustomer { sale, .. } => sale.as_str(),
+        Call::Reserve(call) => call.sale.as_str(),
+        _ => "",
+    };
+    if sale_name == "missing" {
+        let call = if let Call::Reserve(call) = call { Some(call) } else { None };
+        return Err(Failure::Refused { refusal: Refusal::SaleNotFound, call });
+    }
+    match call {
+        Call::AddToCounter { counter, by } => match counter.as_str() {
+            "overloaded" => Err(Failure::Overloaded),
+            "failing" => Err(Failure::LogUnavailable),
+            "draining" => Err(Failure::Draining),
+            "full" => refuse(Refusal::CeilingReached(Ceiling::Counters)),
+            _ => Ok(Outcome::Counter { value: u64::from(by) }),
+        },
+        Call::ReadCounter { counter } if counter == "missing" => refuse(Refusal::CounterNotFound),
+        Call::ReadCounter { .. } => Ok(Outcome::Counter { value: 7 }),
+        Call::HitWindow { .. } => Ok(Outcome::Window { count: 4, shape: SHAPE }),
+        Call::ReadWindow { window } if window == "missing" => refuse(Refusal::WindowNotFound),
+        Call::ReadWindow { .. } => Ok(Outcome::Window { count: 3, shape: SHAPE }),
+        Call::PutWindow { shape, .. } => Ok(Outcome::WindowPut { created: false, shape }),
+        Call::PutSale { sale, .. } if sale == "below" => {
+            refuse(Refusal::QuantityBelowReserved { stock: "a".into() })
+        }
+        Call::PutSale { sale, .. } if sale == "full" => refuse(Refusal::CeilingReached(Ceiling::Sales)),
+        Call::PutSale { sale, .. } => {
+            Ok(Outcome::SalePut { created: sale == "new", sale: Box::new(sale_view(&sale)) })
+        }
+        Call::ArchiveSale { sale } if sale == "open" => refuse(Refusal::SaleOpen),
+        Call::ArchiveSale { .. } => Ok(Outcome::SaleArchived),
+        Call::ReadSale { sale } => Ok(Outcome::Sale(Box::new(sale_view(&sale)))),
+        Call::ListSales { after, count_max } => Ok(Outcome::Sales(page(after.as_ref(), count_max))),
+        Call::Reserve(call) => reserve(call),
+        Call::Confirm { sale, .. } if sale == "expired" => refuse(Refusal::HoldExpired),
+        Call::Confirm { sale, .. } if sale == "released" => refuse(Refusal::ReservationNotHeld),
+        Call::Confirm { sale, reservation } | Call::ReadReservation { sale, reservation } => {
+            Ok(Outcome::Reservation(Box::new(reservation_view(
+                &sale,
+                reservation,
+                ReservationStatus::Confirmed,
+            ))))
+        }
+        Call::Release { sale, reservation } => Ok(Outcome::Reservation(Box::new(reservation_view(
+            &sale,
+            reservation,
+            ReservationStatus::Released,
+        )))),
+        Call::ReadCustomer { customer, .. } if customer == "nobody" => Ok(Outcome::Reservations(Vec::new())),
+        Call::ReadCustomer { sale, .. } => {
+            let reservation = ReservationNo { sale: SaleNo(1), seq: 7 };
+            Ok(Outcome::Reservations(vec![reservation_view(&sale, reservation, ReservationStatus::Held)]))
+        }
+    }
+}
+
+fn reserve(call: Box<ReserveCall>) -> Reply {
+    let refusal = match (call.customer.as_str(), call.key.as_ref().map(|key| key.key.as_str())) {
+        (_, Some("other")) => Some(Refusal::IdempotencyKeyReused),
+        ("limited", _) => Some(Refusal::CustomerLimitReached { per_customer_max: 1 }),
+        ("late", _) => Some(Refusal::InsufficientStock { line: 0, quantity_available: 1 }),
+        ("early", _) => Some(Refusal::SaleNotOpen { opens_at: NOW_MS + 90_000 }),
+        ("closed", _) => Some(Refusal::SaleClosed),
+        _ => None,
+    };
+    if let Some(refusal) = refusal {
+        return Err(Failure::Refused { refusal, call: Some(call) });
+    }
+    Ok(Outcome::Reserved {
+        reservation: ReservationNo { sale: SaleNo(1), seq: 7 },
+        created_at: NOW_MS,
+        expires_at: (call.customer == "holder").then_some(NOW_MS + 600_000),
+        replayed: call.key.as_ref().is_some_and(|key| key.key == "again"),
+        call,
+    })
+}
+
+fn refuse(refusal: Refusal) -> Reply {
+    Err(Failure::Refused { refusal, call: None })
+}
+
+fn page(after: Option<&Name>, count_max: u16) -> Vec<SaleView> {
+    let names = ["a", "b", "c", "d", "e"].into_iter();
+    names
+        .filter(|name| after.is_none_or(|after| *name > after.as_str()))
+        .take(count_max.into())
+        .map(sale_view)
+        .collect()
+}
+
+fn sale_view(name: &str) -> SaleView {
+    SaleView {
+        sale_no: SaleNo(1),
+        sale: name.into(),
+        version: 9,
+        title: "Town \"hall\"".into(),
+        opens_at: None,
+        closes_at: Some(NOW_MS + 86_400_000),
+        per_customer_max: Some(1),
+        hold_ttl_ms: 0,
+        status: SaleStatus::Open,
+        stocks: vec![StockView {
+            stock: if name == "PWTC" { "2021-05-16" } else { "standing" }.into(),
+            title: String::new(),
+            starts_at: Some(NOW_MS),
+            ends_at: None,
+            quantity_total: 10,
+            quantity_held: 1,
+            quantity_confirmed: 2,
+        }],
+    }
+}
+
+fn reservation_view(sale: &str, reservation: ReservationNo, status: ReservationStatus) -> ReservationView {
+    ReservationView {
+        reservation,
+        sale: sale.into(),
+        customer: "ann".into(),
+        status,
+        lines: vec![("2021-05-16".into(), 2)],
+        details: br#"{"first_name":"Ann"}"#.to_vec(),
+        created_at: NOW_MS,
+        expires_at: (status == ReservationStatus::Held).then_some(NOW_MS + 600_000),
+    }
+}

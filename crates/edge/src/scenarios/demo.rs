@@ -1,0 +1,88 @@
+//! What `--demo` creates if it does not exist: a window, a station with a month of slots, and a flash sale.
+
+use onrush_core::{SaleTerms, StockTerms, TimeMs, WindowShape};
+use onrush_node::Call;
+
+use super::REQUEST_WINDOW;
+use crate::text::write_rfc3339;
+
+const DAY_MS: TimeMs = 86_400_000;
+const HOUR_MS: TimeMs = 3_600_000;
+/// 2021-05-16T00:00:00Z
+const FIRST_DAY: TimeMs = 1_621_123_200_000;
+const DAY_COUNT: u64 = 30;
+
+/// The calls, each of which creates one thing: the window `requests` with this shape, the sale `PWTC` (30 slots of 1,000 from
+/// 2021-05-16 to 2021-06-14) and the sale `flash` (one stock of 10,000), one unit per customer in both.
+pub fn calls(request_shape: WindowShape) -> Vec<Call> {
+    let sale = |title: &str, stocks| {
+        Box::new(SaleTerms {
+            title: title.into(),
+            opens_at: None,
+            closes_at: None,
+            per_customer_max: Some(1),
+            hold_ttl_ms: 0,
+            stocks,
+        })
+    };
+    let flash = StockTerms {
+        stock: "item".into(),
+        title: "Flash item".into(),
+        starts_at: None,
+        ends_at: None,
+        quantity_total: 10_000,
+    };
+    vec![
+        Call::PutWindow { window: REQUEST_WINDOW.into(), shape: request_shape },
+        Call::PutSale {
+            sale: "PWTC".into(),
+            terms: sale("PWTC vaccination centre", (0..DAY_COUNT).map(slot).collect()),
+        },
+        Call::PutSale { sale: "flash".into(), terms: sale("Flash sale", vec![flash]) },
+    ]
+}
+
+/// The slot of one day, nine to five in Kuala Lumpur (UTC+8).
+fn slot(day: u64) -> StockTerms {
+    let midnight = FIRST_DAY + day * DAY_MS;
+    let mut date = Vec::new();
+    write_rfc3339(&mut date, midnight);
+    date.truncate(10);
+    let date = String::from_utf8_lossy(&date).into_owned();
+    StockTerms {
+        title: format!("Slot on {date}"),
+        stock: date,
+        starts_at: Some(midnight + HOUR_MS),
+        ends_at: Some(midnight + 9 * HOUR_MS),
+        quantity_total: 1_000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_is_within_every_bound_and_complete() {
+        let shape = WindowShape { span_ms: 60_000, precision_ms: 100 };
+        let calls = calls(shape);
+        let [
+            Call::PutWindow { window, .. },
+            Call::PutSale { sale, terms },
+            Call::PutSale { sale: flash, terms: flash_terms },
+        ] = &calls[..]
+        else {
+            panic!("{calls:?}");
+        };
+        assert_eq!((window.as_str(), sale.as_str(), flash.as_str()), ("requests", "PWTC", "flash"));
+        terms.check().unwrap();
+        flash_terms.check().unwrap();
+        assert_eq!(terms.stocks.len(), 30);
+        assert_eq!(
+            (terms.stocks[0].stock.as_str(), terms.stocks[29].stock.as_str()),
+            ("2021-05-16", "2021-06-14")
+        );
+        assert!(terms.stocks.iter().all(|slot| slot.quantity_total == 1_000));
+        assert_eq!(flash_terms.stocks[0].quantity_total, 10_000);
+    }
+}

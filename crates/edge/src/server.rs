@@ -1,0 +1,269 @@
+//! The threads of the edge: each has an event loop, a listener on the shared port and the connections that the kernel
+//! gave it. They share the partition and a few counters, and nothing else.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use onrush_node::Partition;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use crate::metrics::EdgeMetrics;
+use crate::problem::Problem;
+use crate::pump::Pump;
+use crate::routes::{self, App};
+use crate::settings::Settings;
+use crate::thread::{EdgeThread, Figures, Phase, TICK};
+use crate::{h1, hot};
+
+/// Connections that the kernel keeps for us while we are busy.
+const BACKLOG: i32 = 4096;
+
+/// The running edge. Dropping it does not stop it; [`Server::drain`] does.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    operator_address: SocketAddr,
+    stop: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Opens the listeners and starts the threads.
+    ///
+    /// # Errors
+    /// An address cannot be listened on, or a thread cannot be started.
+    pub fn start(settings: Settings, partition: &Arc<Partition>) -> io::Result<Self> {
+        let settings = Arc::new(settings);
+        let figures = Arc::new(Figures::default());
+        let (stop, stopped) = watch::channel(false);
+        let thread_count = settings.threads.max(1);
+        let first = listen(settings.listen)?;
+        let address = local_address(&first)?;
+        let mut listeners = vec![first];
+        for _ in 1..thread_count {
+            listeners.push(listen(address)?);
+        }
+        let operator = listen(settings.operator_listen)?;
+        let operator_address = local_address(&operator)?;
+        let app = Arc::new(App::new(Arc::clone(partition), &settings, {
+            let figures = Arc::clone(&figures);
+            Arc::new(move || edge_metrics(&figures))
+        }));
+        let mut threads = Vec::new();
+        for (number, listener) in listeners.into_iter().enumerate() {
+            let start = ThreadStart {
+                listener,
+                settings: Arc::clone(&settings),
+                figures: Arc::clone(&figures),
+                partition: Some(Arc::clone(partition)),
+                router: routes::public_router(Arc::clone(&app)),
+                stopped: stopped.clone(),
+            };
+            threads.push(start.spawn(&format!("edge-{number}"))?);
+        }
+        let start = ThreadStart {
+            listener: operator,
+            settings: Arc::clone(&settings),
+            figures,
+            partition: None,
+            router: routes::operator_router(app),
+            stopped,
+        };
+        threads.push(start.spawn("operator")?);
+        Ok(Self { address, operator_address, stop, threads })
+    }
+
+    /// Where the public listener is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the operator listener is.
+    pub fn operator_address(&self) -> SocketAddr {
+        self.operator_address
+    }
+
+    /// Stops listening, answers what is in flight within the settings' `drain_timeout`, and returns when every
+    /// connection is closed. Call [`Partition::close`] afterwards.
+    pub fn drain(self) {
+        // No receiver means that all threads are gone already.
+        let _ = self.stop.send(true);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("an edge thread had panicked");
+            }
+        }
+    }
+}
+
+fn edge_metrics(figures: &Figures) -> EdgeMetrics {
+    let read = |figure: &std::sync::atomic::AtomicU64| figure.load(Ordering::Relaxed);
+    EdgeMetrics {
+        hot_request_count: read(&figures.hot_count),
+        cold_request_count: read(&figures.cold_count),
+        rejected_request_count: read(&figures.rejected_count),
+        connection_open_count: figures.open_count.load(Ordering::Relaxed) as u64,
+        connection_accepted_count: read(&figures.accepted_count),
+        connection_h2_count: read(&figures.h2_count),
+        connection_over_capacity_count: read(&figures.over_capacity_count),
+        cut_off_idle_count: read(&figures.cut_off_counts[Phase::Idle as usize]),
+        cut_off_head_count: read(&figures.cut_off_counts[Phase::Head as usize]),
+        cut_off_body_count: read(&figures.cut_off_counts[Phase::Body as usize]),
+        cut_off_writing_count: read(&figures.cut_off_counts[Phase::Writing as usize]),
+    }
+}
+
+fn local_address(listener: &std::net::TcpListener) -> io::Result<SocketAddr> {
+    listener.local_addr()
+}
+
+/// A listener that shares its port with those of the other threads; the kernel spreads connections over them.
+fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
+    let open = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    open().map_err(named)
+}
+
+struct ThreadStart {
+    listener: std::net::TcpListener,
+    settings: Arc<Settings>,
+    figures: Arc<Figures>,
+    /// Absent on the operator's thread.
+    partition: Option<Arc<Partition>>,
+    router: axum::Router,
+    stopped: watch::Receiver<bool>,
+}
+
+impl ThreadStart {
+    fn spawn(self, name: &str) -> io::Result<JoinHandle<()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let local = LocalSet::new();
+            local.block_on(&runtime, self.run());
+        })
+    }
+
+    async fn run(self) {
+        let listener = match TcpListener::from_std(self.listener) {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!(%error, "cannot watch the listener"),
+        };
+        let pump = self.partition.as_ref().map(Pump::new);
+        if let Some(pump) = &pump {
+            tokio::task::spawn_local(Rc::clone(pump).run());
+        }
+        let prefix = random_prefix();
+        let thread = EdgeThread::new(self.settings, self.figures, pump, self.router, prefix);
+        let ticking = Rc::clone(&thread);
+        tokio::task::spawn_local(async move {
+            let mut ticks = tokio::time::interval(TICK);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                ticking.tick();
+            }
+        });
+        let mut stopped = self.stopped;
+        tokio::select! {
+            () = accept_all(&listener, &thread) => {}
+            _ = stopped.wait_for(|stop| *stop) => {}
+        }
+        drop(listener);
+        drain(&thread).await;
+    }
+}
+
+fn random_prefix() -> u32 {
+    use std::hash::{BuildHasher, RandomState};
+    // The hasher's keys come from the system's randomness; request ids need no more than to differ.
+    #[allow(clippy::cast_possible_truncation, reason = "any 32 bits will do")]
+    let prefix = RandomState::new().hash_one(0) as u32;
+    prefix
+}
+
+async fn accept_all(listener: &TcpListener, thread: &Rc<EdgeThread>) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => accept(stream, thread),
+            Err(error) => {
+                if !TOLD.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(%error, "cannot accept connections; told once, retried for ever");
+                }
+                // Out of file descriptors, most likely: give those that are open time to end.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+fn accept(stream: TcpStream, thread: &Rc<EdgeThread>) {
+    let figures = &thread.figures;
+    Figures::add(&figures.accepted_count, 1);
+    if figures.open_count.fetch_add(1, Ordering::Relaxed) >= thread.settings.connections_max {
+        figures.open_count.fetch_sub(1, Ordering::Relaxed);
+        Figures::add(&figures.over_capacity_count, 1);
+        refuse(&stream);
+        return;
+    }
+    // Without it small answers wait for acknowledgements; a socket that cannot do it is closed already.
+    let _ = stream.set_nodelay(true);
+    let served = Rc::clone(thread);
+    let (hand_over, watch) = tokio::sync::oneshot::channel();
+    let task = tokio::task::spawn_local(async move {
+        if let Ok(watch) = watch.await {
+            h1::serve(stream, served, watch).await;
+        }
+    });
+    // The receiver is in the task that was just spawned.
+    let _ = hand_over.send(thread.watch(task.abort_handle()));
+}
+
+/// Tells a connection too many to come back later, if that can be done at once.
+fn refuse(stream: &TcpStream) {
+    let mut body = Vec::new();
+    let head = hot::render_problem(&Problem::overloaded(), &mut body);
+    let mut answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n",
+        head.content_type,
+        body.len()
+    );
+    for (name, value) in &head.fields {
+        answer.push_str(&format!("{name}: {value}\r\n"));
+    }
+    answer.push_str("\r\n");
+    let mut answer = answer.into_bytes();
+    answer.extend_from_slice(&body);
+    // A client that cannot take it now learns the same from the closed connection.
+    let _ = stream.try_write(&answer);
+}
+
+/// Lets connections end: those between requests at once, the others when they were answered.
+async fn drain(thread: &Rc<EdgeThread>) {
+    thread.draining.set(true);
+    let ended = async {
+        while thread.open_count() > 0 {
+            thread.tick();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    if tokio::time::timeout(thread.settings.drain_timeout, ended).await.is_err() {
+        tracing::warn!(connection_count = thread.open_count(), "connections were cut off at the drain timeout");
+    }
+}

@@ -1,0 +1,42 @@
+//! What a user may set about the edge.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Plain values; see each for its unit and default.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where everybody connects. Port 0 lets the system choose.
+    pub listen: SocketAddr,
+    /// Where the operator connects.
+    pub operator_listen: SocketAddr,
+    /// What the operator listener asks for as `Authorization: Bearer …`.
+    pub operator_key: Option<String>,
+    /// Edge threads; each has a listener and connections of its own.
+    pub threads: usize,
+    /// Open connections of all threads together. One more is answered 503 and closed.
+    pub connections_max: usize,
+    /// From the first byte that is awaited to the end of a request's header fields.
+    pub header_timeout: Duration,
+    /// From the end of the header fields to the end of the body.
+    pub body_timeout: Duration,
+    /// How long a connection may stay open between requests.
+    pub idle_timeout: Duration,
+    /// How long a client may take none of an answer.
+    pub write_timeout: Duration,
+    /// How long requests in flight may take when the server stops.
+    pub drain_timeout: Duration,
+    /// Which scenarios are on.
+    pub scenarios: Scenarios,
+}
+
+/// Switches of the scenarios; all off by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scenarios {
+    /// `/web-counter/increment`
+    pub visitor_counter: bool,
+    /// `/`
+    pub request_window: bool,
+    /// `/stations/{name}` and `/booking`
+    pub slot_booking: bool,
+}
