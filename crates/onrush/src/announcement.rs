@@ -1,0 +1,136 @@
+//! What `serve` says once it is ready: to a person on a terminal, or as one message to whoever collects them.
+
+use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
+
+use onrush_log::SyncMethod;
+use onrush_node::Recovered;
+
+use crate::failure::Failure;
+use crate::output::print;
+use crate::settings::Settings;
+
+/// Where the server can be reached, and what it found in its data directory.
+pub(crate) struct Announcement<'a> {
+    pub(crate) settings: &'a Settings,
+    /// The address that was opened: the port is the system's choice where the settings say 0.
+    pub(crate) public: SocketAddr,
+    pub(crate) operator: SocketAddr,
+    pub(crate) recovered: &'a Recovered,
+}
+
+impl Announcement<'_> {
+    /// Prints for a person if one watches, and logs otherwise. Only both outputs on one terminal would say it twice.
+    pub(crate) fn make(&self) -> Result<(), Failure> {
+        let person_watches = io::stdout().is_terminal();
+        if person_watches {
+            print(&self.text())?;
+        }
+        if !(person_watches && io::stderr().is_terminal()) {
+            tracing::info!(
+                version = env!("CARGO_PKG_VERSION"),
+                public = %self.public,
+                operator = %self.operator,
+                directory = %self.settings.node.directory.display(),
+                recovered = recovered_words(self.recovered),
+                "ready"
+            );
+        }
+        Ok(())
+    }
+
+    fn text(&self) -> String {
+        let durability = match self.settings.node.sync_method {
+            SyncMethod::Fdatasync => "every answer is durable (fdatasync)",
+            SyncMethod::Direct => "every answer is durable (direct writes)",
+            SyncMethod::UnsafeNone => "UNSAFE: answers are lost with the power",
+        };
+        let demo = if self.settings.demo {
+            format!(
+                "\n  try        curl http://{0}/web-counter/increment\n             curl http://{0}/stations/PWTC",
+                self.public
+            )
+        } else {
+            String::new()
+        };
+        format!(
+            "onrush {version}\n  public     http://{public}\n  operator   http://{operator}\n  data       {directory}, \
+             {durability}\n  recovered  {recovered}{demo}\n  stop with Ctrl-C\n",
+            version = env!("CARGO_PKG_VERSION"),
+            public = self.public,
+            operator = self.operator,
+            directory = self.settings.node.directory.display(),
+            recovered = recovered_words(self.recovered),
+        )
+    }
+}
+
+/// One sentence for people and messages alike.
+fn recovered_words(recovered: &Recovered) -> String {
+    let Recovered { snapshot_offset, offset, replayed_count, torn_at, took, .. } = recovered;
+    if *offset == 0 {
+        return "nothing: this is a new log".to_owned();
+    }
+    let start = match snapshot_offset {
+        Some(snapshot_offset) => {
+            format!("the snapshot at offset {snapshot_offset} and {replayed_count} events behind it")
+        }
+        None => format!("{replayed_count} events"),
+    };
+    let torn = match torn_at {
+        Some((file, position)) => {
+            format!(
+                "; cut off an unfinished write that nobody was answered for, at byte {position} of {file}"
+            )
+        }
+        None => String::new(),
+    };
+    format!(
+        "{} counters, {} sales and {} reservations from {start}, in {:.3} s{torn}",
+        recovered.counter_count,
+        recovered.sale_count,
+        recovered.reservation_count,
+        took.as_secs_f64()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use onrush_node::Recovered;
+
+    #[test]
+    fn what_was_recovered_is_told_in_words() {
+        let mut recovered = Recovered {
+            snapshot_offset: None,
+            offset: 0,
+            replayed_count: 0,
+            replayed_bytes: 0,
+            torn_at: None,
+            epoch: 1,
+            took: Duration::from_millis(1_234),
+            counter_count: 1,
+            sale_count: 2,
+            reservation_count: 3,
+        };
+        let mut check = |change: fn(&mut Recovered), expected: &str| {
+            change(&mut recovered);
+            assert_eq!(super::recovered_words(&recovered), expected);
+        };
+        check(|_| {}, "nothing: this is a new log");
+        check(
+            |recovered| (recovered.offset, recovered.replayed_count) = (9, 9),
+            "1 counters, 2 sales and 3 reservations from 9 events, in 1.234 s",
+        );
+        check(
+            |recovered| (recovered.snapshot_offset, recovered.replayed_count) = (Some(7), 2),
+            "1 counters, 2 sales and 3 reservations from the snapshot at offset 7 and 2 events behind it, in 1.234 s",
+        );
+        check(
+            |recovered| recovered.torn_at = Some(("a.seg".to_owned(), 4_096)),
+            "1 counters, 2 sales and 3 reservations from the snapshot at offset 7 and 2 events behind it, in 1.234 s; \
+             cut off an unfinished write that nobody was answered for, at byte 4096 of a.seg",
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! The command line: what can be typed, and the help that says so.
+
+#![allow(clippy::doc_markdown, reason = "these comments are printed as help, where backticks are noise")]
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::settings::Flags;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    all went well; `serve` was stopped by a signal and drained
+  1    a failure while running: an address in use, a disk that fails
+  2    wrong usage or wrong settings
+  3    another process has the data directory
+  4    the log is damaged; the message names file and position
+  130  a second signal cut the drain short";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  onrush serve --demo
+  onrush serve --listen 0.0.0.0:80 --data /var/lib/onrush
+  onrush serve --config /etc/onrush.toml
+  ONRUSH_LOG__SYNC=direct ONRUSH_SERVER__THREADS=4 onrush serve
+
+Settings come from the file, then ONRUSH_SECTION__KEY in the environment, then flags; the later
+wins. `onrush config print` shows every setting with its value.";
+
+/// Counts, admits and reserves when everyone arrives at once
+#[derive(Debug, Parser)]
+#[command(name = "onrush", version, after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    pub(crate) action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Run the server until SIGTERM or SIGINT
+    ///
+    /// Recovers the log, opens the public and the operator listener and answers until SIGTERM or SIGINT. Then it
+    /// drains: /readyz turns 503, the listeners close, requests in flight are answered, the log is closed. A second
+    /// signal ends it at once; nothing that was acknowledged is lost either way.
+    #[command(after_help = SERVE_EXAMPLES, after_long_help = format!("{SERVE_EXAMPLES}\n\n{EXIT_CODES}"))]
+    Serve(SettingsArguments),
+    /// Check or print the settings that `serve` would run with
+    #[command(subcommand)]
+    Config(ConfigAction),
+    /// Look into a log without changing it
+    #[command(subcommand)]
+    Log(LogAction),
+    /// Print the completions of a shell
+    ///
+    /// For example: onrush completions bash > /etc/bash_completion.d/onrush
+    Completions {
+        /// The shell to complete in
+        shell: Shell,
+    },
+    /// Print the OpenAPI document of both listeners
+    #[command(hide = true)]
+    Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Check all settings and say everything that is wrong with them
+    ///
+    /// Takes the flags of `serve`, reads the same file and environment, and starts nothing. Exit code 2 if anything is
+    /// wrong.
+    Check(SettingsArguments),
+    /// Print all settings as a file, with the origin of each value that is not the default
+    Print(SettingsArguments),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogAction {
+    /// Read the whole log and its snapshots and check every checksum
+    ///
+    /// Changes nothing and takes no lock: it may run beside a server. Exit code 4 if anything is damaged.
+    Verify {
+        /// The data directory
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Print every segment, batch and snapshot
+    ///
+    /// Changes nothing and takes no lock: it may run beside a server.
+    Inspect {
+        /// The data directory
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+}
+
+/// The flags of `serve`, which `config` takes as well.
+#[derive(Args, Debug)]
+pub(crate) struct SettingsArguments {
+    /// Where clients connect [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Where operators connect; beyond loopback it needs operator.key_file [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDR")]
+    operator_listen: Option<String>,
+    /// The directory of the log and its snapshots, created if absent [default: ./onrush-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// A settings file in TOML [default: none]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Turn all scenarios on and create their example sales, once
+    #[arg(long)]
+    demo: bool,
+    /// How far back a window looks that nobody configured, up to 24h [default: 60s]
+    #[arg(long, value_name = "DURATION")]
+    persistence_timeframe: Option<String>,
+    /// The width of its panes, at most 10,000 in the timeframe [default: 100ms]
+    #[arg(long, value_name = "DURATION")]
+    precision: Option<String>,
+}
+
+impl From<SettingsArguments> for Flags {
+    fn from(typed: SettingsArguments) -> Self {
+        Self {
+            config: typed.config,
+            listen: typed.listen,
+            operator_listen: typed.operator_listen,
+            data: typed.data,
+            demo: typed.demo,
+            persistence_timeframe: typed.persistence_timeframe,
+            precision: typed.precision,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::CommandLine::command().debug_assert();
+    }
+}

@@ -1,0 +1,52 @@
+//! Why the process ends badly, and the exit code that says so.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use crate::settings::SettingsError;
+
+/// What an operator can tell apart by the exit code.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// An address in use, a disk that fails: 1.
+    Runtime(anyhow::Error),
+    /// Wrong settings: 2, as for wrong usage.
+    Settings(SettingsError),
+    /// Another process has the data directory: 3.
+    Locked(String),
+    /// The log or a snapshot is not what was written: 4.
+    Damaged(String),
+}
+
+impl Failure {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Runtime(_) => 1,
+            Self::Settings(_) => 2,
+            Self::Locked(_) => 3,
+            Self::Damaged(_) => 4,
+        })
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Runtime(error)
+    }
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        Self::Settings(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runtime(error) => write!(f, "{error:#}"),
+            Self::Settings(error) => write!(f, "wrong settings\n{error}"),
+            Self::Locked(problem) | Self::Damaged(problem) => f.write_str(problem),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `onrush log verify` and `onrush log inspect`: what a log holds, told without changing or locking it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use onrush_log::{DirStorage, FrameRef, Report, SegmentHeader, Storage};
+
+use crate::failure::Failure;
+use crate::output::print;
+
+/// Reads everything, checks every checksum, and prints a line for each file and a verdict.
+pub(crate) fn verify(directory: &Path) -> Result<(), Failure> {
+    let report = onrush_log::verify(&storage(directory)?).context("read the log")?;
+    conclude(directory, &report)
+}
+
+/// The same with a line for each frame before it.
+pub(crate) fn inspect(directory: &Path) -> Result<(), Failure> {
+    let mut unprinted = Ok(());
+    let report = onrush_log::inspect(&storage(directory)?, |segment, frame| {
+        if unprinted.is_ok() {
+            unprinted = print(&frame_line(segment, &frame));
+        }
+        Ok(())
+    })
+    .context("read the log")?;
+    unprinted?;
+    conclude(directory, &report)
+}
+
+fn storage(directory: &Path) -> Result<Arc<dyn Storage>, Failure> {
+    let storage = DirStorage::existing(directory)
+        .with_context(|| format!("open the directory {}", directory.display()))?;
+    Ok(Arc::new(storage))
+}
+
+fn frame_line(segment: &SegmentHeader, frame: &FrameRef<'_>) -> String {
+    let header = &frame.header;
+    format!(
+        "segment {} byte {} {:?} offset {} events {} epoch {} time_ms {} payload_bytes {}\n",
+        segment.sequence,
+        frame.position,
+        header.kind,
+        header.base_offset,
+        header.event_count,
+        header.epoch,
+        header.time_ms,
+        header.payload_bytes,
+    )
+}
+
+fn conclude(directory: &Path, report: &Report) -> Result<(), Failure> {
+    if report.segments.is_empty() && report.snapshots.is_empty() {
+        return Err(anyhow!("{} holds no log", directory.display()).into());
+    }
+    print(&format!("{report}\n"))?;
+    match report.damage() {
+        None => Ok(()),
+        Some(damage) => Err(Failure::Damaged(damage.to_string())),
+    }
+}

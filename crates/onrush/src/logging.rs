@@ -1,0 +1,32 @@
+//! The server's own messages: to standard error, readable on a terminal and as JSON lines anywhere else.
+
+use std::io::{self, IsTerminal};
+use std::panic::{self, PanicHookInfo};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::{Logging, LoggingFormat};
+
+/// Starts the messages. Called once, before anything that has something to say; the level was checked with the settings.
+pub(crate) fn start(settings: &Logging) {
+    let on_terminal = io::stderr().is_terminal();
+    let messages = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&settings.level))
+        .with_writer(io::stderr)
+        .with_ansi(on_terminal);
+    match (settings.format, on_terminal) {
+        (LoggingFormat::Json, _) | (LoggingFormat::Auto, false) => messages.json().flatten_event(true).init(),
+        (LoggingFormat::Pretty, _) | (LoggingFormat::Auto, true) => messages.init(),
+    }
+    // A panic is a message like any other, or a collector of JSON lines would choke on it when it matters most.
+    panic::set_hook(Box::new(report_panic));
+}
+
+fn report_panic(panic: &PanicHookInfo<'_>) {
+    let reason = panic.payload_as_str().unwrap_or("no reason given");
+    let place = panic.location().map_or_else(String::new, ToString::to_string);
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("unnamed");
+    let backtrace = std::backtrace::Backtrace::capture();
+    tracing::error!(thread, place, %backtrace, "panic: {reason}");
+}

@@ -1,0 +1,55 @@
+//! The onrush binary: settings, wiring and signals. It decides nothing.
+
+mod announcement;
+mod cli;
+mod demo;
+mod descriptors;
+mod failure;
+mod log_reading;
+mod logging;
+mod output;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use cli::{Action, CommandLine, ConfigAction, LogAction};
+use failure::Failure;
+use output::print;
+
+fn main() -> ExitCode {
+    match run(CommandLine::parse().action) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("onrush: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(action: Action) -> Result<(), Failure> {
+    match action {
+        Action::Serve(typed) => serve::serve(&settings::load(&typed.into(), environment())?),
+        Action::Config(ConfigAction::Check(typed)) => {
+            settings::load(&typed.into(), environment())?;
+            print("the settings are valid\n")
+        }
+        Action::Config(ConfigAction::Print(typed)) => print(&settings::print(&typed.into(), environment())?),
+        Action::Log(LogAction::Verify { directory }) => log_reading::verify(&directory),
+        Action::Log(LogAction::Inspect { directory }) => log_reading::inspect(&directory),
+        Action::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut CommandLine::command(), "onrush", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+        Action::Openapi => print(&onrush_edge::openapi::document()),
+    }
+}
+
+/// The variables that are text; no setting is anything else.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}

@@ -1,0 +1,109 @@
+//! Puts the parts together, runs them until a signal comes, and takes them apart in the right order.
+
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use onrush_edge::Server;
+use onrush_log::{SnapshotError, SyncMethod};
+use onrush_node::{OpenError, Partition, Recovered};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::announcement::Announcement;
+use crate::failure::Failure;
+use crate::settings::Settings;
+use crate::{demo, descriptors, logging};
+
+/// What a shell shows for a process that SIGINT ended.
+const EXIT_CODE_INTERRUPTED: i32 = 130;
+
+/// Runs the server until SIGTERM or SIGINT, then drains it.
+pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
+    logging::start(&settings.logging);
+    descriptors::raise_limit();
+    if settings.node.sync_method == SyncMethod::UnsafeNone {
+        tracing::warn!("log.sync is unsafe-none: a power cut loses what was acknowledged");
+    }
+    let (partition, recovered) = Partition::open(settings.node.clone()).map_err(open_failure)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("start the event loop of signals")?;
+    runtime.block_on(run(settings, partition, &recovered))
+}
+
+async fn run(settings: &Settings, partition: Arc<Partition>, recovered: &Recovered) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let server = match start_edge(settings, &partition) {
+        Ok(server) => server,
+        Err(failure) => {
+            partition.close();
+            return Err(failure);
+        }
+    };
+    Announcement { settings, public: server.address(), operator: server.operator_address(), recovered }
+        .make()?;
+    notify(NotifyState::Ready);
+
+    signals.next().await;
+    notify(NotifyState::Stopping);
+    tracing::info!("draining");
+    let drained = tokio::task::spawn_blocking(move || {
+        server.drain();
+        partition.close();
+    });
+    tokio::select! {
+        outcome = drained => outcome.context("drain")?,
+        () = signals.next() => {
+            tracing::warn!("a second signal ends the drain; nothing that was acknowledged is lost");
+            std::process::exit(EXIT_CODE_INTERRUPTED);
+        }
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn start_edge(settings: &Settings, partition: &Arc<Partition>) -> Result<Server, Failure> {
+    if settings.demo {
+        demo::create_missing(partition, settings.node.default_shape)?;
+    }
+    let connections_max = descriptors::connections_max(settings.edge.connections_max);
+    let edge = onrush_edge::Settings { connections_max, ..settings.edge.clone() };
+    Ok(Server::start(edge, partition).context("start listening")?)
+}
+
+fn open_failure(error: OpenError) -> Failure {
+    match error {
+        OpenError::Log(onrush_log::OpenError::Locked { .. }) => Failure::Locked(error.to_string()),
+        OpenError::Log(onrush_log::OpenError::Damaged(_) | onrush_log::OpenError::Refused { .. })
+        | OpenError::Snapshot(SnapshotError::Damaged(_)) => Failure::Damaged(error.to_string()),
+        error => Failure::Runtime(anyhow!(error).context("open the log")),
+    }
+}
+
+/// SIGTERM and SIGINT, which mean the same.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).context("listen for signals");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Tells the service manager, if there is one. One that cannot be told will see for itself.
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "tell the service manager");
+    }
+}

@@ -1,0 +1,87 @@
+//! What the operator decided: a TOML file, then the environment, then flags, each over the one before it.
+//!
+//! What was typed ([`raw`]) and what it means ([`Settings`]) are two things: everything behind this module sees only
+//! values that were checked.
+
+mod bounds;
+mod duration;
+mod layers;
+mod print;
+mod raw;
+mod resolve;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+pub(crate) use layers::Flags;
+use layers::Layers;
+
+/// Every setting, checked against its bounds, as the parts of the server take them.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    /// Listeners and connections. Not for printing: the operator's key is in it.
+    pub(crate) edge: onrush_edge::Settings,
+    /// The log, ceilings, and the shape of a window that nobody configured.
+    pub(crate) node: onrush_node::Settings,
+    pub(crate) logging: Logging,
+    /// Whether the example sales are created.
+    pub(crate) demo: bool,
+}
+
+/// The server's own messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Logging {
+    pub(crate) format: LoggingFormat,
+    /// A directive of `tracing`'s `EnvFilter`, known to be valid.
+    pub(crate) level: String,
+}
+
+/// How a message looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LoggingFormat {
+    /// Pretty on a terminal, JSON anywhere else.
+    Auto,
+    Pretty,
+    Json,
+}
+
+/// Everything that is wrong with the settings, one sentence each.
+#[derive(Debug)]
+pub(crate) struct SettingsError {
+    problems: Vec<String>,
+}
+
+/// Reads every layer, merges and checks them. `environment` is the process's, `flags` what was typed on the command
+/// line; the file is the one that the flags name, and there is none by default.
+pub(crate) fn load(
+    flags: &Flags,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Settings, SettingsError> {
+    resolve::resolve(&Layers::read(flags, environment)?)
+}
+
+/// The merged settings as a TOML file that would give the same ones, with the origin of every value that is not the
+/// default.
+pub(crate) fn print(
+    flags: &Flags,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<String, SettingsError> {
+    let layers = Layers::read(flags, environment)?;
+    resolve::resolve(&layers)?;
+    Ok(print::toml(&layers))
+}
+
+impl From<String> for SettingsError {
+    fn from(problem: String) -> Self {
+        Self { problems: vec![problem] }
+    }
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problems.join("\n"))
+    }
+}
+
+impl std::error::Error for SettingsError {}

@@ -1,0 +1,25 @@
+//! The range of every setting that is a number; outside of it the server does not start.
+
+use std::ops::RangeInclusive;
+
+use onrush_log::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+
+/// 0 takes one thread per core.
+pub(super) const THREADS: RangeInclusive<i64> = 0..=1_024;
+/// Connections of both listeners together.
+pub(super) const CONNECTIONS: RangeInclusive<i64> = 1..=1_000_000;
+/// Every timeout of a connection, in milliseconds: up to an hour.
+pub(super) const TIMEOUT_MS: RangeInclusive<i64> = 1..=3_600_000;
+/// 0 cuts off whatever is in flight.
+pub(super) const DRAIN_TIMEOUT_MS: RangeInclusive<i64> = 0..=3_600_000;
+/// One log file: 1 MiB to 4 GiB.
+pub(super) const SEGMENT_BYTES: RangeInclusive<i64> =
+    SEGMENT_BYTES_MIN.cast_signed()..=SEGMENT_BYTES_MAX.cast_signed();
+/// Log between two snapshots: 1 MiB to 1 TiB.
+pub(super) const SNAPSHOT_BYTES: RangeInclusive<i64> = 1 << 20..=1 << 40;
+/// Counters, windows, sales, stocks and reservations: their numbers fit 32 bits with room to spare.
+pub(super) const OBJECTS: RangeInclusive<i64> = 0..=2_000_000_000;
+/// Details of all reservations together: up to 1 TiB.
+pub(super) const DETAILS_BYTES: RangeInclusive<i64> = 0..=1 << 40;
+/// The key of the operator listener, in bytes: long enough not to be guessed, short enough for a header.
+pub(super) const OPERATOR_KEY_BYTES: RangeInclusive<usize> = 16..=256;

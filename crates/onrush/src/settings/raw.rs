@@ -1,0 +1,135 @@
+//! The settings as they are typed, with their defaults: a section each, a key each, nothing checked but the kind of value.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSettings {
+    pub(super) server: RawServer,
+    pub(super) operator: RawOperator,
+    pub(super) log: RawLog,
+    pub(super) limits: RawLimits,
+    pub(super) scenarios: RawScenarios,
+    pub(super) request_window: RawRequestWindow,
+    pub(super) logging: RawLogging,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawServer {
+    pub(super) listen: String,
+    pub(super) threads: i64,
+    pub(super) connections_max: i64,
+    pub(super) header_timeout_ms: i64,
+    pub(super) body_timeout_ms: i64,
+    pub(super) idle_timeout_ms: i64,
+    pub(super) write_timeout_ms: i64,
+    pub(super) drain_timeout_ms: i64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOperator {
+    pub(super) listen: String,
+    pub(super) key_file: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLog {
+    pub(super) directory: String,
+    pub(super) segment_bytes: i64,
+    pub(super) sync: String,
+    pub(super) snapshot_bytes: i64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(clippy::struct_field_names, reason = "the fields are called what the settings are called")]
+pub(super) struct RawLimits {
+    pub(super) counters_max: i64,
+    pub(super) windows_max: i64,
+    pub(super) sales_max: i64,
+    pub(super) stocks_max: i64,
+    pub(super) reservations_max: i64,
+    pub(super) details_bytes_max: i64,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawScenarios {
+    pub(super) visitor_counter: bool,
+    pub(super) request_window: bool,
+    pub(super) slot_booking: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRequestWindow {
+    pub(super) persistence_timeframe: String,
+    pub(super) precision: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLogging {
+    pub(super) format: String,
+    pub(super) level: String,
+}
+
+impl Default for RawServer {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            threads: 0,
+            connections_max: 20_000,
+            header_timeout_ms: 10_000,
+            body_timeout_ms: 10_000,
+            idle_timeout_ms: 60_000,
+            write_timeout_ms: 10_000,
+            drain_timeout_ms: 30_000,
+        }
+    }
+}
+
+impl Default for RawOperator {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8081".to_owned(), key_file: None }
+    }
+}
+
+impl Default for RawLog {
+    fn default() -> Self {
+        Self {
+            directory: "./onrush-data".to_owned(),
+            segment_bytes: 64 << 20,
+            sync: "fdatasync".to_owned(),
+            snapshot_bytes: 256 << 20,
+        }
+    }
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        Self {
+            counters_max: 100_000,
+            windows_max: 10_000,
+            sales_max: 200_000,
+            stocks_max: 2_000_000,
+            reservations_max: 50_000_000,
+            details_bytes_max: 1 << 30,
+        }
+    }
+}
+
+impl Default for RawRequestWindow {
+    fn default() -> Self {
+        Self { persistence_timeframe: "60s".to_owned(), precision: "100ms".to_owned() }
+    }
+}
+
+impl Default for RawLogging {
+    fn default() -> Self {
+        Self { format: "auto".to_owned(), level: "info".to_owned() }
+    }
+}

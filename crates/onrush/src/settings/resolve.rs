@@ -1,0 +1,241 @@
+//! From what was typed to what it means: every value against its bounds, every problem named with key, value and limit.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use onrush_core::{Limits, PANES_MAX, SPAN_MS_MAX, WindowShape};
+use onrush_log::SyncMethod;
+use tracing_subscriber::EnvFilter;
+
+use super::layers::{Layers, ORIGIN_DEFAULT};
+use super::raw::{RawLimits, RawLogging, RawOperator, RawRequestWindow, RawSettings};
+use super::{Logging, LoggingFormat, Settings, SettingsError, bounds, duration};
+
+/// Checks everything and reports every problem at once. Reads the operator's key file.
+pub(super) fn resolve(layers: &Layers) -> Result<Settings, SettingsError> {
+    let raw = &layers.raw;
+    let mut checks = Checks { layers, problems: Vec::new() };
+    let edge = edge(&mut checks, raw);
+    let node = node(&mut checks, raw);
+    let logging = logging(&mut checks, &raw.logging);
+    match (edge, node, logging) {
+        (Some(edge), Some(node), Some(logging)) if checks.problems.is_empty() => {
+            Ok(Settings { edge, node, logging, demo: layers.demo })
+        }
+        _ => Err(SettingsError { problems: checks.problems }),
+    }
+}
+
+/// The problems found so far; every check that answers `None` has added one.
+struct Checks<'a> {
+    layers: &'a Layers,
+    problems: Vec<String>,
+}
+
+impl Checks<'_> {
+    fn refuse<T>(&mut self, key: &str, value: impl Display, rule: impl Display) -> Option<T> {
+        let origin = self.layers.origin(key);
+        let origin = if origin == ORIGIN_DEFAULT { String::new() } else { format!(" (from {origin})") };
+        self.problems.push(format!("{key} = {value}{origin}: {rule}"));
+        None
+    }
+
+    fn number<T: TryFrom<i64>>(&mut self, key: &str, value: i64, bounds: &RangeInclusive<i64>) -> Option<T> {
+        match T::try_from(value) {
+            Ok(number) if bounds.contains(&value) => Some(number),
+            _ => self.refuse(key, value, format!("must be {} to {}", bounds.start(), bounds.end())),
+        }
+    }
+
+    fn timeout(&mut self, key: &str, value: i64, bounds: &RangeInclusive<i64>) -> Option<Duration> {
+        self.number(key, value, bounds).map(Duration::from_millis)
+    }
+
+    fn address(&mut self, key: &str, value: &str) -> Option<SocketAddr> {
+        match value.parse() {
+            Ok(address) => Some(address),
+            Err(_) => self.refuse(
+                key,
+                quoted(value),
+                "must be IP:PORT, such as 127.0.0.1:8080, 0.0.0.0:80 or [::1]:8080",
+            ),
+        }
+    }
+
+    fn choice<T: Copy>(&mut self, key: &str, value: &str, choices: &[(&str, T)]) -> Option<T> {
+        if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == value) {
+            return Some(*choice);
+        }
+        let names: Vec<_> = choices.iter().map(|(name, _)| quoted(name)).collect();
+        self.refuse(key, quoted(value), format!("must be one of {}", names.join(", ")))
+    }
+
+    fn duration_ms(&mut self, key: &str, value: &str) -> Option<u64> {
+        match duration::parse_ms(value) {
+            Ok(ms) => Some(ms),
+            Err(problem) => self.refuse(key, quoted(value), problem),
+        }
+    }
+}
+
+fn edge(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_edge::Settings> {
+    let server = &raw.server;
+    let listen = checks.address("server.listen", &server.listen);
+    let threads = checks.number("server.threads", server.threads, &bounds::THREADS);
+    let connections_max =
+        checks.number("server.connections_max", server.connections_max, &bounds::CONNECTIONS);
+    let header = checks.timeout("server.header_timeout_ms", server.header_timeout_ms, &bounds::TIMEOUT_MS);
+    let body = checks.timeout("server.body_timeout_ms", server.body_timeout_ms, &bounds::TIMEOUT_MS);
+    let idle = checks.timeout("server.idle_timeout_ms", server.idle_timeout_ms, &bounds::TIMEOUT_MS);
+    let write = checks.timeout("server.write_timeout_ms", server.write_timeout_ms, &bounds::TIMEOUT_MS);
+    let drain = checks.timeout("server.drain_timeout_ms", server.drain_timeout_ms, &bounds::DRAIN_TIMEOUT_MS);
+    let operator = operator(checks, &raw.operator);
+    let (operator_listen, operator_key) = operator?;
+    let threads = match threads? {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        count => count,
+    };
+    Some(onrush_edge::Settings {
+        listen: listen?,
+        operator_listen,
+        operator_key,
+        threads,
+        connections_max: connections_max?,
+        header_timeout: header?,
+        body_timeout: body?,
+        idle_timeout: idle?,
+        write_timeout: write?,
+        drain_timeout: drain?,
+        scenarios: onrush_edge::Scenarios {
+            visitor_counter: raw.scenarios.visitor_counter,
+            request_window: raw.scenarios.request_window,
+            slot_booking: raw.scenarios.slot_booking,
+        },
+    })
+}
+
+/// The operator's address, and the key that it asks for if there is one.
+fn operator(checks: &mut Checks<'_>, raw: &RawOperator) -> Option<(SocketAddr, Option<String>)> {
+    let listen = checks.address("operator.listen", &raw.listen);
+    let key = match &raw.key_file {
+        None => None,
+        Some(path) => Some(operator_key(checks, path)?),
+    };
+    let listen = listen?;
+    if key.is_none() && !listen.ip().to_canonical().is_loopback() {
+        return checks.refuse(
+            "operator.listen",
+            listen,
+            "an operator address that other machines can reach needs operator.key_file",
+        );
+    }
+    Some((listen, key))
+}
+
+fn operator_key(checks: &mut Checks<'_>, path: &str) -> Option<String> {
+    const KEY: &str = "operator.key_file";
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => return checks.refuse(KEY, quoted(path), format!("read the key: {error}")),
+    };
+    let key = text.trim();
+    let bounds = bounds::OPERATOR_KEY_BYTES;
+    if !bounds.contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let rule = format!(
+            "the key in it must be {} to {} printable ASCII characters without spaces, such as the output of \
+             `openssl rand -hex 32`",
+            bounds.start(),
+            bounds.end()
+        );
+        return checks.refuse(KEY, quoted(path), rule);
+    }
+    Some(key.to_owned())
+}
+
+fn node(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_node::Settings> {
+    let log = &raw.log;
+    if log.directory.is_empty() {
+        let _: Option<()> = checks.refuse("log.directory", "\"\"", "must name a directory");
+    }
+    let segment_bytes = checks.number("log.segment_bytes", log.segment_bytes, &bounds::SEGMENT_BYTES);
+    let sync_method = checks.choice(
+        "log.sync",
+        &log.sync,
+        &[
+            ("fdatasync", SyncMethod::Fdatasync),
+            ("direct", SyncMethod::Direct),
+            ("unsafe-none", SyncMethod::UnsafeNone),
+        ],
+    );
+    let snapshot_bytes = checks.number("log.snapshot_bytes", log.snapshot_bytes, &bounds::SNAPSHOT_BYTES);
+    let limits = limits(checks, &raw.limits);
+    let default_shape = window_shape(checks, &raw.request_window);
+    Some(onrush_node::Settings {
+        segment_bytes: segment_bytes?,
+        sync_method: sync_method?,
+        snapshot_bytes: snapshot_bytes?,
+        limits: limits?,
+        default_shape: default_shape?,
+        ..onrush_node::Settings::new(&log.directory)
+    })
+}
+
+fn limits(checks: &mut Checks<'_>, raw: &RawLimits) -> Option<Limits> {
+    let counters = checks.number("limits.counters_max", raw.counters_max, &bounds::OBJECTS);
+    let windows = checks.number("limits.windows_max", raw.windows_max, &bounds::OBJECTS);
+    let sales = checks.number("limits.sales_max", raw.sales_max, &bounds::OBJECTS);
+    let stocks = checks.number("limits.stocks_max", raw.stocks_max, &bounds::OBJECTS);
+    let reservations = checks.number("limits.reservations_max", raw.reservations_max, &bounds::OBJECTS);
+    let details = checks.number("limits.details_bytes_max", raw.details_bytes_max, &bounds::DETAILS_BYTES);
+    Some(Limits {
+        counters_max: counters?,
+        windows_max: windows?,
+        sales_max: sales?,
+        stocks_max: stocks?,
+        reservations_max: reservations?,
+        details_bytes_max: details?,
+    })
+}
+
+fn window_shape(checks: &mut Checks<'_>, raw: &RawRequestWindow) -> Option<WindowShape> {
+    const SPAN: &str = "request_window.persistence_timeframe";
+    const PRECISION: &str = "request_window.precision";
+    let span_ms = checks.duration_ms(SPAN, &raw.persistence_timeframe);
+    let precision_ms = checks.duration_ms(PRECISION, &raw.precision);
+    let (span_ms, precision_ms) = (span_ms?, precision_ms?);
+    let Some(span_ms) = u32::try_from(span_ms).ok().filter(|ms| (1..=SPAN_MS_MAX).contains(ms)) else {
+        return checks.refuse(SPAN, quoted(&raw.persistence_timeframe), "must be 1ms to 24h");
+    };
+    let Some(precision_ms) = u32::try_from(precision_ms).ok().filter(|ms| (1..=span_ms).contains(ms)) else {
+        let rule = format!("must be 1ms to the timeframe, {span_ms}ms");
+        return checks.refuse(PRECISION, quoted(&raw.precision), rule);
+    };
+    if span_ms / precision_ms > PANES_MAX {
+        let rule = format!("the timeframe, {span_ms}ms, may be at most {PANES_MAX} times the precision");
+        return checks.refuse(PRECISION, quoted(&raw.precision), rule);
+    }
+    Some(WindowShape { span_ms, precision_ms })
+}
+
+fn logging(checks: &mut Checks<'_>, raw: &RawLogging) -> Option<Logging> {
+    let format = checks.choice(
+        "logging.format",
+        &raw.format,
+        &[("auto", LoggingFormat::Auto), ("pretty", LoggingFormat::Pretty), ("json", LoggingFormat::Json)],
+    );
+    let level = match EnvFilter::builder().parse(&raw.level) {
+        Ok(_) if !raw.level.is_empty() => Some(raw.level.clone()),
+        _ => checks.refuse(
+            "logging.level",
+            quoted(&raw.level),
+            "must be error, warn, info, debug, trace or off, for all or by part, such as info,onrush_node=debug",
+        ),
+    };
+    Some(Logging { format: format?, level: level? })
+}
+
+fn quoted(text: &str) -> String {
+    format!("{text:?}")
+}
