@@ -1,0 +1,47 @@
+//! Schemathesis against the `OpenAPI` document that the server serves: no 500, nothing undocumented, no schema violation.
+
+use anyhow::{Context as _, Result, ensure};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Bench;
+use crate::api::SaleSettings;
+use crate::http;
+use crate::http::request_json;
+
+/// Runs the scenario.
+pub(crate) fn run(bench: &mut Bench) -> Result<String> {
+    let launch = bench.launch()?.arguments(&["--demo"]);
+    let server = launch.start()?;
+    // Something behind the names that the document gives as examples, so that not every answer is a 404.
+    SaleSettings {
+        sale: "pwtc",
+        stocks: &[("2021-05-16", 1_000_000)],
+        per_customer_max: None,
+        hold_ttl_ms: 60_000,
+    }
+    .put(server.operator())?;
+    let ask = r#"{"customer":"900127015527","lines":[{"stock":"2021-05-16","quantity":1}]}"#;
+    http::once(server.public(), &request_json("POST", "/v1/sales/pwtc/reservations", &[], ask))?
+        .expect::<serde_json::Value>(201)?;
+    let seed = bench.random.below(u64::from(u32::MAX));
+    let examples_max = if bench.short { 20 } else { 200 };
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(home.join("schemathesis/run.sh"))
+        .args([format!("http://{}", server.public()), format!("http://{}", server.operator())])
+        .args([seed.to_string(), examples_max.to_string()])
+        .arg(environment_directory(&bench.directory))
+        .output()
+        .context("run schemathesis/run.sh")?;
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    server.stop(rustix::process::Signal::TERM)?;
+    let summaries = printed.lines().filter(|line| line.contains("generated")).map(str::trim);
+    Ok(format!("seed {seed}, {}", summaries.collect::<Vec<_>>().join("; ")))
+}
+
+/// Where schemathesis is installed: beside the directory of the run, to be used again by the next.
+fn environment_directory(run: &Path) -> PathBuf {
+    let parent = run.parent().and_then(Path::parent).unwrap_or(run);
+    parent.join("schemathesis")
+}

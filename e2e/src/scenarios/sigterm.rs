@@ -1,0 +1,142 @@
+//! The orderly stop: under load every request is answered or was never accepted, so that what is stored equals what was
+//! acknowledged; an idle start and stop changes nothing; a second process keeps its hands off the data.
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::Signal;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::Bench;
+use crate::audit::History;
+use crate::http::{Connection, Lost, request};
+use crate::ledger::{Outcome, Record};
+use crate::load::{ARGUMENTS, Clock, Traffic};
+use crate::random::Random;
+use crate::scenarios::kill9::set_up;
+use crate::server::{Launch, Server, wait_for};
+
+const CONNECTION_COUNT: u64 = 64;
+
+/// How long a listener may stay open after a stop was asked for, before a run says that it never closes.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs the scenario.
+pub(crate) fn run(bench: &mut Bench) -> Result<String> {
+    let launch = bench.launch()?.arguments(ARGUMENTS);
+    let clock = Clock::start();
+    let traffic = Traffic::new(clock);
+    let mut history = History::new(clock);
+    let mut random = bench.random.fork(2);
+    let rounds = if bench.short { 4 } else { 20 };
+    for round in 0..rounds {
+        let signal = if round % 2 == 0 { Signal::TERM } else { Signal::INT };
+        let place = || format!("round {round}, {signal:?}");
+        let server = launch.start().with_context(place)?;
+        set_up(server.operator(), round == 0).with_context(place)?;
+        history.audit(&server, &mut random).with_context(place)?;
+        let records = stop_under_load(&traffic, server, signal, round, &mut random).with_context(place)?;
+        history.absorb(settle(records).with_context(place)?).with_context(place)?;
+        launch.verify_log().with_context(place)?;
+    }
+    let mut server = launch.start()?;
+    history.audit(&server, &mut random).context("after the last stop")?;
+    for signal in [Signal::TERM, Signal::INT] {
+        server.stop(signal).context("stop when idle")?;
+        server = launch.start()?;
+        history.audit(&server, &mut random).context("after an idle start and stop")?;
+    }
+    second_process(&launch)?;
+    history.audit_all(&server)?;
+    in_flight_is_answered(server)?;
+    Ok(format!("{rounds} stops, {}", history.tally))
+}
+
+fn stop_under_load(
+    traffic: &Traffic,
+    mut server: Server,
+    signal: Signal,
+    round: u64,
+    random: &mut Random,
+) -> Result<Vec<Record>> {
+    let pause = random.span_ms(50, 300);
+    let (public, operator) = (server.public(), server.operator());
+    traffic.drive(public, operator, CONNECTION_COUNT, &random.fork(round + 1), || {
+        thread::sleep(pause);
+        server.signal(signal)?;
+        let status = server.wait()?;
+        ensure!(status.success(), "after {signal:?} under load the server ended with {status}");
+        Ok(())
+    })
+}
+
+/// A request on a connection that was closed without one byte of an answer was never accepted: it must have no effect.
+/// Any other lost answer is a violation.
+fn settle(mut records: Vec<Record>) -> Result<Vec<Record>> {
+    fn settle_one<T>(outcome: &mut Outcome<T>) -> Result<()> {
+        if let Outcome::Unknown(lost) = outcome {
+            ensure!(*lost == Lost::Closed, "during an orderly stop, {lost}");
+            *outcome = Outcome::Refused { status: 503, code: "draining".into() };
+        }
+        Ok(())
+    }
+    for record in &mut records {
+        match record {
+            Record::Add { outcome, .. } | Record::Hit { outcome, .. } => settle_one(outcome)?,
+            Record::Reserve { outcome, .. } => settle_one(outcome)?,
+            Record::Step { outcome, .. } => settle_one(outcome)?,
+            Record::Resize { outcome, .. } => settle_one(outcome)?,
+            Record::Read { .. } => {}
+        }
+    }
+    Ok(records)
+}
+
+/// A second process on the data directory ends by itself, says why, and does not disturb the first.
+fn second_process(launch: &Launch) -> Result<()> {
+    let mut second = launch.clone();
+    second.output = launch.output.with_file_name("second.log");
+    for (address, port) in [(&mut second.public, 1), (&mut second.operator, 2)] {
+        // Port numbers of this launch plus an offset that no launch draws.
+        address.set_port(1_000 + address.port() % 7_000 + port);
+    }
+    let status = wait_for(&mut second.spawn()?)?;
+    ensure!(!status.success(), "a second process on the data directory ended with {status}");
+    let said = second.output_tail();
+    ensure!(said.contains("data"), "a second process ended with {status}, saying only {said:?}");
+    Ok(())
+}
+
+/// A request whose head has arrived when the stop is asked for is still answered, while new connections are not.
+fn in_flight_is_answered(mut server: Server) -> Result<()> {
+    let mut slow = Connection::open(server.public())?;
+    let body = r#"{"customer":"last","lines":[{"stock":"unit","quantity":1}]}"#;
+    let head = format!(
+        "POST /v1/sales/wide/reservations HTTP/1.1\r\nHost: onrush\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let (first, rest) = body.split_at(20);
+    slow.send(head.as_bytes())?;
+    slow.send(first.as_bytes())?;
+    // One answered request on another connection shows that the server has had time to read what was sent before.
+    let mut other = Connection::open(server.public())?;
+    for _ in 0..50 {
+        let ready = other.call(&request("GET", "/readyz"))?;
+        ensure!(ready.status == 200, "readyz answered {}", ready.status);
+    }
+    server.signal(Signal::TERM)?;
+    let asked = Instant::now();
+    while Connection::open(server.public()).is_ok() {
+        ensure!(asked.elapsed() < CLOSE_TIMEOUT, "the listener is still open long after SIGTERM");
+        thread::sleep(Duration::from_millis(5));
+    }
+    if let Ok(ready) = other.call(&request("GET", "/readyz")) {
+        ensure!(ready.status == 503, "while draining, readyz answered {}", ready.status);
+    }
+    slow.send(rest.as_bytes())?;
+    let answer = slow.receive(false).context("the request in flight")?;
+    ensure!(answer.status == 201, "the request in flight was answered {}: {}", answer.status, answer.text());
+    let status = server.wait()?;
+    ensure!(status.success(), "the server ended with {status}");
+    Ok(())
+}
