@@ -1,0 +1,54 @@
+//! The benchmarks, one per question, in the order in which they run.
+
+mod engine;
+mod growth;
+mod hot_path;
+mod latency;
+mod reserve;
+mod stored;
+
+use anyhow::Result;
+
+use crate::report::Findings;
+use crate::setting::Bench;
+
+/// A question with a name to ask it by.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) run: fn(&Bench) -> Result<Findings>,
+}
+
+/// Every benchmark.
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "counter",
+        about: "durable counters over HTTP, 100 and 400 connections, to nginx",
+        run: hot_path::counter,
+    },
+    Case { name: "window", about: "the durable request window at /, to nginx", run: hot_path::window },
+    Case {
+        name: "reserve",
+        about: "reservations, a new customer each time, to nginx and to Redis",
+        run: reserve::reserve,
+    },
+    Case { name: "refuse", about: "refusals of a sold-out sale, to nginx", run: reserve::refuse },
+    Case { name: "engine", about: "reservations without HTTP, to Redis pipelined", run: engine::engine },
+    Case {
+        name: "stored",
+        about: "memory, log bytes and restarts with 5 million reservations, to Redis",
+        run: stored::stored,
+    },
+    Case { name: "latency", about: "open loop at half of peak, in syncs of the disk", run: latency::latency },
+    Case {
+        name: "connections",
+        about: "reservations over 1 to 10,000 connections",
+        run: growth::connections,
+    },
+    Case { name: "sales", about: "reservations in 1 to 100,000 sales", run: growth::sales },
+    Case {
+        name: "reservations",
+        about: "reservations on top of 0 to 5 million others",
+        run: growth::reservations,
+    },
+];

@@ -1,0 +1,157 @@
+//! What millions of reservations cost once they are taken: bytes of memory, bytes of log, and the time to restart with
+//! them, from a snapshot and from the log alone, after a kill -9.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+use crate::disk::tree_bytes;
+use crate::engine::EngineOrder;
+use crate::report::{Better, Figure, Findings, Row, Target};
+use crate::servers::{Onrush, Redis};
+use crate::setting::Bench;
+
+/// Bytes of log between two snapshots: never reached, so that the log alone holds everything.
+const WITHOUT_SNAPSHOTS: u64 = 1 << 40;
+/// Often, so that a snapshot with a tail behind it exists at any amount of reservations; never less than a segment.
+const WITH_SNAPSHOTS: u64 = 64 << 20;
+/// As `docs/log-format.md` has it.
+const FRAME_HEADER_BYTES: u64 = 48;
+
+/// All of it on the same filled servers, since filling them takes longest.
+pub(crate) fn stored(bench: &Bench) -> Result<Findings> {
+    let count = bench.settings.reservation_count;
+    let log_alone = bench.directory("stored-log")?;
+    let snapshot = bench.directory("stored-snapshot")?;
+    let redis = bench.directory("stored-redis")?;
+    let own = fill_onrush(bench, &log_alone, WITHOUT_SNAPSHOTS, count)?;
+    let own_with_snapshots = fill_onrush(bench, &snapshot, WITH_SNAPSHOTS, count)?;
+    let peer = fill_redis(bench, &redis, count)?;
+    let mut findings = Findings::default();
+    let per_reservation = |name: &str, filled: &Filled, bytes: u64| {
+        Figure::new(name, "B", vec![bytes as f64 / filled.count as f64])
+    };
+    let memory = Row::new(
+        "memory per confirmed reservation",
+        per_reservation("onrush", &own, own.memory_bytes),
+        Some(per_reservation("redis", &peer, peer.memory_bytes)),
+        Better::Lower,
+    )
+    .targets(Target::ValueAtMost(100.0), Target::ValueAtMost(64.0))
+    .note(format!(
+        "{count} reservations without details; growth of the engine's resident memory, used_memory of Redis; \
+         with snapshots, {:.0} B",
+        own_with_snapshots.memory_bytes as f64 / count as f64
+    ));
+    let log = Row::new(
+        "log per reservation",
+        per_reservation("onrush", &own, own.log_bytes),
+        Some(per_reservation("redis", &peer, peer.log_bytes)),
+        Better::Lower,
+    )
+    .targets(Target::ValueAtMost(64.0), Target::ValueAtMost(48.0));
+    findings.rows.extend([memory, log]);
+    findings
+        .raw
+        .push(json!({"onrush": own.raw, "onrush_with_snapshots": own_with_snapshots.raw, "redis": peer.raw}));
+    restarts(bench, [&log_alone, &snapshot, &redis], count, &mut findings)?;
+    Ok(findings)
+}
+
+/// A filled and killed server.
+struct Filled {
+    count: u64,
+    memory_bytes: u64,
+    log_bytes: u64,
+    raw: Value,
+}
+
+fn fill_onrush(bench: &Bench, directory: &Path, snapshot_bytes: u64, count: u64) -> Result<Filled> {
+    let data = Onrush::data_directory(directory);
+    let run = EngineOrder::fill(&data, count, snapshot_bytes)?;
+    let rate = run.confirmed_count as f64 / run.seconds;
+    bench.progress(&format!(
+        "  the engine took {count} reservations, {rate:.0}/s, state {} B",
+        run.state_bytes
+    ));
+    let log_bytes = run.batch_bytes + run.batch_count * FRAME_HEADER_BYTES;
+    let raw = json!({"run": run, "directory_bytes": tree_bytes(&data)});
+    Ok(Filled { count, memory_bytes: run.resident_bytes, log_bytes, raw })
+}
+
+fn fill_redis(bench: &Bench, directory: &Path, count: u64) -> Result<Filled> {
+    let redis = Redis::start(directory)?;
+    let memory_before = redis.used_memory_bytes()?;
+    let run = redis.reserve(count, 4, 64)?;
+    let memory_bytes = redis.used_memory_bytes()? - memory_before;
+    let log_bytes = tree_bytes(directory);
+    let rate = run.confirmed_count as f64 / run.seconds;
+    bench.progress(&format!("  redis took {} reservations, {rate:.0}/s pipelined", run.confirmed_count));
+    let raw = json!({"fill_rate": rate, "memory_bytes": memory_bytes, "log_bytes": log_bytes});
+    redis.kill()?;
+    Ok(Filled { count: run.confirmed_count, memory_bytes, log_bytes, raw })
+}
+
+/// Interleaved restarts; every one is killed once it has answered for what it holds.
+fn restarts(bench: &Bench, directories: [&Path; 3], count: u64, findings: &mut Findings) -> Result<()> {
+    let [log_alone, snapshot, redis] = directories;
+    let (mut by_log, mut by_snapshot, mut by_redis) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 1..=bench.settings.round_count {
+        by_snapshot.push(restart_onrush(bench, snapshot, WITH_SNAPSHOTS, count)?);
+        by_log.push(restart_onrush(bench, log_alone, WITHOUT_SNAPSHOTS, count)?);
+        by_redis.push(restart_redis(redis)?);
+        let last = |values: &[f64]| values.last().copied().unwrap_or(f64::NAN);
+        bench.progress(&format!(
+            "  round {round} restart: snapshot and tail {:.2} s, log alone {:.2} s, redis {:.2} s",
+            last(&by_snapshot),
+            last(&by_log),
+            last(&by_redis)
+        ));
+    }
+    let rewritten = rewritten_redis(bench, redis)?;
+    let rows = [("snapshot and tail", by_snapshot), ("log alone", by_log)].map(|(way, seconds)| {
+        let rate = count as f64
+            / crate::statistics::Spread::of(seconds.iter().copied()).map_or(f64::NAN, |s| s.median);
+        Row::new(
+            format!("restart, {way}"),
+            Figure::new("onrush", "s", seconds),
+            Some(Figure::new("redis", "s", by_redis.clone())),
+            Better::Lower,
+        )
+        .targets(Target::RatioAtLeast(2.0), Target::RatioAtLeast(5.0))
+        .note(format!("{rate:.0} reservations/s; files in the page cache for both"))
+    });
+    findings.rows.extend(
+        rows.into_iter().map(|row| {
+            row.note(format!("redis needs {rewritten:.2} s after BGREWRITEAOF, its compact form"))
+        }),
+    );
+    Ok(())
+}
+
+fn restart_onrush(bench: &Bench, directory: &Path, snapshot_bytes: u64, count: u64) -> Result<f64> {
+    let snapshot_bytes = snapshot_bytes.to_string();
+    let environment = [("ONRUSH_LOG__SNAPSHOT_BYTES", snapshot_bytes.as_str())];
+    let onrush = Onrush::start(&bench.settings.onrush, directory, &environment)?;
+    let confirmed = onrush.sale_figures("drop")?.quantity_confirmed;
+    ensure!(confirmed == count, "{count} reservations were acknowledged, {confirmed} recovered");
+    let seconds = onrush.ready_after.as_secs_f64();
+    onrush.kill()?;
+    Ok(seconds)
+}
+
+fn restart_redis(directory: &Path) -> Result<f64> {
+    let redis = Redis::start(directory)?;
+    let seconds = redis.ready_after.as_secs_f64();
+    redis.kill()?;
+    Ok(seconds)
+}
+
+fn rewritten_redis(bench: &Bench, directory: &Path) -> Result<f64> {
+    bench.progress("  redis rewrites its log");
+    let redis = Redis::start(directory)?;
+    redis.rewrite_log().context("rewrite Redis's log")?;
+    redis.kill()?;
+    restart_redis(directory)
+}

@@ -1,0 +1,188 @@
+//! Benchmarks of onrush against named peers, run interleaved on this machine; `cargo xtask bench` builds and starts it.
+//! Prints one table with medians, ranges and targets, and writes every round's raw figures as JSON.
+
+#![allow(
+    clippy::cast_precision_loss,
+    reason = "counts and times are far below 2^52 wherever they become ratios"
+)]
+#![allow(clippy::disallowed_methods, reason = "a benchmark measures real time and waits for real processes")]
+
+mod cases;
+mod disk;
+mod engine;
+mod http;
+mod load;
+mod machine;
+mod open_loop;
+mod process;
+mod report;
+mod rounds;
+mod servers;
+mod setting;
+mod statistics;
+mod wrk;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use serde_json::json;
+
+use cases::{CASES, Case};
+use machine::Machine;
+use report::Findings;
+use setting::{Bench, Settings};
+
+/// Measures onrush next to nginx and Redis and prints a table.
+#[derive(Debug, Parser)]
+#[command(name = "onrush-bench", version)]
+struct Arguments {
+    /// Benchmarks to run, by name or by the start of it; all when none is named
+    names: Vec<String>,
+    /// Rounds of every comparison
+    #[arg(long, default_value_t = 5)]
+    rounds: u32,
+    /// Seconds of every turn
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Two rounds of one second and small amounts: shows that everything runs, not how fast
+    #[arg(long)]
+    quick: bool,
+    /// Reservations in the rows about memory and restarts [default: 5000000; 100000 with --quick]
+    #[arg(long)]
+    reservations: Option<u64>,
+    /// Sales in the largest row about sales [default: 100000; 2000 with --quick]
+    #[arg(long)]
+    sales: Option<u32>,
+    /// Where to write the raw figures [default: results.json in the directory]
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Where servers keep their data while they run; must be on the disk to be measured
+    #[arg(long, default_value = "target/bench")]
+    directory: PathBuf,
+    /// Print the names of the benchmarks
+    #[arg(long)]
+    list: bool,
+    /// The server to measure, when it is not the one built beside this program
+    #[arg(long, hide = true)]
+    onrush_bin: Option<PathBuf>,
+    /// What the process of the engine benchmarks is to do, as JSON
+    #[arg(long, hide = true)]
+    engine_order: Option<String>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `false` when a benchmark failed; the others have still been run and reported.
+fn run(arguments: &Arguments) -> Result<bool> {
+    if arguments.list {
+        for case in CASES {
+            println!("{:20} {}", case.name, case.about);
+        }
+        return Ok(true);
+    }
+    if let Some(order) = &arguments.engine_order {
+        return engine::carry_out(order).map(|()| true);
+    }
+    let selected = select(&arguments.names)?;
+    machine::require_programs()?;
+    let bench = Bench::open(settings(arguments)?)?;
+    let machine = Machine::describe(&bench.settings.onrush, &bench.settings.directory);
+    let sync_before = bench.sync_time()?;
+    let mut findings: Vec<(&'static str, Findings)> = Vec::new();
+    let mut failures = Vec::new();
+    for case in selected {
+        bench.progress(&format!("{}: {}", case.name, case.about));
+        match (case.run)(&bench) {
+            Ok(found) => findings.push((case.name, found)),
+            Err(error) => {
+                bench.progress(&format!("  failed: {error:#}"));
+                failures.push((case.name, format!("{error:#}")));
+            }
+        }
+    }
+    let sync_after = bench.sync_time()?;
+    println!("{}", describe(&machine, &bench, [sync_before, sync_after]));
+    println!("{}", report::text(&findings));
+    for (name, failure) in &failures {
+        println!("{name} FAILED: {failure}");
+    }
+    let document = json!({
+        "machine": machine,
+        "settings": bench.settings,
+        "durability": {"onrush": "default: every success after fdatasync", "redis": servers::REDIS_DURABILITY},
+        "client": "wrk with 1 thread, on the same cores as the servers",
+        "fdatasync_median_us": [sync_before.as_secs_f64() * 1e6, sync_after.as_secs_f64() * 1e6],
+        "findings": findings.iter().map(|(name, found)| json!({"name": name, "found": found})).collect::<Vec<_>>(),
+        "failures": failures,
+    });
+    let path = arguments.json.clone().unwrap_or_else(|| bench.settings.directory.join("results.json"));
+    std::fs::write(&path, serde_json::to_string_pretty(&document)?)
+        .with_context(|| format!("write {}", path.display()))?;
+    println!("raw figures: {}", path.display());
+    Ok(failures.is_empty())
+}
+
+fn select(names: &[String]) -> Result<Vec<&'static Case>> {
+    if let Some(unknown) =
+        names.iter().find(|name| !CASES.iter().any(|case| case.name.starts_with(name.as_str())))
+    {
+        let known: Vec<_> = CASES.iter().map(|case| case.name).collect();
+        bail!("no benchmark is called {unknown}; there are {}", known.join(", "));
+    }
+    let wanted =
+        |case: &&Case| names.is_empty() || names.iter().any(|name| case.name.starts_with(name.as_str()));
+    Ok(CASES.iter().filter(wanted).collect())
+}
+
+fn settings(arguments: &Arguments) -> Result<Settings> {
+    let onrush = match &arguments.onrush_bin {
+        Some(path) => path.clone(),
+        None => std::env::current_exe()?.with_file_name("onrush"),
+    };
+    if !onrush.is_file() {
+        bail!("{} does not exist; build it with: cargo build --release", onrush.display());
+    }
+    let quick = arguments.quick;
+    if !quick && cfg!(debug_assertions) {
+        bail!("this is a debug build; use cargo xtask bench, or --quick");
+    }
+    Ok(Settings {
+        round_count: if quick { 2 } else { arguments.rounds.max(1) },
+        turn_seconds: if quick { 1 } else { arguments.seconds.max(1) },
+        reservation_count: arguments.reservations.unwrap_or(if quick { 100_000 } else { 5_000_000 }),
+        sale_count: arguments.sales.unwrap_or(if quick { 2_000 } else { 100_000 }),
+        onrush,
+        directory: Path::new(&arguments.directory).to_owned(),
+    })
+}
+
+fn describe(machine: &Machine, bench: &Bench, sync_times: [std::time::Duration; 2]) -> String {
+    let versions: Vec<_> =
+        machine.versions.iter().map(|(name, version)| format!("{name}: {version}")).collect();
+    let settings = &bench.settings;
+    format!(
+        "{} x {}, Linux {}, {}, fdatasync {} then {} µs, load before {}\n{}\n\
+         {} rounds of {} s, interleaved; wrk with one thread on the same cores; durability on everywhere\n",
+        machine.core_count,
+        machine.cpu_model,
+        machine.kernel,
+        machine.file_system,
+        sync_times[0].as_micros(),
+        sync_times[1].as_micros(),
+        machine.load_average_at_start,
+        versions.join("; "),
+        settings.round_count,
+        settings.turn_seconds,
+    )
+}

@@ -1,0 +1,227 @@
+//! An open-loop load generator: arrivals come at random moments of a fixed mean rate whether or not the server keeps up,
+//! and every latency counts from the moment at which the request was meant to be sent. A closed loop would slow down
+//! with the server and hide the very delays that are asked for (coordinated omission).
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use hdrhistogram::Histogram;
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+
+use crate::http::parse_head;
+
+/// Arrivals that may wait for a free connection before the server counts as overrun.
+const WAITING_COUNT_MAX: usize = 100_000;
+/// How long answers are waited for after the last arrival.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+const LATENCY_NS_MAX: u64 = 60_000_000_000;
+
+/// What to send, and how often.
+pub(crate) struct Plan<'a> {
+    pub(crate) address: SocketAddr,
+    pub(crate) rate: f64,
+    pub(crate) duration: Duration,
+    /// Each carries one request at a time.
+    pub(crate) connection_count: usize,
+    pub(crate) seed: u64,
+    pub(crate) request: &'a dyn Fn(u64) -> Vec<u8>,
+}
+
+/// Latencies in nanoseconds.
+#[derive(Debug)]
+pub(crate) struct OpenLoopRun {
+    /// From the intended start to the whole answer.
+    pub(crate) latency: Histogram<u64>,
+    /// From the intended start to the write of the request: how late the generator and its connections were.
+    pub(crate) lateness: Histogram<u64>,
+    pub(crate) success_count: u64,
+    pub(crate) other_count: u64,
+    pub(crate) seconds: f64,
+}
+
+/// Runs the plan to its end on this thread.
+pub(crate) fn run(plan: &Plan<'_>) -> Result<OpenLoopRun> {
+    // The default slack of 50 µs would delay most arrivals by as much. Where it cannot be set, lateness shows it.
+    let _ = fs::write("/proc/self/timerslack_ns", "1");
+    let mut generator = Generator::connect(plan)?;
+    let mut arrivals = Arrivals::new(plan.rate, plan.seed);
+    let end_ns = nanoseconds(plan.duration);
+    let started = Instant::now();
+    let mut next_ns = arrivals.next_after(0);
+    loop {
+        let now_ns = nanoseconds(started.elapsed());
+        while next_ns <= now_ns && next_ns < end_ns {
+            generator.waiting.push_back(next_ns);
+            next_ns = arrivals.next_after(next_ns);
+        }
+        generator.send_waiting(plan, &started)?;
+        let arriving = next_ns < end_ns;
+        if !arriving && generator.is_idle() {
+            break;
+        }
+        if now_ns > end_ns + nanoseconds(DRAIN_TIME_MAX) {
+            bail!("{} requests without an answer", generator.waiting.len() + generator.busy_count());
+        }
+        let timeout_ns =
+            if arriving { next_ns.saturating_sub(nanoseconds(started.elapsed())) } else { 100_000_000 };
+        generator.receive(Duration::from_nanos(timeout_ns), &started)?;
+    }
+    generator.run.seconds = started.elapsed().as_secs_f64();
+    Ok(generator.run)
+}
+
+struct Generator {
+    epoll: OwnedFd,
+    connections: Vec<Connection>,
+    idle: Vec<usize>,
+    /// Intended starts of requests that found no idle connection yet.
+    waiting: VecDeque<u64>,
+    sent_count: u64,
+    events: Vec<epoll::Event>,
+    run: OpenLoopRun,
+}
+
+struct Connection {
+    stream: TcpStream,
+    answer: Vec<u8>,
+    intended_ns: u64,
+}
+
+impl Generator {
+    fn connect(plan: &Plan<'_>) -> Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("create an epoll")?;
+        let mut connections = Vec::with_capacity(plan.connection_count);
+        for index in 0..plan.connection_count {
+            let stream = TcpStream::connect(plan.address).context("connect")?;
+            stream.set_nodelay(true)?;
+            stream.set_nonblocking(true)?;
+            epoll::add(&epoll, &stream, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
+            connections.push(Connection { stream, answer: Vec::new(), intended_ns: 0 });
+        }
+        let histogram = || Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3).context("make a histogram");
+        let (latency, lateness) = (histogram()?, histogram()?);
+        let run = OpenLoopRun { latency, lateness, success_count: 0, other_count: 0, seconds: 0.0 };
+        let idle = (0..plan.connection_count).rev().collect();
+        let events = Vec::with_capacity(256);
+        Ok(Self { epoll, connections, idle, waiting: VecDeque::new(), sent_count: 0, events, run })
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.busy_count() == 0
+    }
+
+    fn busy_count(&self) -> usize {
+        self.connections.len() - self.idle.len()
+    }
+
+    fn send_waiting(&mut self, plan: &Plan<'_>, started: &Instant) -> Result<()> {
+        if self.waiting.len() > WAITING_COUNT_MAX {
+            bail!("the server does not keep up with {:.0} requests/s", plan.rate);
+        }
+        while let (Some(intended_ns), Some(index)) =
+            (self.waiting.front().copied(), self.idle.last().copied())
+        {
+            self.waiting.pop_front();
+            self.idle.pop();
+            let connection = &mut self.connections[index];
+            connection.intended_ns = intended_ns;
+            // An idle connection has room for one small request, so this neither blocks nor writes a part.
+            connection.stream.write_all(&(plan.request)(self.sent_count)).context("send a request")?;
+            self.sent_count += 1;
+            self.run.lateness.saturating_record(nanoseconds(started.elapsed()).saturating_sub(intended_ns));
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, timeout: Duration, started: &Instant) -> Result<()> {
+        let timeout = Timespec::try_from(timeout).context("convert a timeout")?;
+        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error).context("wait for answers"),
+        }
+        for event in self.events.drain(..) {
+            let index = usize::try_from(event.data.u64())?;
+            let connection = &mut self.connections[index];
+            let Some(status) = connection.receive()? else { continue };
+            match status {
+                200..300 => self.run.success_count += 1,
+                _ => self.run.other_count += 1,
+            }
+            let latency_ns = nanoseconds(started.elapsed()).saturating_sub(connection.intended_ns);
+            self.run.latency.saturating_record(latency_ns);
+            self.idle.push(index);
+        }
+        Ok(())
+    }
+}
+
+impl Connection {
+    /// The status once the whole answer is here.
+    fn receive(&mut self) -> Result<Option<u16>> {
+        let mut chunk = [0; 4096];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => bail!("the server closed a connection"),
+            Ok(read_bytes) => self.answer.extend_from_slice(&chunk[..read_bytes]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(error).context("read an answer"),
+        }
+        let Some(head) = parse_head(&self.answer)? else { return Ok(None) };
+        if self.answer.len() < head.bytes + head.body_bytes {
+            return Ok(None);
+        }
+        self.answer.clear();
+        Ok(Some(head.status))
+    }
+}
+
+/// A Poisson process: independent customers, exponentially distributed gaps.
+struct Arrivals {
+    mean_gap_ns: f64,
+    random: u64,
+}
+
+impl Arrivals {
+    fn new(rate: f64, seed: u64) -> Self {
+        Self { mean_gap_ns: 1e9 / rate, random: seed.wrapping_mul(2).wrapping_add(1) }
+    }
+
+    fn next_after(&mut self, time_ns: u64) -> u64 {
+        // xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled").
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        let bits = self.random.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11;
+        let uniform = (bits as f64 + 1.0) / (1_u64 << 53) as f64;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a gap is positive and small"
+        )]
+        let gap_ns = (-uniform.ln() * self.mean_gap_ns) as u64;
+        time_ns + gap_ns
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrivals_keep_their_mean_rate() {
+        let mut arrivals = Arrivals::new(10_000.0, 7);
+        let last_ns = (0..100_000).fold(0, |time_ns, _| arrivals.next_after(time_ns));
+        let rate = 100_000.0 / (last_ns as f64 / 1e9);
+        assert!((9_800.0..10_200.0).contains(&rate), "{rate}");
+    }
+}

@@ -1,0 +1,9 @@
+//! The servers under measurement, each started on free ports of 127.0.0.1 and stopped when its value is dropped.
+
+mod nginx;
+mod onrush;
+mod redis;
+
+pub(crate) use nginx::Nginx;
+pub(crate) use onrush::{Onrush, sale_body};
+pub(crate) use redis::{DURABILITY as REDIS_DURABILITY, Redis};
