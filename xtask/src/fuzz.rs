@@ -1,0 +1,76 @@
+//! Runs the fuzz targets of `fuzz/` by cargo-fuzz, on the stable toolchain and without anything installed outside `target/`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::steps::{Steps, cargo, execute, root};
+
+const CARGO_FUZZ_VERSION: &str = "0.13.2";
+
+/// Runs one target, or all, for so many seconds each. What a target found lies in `fuzz/artifacts/`; the command that
+/// repeats it is printed.
+pub(crate) fn run(target: Option<&str>, seconds: u32) -> Result<()> {
+    let cargo_fuzz = installed_cargo_fuzz()?;
+    let known = targets()?;
+    let chosen = match target {
+        None => known,
+        Some(name) if known.iter().any(|one| one == name) => vec![name.to_owned()],
+        Some(name) => bail!("no fuzz target {name}; there are {}", known.join(", ")),
+    };
+    let mut steps = Steps::new();
+    for name in chosen {
+        steps.run(&format!("fuzz {name} for {seconds} s"), || {
+            execute(&mut fuzz_command(&cargo_fuzz, &name, seconds)).with_context(|| {
+                format!(
+                    "repeat with: RUSTC_BOOTSTRAP=1 {} fuzz run --sanitizer none {name} FILE",
+                    cargo_fuzz.display()
+                )
+            })
+        });
+    }
+    steps.sum_up()
+}
+
+/// The targets by the names of their files.
+fn targets() -> Result<Vec<String>> {
+    let directory = root().join("fuzz/fuzz_targets");
+    let entries = std::fs::read_dir(&directory).with_context(|| format!("read {}", directory.display()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let path = entry.context("read an entry of fuzz_targets")?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The instrumentation is an unstable option of the compiler, which the stable one takes when told so; no sanitizer is
+/// needed because no code here is unsafe.
+fn fuzz_command(cargo_fuzz: &Path, target: &str, seconds: u32) -> Command {
+    let mut command = Command::new(cargo_fuzz);
+    command
+        .current_dir(root())
+        .env("RUSTC_BOOTSTRAP", "1")
+        .args(["fuzz", "run", "--sanitizer", "none", target, "--"])
+        .args([
+            format!("-max_total_time={seconds}"),
+            "-rss_limit_mb=2048".to_owned(),
+            "-timeout=10".to_owned(),
+        ]);
+    command
+}
+
+fn installed_cargo_fuzz() -> Result<PathBuf> {
+    let place = root().join("target/tools");
+    let program = place.join("bin/cargo-fuzz");
+    if !program.exists() {
+        let mut install =
+            cargo(["install", "--quiet", "--locked", "cargo-fuzz", "--version", CARGO_FUZZ_VERSION]);
+        execute(install.arg("--root").arg(&place)).context("install cargo-fuzz")?;
+    }
+    Ok(program)
+}

@@ -1,0 +1,117 @@
+//! What the tests and benchmarks need of the machine, and how it gets there: Debian's packages, by apt-get.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::steps::{cargo, execute, succeeds};
+
+/// A program, the Debian package that brings it, and what cannot run without it.
+struct Tool {
+    program: &'static str,
+    package: &'static str,
+    needed_for: &'static str,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool { program: "curl", package: "curl", needed_for: "end-to-end checks of HTTP/2" },
+    Tool {
+        program: "ab",
+        package: "apache2-utils",
+        needed_for: "the published load command of the visitor counter",
+    },
+    Tool { program: "hey", package: "hey", needed_for: "the published load commands of slot booking" },
+    Tool { program: "h2load", package: "nghttp2-client", needed_for: "end-to-end checks of HTTP/2" },
+    Tool { program: "wrk", package: "wrk", needed_for: "benchmarks" },
+    Tool { program: "nginx", package: "nginx-light", needed_for: "benchmarks" },
+    Tool { program: "redis-server", package: "redis-server", needed_for: "benchmarks" },
+    Tool { program: "g++", package: "g++", needed_for: "fuzzing" },
+];
+
+/// What a fresh Debian lacks for `python3 -m venv`; it is a module, so no program tells of it.
+const VENV: Tool = Tool {
+    program: "python3",
+    package: "python3-venv",
+    needed_for: "checking the API against its OpenAPI document",
+};
+
+/// Installs what is missing if this is root on a machine with apt-get; otherwise prints the command that does and goes on.
+/// Only a failure of an installation that was tried is an error.
+pub(crate) fn set_up() -> Result<()> {
+    let missing: Vec<&Tool> = missing_tools();
+    if missing.is_empty() {
+        eprintln!("all programs are there");
+        return Ok(());
+    }
+    let mut packages: Vec<_> = missing.iter().map(|tool| tool.package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    if is_root() && find_program("apt-get") {
+        install(&packages)?;
+    } else {
+        eprintln!("missing; install with: sudo apt-get install -y {}", packages.join(" "));
+    }
+    for tool in missing_tools() {
+        eprintln!("MISSING {} (package {}): left out is {}", tool.program, tool.package, tool.needed_for);
+    }
+    Ok(())
+}
+
+/// Whether a component of the toolchain works, after trying to add it by rustup if there is one.
+pub(crate) fn have_component(component: &str, subcommand: &str) -> bool {
+    let works = || succeeds(&mut cargo([subcommand, "--version"]));
+    if !works() && find_program("rustup") {
+        // The check below tells whether it helped.
+        let _ = execute(Command::new("rustup").args(["component", "add", component]));
+    }
+    works()
+}
+
+fn missing_tools() -> Vec<&'static Tool> {
+    let mut missing: Vec<_> = TOOLS.iter().filter(|tool| !find_program(tool.program)).collect();
+    if !succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
+        missing.push(&VENV);
+    }
+    missing
+}
+
+fn install(packages: &[&str]) -> Result<()> {
+    eprintln!("installing {}", packages.join(" "));
+    // Packages of servers start them on well-known ports; with this policy in force they do not.
+    let policy = Path::new("/usr/sbin/policy-rc.d");
+    let policy_is_ours = !policy.exists();
+    if policy_is_ours {
+        write_policy(policy).context("keep installed servers from starting")?;
+    }
+    let result = apt_get(&["update", "-qq"]).and_then(|()| {
+        let install = ["install", "-y", "-qq", "--no-install-recommends"];
+        apt_get(&[&install, packages].concat())
+    });
+    if policy_is_ours {
+        std::fs::remove_file(policy).context("let servers start again")?;
+    }
+    result
+}
+
+fn write_policy(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, "#!/bin/sh\nexit 101\n")?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+}
+
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    execute(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
+/// Daemons lie in `sbin`, which is not on every user's path.
+fn find_program(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .any(|directory| directory.join(program).is_file())
+}

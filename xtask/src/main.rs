@@ -1,0 +1,74 @@
+//! `cargo xtask`: everything a developer does, each as one command that works on a fresh machine.
+
+mod fuzz;
+mod machine;
+mod programs;
+mod steps;
+mod verification;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Everything a developer does
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct CommandLine {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Set the machine up, then check format, lints, all tests, and the real binary end to end
+    Test {
+        /// Leave out the release build and the end-to-end checks
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Check format, lints and the rules of the house
+    Lint,
+    /// Install what the tests and benchmarks use from Debian, or say how
+    Setup,
+    /// Run the benchmarks; arguments are passed on (try --list)
+    #[command(disable_help_flag = true)]
+    Bench {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run the end-to-end checks on the real binary; arguments are passed on (try --help)
+    #[command(disable_help_flag = true)]
+    E2e {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Run the fuzz targets one after the other, or one of them
+    Fuzz {
+        /// The target; all of them if absent
+        target: Option<String>,
+        /// How long each target runs
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+        seconds: u32,
+    },
+    /// Write docs/openapi.json from the code
+    Openapi,
+}
+
+fn main() -> ExitCode {
+    let outcome = match CommandLine::parse().task {
+        Task::Test { fast } => verification::test(fast),
+        Task::Lint => verification::lint(),
+        Task::Setup => machine::set_up(),
+        Task::Bench { arguments } => programs::bench(&arguments),
+        Task::E2e { arguments } => programs::end_to_end(&arguments),
+        Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
+        Task::Openapi => programs::openapi(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
