@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use onrush_core::{SaleTerms, StockTerms};
 use onrush_node::{
-    Call, Calls, LineCall, Name, Outcome, Partition, PartitionPort, Reply, ReserveCall, Settings,
+    Call, Calls, LineCall, MetricsSnapshot, Name, Outcome, Partition, PartitionPort, Reply, ReserveCall,
+    Settings,
 };
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,8 @@ pub(crate) struct EngineRun {
     pub(crate) resident_bytes: u64,
     /// Heap of the state, as it computes it itself.
     pub(crate) state_bytes: u64,
+    /// Events in the newest snapshot; 0 when none was taken.
+    pub(crate) snapshot_offset: u64,
     pub(crate) usage: Usage,
 }
 
@@ -67,6 +70,12 @@ impl EngineOrder {
             run.confirmed_count
         );
         Ok(run)
+    }
+
+    /// Only whole segments are taken into snapshots, so at least one must have been filled for certain.
+    fn expects_snapshot(&self, batch_bytes: u64) -> bool {
+        let segment_bytes = Settings::new(&self.directory).segment_bytes;
+        self.snapshot_bytes < segment_bytes && batch_bytes > segment_bytes
     }
 
     /// Carries the order out in a child process of this program.
@@ -96,7 +105,10 @@ pub(crate) fn carry_out(order: &str) -> Result<()> {
     let started = Instant::now();
     let fed = feed(&port, &order, started);
     let seconds = started.elapsed().as_secs_f64();
-    let after = partition.metrics();
+    let mut after = partition.metrics();
+    if order.expects_snapshot(after.batch_bytes) {
+        after = wait_for_snapshot(&partition)?;
+    }
     let run = EngineRun {
         confirmed_count: fed.confirmed_count,
         other_count: fed.other_count,
@@ -104,6 +116,7 @@ pub(crate) fn carry_out(order: &str) -> Result<()> {
         batch_count: after.batch_count - before.batch_count,
         batch_bytes: after.batch_bytes - before.batch_bytes,
         resident_bytes: resident_bytes(&own).saturating_sub(resident_before),
+        snapshot_offset: after.snapshot_offset,
         state_bytes: after.state_bytes - before.state_bytes,
         usage: Usage::of(&own).since(usage_before),
     };
@@ -211,6 +224,19 @@ fn put_sale(partition: &Partition) -> Result<()> {
         bail!("the sale was refused");
     }
     Ok(())
+}
+
+/// The snapshot is taken behind the reservations and may still be on its way when the last of them is durable.
+fn wait_for_snapshot(partition: &Partition) -> Result<MetricsSnapshot> {
+    let limit = Instant::now() + Duration::from_mins(1);
+    loop {
+        let metrics = partition.metrics();
+        if metrics.snapshot_offset > 0 {
+            return Ok(metrics);
+        }
+        ensure!(Instant::now() < limit, "no snapshot was taken");
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[cfg(test)]

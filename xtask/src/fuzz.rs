@@ -22,12 +22,8 @@ pub(crate) fn run(target: Option<&str>, seconds: u32) -> Result<()> {
     let mut steps = Steps::new();
     for name in chosen {
         steps.run(&format!("fuzz {name} for {seconds} s"), || {
-            execute(&mut fuzz_command(&cargo_fuzz, &name, seconds)).with_context(|| {
-                format!(
-                    "repeat with: RUSTC_BOOTSTRAP=1 {} fuzz run --sanitizer none {name} FILE",
-                    cargo_fuzz.display()
-                )
-            })
+            execute(&mut fuzz_command(&cargo_fuzz, &name, seconds))
+                .with_context(|| findings(&cargo_fuzz, &name))
         });
     }
     steps.sum_up()
@@ -62,6 +58,22 @@ fn fuzz_command(cargo_fuzz: &Path, target: &str, seconds: u32) -> Command {
             "-timeout=10".to_owned(),
         ]);
     command
+}
+
+/// The inputs that made a target fail, each with the command that repeats it.
+fn findings(cargo_fuzz: &Path, target: &str) -> String {
+    let directory = root().join("fuzz/artifacts").join(target);
+    let inputs = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    let commands: Vec<_> = inputs
+        .map(|input| {
+            let (program, input) = (cargo_fuzz.display(), input.display());
+            format!("  RUSTC_BOOTSTRAP=1 {program} fuzz run --sanitizer none {target} {input}")
+        })
+        .collect();
+    if commands.is_empty() {
+        return "the target did not run".to_owned();
+    }
+    format!("repeat with one of\n{}\n", commands.join("\n"))
 }
 
 fn installed_cargo_fuzz() -> Result<PathBuf> {

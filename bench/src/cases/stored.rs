@@ -11,11 +11,12 @@ use crate::engine::EngineOrder;
 use crate::report::{Better, Figure, Findings, Row, Target};
 use crate::servers::{Onrush, Redis};
 use crate::setting::Bench;
+use crate::statistics::Spread;
 
 /// Bytes of log between two snapshots: never reached, so that the log alone holds everything.
 const WITHOUT_SNAPSHOTS: u64 = 1 << 40;
-/// Often, so that a snapshot with a tail behind it exists at any amount of reservations; never less than a segment.
-const WITH_SNAPSHOTS: u64 = 64 << 20;
+/// Whenever a segment of 64 MiB is full, so that 5 million reservations leave a snapshot and a tail behind it.
+const WITH_SNAPSHOTS: u64 = 32 << 20;
 /// As `docs/log-format.md` has it.
 const FRAME_HEADER_BYTES: u64 = 48;
 
@@ -55,7 +56,13 @@ pub(crate) fn stored(bench: &Bench) -> Result<Findings> {
     findings
         .raw
         .push(json!({"onrush": own.raw, "onrush_with_snapshots": own_with_snapshots.raw, "redis": peer.raw}));
-    restarts(bench, [&log_alone, &snapshot, &redis], count, &mut findings)?;
+    let covered = match own_with_snapshots.snapshot_offset {
+        0 => "too few reservations for a snapshot".to_owned(),
+        offset => format!("the snapshot covers {offset} events, the tail has the rest"),
+    };
+    let mut rows = restarts(bench, [&log_alone, &snapshot, &redis], count)?;
+    rows[0].notes.push(covered);
+    findings.rows.extend(rows);
     Ok(findings)
 }
 
@@ -64,6 +71,7 @@ struct Filled {
     count: u64,
     memory_bytes: u64,
     log_bytes: u64,
+    snapshot_offset: u64,
     raw: Value,
 }
 
@@ -77,7 +85,13 @@ fn fill_onrush(bench: &Bench, directory: &Path, snapshot_bytes: u64, count: u64)
     ));
     let log_bytes = run.batch_bytes + run.batch_count * FRAME_HEADER_BYTES;
     let raw = json!({"run": run, "directory_bytes": tree_bytes(&data)});
-    Ok(Filled { count, memory_bytes: run.resident_bytes, log_bytes, raw })
+    Ok(Filled {
+        count,
+        memory_bytes: run.resident_bytes,
+        log_bytes,
+        snapshot_offset: run.snapshot_offset,
+        raw,
+    })
 }
 
 fn fill_redis(bench: &Bench, directory: &Path, count: u64) -> Result<Filled> {
@@ -90,11 +104,11 @@ fn fill_redis(bench: &Bench, directory: &Path, count: u64) -> Result<Filled> {
     bench.progress(&format!("  redis took {} reservations, {rate:.0}/s pipelined", run.confirmed_count));
     let raw = json!({"fill_rate": rate, "memory_bytes": memory_bytes, "log_bytes": log_bytes});
     redis.kill()?;
-    Ok(Filled { count: run.confirmed_count, memory_bytes, log_bytes, raw })
+    Ok(Filled { count: run.confirmed_count, memory_bytes, log_bytes, snapshot_offset: 0, raw })
 }
 
 /// Interleaved restarts; every one is killed once it has answered for what it holds.
-fn restarts(bench: &Bench, directories: [&Path; 3], count: u64, findings: &mut Findings) -> Result<()> {
+fn restarts(bench: &Bench, directories: [&Path; 3], count: u64) -> Result<Vec<Row>> {
     let [log_alone, snapshot, redis] = directories;
     let (mut by_log, mut by_snapshot, mut by_redis) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=bench.settings.round_count {
@@ -111,23 +125,15 @@ fn restarts(bench: &Bench, directories: [&Path; 3], count: u64, findings: &mut F
     }
     let rewritten = rewritten_redis(bench, redis)?;
     let rows = [("snapshot and tail", by_snapshot), ("log alone", by_log)].map(|(way, seconds)| {
-        let rate = count as f64
-            / crate::statistics::Spread::of(seconds.iter().copied()).map_or(f64::NAN, |s| s.median);
-        Row::new(
-            format!("restart, {way}"),
-            Figure::new("onrush", "s", seconds),
-            Some(Figure::new("redis", "s", by_redis.clone())),
-            Better::Lower,
-        )
-        .targets(Target::RatioAtLeast(2.0), Target::RatioAtLeast(5.0))
-        .note(format!("{rate:.0} reservations/s; files in the page cache for both"))
+        let median = Spread::of(seconds.iter().copied()).map_or(f64::NAN, |spread| spread.median);
+        let subject = Figure::new("onrush", "s", seconds);
+        let peer = Figure::new("redis", "s", by_redis.clone());
+        Row::new(format!("restart, {way}"), subject, Some(peer), Better::Lower)
+            .targets(Target::RatioAtLeast(2.0), Target::RatioAtLeast(5.0))
+            .note(format!("{:.0} reservations/s; files in the page cache for both", count as f64 / median))
+            .note(format!("redis needs {rewritten:.2} s after BGREWRITEAOF, its compact form"))
     });
-    findings.rows.extend(
-        rows.into_iter().map(|row| {
-            row.note(format!("redis needs {rewritten:.2} s after BGREWRITEAOF, its compact form"))
-        }),
-    );
-    Ok(())
+    Ok(rows.into())
 }
 
 fn restart_onrush(bench: &Bench, directory: &Path, snapshot_bytes: u64, count: u64) -> Result<f64> {

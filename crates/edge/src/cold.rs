@@ -19,7 +19,9 @@ pub(crate) fn request_from(bytes: &[u8], parsed: &Parsed) -> Result<Request<Rout
     let method = Method::from_bytes(&bytes[parsed.method.clone()]);
     let method = method.map_err(|_| Problem::malformed("The method is not a word that HTTP knows."))?;
     let uri = Uri::try_from(&bytes[parsed.target.clone()]);
-    let uri = uri.map_err(|_| Problem::malformed("The target holds bytes that a path cannot have; escape them with %."))?;
+    let uri = uri.map_err(|_| {
+        Problem::malformed("The target holds bytes that a path cannot have; escape them with %.")
+    })?;
     let body = match &parsed.body {
         Body::Inline(range) => Bytes::copy_from_slice(&bytes[range.clone()]),
         Body::Unfolded(body) => Bytes::copy_from_slice(body),

@@ -18,11 +18,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::cold;
 use crate::hot::{self, Hot};
 use crate::limits::{H2_STREAMS_MAX, HEAD_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::problem::Problem;
 use crate::thread::{EdgeThread, Figures, Phase, Watch};
-use crate::cold;
 
 /// How often a connection is asked whether anybody is still there, and how long it may take to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
@@ -93,10 +93,15 @@ async fn whole(
         return Err(Problem::target_too_long(TARGET_BYTES_MAX));
     }
     let (parts, body) = request.into_parts();
-    let body = tokio::time::timeout(thread.settings.body_timeout, Limited::new(body, thread.body_bytes_max).collect());
+    let body = tokio::time::timeout(
+        thread.settings.body_timeout,
+        Limited::new(body, thread.body_bytes_max).collect(),
+    );
     match body.await {
         Ok(Ok(body)) => Ok((parts, body.to_bytes())),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::body_too_large(thread.body_bytes_max)),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(Problem::body_too_large(thread.body_bytes_max))
+        }
         Ok(Err(_)) => Err(Problem::malformed("The body ended before it was whole.")),
         Err(_) => Err(Problem::malformed("The body did not arrive in time.")),
     }
@@ -188,7 +193,11 @@ impl AsyncRead for Replayed {
 }
 
 impl AsyncWrite for Replayed {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 

@@ -10,6 +10,7 @@ pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 
 /// What the edge counted since the process started, and how many connections are open now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_field_names, reason = "counts end in `_count` everywhere")]
 pub struct EdgeMetrics {
     /// Requests that a hot route answered.
     pub hot_request_count: u64,

@@ -6,14 +6,15 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use onrush_node::Partition;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
-use tokio::task::LocalSet;
 
 use crate::metrics::EdgeMetrics;
 use crate::problem::Problem;
@@ -45,6 +46,8 @@ impl Server {
         let figures = Arc::new(Figures::default());
         let (stop, stopped) = watch::channel(false);
         let thread_count = settings.threads.max(1);
+        probe(settings.listen)?;
+        probe(settings.operator_listen)?;
         let first = listen(settings.listen)?;
         let address = local_address(&first)?;
         let mut listeners = vec![first];
@@ -125,9 +128,20 @@ fn local_address(listener: &std::net::TcpListener) -> io::Result<SocketAddr> {
     listener.local_addr()
 }
 
+/// Makes sure that nobody else listens there: sharing the port with our own threads means that the system would let us
+/// share it with a second server as well.
+fn probe(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into()).map_err(|error| named(address, &error))
+}
+
+fn named(address: SocketAddr, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+}
+
 /// A listener that shares its port with those of the other threads; the kernel spreads connections over them.
 fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
     let open = || {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
@@ -137,7 +151,7 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
         socket.listen(BACKLOG)?;
         Ok(socket.into())
     };
-    open().map_err(named)
+    open().map_err(|error: io::Error| named(address, &error))
 }
 
 struct ThreadStart {
@@ -152,11 +166,21 @@ struct ThreadStart {
 
 impl ThreadStart {
     fn spawn(self, name: &str) -> io::Result<JoinHandle<()>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            let local = LocalSet::new();
-            local.block_on(&runtime, self.run());
-        })
+        // Made on its thread, because it cannot leave it; what goes wrong is told to the caller.
+        let (tell, told) = sync_channel(1);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                Ok(runtime) => {
+                    let _ = tell.send(Ok(()));
+                    runtime.block_on(self.run());
+                }
+                Err(error) => {
+                    let _ = tell.send(Err(error));
+                }
+            }
+        })?;
+        told.recv().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
+        Ok(thread)
     }
 
     async fn run(self) {
@@ -239,16 +263,17 @@ fn accept(stream: TcpStream, thread: &Rc<EdgeThread>) {
 fn refuse(stream: &TcpStream) {
     let mut body = Vec::new();
     let head = hot::render_problem(&Problem::overloaded(), &mut body);
-    let mut answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n",
-        head.content_type,
-        body.len()
-    );
+    let mut answer = Vec::new();
+    answer.extend_from_slice(b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n");
+    let length = body.len().to_string();
+    let mut write =
+        |name: &str, value: &str| answer.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    write("content-type", head.content_type);
+    write("content-length", &length);
     for (name, value) in &head.fields {
-        answer.push_str(&format!("{name}: {value}\r\n"));
+        write(name, value);
     }
-    answer.push_str("\r\n");
-    let mut answer = answer.into_bytes();
+    answer.extend_from_slice(b"\r\n");
     answer.extend_from_slice(&body);
     // A client that cannot take it now learns the same from the closed connection.
     let _ = stream.try_write(&answer);
@@ -264,6 +289,9 @@ async fn drain(thread: &Rc<EdgeThread>) {
         }
     };
     if tokio::time::timeout(thread.settings.drain_timeout, ended).await.is_err() {
-        tracing::warn!(connection_count = thread.open_count(), "connections were cut off at the drain timeout");
+        tracing::warn!(
+            connection_count = thread.open_count(),
+            "connections were cut off at the drain timeout"
+        );
     }
 }

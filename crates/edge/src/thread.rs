@@ -90,7 +90,10 @@ pub(crate) struct EdgeThread {
 }
 
 impl EdgeThread {
-    #[allow(clippy::disallowed_methods, reason = "an edge thread reads the clocks once a tick, here and in `tick`")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "an edge thread reads the clocks once a tick, here and in `tick`"
+    )]
     pub(crate) fn new(
         settings: Arc<Settings>,
         figures: Arc<Figures>,
@@ -183,7 +186,9 @@ impl EdgeThread {
     /// The client's request id if it is a sensible one, else a new one: the thread's random prefix and a count.
     pub(crate) fn request_id(&self, given: Option<&[u8]>) -> CompactString {
         let sensible = given
-            .filter(|id| (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic))
+            .filter(|id| {
+                (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+            })
             .and_then(|id| CompactString::from_utf8(id).ok());
         sensible.unwrap_or_else(|| {
             let count = self.request_ids.get() + 1;

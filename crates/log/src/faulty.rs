@@ -64,6 +64,15 @@ enum NameChange {
     Remove(String),
 }
 
+struct FaultyFile {
+    storage: FaultyStorage,
+    id: u64,
+}
+
+struct FaultyLock {
+    storage: FaultyStorage,
+}
+
 impl FaultyStorage {
     /// An empty disk without faults.
     pub fn new() -> Self {
@@ -168,15 +177,6 @@ impl FaultyStorage {
         let id = *disk.names.get(name).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(FaultyFile { storage: self.clone(), id }))
     }
-}
-
-struct FaultyFile {
-    storage: FaultyStorage,
-    id: u64,
-}
-
-struct FaultyLock {
-    storage: FaultyStorage,
 }
 
 impl Disk {

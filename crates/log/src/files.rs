@@ -34,6 +34,17 @@ pub struct DirStorage {
     sync_method: SyncMethod,
 }
 
+struct DirFile {
+    file: File,
+    /// The second descriptor of `SyncMethod::Direct`, unless the file system refuses it.
+    direct: Option<File>,
+    sync_method: SyncMethod,
+}
+
+struct DirLock {
+    _file: File,
+}
+
 impl DirStorage {
     /// Uses `directory`, which is created with its parents if it does not exist.
     pub fn create(directory: impl Into<PathBuf>, sync_method: SyncMethod) -> io::Result<Self> {
@@ -58,17 +69,6 @@ impl DirStorage {
         let file = options.open(self.directory.join(name))?;
         Ok(Box::new(DirFile { file, direct: None, sync_method: self.sync_method }))
     }
-}
-
-struct DirFile {
-    file: File,
-    /// The second descriptor of `SyncMethod::Direct`, unless the file system refuses it.
-    direct: Option<File>,
-    sync_method: SyncMethod,
-}
-
-struct DirLock {
-    _file: File,
 }
 
 impl Storage for DirStorage {

@@ -93,6 +93,8 @@ pub(crate) enum FrameProblem {
     Version(u16),
     #[error("found a frame header with impossible values")]
     Values,
+    #[error("found a frame that goes on beyond the end of the file")]
+    Beyond,
     #[error("expected the payload of the frame, found bytes whose checksum does not match")]
     PayloadChecksum,
 }

@@ -240,8 +240,8 @@ impl Walk<'_> {
             }
             Until::Tail => {}
         }
-        // No interrupted write leaves a matching checksum over a header that this program cannot have written.
-        if matches!(problem, FrameProblem::Version(_) | FrameProblem::Values) {
+        // No interrupted write leaves a matching checksum over a header that this program cannot have written there.
+        if matches!(problem, FrameProblem::Version(_) | FrameProblem::Values | FrameProblem::Beyond) {
             return damage(problem.to_string());
         }
         let cut = self.segment.capacity < self.segment.header.segment_bytes;
@@ -279,7 +279,7 @@ fn read_frame<'a>(
     let count = HEADER_BYTES + header.payload_bytes as usize;
     let bytes = window.bytes_at(file, position, count, end)?;
     if bytes.len() < count {
-        return Ok(Err(FrameProblem::Short));
+        return Ok(Err(FrameProblem::Beyond));
     }
     let (header_bytes, payload) = bytes.split_at(HEADER_BYTES);
     Ok(check_payload(header_bytes, payload, seed, position).map(|()| FrameRef { header, position, payload }))

@@ -70,22 +70,20 @@ impl OpenBatch {
     }
 
     fn merge(&mut self, name: &str, kind: Kind, by: u64, number: u64) {
-        let fits = |m: &Merged| m.kind == kind && (kind == Kind::Counter || m.number == number) && m.name == name;
+        let fits =
+            |m: &Merged| m.kind == kind && (kind == Kind::Counter || m.number == number) && m.name == name;
         let slot = match self.merged.last() {
             Some(last) if fits(last) => Some(self.merged.len() - 1),
             Some(_) => self.merged_by_name.get(&(Name::from(name), kind)).copied(),
             None => None,
         };
-        match slot.filter(|slot| fits(&self.merged[*slot])) {
-            Some(slot) => {
-                let merged = &mut self.merged[slot];
-                merged.by += by;
-                merged.number = number;
-            }
-            None => {
-                self.merged_by_name.insert((Name::from(name), kind), self.merged.len());
-                self.merged.push(Merged { name: Name::from(name), kind, number, by });
-            }
+        if let Some(slot) = slot.filter(|slot| fits(&self.merged[*slot])) {
+            let merged = &mut self.merged[slot];
+            merged.by += by;
+            merged.number = number;
+        } else {
+            self.merged_by_name.insert((Name::from(name), kind), self.merged.len());
+            self.merged.push(Merged { name: Name::from(name), kind, number, by });
         }
     }
 
@@ -195,7 +193,10 @@ mod tests {
         let mut closed = ClosedBatch::default();
         open.close_into(&mut closed, 9);
         let seen = replay(&closed);
-        assert!(seen[0].starts_with("0@7") && seen[1].starts_with("1@7") && seen[2].starts_with("2@9"), "{seen:?}");
+        assert!(
+            seen[0].starts_with("0@7") && seen[1].starts_with("1@7") && seen[2].starts_with("2@9"),
+            "{seen:?}"
+        );
         // The next batch starts afresh.
         open.record(&Event::SaleArchived { sale_no: onrush_core::SaleNo(2) }, 9);
         open.close_into(&mut closed, 9);

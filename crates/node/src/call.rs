@@ -2,8 +2,8 @@
 
 use compact_str::CompactString;
 use onrush_core::{
-    IdempotencyKey, LineRequest, Refusal, ReservationNo, ReservationView, Reserve, SaleTerms, SaleView, TimeMs,
-    WindowShape,
+    IdempotencyKey, LineRequest, Refusal, ReservationNo, ReservationView, Reserve, SaleTerms, SaleView,
+    TimeMs, WindowShape,
 };
 use smallvec::SmallVec;
 
@@ -80,14 +80,20 @@ pub struct KeyCall {
 impl ReserveCall {
     /// Lends the claim to `use_it` in the form that the core reads.
     pub(crate) fn with_command<R>(&self, use_it: impl FnOnce(Reserve<'_>) -> R) -> R {
-        let lines: SmallVec<[LineRequest<'_>; 4]> =
-            self.lines.iter().map(|line| LineRequest { stock: &line.stock, quantity: line.quantity }).collect();
+        let lines: SmallVec<[LineRequest<'_>; 4]> = self
+            .lines
+            .iter()
+            .map(|line| LineRequest { stock: &line.stock, quantity: line.quantity })
+            .collect();
         use_it(Reserve {
             sale: &self.sale,
             customer: &self.customer,
             lines: &lines,
             details: &self.details,
-            key: self.key.as_ref().map(|k| IdempotencyKey { key: k.key.as_bytes(), fingerprint: k.fingerprint }),
+            key: self
+                .key
+                .as_ref()
+                .map(|k| IdempotencyKey { key: k.key.as_bytes(), fingerprint: k.fingerprint }),
         })
     }
 }

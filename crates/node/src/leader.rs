@@ -20,7 +20,12 @@ pub(crate) struct Leader {
 
 impl Leader {
     /// Takes up a state. A partition that was never founded is, under `fresh_id_key`.
-    pub(crate) fn new(state: State, time: TimeMs, default_shape: WindowShape, fresh_id_key: [u8; 16]) -> Self {
+    pub(crate) fn new(
+        state: State,
+        time: TimeMs,
+        default_shape: WindowShape,
+        fresh_id_key: [u8; 16],
+    ) -> Self {
         let now = time.max(state.time());
         let ids = ReservationIds::new(state.id_key().unwrap_or(fresh_id_key));
         let mut leader =
@@ -102,10 +107,14 @@ impl Leader {
             return Err(Failure::LogUnavailable);
         }
         match call {
-            Call::AddToCounter { counter, by } => self.answer(&Command::AddToCounter { counter: &counter, by }),
+            Call::AddToCounter { counter, by } => {
+                self.answer(&Command::AddToCounter { counter: &counter, by })
+            }
             Call::HitWindow { window } => self.hit_window(&window),
             Call::PutWindow { window, shape } => self.answer(&Command::PutWindow { window: &window, shape }),
-            Call::PutSale { sale, terms } => match self.settle(&Command::PutSale { sale: &sale, terms: &terms }) {
+            Call::PutSale { sale, terms } => match self
+                .settle(&Command::PutSale { sale: &sale, terms: &terms })
+            {
                 Ok(Answer::SalePut { created }) => Ok(Outcome::SalePut { created, sale: self.sale(&sale)? }),
                 other => unexpected(other),
             },

@@ -94,7 +94,8 @@ impl Partition {
         let partition = Arc::new(Self::new(seat, ids, clock, settings.waiting_max));
         partition.durable_offset.store(log.durable_offset(), Ordering::Release);
         partition.snapshot_offset.store(recovered.snapshot_offset.unwrap_or(0), Ordering::Release);
-        let snapshotter = Snapshotter::new(&partition, directory.clone(), &settings, recovered.replayed_bytes);
+        let snapshotter =
+            Snapshotter::new(&partition, directory.clone(), &settings, recovered.replayed_bytes);
         let writer =
             Writer { partition: Arc::clone(&partition), directory, settings, log_settings, log: Some(log) };
         let writer = spawn("log-writer", move || writer.run())?;
@@ -171,10 +172,10 @@ impl Partition {
             room_bytes: seat.room_bytes as u64,
             available: state.is_some(),
             units: state.map_or(UnitTotals::default(), onrush_core::State::unit_totals),
-            counter_count: state.map_or(0, |s| s.counter_count() as u64),
-            window_count: state.map_or(0, |s| s.window_count() as u64),
-            sale_count: state.map_or(0, |s| s.sale_count() as u64),
-            reservation_count: state.map_or(0, |s| s.reservation_count() as u64),
+            counter_count: state.map_or(0, |s| s.counter_count().into()),
+            window_count: state.map_or(0, |s| s.window_count().into()),
+            sale_count: state.map_or(0, |s| s.sale_count().into()),
+            reservation_count: state.map_or(0, |s| s.reservation_count().into()),
             state_bytes: state.map_or(0, |s| s.memory_bytes() as u64),
         }
     }

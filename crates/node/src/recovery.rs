@@ -135,21 +135,21 @@ pub(crate) fn replay(state: &mut State, frame: &FrameRef<'_>, from_offset: u64) 
 
 /// The state in a snapshot, and its time.
 pub(crate) fn load_snapshot(
-    reader: &mut SnapshotReader,
+    snapshot: &mut SnapshotReader,
     limits: Limits,
 ) -> Result<(State, TimeMs), OpenError> {
     let mut state = State::restore(limits, random_u64()?);
-    let mut decoder = FactDecoder::default();
-    while let Some(chunk) = reader.next_chunk()? {
-        let decoded = decoder.decode(chunk, |fact| state.restore_fact(fact));
+    let mut facts = FactDecoder::default();
+    while let Some(chunk) = snapshot.next_chunk()? {
+        let decoded = facts.decode(chunk, |fact| state.restore_fact(fact));
         if let Err(error) = decoded {
-            return Err(reader.refuse(error.to_string()).into());
+            return Err(snapshot.refuse(error.to_string()).into());
         }
     }
-    if reader.digest() != Some(state.digest().0) {
-        return Err(reader.refuse("the state read from it has another digest".to_owned()).into());
+    if snapshot.digest() != Some(state.digest().0) {
+        return Err(snapshot.refuse("the state read from it has another digest".to_owned()).into());
     }
-    Ok((state, reader.time_ms()))
+    Ok((state, snapshot.time_ms()))
 }
 
 /// Randomness for what must not be guessed: seeds and secrets.
@@ -159,8 +159,9 @@ pub(crate) fn random_u64() -> Result<u64, OpenError> {
 
 /// Locks the directory of the settings, and makes it if need be.
 pub(crate) fn lock_directory(settings: &Settings) -> Result<LogDirectory, OpenError> {
-    let storage = onrush_log::DirStorage::create(&settings.directory, settings.sync_method).map_err(|source| {
-        OpenError::Directory { directory: settings.directory.display().to_string(), source }
-    })?;
+    let storage =
+        onrush_log::DirStorage::create(&settings.directory, settings.sync_method).map_err(|source| {
+            OpenError::Directory { directory: settings.directory.display().to_string(), source }
+        })?;
     Ok(LogDirectory::lock(Arc::new(storage), 0)?)
 }

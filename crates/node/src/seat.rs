@@ -74,7 +74,8 @@ impl Seat {
     /// Whether more may be decided before the log has taken the open batch.
     pub(crate) fn is_full(&self) -> bool {
         self.leader.as_ref().is_some_and(|leader| {
-            leader.is_full() || (self.room_is_coming && self.room_bytes < leader.batch_bytes() + SUBMISSION_BYTES_MAX)
+            leader.is_full()
+                || (self.room_is_coming && self.room_bytes < leader.batch_bytes() + SUBMISSION_BYTES_MAX)
         })
     }
 
@@ -133,7 +134,8 @@ impl Seat {
         self.leader = None;
         for Decided { sink, replies, .. } in self.decided.drain(..) {
             self.tally.log_unavailable_count += replies.len() as u64;
-            let replies = replies.into_iter().map(|(token, _)| (token, Err(Failure::LogUnavailable))).collect();
+            let replies =
+                replies.into_iter().map(|(token, _)| (token, Err(Failure::LogUnavailable))).collect();
             outbox.push(sink, replies);
         }
     }

@@ -96,7 +96,8 @@ impl Snapshotter {
         self.uncovered_bytes += tally_bytes - self.tally_bytes;
         self.tally_bytes = tally_bytes;
         self.uncovered_bytes >= self.snapshot_bytes.max(self.newest_bytes)
-            && self.directory.reader().sealed_offset() > self.partition.snapshot_offset.load(Ordering::Acquire)
+            && self.directory.reader().sealed_offset()
+                > self.partition.snapshot_offset.load(Ordering::Acquire)
     }
 
     fn take(&mut self) -> Result<(), Failure> {

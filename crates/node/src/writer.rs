@@ -73,7 +73,9 @@ impl Writer {
         let now = self.now(&round);
         match self.log.take().map(|log| log.close(now)) {
             Some(Ok(())) => tracing::debug!("log closed"),
-            Some(Err(error)) => tracing::warn!(%error, "the log could not be closed in good order; nothing is lost"),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the log could not be closed in good order; nothing is lost");
+            }
             None => tracing::warn!("the log stays as its last failure left it; nothing acknowledged is lost"),
         }
     }
@@ -106,10 +108,7 @@ impl Writer {
         }
         seat.writer_sleeps = true;
         let leader = seat.leader();
-        Work::Idle {
-            next_expiry: leader.and_then(Leader::next_expiry),
-            now: leader.map_or(0, Leader::now),
-        }
+        Work::Idle { next_expiry: leader.and_then(Leader::next_expiry), now: leader.map_or(0, Leader::now) }
     }
 
     fn write(&mut self, number: u64, round: &mut Round) {

@@ -1,6 +1,8 @@
 //! Crashes and failures at every operation on the disk: nothing acknowledged is lost, nothing is done twice, and what
 //! was not acknowledged is there wholly or not at all.
 
+#![allow(clippy::disallowed_methods, reason = "a test waits for real threads")]
+
 mod support;
 
 use std::time::Duration;

@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use onrush_log::SyncMethod;
 use onrush_node::Recovered;
 
-use crate::failure::Failure;
 use crate::output::print;
 use crate::settings::Settings;
 
@@ -21,10 +20,11 @@ pub(crate) struct Announcement<'a> {
 
 impl Announcement<'_> {
     /// Prints for a person if one watches, and logs otherwise. Only both outputs on one terminal would say it twice.
-    pub(crate) fn make(&self) -> Result<(), Failure> {
+    pub(crate) fn make(&self) {
         let person_watches = io::stdout().is_terminal();
-        if person_watches {
-            print(&self.text())?;
+        if person_watches && let Err(failure) = print(&self.text()) {
+            // The server is ready all the same.
+            tracing::warn!(%failure, "tell the terminal");
         }
         if !(person_watches && io::stderr().is_terminal()) {
             tracing::info!(
@@ -36,7 +36,6 @@ impl Announcement<'_> {
                 "ready"
             );
         }
-        Ok(())
     }
 
     fn text(&self) -> String {

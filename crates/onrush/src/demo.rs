@@ -1,4 +1,5 @@
-//! Creates what `--demo` promises, where it is missing. What exists is left as it is: no restart resets a figure.
+//! Creates what `--demo` promises, once in the life of a log. No restart resets a figure or brings back what an operator
+//! archived: a counter remembers that it was done.
 
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -7,8 +8,15 @@ use anyhow::{Context, bail};
 use onrush_core::WindowShape;
 use onrush_node::{Call, Failure, Partition, Reply};
 
-/// Asks for each window and sale of the demonstration and creates those that nobody knows. Waits until they are durable.
+/// Counts how often the demonstration was created: once.
+const MARKER: &str = "onrush.demo";
+
+/// Unless it was done before, asks for each window and sale of the demonstration and creates those that nobody knows. Waits until they are durable.
 pub(crate) fn create_missing(partition: &Arc<Partition>, shape: WindowShape) -> anyhow::Result<()> {
+    let marker = Call::ReadCounter { counter: MARKER.into() };
+    if ask(partition, marker)?.is_ok() {
+        return Ok(());
+    }
     for creation in onrush_edge::scenarios::demo::calls(shape) {
         let question = match &creation {
             Call::PutWindow { window, .. } => Call::ReadWindow { window: window.clone() },
@@ -28,7 +36,10 @@ pub(crate) fn create_missing(partition: &Arc<Partition>, shape: WindowShape) -> 
             }
         }
     }
-    Ok(())
+    match ask(partition, Call::AddToCounter { counter: MARKER.into(), by: 1 })? {
+        Ok(_) => Ok(()),
+        Err(failure) => bail!("note that the demonstration was created: {failure:?}"),
+    }
 }
 
 fn ask(partition: &Arc<Partition>, call: Call) -> anyhow::Result<Reply> {

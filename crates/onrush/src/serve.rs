@@ -42,7 +42,7 @@ async fn run(settings: &Settings, partition: Arc<Partition>, recovered: &Recover
         }
     };
     Announcement { settings, public: server.address(), operator: server.operator_address(), recovered }
-        .make()?;
+        .make();
     notify(NotifyState::Ready);
 
     signals.next().await;

@@ -73,3 +73,47 @@ fn check_reserved(sale: &Sale, wanted: &[&StockTerms]) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Ceiling, Command, Decision, Limits, Refusal, SaleTerms, State, StockTerms, decide};
+
+    /// Terms with stocks of these numbers.
+    fn terms(stocks: std::ops::Range<u32>) -> SaleTerms {
+        let stock = |number| StockTerms {
+            stock: format!("stock-{number}"),
+            title: String::new(),
+            starts_at: None,
+            ends_at: None,
+            quantity_total: 1,
+        };
+        SaleTerms {
+            title: String::new(),
+            opens_at: None,
+            closes_at: None,
+            per_customer_max: None,
+            hold_ttl_ms: 0,
+            stocks: stocks.map(stock).collect(),
+        }
+    }
+
+    #[test]
+    fn a_sale_has_at_most_65535_stocks_ever() {
+        let mut state = State::new(Limits::default(), 1);
+        let mut put =
+            |terms: SaleTerms| match decide(&state, &Command::PutSale { sale: "s", terms: &terms }, 1) {
+                Ok(Decision { event, .. }) => {
+                    state.apply(&event.expect("the terms are new"), 1);
+                    None
+                }
+                Err(refusal) => Some(refusal),
+            };
+        for thousand in 0..65 {
+            assert_eq!(put(terms(thousand * 1_000..(thousand + 1) * 1_000)), None);
+        }
+        assert_eq!(put(terms(65_000..65_536)), Some(Refusal::CeilingReached(Ceiling::Stocks)));
+        assert_eq!(put(terms(65_000..65_535)), None);
+        assert_eq!(put(terms(65_000..65_536)), Some(Refusal::CeilingReached(Ceiling::Stocks)));
+        assert_eq!(put(terms(65_000..65_001)), None);
+    }
+}

@@ -101,7 +101,6 @@ impl Index {
         self.directory[directory_bits(hash) & (self.directory.len() - 1)] as usize
     }
 
-    #[inline(never)]
     fn split(&mut self, at: usize, hash_of: &impl Fn(u32) -> u64) {
         let shard = &mut self.shards[at];
         if 1 << shard.depth == self.directory.len() {
@@ -109,10 +108,11 @@ impl Index {
         }
         let bit = 1 << shard.depth;
         shard.depth += 1;
+        // All hashes first: nothing else in the loop, so that the reads behind them overlap.
+        let hashed: Vec<(u64, u32)> = shard.table.iter().map(|&entry| (hash_of(entry), entry)).collect();
         let mut low = HashTable::with_capacity(SHARD_MAX);
         let mut high = HashTable::with_capacity(SHARD_MAX);
-        for entry in std::mem::take(&mut shard.table) {
-            let hash = hash_of(entry);
+        for (hash, entry) in hashed {
             let side = if directory_bits(hash) & bit == 0 { &mut low } else { &mut high };
             side.insert_unique(hash, entry, |&entry| hash_of(entry));
         }

@@ -22,6 +22,7 @@ impl Names {
         self.bytes.push(&run)
     }
 
+    #[inline]
     pub(crate) fn bytes(&self, address: Address) -> &[u8] {
         let tail = self.bytes.tail(address);
         &tail[1..=usize::from(tail[0])]

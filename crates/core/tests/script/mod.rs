@@ -28,24 +28,25 @@ pub(crate) fn check(script: &[(usize, &str)]) -> Result<(), String> {
             return Err(format!("{number}: {title}\n    {line}\n    the replay differs"));
         }
     }
-    if restored(&run.state) == run.state.digest() {
+    if restored(&run.state, run.limits).digest() == run.state.digest() {
         Ok(())
     } else {
         Err(format!("0: {title}\n    the restored state differs"))
     }
 }
 
-/// The digest of a state that was made from the facts of this one.
-fn restored(state: &State) -> onrush_core::Digest {
-    let mut restored = State::restore(Limits::default(), 3);
+/// A state that is made from the facts of this one, under other limits.
+fn restored(state: &State, limits: Limits) -> State {
+    let mut restored = State::restore(limits, 3);
     state.facts(&mut |fact| restored.restore_fact(&fact).expect("a state's own facts are sound"));
-    restored.digest()
+    restored
 }
 
 struct Run {
     state: State,
     /// Has another hash seed and gets the events alone.
     shadow: State,
+    limits: Limits,
     now: u64,
     /// Reservations by the names that the script gives them.
     named: HashMap<String, (String, ReservationNo)>,
@@ -53,14 +54,16 @@ struct Run {
 
 impl Run {
     fn new(limits: Limits) -> Self {
-        Self { state: State::new(limits, 1), shadow: State::new(limits, 2), now: 0, named: HashMap::new() }
+        let shadow = State::new(limits, 2);
+        Self { state: State::new(limits, 1), shadow, limits, now: 0, named: HashMap::new() }
     }
 
     fn step(&mut self, words: &mut Words<'_>) -> Result<String, String> {
         let verb = words.next()?;
         let told = match verb {
             "limits" => {
-                *self = Self::new(parse::limits(words)?);
+                self.limits = parse::limits(words)?;
+                self.state = restored(&self.state, self.limits);
                 String::new()
             }
             "advance" => {

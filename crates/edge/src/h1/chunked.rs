@@ -103,7 +103,17 @@ mod tests {
 
     #[test]
     fn malformed_bodies() {
-        for bytes in ["x\r\n", "\r\n", "-1\r\n", "+3\r\nabc\r\n", "0x3\r\n", "3\nabc\n", "3\r\nabcd\r\n", "12345678\r\n", " 3\r\n"] {
+        for bytes in [
+            "x\r\n",
+            "\r\n",
+            "-1\r\n",
+            "+3\r\nabc\r\n",
+            "0x3\r\n",
+            "3\nabc\n",
+            "3\r\nabcd\r\n",
+            "12345678\r\n",
+            " 3\r\n",
+        ] {
             assert!(matches!(check(bytes), Err(Rejection::Malformed(_))), "{bytes:?}");
         }
         assert_eq!(check("11\r\n"), Err(Rejection::BodyTooLarge));

@@ -18,24 +18,29 @@ use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::{cold, h2};
 use crate::hot::{self, Hot, Route};
 use crate::limits::{HEAD_BYTES_MAX, PIPELINE_MAX, READ_BYTES};
 use crate::problem::Problem;
 use crate::pump::Answer;
 use crate::thread::{EdgeThread, Figures, Phase, Watch};
+use crate::{cold, h2};
 
 use super::head::{Body, Parsed, Rejection, Request, parse};
 use super::write::{Shape, write_answer, write_rejection, write_routed};
 
 /// Serves a connection until either side ends it.
 pub(crate) async fn serve(mut stream: TcpStream, thread: Rc<EdgeThread>, watch: Watch) {
-    let mut connection = Connection { stream: &mut stream, thread: &thread, watch: &watch, carry: Vec::new(), told_to_continue: false };
+    let mut connection = Connection {
+        stream: &mut stream,
+        thread: &thread,
+        watch: &watch,
+        carry: Vec::new(),
+        told_to_continue: false,
+    };
     match connection.run().await {
-        Ok(End::Closed) => {}
         Ok(End::IsHttp2(bytes)) => h2::serve(stream, bytes, &thread, &watch).await,
-        // The client is gone or was never serious; its metrics are counted, there is nobody to tell.
-        Err(_) => {}
+        // An error means that the client is gone: there is nobody to tell.
+        Ok(End::Closed) | Err(_) => {}
     }
 }
 
@@ -132,7 +137,11 @@ impl Connection<'_> {
     }
 
     /// Reads once and takes up the requests that it completed. Nothing at the end of the stream.
-    fn poll_read_round(&mut self, context: &mut Context<'_>, is_first: bool) -> Poll<io::Result<Option<Round>>> {
+    fn poll_read_round(
+        &mut self,
+        context: &mut Context<'_>,
+        is_first: bool,
+    ) -> Poll<io::Result<Option<Round>>> {
         loop {
             let carried_length = self.carry.len();
             if carried_length == 0 {
@@ -330,7 +339,8 @@ impl Connection<'_> {
         .await?;
         let mut sent = 0;
         while sent < rest.len() {
-            let more = poll_fn(|context| Pin::new(&mut *self.stream).poll_write(context, &rest[sent..])).await?;
+            let more =
+                poll_fn(|context| Pin::new(&mut *self.stream).poll_write(context, &rest[sent..])).await?;
             if more == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }

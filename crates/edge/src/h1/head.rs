@@ -60,9 +60,13 @@ pub struct Fields {
 pub enum Parsed {
     /// A whole request.
     Request(Request),
-    /// The beginning of one. `head_is_whole` once only the body is missing; `expects_continue` if the client waits for
-    /// leave to send it.
-    Partial { head_is_whole: bool, expects_continue: bool },
+    /// The beginning of one.
+    Partial {
+        /// The head has arrived, the body has not.
+        head_is_whole: bool,
+        /// `Expect: 100-continue` was sent.
+        expects_continue: bool,
+    },
     /// Nothing that can be served, and nothing behind it can be trusted: answer and close.
     Rejected(Rejection),
 }
@@ -123,7 +127,9 @@ pub fn parse(buffer: &[u8], body_bytes_max: usize) -> Parsed {
     };
     let body_start = skipped + head_length;
     let (body, length) = match read.framing {
-        Framing::Length(length) if length > body_bytes_max => return Parsed::Rejected(Rejection::BodyTooLarge),
+        Framing::Length(length) if length > body_bytes_max => {
+            return Parsed::Rejected(Rejection::BodyTooLarge);
+        }
         Framing::Length(length) if buffer.len() - body_start < length => {
             return Parsed::Partial { head_is_whole: true, expects_continue: read.expects_continue };
         }
@@ -141,7 +147,8 @@ pub fn parse(buffer: &[u8], body_bytes_max: usize) -> Parsed {
         },
     };
     let mut fields = read.fields;
-    fields.all = skipped + bytes[..head_length].iter().position(|b| *b == b'\n').map_or(0, |at| at + 1)..body_start;
+    fields.all =
+        skipped + bytes[..head_length].iter().position(|b| *b == b'\n').map_or(0, |at| at + 1)..body_start;
     Parsed::Request(Request {
         method: range(method.as_bytes()),
         target,
@@ -225,7 +232,9 @@ fn read_fields(
                 expects_continue = value.eq_ignore_ascii_case(b"100-continue");
             }
             10 if header.name.eq_ignore_ascii_case("connection") => read_connection(value, &mut keep_alive),
-            12 if header.name.eq_ignore_ascii_case("content-type") => fields.content_type = Some(range(value)),
+            12 if header.name.eq_ignore_ascii_case("content-type") => {
+                fields.content_type = Some(range(value));
+            }
             12 if header.name.eq_ignore_ascii_case("x-request-id") => fields.request_id = Some(range(value)),
             14 if header.name.eq_ignore_ascii_case("content-length") => {
                 if length.is_some() {
@@ -239,7 +248,9 @@ fn read_fields(
             }
             17 if header.name.eq_ignore_ascii_case("transfer-encoding") => {
                 if chunked || !value.eq_ignore_ascii_case(b"chunked") || is_http_1_0 {
-                    return Err(Rejection::Malformed("the only Transfer-Encoding served here is one chunked"));
+                    return Err(Rejection::Malformed(
+                        "the only Transfer-Encoding served here is one chunked",
+                    ));
                 }
                 chunked = true;
             }

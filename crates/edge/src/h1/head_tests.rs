@@ -8,16 +8,26 @@ const BODY_MAX: usize = 64;
 fn check(bytes: &[u8]) -> String {
     match parse(bytes, BODY_MAX) {
         Parsed::Request(request) => {
-            let part = |range: &std::ops::Range<usize>| String::from_utf8_lossy(&bytes[range.clone()]).into_owned();
+            let part =
+                |range: &std::ops::Range<usize>| String::from_utf8_lossy(&bytes[range.clone()]).into_owned();
             let body = match &request.body {
                 Body::Inline(range) => part(range),
                 Body::Unfolded(body) => String::from_utf8_lossy(body).into_owned(),
             };
             let keep = if request.keep_alive { "" } else { " close" };
-            format!("{} {} [{body}]{keep} +{}", part(&request.method), part(&request.target), bytes.len() - request.length)
+            format!(
+                "{} {} [{body}]{keep} +{}",
+                part(&request.method),
+                part(&request.target),
+                bytes.len() - request.length
+            )
         }
         Parsed::Partial { head_is_whole, expects_continue } => {
-            format!("partial {}{}", if head_is_whole { "body" } else { "head" }, if expects_continue { " 100" } else { "" })
+            format!(
+                "partial {}{}",
+                if head_is_whole { "body" } else { "head" },
+                if expects_continue { " 100" } else { "" }
+            )
         }
         Parsed::Rejected(Rejection::Malformed(_)) => "400".to_owned(),
         Parsed::Rejected(Rejection::BodyTooLarge) => "413".to_owned(),
@@ -45,7 +55,10 @@ fn plain_requests() {
         ("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", "OPTIONS * [] +0"),
         ("GET / HTTP/1.1\nHost: h\n\n", "GET / [] +0"),
         ("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nabc", "POST /x [ab] +1"),
-        ("POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\nc", "POST /x [ab] +1"),
+        (
+            "POST /x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\nc",
+            "POST /x [ab] +1",
+        ),
     ];
     for (bytes, expected) in table {
         assert_eq!(check(bytes.as_bytes()), *expected, "{bytes:?}");
@@ -59,7 +72,11 @@ fn every_prefix_of_a_request_waits_for_more() {
         with("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n"),
     ] {
         for end in 0..whole.len() {
-            assert!(check(&whole[..end]).starts_with("partial"), "{:?}", String::from_utf8_lossy(&whole[..end]));
+            assert!(
+                check(&whole[..end]).starts_with("partial"),
+                "{:?}",
+                String::from_utf8_lossy(&whole[..end])
+            );
         }
         assert!(check(&whole).starts_with("POST /x [hello]"));
     }
@@ -102,7 +119,8 @@ fn framing_that_smugglers_use_is_malformed() {
 
 #[test]
 fn sizes_have_limits_on_either_side() {
-    let target = |length: usize| format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(length - 1)).into_bytes();
+    let target =
+        |length: usize| format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(length - 1)).into_bytes();
     assert!(check(&target(2048)).starts_with("GET"));
     assert_eq!(check(&target(2049)), "414");
     assert_eq!(check(&target(100_000)[..5_000]), "414", "before its end has come");
@@ -119,7 +137,11 @@ fn sizes_have_limits_on_either_side() {
     }
     assert_eq!(check(&with("Transfer-Encoding: chunked\r\n", "41\r\n")), "413");
     let wrapped = "1;padding=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\na\r\n".repeat(10);
-    assert_eq!(check(&with("Transfer-Encoding: chunked\r\n", &wrapped)), "413", "wrapped in more than it holds");
+    assert_eq!(
+        check(&with("Transfer-Encoding: chunked\r\n", &wrapped)),
+        "413",
+        "wrapped in more than it holds"
+    );
 }
 
 #[test]

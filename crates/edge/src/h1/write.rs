@@ -19,7 +19,13 @@ pub(super) struct Shape<'a> {
 }
 
 /// Appends a whole answer to `out`.
-pub(super) fn write_answer(out: &mut Vec<u8>, thread: &EdgeThread, shape: Shape<'_>, head: &Head, body: &[u8]) {
+pub(super) fn write_answer(
+    out: &mut Vec<u8>,
+    thread: &EdgeThread,
+    shape: Shape<'_>,
+    head: &Head,
+    body: &[u8],
+) {
     write_status(out, head.status);
     out.extend_from_slice(b"content-type: ");
     out.extend_from_slice(head.content_type.as_bytes());
@@ -69,8 +75,7 @@ pub(super) fn write_rejection(out: &mut Vec<u8>, thread: &EdgeThread, rejection:
     let request_id = thread.request_id(None);
     let mut body = Vec::new();
     let head = crate::hot::render_problem(&problem, &mut body);
-    let shape =
-        Shape { request_id: &request_id, without_body: false, keep_alive: false, is_http_1_0: false };
+    let shape = Shape { request_id: &request_id, without_body: false, keep_alive: false, is_http_1_0: false };
     write_answer(out, thread, shape, &head, &body);
 }
 
@@ -81,7 +86,8 @@ fn write_status(out: &mut Vec<u8>, status: u16) {
         409 => b"HTTP/1.1 409 Conflict\r\n",
         503 => b"HTTP/1.1 503 Service Unavailable\r\n",
         other => {
-            let reason = StatusCode::from_u16(other).ok().and_then(|s| s.canonical_reason()).unwrap_or_default();
+            let reason =
+                StatusCode::from_u16(other).ok().and_then(|s| s.canonical_reason()).unwrap_or_default();
             out.extend_from_slice(b"HTTP/1.1 ");
             out.extend_from_slice(itoa::Buffer::new().format(other).as_bytes());
             out.push(b' ');

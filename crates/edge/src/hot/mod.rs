@@ -94,7 +94,8 @@ fn decode_v1(request: &Request<'_>, path: Option<&[u8]>) -> Hot {
     if request.method != b"POST" || !is_json(request.content_type) || request.repeats_key {
         return Hot::Cold;
     }
-    let (Some(sale), Ok(key)) = (sale.and_then(name), request.idempotency_key.map(std::str::from_utf8).transpose())
+    let (Some(sale), Ok(key)) =
+        (sale.and_then(name), request.idempotency_key.map(std::str::from_utf8).transpose())
     else {
         return Hot::Cold;
     };
@@ -107,7 +108,9 @@ fn decode_v1(request: &Request<'_>, path: Option<&[u8]>) -> Hot {
 /// The name that a path segment is, if it is one without any decoding.
 fn name(segment: &[u8]) -> Option<Name> {
     let fits = (1..=onrush_core::NAME_BYTES_MAX).contains(&segment.len())
-        && segment.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b':' | b'@' | b'-'));
+        && segment
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b':' | b'@' | b'-'));
     // Dot segments mean something else in a path (RFC 3986, section 5.2.4); the router says what.
     let is_dots = matches!(segment, b"." | b"..");
     if !fits || is_dots {

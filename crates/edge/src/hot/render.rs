@@ -26,7 +26,13 @@ impl Head {
 const JSON: &str = "application/json";
 
 /// Writes the answer to a call that came by `route` into `body`.
-pub(crate) fn render(route: &Route, reply: Reply, ids: &ReservationIds, now: TimeMs, body: &mut Vec<u8>) -> Head {
+pub(crate) fn render(
+    route: &Route,
+    reply: Reply,
+    ids: &ReservationIds,
+    now: TimeMs,
+    body: &mut Vec<u8>,
+) -> Head {
     match (route, reply) {
         (Route::Counter(counter), Ok(Outcome::Counter { value })) => {
             dto::write_counter(body, counter, value);

@@ -42,7 +42,7 @@ const ALWAYS: [Code; 5] = [
 /// An operation under construction.
 pub(super) struct Operation {
     method: HttpMethod,
-    path: &'static str,
+    path: String,
     tag: &'static str,
     builder: OperationBuilder,
     codes: Vec<Code>,
@@ -57,15 +57,9 @@ pub(super) struct Shared {
 }
 
 impl Operation {
-    pub(super) fn new(
-        method: HttpMethod,
-        path: &'static str,
-        tag: &'static str,
-        id: &str,
-        summary: &str,
-    ) -> Self {
+    pub(super) fn new(method: HttpMethod, path: &str, tag: &'static str, id: &str, summary: &str) -> Self {
         let builder = OperationBuilder::new().tag(tag).operation_id(Some(id)).summary(Some(summary));
-        Self { method, path, tag, builder, codes: ALWAYS.to_vec(), answers: BTreeMap::new() }
+        Self { method, path: path.to_owned(), tag, builder, codes: ALWAYS.to_vec(), answers: BTreeMap::new() }
     }
 
     pub(super) fn description(mut self, description: &str) -> Self {

@@ -97,60 +97,16 @@ fn sales() -> [Operation; 2] {
     ]
 }
 
-fn reservations() -> Vec<Operation> {
-    const ONE: &str = "/v1/sales/{sale}/reservations/{reservation}";
-    let request = json!({
-        "customer": "900127015527",
-        "lines": [{"stock": "2021-05-16", "quantity": 1}],
-        "details": {"first_name": "Fadhil"},
-    });
-    let location = text_header("The path of the reservation.");
-    let replayed = text_header("`true`");
-    let missing = [Code::SaleNotFound, Code::ReservationNotFound];
-    let one = |method, path, id, summary| {
-        let id_schema = text("The reservation's id.").min_length(Some(1)).max_length(Some(32));
-        Operation::new(method, path, PUBLIC, id, summary)
-            .name("sale", "The sale's name.")
-            .parameter(path_parameter("reservation", "The reservation's id.", id_schema.into()))
-            .json(200, "The reservation as it is now.", "Reservation", example_reservation())
-            .problems(&missing)
-            .asks()
-    };
-    vec![
-        Operation::new(HttpMethod::Post, "/v1/sales/{sale}/reservations", PUBLIC, "reserve", "Reserve units")
-            .description(
-                "All lines or none. With an `Idempotency-Key` a retry finds the first reservation, also after a crash and \
-                 on another connection.",
-            )
-            .name("sale", "The sale's name.")
-            .parameter(idempotency_key())
-            .body("ReservationRequest", request)
-            .json(201, "The new reservation.", "Reservation", example_reservation())
-            .header(201, "Location", location)
-            .json(200, "The reservation that this key made before.", "Reservation", example_reservation())
-            .header(200, "Idempotent-Replayed", replayed)
-            .problems(&[
-                Code::SaleNotFound,
-                Code::StockNotFound,
-                Code::InsufficientStock,
-                Code::CustomerLimitReached,
-                Code::SaleNotOpen,
-                Code::SaleClosed,
-                Code::IdempotencyKeyReused,
-            ])
-            .asks(),
-        one(HttpMethod::Get, ONE, "readReservation", "Read a reservation"),
-        one(
+fn reservations() -> [Operation; 5] {
+    [
+        reserve(),
+        one_reservation(HttpMethod::Get, "", "readReservation", "Read a reservation"),
+        one_reservation(HttpMethod::Post, "/confirm", "confirmReservation", "Make a held reservation final")
+            .description("Repeating it changes nothing.")
+            .problems(&[Code::ReservationNotHeld, Code::HoldExpired]),
+        one_reservation(
             HttpMethod::Post,
-            "/v1/sales/{sale}/reservations/{reservation}/confirm",
-            "confirmReservation",
-            "Make a held reservation final",
-        )
-        .description("Repeating it changes nothing.")
-        .problems(&[Code::ReservationNotHeld, Code::HoldExpired]),
-        one(
-            HttpMethod::Post,
-            "/v1/sales/{sale}/reservations/{reservation}/release",
+            "/release",
             "releaseReservation",
             "Give the units of a reservation back",
         )
@@ -165,10 +121,57 @@ fn reservations() -> Vec<Operation> {
         )
         .name("sale", "The sale's name.")
         .name("customer", "The customer's name.")
-        .json(200, "All of them, oldest first.", "ReservationList", json!({"reservations": [example_reservation()]}))
+        .json(
+            200,
+            "All of them, oldest first.",
+            "ReservationList",
+            json!({"reservations": [example_reservation()]}),
+        )
         .problems(&[Code::SaleNotFound])
         .asks(),
     ]
+}
+
+fn reserve() -> Operation {
+    let request = json!({
+        "customer": "900127015527",
+        "lines": [{"stock": "2021-05-16", "quantity": 1}],
+        "details": {"first_name": "Fadhil"},
+    });
+    Operation::new(HttpMethod::Post, "/v1/sales/{sale}/reservations", PUBLIC, "reserve", "Reserve units")
+        .description(
+            "All lines or none. With an `Idempotency-Key` a retry finds the first reservation, also after a crash and \
+             on another connection.",
+        )
+        .name("sale", "The sale's name.")
+        .parameter(idempotency_key())
+        .body("ReservationRequest", request)
+        .json(201, "The new reservation.", "Reservation", example_reservation())
+        .header(201, "Location", text_header("The path of the reservation."))
+        .json(200, "The reservation that this key made before.", "Reservation", example_reservation())
+        .header(200, "Idempotent-Replayed", text_header("`true`"))
+        .problems(&[
+            Code::SaleNotFound,
+            Code::StockNotFound,
+            Code::InsufficientStock,
+            Code::CustomerLimitReached,
+            Code::SaleNotOpen,
+            Code::SaleClosed,
+            Code::IdempotencyKeyReused,
+        ])
+        .asks()
+}
+
+/// An operation on one reservation, at its path with this ending.
+fn one_reservation(method: HttpMethod, ending: &str, id: &str, summary: &str) -> Operation {
+    let path = format!("/v1/sales/{{sale}}/reservations/{{reservation}}{ending}");
+    let id_schema = text("The reservation's id.").min_length(Some(1)).max_length(Some(32));
+    Operation::new(method, &path, PUBLIC, id, summary)
+        .name("sale", "The sale's name.")
+        .parameter(path_parameter("reservation", "The reservation's id.", id_schema.into()))
+        .json(200, "The reservation as it is now.", "Reservation", example_reservation())
+        .problems(&[Code::SaleNotFound, Code::ReservationNotFound])
+        .asks()
 }
 
 fn health() -> [Operation; 2] {

@@ -9,7 +9,57 @@ use crate::problem::Code;
 
 const SCENARIOS: &str = "scenarios";
 
-pub(super) fn all() -> [Operation; 4] {
+pub(super) fn all() -> impl Iterator<Item = Operation> {
+    count_request().into_iter().chain([count_visit(), read_station(), book()])
+}
+
+/// One for each method, as all of them count.
+fn count_request() -> [Operation; 7] {
+    [
+        (HttpMethod::Get, "countGet"),
+        (HttpMethod::Post, "countPost"),
+        (HttpMethod::Put, "countPut"),
+        (HttpMethod::Delete, "countDelete"),
+        (HttpMethod::Patch, "countPatch"),
+        (HttpMethod::Options, "countOptions"),
+        (HttpMethod::Trace, "countTrace"),
+    ]
+    .map(|(method, id)| {
+        Operation::new(method, "/", SCENARIOS, id, "Count a request in the window `requests`")
+            .json(
+                200,
+                "Requests in the window, this one included.",
+                "RequestCount",
+                json!({"requestCount": 4}),
+            )
+            .asks()
+    })
+}
+
+fn count_visit() -> Operation {
+    Operation::new(HttpMethod::Get, "/web-counter/increment", SCENARIOS, "countVisit", "Count a visit")
+        .content(200, "The new total.", "application/json", whole("The total.", 1, None).into(), json!(123))
+        .asks()
+}
+
+fn read_station() -> Operation {
+    let days = json!([{"location": "PWTC", "date": "20210516", "availability": 1000}]);
+    let schema = list("Every day, sorted by date.", named("StationDay"), None);
+    Operation::new(
+        HttpMethod::Get,
+        "/stations/{name}",
+        SCENARIOS,
+        "readStation",
+        "List the days of a station",
+    )
+    .name("name", "The station.")
+    .content(200, "Every day, sorted by date.", "application/json", schema, days)
+    .header(200, "Cache-Control", text_header("`public, max-age=1`"))
+    .problems(&[Code::SaleNotFound])
+    .asks()
+}
+
+fn book() -> Operation {
     let booking = json!({
         "mysejahteraId": "900127015527",
         "firstName": "Fadhil",
@@ -20,48 +70,9 @@ pub(super) fn all() -> [Operation; 4] {
         "date": "20210516",
     });
     let refused = json!({"message": "Sorry, station is fully booked", "status": "Failed"});
-    let days = json!([{"location": "PWTC", "date": "20210516", "availability": 1000}]);
-    [
-        Operation::new(HttpMethod::Get, "/web-counter/increment", SCENARIOS, "countVisit", "Count a visit")
-            .content(
-                200,
-                "The new total.",
-                "application/json",
-                whole("The total.", 1, None).into(),
-                json!(123),
-            )
-            .asks(),
-        Operation::new(HttpMethod::Get, "/", SCENARIOS, "countRequest", "Count a request")
-            .description("Any method counts in the window `requests`.")
-            .json(
-                200,
-                "Requests in the window, this one included.",
-                "RequestCount",
-                json!({"requestCount": 4}),
-            )
-            .asks(),
-        Operation::new(
-            HttpMethod::Get,
-            "/stations/{name}",
-            SCENARIOS,
-            "readStation",
-            "List the days of a station",
-        )
-        .name("name", "The station.")
-        .content(
-            200,
-            "Every day, sorted by date.",
-            "application/json",
-            list("Every day, sorted by date.", named("StationDay"), None),
-            days,
-        )
-        .header(200, "Cache-Control", text_header("`public, max-age=1`"))
-        .problems(&[Code::SaleNotFound])
-        .asks(),
-        Operation::new(HttpMethod::Post, "/booking", SCENARIOS, "book", "Book a slot for one person")
-            .body("Booking", booking.clone())
-            .json(200, "The fields of the booking.", "Booking", booking)
-            .json(400, "Refused", "BookingRefused", refused)
-            .asks(),
-    ]
+    Operation::new(HttpMethod::Post, "/booking", SCENARIOS, "book", "Book a slot for one person")
+        .body("Booking", booking.clone())
+        .json(200, "The fields of the booking.", "Booking", booking)
+        .json(400, "Refused", "BookingRefused", refused)
+        .asks()
 }

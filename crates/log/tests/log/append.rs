@@ -164,6 +164,7 @@ fn a_full_disk_refuses_before_writing_and_recovers_when_there_is_room() {
     let live = "00000000000000000001-0000000002.seg";
     let before = disk.contents(live);
     assert!(before.is_some());
+    assert!(!opened.log.room_is_coming());
     for _ in 0..3 {
         assert!(matches!(opened.log.append(1, 1, &[1]), Err(AppendError::NoRoom)));
         assert!(matches!(opened.log.append_mark(1), Err(AppendError::NoRoom)));
@@ -225,6 +226,16 @@ fn one_writer_and_one_owner() {
     assert!(matches!(second, OpenError::AlreadyOpen { .. }));
     drop(opened);
     open(&disk).expect("free again");
+}
+
+#[test]
+fn parts_go_to_threads_of_their_own() {
+    fn check<T: Send + 'static>() {}
+    check::<Log>();
+    check::<LogDirectory>();
+    check::<onrush_log::LogReader>();
+    check::<onrush_log::SnapshotWriter>();
+    check::<onrush_log::SnapshotReader>();
 }
 
 #[test]

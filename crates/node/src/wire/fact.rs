@@ -19,7 +19,7 @@ const HAS_KEY: u8 = 8;
 const HAS_DETAILS: u8 = 16;
 
 /// Appends one fact.
-pub(crate) fn encode_fact(out: &mut Vec<u8>, fact: &Fact<'_>) {
+pub fn encode_fact(out: &mut Vec<u8>, fact: &Fact<'_>) {
     match fact {
         Fact::Partition { id_key, time, sales_ever } => {
             out.push(PARTITION);
@@ -58,7 +58,9 @@ pub(crate) fn encode_fact(out: &mut Vec<u8>, fact: &Fact<'_>) {
 }
 
 fn encode_reservation(out: &mut Vec<u8>, fact: &Fact<'_>) {
-    let Fact::Reservation { reservation, customer, status, lines, created_at, hold_until, key, details } = fact else {
+    let Fact::Reservation { reservation, customer, status, lines, created_at, hold_until, key, details } =
+        fact
+    else {
         return;
     };
     out.push(RESERVATION);
@@ -90,7 +92,7 @@ fn encode_reservation(out: &mut Vec<u8>, fact: &Fact<'_>) {
 
 /// Decodes facts; keeps the parts of a fact that own memory from one to the next.
 #[derive(Debug, Default)]
-pub(crate) struct FactDecoder {
+pub struct FactDecoder {
     terms: Option<SaleTerms>,
     stock_nos: Vec<StockNo>,
 }
@@ -100,7 +102,7 @@ impl FactDecoder {
     ///
     /// # Errors
     /// The bytes are not whole facts that this version knows, or `visit` found one that does not fit.
-    pub(crate) fn decode(
+    pub fn decode(
         &mut self,
         bytes: &[u8],
         mut visit: impl FnMut(&Fact<'_>) -> Result<(), &'static str>,

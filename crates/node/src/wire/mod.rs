@@ -2,12 +2,14 @@
 //! somewhere can never change. The formats are drawn in `docs/record-format.md`.
 
 mod fact;
+#[cfg(test)]
+mod golden_tests;
 mod primitives;
 mod record;
 
 pub use record::{Record, decode_records};
 
-pub(crate) use fact::{FactDecoder, encode_fact};
+pub use fact::{FactDecoder, encode_fact};
 pub(crate) use record::{encode_event, encode_time};
 
 /// Why bytes that passed their checksum still make no sense. It means that another, usually newer, version wrote them,

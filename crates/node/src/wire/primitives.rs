@@ -137,7 +137,8 @@ impl<'a> Input<'a> {
         let opens_at: Option<TimeMs> = self.optional()?;
         let closes_at = self.optional()?;
         let per_customer_max = self.optional()?.map(u32::try_from).transpose();
-        let per_customer_max = per_customer_max.map_err(|_| self.wrong("an integer has more than 32 bits"))?;
+        let per_customer_max =
+            per_customer_max.map_err(|_| self.wrong("an integer has more than 32 bits"))?;
         let hold_ttl_ms = self.u32()?;
         let stock_count = self.u64()?;
         let mut stocks = Vec::new();

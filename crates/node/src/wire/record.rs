@@ -1,9 +1,7 @@
 //! Events as records: a kind byte, then its fields. Records follow one another without gaps; a batch's payload is a
 //! sequence of them. A time record dates the events behind it.
 
-use onrush_core::{
-    Event, IdempotencyKey, Line, Lines, ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs,
-};
+use onrush_core::{Event, IdempotencyKey, Line, Lines, ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs};
 
 use super::DecodeError;
 use super::primitives::{Input, put_bytes, put_optional, put_shape, put_terms, put_u64};
@@ -148,7 +146,9 @@ fn decode_event<'e, 'p: 'e>(
 ) -> Result<Event<'e>, DecodeError> {
     Ok(match kind {
         FOUNDED => Event::Founded { id_key: input.array()? },
-        COUNTER_ADDED => Event::CounterAdded { counter: input.text()?, by: input.u64()?, value: input.u64()? },
+        COUNTER_ADDED => {
+            Event::CounterAdded { counter: input.text()?, by: input.u64()?, value: input.u64()? }
+        }
         WINDOW_PUT => Event::WindowPut { window: input.text()?, shape: input.shape()? },
         WINDOW_HIT => Event::WindowHit { window: input.text()?, pane: input.u64()?, by: input.u64()? },
         SALE_PUT => {

@@ -1,5 +1,7 @@
 //! A partition on a disk that fails on demand, and blocking calls to it.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -9,8 +11,8 @@ use onrush_core::{Digest, SaleTerms, StockTerms};
 use onrush_log::faulty::FaultyStorage;
 use onrush_log::{LogDirectory, LogSettings, SpareMaking};
 use onrush_node::{
-    Call, Failure, KeyCall, LineCall, ManualClock, Name, OpenError, Outcome, Partition, Recovered, Reply, ReserveCall,
-    Settings,
+    Call, Failure, KeyCall, LineCall, ManualClock, Name, OpenError, Outcome, Partition, Recovered, Reply,
+    ReserveCall, Settings,
 };
 
 /// Where the manual clock starts.

@@ -1,0 +1,21 @@
+//! Any bytes as the body of every request that has one: accepted or refused, never a panic; and a reservation that is
+//! accepted has the bounds that the contract promises.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use onrush_edge::{dto, scenarios};
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(call) = dto::parse_reservation("sale", Some("key"), bytes) {
+        assert!((1..=64).contains(&call.customer.len()));
+        assert!((1..=16).contains(&call.lines.len()));
+        assert!(call.lines.iter().all(|line| (1..=1000).contains(&line.quantity)));
+        assert!(call.details.len() <= 4096);
+        let again = dto::parse_reservation("sale", Some("key"), bytes).expect("the same body twice");
+        assert_eq!(again.key, call.key, "the fingerprint is stable");
+    }
+    let _ = dto::parse_sale(bytes);
+    let _ = dto::parse_window_shape(bytes);
+    let _ = scenarios::booking::decode(bytes);
+});
