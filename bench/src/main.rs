@@ -32,7 +32,7 @@ use serde_json::json;
 use cases::{CASES, Case};
 use machine::Machine;
 use report::Findings;
-use setting::{Bench, Settings};
+use setting::{Bench, Settings, progress};
 
 /// Measures onrush next to nginx and Redis and prints a table.
 #[derive(Debug, Parser)]
@@ -102,11 +102,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let mut findings: Vec<(&'static str, Findings)> = Vec::new();
     let mut failures = Vec::new();
     for case in selected {
-        bench.progress(&format!("{}: {}", case.name, case.about));
+        progress(&format!("{}: {}", case.name, case.about));
         match (case.run)(&bench) {
             Ok(found) => findings.push((case.name, found)),
             Err(error) => {
-                bench.progress(&format!("  failed: {error:#}"));
+                progress(&format!("  failed: {error:#}"));
                 failures.push((case.name, format!("{error:#}")));
             }
         }

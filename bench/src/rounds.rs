@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::process::{Usage, client_cpu_seconds, machine_busy_seconds};
-use crate::setting::Bench;
+use crate::setting::{Bench, progress};
 use crate::statistics::Spread;
 use crate::wrk::WrkRun;
 
@@ -75,7 +75,7 @@ impl Rounds {
                     .with_context(|| format!("measure {}", contender.name))?;
                 // Round 0 warms up: caches, allocators and processor clocks.
                 if round > 0 {
-                    bench.progress(&format!(
+                    progress(&format!(
                         "  round {round} {}: {:.0}/s",
                         turn.contender,
                         turn.outcome.answer_rate()

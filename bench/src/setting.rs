@@ -61,12 +61,11 @@ impl Bench {
     pub(crate) fn sync_time(&self) -> Result<Duration> {
         self.probe.borrow_mut().median(SYNC_PROBE_COUNT)
     }
+}
 
-    /// One line on standard error; the table on standard output stays clean.
-    #[expect(clippy::unused_self, reason = "progress belongs to a run")]
-    pub(crate) fn progress(&self, line: &str) {
-        eprintln!("{line}");
-    }
+/// One line on standard error; the table on standard output stays clean.
+pub(crate) fn progress(line: &str) {
+    eprintln!("{line}");
 }
 
 impl Drop for Bench {

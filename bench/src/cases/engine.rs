@@ -8,7 +8,7 @@ use crate::engine::{EngineOrder, SUBMISSION_CALL_COUNT};
 use crate::report::{Better, Figure, Findings, Row, Target};
 use crate::rounds::{Contender, Outcome, Rounds};
 use crate::servers::Redis;
-use crate::setting::Bench;
+use crate::setting::{Bench, progress};
 
 /// Submissions of 256 on their way at once, next to 16 connections of Redis with 64 each.
 const IN_FLIGHT_COUNT: u64 = 4;
@@ -55,9 +55,7 @@ fn engine_reserve<'a>(bench: &'a Bench, in_flight_count: u64, name: &str) -> Con
         }
         .send()?;
         let batch_calls = run.confirmed_count / run.batch_count.max(1);
-        bench.progress(&format!(
-            "    {batch_calls} reservations a batch, submitted by {SUBMISSION_CALL_COUNT}"
-        ));
+        progress(&format!("    {batch_calls} reservations a batch, submitted by {SUBMISSION_CALL_COUNT}"));
         Ok(Outcome {
             success_count: run.confirmed_count,
             refusal_count: run.other_count,

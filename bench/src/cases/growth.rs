@@ -9,7 +9,7 @@ use crate::load;
 use crate::report::{Better, Figure, Findings, Row};
 use crate::rounds::{Contender, Outcome, Rounds};
 use crate::servers::{Nginx, Onrush, sale_body};
-use crate::setting::Bench;
+use crate::setting::{Bench, progress};
 use crate::wrk::{Traffic, Wrk};
 
 /// Bytes of log between two snapshots, the server's default.
@@ -59,7 +59,7 @@ pub(crate) fn sales(bench: &Bench) -> Result<Findings> {
         if filled.other_count > 0 {
             bail!("{} of {sale_count} sales were not opened", filled.other_count);
         }
-        bench.progress(&format!("  opened {sale_count} sales in {:.1} s", filled.seconds));
+        progress(&format!("  opened {sale_count} sales in {:.1} s", filled.seconds));
         servers.push((format!("{sale_count} sales"), onrush, sale_count));
     }
     let scripts = bench.directory("sales-scripts")?;
@@ -81,7 +81,7 @@ pub(crate) fn reservations(bench: &Bench) -> Result<Findings> {
     for reservation_count in [0, largest / 5, largest] {
         let directory = bench.directory(&format!("reservations-{reservation_count}"))?;
         let run = EngineOrder::fill(&Onrush::data_directory(&directory), reservation_count, SNAPSHOT_BYTES)?;
-        bench.progress(&format!("  took {reservation_count} reservations in {:.1} s", run.seconds));
+        progress(&format!("  took {reservation_count} reservations in {:.1} s", run.seconds));
         let onrush = Onrush::start(&bench.settings.onrush, &directory, &[])?;
         servers.push((format!("{reservation_count} reservations"), onrush));
     }

@@ -12,7 +12,7 @@ use crate::http::request_bytes;
 use crate::open_loop::{self, OpenLoopRun, Plan};
 use crate::report::{Better, Figure, Findings, Row, Target};
 use crate::servers::{Nginx, Onrush};
-use crate::setting::Bench;
+use crate::setting::{Bench, progress};
 use crate::wrk::Wrk;
 
 const PERCENTILES: [(f64, &str); 3] = [(50.0, "p50"), (99.0, "p99"), (99.9, "p99.9")];
@@ -28,7 +28,7 @@ pub(crate) fn latency(bench: &Bench) -> Result<Findings> {
     let wrk = Wrk { directory: &scripts, connection_count: 100, seconds: bench.settings.turn_seconds };
     let peak = wrk.run(onrush.address, &new_customers("drop"), "peak-")?;
     let rate = (peak.answer_count - peak.refusal_count) as f64 / peak.seconds / 2.0;
-    bench.progress(&format!("  half of peak is {rate:.0}/s"));
+    progress(&format!("  half of peak is {rate:.0}/s"));
     let mut syncs = Vec::new();
     let mut own = Vec::new();
     let mut reference = Vec::new();
@@ -38,11 +38,7 @@ pub(crate) fn latency(bench: &Bench) -> Result<Findings> {
         let plain = measure(bench, nginx.address, rate, round)?;
         let durable = measure(bench, onrush.address, rate, round)?;
         let p99 = |run: &OpenLoopRun| run.latency.value_at_quantile(0.99) / 1000;
-        bench.progress(&format!(
-            "  round {round} p99: nginx {} µs, onrush {} µs",
-            p99(&plain),
-            p99(&durable)
-        ));
+        progress(&format!("  round {round} p99: nginx {} µs, onrush {} µs", p99(&plain), p99(&durable)));
         raw.push(json!({"round": round, "rate": rate, "sync_us": sync_time.as_secs_f64() * 1e6,
             "onrush": summary(&durable), "nginx": summary(&plain)}));
         syncs.push(sync_time.as_secs_f64() * 1e9);

@@ -4,13 +4,15 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::disk::tree_bytes;
 use crate::engine::EngineOrder;
+use crate::process::Usage;
 use crate::report::{Better, Figure, Findings, Row, Target};
 use crate::servers::{Onrush, Redis};
-use crate::setting::Bench;
+use crate::setting::{Bench, progress};
 use crate::statistics::Spread;
 
 /// Bytes of log between two snapshots: never reached, so that the log alone holds everything.
@@ -26,9 +28,9 @@ pub(crate) fn stored(bench: &Bench) -> Result<Findings> {
     let log_alone = bench.directory("stored-log")?;
     let snapshot = bench.directory("stored-snapshot")?;
     let redis = bench.directory("stored-redis")?;
-    let own = fill_onrush(bench, &log_alone, WITHOUT_SNAPSHOTS, count)?;
-    let own_with_snapshots = fill_onrush(bench, &snapshot, WITH_SNAPSHOTS, count)?;
-    let peer = fill_redis(bench, &redis, count)?;
+    let own = fill_onrush(&log_alone, WITHOUT_SNAPSHOTS, count)?;
+    let own_with_snapshots = fill_onrush(&snapshot, WITH_SNAPSHOTS, count)?;
+    let peer = fill_redis(&redis, count)?;
     let mut findings = Findings::default();
     let per_reservation = |name: &str, filled: &Filled, bytes: u64| {
         Figure::new(name, "B", vec![bytes as f64 / filled.count as f64])
@@ -60,9 +62,9 @@ pub(crate) fn stored(bench: &Bench) -> Result<Findings> {
         0 => "too few reservations for a snapshot".to_owned(),
         offset => format!("the snapshot covers {offset} events, the tail has the rest"),
     };
-    let mut rows = restarts(bench, [&log_alone, &snapshot, &redis], count)?;
-    rows[0].notes.push(covered);
-    findings.rows.extend(rows);
+    let mut restarts = restarts(bench, [&log_alone, &snapshot, &redis], count)?;
+    restarts.rows[0].notes.push(covered);
+    findings.merge(restarts);
     Ok(findings)
 }
 
@@ -75,14 +77,11 @@ struct Filled {
     raw: Value,
 }
 
-fn fill_onrush(bench: &Bench, directory: &Path, snapshot_bytes: u64, count: u64) -> Result<Filled> {
+fn fill_onrush(directory: &Path, snapshot_bytes: u64, count: u64) -> Result<Filled> {
     let data = Onrush::data_directory(directory);
     let run = EngineOrder::fill(&data, count, snapshot_bytes)?;
     let rate = run.confirmed_count as f64 / run.seconds;
-    bench.progress(&format!(
-        "  the engine took {count} reservations, {rate:.0}/s, state {} B",
-        run.state_bytes
-    ));
+    progress(&format!("  the engine took {count} reservations, {rate:.0}/s, state {} B", run.state_bytes));
     let log_bytes = run.batch_bytes + run.batch_count * FRAME_HEADER_BYTES;
     let raw = json!({"run": run, "directory_bytes": tree_bytes(&data)});
     Ok(Filled {
@@ -94,70 +93,98 @@ fn fill_onrush(bench: &Bench, directory: &Path, snapshot_bytes: u64, count: u64)
     })
 }
 
-fn fill_redis(bench: &Bench, directory: &Path, count: u64) -> Result<Filled> {
+fn fill_redis(directory: &Path, count: u64) -> Result<Filled> {
     let redis = Redis::start(directory)?;
     let memory_before = redis.used_memory_bytes()?;
     let run = redis.reserve(count, 4, 64)?;
     let memory_bytes = redis.used_memory_bytes()? - memory_before;
     let log_bytes = tree_bytes(directory);
     let rate = run.confirmed_count as f64 / run.seconds;
-    bench.progress(&format!("  redis took {} reservations, {rate:.0}/s pipelined", run.confirmed_count));
+    progress(&format!("  redis took {} reservations, {rate:.0}/s pipelined", run.confirmed_count));
     let raw = json!({"fill_rate": rate, "memory_bytes": memory_bytes, "log_bytes": log_bytes});
     redis.kill()?;
     Ok(Filled { count: run.confirmed_count, memory_bytes, log_bytes, snapshot_offset: 0, raw })
 }
 
-/// Interleaved restarts; every one is killed once it has answered for what it holds.
-fn restarts(bench: &Bench, directories: [&Path; 3], count: u64) -> Result<Vec<Row>> {
-    let [log_alone, snapshot, redis] = directories;
-    let (mut by_log, mut by_snapshot, mut by_redis) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 1..=bench.settings.round_count {
-        by_snapshot.push(restart_onrush(bench, snapshot, WITH_SNAPSHOTS, count)?);
-        by_log.push(restart_onrush(bench, log_alone, WITHOUT_SNAPSHOTS, count)?);
-        by_redis.push(restart_redis(redis)?);
-        let last = |values: &[f64]| values.last().copied().unwrap_or(f64::NAN);
-        bench.progress(&format!(
-            "  round {round} restart: snapshot and tail {:.2} s, log alone {:.2} s, redis {:.2} s",
-            last(&by_snapshot),
-            last(&by_log),
-            last(&by_redis)
-        ));
-    }
-    let rewritten = rewritten_redis(bench, redis)?;
-    let rows = [("snapshot and tail", by_snapshot), ("log alone", by_log)].map(|(way, seconds)| {
-        let median = Spread::of(seconds.iter().copied()).map_or(f64::NAN, |spread| spread.median);
-        let subject = Figure::new("onrush", "s", seconds);
-        let peer = Figure::new("redis", "s", by_redis.clone());
-        Row::new(format!("restart, {way}"), subject, Some(peer), Better::Lower)
-            .targets(Target::RatioAtLeast(2.0), Target::RatioAtLeast(5.0))
-            .note(format!("{:.0} reservations/s; files in the page cache for both", count as f64 / median))
-            .note(format!("redis needs {rewritten:.2} s after BGREWRITEAOF, its compact form"))
-    });
-    Ok(rows.into())
+/// How long a server took until it was ready, and what of that was its own processor time.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Restart {
+    seconds: f64,
+    cpu_seconds: f64,
 }
 
-fn restart_onrush(bench: &Bench, directory: &Path, snapshot_bytes: u64, count: u64) -> Result<f64> {
+/// Interleaved restarts; every one is killed once it has answered for what it holds.
+fn restarts(bench: &Bench, directories: [&Path; 3], count: u64) -> Result<Findings> {
+    let [log_alone, snapshot, redis] = directories;
+    let (mut by_log, mut by_snapshot, mut by_redis) = (Vec::new(), Vec::new(), Vec::new());
+    let mut findings = Findings::default();
+    for round in 1..=bench.settings.round_count {
+        let from_snapshot = restart_onrush(bench, snapshot, WITH_SNAPSHOTS, count)?;
+        let from_log = restart_onrush(bench, log_alone, WITHOUT_SNAPSHOTS, count)?;
+        let peer = restart_redis(redis)?;
+        progress(&format!(
+            "  round {round} restart: snapshot and tail {:.2} s, log alone {:.2} s, redis {:.2} s",
+            from_snapshot.seconds, from_log.seconds, peer.seconds
+        ));
+        findings.raw.push(json!({"round": round, "restart": {
+            "snapshot_and_tail": from_snapshot, "log_alone": from_log, "redis": peer}}));
+        by_snapshot.push(from_snapshot);
+        by_log.push(from_log);
+        by_redis.push(peer);
+    }
+    let rewritten = rewritten_redis(redis)?;
+    let [peer_seconds, peer_cpu_seconds] = columns(&by_redis);
+    for (way, own) in [("snapshot and tail", by_snapshot), ("log alone", by_log)] {
+        let [seconds, cpu_seconds] = columns(&own);
+        let rate = count as f64 / median(&seconds);
+        let subject = Figure::new("onrush", "s", seconds);
+        let peer = Figure::new("redis", "s", peer_seconds.clone());
+        let row = Row::new(format!("restart, {way}"), subject, Some(peer), Better::Lower)
+            .targets(Target::RatioAtLeast(2.0), Target::RatioAtLeast(5.0))
+            .note(format!(
+                "{rate:.0} reservations/s; processor time {:.2} s, redis {:.2} s; files in the page cache for both",
+                median(&cpu_seconds),
+                median(&peer_cpu_seconds)
+            ))
+            .note(format!("redis needs {rewritten:.2} s after BGREWRITEAOF, its compact form"));
+        findings.rows.push(row);
+    }
+    Ok(findings)
+}
+
+fn columns(restarts: &[Restart]) -> [Vec<f64>; 2] {
+    [|restart: &Restart| restart.seconds, |restart: &Restart| restart.cpu_seconds]
+        .map(|column| restarts.iter().map(column).collect())
+}
+
+fn median(values: &[f64]) -> f64 {
+    Spread::of(values.iter().copied()).map_or(f64::NAN, |spread| spread.median)
+}
+
+fn restart_onrush(bench: &Bench, directory: &Path, snapshot_bytes: u64, count: u64) -> Result<Restart> {
     let snapshot_bytes = snapshot_bytes.to_string();
     let environment = [("ONRUSH_LOG__SNAPSHOT_BYTES", snapshot_bytes.as_str())];
     let onrush = Onrush::start(&bench.settings.onrush, directory, &environment)?;
+    let cpu_seconds = Usage::of(&onrush.pids()).cpu_seconds;
     let confirmed = onrush.sale_figures("drop")?.quantity_confirmed;
     ensure!(confirmed == count, "{count} reservations were acknowledged, {confirmed} recovered");
     let seconds = onrush.ready_after.as_secs_f64();
     onrush.kill()?;
-    Ok(seconds)
+    Ok(Restart { seconds, cpu_seconds })
 }
 
-fn restart_redis(directory: &Path) -> Result<f64> {
+fn restart_redis(directory: &Path) -> Result<Restart> {
     let redis = Redis::start(directory)?;
+    let cpu_seconds = Usage::of(&redis.pids()).cpu_seconds;
     let seconds = redis.ready_after.as_secs_f64();
     redis.kill()?;
-    Ok(seconds)
+    Ok(Restart { seconds, cpu_seconds })
 }
 
-fn rewritten_redis(bench: &Bench, directory: &Path) -> Result<f64> {
-    bench.progress("  redis rewrites its log");
+fn rewritten_redis(directory: &Path) -> Result<f64> {
+    progress("  redis rewrites its log");
     let redis = Redis::start(directory)?;
     redis.rewrite_log().context("rewrite Redis's log")?;
     redis.kill()?;
-    restart_redis(directory)
+    Ok(restart_redis(directory)?.seconds)
 }

@@ -1,4 +1,4 @@
-//! What an event means for the state. Every event that [`crate::decide`] made applies; anything else breaks an invariant,
+//! What an event means for the state. Every event that [`crate::decide()`] made applies; anything else breaks an invariant,
 //! and the process stops rather than go on from a state that cannot be.
 
 use crate::{

@@ -1,4 +1,4 @@
-//! Inputs to [`crate::decide`]. They borrow from whoever received them.
+//! Inputs to [`crate::decide()`]. They borrow from whoever received them.
 
 use crate::{ReservationNo, SaleTerms, WindowShape};
 

@@ -1,4 +1,4 @@
-//! The rules of onrush: what may happen ([`decide`]) and what it means ([`State::apply`]).
+//! The rules of onrush: what may happen ([`decide()`]) and what it means ([`State::apply`]).
 //!
 //! Both are synchronous, total and pure. Time, chance and limits come in as arguments; nothing in this crate reads a
 //! clock, draws a random number, touches a file or knows that HTTP exists. `state == events.fold(apply)` for every
@@ -25,9 +25,9 @@ pub use event::{Event, Line, Lines};
 pub use fact::Fact;
 pub use ids::{ReservationNo, SaleNo, StockNo, TimeMs};
 pub use limits::{
-    ADD_MAX, DETAILS_BYTES_MAX, HOLD_TTL_MS_MAX, KEY_BYTES_MAX, LINES_MAX, Limits, NAME_BYTES_MAX, PANES_MAX,
-    PER_CUSTOMER_MAX_MAX, QUANTITY_MAX, QUANTITY_TOTAL_MAX, SPAN_MS_MAX, STOCKS_PER_SALE_MAX, TIME_MS_MAX,
-    TITLE_BYTES_MAX,
+    ADD_MAX, CUSTOMER_RESERVATIONS_MAX, DETAILS_BYTES_MAX, HOLD_TTL_MS_MAX, KEY_BYTES_MAX, LINES_MAX, Limits,
+    NAME_BYTES_MAX, PANES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_MAX, QUANTITY_TOTAL_MAX, SPAN_MS_MAX,
+    STOCKS_PER_SALE_MAX, TIME_MS_MAX, TITLE_BYTES_MAX,
 };
 pub use name::is_name;
 pub use refusal::{Ceiling, Refusal};

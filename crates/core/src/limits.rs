@@ -14,6 +14,8 @@ pub const DETAILS_BYTES_MAX: usize = 4_096;
 pub const KEY_BYTES_MAX: usize = 128;
 /// What one command may add to a counter; at least 1.
 pub const ADD_MAX: u32 = 1_000_000;
+/// Reservations of one customer that are listed: the newest ones. Older ones are found by their ids.
+pub const CUSTOMER_RESERVATIONS_MAX: usize = 1_000;
 /// Stocks in one sale; at least 1.
 pub const STOCKS_PER_SALE_MAX: usize = 1_000;
 /// Units in one stock.

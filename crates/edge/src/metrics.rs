@@ -224,3 +224,46 @@ fn decimal(value: u64, decimals: usize) -> String {
     let fraction = fraction.trim_end_matches('0');
     if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_histogram_in_base_units_adds_up() {
+        let mut page = Page(String::new());
+        let values = Histogram { counts: [1, 0, 2], above: 1, sum: 2_500_150 };
+        page.histogram("x_seconds", "Help.", &values, &[50, 1_000, 2_000_000], 6);
+        let expected = "# HELP x_seconds Help.\n# TYPE x_seconds histogram\n\
+                        x_seconds_bucket{le=\"0.00005\"} 1\nx_seconds_bucket{le=\"0.001\"} 1\n\
+                        x_seconds_bucket{le=\"2\"} 3\nx_seconds_bucket{le=\"+Inf\"} 4\n\
+                        x_seconds_sum 2.50015\nx_seconds_count 4\n";
+        assert_eq!(page.0, expected);
+    }
+
+    #[test]
+    fn decimals_are_exact() {
+        for (value, decimals, text) in
+            [(0, 6, "0"), (1, 6, "0.000001"), (1_500_000, 6, "1.5"), (7, 0, "7"), (10, 0, "10")]
+        {
+            assert_eq!(decimal(value, decimals), text);
+        }
+    }
+
+    #[test]
+    fn counters_end_in_total_and_every_figure_has_its_help() {
+        let mut page = Page(String::new());
+        render_edge(&mut page, &EdgeMetrics { connection_open_count: 3, ..EdgeMetrics::default() });
+        assert!(page.0.contains("\nonrush_connections 3\n"), "{}", page.0);
+        let mut family = "";
+        for line in page.0.lines() {
+            if let Some(declared) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = declared.split_once(' ').unwrap();
+                assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
+                family = name;
+            } else if !line.starts_with('#') {
+                assert!(line.starts_with(family), "{line}");
+            }
+        }
+    }
+}

@@ -15,7 +15,7 @@ use utoipa::openapi::{
 };
 
 use self::operations::Shared;
-use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX, TARGET_BYTES_MAX};
+use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX, OPERATOR_BODY_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::problem::Code;
 
 /// The document as pretty JSON that ends in a newline.
@@ -86,8 +86,9 @@ fn description() -> String {
     format!(
         "Counts, admits and reserves when everyone arrives at once. A success is answered only after it is durable.\n\n\
          Times are RFC 3339 in UTC. Names are 1 to 64 of `A-Z a-z 0-9 . _ ~ : @ -`. Unknown fields in a request are \
-         an error. A body is at most {BODY_BYTES_MAX} bytes unless its operation says otherwise, a target {TARGET_BYTES_MAX}, \
-         request line and header fields together {HEAD_BYTES_MAX}. Every error is `application/problem+json` (RFC 9457) \
-         with a stable `code`. Every GET also answers HEAD. An `X-Request-Id` of a request comes back in its answer; without one it is made."
+         an error. A body is at most {BODY_BYTES_MAX} bytes ({OPERATOR_BODY_BYTES_MAX} on the operator listener), a target \
+         {TARGET_BYTES_MAX}, request line and header fields together {HEAD_BYTES_MAX}. Every error is \
+         `application/problem+json` (RFC 9457) with a stable `code`. Every GET but `/web-counter/increment` also answers \
+         HEAD. An `X-Request-Id` of a request comes back in its answer; without one it is made."
     )
 }

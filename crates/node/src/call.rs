@@ -129,7 +129,7 @@ pub enum Outcome {
     },
     /// A reservation as it is.
     Reservation(Box<ReservationView>),
-    /// All reservations of a customer in a sale, oldest first.
+    /// The newest 1,000 reservations of a customer in a sale, oldest first.
     Reservations(Vec<ReservationView>),
 }
 

@@ -21,8 +21,10 @@ use crate::recovery::{self, Loaded};
 const MARK_DELAY: Duration = Duration::from_millis(20);
 /// How often an idle writer looks at the clock, for holds that expire and times that were told.
 const IDLE_INTERVAL: Duration = Duration::from_millis(500);
-/// Between two attempts to open a log that failed.
-const REOPEN_INTERVAL: Duration = Duration::from_secs(1);
+/// Between the first two attempts to open a log that failed; each wait is twice the one before, up to a bound, because an
+/// attempt may leave an empty segment behind.
+const REOPEN_INTERVAL: Duration = Duration::from_millis(100);
+const REOPEN_INTERVAL_MAX: Duration = Duration::from_secs(20);
 /// How often a log without room is asked again whether it has some.
 const ROOM_INTERVAL: Duration = Duration::from_millis(5);
 
@@ -184,6 +186,7 @@ impl Writer {
         self.log = None;
         self.partition.take_seat().vacate(&mut round.outbox);
         self.partition.deliver(&mut round.outbox, None);
+        let mut interval = REOPEN_INTERVAL;
         loop {
             self.partition.lead(None);
             match recovery::load(&self.directory, &self.settings, &self.log_settings, Some(resume_at)) {
@@ -201,7 +204,8 @@ impl Writer {
             if self.partition.draining.load(Ordering::Acquire) {
                 return;
             }
-            std::thread::park_timeout(REOPEN_INTERVAL);
+            std::thread::park_timeout(interval);
+            interval = (interval * 2).min(REOPEN_INTERVAL_MAX);
         }
     }
 

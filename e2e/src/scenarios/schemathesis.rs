@@ -36,7 +36,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
     server.stop(rustix::process::Signal::TERM)?;
-    let summaries = printed.lines().filter(|line| line.contains("generated")).map(str::trim);
+    let summaries = printed.lines().filter(|line| line.contains(" generated, ")).map(str::trim);
     Ok(format!("seed {seed}, {}", summaries.collect::<Vec<_>>().join("; ")))
 }
 

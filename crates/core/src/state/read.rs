@@ -1,7 +1,10 @@
 //! Questions that readers ask of a state. `now` before the state's time counts as the state's time.
 
 use super::{Sale, State};
-use crate::{ReservationNo, ReservationView, SaleStatus, SaleView, StockView, TimeMs, WindowView};
+use crate::{
+    CUSTOMER_RESERVATIONS_MAX, ReservationNo, ReservationView, SaleStatus, SaleView, StockView, TimeMs,
+    WindowView,
+};
 
 impl State {
     /// The counter's total, if it exists.
@@ -33,14 +36,16 @@ impl State {
         is_there.then(|| sale.reservation_view(reservation.seq))
     }
 
-    /// All reservations of a customer, newest last; `None` if the sale does not exist.
+    /// The newest [`CUSTOMER_RESERVATIONS_MAX`] reservations of a customer, newest last; `None` if the sale does not exist.
     pub fn reservations_of(&self, sale: &str, customer: &str) -> Option<Vec<ReservationView>> {
         let sale = self.sales.find(&self.hash, sale)?;
         let customer = sale.customers.find(&self.hash, customer);
         let newest = customer.map(|customer| sale.customers.last_reservation(customer));
         let previous = |&seq: &u32| sale.reservations.get(seq).and_then(super::Record::previous);
-        let mut views: Vec<_> =
-            std::iter::successors(newest, previous).map(|seq| sale.reservation_view(seq)).collect();
+        let mut views: Vec<_> = std::iter::successors(newest, previous)
+            .take(CUSTOMER_RESERVATIONS_MAX)
+            .map(|seq| sale.reservation_view(seq))
+            .collect();
         views.reverse();
         Some(views)
     }

@@ -27,7 +27,7 @@ pub(super) fn all() -> [Operation; 4] {
         Operation::new(HttpMethod::Put, "/v1/sales/{sale}", OPERATOR, "putSale", "Create a sale or change its terms")
             .description(
                 "The same PUT again changes nothing. A stock that has reservations cannot be left out, nor have fewer units \
-                 than are held and confirmed. The body may have up to 1 MiB.",
+                 than are held and confirmed.",
             )
             .name("sale", "The sale's name.")
             .body("SaleTerms", terms)

@@ -14,12 +14,9 @@ use onrush_node::{Call, Outcome};
 use super::answer::{json, json_body, name_at, with_header};
 use super::public::{live, ready};
 use super::{App, mismatched};
-use crate::limits::BODY_BYTES_MAX;
+use crate::limits::OPERATOR_BODY_BYTES_MAX;
 use crate::problem::Problem;
 use crate::{dto, metrics};
-
-/// Bytes in the body of a sale: 1,000 stocks with long names and titles fit. At it: 413.
-const SALE_BODY_BYTES_MAX: usize = 1 << 20;
 
 type Answer = Result<Response, Problem>;
 
@@ -42,7 +39,7 @@ pub(super) async fn require_key(State(app): State<Arc<App>>, request: Request, n
 
 async fn put_sale(State(app): State<Arc<App>>, request: Request) -> Answer {
     let sale = name_at(request.uri(), 2, "sale")?;
-    let body = json_body(request, SALE_BODY_BYTES_MAX).await?;
+    let body = json_body(request, OPERATOR_BODY_BYTES_MAX).await?;
     let terms = dto::parse_sale(&body)?;
     match app.ask(Call::PutSale { sale, terms }).await? {
         Outcome::SalePut { created, sale } => {
@@ -67,7 +64,7 @@ async fn archive_sale(State(app): State<Arc<App>>, uri: Uri) -> Answer {
 
 async fn put_window(State(app): State<Arc<App>>, request: Request) -> Answer {
     let window = name_at(request.uri(), 2, "window")?;
-    let shape = dto::parse_window_shape(&json_body(request, BODY_BYTES_MAX).await?)?;
+    let shape = dto::parse_window_shape(&json_body(request, OPERATOR_BODY_BYTES_MAX).await?)?;
     match app.ask(Call::PutWindow { window, shape }).await? {
         Outcome::WindowPut { created, shape } => {
             Ok(json(put_status(created), |out| dto::write_window_shape(out, shape)))

@@ -274,6 +274,16 @@ fn what_an_opening_finds_stays() {
         opened.log.append(1, 1, &[1; 100]).expect("append");
         disk.fail_at(disk.operation_count() + 1, Fault::ErrorInCache);
         assert!(opened.log.append(1, 1, &vec![2; payload_bytes]).is_err());
+        for operation in 0..12 {
+            let next = disk.after_kill();
+            next.fail_at(operation, Fault::Crash);
+            drop(crate::history::open(&next));
+            for pattern in 0..TEARS {
+                let found = crate::history::open(&next.after_power_cut(tear(pattern)))
+                    .map(|opened| opened.batches.len());
+                assert!(matches!(found, Ok(1 | 2)), "operation {operation}, tear {pattern}: {found:?}");
+            }
+        }
         let next = disk.after_kill();
         let mut opened = crate::history::open(&next).expect("open");
         assert_eq!(opened.batches.len(), 2, "the cache has it");

@@ -82,7 +82,7 @@ impl Default for RawServer {
         Self {
             listen: "127.0.0.1:8080".to_owned(),
             threads: 0,
-            connections_max: 20_000,
+            connections_max: 16_000,
             header_timeout_ms: 10_000,
             body_timeout_ms: 10_000,
             idle_timeout_ms: 60_000,
