@@ -48,7 +48,8 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
         if random.chance(25) {
             kill_in_recovery(&launch, &mut random).with_context(place)?;
         }
-        server = launch.start().with_context(place)?;
+        let sync = *random.pick(&["fdatasync", "direct"]);
+        server = launch.clone().with(&[("ONRUSH_LOG__SYNC", sync)]).start().with_context(place)?;
         history.audit(&server, &mut random).with_context(place)?;
         set_up(server.operator(), false).with_context(place)?;
         if cycle % 10 == 9 {

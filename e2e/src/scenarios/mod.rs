@@ -6,6 +6,7 @@ mod contention;
 mod disk_full;
 mod hostile;
 mod kill9;
+mod lifecycle;
 mod noticed;
 mod published;
 mod schemathesis;
@@ -35,6 +36,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "the audit itself: requests kept from it and a rolled-back directory are noticed",
         in_short: true,
         run: noticed::run,
+    },
+    Scenario {
+        name: "lifecycle",
+        about: "a sale from scheduled to archived: every refusal, before and after restarts",
+        in_short: true,
+        run: lifecycle::run,
     },
     Scenario {
         name: "contention",

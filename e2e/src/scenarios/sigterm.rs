@@ -1,19 +1,20 @@
 //! The orderly stop: under load every request is answered or was never accepted, so that what is stored equals what was
 //! acknowledged; an idle start and stop changes nothing; a second process keeps its hands off the data.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use rustix::process::Signal;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Bench;
 use crate::audit::History;
-use crate::http::{Connection, Lost, request};
+use crate::http::{self, Connection, Lost, request};
 use crate::ledger::{Outcome, Record};
-use crate::load::{ARGUMENTS, Clock, Traffic};
+use crate::load::{ARGUMENTS, Clock, Traffic, value_of};
 use crate::random::Random;
 use crate::scenarios::kill9::set_up;
 use crate::server::{Launch, Server, wait_for};
+use crate::tool::H2LOAD;
 
 const CONNECTION_COUNT: u64 = 64;
 
@@ -48,7 +49,8 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     second_process(&launch)?;
     history.audit_all(&server)?;
     in_flight_is_answered(server)?;
-    Ok(format!("{rounds} stops, {}", history.tally))
+    let streams = http_2_under_load(&launch, &mut random).context("HTTP/2")?;
+    Ok(format!("{rounds} stops, {}; {streams} additions over HTTP/2", history.tally))
 }
 
 fn stop_under_load(
@@ -89,6 +91,34 @@ fn settle(mut records: Vec<Record>) -> Result<Vec<Record>> {
         }
     }
     Ok(records)
+}
+
+/// The same over HTTP/2, where answers are streams: what h2load counts as answered is what the counter says afterwards.
+fn http_2_under_load(launch: &Launch, random: &mut Random) -> Result<u64> {
+    if !H2LOAD.present() {
+        return Ok(0);
+    }
+    let server = launch.start()?;
+    let url = format!("http://{}/v1/counters/streams", server.public());
+    let pause = random.span_ms(100, 400);
+    let report = thread::scope(|scope| {
+        // Far more requests than are answered before the stop, after which h2load gives up.
+        let load = scope.spawn(|| H2LOAD.run(&["-n300000", "-c20", "-m10", "-H:method: POST", &url]));
+        thread::sleep(pause);
+        let stopped = server.stop(Signal::TERM);
+        let report = load.join().map_err(|_| anyhow!("h2load panicked"))??;
+        stopped.map(|()| report)
+    })?;
+    let codes =
+        report.lines().find_map(|line| line.strip_prefix("status codes: ")).context("no status codes")?;
+    let answered: u64 =
+        codes.split(' ').next().unwrap_or_default().parse().context("read h2load's report")?;
+    ensure!(answered > 0, "nothing was answered: {codes}");
+    let server = launch.start()?;
+    let stored = value_of(&http::once(server.public(), &request("GET", "/v1/counters/streams"))?)?;
+    ensure!(stored == answered, "{answered} additions were acknowledged, {stored} are stored");
+    server.stop(Signal::TERM)?;
+    Ok(answered)
 }
 
 /// A second process on the data directory ends by itself, says why, and does not disturb the first.

@@ -6,7 +6,7 @@ use onrush_core::{Ceiling, Refusal, TimeMs};
 use onrush_node::{Failure, LineCall, ReserveCall};
 use serde_json::Value;
 use smallvec::smallvec;
-use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::content::{Content, ContentBuilder};
 use utoipa::openapi::example::{Example, ExampleBuilder};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
@@ -79,7 +79,7 @@ impl Operation {
 
     /// A required JSON body of a schema of the components.
     pub(super) fn body(mut self, schema: &str, example: Value) -> Self {
-        let content = ContentBuilder::new().schema(Some(named(schema))).example(Some(example)).build();
+        let content = content(named(schema), example);
         let body = RequestBodyBuilder::new()
             .content("application/json", content)
             .required(Some(Required::True))
@@ -102,7 +102,7 @@ impl Operation {
         schema: RefOr<Schema>,
         example: Value,
     ) -> Self {
-        let content = ContentBuilder::new().schema(Some(schema)).example(Some(example)).build();
+        let content = content(schema, example);
         self.answer(status, ResponseBuilder::new().description(description).content(content_type, content))
     }
 
@@ -238,6 +238,12 @@ pub(super) fn problem_response(codes: &[Code], described: Option<Response>) -> R
         response.content.extend(described.content);
     }
     response
+}
+
+/// Content with one example, in the form that viewers show rather than one that they make up.
+fn content(schema: RefOr<Schema>, example: Value) -> Content {
+    let example = ExampleBuilder::new().value(Some(example)).build();
+    ContentBuilder::new().schema(Some(schema)).examples_from_iter([("example", example)]).build()
 }
 
 fn with_request_id(response: ResponseBuilder) -> ResponseBuilder {
