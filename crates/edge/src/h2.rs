@@ -1,5 +1,6 @@
 //! HTTP/2 without TLS, for clients that know beforehand that it is spoken here (RFC 9113, section 3.3).
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
@@ -29,10 +30,12 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves a connection of which `bytes` were read already.
-pub(crate) async fn serve(stream: TcpStream, bytes: Vec<u8>, thread: &Rc<EdgeThread>, watch: &Watch) {
+pub(crate) async fn serve(stream: TcpStream, bytes: Vec<u8>, thread: &Rc<EdgeThread>, watch: Watch) {
     Figures::add(&thread.figures.h2_count, 1);
-    // From here on pings find out who is gone, and each body has a time limit of its own.
-    watch.enter(Phase::Busy);
+    // Pings find out who is gone, and each body has a time limit of its own; what is left to watch is whether anything
+    // is asked at all.
+    watch.enter(Phase::IdleHttp2);
+    let streams = Rc::new(Streams { open_count: Cell::new(0), watch });
     let io = TokioIo::new(Replayed { bytes, at: 0, stream });
     let mut builder = hyper::server::conn::http2::Builder::new(LocalExecutor);
     builder
@@ -45,7 +48,12 @@ pub(crate) async fn serve(stream: TcpStream, bytes: Vec<u8>, thread: &Rc<EdgeThr
     let served = Rc::clone(thread);
     let service = service_fn(move |request| {
         let thread = Rc::clone(&served);
-        async move { Ok::<_, Infallible>(answer(&thread, request).await) }
+        let stream = OpenStream::new(&streams);
+        async move {
+            let response = answer(&thread, request).await;
+            drop(stream);
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = builder.serve_connection(io, service);
     tokio::pin!(connection);
@@ -60,6 +68,33 @@ pub(crate) async fn serve(stream: TcpStream, bytes: Vec<u8>, thread: &Rc<EdgeThr
                     connection.as_mut().graceful_shutdown();
                 }
             }
+        }
+    }
+}
+
+/// The streams of one connection.
+struct Streams {
+    open_count: Cell<usize>,
+    watch: Watch,
+}
+
+/// One of them, from its request to its answer.
+struct OpenStream(Rc<Streams>);
+
+impl OpenStream {
+    fn new(streams: &Rc<Streams>) -> Self {
+        streams.open_count.set(streams.open_count.get() + 1);
+        streams.watch.enter(Phase::Busy);
+        Self(Rc::clone(streams))
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        let open_count = self.0.open_count.get() - 1;
+        self.0.open_count.set(open_count);
+        if open_count == 0 {
+            self.0.watch.enter(Phase::IdleHttp2);
         }
     }
 }

@@ -117,7 +117,8 @@ fn edge_metrics(figures: &Figures) -> EdgeMetrics {
         connection_accepted_count: read(&figures.accepted_count),
         connection_h2_count: read(&figures.h2_count),
         connection_over_capacity_count: read(&figures.over_capacity_count),
-        cut_off_idle_count: read(&figures.cut_off_counts[Phase::Idle as usize]),
+        cut_off_idle_count: read(&figures.cut_off_counts[Phase::Idle as usize])
+            + read(&figures.cut_off_counts[Phase::IdleHttp2 as usize]),
         cut_off_head_count: read(&figures.cut_off_counts[Phase::Head as usize]),
         cut_off_body_count: read(&figures.cut_off_counts[Phase::Body as usize]),
         cut_off_writing_count: read(&figures.cut_off_counts[Phase::Writing as usize]),

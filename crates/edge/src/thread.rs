@@ -25,8 +25,8 @@ pub(crate) struct Figures {
     pub(crate) open_count: AtomicUsize,
     pub(crate) accepted_count: AtomicU64,
     pub(crate) over_capacity_count: AtomicU64,
-    /// By [`Phase`]: idle, head, body, busy, writing.
-    pub(crate) cut_off_counts: [AtomicU64; 5],
+    /// By [`Phase`].
+    pub(crate) cut_off_counts: [AtomicU64; 6],
     pub(crate) rejected_count: AtomicU64,
     pub(crate) hot_count: AtomicU64,
     pub(crate) cold_count: AtomicU64,
@@ -53,6 +53,8 @@ pub(crate) enum Phase {
     Busy = 3,
     /// Taking an answer.
     Writing = 4,
+    /// HTTP/2, and no stream is open. When the server stops, it says so by itself.
+    IdleHttp2 = 5,
 }
 
 /// A connection as the thread's watch sees it.
@@ -144,7 +146,7 @@ impl EdgeThread {
             let phase = watched.phase.get();
             let time_limit = match phase {
                 Phase::Idle if self.draining.get() => Duration::ZERO,
-                Phase::Idle => self.settings.idle_timeout,
+                Phase::Idle | Phase::IdleHttp2 => self.settings.idle_timeout,
                 Phase::Head => self.settings.header_timeout,
                 Phase::Body => self.settings.body_timeout,
                 Phase::Writing => self.settings.write_timeout,

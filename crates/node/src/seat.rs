@@ -42,8 +42,12 @@ pub(crate) struct Seat {
     pub(crate) room_bytes: usize,
     /// That is about to become more: waiting is better than refusing.
     pub(crate) room_is_coming: bool,
-    /// The log writer sleeps and has to be woken when there is a batch.
+    /// The log writer sleeps and has to be woken when there is a batch that it wants.
     pub(crate) writer_sleeps: bool,
+    /// Answers that have to rest on the open batch before the writer wants it.
+    pub(crate) writer_wants: usize,
+    /// Answers that rest on the open batch.
+    open_reply_count: usize,
     /// Calls were run since the writer last asked: the time that they saw has to survive a restart.
     pub(crate) time_was_told: bool,
     pub(crate) tally: Tally,
@@ -58,6 +62,8 @@ impl Seat {
             room_bytes,
             room_is_coming: false,
             writer_sleeps: false,
+            writer_wants: 0,
+            open_reply_count: 0,
             time_was_told: false,
             tally: Tally::default(),
         }
@@ -81,7 +87,9 @@ impl Seat {
 
     /// Whether a sleeping writer has something to do; if so the caller must wake it, and only the first caller is told.
     pub(crate) fn takes_writer_awake(&mut self) -> bool {
-        let due = self.writer_sleeps && self.leader.as_ref().is_some_and(Leader::has_batch);
+        let due = self.writer_sleeps
+            && self.leader.as_ref().is_some_and(Leader::has_batch)
+            && (self.open_reply_count >= self.writer_wants || self.is_full());
         if due {
             self.writer_sleeps = false;
         }
@@ -102,6 +110,9 @@ impl Seat {
         }
         self.time_was_told = true;
         let batch = leader.rests_on();
+        if leader.has_batch() {
+            self.open_reply_count += replies.len();
+        }
         if batch <= self.durable_batch {
             outbox.push(submission.sink, replies);
         } else {
@@ -109,8 +120,18 @@ impl Seat {
         }
     }
 
-    /// Notes that batches up to `batch` are durable and releases the answers that rest on them.
-    pub(crate) fn release(&mut self, batch: u64, outbox: &mut Outbox) {
+    /// Answers that rest on the open batch.
+    pub(crate) fn open_reply_count(&self) -> usize {
+        self.open_reply_count
+    }
+
+    /// Whether fewer than `reply_count` answers rest on the open batch, and it can take more.
+    pub(crate) fn has_fewer_than(&self, reply_count: usize) -> bool {
+        self.open_reply_count < reply_count && !self.is_full()
+    }
+
+    /// Notes that batches up to `batch` are durable and releases the answers that rest on them; how many.
+    pub(crate) fn release(&mut self, batch: u64, outbox: &mut Outbox) -> usize {
         self.durable_batch = batch;
         let mut reply_count = 0;
         while self.decided.front().is_some_and(|decided| decided.batch <= batch) {
@@ -120,11 +141,13 @@ impl Seat {
             }
         }
         self.tally.released(reply_count);
+        reply_count
     }
 
     /// Closes the open batch, if there is one, for the log: its number.
     pub(crate) fn close_batch(&mut self, recycled: &mut ClosedBatch) -> Option<u64> {
         let number = self.leader.as_mut()?.close_batch(recycled)?;
+        self.open_reply_count = 0;
         self.room_bytes = self.room_bytes.saturating_sub(recycled.payload.len());
         Some(number)
     }
@@ -132,6 +155,7 @@ impl Seat {
     /// Gives up the state: it may hold what the log does not. Every answer that waited becomes "unknown".
     pub(crate) fn vacate(&mut self, outbox: &mut Outbox) {
         self.leader = None;
+        self.open_reply_count = 0;
         for Decided { sink, replies, .. } in self.decided.drain(..) {
             self.tally.log_unavailable_count += replies.len() as u64;
             let replies =

@@ -38,7 +38,7 @@ pub(crate) async fn serve(mut stream: TcpStream, thread: Rc<EdgeThread>, watch: 
         told_to_continue: false,
     };
     match connection.run().await {
-        Ok(End::IsHttp2(bytes)) => h2::serve(stream, bytes, &thread, &watch).await,
+        Ok(End::IsHttp2(bytes)) => h2::serve(stream, bytes, &thread, watch).await,
         // An error means that the client is gone: there is nobody to tell.
         Ok(End::Closed) | Err(_) => {}
     }
@@ -258,7 +258,7 @@ impl Connection<'_> {
             state,
             request_id: self.thread.request_id(request.fields.request_id.as_ref().map(part)),
             without_body: part(&request.method) == b"HEAD",
-            keep_alive: request.keep_alive && !self.thread.draining.get(),
+            keep_alive: request.keep_alive,
             is_http_1_0: request.is_http_1_0,
         })
     }
@@ -270,6 +270,13 @@ impl Connection<'_> {
             self.watch.enter(Phase::Busy);
             for turn in &mut round.turns {
                 turn.settle().await;
+            }
+            // Only the last answer may say that the connection ends (RFC 9112, section 9.6).
+            if self.thread.draining.get()
+                && matches!(round.then, Then::Read)
+                && let Some(last) = round.turns.last_mut()
+            {
+                last.keep_alive = false;
             }
             goes_on = round.turns.iter().all(|turn| turn.keep_alive);
             self.send(|out, thread| render_turns(out, thread, round.turns)).await?;
