@@ -63,6 +63,15 @@ pub struct SaleView {
     pub stocks: Vec<StockView>,
 }
 
+/// Some sales in the order of their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SalesPage {
+    /// As many as were asked for, or fewer.
+    pub sales: Vec<SaleView>,
+    /// There are sales behind the last of them.
+    pub has_more: bool,
+}
+
 /// A stock and its figures: `quantity_held + quantity_confirmed <= quantity_total`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StockView {

@@ -214,7 +214,8 @@ impl<'a> Run<'a> {
         }
         assert_eq!(self.state.unit_totals(), totals);
         assert_eq!(self.state.reservation_count() as usize, reservation_count);
-        let names: Vec<_> = self.state.sales_after(None, 10, now).into_iter().map(|view| view.sale).collect();
+        let names: Vec<_> =
+            self.state.sales_after(None, 10, now).sales.into_iter().map(|view| view.sale).collect();
         assert!(names.iter().eq(self.model.sales.keys()));
     }
 

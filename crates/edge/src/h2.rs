@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 
 use crate::cold;
 use crate::hot::{self, Hot};
-use crate::limits::{H2_STREAMS_MAX, HEAD_BYTES_MAX, TARGET_BYTES_MAX};
+use crate::limits::{H2_STREAMS_MAX, H2_UNSENT_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_MAX, TARGET_BYTES_MAX};
 use crate::problem::Problem;
 use crate::thread::{EdgeThread, Figures, Phase, Watch};
 
@@ -43,8 +43,9 @@ pub(crate) async fn serve(stream: TcpStream, bytes: Vec<u8>, thread: &Rc<EdgeThr
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT)
         .max_concurrent_streams(H2_STREAMS_MAX)
-        .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
-        .max_send_buf_size(256 << 10);
+        // Above ours, so that it is we who say that there are too many.
+        .max_header_list_size(u32::try_from(4 * HEAD_BYTES_MAX).unwrap_or(u32::MAX))
+        .max_send_buf_size(H2_UNSENT_BYTES_MAX);
     let served = Rc::clone(thread);
     let service = service_fn(move |request| {
         let thread = Rc::clone(&served);
@@ -126,6 +127,12 @@ async fn whole(
     let target_length = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target_length > TARGET_BYTES_MAX {
         return Err(Problem::target_too_long(TARGET_BYTES_MAX));
+    }
+    let field_bytes =
+        |(name, value): (&http::HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
+    let head_bytes: usize = request.headers().iter().map(field_bytes).sum();
+    if head_bytes > HEAD_BYTES_MAX || request.headers().len() > HEADERS_MAX {
+        return Err(Problem::headers_too_large(HEAD_BYTES_MAX));
     }
     let (parts, body) = request.into_parts();
     let body = tokio::time::timeout(

@@ -23,7 +23,16 @@ pub(crate) const PIPELINE_MAX: usize = 64;
 pub(crate) const SUBMISSION_CALLS_MAX: usize = 256;
 
 /// Streams of one HTTP/2 connection that are served at once.
-pub(crate) const H2_STREAMS_MAX: u32 = 256;
+pub(crate) const H2_STREAMS_MAX: u32 = 64;
+
+/// Bytes of answers that one HTTP/2 connection may leave unsent.
+pub(crate) const H2_UNSENT_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes of an answer that a client has to take within the write timeout, again and again. Below it is cut off.
+pub(crate) const TAKEN_BYTES_MIN: usize = 16 << 10;
+
+/// Connections of the operator's listener, apart from those of the public one.
+pub(crate) const OPERATOR_CONNECTIONS_MAX: usize = 256;
 
 /// Bytes of an `X-Request-Id` that is taken over from the client; a longer one is replaced.
 pub(crate) const REQUEST_ID_BYTES_MAX: usize = 128;

@@ -74,7 +74,10 @@ impl Pump {
     pub(crate) async fn run(self: Rc<Self>) {
         poll_fn(|context| {
             self.waker.get_or_init(|| context.waker().clone());
+            // A thread whose pump is gone would never answer again.
+            let guard = AbortOnPanic;
             self.turn();
+            drop(guard);
             Poll::<()>::Pending
         })
         .await;
@@ -115,6 +118,18 @@ impl Pump {
                 }
                 Slot::Answered(_) => unreachable!("a call is answered once"),
             }
+        }
+    }
+}
+
+/// Aborts the process if it is dropped by a panic.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("an assertion failed between edge and partition; the process stops");
+            std::process::abort();
         }
     }
 }

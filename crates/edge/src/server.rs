@@ -28,12 +28,13 @@ use crate::{h1, hot};
 const BACKLOG: i32 = 4096;
 
 /// The running edge. Dropping it does not stop it; [`Server::drain`] does.
-#[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
     operator_address: SocketAddr,
-    stop: watch::Sender<bool>,
+    partition: Arc<Partition>,
+    stop: watch::Sender<Stop>,
     threads: Vec<JoinHandle<()>>,
+    operator: JoinHandle<()>,
 }
 
 impl Server {
@@ -44,18 +45,18 @@ impl Server {
     pub fn start(settings: Settings, partition: &Arc<Partition>) -> io::Result<Self> {
         let settings = Arc::new(settings);
         let figures = Arc::new(Figures::default());
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(Stop::Nobody);
         let thread_count = settings.threads.max(1);
         probe(settings.listen)?;
         probe(settings.operator_listen)?;
         let first = listen(settings.listen)?;
-        let address = local_address(&first)?;
+        let address = first.local_addr()?;
         let mut listeners = vec![first];
         for _ in 1..thread_count {
             listeners.push(listen(address)?);
         }
         let operator = listen(settings.operator_listen)?;
-        let operator_address = local_address(&operator)?;
+        let operator_address = operator.local_addr()?;
         let app = Arc::new(App::new(Arc::clone(partition), &settings, {
             let figures = Arc::clone(&figures);
             Arc::new(move || edge_metrics(&figures))
@@ -80,8 +81,9 @@ impl Server {
             router: routes::operator_router(app),
             stopped,
         };
-        threads.push(start.spawn("operator")?);
-        Ok(Self { address, operator_address, stop, threads })
+        let operator = start.spawn("operator")?;
+        let partition = Arc::clone(partition);
+        Ok(Self { address, operator_address, partition, stop, threads, operator })
     }
 
     /// Where the public listener is.
@@ -97,13 +99,26 @@ impl Server {
     /// Stops listening, answers what is in flight within the settings' `drain_timeout`, and returns when every
     /// connection is closed. Call [`Partition::close`] afterwards.
     pub fn drain(self) {
-        // No receiver means that all threads are gone already.
-        let _ = self.stop.send(true);
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("an edge thread had panicked");
-            }
-        }
+        self.partition.leave();
+        // The operator can watch the drain: that listener is the last to go. No receiver means that all threads are gone.
+        let _ = self.stop.send(Stop::Public);
+        self.threads.into_iter().for_each(join);
+        let _ = self.stop.send(Stop::Everybody);
+        join(self.operator);
+    }
+}
+
+/// Whose threads are to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    Nobody,
+    Public,
+    Everybody,
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("an edge thread had panicked");
     }
 }
 
@@ -113,20 +128,18 @@ fn edge_metrics(figures: &Figures) -> EdgeMetrics {
         hot_request_count: read(&figures.hot_count),
         cold_request_count: read(&figures.cold_count),
         rejected_request_count: read(&figures.rejected_count),
-        connection_open_count: figures.open_count.load(Ordering::Relaxed) as u64,
+        connection_open_count: (figures.open_count.load(Ordering::Relaxed)
+            + figures.operator_open_count.load(Ordering::Relaxed)) as u64,
         connection_accepted_count: read(&figures.accepted_count),
         connection_h2_count: read(&figures.h2_count),
         connection_over_capacity_count: read(&figures.over_capacity_count),
         cut_off_idle_count: read(&figures.cut_off_counts[Phase::Idle as usize])
             + read(&figures.cut_off_counts[Phase::IdleHttp2 as usize]),
-        cut_off_head_count: read(&figures.cut_off_counts[Phase::Head as usize]),
+        cut_off_head_count: read(&figures.cut_off_counts[Phase::Head as usize])
+            + read(&figures.cut_off_counts[Phase::New as usize]),
         cut_off_body_count: read(&figures.cut_off_counts[Phase::Body as usize]),
         cut_off_writing_count: read(&figures.cut_off_counts[Phase::Writing as usize]),
     }
-}
-
-fn local_address(listener: &std::net::TcpListener) -> io::Result<SocketAddr> {
-    listener.local_addr()
 }
 
 /// Makes sure that nobody else listens there: sharing the port with our own threads means that the system would let us
@@ -162,7 +175,7 @@ struct ThreadStart {
     /// Absent on the operator's thread.
     partition: Option<Arc<Partition>>,
     router: axum::Router,
-    stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<Stop>,
 }
 
 impl ThreadStart {
@@ -190,6 +203,7 @@ impl ThreadStart {
             Err(error) => return tracing::error!(%error, "cannot watch the listener"),
         };
         let pump = self.partition.as_ref().map(Pump::new);
+        let is_public = pump.is_some();
         if let Some(pump) = &pump {
             tokio::task::spawn_local(Rc::clone(pump).run());
         }
@@ -207,7 +221,7 @@ impl ThreadStart {
         let mut stopped = self.stopped;
         tokio::select! {
             () = accept_all(&listener, &thread) => {}
-            _ = stopped.wait_for(|stop| *stop) => {}
+            _ = stopped.wait_for(|stop| if is_public { *stop != Stop::Nobody } else { *stop == Stop::Everybody }) => {}
         }
         drop(listener);
         drain(&thread).await;
@@ -241,8 +255,9 @@ async fn accept_all(listener: &TcpListener, thread: &Rc<EdgeThread>) {
 fn accept(stream: TcpStream, thread: &Rc<EdgeThread>) {
     let figures = &thread.figures;
     Figures::add(&figures.accepted_count, 1);
-    if figures.open_count.fetch_add(1, Ordering::Relaxed) >= thread.settings.connections_max {
-        figures.open_count.fetch_sub(1, Ordering::Relaxed);
+    let open_count = thread.open_count_of_listener();
+    if open_count.fetch_add(1, Ordering::Relaxed) >= thread.connections_max() {
+        open_count.fetch_sub(1, Ordering::Relaxed);
         Figures::add(&figures.over_capacity_count, 1);
         refuse(&stream);
         return;

@@ -12,7 +12,9 @@ use onrush_core::TimeMs;
 use slab::Slab;
 use tokio::task::AbortHandle;
 
-use crate::limits::{BODY_BYTES_MAX, OPERATOR_BODY_BYTES_MAX, READ_BYTES, REQUEST_ID_BYTES_MAX};
+use crate::limits::{
+    BODY_BYTES_MAX, OPERATOR_BODY_BYTES_MAX, OPERATOR_CONNECTIONS_MAX, READ_BYTES, REQUEST_ID_BYTES_MAX,
+};
 use crate::pump::Pump;
 use crate::settings::Settings;
 
@@ -23,10 +25,11 @@ pub(crate) const TICK: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     pub(crate) open_count: AtomicUsize,
+    pub(crate) operator_open_count: AtomicUsize,
     pub(crate) accepted_count: AtomicU64,
     pub(crate) over_capacity_count: AtomicU64,
     /// By [`Phase`].
-    pub(crate) cut_off_counts: [AtomicU64; 6],
+    pub(crate) cut_off_counts: [AtomicU64; 7],
     pub(crate) rejected_count: AtomicU64,
     pub(crate) hot_count: AtomicU64,
     pub(crate) cold_count: AtomicU64,
@@ -55,6 +58,8 @@ pub(crate) enum Phase {
     Writing = 4,
     /// HTTP/2, and no stream is open. When the server stops, it says so by itself.
     IdleHttp2 = 5,
+    /// Nothing was sent yet.
+    New = 6,
 }
 
 /// A connection as the thread's watch sees it.
@@ -145,9 +150,10 @@ impl EdgeThread {
         for (_, watched) in &*self.watched.borrow() {
             let phase = watched.phase.get();
             let time_limit = match phase {
-                Phase::Idle if self.draining.get() => Duration::ZERO,
+                // What had arrived when the drain began has been read by then.
+                Phase::Idle | Phase::New if self.draining.get() => TICK * 2,
                 Phase::Idle | Phase::IdleHttp2 => self.settings.idle_timeout,
-                Phase::Head => self.settings.header_timeout,
+                Phase::New | Phase::Head => self.settings.header_timeout,
                 Phase::Body => self.settings.body_timeout,
                 Phase::Writing => self.settings.write_timeout,
                 Phase::Busy => continue,
@@ -172,12 +178,22 @@ impl EdgeThread {
     /// Tells the watch about a connection. It may be cut off until the returned value is dropped.
     pub(crate) fn watch(self: &Rc<Self>, task: AbortHandle) -> Watch {
         let watched = Rc::new(Watched {
-            phase: Cell::new(Phase::Head),
+            phase: Cell::new(Phase::New),
             since_ms: Cell::new(self.uptime_ms.get()),
             task,
         });
         let key = self.watched.borrow_mut().insert(Rc::clone(&watched));
         Watch { thread: Rc::clone(self), watched, key }
+    }
+
+    /// Where the open connections of this thread's listener are counted.
+    pub(crate) fn open_count_of_listener(&self) -> &AtomicUsize {
+        if self.pump.is_some() { &self.figures.open_count } else { &self.figures.operator_open_count }
+    }
+
+    /// How many those may be.
+    pub(crate) fn connections_max(&self) -> usize {
+        if self.pump.is_some() { self.settings.connections_max } else { OPERATOR_CONNECTIONS_MAX }
     }
 
     /// Connections of this thread that are open.
@@ -244,7 +260,7 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         self.thread.watched.borrow_mut().remove(self.key);
-        self.thread.figures.open_count.fetch_sub(1, Ordering::Relaxed);
+        self.thread.open_count_of_listener().fetch_sub(1, Ordering::Relaxed);
     }
 }
 

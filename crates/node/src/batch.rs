@@ -47,6 +47,11 @@ impl OpenBatch {
         self.event_count == 0 && self.merged.is_empty()
     }
 
+    /// Whether there are records that will be written when the batch closes.
+    pub(crate) fn has_merged(&self) -> bool {
+        !self.merged.is_empty()
+    }
+
     /// Bytes that the batch will have at most when it closes.
     pub(crate) fn bytes(&self) -> usize {
         /// Kind, name with length, two integers.

@@ -3,7 +3,7 @@
 use compact_str::CompactString;
 use onrush_core::{
     IdempotencyKey, LineRequest, Refusal, ReservationNo, ReservationView, Reserve, SaleTerms, SaleView,
-    TimeMs, WindowShape,
+    SalesPage, TimeMs, WindowShape,
 };
 use smallvec::SmallVec;
 
@@ -118,7 +118,7 @@ pub enum Outcome {
     /// The sale is gone.
     SaleArchived,
     /// Sales by name.
-    Sales(Vec<SaleView>),
+    Sales(SalesPage),
     /// The claim stands as it was first made: held until `expires_at`, or confirmed. `replayed` if a call with this key made it before.
     Reserved {
         reservation: ReservationNo,

@@ -14,6 +14,8 @@ pub(crate) struct Leader {
     default_shape: WindowShape,
     now: TimeMs,
     batch: OpenBatch,
+    /// Holds are due that this turn did not get to; nothing else is decided before them.
+    expiries_left: bool,
     /// Batches closed so far; the open one will be the next.
     closed_count: u64,
 }
@@ -28,8 +30,15 @@ impl Leader {
     ) -> Self {
         let now = time.max(state.time());
         let ids = ReservationIds::new(state.id_key().unwrap_or(fresh_id_key));
-        let mut leader =
-            Self { state, ids, default_shape, now, batch: OpenBatch::default(), closed_count: 0 };
+        let mut leader = Self {
+            state,
+            ids,
+            default_shape,
+            now,
+            batch: OpenBatch::default(),
+            expiries_left: false,
+            closed_count: 0,
+        };
         if leader.state.id_key().is_none() {
             let founded = leader.settle(&Command::Found { id_key: fresh_id_key });
             assert!(founded.is_ok(), "a partition without a secret can be founded");
@@ -51,14 +60,22 @@ impl Leader {
     }
 
     /// Starts a turn at wall-clock time `wall`: holds that are due expire first, so that no unit counts as free before
-    /// the log says so.
-    pub(crate) fn begin_turn(&mut self, wall: TimeMs) {
+    /// the log says so. Those that the batch or the log has no room for stay held, and nothing is sold meanwhile.
+    pub(crate) fn begin_turn(&mut self, wall: TimeMs, room_bytes: usize) {
         self.now = self.now.max(wall);
-        if self.state.next_expiry().is_none_or(|due| due > self.now) {
-            return;
-        }
-        for _ in 0..EXPIRIES_PER_TURN_MAX {
-            let Some(event) = decide_expiry(&self.state, self.now) else { break };
+        self.expiries_left = false;
+        for count in 0.. {
+            if self.state.next_expiry().is_none_or(|due| due > self.now) {
+                return;
+            }
+            if count == EXPIRIES_PER_TURN_MAX || self.batch.bytes() >= OPEN_BATCH_BYTES_MAX {
+                self.expiries_left = true;
+                return;
+            }
+            if self.batch.bytes() + RECORD_BYTES_MAX > room_bytes {
+                return;
+            }
+            let Some(event) = decide_expiry(&self.state, self.now) else { return };
             self.take_up(&event);
         }
     }
@@ -68,9 +85,11 @@ impl Leader {
         self.state.next_expiry()
     }
 
-    /// Whether the open batch has to go to the log before more is decided.
-    pub(crate) fn is_full(&self) -> bool {
-        self.batch.bytes() >= OPEN_BATCH_BYTES_MAX
+    /// Whether the open batch has to go to the log before more is decided: it is large, or half of the room that the
+    /// log has for it is taken, or not all due holds have expired yet.
+    pub(crate) fn is_full(&self, room_bytes: usize) -> bool {
+        let most = OPEN_BATCH_BYTES_MAX.min(room_bytes / 2);
+        self.expiries_left || (self.has_batch() && self.batch.bytes() >= most)
     }
 
     /// Bytes that the open batch takes in the log at most.
@@ -92,6 +111,10 @@ impl Leader {
     pub(crate) fn close_batch(&mut self, recycled: &mut ClosedBatch) -> Option<u64> {
         if !self.has_batch() {
             return None;
+        }
+        if self.batch.has_merged() {
+            // Merged records are dated when the batch closes, so that is when a replay will have applied them.
+            self.state.advance_time(self.now);
         }
         self.batch.close_into(recycled, self.now);
         self.closed_count += 1;

@@ -10,8 +10,11 @@ pub(crate) const RECORD_BYTES_MAX: usize = 8 << 10;
 /// which is what an edge hands over at once, of the largest sort.
 pub(crate) const SUBMISSION_BYTES_MAX: usize = 256 * RECORD_BYTES_MAX;
 
-/// Holds that one turn lets expire. The rest expire in the turns that follow, each before any call is decided.
+/// Holds that one turn lets expire. Calls wait in the mailbox until the turns that follow have let the rest expire.
 pub(crate) const EXPIRIES_PER_TURN_MAX: usize = 4_096;
+
+/// Counters, windows and sales up to which the size of the state is added up when the metrics are read.
+pub(crate) const SIZED_OBJECTS_MAX: u32 = 10_000;
 
 /// Times in a row that one thread takes the mailbox before it leaves the rest to the log writer.
 pub(crate) const ROUNDS_PER_TURN_MAX: usize = 8;

@@ -13,7 +13,7 @@ use onrush_core::{Digest, UnitTotals};
 use onrush_log::{LogDirectory, LogSettings};
 
 use crate::clock::{Clock, WallClock};
-use crate::limits::ROUNDS_PER_TURN_MAX;
+use crate::limits::{RECORD_BYTES_MAX, ROUNDS_PER_TURN_MAX, SIZED_OBJECTS_MAX};
 use crate::port::{Calls, Outbox, Port, Replies, Sink};
 use crate::recovery::{self, Loaded, OpenError, Recovered};
 use crate::seat::{Seat, Submission};
@@ -43,6 +43,8 @@ pub struct Partition {
     waiting_max: usize,
     overloaded_count: AtomicU64,
     pub(crate) draining: AtomicBool,
+    /// The server is about to drain; nothing but readiness shows it.
+    leaving: AtomicBool,
     pub(crate) durable_offset: AtomicU64,
     pub(crate) snapshot_offset: AtomicU64,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -60,6 +62,7 @@ impl Partition {
             waiting_max,
             overloaded_count: AtomicU64::new(0),
             draining: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             durable_offset: AtomicU64::new(0),
             snapshot_offset: AtomicU64::new(0),
             threads: Mutex::default(),
@@ -87,7 +90,9 @@ impl Partition {
         log_settings: LogSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<(Arc<Self>, Recovered), OpenError> {
-        let Loaded { log, leader, recovered } = recovery::load(&directory, &settings, &log_settings, None)?;
+        let id_key = recovery::fresh_id_key()?;
+        let Loaded { log, leader, recovered } =
+            recovery::load(&directory, &settings, &log_settings, None, id_key)?;
         let ids = leader.ids().clone();
         let room_bytes = usize::try_from(log.room_bytes()).unwrap_or(usize::MAX);
         let seat = Seat::new(leader, room_bytes);
@@ -96,8 +101,14 @@ impl Partition {
         partition.snapshot_offset.store(recovered.snapshot_offset.unwrap_or(0), Ordering::Release);
         let snapshotter =
             Snapshotter::new(&partition, directory.clone(), &settings, recovered.replayed_bytes);
-        let writer =
-            Writer { partition: Arc::clone(&partition), directory, settings, log_settings, log: Some(log) };
+        let writer = Writer {
+            partition: Arc::clone(&partition),
+            directory,
+            settings,
+            log_settings,
+            log: Some(log),
+            id_key,
+        };
         let writer = spawn("log-writer", move || writer.run())?;
         partition.set_writer(writer.thread().clone());
         let snapshotter = spawn("snapshotter", move || snapshotter.run())?;
@@ -140,19 +151,29 @@ impl Partition {
         PartitionPort { partition: Arc::clone(self), port: Port::new(wake) }
     }
 
+    /// From now on [`Partition::readiness`] is [`Readiness::Draining`], while calls are still answered.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
     /// Whether calls make sense now.
     pub fn readiness(&self) -> Readiness {
-        if self.draining.load(Ordering::Relaxed) {
+        if self.leaving.load(Ordering::Relaxed) || self.draining.load(Ordering::Relaxed) {
             return Readiness::Draining;
         }
-        let seat = self.take_seat();
-        let writable = seat.leader().is_some() && seat.room_bytes > crate::limits::RECORD_BYTES_MAX;
-        if writable || seat.has_waiting() { Readiness::Ready } else { Readiness::LogUnavailable }
+        let (writable, has_waiting) = self.look(|seat| {
+            let has_room = seat.room_bytes > RECORD_BYTES_MAX || seat.room_is_coming;
+            (seat.leader().is_some() && has_room, seat.has_waiting())
+        });
+        if writable || has_waiting { Readiness::Ready } else { Readiness::LogUnavailable }
     }
 
     /// Figures as of now. Takes the seat for a moment.
     pub fn metrics(&self) -> MetricsSnapshot {
-        let seat = self.take_seat();
+        self.look(|seat| self.read_metrics(seat))
+    }
+
+    fn read_metrics(&self, seat: &Seat) -> MetricsSnapshot {
         let tally = seat.tally.clone();
         let state = seat.leader().map(crate::leader::Leader::state);
         MetricsSnapshot {
@@ -176,7 +197,7 @@ impl Partition {
             window_count: state.map_or(0, |s| s.window_count().into()),
             sale_count: state.map_or(0, |s| s.sale_count().into()),
             reservation_count: state.map_or(0, |s| s.reservation_count().into()),
-            state_bytes: state.map_or(0, |s| s.memory_bytes() as u64),
+            state_bytes: state.map_or(0, state_bytes),
         }
     }
 
@@ -210,8 +231,9 @@ impl Partition {
         for round in 1.. {
             let Some(mut seat) = self.try_take_seat() else { break };
             let now = self.clock.now_ms();
+            let room_bytes = seat.room_bytes;
             if let Some(leader) = seat.leader_mut() {
-                leader.begin_turn(now);
+                leader.begin_turn(now, room_bytes);
             }
             self.run_mailbox(&mut seat, &mut outbox);
             wake_writer |= seat.takes_writer_awake();
@@ -270,6 +292,15 @@ impl Partition {
         !self.mailbox().is_empty()
     }
 
+    /// Looks at the seat, and leads afterwards for those who came meanwhile and found it taken.
+    pub(crate) fn look<R>(&self, read: impl FnOnce(&Seat) -> R) -> R {
+        let seen = read(&self.take_seat());
+        if self.has_mail() {
+            self.lead(None);
+        }
+        seen
+    }
+
     fn mailbox(&self) -> MutexGuard<'_, Vec<Submission>> {
         self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -287,14 +318,35 @@ impl Partition {
     }
 }
 
+/// Heap bytes of a state; 0 if it has so many parts that adding them up would hold up whoever decides.
+fn state_bytes(state: &onrush_core::State) -> u64 {
+    let part_count = state.sale_count() + state.window_count() + state.counter_count();
+    if part_count > SIZED_OBJECTS_MAX { 0 } else { state.memory_bytes() as u64 }
+}
+
+/// Aborts the process if its thread panics: answers that wait for it would wait for ever.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            abort_after_panic();
+        }
+    }
+}
+
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+    let run = move || {
+        let _guard = AbortOnPanic;
+        run();
+    };
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
     spawned.map_err(|source| OpenError::System { doing: "start a thread", source })
 }
 
-/// A thread failed an assertion while it led. The state may be wrong, the log is right: stop, and start from the log.
+/// A thread failed an assertion. The state may be wrong, the log is right: stop, and start from the log.
 fn abort_after_panic() -> ! {
-    tracing::error!("the leader failed an assertion; the process stops so that nothing wrong is written");
+    tracing::error!("an assertion failed; the process stops so that nothing wrong is written or told");
     std::process::abort()
 }
 

@@ -79,11 +79,14 @@ pub(crate) struct Loaded {
 }
 
 /// Reads everything back. `resume_at` is the durable offset of a log of this process whose last write failed.
+/// `fresh_id_key` becomes the secret of a partition that has none; a process always gives the same, so that ids that it
+/// wrote stay good.
 pub(crate) fn load(
     directory: &LogDirectory,
     settings: &Settings,
     log_settings: &LogSettings,
     resume_at: Option<u64>,
+    fresh_id_key: [u8; 16],
 ) -> Result<Loaded, OpenError> {
     let stopwatch = Stopwatch::start();
     let snapshot_offset = directory.snapshots()?.first().copied();
@@ -112,7 +115,6 @@ pub(crate) fn load(
         sale_count: state.sale_count().into(),
         reservation_count: state.reservation_count().into(),
     };
-    let fresh_id_key = (u128::from(random_u64()?) << 64 | u128::from(random_u64()?)).to_be_bytes();
     let leader = Leader::new(state, time, settings.default_shape, fresh_id_key);
     Ok(Loaded { log, leader, recovered })
 }
@@ -150,6 +152,11 @@ pub(crate) fn load_snapshot(
         return Err(snapshot.refuse("the state read from it has another digest".to_owned()).into());
     }
     Ok((state, snapshot.time_ms()))
+}
+
+/// A secret for reservation ids.
+pub(crate) fn fresh_id_key() -> Result<[u8; 16], OpenError> {
+    Ok(((u128::from(random_u64()?) << 64) | u128::from(random_u64()?)).to_be_bytes())
 }
 
 /// Randomness for what must not be guessed: seeds and secrets.

@@ -80,7 +80,7 @@ impl Seat {
     /// Whether more may be decided before the log has taken the open batch.
     pub(crate) fn is_full(&self) -> bool {
         self.leader.as_ref().is_some_and(|leader| {
-            leader.is_full()
+            leader.is_full(self.room_bytes)
                 || (self.room_is_coming && self.room_bytes < leader.batch_bytes() + SUBMISSION_BYTES_MAX)
         })
     }
@@ -88,8 +88,9 @@ impl Seat {
     /// Whether a sleeping writer has something to do; if so the caller must wake it, and only the first caller is told.
     pub(crate) fn takes_writer_awake(&mut self) -> bool {
         let due = self.writer_sleeps
-            && self.leader.as_ref().is_some_and(Leader::has_batch)
-            && (self.open_reply_count >= self.writer_wants || self.is_full());
+            && self.leader.as_ref().is_some_and(|leader| {
+                self.is_full() || (leader.has_batch() && self.open_reply_count >= self.writer_wants)
+            });
         if due {
             self.writer_sleeps = false;
         }

@@ -92,7 +92,7 @@ impl Snapshotter {
     }
 
     fn is_due(&mut self) -> bool {
-        let tally_bytes = self.partition.take_seat().tally.batch_bytes;
+        let tally_bytes = self.partition.look(|seat| seat.tally.batch_bytes);
         self.uncovered_bytes += tally_bytes - self.tally_bytes;
         self.tally_bytes = tally_bytes;
         self.uncovered_bytes >= self.snapshot_bytes.max(self.newest_bytes)

@@ -41,6 +41,8 @@ pub(crate) struct Writer {
     pub(crate) log_settings: LogSettings,
     /// Absent only while it is being opened again.
     pub(crate) log: Option<Log>,
+    /// The secret of the partition, should its founding not have reached the log.
+    pub(crate) id_key: [u8; 16],
 }
 
 /// What the writer knows between two looks at the seat.
@@ -213,7 +215,13 @@ impl Writer {
         let mut interval = REOPEN_INTERVAL;
         loop {
             self.partition.lead(None);
-            match recovery::load(&self.directory, &self.settings, &self.log_settings, Some(resume_at)) {
+            match recovery::load(
+                &self.directory,
+                &self.settings,
+                &self.log_settings,
+                Some(resume_at),
+                self.id_key,
+            ) {
                 Ok(Loaded { log, leader, recovered }) => {
                     self.log = Some(log);
                     let room_bytes = self.room_bytes();

@@ -5,11 +5,12 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use onrush_log::faulty::{Fault, FaultyStorage};
-use onrush_node::{Call, Failure, Name, Outcome, Readiness, Settings};
+use onrush_log::{LogDirectory, LogSettings};
+use onrush_node::{Call, Clock, Failure, Name, Outcome, Partition, Readiness, Settings};
 use support::{Rig, START_MS, code, reserve, settings};
 
 #[test]
@@ -40,6 +41,104 @@ fn the_digest_of_the_live_state_is_that_of_a_replay() {
     let (disk, digest) = rig.close();
     let (_, replayed) = Rig::on(disk, settings()).close();
     assert_eq!(digest, replayed);
+}
+
+/// Shows a later time at every look.
+struct TickingClock(AtomicU64);
+
+impl Clock for TickingClock {
+    fn now_ms(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn a_batch_that_closes_later_than_its_hits_replays_to_the_same_digest() {
+    let open = |disk: &FaultyStorage, start_ms| {
+        let directory = LogDirectory::lock(Arc::new(disk.clone()), 0).unwrap();
+        let clock = Arc::new(TickingClock(AtomicU64::new(start_ms)));
+        Partition::open_in(directory, settings(), LogSettings::for_tests(64 << 10), clock).unwrap().0
+    };
+    let disk = FaultyStorage::new();
+    let partition = open(&disk, START_MS);
+    for _ in 0..200 {
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        partition.call(Call::AddToCounter { counter: Name::from("c"), by: 1 }, move |reply| {
+            tell.send(reply).unwrap();
+        });
+        told.recv_timeout(Duration::from_secs(20)).unwrap().unwrap();
+    }
+    let live = partition.close();
+    drop(partition);
+    assert_eq!(open(&disk, 0).close(), live);
+}
+
+#[test]
+fn holds_of_a_whole_sale_expire_at_once() {
+    let rig = Rig::new();
+    rig.put_sale("s", 20_000, 60_000);
+    for n in 0..10_000 {
+        rig.partition
+            .call(Call::Reserve(reserve("s", &format!("c{n}"), None)), |reply| assert!(reply.is_ok()));
+    }
+    assert_eq!(rig.figures("s"), (10_000, 0));
+    rig.clock.set(START_MS + 60_000);
+    assert_eq!(rig.figures("s"), (0, 0), "nobody sees a hold that is over");
+}
+
+#[test]
+fn a_full_disk_keeps_reads_working_while_holds_are_due() {
+    let rig = Rig::new();
+    rig.put_sale("s", 20_000, 60_000);
+    let mut held = 0;
+    while held < 15_000 {
+        let call = Call::Reserve(reserve("s", &format!("c{held}"), None));
+        rig.partition.call(call, |reply| assert!(reply.is_ok()));
+        held += 1;
+    }
+    assert_eq!(rig.figures("s"), (held, 0));
+    rig.disk.set_room(Some(0));
+    while rig.add("filler").is_ok() {}
+    rig.clock.set(START_MS + 60_000);
+    for _ in 0..50 {
+        assert!(rig.counter("filler").is_ok());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert_eq!(rig.partition.metrics().reopened_count, 0);
+    rig.disk.set_room(None);
+    let expired = (0..500).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        rig.figures("s") == (0, 0)
+    });
+    assert!(expired);
+}
+
+#[test]
+fn ids_stay_good_when_the_first_write_of_a_log_failed() {
+    let disk = FaultyStorage::new();
+    let opened = Rig::on(disk.clone(), settings());
+    let operations = disk.operation_count();
+    drop(opened.close());
+    for step in 0..4 {
+        let disk = FaultyStorage::new();
+        disk.fail_at(operations.saturating_sub(step), Fault::Error);
+        let Ok(rig) = Rig::try_on(disk.clone(), settings()) else { continue };
+        let ids = rig.partition.reservation_ids().clone();
+        let done = (0..500).any(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            rig.add("c").is_ok()
+        });
+        assert!(done, "the log opened again");
+        rig.put_sale("s", 1, 0);
+        let Ok(Outcome::Reserved { reservation, .. }) = rig.reserve("s", "c1") else { panic!("refused") };
+        let id = ids.write(reservation);
+        let (disk, _) = rig.close();
+        let again = Rig::on(disk, settings());
+        assert_eq!(
+            again.partition.reservation_ids().read(std::str::from_utf8(&id).unwrap()),
+            Some(reservation)
+        );
+    }
 }
 
 #[test]
@@ -109,7 +208,7 @@ fn a_key_finds_its_reservation_after_a_crash() {
 #[test]
 fn a_failed_sync_is_answered_with_unknown_and_the_log_opens_again() {
     for fault in [Fault::Error, Fault::ErrorInCache, Fault::ErrorWhenDurable] {
-        let rig = Rig::new();
+        let rig = Rig::inline();
         assert_eq!(rig.add("home").unwrap(), 1);
         rig.disk.fail_at(rig.disk.operation_count() + 1, fault);
         let mut acknowledged = 1;

@@ -2,8 +2,8 @@
 
 use super::{Sale, State};
 use crate::{
-    CUSTOMER_RESERVATIONS_MAX, ReservationNo, ReservationView, SaleStatus, SaleView, StockView, TimeMs,
-    WindowView,
+    CUSTOMER_RESERVATIONS_MAX, ReservationNo, ReservationView, STOCKS_PER_PAGE_MAX, SaleStatus, SaleView,
+    SalesPage, StockView, TimeMs, WindowView,
 };
 
 impl State {
@@ -24,9 +24,19 @@ impl State {
     }
 
     /// At most `limit` sales in the order of names, from the first whose name comes after `sale`.
-    pub fn sales_after(&self, sale: Option<&str>, limit: usize, now: TimeMs) -> Vec<SaleView> {
+    pub fn sales_after(&self, sale: Option<&str>, limit: usize, now: TimeMs) -> SalesPage {
         let now = self.clamp(now);
-        self.sales.after(sale).take(limit).map(|sale| sale.view(now)).collect()
+        let mut page = SalesPage { sales: Vec::new(), has_more: false };
+        let mut stock_count = 0;
+        for sale in self.sales.after(sale) {
+            if page.sales.len() == limit || stock_count >= STOCKS_PER_PAGE_MAX {
+                page.has_more = true;
+                break;
+            }
+            stock_count += sale.terms.stocks.len();
+            page.sales.push(sale.view(now));
+        }
+        page
     }
 
     /// The reservation, if the sale exists and has it. A hold that is over stays held here until its `Expired` event.

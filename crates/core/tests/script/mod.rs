@@ -223,7 +223,7 @@ impl Run {
     fn sales(&self, words: &mut Words<'_>) -> Result<String, String> {
         let (after, limit) = (words.text("after"), words.number("limit")?.unwrap_or(100));
         let names: Vec<_> =
-            self.state.sales_after(after, limit, self.now).into_iter().map(|view| view.sale).collect();
+            self.state.sales_after(after, limit, self.now).sales.into_iter().map(|view| view.sale).collect();
         Ok(names.join(" "))
     }
 

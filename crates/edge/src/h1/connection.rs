@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::hot::{self, Hot, Route};
-use crate::limits::{HEAD_BYTES_MAX, PIPELINE_MAX, READ_BYTES};
+use crate::limits::{HEAD_BYTES_MAX, PIPELINE_MAX, READ_BYTES, TAKEN_BYTES_MIN};
 use crate::problem::Problem;
 use crate::pump::Answer;
 use crate::thread::{EdgeThread, Figures, Phase, Watch};
@@ -344,7 +344,7 @@ impl Connection<'_> {
             Poll::Ready(Ok(out[sent..].to_vec()))
         })
         .await?;
-        let mut sent = 0;
+        let (mut sent, mut taken) = (0, 0);
         while sent < rest.len() {
             let more =
                 poll_fn(|context| Pin::new(&mut *self.stream).poll_write(context, &rest[sent..])).await?;
@@ -352,7 +352,11 @@ impl Connection<'_> {
                 return Err(io::ErrorKind::WriteZero.into());
             }
             sent += more;
-            self.watch.enter(Phase::Writing);
+            taken += more;
+            if taken >= TAKEN_BYTES_MIN {
+                taken = 0;
+                self.watch.enter(Phase::Writing);
+            }
         }
         Ok(())
     }

@@ -3,7 +3,6 @@
 
 mod render;
 
-use compact_str::CompactString;
 use onrush_node::{Call, Name};
 
 pub(crate) use render::{Head, render, render_problem};
@@ -60,7 +59,9 @@ pub(crate) fn decode(on: Scenarios, request: &Request<'_>) -> Hot {
             let call = Call::AddToCounter { counter: Name::const_new(scenarios::VISITOR_COUNTER), by: 1 };
             Hot::Call(Route::VisitorCounter, call)
         }
-        b"/booking" if on.slot_booking && request.method == b"POST" && is_json(request.content_type) => {
+        b"/booking"
+            if on.slot_booking && request.method == b"POST" && is_plain_json(request.content_type) =>
+        {
             match scenarios::booking::decode(request.body) {
                 Ok(call) => Hot::Call(Route::Booking, Call::Reserve(call)),
                 Err(_) => Hot::Cold,
@@ -91,7 +92,7 @@ fn decode_v1(request: &Request<'_>, path: Option<&[u8]>) -> Hot {
         return Hot::Call(Route::Window(window), call);
     }
     let sale = path.strip_prefix(b"sales/").and_then(|p| p.strip_suffix(b"/reservations"));
-    if request.method != b"POST" || !is_json(request.content_type) || request.repeats_key {
+    if request.method != b"POST" || !is_plain_json(request.content_type) || request.repeats_key {
         return Hot::Cold;
     }
     let (Some(sale), Ok(key)) =
@@ -107,18 +108,12 @@ fn decode_v1(request: &Request<'_>, path: Option<&[u8]>) -> Hot {
 
 /// The name that a path segment is, if it is one without any decoding.
 fn name(segment: &[u8]) -> Option<Name> {
-    let fits = (1..=onrush_core::NAME_BYTES_MAX).contains(&segment.len())
-        && segment
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b':' | b'@' | b'-'));
+    let segment = std::str::from_utf8(segment).ok()?;
     // Dot segments mean something else in a path (RFC 3986, section 5.2.4); the router says what.
-    let is_dots = matches!(segment, b"." | b"..");
-    if !fits || is_dots {
-        return None;
-    }
-    CompactString::from_utf8(segment).ok()
+    let is_dots = matches!(segment, "." | "..");
+    (onrush_core::is_name(segment) && !is_dots).then(|| Name::from(segment))
 }
 
-fn is_json(content_type: Option<&[u8]>) -> bool {
+fn is_plain_json(content_type: Option<&[u8]>) -> bool {
     content_type.is_some_and(|value| value.eq_ignore_ascii_case(b"application/json"))
 }

@@ -8,6 +8,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_core::ReservationNo;
+use onrush_core::SalesPage;
 use onrush_node::{Call, Name, Outcome, Readiness};
 
 use super::answer::{json, json_body, name_at, segment, tagged, with_header};
@@ -89,15 +90,11 @@ async fn window_answer(app: &App, window: Name, call: Call) -> Answer {
 
 async fn list_sales(State(app): State<Arc<App>>, request: Request) -> Answer {
     let query = dto::parse_list(request.uri().query())?;
-    // One more than the page holds tells whether there is a next one.
-    let call = Call::ListSales { after: query.after, count_max: query.limit + 1 };
-    let mut sales = match app.ask(call).await? {
-        Outcome::Sales(sales) => sales,
+    let call = Call::ListSales { after: query.after, count_max: query.limit };
+    let SalesPage { sales, has_more } = match app.ask(call).await? {
+        Outcome::Sales(page) => page,
         other => mismatched(&other),
     };
-    let page_length = usize::from(query.limit);
-    let has_more = sales.len() > page_length;
-    sales.truncate(page_length);
     let next_after = sales.last().filter(|_| has_more).map(|sale| sale.sale.as_str());
     let etag = dto::sales_etag(&sales, next_after);
     Ok(tagged(request.headers(), &etag, |out| dto::write_sales(out, &sales, next_after)))

@@ -39,11 +39,20 @@ impl Rig {
         Self::try_on(disk, settings).unwrap()
     }
 
+    /// With spare segments made on the way of batches, so that the operations on the disk come in one order.
+    pub(crate) fn inline() -> Self {
+        Self::open(FaultyStorage::new(), settings(), SpareMaking::Inline).unwrap()
+    }
+
     pub(crate) fn try_on(disk: FaultyStorage, settings: Settings) -> Result<Self, OpenError> {
+        Self::open(disk, settings, SpareMaking::Background)
+    }
+
+    fn open(disk: FaultyStorage, settings: Settings, spare_making: SpareMaking) -> Result<Self, OpenError> {
         let clock = Arc::new(ManualClock::new(START_MS));
         let directory = LogDirectory::lock(Arc::new(disk.clone()), 0)?;
         let mut log_settings = LogSettings::for_tests(64 << 10);
-        log_settings.spare_making = SpareMaking::Background;
+        log_settings.spare_making = spare_making;
         let (partition, recovered) =
             Partition::open_in(directory, settings, log_settings, Arc::<ManualClock>::clone(&clock))?;
         Ok(Self { disk, clock, partition, recovered })

@@ -2,7 +2,7 @@
 
 use onrush_core::{
     Ceiling, Refusal, ReservationNo, ReservationStatus, ReservationView, SaleNo, SaleStatus, SaleView,
-    StockView, TimeMs, UnitTotals, WindowShape,
+    SalesPage, StockView, TimeMs, UnitTotals, WindowShape,
 };
 use onrush_node::{
     Call, Failure, Histogram, MetricsSnapshot, Name, Outcome, REFUSAL_CODES, Readiness, Reply,
@@ -182,13 +182,11 @@ fn refuse(refusal: Refusal) -> Reply {
     Err(Failure::Refused { refusal, call: None })
 }
 
-fn page(after: Option<&Name>, count_max: u16) -> Vec<SaleView> {
-    let names = ["a", "b", "c", "d", "e"].into_iter();
-    names
-        .filter(|name| after.is_none_or(|after| *name > after.as_str()))
-        .take(count_max.into())
-        .map(sale_view)
-        .collect()
+fn page(after: Option<&Name>, count_max: u16) -> SalesPage {
+    let mut names =
+        ["a", "b", "c", "d", "e"].into_iter().filter(|name| after.is_none_or(|after| *name > after.as_str()));
+    let sales = names.by_ref().take(count_max.into()).map(sale_view).collect();
+    SalesPage { sales, has_more: names.next().is_some() }
 }
 
 fn sale_view(name: &str) -> SaleView {
