@@ -16,6 +16,8 @@ pub const KEY_BYTES_MAX: usize = 128;
 pub const ADD_MAX: u32 = 1_000_000;
 /// Reservations of one customer that are listed: the newest ones. Older ones are found by their ids.
 pub const CUSTOMER_RESERVATIONS_MAX: usize = 1_000;
+/// Bytes of details in that list after which it ends.
+pub const CUSTOMER_DETAILS_BYTES_MAX: usize = 128 << 10;
 /// Stocks in a page of sales after which it ends, whatever was asked for: copying them holds up whoever decides.
 pub const STOCKS_PER_PAGE_MAX: usize = 1_000;
 /// Stocks in one sale; at least 1.

@@ -2,8 +2,8 @@
 
 use super::{Sale, State};
 use crate::{
-    CUSTOMER_RESERVATIONS_MAX, ReservationNo, ReservationView, STOCKS_PER_PAGE_MAX, SaleStatus, SaleView,
-    SalesPage, StockView, TimeMs, WindowView,
+    CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, ReservationNo, ReservationView,
+    STOCKS_PER_PAGE_MAX, SaleStatus, SaleView, SalesPage, StockView, TimeMs, WindowView,
 };
 
 impl State {
@@ -46,16 +46,23 @@ impl State {
         is_there.then(|| sale.reservation_view(reservation.seq))
     }
 
-    /// The newest [`CUSTOMER_RESERVATIONS_MAX`] reservations of a customer, newest last; `None` if the sale does not exist.
+    /// The newest reservations of a customer, newest last: [`CUSTOMER_RESERVATIONS_MAX`] of them, or fewer if their details
+    /// pass [`CUSTOMER_DETAILS_BYTES_MAX`]. `None` if the sale does not exist.
     pub fn reservations_of(&self, sale: &str, customer: &str) -> Option<Vec<ReservationView>> {
         let sale = self.sales.find(&self.hash, sale)?;
         let customer = sale.customers.find(&self.hash, customer);
         let newest = customer.map(|customer| sale.customers.last_reservation(customer));
         let previous = |&seq: &u32| sale.reservations.get(seq).and_then(super::Record::previous);
-        let mut views: Vec<_> = std::iter::successors(newest, previous)
-            .take(CUSTOMER_RESERVATIONS_MAX)
-            .map(|seq| sale.reservation_view(seq))
-            .collect();
+        let mut views = Vec::new();
+        let mut details_bytes = 0;
+        for seq in std::iter::successors(newest, previous).take(CUSTOMER_RESERVATIONS_MAX) {
+            let view = sale.reservation_view(seq);
+            details_bytes += view.details.len();
+            views.push(view);
+            if details_bytes > CUSTOMER_DETAILS_BYTES_MAX {
+                break;
+            }
+        }
         views.reverse();
         Some(views)
     }
