@@ -38,17 +38,26 @@ pub struct Server {
 }
 
 impl Server {
+    /// Makes sure that both addresses are free and not the same, before anything else is done. [`Server::start`] looks
+    /// again.
+    ///
+    /// # Errors
+    /// An address cannot be listened on.
+    pub fn check_addresses(settings: &Settings) -> io::Result<()> {
+        let _public = probe(settings.listen)?;
+        probe(settings.operator_listen).map(drop)
+    }
+
     /// Opens the listeners and starts the threads.
     ///
     /// # Errors
     /// An address cannot be listened on, or a thread cannot be started.
     pub fn start(settings: Settings, partition: &Arc<Partition>) -> io::Result<Self> {
+        Self::check_addresses(&settings)?;
         let settings = Arc::new(settings);
         let figures = Arc::new(Figures::default());
         let (stop, stopped) = watch::channel(Stop::Nobody);
         let thread_count = settings.threads.max(1);
-        probe(settings.listen)?;
-        probe(settings.operator_listen)?;
         let first = listen(settings.listen)?;
         let address = first.local_addr()?;
         let mut listeners = vec![first];
@@ -144,14 +153,25 @@ fn edge_metrics(figures: &Figures) -> EdgeMetrics {
 
 /// Makes sure that nobody else listens there: sharing the port with our own threads means that the system would let us
 /// share it with a second server as well.
-fn probe(address: SocketAddr) -> io::Result<()> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into()).map_err(|error| named(address, &error))
+fn probe(address: SocketAddr) -> io::Result<Socket> {
+    let open = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        // Only a socket that listens keeps another from the same address.
+        socket.listen(1)?;
+        Ok(socket)
+    };
+    open().map_err(|error| named(address, &error))
 }
 
 fn named(address: SocketAddr, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+    io::Error::new(
+        error.kind(),
+        format!(
+            "cannot listen on {address}: {error}; stop what listens there, or choose another --listen or --operator-listen"
+        ),
+    )
 }
 
 /// A listener that shares its port with those of the other threads; the kernel spreads connections over them.

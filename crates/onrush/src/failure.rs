@@ -41,10 +41,23 @@ impl From<SettingsError> for Failure {
     }
 }
 
+/// The error and its causes, without those that the one before already tells.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.ends_with(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Runtime(error) => write!(f, "{error:#}"),
+            Self::Runtime(error) => f.write_str(&in_one_line(error)),
             Self::Settings(error) => write!(f, "wrong settings\n{error}"),
             Self::Locked(problem) | Self::Damaged(problem) => f.write_str(problem),
         }

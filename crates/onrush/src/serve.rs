@@ -24,6 +24,8 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
     if settings.node.sync_method == SyncMethod::UnsafeNone {
         tracing::warn!("log.sync is unsafe-none: a power cut loses what was acknowledged");
     }
+    // Before the log is opened: a start that cannot succeed leaves nothing behind.
+    Server::check_addresses(&settings.edge).context("start listening")?;
     let (partition, recovered) = Partition::open(settings.node.clone()).map_err(open_failure)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
