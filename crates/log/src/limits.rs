@@ -36,7 +36,7 @@ pub(crate) const FRAME_STEP_BYTES: usize = 8;
 pub(crate) const READ_BYTES: usize = 1 << 20;
 
 /// Bytes of zeros written and synced at once while a spare segment is made, so that a batch never queues behind more.
-pub(crate) const SPARE_CHUNK_BYTES: usize = 512 << 10;
+pub(crate) const SPARE_CHUNK_BYTES: usize = 64 << 10;
 
 const _: () = assert!(SEGMENT_BYTES_MIN < SEGMENT_BYTES_DEFAULT && SEGMENT_BYTES_DEFAULT < SEGMENT_BYTES_MAX);
 const _: () = assert!(BATCH_BYTES_MAX + 2 * SEGMENT_HEADER_BYTES < SEGMENT_BYTES_DEFAULT);
