@@ -4,7 +4,7 @@ use onrush_core::{Fact, ReservationStatus, SaleNo, SaleTerms, StockNo};
 
 use super::DecodeError;
 use super::primitives::{Input, put_bytes, put_optional, put_shape, put_terms, put_u64};
-use super::record::{decode_key, decode_lines, decode_reservation};
+use super::record::{decode_key, decode_lines, decode_reservation, put_key_and_details, put_lines};
 
 const PARTITION: u8 = 1;
 const COUNTER: u8 = 2;
@@ -72,22 +72,12 @@ fn encode_reservation(out: &mut Vec<u8>, fact: &Fact<'_>) {
         | if details.is_empty() { 0 } else { HAS_DETAILS };
     out.push(flags);
     put_bytes(out, customer.as_bytes());
-    put_u64(out, lines.len() as u64);
-    for line in lines {
-        put_u64(out, line.stock.0.into());
-        put_u64(out, line.quantity.into());
-    }
+    put_lines(out, lines);
     put_u64(out, *created_at);
     if hold_until.is_some() {
         put_optional(out, *hold_until);
     }
-    if let Some(key) = key {
-        put_bytes(out, key.key);
-        out.extend_from_slice(&key.fingerprint.to_le_bytes());
-    }
-    if !details.is_empty() {
-        put_bytes(out, details);
-    }
+    put_key_and_details(out, key.as_ref(), details);
 }
 
 /// Decodes facts; keeps the parts of a fact that own memory from one to the next.

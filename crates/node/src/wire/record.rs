@@ -96,14 +96,23 @@ fn encode_reserved(out: &mut Vec<u8>, event: &Event<'_>) {
         | if details.is_empty() { 0 } else { HAS_DETAILS };
     out.push(flags);
     put_bytes(out, customer.as_bytes());
+    put_lines(out, lines);
+    if expires_at.is_some() {
+        put_optional(out, *expires_at);
+    }
+    put_key_and_details(out, key.as_ref(), details);
+}
+
+pub(super) fn put_lines(out: &mut Vec<u8>, lines: &Lines) {
     put_u64(out, lines.len() as u64);
     for line in lines {
         put_u64(out, line.stock.0.into());
         put_u64(out, line.quantity.into());
     }
-    if expires_at.is_some() {
-        put_optional(out, *expires_at);
-    }
+}
+
+/// The end of a reservation's record or fact, whose flags say which of the two are there.
+pub(super) fn put_key_and_details(out: &mut Vec<u8>, key: Option<&IdempotencyKey<'_>>, details: &[u8]) {
     if let Some(key) = key {
         put_bytes(out, key.key);
         out.extend_from_slice(&key.fingerprint.to_le_bytes());
