@@ -34,7 +34,7 @@ pub use log::{Log, LogCounters, LogSettings};
 pub use reader::LogReader;
 pub use recovery::{Opening, Recovered};
 pub use segment::SegmentHeader;
-pub use snapshot::{SnapshotReader, SnapshotWriter};
+pub use snapshot::{SnapshotReader, SnapshotWriter, list as list_snapshots};
 pub use spare::SpareMaking;
 pub use storage::{Storage, StorageFile, StorageLock};
 pub use verify::{Report, SegmentReport, SnapshotReport, inspect, verify};

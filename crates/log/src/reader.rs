@@ -49,6 +49,13 @@ impl LogReader {
         self.shared.live.extent().segments.iter().map(|segment| segment.capacity).sum()
     }
 
+    /// Bytes of the segment files that would have to be kept for somebody who goes on from `offset`.
+    pub fn bytes_from(&self, offset: u64) -> u64 {
+        let extent = self.shared.live.extent();
+        let index = extent.segments.partition_point(|segment| segment.header.base_offset <= offset);
+        extent.segments.iter().skip(index.saturating_sub(1)).map(|segment| segment.capacity).sum()
+    }
+
     /// Visits the durable frames that hold events from `from` on and begin below `to`, and marks between them, oldest
     /// first. Returns the offset to go on from: that after the last frame, so it can lie beyond `to`. A frame that
     /// begins below `from` and ends above it is visited whole.

@@ -169,7 +169,8 @@ impl Drop for SnapshotWriter {
 }
 
 impl SnapshotReader {
-    pub(crate) fn open(
+    /// Opens the snapshot at `offset` of a directory that need not be locked; `partition` is checked if it is given.
+    pub fn open(
         storage: Arc<dyn Storage>,
         partition: Option<u32>,
         offset: u64,
@@ -313,8 +314,8 @@ impl SnapshotReader {
     }
 }
 
-/// Offsets of the finished snapshots, newest first.
-pub(crate) fn list(storage: &dyn Storage) -> Result<Vec<u64>, StorageError> {
+/// Offsets of the finished snapshots of a directory that need not be locked, newest first.
+pub fn list(storage: &dyn Storage) -> Result<Vec<u64>, StorageError> {
     let names = storage.list().map_err(while_doing(storage, "list", ""))?;
     let mut offsets: Vec<u64> = names
         .iter()

@@ -15,6 +15,7 @@ mod recovery;
 mod reservation_id;
 mod seat;
 mod settings;
+pub mod sinks;
 mod snapshotter;
 pub mod wire;
 mod writer;

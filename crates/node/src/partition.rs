@@ -17,6 +17,7 @@ use crate::limits::{RECORD_BYTES_MAX, ROUNDS_PER_TURN_MAX, SIZED_OBJECTS_MAX};
 use crate::port::{Calls, Outbox, Port, Replies, Sink};
 use crate::recovery::{self, Loaded, OpenError, Recovered};
 use crate::seat::{Seat, Submission};
+use crate::sinks::Slot;
 use crate::snapshotter::Snapshotter;
 use crate::writer::Writer;
 use crate::{Call, Failure, MetricsSnapshot, Reply, ReservationIds, Settings};
@@ -48,6 +49,9 @@ pub struct Partition {
     pub(crate) durable_offset: AtomicU64,
     pub(crate) snapshot_offset: AtomicU64,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    sink_slots: Vec<Arc<Slot>>,
+    /// Kept for the threads of sinks until they start, and not at all without sinks: it holds the lock.
+    sink_directory: Mutex<Option<LogDirectory>>,
 }
 
 impl Partition {
@@ -66,6 +70,8 @@ impl Partition {
             durable_offset: AtomicU64::new(0),
             snapshot_offset: AtomicU64::new(0),
             threads: Mutex::default(),
+            sink_slots: Vec::new(),
+            sink_directory: Mutex::default(),
         }
     }
 
@@ -96,7 +102,9 @@ impl Partition {
         let ids = leader.ids().clone();
         let room_bytes = usize::try_from(log.room_bytes()).unwrap_or(usize::MAX);
         let seat = Seat::new(leader, room_bytes);
-        let partition = Arc::new(Self::new(seat, ids, clock, settings.waiting_max));
+        let mut partition = Self::new(seat, ids, clock, settings.waiting_max);
+        partition.prepare_sinks(&directory, &settings)?;
+        let partition = Arc::new(partition);
         partition.durable_offset.store(log.durable_offset(), Ordering::Release);
         partition.snapshot_offset.store(recovered.snapshot_offset.unwrap_or(0), Ordering::Release);
         let snapshotter =
@@ -114,6 +122,33 @@ impl Partition {
         let snapshotter = spawn("snapshotter", move || snapshotter.run())?;
         partition.threads().extend([writer, snapshotter]);
         Ok((partition, recovered))
+    }
+
+    /// From now on the log is kept for the sinks of the settings.
+    fn prepare_sinks(&mut self, directory: &LogDirectory, settings: &Settings) -> Result<(), OpenError> {
+        for sink in &settings.sinks {
+            let slot = Slot::new(sink.clone(), &settings.directory);
+            let slot = slot.map_err(|source| OpenError::System { doing: "read where a sink was", source })?;
+            self.sink_slots.push(slot);
+        }
+        if !self.sink_slots.is_empty() {
+            self.sink_directory = Mutex::new(Some(directory.clone()));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sink_slots(&self) -> &[Arc<Slot>] {
+        &self.sink_slots
+    }
+
+    pub(crate) fn take_sink_directory(&self) -> Option<LogDirectory> {
+        self.sink_directory.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The log below this offset is needed by no sink.
+    pub(crate) fn sinks_keep_from(&self) -> u64 {
+        let offsets = self.sink_slots.iter().map(|slot| slot.keep_offset.load(Ordering::Acquire));
+        offsets.min().unwrap_or(u64::MAX)
     }
 
     /// Refuses further calls, answers those that wait, closes the log and stops the partition's threads. Returns the
@@ -335,7 +370,7 @@ impl Drop for AbortOnPanic {
     }
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
     let run = move || {
         let _guard = AbortOnPanic;
         run();

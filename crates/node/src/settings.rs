@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use onrush_core::{Limits, WindowShape};
 use onrush_log::SyncMethod;
 
+use crate::sinks::SinkSettings;
+
 /// Plain values; see each for its unit and default.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -22,6 +24,8 @@ pub struct Settings {
     pub default_shape: WindowShape,
     /// Ceilings of the state.
     pub limits: Limits,
+    /// Sinks, with names of their own; the log is kept for them from the moment it is opened.
+    pub sinks: Vec<SinkSettings>,
 }
 
 impl Settings {
@@ -35,6 +39,7 @@ impl Settings {
             waiting_max: 65_536,
             default_shape: WindowShape { span_ms: 60_000, precision_ms: 100 },
             limits: Limits::default(),
+            sinks: Vec::new(),
         }
     }
 }

@@ -115,7 +115,7 @@ impl Snapshotter {
         self.newest_bytes = self.write(&state, time, offset)?;
         self.uncovered_bytes = self.uncovered_bytes.saturating_sub(applied_bytes);
         self.partition.snapshot_offset.store(offset, Ordering::Release);
-        let trimmed_count = self.directory.trim(offset)?;
+        let trimmed_count = self.directory.trim(offset.min(self.partition.sinks_keep_from()))?;
         tracing::info!(offset, bytes = self.newest_bytes, trimmed_count, "snapshot taken");
         Ok(())
     }

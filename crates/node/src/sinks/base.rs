@@ -1,0 +1,74 @@
+//! From where the names at an offset can be learnt: the sink's own place, the beginning of the log, or a snapshot.
+
+use onrush_log::{LogDirectory, ReadError, SnapshotError, SnapshotReader, StorageError};
+
+use super::names::Names;
+use super::place::PlaceFiles;
+use super::status::Stop;
+use crate::ReservationIds;
+use crate::wire::{DecodeError, FactDecoder};
+
+/// Names and the offset as of which they hold; the log is there from that offset on.
+pub(crate) struct Base {
+    pub(crate) names: Names,
+    pub(crate) offset: u64,
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BaseError {
+    /// Only an operator can help.
+    #[error("the log was trimmed")]
+    Stop(Stop),
+    #[error("read the sink's place: {0}")]
+    Place(#[from] std::io::Error),
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+/// The latest base at or before `offset`.
+pub(crate) fn find(
+    directory: &LogDirectory,
+    files: &PlaceFiles,
+    ids: &ReservationIds,
+    offset: u64,
+) -> Result<Base, BaseError> {
+    let oldest = directory.reader().oldest_offset();
+    let place = files.read_place(ids)?;
+    let place_offset = place.as_ref().map(|(_, at)| *at).filter(|at| *at >= oldest);
+    let snapshots = directory.snapshots()?;
+    let snapshot = snapshots.iter().copied().find(|at| *at <= offset && *at >= oldest);
+    if let Some((names, at)) = place
+        && at >= oldest
+        && at <= offset
+        && snapshot.is_none_or(|snapshot| snapshot <= at)
+    {
+        return Ok(Base { names, offset: at });
+    }
+    if let Some(at) = snapshot {
+        let names = read_snapshot(&mut directory.read_snapshot(at)?, ids)?;
+        return Ok(Base { names, offset: at });
+    }
+    if oldest == 0 {
+        return Ok(Base { names: Names::new(ids.clone()), offset: 0 });
+    }
+    let later = snapshots.iter().copied().filter(|at| *at >= oldest).chain(place_offset);
+    let to = later.filter(|at| *at > offset).min().unwrap_or(u64::MAX);
+    Err(BaseError::Stop(Stop::Trimmed { from: offset, to }))
+}
+
+/// The names in a snapshot.
+pub(crate) fn read_snapshot(snapshot: &mut SnapshotReader, ids: &ReservationIds) -> Result<Names, BaseError> {
+    let mut names = Names::new(ids.clone());
+    let mut facts = FactDecoder::default();
+    while let Some(chunk) = snapshot.next_chunk()? {
+        facts.decode(chunk, |fact| names.restore(fact))?;
+    }
+    Ok(names)
+}

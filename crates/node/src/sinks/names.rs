@@ -1,0 +1,274 @@
+//! What the numbers in records stand for: the names of sales and stocks, and what held reservations claim. A small fold of the
+//! log, from which every event can be told whole without the state.
+
+use std::collections::HashMap;
+
+use compact_str::CompactString;
+use onrush_core::{Event, Fact, Line, Lines, ReservationNo, ReservationStatus, SaleNo, SaleTerms, StockNo};
+use smallvec::SmallVec;
+
+use super::event::{Change, Claim, ReservationSubject, SinkEvent, SinkLine};
+use crate::ReservationIds;
+use crate::wire::{Record, encode_fact};
+
+/// The names as of one offset.
+pub(crate) struct Names {
+    ids: ReservationIds,
+    sales: HashMap<SaleNo, NamedSale>,
+    holds: HashMap<ReservationNo, Hold>,
+}
+
+/// A sale that is not archived.
+struct NamedSale {
+    sale: CompactString,
+    /// With the stocks in the order of their names.
+    terms: SaleTerms,
+    /// The number of each stock of the terms.
+    stock_nos: Vec<StockNo>,
+    /// Where a stock is in the terms, by its number; `None` if it was taken out.
+    places: Vec<Option<u16>>,
+    /// Reservations of it that are held, so that they go with it.
+    held_count: usize,
+}
+
+/// A reservation that is held: what it claims is told again when it is settled.
+struct Hold {
+    customer: CompactString,
+    lines: SmallVec<[Line; 2]>,
+    details: Box<[u8]>,
+    key: Box<[u8]>,
+}
+
+/// A record that does not follow from those before it. The log was checked, so this is a bug or another version's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the event does not follow from those before it: {0}")]
+pub(crate) struct Unknown(&'static str);
+
+const UNKNOWN_SALE: Unknown = Unknown("its sale is not known");
+const UNKNOWN_STOCK: Unknown = Unknown("its stock is not known");
+const UNKNOWN_HOLD: Unknown = Unknown("its reservation was not held");
+
+impl Names {
+    /// Of a log without events, whose ids are these.
+    pub(crate) fn new(ids: ReservationIds) -> Self {
+        Self { ids, sales: HashMap::new(), holds: HashMap::new() }
+    }
+
+    /// Learns from one fact of a snapshot or a place; facts that name nothing are passed over.
+    pub(crate) fn restore(&mut self, fact: &Fact<'_>) -> Result<(), &'static str> {
+        match fact {
+            Fact::Sale { sale_no, sale, terms, stock_nos, stocks_ever, .. } => {
+                let mut named = NamedSale {
+                    sale: CompactString::from(*sale),
+                    terms: (*terms).clone(),
+                    stock_nos: stock_nos.to_vec(),
+                    places: vec![None; usize::from(*stocks_ever)],
+                    held_count: 0,
+                };
+                if named.stock_nos.iter().any(|no| no.0 >= *stocks_ever) {
+                    return Err("a stock's number was never given");
+                }
+                named.place_stocks();
+                self.sales.insert(*sale_no, named);
+            }
+            Fact::Reservation { reservation, customer, status, lines, key, details, .. } => {
+                if *status == ReservationStatus::Held {
+                    let key = key.as_ref().map_or(&[][..], |key| key.key);
+                    self.hold(*reservation, customer, lines, details, key).map_err(|unknown| unknown.0)?;
+                }
+            }
+            Fact::Partition { .. } | Fact::Counter { .. } | Fact::Window { .. } | Fact::Pane { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Appends facts from which [`Names::restore`] makes the same names again.
+    pub(crate) fn write_facts(&self, out: &mut Vec<u8>) {
+        for (sale_no, named) in &self.sales {
+            let stocks_ever =
+                u16::try_from(named.places.len()).expect("a sale has fewer than 2^16 stocks ever");
+            encode_fact(
+                out,
+                &Fact::Sale {
+                    sale_no: *sale_no,
+                    sale: &named.sale,
+                    terms: &named.terms,
+                    stock_nos: &named.stock_nos,
+                    stocks_ever,
+                    version: 0,
+                },
+            );
+        }
+        for (reservation, hold) in &self.holds {
+            let fact = Fact::Reservation {
+                reservation: *reservation,
+                customer: &hold.customer,
+                status: ReservationStatus::Held,
+                lines: hold.lines.iter().copied().collect(),
+                created_at: 0,
+                hold_until: None,
+                key: (!hold.key.is_empty())
+                    .then_some(onrush_core::IdempotencyKey { key: &hold.key, fingerprint: 0 }),
+                details: &hold.details,
+            };
+            encode_fact(out, &fact);
+        }
+    }
+
+    /// Learns from a record, and gives the event whole to `visit` unless it is not for sinks.
+    pub(crate) fn tell<R>(
+        &mut self,
+        offset: u64,
+        record: &Record<'_>,
+        visit: impl FnOnce(&SinkEvent<'_>) -> R,
+    ) -> Result<Option<R>, Unknown> {
+        let at = record.at;
+        let give = |change: Change<'_>| visit(&SinkEvent { offset, at, change });
+        Ok(match &record.event {
+            Event::Founded { .. } => None,
+            Event::CounterAdded { counter, by, value } => {
+                Some(give(Change::CounterAdded { counter, by: *by, value: *value }))
+            }
+            Event::WindowPut { window, shape } => Some(give(Change::WindowPut { window, shape: *shape })),
+            Event::WindowHit { window, pane, by } => {
+                Some(give(Change::WindowHit { window, pane: *pane, by: *by }))
+            }
+            Event::SalePut { sale_no, sale, terms } => {
+                let named = self.put_sale(*sale_no, sale, terms);
+                let NamedSale { terms, stock_nos, .. } = named;
+                Some(give(Change::SalePut { sale_no: *sale_no, sale, terms, stock_nos }))
+            }
+            Event::SaleArchived { sale_no } => {
+                let named = self.sales.remove(sale_no).ok_or(UNKNOWN_SALE)?;
+                if named.held_count > 0 {
+                    self.holds.retain(|reservation, _| reservation.sale != *sale_no);
+                }
+                Some(give(Change::SaleArchived { sale_no: *sale_no, sale: &named.sale }))
+            }
+            Event::Reserved { .. } => Some(self.tell_reserved(&record.event, give)?),
+            Event::Confirmed { reservation }
+            | Event::Released { reservation }
+            | Event::Expired { reservation } => Some(self.tell_settled(&record.event, *reservation, give)?),
+        })
+    }
+
+    /// Stocks keep their numbers by name; new ones get theirs in the order of names, as the state does it.
+    fn put_sale(&mut self, sale_no: SaleNo, sale: &str, terms: &SaleTerms) -> &NamedSale {
+        let named = self.sales.entry(sale_no).or_insert_with(|| NamedSale {
+            sale: CompactString::from(sale),
+            terms: SaleTerms { stocks: Vec::new(), ..terms.clone() },
+            stock_nos: Vec::new(),
+            places: Vec::new(),
+            held_count: 0,
+        });
+        let mut terms = terms.clone();
+        terms.stocks.sort_unstable_by(|a, b| a.stock.cmp(&b.stock));
+        let mut stock_nos = Vec::with_capacity(terms.stocks.len());
+        for stock in &terms.stocks {
+            let before = named.terms.stocks.binary_search_by(|known| known.stock.cmp(&stock.stock));
+            stock_nos.push(before.map_or_else(
+                |_| {
+                    named.places.push(None);
+                    let number = u16::try_from(named.places.len() - 1);
+                    StockNo(number.expect("a sale has fewer than 2^16 stocks ever"))
+                },
+                |place| named.stock_nos[place],
+            ));
+        }
+        named.terms = terms;
+        named.stock_nos = stock_nos;
+        named.places.fill(None);
+        named.place_stocks();
+        named
+    }
+
+    fn tell_reserved<R>(
+        &mut self,
+        event: &Event<'_>,
+        give: impl FnOnce(Change<'_>) -> R,
+    ) -> Result<R, Unknown> {
+        let Event::Reserved { reservation, customer, lines, expires_at, key, details } = event else {
+            unreachable!("the caller matched on the kind")
+        };
+        let key = key.as_ref().map_or(&[][..], |key| key.key);
+        if expires_at.is_some() {
+            self.hold(*reservation, customer, lines, details, key)?;
+        }
+        let named = self.sales.get(&reservation.sale).ok_or(UNKNOWN_SALE)?;
+        let lines = named.lines(lines)?;
+        let claim = Claim { customer, lines: &lines, details, idempotency_key: key_text(key) };
+        let subject = self.subject(named, *reservation);
+        Ok(give(Change::Reserved { subject, claim, expires_at: *expires_at }))
+    }
+
+    fn tell_settled<R>(
+        &mut self,
+        event: &Event<'_>,
+        reservation: ReservationNo,
+        give: impl FnOnce(Change<'_>) -> R,
+    ) -> Result<R, Unknown> {
+        let hold = self.holds.remove(&reservation);
+        if hold.is_some() {
+            self.sales.get_mut(&reservation.sale).ok_or(UNKNOWN_SALE)?.held_count -= 1;
+        }
+        let named = self.sales.get(&reservation.sale).ok_or(UNKNOWN_SALE)?;
+        let subject = self.subject(named, reservation);
+        let lines = hold.as_ref().map(|hold| named.lines(&hold.lines)).transpose()?;
+        let claim = hold.as_ref().zip(lines.as_ref()).map(|(hold, lines)| Claim {
+            customer: &hold.customer,
+            lines,
+            details: &hold.details,
+            idempotency_key: key_text(&hold.key),
+        });
+        Ok(give(match event {
+            Event::Confirmed { .. } => Change::Confirmed { subject, claim: claim.ok_or(UNKNOWN_HOLD)? },
+            Event::Expired { .. } => Change::Expired { subject, claim: claim.ok_or(UNKNOWN_HOLD)? },
+            _ => Change::Released { subject, claim },
+        }))
+    }
+
+    fn subject<'n>(&self, named: &'n NamedSale, reservation_no: ReservationNo) -> ReservationSubject<'n> {
+        ReservationSubject { reservation_no, reservation: self.ids.write(reservation_no), sale: &named.sale }
+    }
+
+    fn hold(
+        &mut self,
+        reservation: ReservationNo,
+        customer: &str,
+        lines: &Lines,
+        details: &[u8],
+        key: &[u8],
+    ) -> Result<(), Unknown> {
+        self.sales.get_mut(&reservation.sale).ok_or(UNKNOWN_SALE)?.held_count += 1;
+        let hold = Hold {
+            customer: CompactString::from(customer),
+            lines: lines.iter().copied().collect(),
+            details: details.into(),
+            key: key.into(),
+        };
+        self.holds.insert(reservation, hold);
+        Ok(())
+    }
+}
+
+impl NamedSale {
+    fn place_stocks(&mut self) {
+        for (place, no) in (0..).zip(&self.stock_nos) {
+            self.places[usize::from(no.0)] = Some(place);
+        }
+    }
+
+    fn lines(&self, lines: &[Line]) -> Result<SmallVec<[SinkLine<'_>; 4]>, Unknown> {
+        let named = |line: &Line| {
+            let place = self.places.get(usize::from(line.stock.0)).copied().flatten().ok_or(UNKNOWN_STOCK)?;
+            let stock = &self.terms.stocks[usize::from(place)].stock;
+            Ok(SinkLine { stock_no: line.stock, stock, quantity: line.quantity })
+        };
+        lines.iter().map(named).collect()
+    }
+}
+
+/// Keys were checked to be printable ASCII before they were recorded.
+fn key_text(key: &[u8]) -> &str {
+    std::str::from_utf8(key).expect("idempotency keys are ASCII")
+}

@@ -1,0 +1,157 @@
+//! What a sink keeps beside the log, in `sinks/` of the data directory: its place (an offset with the names as of it), the
+//! offset up to which a target that keeps none has everything, and what operators had left out.
+//!
+//! None of it decides what is in the target. A place that is lost or damaged costs reading the log again; an offset that is
+//! older than the truth costs repeats under the same ids.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use crc32c::crc32c;
+
+use super::names::Names;
+use super::target::Skipped;
+use crate::ReservationIds;
+use crate::wire::FactDecoder;
+
+/// `ONRSHSP` and the version of the format.
+const MAGIC: [u8; 8] = *b"ONRSHSP\x01";
+/// Magic, offset, then facts, then the checksum of all before it. Integers are little-endian.
+const HEADER_BYTES: usize = 16;
+const CHECKSUM_BYTES: usize = 4;
+/// An offset file: the offset and the checksum of its bytes.
+const OFFSET_BYTES: usize = 12;
+
+/// The files of one sink.
+#[derive(Clone, Debug)]
+pub(crate) struct PlaceFiles {
+    directory: PathBuf,
+    sink: String,
+}
+
+impl PlaceFiles {
+    pub(crate) fn new(data: &Path, sink: &str) -> Self {
+        Self { directory: data.join("sinks"), sink: sink.to_owned() }
+    }
+
+    fn path(&self, suffix: &str) -> PathBuf {
+        self.directory.join(format!("{}.{suffix}", self.sink))
+    }
+
+    /// The offset of the place; `None` if there is none that can be read.
+    pub(crate) fn place_offset(&self) -> io::Result<Option<u64>> {
+        Ok(self.place_bytes()?.map(|bytes| offset_in(&bytes)))
+    }
+
+    /// The names of the place and their offset.
+    pub(crate) fn read_place(&self, ids: &ReservationIds) -> io::Result<Option<(Names, u64)>> {
+        let Some(bytes) = self.place_bytes()? else { return Ok(None) };
+        let mut names = Names::new(ids.clone());
+        let facts = &bytes[HEADER_BYTES..bytes.len() - CHECKSUM_BYTES];
+        match FactDecoder::default().decode(facts, |fact| names.restore(fact)) {
+            Ok(()) => Ok(Some((names, offset_in(&bytes)))),
+            Err(error) => {
+                tracing::warn!(sink = self.sink, %error, "the sink's place cannot be read; the log is read instead");
+                Ok(None)
+            }
+        }
+    }
+
+    /// The bytes of the place, checked.
+    fn place_bytes(&self) -> io::Result<Option<Vec<u8>>> {
+        let Some(bytes) = read_if_there(&self.path("place"))? else { return Ok(None) };
+        let whole = bytes.len() >= HEADER_BYTES + CHECKSUM_BYTES && bytes.starts_with(&MAGIC) && {
+            let (checked, checksum) = bytes.split_at(bytes.len() - CHECKSUM_BYTES);
+            crc32c(checked).to_le_bytes() == checksum
+        };
+        if !whole {
+            tracing::warn!(sink = self.sink, "the sink's place is damaged; the log is read instead");
+        }
+        Ok(whole.then_some(bytes))
+    }
+
+    /// Replaces the place by one at `offset`, durably; its size in bytes.
+    pub(crate) fn write_place(&self, names: &Names, offset: u64) -> io::Result<u64> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend_from_slice(&offset.to_le_bytes());
+        names.write_facts(&mut bytes);
+        bytes.extend_from_slice(&crc32c(&bytes).to_le_bytes());
+        fs::create_dir_all(&self.directory)?;
+        let unfinished = self.path("place.new");
+        let mut file = File::create(&unfinished)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, self.path("place"))?;
+        File::open(&self.directory)?.sync_all()?;
+        Ok(bytes.len() as u64)
+    }
+
+    /// The offset below which a target that keeps none has everything.
+    pub(crate) fn read_offset(&self) -> io::Result<Option<u64>> {
+        let Some(bytes) = read_if_there(&self.path("offset"))? else { return Ok(None) };
+        let Some((offset, checksum)) = bytes.split_first_chunk::<8>() else { return Ok(None) };
+        let whole = crc32c(offset).to_le_bytes() == checksum;
+        Ok(whole.then(|| u64::from_le_bytes(*offset)))
+    }
+
+    /// Notes that offset. It is not synced unless `durably`: an older one is as good, it only costs repeats.
+    pub(crate) fn write_offset(&self, offset: u64, durably: bool) -> io::Result<()> {
+        fs::create_dir_all(&self.directory)?;
+        let mut bytes = [0; OFFSET_BYTES];
+        bytes[..8].copy_from_slice(&offset.to_le_bytes());
+        let checksum = crc32c(&bytes[..8]);
+        bytes[8..].copy_from_slice(&checksum.to_le_bytes());
+        let file = File::options().create(true).truncate(false).write(true).open(self.path("offset"))?;
+        file.write_all_at(&bytes, 0)?;
+        if durably { file.sync_data() } else { Ok(()) }
+    }
+
+    /// What was left out so far, oldest first.
+    pub(crate) fn read_skipped(&self) -> io::Result<Vec<Skipped>> {
+        let Some(bytes) = read_if_there(&self.path("skipped"))? else { return Ok(Vec::new()) };
+        let text = String::from_utf8_lossy(&bytes);
+        let mut skipped = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            skipped.push(parse_skipped(line).ok_or_else(|| {
+                let problem =
+                    format!("line {} of {} makes no sense", number + 1, self.path("skipped").display());
+                io::Error::new(io::ErrorKind::InvalidData, problem)
+            })?);
+        }
+        Ok(skipped)
+    }
+
+    /// Adds a line to that, durably.
+    pub(crate) fn add_skipped(&self, skipped: &Skipped) -> io::Result<()> {
+        fs::create_dir_all(&self.directory)?;
+        let Skipped { from, to, at, reason } = skipped;
+        let reason = reason.replace(['\n', '\r', '\t'], " ");
+        let mut file = File::options().create(true).append(true).open(self.path("skipped"))?;
+        file.write_all(format!("{from}\t{to}\t{at}\t{reason}\n").as_bytes())?;
+        file.sync_all()?;
+        File::open(&self.directory)?.sync_all()
+    }
+}
+
+fn parse_skipped(line: &str) -> Option<Skipped> {
+    let mut fields = line.splitn(4, '\t');
+    let mut number = || fields.next()?.parse::<u64>().ok();
+    let (from, to, at) = (number()?, number()?, number()?);
+    Some(Skipped { from, to, at, reason: fields.next()?.to_owned() })
+}
+
+fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Of bytes that were checked to have a header.
+fn offset_in(bytes: &[u8]) -> u64 {
+    let offset = bytes[8..].first_chunk::<8>().expect("a place has a header");
+    u64::from_le_bytes(*offset)
+}

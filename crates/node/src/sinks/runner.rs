@@ -1,0 +1,380 @@
+//! The thread of a sink: it follows the log, writes what is selected to the target, and after any trouble waits, opens the
+//! target again and goes on from what is durable there. It runs at the lowest priority and takes no lock that an answer needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use onrush_log::{LogDirectory, LogReader};
+
+use super::base::{self, Base};
+use super::names::Names;
+use super::pen::{Narrowed, Pen, Trouble};
+use super::settings::AtBacklogMax;
+use super::slot::{Slot, StopOrder};
+use super::status::{SinkState, Stop};
+use super::target::{Source, Target, TargetError};
+use crate::ReservationIds;
+use crate::clock::{Clock, Stopwatch};
+
+/// Lowest priority: a sink may lag, an answer may not.
+const NICENESS: i32 = 19;
+/// Events looked at between two looks at orders.
+const READ_EVENTS_MAX: u64 = 16_384;
+/// How long a sink that is level with the log rests, so that a few events go together.
+const LINGER: Duration = Duration::from_millis(25);
+/// Between the first two attempts; each wait is twice the one before, up to a bound, and somewhere between half and all of that.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
+const RETRY_INTERVAL_MAX: Duration = Duration::from_secs(30);
+/// How often a sink that does not go on looks at its orders and its backlog.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often the same trouble, or a large backlog, is said again.
+const SAY_INTERVAL: Duration = Duration::from_mins(1);
+/// Log read after which the place is kept again, unless the place itself is as large.
+const PLACE_INTERVAL_BYTES: u64 = 16 << 20;
+/// How often a sink that is level keeps its place, if that is small.
+const PLACE_INTERVAL: Duration = Duration::from_secs(5);
+const SMALL_PLACE_BYTES: u64 = 1 << 20;
+/// How often the offset of a target that keeps none is noted.
+const OFFSET_INTERVAL: Duration = Duration::from_millis(200);
+
+pub(crate) struct Runner {
+    slot: Arc<Slot>,
+    pen: Pen,
+    directory: LogDirectory,
+    reader: LogReader,
+    ids: ReservationIds,
+    source: Source,
+    clock: Arc<dyn Clock>,
+    /// The target itself tells where to go on.
+    keeps_offset: bool,
+    /// The place on the disk: its offset and size.
+    place_offset: u64,
+    place_bytes: u64,
+    since_place: Stopwatch,
+    since_offset: Stopwatch,
+    noted_offset: u64,
+    failures_in_a_row: u32,
+    since_said: Option<Stopwatch>,
+    since_backlog_said: Option<Stopwatch>,
+    /// Log kept for the sink when it began to catch up: as long as that shrinks, it is not let go.
+    begun_bytes: u64,
+}
+
+impl Runner {
+    pub(crate) fn new(
+        slot: &Arc<Slot>,
+        target: Box<dyn Target>,
+        directory: LogDirectory,
+        ids: ReservationIds,
+        source: Source,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        {
+            let mut shown = slot.shown();
+            (shown.kind, shown.level_at) = (target.kind(), clock.now_ms());
+        }
+        Self {
+            slot: Arc::clone(slot),
+            pen: Pen::new(slot, target, Names::new(ids.clone())),
+            reader: directory.reader(),
+            directory,
+            ids,
+            source,
+            clock,
+            keeps_offset: false,
+            place_offset: 0,
+            place_bytes: 0,
+            since_place: Stopwatch::start(),
+            since_offset: Stopwatch::start(),
+            noted_offset: 0,
+            failures_in_a_row: 0,
+            since_said: None,
+            since_backlog_said: None,
+            begun_bytes: 0,
+        }
+    }
+
+    /// Runs until it is told to stop.
+    pub(crate) fn run(mut self) {
+        if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
+            tracing::warn!(sink = self.slot.settings.name, %error, "the sink runs at normal priority");
+        }
+        while let Err(trouble) = self.follow() {
+            match self.judge(&trouble) {
+                Verdict::Again => {}
+                Verdict::Wait(interval) => self.wait(interval),
+                Verdict::Stop(stop) => self.stay_stopped(stop),
+            }
+            if self.slot.stop_order() != StopOrder::GoOn {
+                return;
+            }
+        }
+    }
+
+    /// Opens the target and follows the log until it is told to stop.
+    fn follow(&mut self) -> Result<(), Trouble> {
+        let opened = self.pen.target.open(&self.source)?;
+        self.begin(opened)?;
+        self.slot.shown().state = SinkState::Running;
+        loop {
+            let order = self.slot.stop_order();
+            if order == StopOrder::Now {
+                return self.end();
+            }
+            if !self.advance()? {
+                self.pen.settle()?;
+                self.note_progress();
+                if order == StopOrder::WhenLevel {
+                    return self.end();
+                }
+                self.keep_place_if_due(true)?;
+                std::thread::park_timeout(LINGER);
+            }
+            self.keep_place_if_due(false)?;
+            if let Some(stop) = self.judge_backlog(self.begun_bytes) {
+                return Err(Trouble::Stop(stop));
+            }
+        }
+    }
+
+    /// Finds where to go on, and the names as of there.
+    fn begin(&mut self, opened: Option<u64>) -> Result<(), Trouble> {
+        self.keeps_offset = opened.is_some();
+        let files = &self.slot.files;
+        let mut from = match opened {
+            Some(offset) => offset,
+            None => files.read_offset()?.or(files.place_offset()?).unwrap_or(0),
+        };
+        let skipped = files.read_skipped()?;
+        let opened_at = from;
+        while let Some(gap) = skipped.iter().find(|gap| (gap.from..gap.to).contains(&from)) {
+            from = gap.to;
+        }
+        let end = self.reader.durable_offset();
+        if from > end {
+            let reason = format!(
+                "the target has the events below offset {from}, but the log ends at {end}: it is an older copy of the \
+                 log, or another one"
+            );
+            return Err(TargetError::Refused(reason).into());
+        }
+        let Base { names, offset } = base::find(&self.directory, files, &self.ids, from)?;
+        self.place_offset = offset;
+        self.slot.keep_from(offset);
+        self.begun_bytes = self.reader.bytes_from(offset);
+        for gap in skipped.iter().filter(|gap| gap.to > opened_at) {
+            self.pen.target.push_skipped(gap)?;
+        }
+        self.pen.begin(names, offset, from, skipped);
+        self.pen.bytes_since_place = 0;
+        self.slot.shown().sink_offset = from;
+        Ok(())
+    }
+
+    /// Reads on and sends; whether there was anything to read.
+    fn advance(&mut self) -> Result<bool, Trouble> {
+        let (from, end) = (self.pen.passed, self.reader.durable_offset());
+        if from >= end {
+            return Ok(false);
+        }
+        let Self { reader, pen, .. } = self;
+        let mut trouble = None;
+        let read = reader.read(from, end.min(from + READ_EVENTS_MAX), &mut |frame| {
+            pen.take_frame(&frame).map_err(|error| {
+                let text = error.to_string();
+                trouble = Some(error);
+                text
+            })
+        });
+        if let Some(trouble) = trouble {
+            return Err(trouble);
+        }
+        pen.passed = pen.passed.max(read?);
+        // Whole batches were sent on the way; a part of one goes only when the log has no more for now.
+        if pen.has_pushed() && pen.passed >= end {
+            pen.send()?;
+        }
+        self.note_progress();
+        Ok(true)
+    }
+
+    fn note_progress(&mut self) {
+        let sink_offset = self.pen.sink_offset();
+        let is_level = sink_offset >= self.reader.durable_offset();
+        let mut shown = self.slot.shown();
+        if sink_offset > shown.sink_offset {
+            shown.sink_offset = sink_offset;
+            self.failures_in_a_row = 0;
+            self.since_said = None;
+        }
+        if is_level {
+            shown.level_at = self.clock.now_ms();
+        }
+        drop(shown);
+        if !self.keeps_offset
+            && sink_offset > self.noted_offset
+            && self.since_offset.elapsed() >= OFFSET_INTERVAL
+        {
+            self.note_offset(sink_offset);
+        }
+    }
+
+    fn note_offset(&mut self, sink_offset: u64) {
+        // An older offset only costs repeats, so trouble with the disk is no reason to stop.
+        if let Err(error) = self.slot.files.write_offset(sink_offset, false) {
+            tracing::warn!(sink = self.slot.settings.name, %error, "the sink's offset could not be noted");
+        }
+        (self.noted_offset, self.since_offset) = (sink_offset, Stopwatch::start());
+    }
+
+    /// Keeps the place so that the log before it can go.
+    fn keep_place_if_due(&mut self, is_level: bool) -> Result<(), Trouble> {
+        let far = self.pen.bytes_since_place >= PLACE_INTERVAL_BYTES.max(self.place_bytes.saturating_mul(4));
+        let late = is_level
+            && self.place_bytes <= SMALL_PLACE_BYTES
+            && self.pen.passed > self.place_offset
+            && self.since_place.elapsed() >= PLACE_INTERVAL;
+        if far || late { self.keep_place() } else { Ok(()) }
+    }
+
+    /// The target knows of everything below the place before the place is kept: a target behind it could not be told the
+    /// names again.
+    fn keep_place(&mut self) -> Result<(), Trouble> {
+        if !self.pen.is_sent() {
+            self.pen.send()?;
+        }
+        self.pen.settle()?;
+        self.note_progress();
+        let offset = self.pen.passed;
+        if offset > self.place_offset {
+            if !self.keeps_offset {
+                self.slot.files.write_offset(offset, true)?;
+            }
+            self.place_bytes = self.slot.files.write_place(&self.pen.names, offset)?;
+            self.place_offset = offset;
+            self.slot.keep_from(offset);
+        }
+        self.pen.bytes_since_place = 0;
+        self.since_place = Stopwatch::start();
+        Ok(())
+    }
+
+    /// The last things before the thread ends.
+    fn end(&mut self) -> Result<(), Trouble> {
+        if self.pen.has_pushed() {
+            self.pen.send()?;
+        }
+        self.keep_place()
+    }
+
+    fn judge(&mut self, trouble: &Trouble) -> Verdict {
+        {
+            let mut shown = self.slot.shown();
+            shown.failure_count += 1;
+            shown.last_error = Some((self.clock.now_ms(), trouble.to_string()));
+        }
+        match trouble {
+            Trouble::Stop(stop) => Verdict::Stop(stop.clone()),
+            Trouble::Target(TargetError::Refused(reason)) => {
+                Verdict::Stop(Stop::Refused { reason: reason.clone() })
+            }
+            Trouble::Target(TargetError::Rejected { offset, reason }) => {
+                match self.pen.narrow_down(*offset) {
+                    Narrowed::Found(offset) => {
+                        Verdict::Stop(Stop::Rejected { offset, reason: reason.clone() })
+                    }
+                    Narrowed::Closer => Verdict::Again,
+                    Narrowed::Nothing => Verdict::Stop(Stop::Refused { reason: reason.clone() }),
+                }
+            }
+            _ => {
+                self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+                let interval = back_off(self.failures_in_a_row);
+                if self.since_said.as_ref().is_none_or(|said| said.elapsed() >= SAY_INTERVAL) {
+                    self.since_said = Some(Stopwatch::start());
+                    tracing::warn!(
+                        sink = self.slot.settings.name,
+                        error = %trouble,
+                        "the sink does not reach its target; it goes on trying, and the log is kept for it"
+                    );
+                }
+                Verdict::Wait(interval)
+            }
+        }
+    }
+
+    fn wait(&mut self, interval: Duration) {
+        self.slot.shown().state = SinkState::Retrying;
+        let since = Stopwatch::start();
+        while since.elapsed() < interval && self.slot.stop_order() == StopOrder::GoOn {
+            if self.slot.takes_retry() {
+                return;
+            }
+            if let Some(stop) = self.judge_backlog(0) {
+                return self.stay_stopped(stop);
+            }
+            std::thread::park_timeout(interval.saturating_sub(since.elapsed()).min(LOOK_INTERVAL));
+        }
+    }
+
+    /// Waits until an operator says to go on.
+    fn stay_stopped(&mut self, stop: Stop) {
+        tracing::error!(
+            sink = self.slot.settings.name,
+            reason = stop.reason(),
+            "the sink has stopped; `onrush sinks` shows what can be done"
+        );
+        // An order to try again that came before is not one for what just happened.
+        self.slot.takes_retry();
+        self.slot.shown().state = SinkState::Stopped(stop);
+        while self.slot.stop_order() == StopOrder::GoOn && !self.slot.takes_retry() {
+            if let Some(stop) = self.judge_backlog(0) {
+                self.slot.shown().state = SinkState::Stopped(stop);
+            }
+            std::thread::park_timeout(LOOK_INTERVAL);
+        }
+        self.failures_in_a_row = 0;
+        self.slot.shown().state = SinkState::Retrying;
+    }
+
+    /// Says so when too much of the log is kept for the sink, and lets it go if that is its setting; `allowed_bytes` are
+    /// allowed in any case.
+    fn judge_backlog(&mut self, allowed_bytes: u64) -> Option<Stop> {
+        let settings = &self.slot.settings;
+        let keep_offset = self.slot.keep_offset.load(std::sync::atomic::Ordering::Acquire);
+        let backlog_bytes = if keep_offset == u64::MAX { 0 } else { self.reader.bytes_from(keep_offset) };
+        if backlog_bytes <= settings.backlog_bytes_max.max(allowed_bytes) {
+            return None;
+        }
+        if settings.at_backlog_max == AtBacklogMax::LetGo {
+            self.slot.keep_from(u64::MAX);
+            return Some(Stop::LetGo);
+        }
+        if self.since_backlog_said.as_ref().is_none_or(|said| said.elapsed() >= SAY_INTERVAL) {
+            self.since_backlog_said = Some(Stopwatch::start());
+            tracing::error!(
+                sink = settings.name,
+                backlog_bytes,
+                backlog_bytes_max = settings.backlog_bytes_max,
+                "more of the log is kept for the sink than it may hold back; it is kept on, and when the disk is full \
+                 writes are answered 503: mend the target, or set at_backlog_max = \"let-go\""
+            );
+        }
+        None
+    }
+}
+
+enum Verdict {
+    Again,
+    Wait(Duration),
+    Stop(Stop),
+}
+
+/// Exponential, with jitter, so that the sinks of many servers do not come back at once.
+fn back_off(failures_in_a_row: u32) -> Duration {
+    let doublings = failures_in_a_row.saturating_sub(1).min(16);
+    let whole = RETRY_INTERVAL.saturating_mul(1 << doublings).min(RETRY_INTERVAL_MAX);
+    // Without chance the waits are merely all alike.
+    let chance = getrandom::u32().unwrap_or(u32::MAX);
+    whole / 2 + (whole / 2).mul_f64(f64::from(chance) / f64::from(u32::MAX))
+}

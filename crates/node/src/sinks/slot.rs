@@ -1,0 +1,175 @@
+//! What a sink's thread shares with those who look at it and give it orders.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
+
+use onrush_core::TimeMs;
+
+use super::place::PlaceFiles;
+use super::settings::SinkSettings;
+use super::status::{SinkRefusal, SinkState, SinkStatus, Stop};
+use super::target::Skipped;
+use crate::clock::Stopwatch;
+
+/// One sink, as the partition, the operator and its own thread know it.
+pub(crate) struct Slot {
+    pub(crate) settings: SinkSettings,
+    pub(crate) files: PlaceFiles,
+    /// The log is kept from here on; `u64::MAX` if it need not be.
+    pub(crate) keep_offset: AtomicU64,
+    shown: Mutex<Shown>,
+    orders: Mutex<Orders>,
+    thread: OnceLock<Thread>,
+}
+
+/// What is shown of it.
+#[derive(Clone)]
+pub(crate) struct Shown {
+    pub(crate) kind: &'static str,
+    pub(crate) state: SinkState,
+    pub(crate) sink_offset: u64,
+    /// When it had everything last; before that, since when it is known to be behind.
+    pub(crate) level_at: TimeMs,
+    pub(crate) written_count: u64,
+    pub(crate) failure_count: u64,
+    pub(crate) skipped_count: u64,
+    pub(crate) last_error: Option<(TimeMs, String)>,
+}
+
+/// What its thread is to do.
+#[derive(Default)]
+struct Orders {
+    retry: bool,
+    stop: Option<(Stopwatch, Duration)>,
+}
+
+/// Whether and how fast a sink has to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StopOrder {
+    GoOn,
+    /// When it has written what the log holds.
+    WhenLevel,
+    Now,
+}
+
+impl Slot {
+    pub(crate) fn new(settings: SinkSettings, data: &Path) -> std::io::Result<Arc<Self>> {
+        let files = PlaceFiles::new(data, &settings.name);
+        let place_offset = files.place_offset()?.unwrap_or(0);
+        let skipped_count = files.read_skipped()?.iter().map(|skipped| skipped.to - skipped.from).sum();
+        let shown = Shown {
+            kind: "",
+            state: SinkState::Starting,
+            sink_offset: files.read_offset()?.unwrap_or(0).max(place_offset),
+            level_at: 0,
+            written_count: 0,
+            failure_count: 0,
+            skipped_count,
+            last_error: None,
+        };
+        Ok(Arc::new(Self {
+            settings,
+            files,
+            keep_offset: AtomicU64::new(place_offset),
+            shown: Mutex::new(shown),
+            orders: Mutex::default(),
+            thread: OnceLock::new(),
+        }))
+    }
+
+    pub(crate) fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Names the sink's thread; once, when it starts.
+    pub(crate) fn set_thread(&self, thread: Thread) {
+        assert!(self.thread.set(thread).is_ok(), "a sink has one thread");
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// The sink as of now, in a log whose durable offset and bytes kept for it are these.
+    pub(crate) fn status(&self, now: TimeMs, durable_offset: u64, backlog_bytes: u64) -> SinkStatus {
+        let shown = self.shown().clone();
+        let lag_events = durable_offset.saturating_sub(shown.sink_offset);
+        SinkStatus {
+            name: self.settings.name.clone(),
+            kind: shown.kind,
+            state: shown.state,
+            sink_offset: shown.sink_offset,
+            lag_events,
+            lag_ms: if lag_events == 0 { 0 } else { now.saturating_sub(shown.level_at) },
+            backlog_bytes,
+            written_count: shown.written_count,
+            failure_count: shown.failure_count,
+            skipped_count: shown.skipped_count,
+            last_error: shown.last_error,
+        }
+    }
+
+    /// Lets a stopped or waiting sink try again at once.
+    pub(crate) fn retry(&self) {
+        self.orders().retry = true;
+        self.wake();
+    }
+
+    /// Has what the sink stopped at left out, recorded before anything else happens.
+    pub(crate) fn skip(&self, offset: u64, now: TimeMs) -> Result<(), SinkRefusal> {
+        let mut shown = self.shown();
+        let SinkState::Stopped(stop) = &shown.state else { return Err(SinkRefusal::NotStoppedThere) };
+        if stop.skippable() != Some(offset) {
+            return Err(SinkRefusal::NotStoppedThere);
+        }
+        let to = match stop {
+            Stop::Trimmed { to, .. } => *to,
+            _ => offset + 1,
+        };
+        let skipped = Skipped { from: offset, to, at: now, reason: stop.reason() };
+        self.files.add_skipped(&skipped).map_err(|error| SinkRefusal::Unrecorded(error.to_string()))?;
+        tracing::warn!(
+            sink = self.settings.name,
+            from = offset,
+            to,
+            "an operator had events left out of the sink"
+        );
+        shown.skipped_count += to - offset;
+        shown.state = SinkState::Retrying;
+        drop(shown);
+        self.retry();
+        Ok(())
+    }
+
+    /// Has the sink stop when it is level with the log, after `limit` at the latest.
+    pub(crate) fn stop(&self, limit: Duration) {
+        self.orders().stop = Some((Stopwatch::start(), limit));
+        self.wake();
+    }
+
+    pub(crate) fn stop_order(&self) -> StopOrder {
+        match &self.orders().stop {
+            None => StopOrder::GoOn,
+            Some((since, limit)) if since.elapsed() < *limit => StopOrder::WhenLevel,
+            Some(_) => StopOrder::Now,
+        }
+    }
+
+    /// Whether somebody asked to try again; asked once, done once.
+    pub(crate) fn takes_retry(&self) -> bool {
+        std::mem::take(&mut self.orders().retry)
+    }
+
+    pub(crate) fn keep_from(&self, offset: u64) {
+        self.keep_offset.store(offset, Ordering::Release);
+    }
+}

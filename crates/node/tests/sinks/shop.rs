@@ -1,0 +1,177 @@
+//! A partition on a real directory with sinks, and something going on in it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use onrush_core::{SaleTerms, StockTerms};
+use onrush_log::{DirStorage, LogDirectory, LogSettings, SyncMethod};
+use onrush_node::sinks::{SinkSettings, SinkState, SinkStatus, Sinks, Stop, Target};
+use onrush_node::{
+    Call, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Reply, ReserveCall, Settings,
+};
+
+pub(crate) const START_MS: u64 = 1_700_000_000_000;
+/// How long a test waits for what has to come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Shop {
+    pub(crate) partition: Arc<Partition>,
+    pub(crate) sinks: Arc<Sinks>,
+    clock: Arc<ManualClock>,
+}
+
+/// A sink called `one` with the defaults.
+pub(crate) fn one() -> SinkSettings {
+    SinkSettings::new("one")
+}
+
+impl Shop {
+    pub(crate) fn open(directory: &Path, sinks: Vec<(SinkSettings, Box<dyn Target>)>) -> Self {
+        Self::open_with(directory, sinks, u64::MAX, 64 << 10)
+    }
+
+    pub(crate) fn open_with(
+        directory: &Path,
+        sinks: Vec<(SinkSettings, Box<dyn Target>)>,
+        snapshot_bytes: u64,
+        segment_bytes: u64,
+    ) -> Self {
+        let (sink_settings, targets) = sinks.into_iter().unzip();
+        let settings = Settings { snapshot_bytes, sinks: sink_settings, ..Settings::new(directory) };
+        let storage = DirStorage::create(directory, SyncMethod::UnsafeNone).unwrap();
+        let clock = Arc::new(ManualClock::new(START_MS));
+        let locked = LogDirectory::lock(Arc::new(storage), 0).unwrap();
+        let log_settings = LogSettings::for_tests(segment_bytes);
+        let (partition, _) =
+            Partition::open_in(locked, settings, log_settings, Arc::<ManualClock>::clone(&clock)).unwrap();
+        let sinks = Sinks::start(&partition, targets).unwrap();
+        Self { partition, sinks, clock }
+    }
+
+    /// Stops in good order, as the server does.
+    pub(crate) fn close(self) {
+        self.partition.close();
+        self.sinks.stop(Duration::from_secs(10));
+    }
+
+    pub(crate) fn call(&self, call: Call) -> Reply {
+        let (tell, told) = sync_channel(1);
+        self.partition.call(call, move |reply| tell.send(reply).unwrap());
+        told.recv_timeout(PATIENCE).expect("every call is answered")
+    }
+
+    pub(crate) fn add(&self, counter: &str) {
+        self.call(Call::AddToCounter { counter: Name::from(counter), by: 1 }).unwrap();
+    }
+
+    pub(crate) fn put_sale(&self, sale: &str, stocks: &[&str], hold_ttl_ms: u32) {
+        let stock = |stock: &&str| StockTerms {
+            stock: (*stock).to_owned(),
+            title: String::new(),
+            starts_at: None,
+            ends_at: None,
+            quantity_total: 1_000_000_000,
+        };
+        let terms = SaleTerms {
+            title: "A sale".to_owned(),
+            opens_at: None,
+            closes_at: None,
+            per_customer_max: None,
+            hold_ttl_ms,
+            stocks: stocks.iter().map(stock).collect(),
+        };
+        self.call(Call::PutSale { sale: Name::from(sale), terms: Box::new(terms) }).unwrap();
+    }
+
+    pub(crate) fn reserve(&self, sale: &str, stock: &str, customer: &str) -> String {
+        let call = ReserveCall {
+            sale: Name::from(sale),
+            customer: Name::from(customer),
+            lines: [LineCall { stock: Name::from(stock), quantity: 2 }].into_iter().collect(),
+            details: Box::from(&br#"{"gift":true}"#[..]),
+            key: Some(KeyCall { key: Name::from(format!("key-{customer}")), fingerprint: 7 }),
+        };
+        match self.call(Call::Reserve(Box::new(call))).unwrap() {
+            Outcome::Reserved { reservation, .. } => {
+                let ids = self.partition.reservation_ids();
+                String::from_utf8(ids.write(reservation).to_vec()).unwrap()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn confirm(&self, sale: &str, id: &str) {
+        let reservation = self.partition.reservation_ids().read(id).unwrap();
+        self.call(Call::Confirm { sale: Name::from(sale), reservation }).unwrap();
+    }
+
+    pub(crate) fn release(&self, sale: &str, id: &str) {
+        let reservation = self.partition.reservation_ids().read(id).unwrap();
+        self.call(Call::Release { sale: Name::from(sale), reservation }).unwrap();
+    }
+
+    /// Lets the partition's time pass.
+    pub(crate) fn advance(&self, now_ms: u64) {
+        self.clock.set(START_MS + now_ms);
+        self.add("tick");
+    }
+
+    /// A little of everything; `round` makes the customers new.
+    pub(crate) fn trade(&self, round: usize) {
+        let sale = if round.is_multiple_of(3) { "held" } else { "quick" };
+        let id = self.reserve(sale, "b", &format!("c{round}"));
+        match round % 4 {
+            0 => self.confirm(sale, &id),
+            1 => self.release(sale, &id),
+            _ => {}
+        }
+        self.add("home");
+        self.call(Call::HitWindow { window: Name::from("w") }).unwrap();
+    }
+
+    pub(crate) fn open_sales(&self) {
+        self.put_sale("held", &["b", "a"], 3_600_000);
+        self.put_sale("quick", &["b"], 0);
+    }
+
+    pub(crate) fn status(&self) -> SinkStatus {
+        self.sinks.status("one").unwrap()
+    }
+
+    /// Waits until the sink has everything.
+    pub(crate) fn wait_level(&self) -> SinkStatus {
+        self.wait("level", |status| status.lag_events == 0 && status.state == SinkState::Running)
+    }
+
+    /// Waits until the sink stops, and says why.
+    pub(crate) fn wait_stopped(&self) -> Stop {
+        let status = self.wait("stopped", |status| matches!(status.state, SinkState::Stopped(_)));
+        match status.state {
+            SinkState::Stopped(stop) => stop,
+            state => panic!("{state:?}"),
+        }
+    }
+
+    pub(crate) fn wait(&self, what: &str, is_so: impl Fn(&SinkStatus) -> bool) -> SinkStatus {
+        wait_for(what, || Some(self.status()).filter(&is_so))
+            .unwrap_or_else(|| panic!("not {what}: {:?}", self.status()))
+    }
+}
+
+/// Looks until there is something; `None` after a long time.
+pub(crate) fn wait_for<T>(_what: &str, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let interval = Duration::from_millis(2);
+    let mut waited = Duration::ZERO;
+    loop {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        if waited > PATIENCE {
+            return None;
+        }
+        std::thread::sleep(interval);
+        waited += interval;
+    }
+}

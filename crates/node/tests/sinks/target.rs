@@ -1,0 +1,145 @@
+//! A target in memory that fails as real ones do: before it took a batch, after it took it, at one event for ever.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use onrush_node::sinks::{SinkEvent, Skipped, Source, Target, TargetError};
+
+/// What is in the target, seen by everybody who writes to it.
+#[derive(Default)]
+pub(crate) struct Store {
+    /// Offset and content of every event taken, in the order in which they came.
+    pub(crate) events: Vec<(u64, String)>,
+    /// Below it everything was taken, if the target keeps that.
+    pub(crate) next_offset: u64,
+    pub(crate) forgets_offset: bool,
+    pub(crate) skipped: Vec<Skipped>,
+    /// Offsets of events that are never taken.
+    pub(crate) rejected: BTreeSet<u64>,
+    /// Whether a rejection says which event it was.
+    pub(crate) names_rejected: bool,
+    /// The target cannot be reached.
+    pub(crate) is_away: bool,
+    /// One exchange in so many fails, half of them after they took effect; 0 for none.
+    pub(crate) fails_one_in: u64,
+    pub(crate) random: u64,
+    pub(crate) open_count: u64,
+    /// The greatest number of events in a batch.
+    pub(crate) batch_max: usize,
+}
+
+/// The store, shared.
+#[derive(Clone, Default)]
+pub(crate) struct SharedStore(Arc<Mutex<Store>>);
+
+impl SharedStore {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Store> {
+        self.0.lock().unwrap()
+    }
+
+    pub(crate) fn target(&self) -> Box<dyn Target> {
+        Box::new(MemoryTarget { store: self.clone(), open: Vec::new(), under_way: None, durable: 0 })
+    }
+}
+
+impl Store {
+    /// xorshift64*, Marsaglia 2003.
+    fn chance(&mut self) -> u64 {
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        self.random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33
+    }
+
+    fn fails(&mut self) -> bool {
+        self.is_away || (self.fails_one_in > 0 && self.chance().is_multiple_of(self.fails_one_in))
+    }
+}
+
+type Batch = Vec<(u64, String)>;
+
+struct MemoryTarget {
+    store: SharedStore,
+    open: Batch,
+    /// Sent, with its offset; taken when the next is sent, as in a pipeline of depth one.
+    under_way: Option<(Batch, u64)>,
+    durable: u64,
+}
+
+fn away() -> TargetError {
+    TargetError::Unavailable("the target is away".to_owned())
+}
+
+impl MemoryTarget {
+    /// The batch under way takes effect, or fails before or after it did.
+    fn land(&mut self) -> Result<(), TargetError> {
+        let Some((batch, offset)) = self.under_way.take() else { return Ok(()) };
+        let mut store = self.store.lock();
+        if store.fails() && (store.is_away || store.chance().is_multiple_of(2)) {
+            return Err(away());
+        }
+        if let Some((rejected, _)) = batch.iter().find(|(offset, _)| store.rejected.contains(offset)) {
+            let offset = store.names_rejected.then_some(*rejected);
+            return Err(TargetError::Rejected { offset, reason: "no such thing here".to_owned() });
+        }
+        store.events.extend(batch);
+        store.next_offset = offset;
+        let answer_is_lost = store.fails();
+        self.durable = offset;
+        if answer_is_lost { Err(away()) } else { Ok(()) }
+    }
+}
+
+impl Target for MemoryTarget {
+    fn kind(&self) -> &'static str {
+        "memory"
+    }
+
+    fn open(&mut self, _: &Source) -> Result<Option<u64>, TargetError> {
+        (self.open, self.under_way) = (Vec::new(), None);
+        let mut store = self.store.lock();
+        store.open_count += 1;
+        if store.fails() {
+            return Err(away());
+        }
+        self.durable = store.next_offset;
+        if store.forgets_offset {
+            self.durable = 0;
+            return Ok(None);
+        }
+        Ok(Some(store.next_offset))
+    }
+
+    fn push(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError> {
+        self.open.push((event.offset, format!("{} {:?}", event.at, event.change)));
+        Ok(())
+    }
+
+    fn push_skipped(&mut self, skipped: &Skipped) -> Result<(), TargetError> {
+        let mut store = self.store.lock();
+        if !store.skipped.contains(skipped) {
+            store.skipped.push(skipped.clone());
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, offset: u64) -> Result<u64, TargetError> {
+        self.land()?;
+        let batch = std::mem::take(&mut self.open);
+        {
+            let mut store = self.store.lock();
+            store.batch_max = store.batch_max.max(batch.len());
+        }
+        self.under_way = Some((batch, offset));
+        Ok(self.durable)
+    }
+
+    fn settle(&mut self) -> Result<u64, TargetError> {
+        self.land()?;
+        Ok(self.durable)
+    }
+
+    fn batch_events_max(&self) -> usize {
+        16
+    }
+}
