@@ -272,3 +272,7 @@ impl NamedSale {
 fn key_text(key: &[u8]) -> &str {
     std::str::from_utf8(key).expect("idempotency keys are ASCII")
 }
+
+#[cfg(test)]
+#[path = "names_tests.rs"]
+mod tests;
