@@ -75,13 +75,13 @@ impl Runner {
         }
         Self {
             slot: Arc::clone(slot),
+            keeps_offset: target.keeps_offset(),
             pen: Pen::new(slot, target, Names::new(ids.clone())),
             reader: directory.reader(),
             directory,
             ids,
             source,
             clock,
-            keeps_offset: false,
             place_offset: 0,
             place_bytes: 0,
             since_place: Stopwatch::start(),
@@ -139,10 +139,11 @@ impl Runner {
 
     /// Finds where to go on, and the names as of there.
     fn begin(&mut self, opened: Option<u64>) -> Result<(), Trouble> {
-        self.keeps_offset = opened.is_some();
         let files = &self.slot.files;
         let mut from = match opened {
             Some(offset) => offset,
+            // It has nothing, or lost everything: it gets what the log has, from the beginning.
+            None if self.keeps_offset => 0,
             None => files.read_offset()?.or(files.place_offset()?).unwrap_or(0),
         };
         let skipped = files.read_skipped()?;

@@ -19,9 +19,14 @@ pub trait Target: Send {
     /// What it is, as in the settings: `postgres`, `kafka`, `rabbitmq`, `redis`.
     fn kind(&self) -> &'static str;
 
+    /// Whether the target itself tells where to go on. Otherwise the runner keeps an offset beside the log, and what was
+    /// written since that was noted is written again under the same ids.
+    fn keeps_offset(&self) -> bool {
+        true
+    }
+
     /// Connects, prepares what is missing (schema, queue, stream) and takes the target over from whoever wrote to it
-    /// before. Returns the offset of the first event that is not yet in it, as far as the target can know: `None` if
-    /// it keeps no offset or never had one.
+    /// before. Returns the offset of the first event that is not yet in it; `None` if it never had one, or keeps none.
     fn open(&mut self, source: &Source) -> Result<Option<u64>, TargetError>;
 
     /// Takes one event into the open batch. Cheap: it encodes, it does not wait for the other side.

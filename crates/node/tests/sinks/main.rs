@@ -372,6 +372,22 @@ fn a_target_that_lost_its_end_gets_it_again() {
 }
 
 #[test]
+fn a_target_that_lost_everything_gets_it_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SharedStore::default();
+    let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+    shop.open_sales();
+    shop.trade(0);
+    shop.wait_level();
+    shop.close();
+    *store.lock() = target::Store::default();
+    let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+    shop.wait_level();
+    shop.close();
+    assert_eq!(store.lock().events, told(directory.path()).1);
+}
+
+#[test]
 fn what_was_skipped_stays_skipped_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let store = SharedStore::default();

@@ -95,6 +95,10 @@ impl Target for MemoryTarget {
         "memory"
     }
 
+    fn keeps_offset(&self) -> bool {
+        !self.store.lock().forgets_offset
+    }
+
     fn open(&mut self, _: &Source) -> Result<Option<u64>, TargetError> {
         (self.open, self.under_way) = (Vec::new(), None);
         let mut store = self.store.lock();
@@ -107,7 +111,7 @@ impl Target for MemoryTarget {
             self.durable = 0;
             return Ok(None);
         }
-        Ok(Some(store.next_offset))
+        Ok((store.next_offset > 0).then_some(store.next_offset))
     }
 
     fn push(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError> {
