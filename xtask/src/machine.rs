@@ -1,6 +1,6 @@
 //! What the tests and benchmarks need of the machine, and how it gets there: Debian's packages, by apt-get.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -25,8 +25,14 @@ const TOOLS: &[Tool] = &[
     Tool { program: "h2load", package: "nghttp2-client", needed_for: "end-to-end checks of HTTP/2" },
     Tool { program: "wrk", package: "wrk", needed_for: "benchmarks" },
     Tool { program: "nginx", package: "nginx-light", needed_for: "benchmarks" },
-    Tool { program: "redis-server", package: "redis-server", needed_for: "benchmarks" },
-    Tool { program: "g++", package: "g++", needed_for: "fuzzing" },
+    Tool { program: "redis-server", package: "redis-server", needed_for: "benchmarks, tests with Redis" },
+    Tool { program: "postgres", package: "postgresql", needed_for: "tests with PostgreSQL" },
+    Tool { program: "openssl", package: "openssl", needed_for: "tests with PostgreSQL" },
+    Tool { program: "rabbitmq-server", package: "rabbitmq-server", needed_for: "tests with RabbitMQ" },
+    Tool { program: "java", package: "default-jre-headless", needed_for: "tests with Kafka" },
+    Tool { program: "mvn", package: "maven", needed_for: "tests with Kafka" },
+    Tool { program: "make", package: "make", needed_for: "building the Kafka sink" },
+    Tool { program: "g++", package: "g++", needed_for: "fuzzing, building the Kafka sink" },
 ];
 
 /// What a fresh Debian lacks for `python3 -m venv`; it is a module, so no program tells of it.
@@ -47,7 +53,7 @@ pub(crate) fn set_up() -> Result<()> {
     let mut packages: Vec<_> = missing.iter().map(|tool| tool.package).collect();
     packages.sort_unstable();
     packages.dedup();
-    if is_root() && find_program("apt-get") {
+    if is_root() && find_program("apt-get").is_some() {
         install(&packages)?;
     } else {
         eprintln!("missing; install with: sudo apt-get install -y {}", packages.join(" "));
@@ -61,7 +67,7 @@ pub(crate) fn set_up() -> Result<()> {
 /// Whether a component of the toolchain works, after trying to add it by rustup if there is one.
 pub(crate) fn have_component(component: &str, subcommand: &str) -> bool {
     let works = || succeeds(&mut cargo([subcommand, "--version"]));
-    if !works() && find_program("rustup") {
+    if !works() && find_program("rustup").is_some() {
         // The check below tells whether it helped.
         let _ = execute(Command::new("rustup").args(["component", "add", component]));
     }
@@ -69,7 +75,7 @@ pub(crate) fn have_component(component: &str, subcommand: &str) -> bool {
 }
 
 fn missing_tools() -> Vec<&'static Tool> {
-    let mut missing: Vec<_> = TOOLS.iter().filter(|tool| !find_program(tool.program)).collect();
+    let mut missing: Vec<_> = TOOLS.iter().filter(|tool| find_program(tool.program).is_none()).collect();
     if !succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
         missing.push(&VENV);
     }
@@ -104,14 +110,35 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
     execute(Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
-fn is_root() -> bool {
+/// Whether this program may do everything on this machine.
+pub(crate) fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
 }
 
-/// Daemons lie in `sbin`, which is not on every user's path.
-fn find_program(program: &str) -> bool {
+/// Where a program lies; an error that names it if it lies nowhere.
+pub(crate) fn program(name: &str) -> Result<PathBuf> {
+    find_program(name).with_context(|| format!("the program {name} is missing; try `cargo xtask setup`"))
+}
+
+/// Daemons lie in `sbin`, and Debian keeps those of PostgreSQL and RabbitMQ in directories of their own; none of these is
+/// on every user's path.
+fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin".into(), "/sbin".into()])
-        .any(|directory| directory.join(program).is_file())
+    let daemons = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    // First, because programs of the same names elsewhere are wrappers that pick a user and a cluster by themselves.
+    std::iter::once("/usr/lib/rabbitmq/bin".into())
+        .chain(postgres_directories())
+        .chain(std::env::split_paths(&path))
+        .chain(daemons)
+        .map(|directory| directory.join(name))
+        .find(|candidate| candidate.is_file())
+}
+
+/// One for each version of PostgreSQL, the newest first.
+fn postgres_directories() -> Vec<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut versions: Vec<u32> =
+        versions.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    versions.sort_unstable_by(|one, other| other.cmp(one));
+    versions.into_iter().map(|version| format!("/usr/lib/postgresql/{version}/bin").into()).collect()
 }

@@ -3,6 +3,7 @@
 mod fuzz;
 mod machine;
 mod programs;
+mod services;
 mod steps;
 mod verification;
 
@@ -50,6 +51,8 @@ enum Task {
         #[arg(long, value_name = "SECONDS", default_value_t = 60)]
         seconds: u32,
     },
+    /// Start and stop real PostgreSQL, Redis, RabbitMQ and Kafka servers for tests and benchmarks
+    Services(services::Arguments),
     /// Write docs/openapi.json from the code
     Openapi,
 }
@@ -60,8 +63,9 @@ fn main() -> ExitCode {
         Task::Lint => verification::lint(),
         Task::Setup => machine::set_up(),
         Task::Bench { arguments } => programs::bench(&arguments),
-        Task::E2e { arguments } => programs::end_to_end(&arguments),
+        Task::E2e { arguments } => programs::end_to_end(&arguments, &[]),
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
+        Task::Services(arguments) => services::run(arguments),
         Task::Openapi => programs::openapi(),
     };
     match outcome {

@@ -13,12 +13,12 @@ const SERVER: &str = "target/release/onrush";
 /// Runs the benchmarks with these arguments.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     machine::set_up()?;
-    build_and_run("onrush-bench", arguments)
+    build_and_run("onrush-bench", arguments, &[])
 }
 
-/// Runs the end-to-end checks with these arguments.
-pub(crate) fn end_to_end(arguments: &[String]) -> Result<()> {
-    build_and_run("onrush-e2e", arguments)
+/// Runs the end-to-end checks with these arguments, and these variables beside those of this process.
+pub(crate) fn end_to_end(arguments: &[String], variables: &[(String, String)]) -> Result<()> {
+    build_and_run("onrush-e2e", arguments, variables)
 }
 
 /// Writes `docs/openapi.json`. The file changes only if the generator succeeded.
@@ -37,10 +37,11 @@ pub(crate) fn openapi() -> Result<()> {
 }
 
 /// Builds the server and a program, both optimized, and runs the program in the root of the workspace.
-fn build_and_run(package: &str, arguments: &[String]) -> Result<()> {
-    execute(&mut cargo(["build", "--release", "--package", "onrush", "--package", package]))?;
+fn build_and_run(package: &str, arguments: &[String], variables: &[(String, String)]) -> Result<()> {
+    let mut build = cargo(["build", "--release", "--package", "onrush", "--package", package]);
+    execute(build.args(["--features", "onrush/kafka"]))?;
     let mut program = Command::new(root().join("target/release").join(package));
-    program.current_dir(root()).args(arguments);
+    program.current_dir(root()).args(arguments).envs(variables.iter().cloned());
     if !arguments.iter().any(|argument| argument.starts_with("--onrush-bin")) {
         program.args(["--onrush-bin", SERVER]);
     }

@@ -139,12 +139,18 @@ fn shown(command: &Command) -> String {
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 
-#[allow(clippy::disallowed_methods, reason = "progress is told in wall time, and nothing is decided by it")]
-fn now() -> Instant {
+#[allow(
+    clippy::disallowed_methods,
+    reason = "progress and patience are measured in wall time, and no test depends on it"
+)]
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-#[allow(clippy::disallowed_methods, reason = "progress is told in wall time, and nothing is decided by it")]
-fn elapsed(since: Instant) -> Duration {
+#[allow(
+    clippy::disallowed_methods,
+    reason = "progress and patience are measured in wall time, and no test depends on it"
+)]
+pub(crate) fn elapsed(since: Instant) -> Duration {
     since.elapsed()
 }

@@ -1,9 +1,14 @@
 //! The checks that every change passes: format, lints, tests, and the real binary end to end.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
-use crate::steps::{Steps, cargo, execute, execute_keeping};
-use crate::{machine, programs};
+use crate::steps::{Steps, cargo, execute, execute_keeping, root};
+use crate::{machine, programs, services};
+
+/// What is left out of a build unless it is asked for, because it needs more than Rust.
+const FEATURES: [&str; 2] = ["--features", "onrush/kafka,onrush-connect/kafka"];
 
 /// Everything; `fast` leaves out the release build and the end-to-end checks. Ends with the result lines of all tests and
 /// a summary of the steps.
@@ -12,18 +17,23 @@ pub(crate) fn test(fast: bool) -> Result<()> {
     steps.run("set the machine up", machine::set_up);
     format_and_lints(&mut steps);
 
+    let variables = start_services(&mut steps);
     let mut results = Vec::new();
     steps.run("cargo test --workspace", || {
-        let (lines, result) =
-            execute_keeping(&mut cargo(["test", "--workspace", "--no-fail-fast"]), is_result_line);
+        let mut test = cargo(["test", "--workspace", "--no-fail-fast"]);
+        let test = test.args(FEATURES).envs(variables.iter().cloned());
+        let (lines, result) = execute_keeping(test, is_result_line);
         results = lines;
         result
     });
     if fast {
         steps.skip("end-to-end checks", "--fast");
     } else {
-        steps.run("end-to-end checks of the release build", || programs::end_to_end(&["--short".to_owned()]));
+        steps.run("end-to-end checks of the release build", || {
+            programs::end_to_end(&["--short".to_owned()], &variables)
+        });
     }
+    steps.run("stop the services", || services::down(&services_directory(), false));
 
     println!("\nresults of cargo test");
     for line in results {
@@ -48,11 +58,40 @@ fn format_and_lints(steps: &mut Steps) {
     }
     if machine::have_component("clippy", "clippy") {
         steps.run("cargo clippy", || {
-            execute(&mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+            let mut clippy = cargo(["clippy", "--workspace", "--all-targets"]);
+            execute(clippy.args(FEATURES).args(["--", "-D", "warnings"]))
         });
     } else {
         steps.skip("cargo clippy", "this toolchain has no clippy");
     }
+}
+
+/// Starts the services with empty data and returns the variables that lead to them; none if they do not start. Root can
+/// install what is missing, so only for others a service may be left out; the tests that need it then leave themselves out.
+fn start_services(steps: &mut Steps) -> Vec<(String, String)> {
+    let (mut names, missing) = services::available();
+    if machine::is_root() {
+        names.clear();
+    } else {
+        for reason in missing {
+            steps.skip("tests of a service", &reason);
+        }
+        if names.is_empty() {
+            return Vec::new();
+        }
+    }
+    let mut variables = Vec::new();
+    steps.run("start the services", || {
+        services::up(&services_directory(), &names, true)?;
+        variables = services::variables(&services_directory())?;
+        Ok(())
+    });
+    variables
+}
+
+/// Apart from the services that a developer may have running.
+fn services_directory() -> PathBuf {
+    root().join("target/services-of-tests")
 }
 
 /// What `cargo test` says of a whole test binary, and of a test that failed.
