@@ -5,6 +5,7 @@
 //! ([`routes`]). JSON, statuses and words live here and nowhere below.
 
 mod cold;
+mod components;
 pub mod dto;
 pub mod h1;
 mod h2;
@@ -21,5 +22,6 @@ mod settings;
 pub mod text;
 mod thread;
 
+pub use components::{Components, SinkOperations};
 pub use server::Server;
 pub use settings::{Scenarios, Settings};

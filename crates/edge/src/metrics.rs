@@ -1,8 +1,11 @@
 //! The figures of the partition and of the edge as Prometheus text (exposition format 0.0.4): base units, counters that end
 //! in `_total`, and no label whose values a client could choose.
 
+mod sinks;
+
 use std::fmt::Write as _;
 
+use onrush_node::sinks::SinkStatus;
 use onrush_node::{BATCH_BUCKETS, Histogram, MetricsSnapshot, SYNC_BUCKETS_US};
 
 /// The content type of the text.
@@ -36,13 +39,19 @@ pub struct EdgeMetrics {
     pub cut_off_writing_count: u64,
 }
 
-/// The whole page.
-pub(crate) fn render(node: &MetricsSnapshot, edge: &EdgeMetrics) -> String {
+/// The whole page. `replica_lag_ms` is known once a replica has told it.
+pub(crate) fn render(
+    node: &MetricsSnapshot,
+    edge: &EdgeMetrics,
+    sinks: &[SinkStatus],
+    replica_lag_ms: Option<u64>,
+) -> String {
     let mut page = Page(String::with_capacity(8 << 10));
     render_edge(&mut page, edge);
     render_calls(&mut page, node);
     render_log(&mut page, node);
     render_state(&mut page, node);
+    sinks::render(&mut page, sinks, replica_lag_ms);
     page.0
 }
 
@@ -191,6 +200,15 @@ impl Page {
 
     fn labelled(&mut self, name: &str, label: &str, label_value: &str, value: u64) {
         let _ = writeln!(self.0, "{name}{{{label}=\"{label_value}\"}} {value}");
+    }
+
+    /// One figure of a family; `labels` as in `a="x",b="y"`, or none.
+    fn sample(&mut self, name: &str, labels: &str, value: &str) {
+        let _ = if labels.is_empty() {
+            writeln!(self.0, "{name} {value}")
+        } else {
+            writeln!(self.0, "{name}{{{labels}}} {value}")
+        };
     }
 
     /// A histogram whose values are whole multiples of 10^-`decimals` base units.

@@ -7,6 +7,7 @@ mod parts;
 mod public;
 mod scenarios;
 mod schemas;
+mod sinks;
 
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
@@ -25,7 +26,7 @@ use crate::problem::Code;
 pub fn document() -> String {
     let mut paths = PathsBuilder::new();
     let mut shared = Shared::default();
-    for operation in public::all().chain(operator::all()).chain(scenarios::all()) {
+    for operation in public::all().chain(operator::all()).chain(sinks::all()).chain(scenarios::all()) {
         paths = operation.add_to(paths, &mut shared);
     }
     let document = OpenApiBuilder::new()
@@ -43,7 +44,10 @@ pub fn document() -> String {
             .build()]))
         .tags(Some([
             tag("public", "What customers' requests reach: the public listener, 127.0.0.1:8080 by default."),
-            tag("operator", "Sales, windows and figures: the operator listener, 127.0.0.1:8081 by default."),
+            tag(
+                "operator",
+                "Sales, windows, sinks and figures: the operator listener, 127.0.0.1:8081 by default.",
+            ),
             tag("health", "Answered by both listeners."),
             tag(
                 "scenarios",

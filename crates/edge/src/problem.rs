@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use onrush_core::{Ceiling, Refusal, TimeMs};
+use onrush_node::sinks::SinkRefusal;
 use onrush_node::{Failure, Name, ReserveCall};
 
 use crate::text::{write_json_string, write_number, write_rfc3339};
@@ -33,6 +34,7 @@ pub enum Code {
     SaleNotFound,
     StockNotFound,
     ReservationNotFound,
+    SinkNotFound,
     MethodNotAllowed,
     InsufficientStock,
     CustomerLimitReached,
@@ -41,6 +43,7 @@ pub enum Code {
     ReservationNotHeld,
     QuantityBelowReserved,
     SaleOpen,
+    SinkNotStopped,
     HoldExpired,
     BodyTooLarge,
     TargetTooLong,
@@ -54,7 +57,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, by status.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::NotFound,
@@ -63,6 +66,7 @@ impl Code {
         Self::SaleNotFound,
         Self::StockNotFound,
         Self::ReservationNotFound,
+        Self::SinkNotFound,
         Self::MethodNotAllowed,
         Self::InsufficientStock,
         Self::CustomerLimitReached,
@@ -71,6 +75,7 @@ impl Code {
         Self::ReservationNotHeld,
         Self::QuantityBelowReserved,
         Self::SaleOpen,
+        Self::SinkNotStopped,
         Self::HoldExpired,
         Self::BodyTooLarge,
         Self::TargetTooLong,
@@ -107,6 +112,7 @@ impl Code {
             Self::SaleNotFound => (404, "sale_not_found", "There is no such sale"),
             Self::StockNotFound => (404, "stock_not_found", "The sale has no such stock"),
             Self::ReservationNotFound => (404, "reservation_not_found", "The sale has no such reservation"),
+            Self::SinkNotFound => (404, "sink_not_found", "There is no such sink"),
             Self::MethodNotAllowed => (405, "method_not_allowed", "The path does not take this method"),
             Self::InsufficientStock => (409, "insufficient_stock", "There is not enough stock left"),
             Self::CustomerLimitReached => {
@@ -119,6 +125,7 @@ impl Code {
                 (409, "quantity_below_reserved", "More units are reserved than would remain")
             }
             Self::SaleOpen => (409, "sale_open", "The sale has not closed"),
+            Self::SinkNotStopped => (409, "sink_not_stopped", "The sink is not stopped at that offset"),
             Self::HoldExpired => (410, "hold_expired", "The hold has expired"),
             Self::BodyTooLarge => (413, "body_too_large", "The body is too large"),
             Self::TargetTooLong => (414, "target_too_long", "The request target is too long"),
@@ -187,6 +194,28 @@ impl Problem {
     /// 404 for an id that this server did not write, or wrote for another sale.
     pub fn reservation_not_found() -> Self {
         Self::new(Code::ReservationNotFound, "Check the id of the reservation and the name of its sale.")
+    }
+
+    /// 404 for a replica that nobody configured.
+    pub fn no_replica() -> Self {
+        Self::new(Code::NotFound, "No replica is configured: set the replica_url of a sink.")
+    }
+
+    /// What to tell an operator whose word to a sink was not followed.
+    pub fn from_sink_refusal(refusal: &SinkRefusal) -> Self {
+        match refusal {
+            SinkRefusal::NotFound => {
+                Self::new(Code::SinkNotFound, "Check the name of the sink; GET /v1/sinks lists them.")
+            }
+            SinkRefusal::NotStoppedThere => {
+                let detail = "Its state says whether it is stopped, and skippable_offset where an event can be left out.";
+                Self::new(Code::SinkNotStopped, detail)
+            }
+            SinkRefusal::Unrecorded(reason) => {
+                let detail = format!("Nothing was skipped, because that could not be recorded: {reason}.");
+                Self::new(Code::LogUnavailable, detail).retry_after(LOG_UNAVAILABLE_RETRY_S)
+            }
+        }
     }
 
     /// 405; `allow` is the value of `Allow`, or nothing if something else sets that header.

@@ -101,6 +101,17 @@ fn every_refusal_has_its_answer() {
 }
 
 #[test]
+fn every_refusal_of_a_sink_has_its_answer() {
+    for (refusal, expected, headers) in [
+        (SinkRefusal::NotFound, "404 sink_not_found", ""),
+        (SinkRefusal::NotStoppedThere, "409 sink_not_stopped", ""),
+        (SinkRefusal::Unrecorded("disk \"full\"".into()), "503 log_unavailable", "retry-after: 5"),
+    ] {
+        check(&Problem::from_sink_refusal(&refusal), expected, &json!({}), headers);
+    }
+}
+
+#[test]
 fn a_ceiling_names_its_setting() {
     for (ceiling, words) in [
         (Ceiling::Counters, "limits.counters_max"),

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
+use crate::components::Components;
 use crate::metrics::EdgeMetrics;
 use crate::problem::Problem;
 use crate::pump::Pump;
@@ -52,7 +53,7 @@ impl Server {
     ///
     /// # Errors
     /// An address cannot be listened on, or a thread cannot be started.
-    pub fn start(settings: Settings, partition: &Arc<Partition>) -> io::Result<Self> {
+    pub fn start(settings: Settings, partition: &Arc<Partition>, components: Components) -> io::Result<Self> {
         Self::check_addresses(&settings)?;
         let settings = Arc::new(settings);
         let figures = Arc::new(Figures::default());
@@ -66,10 +67,9 @@ impl Server {
         }
         let operator = listen(settings.operator_listen)?;
         let operator_address = operator.local_addr()?;
-        let app = Arc::new(App::new(Arc::clone(partition), &settings, {
-            let figures = Arc::clone(&figures);
-            Arc::new(move || edge_metrics(&figures))
-        }));
+        let read_figures = Arc::clone(&figures);
+        let read_edge_metrics = Arc::new(move || edge_metrics(&read_figures));
+        let app = Arc::new(App::new(Arc::clone(partition), &settings, components, read_edge_metrics));
         let mut threads = Vec::new();
         for (number, listener) in listeners.into_iter().enumerate() {
             let start = ThreadStart {

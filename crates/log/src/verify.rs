@@ -244,10 +244,21 @@ impl fmt::Display for Report {
         let verdict = if self.damage().is_some() { "DAMAGED" } else { "whole" };
         write!(
             f,
-            "{verdict}: {} segments, offsets {first}..{next}, {batch_count} batches, {} snapshots",
-            self.segments.len(),
-            self.snapshots.len()
+            "{verdict}: {}, offsets {first}..{next}, {}, {}",
+            Counted(self.segments.len() as u64, "segment", "segments"),
+            Counted(batch_count, "batch", "batches"),
+            Counted(self.snapshots.len() as u64, "snapshot", "snapshots")
         )
+    }
+}
+
+/// So many of something: its word for one, and for any other number.
+struct Counted(u64, &'static str, &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(count, one, more) = self;
+        write!(f, "{count} {}", if *count == 1 { one } else { more })
     }
 }
 
@@ -257,14 +268,14 @@ impl fmt::Display for SegmentReport {
         if let Some(header) = &self.header {
             write!(
                 f,
-                "sequence {}, offsets {}..{}, epochs {}..={}, {} batches, {} marks, {} of {} bytes used",
+                "sequence {}, offsets {}..{}, epochs {}..={}, {}, {}, {} of {} bytes used",
                 header.sequence,
                 header.base_offset,
                 self.next_offset,
                 header.epoch,
                 self.epoch,
-                self.batch_count,
-                self.mark_count,
+                Counted(self.batch_count, "batch", "batches"),
+                Counted(self.mark_count, "mark", "marks"),
                 self.used_bytes,
                 self.file_bytes
             )?;

@@ -32,6 +32,7 @@ impl Announcement<'_> {
                 public = %self.public,
                 operator = %self.operator,
                 directory = %self.settings.node.directory.display(),
+                sinks = sinks_words(self.settings),
                 recovered = recovered_words(self.recovered),
                 "ready"
             );
@@ -52,9 +53,11 @@ impl Announcement<'_> {
         } else {
             String::new()
         };
+        let sinks = sinks_words(self.settings);
+        let sinks = if sinks.is_empty() { sinks } else { format!("\n  sinks      {sinks}") };
         format!(
             "onrush {version}\n  public     http://{public}\n  operator   http://{operator}\n  data       {directory}, \
-             {durability}\n  recovered  {recovered}{demo}\n  stop with Ctrl-C\n",
+             {durability}{sinks}\n  recovered  {recovered}{demo}\n  stop with Ctrl-C\n",
             version = env!("CARGO_PKG_VERSION"),
             public = self.public,
             operator = self.operator,
@@ -62,6 +65,12 @@ impl Announcement<'_> {
             recovered = recovered_words(self.recovered),
         )
     }
+}
+
+/// The sinks with what they write to; empty if there are none.
+fn sinks_words(settings: &Settings) -> String {
+    let sinks = settings.sinks.iter().map(|sink| format!("{} ({})", sink.node.name, sink.target.kind()));
+    sinks.collect::<Vec<_>>().join(", ")
 }
 
 /// One sentence for people and messages alike.
@@ -72,9 +81,12 @@ fn recovered_words(recovered: &Recovered) -> String {
     }
     let start = match snapshot_offset {
         Some(snapshot_offset) => {
-            format!("the snapshot at offset {snapshot_offset} and {replayed_count} events behind it")
+            format!(
+                "the snapshot at offset {snapshot_offset} and {} behind it",
+                counted(*replayed_count, "event")
+            )
         }
-        None => format!("{replayed_count} events"),
+        None => counted(*replayed_count, "event"),
     };
     let torn = match torn_at {
         Some((file, position)) => {
@@ -85,12 +97,17 @@ fn recovered_words(recovered: &Recovered) -> String {
         None => String::new(),
     };
     format!(
-        "{} counters, {} sales and {} reservations from {start}, in {:.3} s{torn}",
-        recovered.counter_count,
-        recovered.sale_count,
-        recovered.reservation_count,
+        "{}, {} and {} from {start}, in {:.3} s{torn}",
+        counted(recovered.counter_count, "counter"),
+        counted(recovered.sale_count, "sale"),
+        counted(recovered.reservation_count, "reservation"),
         took.as_secs_f64()
     )
+}
+
+/// So many of something whose plural ends in s.
+fn counted(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -120,15 +137,15 @@ mod tests {
         check(|_| {}, "nothing: this is a new log");
         check(
             |recovered| (recovered.offset, recovered.replayed_count) = (9, 9),
-            "1 counters, 2 sales and 3 reservations from 9 events, in 1.234 s",
+            "1 counter, 2 sales and 3 reservations from 9 events, in 1.234 s",
         );
         check(
             |recovered| (recovered.snapshot_offset, recovered.replayed_count) = (Some(7), 2),
-            "1 counters, 2 sales and 3 reservations from the snapshot at offset 7 and 2 events behind it, in 1.234 s",
+            "1 counter, 2 sales and 3 reservations from the snapshot at offset 7 and 2 events behind it, in 1.234 s",
         );
         check(
             |recovered| recovered.torn_at = Some(("a.seg".to_owned(), 4_096)),
-            "1 counters, 2 sales and 3 reservations from the snapshot at offset 7 and 2 events behind it, in 1.234 s; \
+            "1 counter, 2 sales and 3 reservations from the snapshot at offset 7 and 2 events behind it, in 1.234 s; \
              cut off an unfinished write that nobody was answered for, at byte 4096 of a.seg",
         );
     }

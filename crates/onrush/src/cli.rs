@@ -7,15 +7,16 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::settings::Flags;
+use crate::settings::{Flags, parse_sink_name};
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0    all went well; `serve` was stopped by a signal and drained
-  1    a failure while running: an address in use, a disk that fails
+  1    a failure while running: an address in use, a disk that fails, a target that is away
   2    wrong usage or wrong settings
   3    another process has the data directory
   4    the log is damaged; the message names file and position
+  5    `reconcile` found that a target differs from the log
   130  a second signal cut the drain short";
 
 const SERVE_EXAMPLES: &str = "\
@@ -27,6 +28,13 @@ Examples:
 
 Settings come from the file, then ONRUSH_SECTION__KEY in the environment, then flags; the later
 wins. `onrush config print` shows every setting with its value.";
+
+const SINKS_EXAMPLES: &str = "\
+Examples:
+  onrush sinks
+  onrush sinks --json --operator-listen 10.0.0.7:8081
+  onrush sinks retry shop
+  onrush sinks skip shop 4711";
 
 /// Counts, admits and reserves when everyone arrives at once
 #[derive(Debug, Parser)]
@@ -48,6 +56,16 @@ pub(crate) enum Action {
     /// Check or print the settings that `serve` would run with
     #[command(subcommand)]
     Config(ConfigAction),
+    /// List the sinks of a running server, or tell one what to do
+    ///
+    /// Asks the operator listener that the settings name, with the key of operator.key_file if there is one.
+    #[command(after_help = SINKS_EXAMPLES)]
+    Sinks(SinksArguments),
+    /// Compare what a sink has written with the log
+    ///
+    /// Reads the whole log and the whole target and changes neither; a server may be running. Compared is what the sink
+    /// has passed. Exit code 0 if they agree, 5 if they differ, 1 if they could not be compared.
+    Reconcile(ReconcileArguments),
     /// Look into a log without changing it
     #[command(subcommand)]
     Log(LogAction),
@@ -92,6 +110,73 @@ pub(crate) enum LogAction {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SinksArguments {
+    /// Where the operator listener is [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDR", global = true)]
+    operator_listen: Option<String>,
+    /// The settings file of the server [default: none]
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// Print the server's answer as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) action: Option<SinksAction>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SinksAction {
+    /// Leave out the event at which a sink stopped
+    ///
+    /// The decision is recorded before the sink goes on, and reconcile knows of it.
+    Skip {
+        /// The sink's name
+        #[arg(value_name = "NAME", value_parser = parse_sink_name)]
+        sink: String,
+        /// The offset that `onrush sinks` names; no other can be skipped
+        offset: u64,
+    },
+    /// Let a sink that stopped or waits try again at once
+    Retry {
+        /// The sink's name
+        #[arg(value_name = "NAME", value_parser = parse_sink_name)]
+        sink: String,
+    },
+}
+
+impl SinksArguments {
+    pub(crate) fn flags(&self) -> Flags {
+        Flags {
+            config: self.config.clone(),
+            operator_listen: self.operator_listen.clone(),
+            ..Flags::default()
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReconcileArguments {
+    /// The sink's name
+    #[arg(value_name = "NAME", value_parser = parse_sink_name)]
+    pub(crate) sink: String,
+    /// The settings file of the server [default: none]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The directory of the log [default: ./onrush-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl ReconcileArguments {
+    pub(crate) fn flags(&self) -> Flags {
+        Flags { config: self.config.clone(), data: self.data.clone(), ..Flags::default() }
+    }
 }
 
 /// The flags of `serve`, which `config` takes as well.

@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     Locked(String),
     /// The log or a snapshot is not what was written: 4.
     Damaged(String),
+    /// A target does not hold what the log does: 5.
+    Differs(String),
 }
 
 impl Failure {
@@ -25,6 +27,7 @@ impl Failure {
             Self::Settings(_) => 2,
             Self::Locked(_) => 3,
             Self::Damaged(_) => 4,
+            Self::Differs(_) => 5,
         })
     }
 }
@@ -59,7 +62,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Runtime(error) => f.write_str(&in_one_line(error)),
             Self::Settings(error) => write!(f, "wrong settings\n{error}"),
-            Self::Locked(problem) | Self::Damaged(problem) => f.write_str(problem),
+            Self::Locked(problem) | Self::Damaged(problem) | Self::Differs(problem) => f.write_str(problem),
         }
     }
 }

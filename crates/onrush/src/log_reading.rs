@@ -57,6 +57,9 @@ fn conclude(directory: &Path, report: &Report) -> Result<(), Failure> {
     print(&format!("{report}\n"))?;
     match report.damage() {
         None => Ok(()),
-        Some(damage) => Err(Failure::Damaged(damage.to_string())),
+        // The report has said what is wrong there.
+        Some(damage) => {
+            Err(Failure::Damaged(format!("{} is damaged at byte {}", damage.path, damage.position)))
+        }
     }
 }

@@ -7,9 +7,14 @@ mod descriptors;
 mod failure;
 mod log_reading;
 mod logging;
+mod operator_client;
 mod output;
+mod reconcile;
 mod serve;
 mod settings;
+mod sinks;
+mod table;
+mod targets;
 
 use std::process::ExitCode;
 
@@ -39,6 +44,8 @@ fn run(action: Action) -> Result<(), Failure> {
         Action::Config(ConfigAction::Print(typed)) => print(&settings::print(&typed.into(), environment())?),
         Action::Log(LogAction::Verify { directory }) => log_reading::verify(&directory),
         Action::Log(LogAction::Inspect { directory }) => log_reading::inspect(&directory),
+        Action::Sinks(typed) => sinks::run(&typed),
+        Action::Reconcile(typed) => reconcile::run(&typed),
         Action::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut CommandLine::command(), "onrush", &mut script);
@@ -49,7 +56,7 @@ fn run(action: Action) -> Result<(), Failure> {
 }
 
 /// The variables that are text; no setting is anything else.
-fn environment() -> impl Iterator<Item = (String, String)> {
+pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

@@ -1,10 +1,12 @@
 //! Puts the parts together, runs them until a signal comes, and takes them apart in the right order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use onrush_edge::Server;
+use onrush_edge::{Components, Server};
 use onrush_log::{SnapshotError, SyncMethod};
+use onrush_node::sinks::Sinks;
 use onrush_node::{OpenError, Partition, Recovered};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,6 +15,10 @@ use crate::announcement::Announcement;
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::{demo, descriptors, logging};
+
+/// How long sinks may write what is left in the log after it was closed. What they do not manage is written after the next
+/// start.
+const SINKS_DRAIN: Duration = Duration::from_secs(5);
 
 /// What a shell shows for a process that SIGINT ended.
 const EXIT_CODE_INTERRUPTED: i32 = 130;
@@ -36,10 +42,19 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
 
 async fn run(settings: &Settings, partition: Arc<Partition>, recovered: &Recovered) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
-    let server = match start_edge(settings, &partition) {
+    let targets = settings.sinks.iter().map(|sink| sink.target.target()).collect();
+    let sinks = match Sinks::start(&partition, targets) {
+        Ok(sinks) => sinks,
+        Err(error) => {
+            partition.close();
+            return Err(open_failure(error));
+        }
+    };
+    let server = match start_edge(settings, &partition, &sinks) {
         Ok(server) => server,
         Err(failure) => {
             partition.close();
+            sinks.stop(Duration::ZERO);
             return Err(failure);
         }
     };
@@ -53,6 +68,7 @@ async fn run(settings: &Settings, partition: Arc<Partition>, recovered: &Recover
     let drained = tokio::task::spawn_blocking(move || {
         server.drain();
         partition.close();
+        sinks.stop(SINKS_DRAIN);
     });
     tokio::select! {
         outcome = drained => outcome.context("drain")?,
@@ -65,13 +81,21 @@ async fn run(settings: &Settings, partition: Arc<Partition>, recovered: &Recover
     Ok(())
 }
 
-fn start_edge(settings: &Settings, partition: &Arc<Partition>) -> Result<Server, Failure> {
+fn start_edge(
+    settings: &Settings,
+    partition: &Arc<Partition>,
+    sinks: &Arc<Sinks>,
+) -> Result<Server, Failure> {
     if settings.demo {
         demo::create_missing(partition, settings.node.default_shape)?;
     }
     let connections_max = descriptors::connections_max(settings.edge.connections_max);
     let edge = onrush_edge::Settings { connections_max, ..settings.edge.clone() };
-    Ok(Server::start(edge, partition).context("start listening")?)
+    let components = Components {
+        sinks: Some(Arc::clone(sinks) as _),
+        replica: settings.sinks.iter().find_map(|sink| sink.target.replica()),
+    };
+    Ok(Server::start(edge, partition, components).context("start listening")?)
 }
 
 fn open_failure(error: OpenError) -> Failure {

@@ -9,13 +9,16 @@ mod layers;
 mod print;
 mod raw;
 mod resolve;
+mod sinks;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::net::SocketAddr;
 
 pub(crate) use layers::Flags;
 use layers::Layers;
+pub(crate) use sinks::{Sink, TargetSettings, parse_sink_name};
 
 /// Every setting, checked against its bounds, as the parts of the server take them.
 #[derive(Clone)]
@@ -24,9 +27,17 @@ pub(crate) struct Settings {
     pub(crate) edge: onrush_edge::Settings,
     /// The log, ceilings, and the shape of a window that nobody configured.
     pub(crate) node: onrush_node::Settings,
+    /// Each reader of the log, in the order of `node.sinks`, with what it writes to.
+    pub(crate) sinks: Vec<Sink>,
     pub(crate) logging: Logging,
     /// Whether the example sales are created.
     pub(crate) demo: bool,
+}
+
+/// Where the operator listener is, and the key that it asks for. Not for printing.
+pub(crate) struct Operator {
+    pub(crate) address: SocketAddr,
+    pub(crate) key: Option<String>,
 }
 
 /// The server's own messages.
@@ -59,6 +70,14 @@ pub(crate) fn load(
     environment: impl Iterator<Item = (String, String)>,
 ) -> Result<Settings, SettingsError> {
     resolve::resolve(&Layers::read(flags, environment)?)
+}
+
+/// The same for a client of the operator listener; only what it needs is checked.
+pub(crate) fn load_operator(
+    flags: &Flags,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Operator, SettingsError> {
+    resolve::resolve_operator(&Layers::read(flags, environment)?)
 }
 
 /// The merged settings as a TOML file that would give the same ones, with the origin of every value that is not the

@@ -62,9 +62,12 @@ fn help_and_version() {
                 "serve",
                 "config",
                 "log",
+                "sinks",
+                "reconcile",
                 "completions",
                 "Exit codes:",
                 "3    another process has the data",
+                "5    `reconcile` found that a target differs",
             ],
             errors: &[],
         });
@@ -105,6 +108,11 @@ fn wrong_usage_is_2() {
         ("config", "Usage: onrush config <COMMAND>"),
         ("log verify", "<DIR>"),
         ("completions tcsh", "possible values: bash"),
+        ("sinks skip", "<NAME>"),
+        ("sinks skip shop", "<OFFSET>"),
+        ("sinks skip shop x", "invalid value 'x'"),
+        ("sinks retry a/b", "a sink's name must be 1 to 32 of a-z 0-9 _ -"),
+        ("reconcile", "<NAME>"),
     ] {
         let errors = &[part];
         let outcome = run(typed);
@@ -157,6 +165,61 @@ fn config_checks_and_prints() {
         ],
         errors: &[],
     });
+}
+
+/// A server without a peer: nothing listens on a port that was free a moment ago.
+fn unused_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
+    listener.local_addr().expect("a listener has an address").to_string()
+}
+
+#[test]
+fn sinks_are_settings_too() {
+    const SINK: &str = "ONRUSH_SINKS__S__KIND=redis ONRUSH_SINKS__S__URL=redis://127.0.0.1 ONRUSH_SINKS__S__PASSWORD=hunter2";
+    let outcome = run(&format!("{SINK} config print"));
+    let printed = String::from_utf8_lossy(&outcome.stdout);
+    assert!(printed.contains("\n[sinks.s]\nkind = \"redis\"  # ONRUSH_SINKS__S__KIND\n"), "{printed}");
+    assert!(printed.contains("\n# password: from ONRUSH_SINKS__S__PASSWORD\n"), "{printed}");
+    assert!(outcome.status.success() && !printed.contains("hunter2"), "{printed}");
+    for (typed, part) in [
+        (format!("{SINK} ONRUSH_SINKS__S__SCHEMA=x serve"), "a sink of kind redis has no such key"),
+        (
+            "ONRUSH_SINKS__S__URL=redis://:hunter2@127.0.0.1 ONRUSH_SINKS__S__KIND=redis serve".into(),
+            "a password does not belong",
+        ),
+        (format!("{SINK} reconcile other"), "the settings have no sink other (there are s)"),
+        ("reconcile shop".into(), "the settings have no sink shop (there are none)"),
+    ] {
+        let outcome = run(&typed);
+        let stderr = String::from_utf8_lossy(&outcome.stderr);
+        assert_eq!(outcome.status.code(), Some(2), "onrush {typed}: {stderr}");
+        assert!(stderr.contains(part) && !stderr.contains("hunter2"), "onrush {typed}: {stderr}");
+    }
+}
+
+#[test]
+fn without_a_server_there_is_nobody_to_ask() {
+    let address = unused_address();
+    for words in ["sinks", "sinks --json", "sinks retry shop", "sinks skip shop 7"] {
+        let typed = format!("{words} --operator-listen {address}");
+        let outcome = run(&typed);
+        let stderr = String::from_utf8_lossy(&outcome.stderr);
+        assert_eq!(outcome.status.code(), Some(1), "onrush {typed}: {stderr}");
+        assert!(stderr.contains(&format!("nothing listens on {address}")), "onrush {typed}: {stderr}");
+    }
+    let outcome = run("sinks --operator-listen 127.0.0.1:0");
+    assert_eq!(outcome.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&outcome.stderr).contains("name it with --operator-listen"));
+}
+
+#[test]
+fn without_a_log_there_is_nothing_to_reconcile() {
+    let outcome = run(
+        "ONRUSH_SINKS__S__KIND=redis ONRUSH_SINKS__S__URL=redis://127.0.0.1 reconcile s --data /nowhere/onrush",
+    );
+    let stderr = String::from_utf8_lossy(&outcome.stderr);
+    assert_eq!(outcome.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("read the log: open the directory /nowhere/onrush: No such file"), "{stderr}");
 }
 
 #[test]

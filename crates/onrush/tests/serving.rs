@@ -249,6 +249,27 @@ fn a_whole_log_is_verified_and_inspected() {
 }
 
 #[test]
+fn inspecting_shows_no_content() {
+    let data = new_directory();
+    leave_a_log(&data);
+    let shown = text(&log_command("inspect", data.path()).stdout);
+    let frames: Vec<_> = shown.lines().filter(|line| line.contains(" payload_bytes ")).collect();
+    assert!(frames.len() > 5, "{shown}");
+    for frame in frames {
+        let shape: Vec<_> = frame.split(' ').filter(|word| word.parse::<u64>().is_err()).collect();
+        let [segment, byte, kind @ ("Batch" | "Mark" | "Close"), ..] = shape[..] else { panic!("{frame}") };
+        assert_eq!((segment, byte, shape.len()), ("segment", "byte", 8), "{kind}: {frame}");
+        assert_eq!(shape[3..], ["offset", "events", "epoch", "time_ms", "payload_bytes"], "{frame}");
+    }
+    // Nothing is left that could hold the secret of the ids: the other lines tell files and figures.
+    for line in shown.lines().filter(|line| !line.contains(" payload_bytes ")) {
+        let known = ["segment /", "snapshot /", "whole: 1 segment, offsets 0.."];
+        assert!(known.iter().any(|known| line.starts_with(known)), "{line}");
+    }
+    assert!(!shown.contains(" 1 segments") && !shown.contains(" 1 batches"), "{shown}");
+}
+
+#[test]
 fn a_damaged_log_is_4() {
     let data = new_directory();
     leave_a_log(&data);
@@ -269,6 +290,8 @@ fn a_damaged_log_is_4() {
     let name = segment.file_name().and_then(|name| name.to_str()).expect("a segment has a name");
     assert!(code == Some(4) && stderr.contains(name) && stderr.contains("4096"), "{code:?} {stderr}");
     let outcome = log_command("verify", data.path());
-    let (code, both) = (outcome.status.code(), text(&outcome.stdout) + &text(&outcome.stderr));
-    assert!(code == Some(4) && both.contains(name), "{code:?} {both}");
+    let (code, stdout, stderr) = (outcome.status.code(), text(&outcome.stdout), text(&outcome.stderr));
+    assert!(code == Some(4) && stdout.contains(name) && stdout.contains("DAMAGED"), "{code:?} {stdout}");
+    // What is wrong there is said once; the last line says only where.
+    assert!(stderr.ends_with(&format!("{name} is damaged at byte 4096\n")), "{stderr}");
 }

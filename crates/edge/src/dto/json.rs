@@ -78,6 +78,7 @@ fn rule_of(field: &str) -> String {
         "hold_ttl_ms" => format!("must be a whole number from 0 to {HOLD_TTL_MS_MAX}"),
         "quantity_total" => format!("must be a whole number from 0 to {QUANTITY_TOTAL_MAX}"),
         "span_ms" => format!("must be a whole number of at most {SPAN_MS_MAX}"),
+        "offset" => "must be a whole number".to_owned(),
         "precision_ms" => {
             format!("must be a whole number from 1 to span_ms, at most {PANES_MAX} of them in it")
         }

@@ -5,6 +5,7 @@ mod json;
 mod query;
 mod reservation;
 mod sale;
+mod sink;
 mod tally;
 
 pub use json::{Object, parse_json};
@@ -13,6 +14,7 @@ pub use reservation::{
     parse_reservation, reservation_status_text, write_reservation, write_reservations, write_reserved,
 };
 pub use sale::{parse_sale, sale_etag, sale_status_text, sales_etag, write_sale, write_sales};
+pub use sink::{parse_skip, write_sink, write_sinks};
 pub use tally::{parse_window_shape, write_counter, write_window, write_window_shape};
 
 use std::borrow::Cow;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use onrush_core::{Ceiling, Refusal, TimeMs};
+use onrush_node::sinks::SinkRefusal;
 use onrush_node::{Failure, LineCall, ReserveCall};
 use serde_json::Value;
 use smallvec::smallvec;
@@ -280,6 +281,7 @@ fn example(code: Code) -> Problem {
         Code::SaleNotFound => refused(Refusal::SaleNotFound),
         Code::StockNotFound => refused(Refusal::StockNotFound { line: 0 }),
         Code::ReservationNotFound => refused(Refusal::ReservationNotFound),
+        Code::SinkNotFound => Problem::from_sink_refusal(&SinkRefusal::NotFound),
         Code::MethodNotAllowed => Problem::method_not_allowed(Some("GET,HEAD")),
         Code::InsufficientStock => refused(Refusal::InsufficientStock { line: 0, quantity_available: 0 }),
         Code::CustomerLimitReached => refused(Refusal::CustomerLimitReached { per_customer_max: 1 }),
@@ -288,6 +290,7 @@ fn example(code: Code) -> Problem {
         Code::ReservationNotHeld => refused(Refusal::ReservationNotHeld),
         Code::QuantityBelowReserved => refused(Refusal::QuantityBelowReserved { stock: "2021-05-16".into() }),
         Code::SaleOpen => refused(Refusal::SaleOpen),
+        Code::SinkNotStopped => Problem::from_sink_refusal(&SinkRefusal::NotStoppedThere),
         Code::HoldExpired => refused(Refusal::HoldExpired),
         Code::BodyTooLarge => Problem::body_too_large(BODY_BYTES_MAX),
         Code::TargetTooLong => Problem::target_too_long(TARGET_BYTES_MAX),

@@ -10,7 +10,7 @@ use crate::problem::Code;
 const SCENARIOS: &str = "scenarios";
 
 pub(super) fn all() -> impl Iterator<Item = Operation> {
-    count_request().into_iter().chain([count_visit(), read_station(), book()])
+    count_request().into_iter().chain([count_visit(), read_row(), read_station(), book()])
 }
 
 /// One for each method, as all of them count.
@@ -40,6 +40,34 @@ fn count_visit() -> Operation {
     Operation::new(HttpMethod::Get, "/web-counter/increment", SCENARIOS, "countVisit", "Count a visit")
         .content(200, "The new total.", "application/json", whole("The total.", 1, None).into(), json!(123))
         .asks()
+}
+
+fn read_row() -> Operation {
+    let row = json!({
+        "ID": 123,
+        "CreatedAt": "2021-05-16T08:00:00.000Z",
+        "UpdatedAt": "2021-05-16T08:00:00.000Z",
+        "DeletedAt": null,
+        "counter": 123,
+    });
+    let unread = json!({"status": "Unsuccessful", "reason": "no answer within 2 s", "code": 503});
+    let id = "readVisitorRow";
+    Operation::new(
+        HttpMethod::Get,
+        "/web-counter/db/",
+        SCENARIOS,
+        id,
+        "Read the visitor counter from the replica",
+    )
+    .description("The shop's database as a replica of it knows it, some way behind the counter itself.")
+    .json(200, "The newest row.", "VisitorRow", row)
+    .header(
+        200,
+        "Onrush-Replica-Lag-Ms",
+        text_header("Milliseconds behind the primary, if the replica can tell."),
+    )
+    .json(503, "The replica did not answer.", "VisitorRowUnread", unread)
+    .header(503, "Retry-After", text_header("Seconds to wait before trying again."))
 }
 
 fn read_station() -> Operation {

@@ -39,7 +39,10 @@ pub(super) fn all() -> Vec<(&'static str, RefOr<Schema>)> {
         ("StationDay", station_day()),
         ("Booking", booking()),
         ("BookingRefused", booking_refused()),
+        ("VisitorRow", visitor_row()),
+        ("VisitorRowUnread", visitor_row_unread()),
     ]);
+    schemas.extend(super::sinks::schemas());
     schemas
 }
 
@@ -316,6 +319,30 @@ fn booking() -> RefOr<Schema> {
             ("location", name("The station.")),
             ("phoneNumber?", field("Kept with the booking.")),
             ("date", text("YYYYMMDD").pattern(Some("^[0-9]{8}$")).into()),
+        ],
+    )
+}
+
+fn visitor_row() -> RefOr<Schema> {
+    object(
+        "The newest row of the visitor counter's history. Before the first, numbers are 0 and times are year 1.",
+        vec![
+            ("ID", whole("Grows from row to row.", 0, None).into()),
+            ("CreatedAt", time("When it was counted.")),
+            ("UpdatedAt", time("The same: rows do not change.")),
+            ("DeletedAt", time_or_null("Always null.").into()),
+            ("counter", whole("The total then.", 0, None).into()),
+        ],
+    )
+}
+
+fn visitor_row_unread() -> RefOr<Schema> {
+    object(
+        "Why no row was read.",
+        vec![
+            ("status", one_of("Always `Unsuccessful`.", &["Unsuccessful"])),
+            ("reason", text("For people.").into()),
+            ("code", whole("Repeats the status of the answer.", 503, Some(503)).into()),
         ],
     )
 }

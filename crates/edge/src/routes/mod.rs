@@ -6,10 +6,12 @@ mod docs;
 mod operator;
 mod public;
 mod scenario;
+mod sinks;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use onrush_core::TimeMs;
@@ -19,6 +21,8 @@ use onrush_node::{
 };
 use tokio::sync::oneshot;
 
+use crate::components::Components;
+use crate::metrics;
 use crate::metrics::EdgeMetrics;
 use crate::problem::Problem;
 use crate::settings::{Scenarios, Settings};
@@ -49,12 +53,23 @@ pub struct App {
     scenarios: Scenarios,
     operator_key: Option<String>,
     edge_metrics: ReadEdgeMetrics,
+    components: Components,
+    /// What the replica last told of its lag, milliseconds; [`LAG_UNKNOWN`] until it did.
+    replica_lag_ms: AtomicU64,
 }
+
+const LAG_UNKNOWN: u64 = u64::MAX;
 
 impl App {
     /// Routes over a partition.
-    pub fn new(partition: Arc<Partition>, settings: &Settings, edge_metrics: ReadEdgeMetrics) -> Self {
-        Self::over(partition, settings.scenarios, settings.operator_key.clone(), edge_metrics)
+    pub fn new(
+        partition: Arc<Partition>,
+        settings: &Settings,
+        components: Components,
+        edge_metrics: ReadEdgeMetrics,
+    ) -> Self {
+        let app = Self::over(partition, settings.scenarios, settings.operator_key.clone(), edge_metrics);
+        app.with_components(components)
     }
 
     /// Routes over any backend.
@@ -64,7 +79,28 @@ impl App {
         operator_key: Option<String>,
         edge_metrics: ReadEdgeMetrics,
     ) -> Self {
-        Self { backend, scenarios, operator_key, edge_metrics }
+        Self {
+            backend,
+            scenarios,
+            operator_key,
+            edge_metrics,
+            components: Components::default(),
+            replica_lag_ms: AtomicU64::new(LAG_UNKNOWN),
+        }
+    }
+
+    /// The same with parts beside the backend.
+    #[must_use]
+    pub fn with_components(self, components: Components) -> Self {
+        Self { components, ..self }
+    }
+
+    /// The page of figures.
+    fn metrics(&self) -> String {
+        let sinks = self.components.sinks.as_ref().map(|sinks| sinks.statuses()).unwrap_or_default();
+        let lag_ms =
+            Some(self.replica_lag_ms.load(Ordering::Relaxed)).filter(|lag_ms| *lag_ms != LAG_UNKNOWN);
+        metrics::render(&self.backend.metrics(), &(self.edge_metrics)(), &sinks, lag_ms)
     }
 
     /// Runs a call. A backend that is gone without an answer leaves it unknown whether the call was done.
@@ -89,7 +125,7 @@ pub fn public_router(app: Arc<App>) -> Router {
 
 /// Every path of the operator listener; all of them ask for the key if one is set.
 pub fn operator_router(app: Arc<App>) -> Router {
-    let router = with_fallbacks(operator::routes().merge(docs::routes()));
+    let router = with_fallbacks(operator::routes().merge(sinks::routes()).merge(docs::routes()));
     router
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), operator::require_key))
         .with_state(app)

@@ -74,8 +74,7 @@ async fn put_window(State(app): State<Arc<App>>, request: Request) -> Answer {
 }
 
 async fn read_metrics(State(app): State<Arc<App>>) -> Response {
-    let page = metrics::render(&app.backend.metrics(), &(app.edge_metrics)());
-    let mut response = Response::new(Body::from(page));
+    let mut response = Response::new(Body::from(app.metrics()));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
     response
 }

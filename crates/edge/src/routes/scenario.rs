@@ -1,19 +1,20 @@
 //! Handlers of the scenarios that are on.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{any, get, post};
-use http::{Method, StatusCode, Uri, header};
+use http::{HeaderName, Method, StatusCode, Uri, header};
 use onrush_node::{Call, Failure, Outcome};
 
 use super::answer::{json, json_as, json_body, name_at, with_header};
 use super::{App, mismatched};
 use crate::limits::BODY_BYTES_MAX;
 use crate::problem::Problem;
-use crate::scenarios::{self, booking, stations};
+use crate::scenarios::{self, booking, stations, visitor};
 use crate::settings::Scenarios;
 
 type Answer = Result<Response, Problem>;
@@ -21,7 +22,8 @@ type Answer = Result<Response, Problem>;
 pub(super) fn routes(on: Scenarios) -> Router<Arc<App>> {
     let mut router = Router::new();
     if on.visitor_counter {
-        router = router.route("/web-counter/increment", any(increment));
+        router =
+            router.route("/web-counter/increment", any(increment)).route("/web-counter/db/", get(read_row));
     }
     if on.request_window {
         router = router.route("/", any(count_request));
@@ -44,6 +46,25 @@ async fn increment(State(app): State<Arc<App>>, method: Method) -> Answer {
             }))
         }
         other => mismatched(&other),
+    }
+}
+
+async fn read_row(State(app): State<Arc<App>>) -> Answer {
+    let Some(replica) = &app.components.replica else { return Err(Problem::no_replica()) };
+    let content_type = scenarios::VISITOR_COUNTER_CONTENT_TYPE;
+    match replica.newest(scenarios::VISITOR_COUNTER).await {
+        Ok(row) => {
+            let response = json_as(content_type, StatusCode::OK, |out| visitor::write_row(out, row.as_ref()));
+            let Some(lag_ms) = row.and_then(|row| row.lag_ms) else { return Ok(response) };
+            app.replica_lag_ms.store(lag_ms, Ordering::Relaxed);
+            Ok(with_header(response, HeaderName::from_static(visitor::REPLICA_LAG), &lag_ms.to_string()))
+        }
+        Err(reason) => {
+            let response = json_as(content_type, StatusCode::SERVICE_UNAVAILABLE, |out| {
+                visitor::write_unsuccessful(out, &reason);
+            });
+            Ok(with_header(response, header::RETRY_AFTER, visitor::REPLICA_RETRY_S))
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod booking;
 pub mod demo;
 pub mod stations;
+pub mod visitor;
 
 use crate::text::write_number;
 

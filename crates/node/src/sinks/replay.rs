@@ -102,6 +102,16 @@ pub fn skipped(directory: &Path, sink: &str) -> Result<Vec<Skipped>, ReplayError
     PlaceFiles::new(directory, sink).read_skipped().map_err(|source| directory_error(directory, source))
 }
 
+/// The offset noted for a sink whose target keeps none: everything below is in the target. 0 if none was noted.
+///
+/// # Errors
+/// The note cannot be read.
+pub fn noted_offset(directory: &Path, sink: &str) -> Result<u64, ReplayError> {
+    let files = PlaceFiles::new(directory, sink);
+    let noted = files.read_offset().and_then(|noted| Ok(noted.or(files.place_offset()?).unwrap_or(0)));
+    noted.map_err(|source| directory_error(directory, source))
+}
+
 fn directory_error(directory: &Path, source: std::io::Error) -> ReplayError {
     ReplayError::Directory { directory: directory.display().to_string(), source }
 }

@@ -10,6 +10,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 
 use super::SettingsError;
 use super::raw::RawSettings;
+use super::sinks::{self, TypedSinks};
 
 /// The origin of a value that nobody typed.
 pub(super) const ORIGIN_DEFAULT: &str = "default";
@@ -32,6 +33,8 @@ pub(crate) struct Flags {
 pub(super) struct Layers {
     figment: Figment,
     pub(super) raw: RawSettings,
+    /// Beside the figment, because their names are the user's.
+    pub(super) sinks: TypedSinks,
     pub(super) demo: bool,
 }
 
@@ -52,14 +55,20 @@ impl Layers {
             Layer { origin: ORIGIN_DEFAULT.to_owned(), values: values_of(&RawSettings::default()) };
         let mut layers = Vec::new();
         let mut problems = Vec::new();
+        let mut sinks = TypedSinks::default();
         if let Some(path) = &flags.config {
-            layers.push(file_layer(path, &defaults.values, &mut problems)?);
+            layers.push(file_layer(path, &defaults.values, &mut sinks, &mut problems)?);
         }
         let mut variables: Vec<_> =
             environment.filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).collect();
         variables.sort();
         for (name, text) in variables {
-            match variable_layer(&name, &text, &defaults.values) {
+            let path = name[ENVIRONMENT_PREFIX.len()..].to_ascii_lowercase();
+            if let Some(taken) = sinks.take_variable(&path, &name, &text) {
+                problems.extend(taken.err());
+                continue;
+            }
+            match variable_layer(&path, &name, &text, &defaults.values) {
                 Ok(layer) => layers.push(layer),
                 Err(problem) => problems.push(problem),
             }
@@ -72,7 +81,7 @@ impl Layers {
         let raw = figment.extract().map_err(|error| SettingsError {
             problems: error.into_iter().map(|one| kind_problem(&one)).collect(),
         })?;
-        Ok(Self { figment, raw, demo: flags.demo })
+        Ok(Self { figment, raw, sinks, demo: flags.demo })
     }
 
     /// Where the value of `section.key` came from: [`ORIGIN_DEFAULT`], the path of a file, the name of a variable or a
@@ -105,17 +114,28 @@ fn values_of(raw: &RawSettings) -> Dict {
         .expect("settings are in the default profile")
 }
 
-fn file_layer(path: &PathBuf, defaults: &Dict, problems: &mut Vec<String>) -> Result<Layer, SettingsError> {
+fn file_layer(
+    path: &PathBuf,
+    defaults: &Dict,
+    sinks: &mut TypedSinks,
+    problems: &mut Vec<String>,
+) -> Result<Layer, SettingsError> {
     let origin = path.display().to_string();
     let text =
         std::fs::read_to_string(path).map_err(|error| format!("read the settings file {origin}: {error}"))?;
-    let values: Dict =
-        Toml::from_str(&text).map_err(|error| format!("the settings file {origin} is not TOML: {error}"))?;
+    let mut values: Dict = Toml::from_str(&text).map_err(|error: <Toml as Format>::Error| {
+        // Its own words repeat the line, and a password that somebody typed there with it.
+        let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
+        format!("the settings file {origin} is not TOML: line {line}: {}", error.message())
+    })?;
+    if let Some(section) = values.remove(sinks::SECTION) {
+        sinks.take_section(&section, &origin, problems);
+    }
     for (section, value) in &values {
         match (defaults.get(section).and_then(Value::as_dict), value.as_dict()) {
             (None, _) => problems.push(format!(
                 "{origin}: unknown key {section} (the sections are {})",
-                listed(defaults.keys())
+                listed(defaults.keys().map(String::as_str).chain([sinks::SECTION]))
             )),
             (Some(_), None) => problems.push(format!("{origin}: {section} is a section: write [{section}]")),
             (Some(known), Some(typed)) => {
@@ -129,8 +149,7 @@ fn file_layer(path: &PathBuf, defaults: &Dict, problems: &mut Vec<String>) -> Re
 }
 
 /// `ONRUSH_SECTION__KEY`. The text is taken as it is where the setting is text, so that a directory may be called `7`.
-fn variable_layer(name: &str, text: &str, defaults: &Dict) -> Result<Layer, String> {
-    let path = name[ENVIRONMENT_PREFIX.len()..].to_ascii_lowercase();
+fn variable_layer(path: &str, name: &str, text: &str, defaults: &Dict) -> Result<Layer, String> {
     let known = path.split_once("__").and_then(|(section, key)| {
         let value = defaults.get(section)?.as_dict()?.get(key)?;
         Some((section, key, value))

@@ -11,21 +11,33 @@ use tracing_subscriber::EnvFilter;
 
 use super::layers::{Layers, ORIGIN_DEFAULT};
 use super::raw::{RawLimits, RawLogging, RawOperator, RawRequestWindow, RawSettings};
-use super::{Logging, LoggingFormat, Settings, SettingsError, bounds, duration};
+use super::{Logging, LoggingFormat, Operator, Settings, SettingsError, bounds, duration, sinks};
 
-/// Checks everything and reports every problem at once. Reads the operator's key file.
+/// Checks everything and reports every problem at once. Reads the operator's key file, and those of passwords.
 pub(super) fn resolve(layers: &Layers) -> Result<Settings, SettingsError> {
     let raw = &layers.raw;
     let mut checks = Checks { layers, problems: Vec::new() };
     let edge = edge(&mut checks, raw);
     let node = node(&mut checks, raw);
     let logging = logging(&mut checks, &raw.logging);
+    let sinks = sinks::resolve(&layers.sinks, &mut checks.problems);
     match (edge, node, logging) {
-        (Some(edge), Some(node), Some(logging)) if checks.problems.is_empty() => {
-            Ok(Settings { edge, node, logging, demo: layers.demo })
+        (Some(edge), Some(mut node), Some(logging)) if checks.problems.is_empty() => {
+            node.sinks = sinks.iter().map(|sink| sink.node.clone()).collect();
+            Ok(Settings { edge, node, sinks, logging, demo: layers.demo })
         }
         _ => Err(SettingsError { problems: checks.problems }),
     }
+}
+
+/// Checks what a client of the operator listener needs, and nothing else: whoever looks after sinks need not be able to
+/// read their passwords.
+pub(super) fn resolve_operator(layers: &Layers) -> Result<Operator, SettingsError> {
+    let mut checks = Checks { layers, problems: Vec::new() };
+    let operator = operator(&mut checks, &layers.raw.operator);
+    operator
+        .map(|(address, key)| Operator { address, key })
+        .ok_or(SettingsError { problems: checks.problems })
 }
 
 /// The problems found so far; every check that answers `None` has added one.

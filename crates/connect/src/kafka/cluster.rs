@@ -1,0 +1,149 @@
+//! Looking at a cluster before anything is sent to it: whether it answers, and whether the topics are there.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use onrush_node::sinks::TargetError;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::error::KafkaError;
+use rdkafka::metadata::Metadata;
+use rdkafka::producer::{BaseProducer, Producer};
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::Settings;
+use super::properties;
+use super::reports::Reports;
+use crate::waiting::Waiter;
+
+/// Longest wait for the cluster's description before the reports are looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// So many looks, unless the reports say that there is no hope.
+const LOOKS_MAX: usize = 5;
+
+/// Longest wait for one answer to an administrator's request.
+const ADMIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A topic as the cluster describes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Topic {
+    pub(super) partition_count: u32,
+    /// Copies of the partition that has the fewest.
+    pub(super) replica_count: usize,
+}
+
+/// What is known of the topics' own settings; a cluster need not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Terms {
+    /// The smallest `max.message.bytes` of them.
+    pub(super) message_bytes_max: Option<u32>,
+    /// The smallest `min.insync.replicas` of them.
+    pub(super) insync_count_min: Option<u32>,
+}
+
+/// A description of the cluster, of all topics that the user may see. Asking for one by name could create it.
+pub(super) fn describe(
+    settings: &Settings,
+    config: &ClientConfig,
+) -> Result<BTreeMap<String, Topic>, TargetError> {
+    let client: BaseProducer<Reports> = create(settings, config)?;
+    let mut outcome = Err(KafkaError::Canceled);
+    for _ in 0..LOOKS_MAX {
+        outcome = client.client().fetch_metadata(None, LOOK);
+        if outcome.is_ok() {
+            break;
+        }
+        // One call takes one report.
+        for _ in 0..64 {
+            client.poll(Duration::ZERO);
+        }
+        if client.context().is_hopeless() {
+            break;
+        }
+    }
+    let metadata = outcome.map_err(|_| {
+        let text = format!("{} does not answer", settings.brokers);
+        TargetError::Unavailable(client.context().with_complaint(text))
+    })?;
+    Ok(topics_of(&metadata))
+}
+
+fn topics_of(metadata: &Metadata) -> BTreeMap<String, Topic> {
+    let healthy = metadata.topics().iter().filter(|topic| topic.error().is_none());
+    healthy
+        .map(|topic| {
+            let partitions = topic.partitions();
+            let described = Topic {
+                partition_count: u32::try_from(partitions.len()).expect("Kafka counts partitions in 32 bits"),
+                replica_count: partitions.iter().map(|part| part.replicas().len()).min().unwrap_or_default(),
+            };
+            (topic.name().to_owned(), described)
+        })
+        .collect()
+}
+
+/// Creates topics with as many partitions and replicas as the brokers choose.
+pub(super) fn create_topics(
+    settings: &Settings,
+    config: &ClientConfig,
+    names: &[&str],
+) -> Result<(), TargetError> {
+    let admin: AdminClient<Reports> = create(settings, config)?;
+    let new: Vec<_> = names.iter().map(|name| NewTopic::new(name, -1, TopicReplication::Fixed(-1))).collect();
+    let options =
+        AdminOptions::new().request_timeout(Some(ADMIN_PATIENCE)).operation_timeout(Some(ADMIN_PATIENCE));
+    let answers = Waiter::new()?.wait("create the topics", async {
+        admin.create_topics(&new, &options).await.map_err(|error| unavailable("create the topics", &error))
+    })?;
+    for answer in answers {
+        match answer {
+            Ok(topic) => tracing::info!(topic, "created a topic with the brokers' defaults"),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => {
+                return Err(TargetError::Unavailable(format!(
+                    "the topic {topic} does not exist or is hidden from this user, and creating it is refused ({code}); run: \
+                     kafka-topics.sh --bootstrap-server {} --create --topic {topic}",
+                    settings.brokers
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads the topics' own settings. A cluster that does not tell is no reason not to go on.
+pub(super) fn terms(
+    settings: &Settings,
+    config: &ClientConfig,
+    names: &[&str],
+) -> Result<Terms, TargetError> {
+    let admin: AdminClient<Reports> = create(settings, config)?;
+    let topics: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    let options = AdminOptions::new().request_timeout(Some(ADMIN_PATIENCE));
+    let answers = Waiter::new()?.wait("read the topics' settings", async {
+        let answers = admin.describe_configs(&topics, &options).await;
+        answers.map_err(|error| unavailable("read the topics' settings", &error))
+    })?;
+    let smallest = |name: &str| {
+        let told = answers.iter().flatten().filter_map(|topic| topic.get(name)?.value.as_ref()?.parse().ok());
+        told.min()
+    };
+    Ok(Terms {
+        message_bytes_max: smallest("max.message.bytes"),
+        insync_count_min: smallest("min.insync.replicas"),
+    })
+}
+
+/// Creates a client; nothing is sent yet.
+pub(super) fn create<T>(settings: &Settings, config: &ClientConfig) -> Result<T, TargetError>
+where
+    T: rdkafka::config::FromClientConfigAndContext<Reports>,
+{
+    let reports = Reports::new(settings.password.clone());
+    config.create_with_context(reports).map_err(|error| TargetError::Unavailable(properties::refusal(&error)))
+}
+
+fn unavailable(doing: &str, error: &KafkaError) -> TargetError {
+    TargetError::Unavailable(format!("{doing}: {error}"))
+}

@@ -1,0 +1,18 @@
+//! Kafka: events as messages in one topic or a topic per kind, keyed by what they are about. An idempotent producer keeps the
+//! order of each key; where a sink goes on after a failure, a run of messages comes again under the same ids.
+
+mod auditor;
+mod cluster;
+mod murmur2;
+mod progress;
+mod properties;
+mod reports;
+mod sender;
+mod settings;
+mod target;
+mod topics;
+mod writer;
+
+pub use auditor::KafkaAuditor;
+pub use settings::Settings;
+pub use target::Kafka;

@@ -1,0 +1,189 @@
+//! What a user may set about a Kafka sink, and what that means for librdkafka.
+
+use std::path::PathBuf;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+use super::{properties, topics};
+use crate::{Form, Secret};
+
+/// Messages that may wait for their acknowledgement; then [`push`](onrush_node::sinks::Target::push) waits for room.
+pub(super) const QUEUED_MESSAGES_MAX: u32 = 16_384;
+
+/// KiB of messages that may wait for their acknowledgement; the same happens at it.
+const QUEUED_KIB_MAX: u32 = 65_536;
+
+/// Plain values of one Kafka sink.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Addresses to begin with: `host:port`, comma-separated.
+    pub brokers: String,
+    /// Where messages go; `{kind}` in it stands for the kind of the event, which gives a topic per kind.
+    pub topic: String,
+    /// What messages look like.
+    pub form: Form,
+    /// SASL user, with mechanism PLAIN if `properties_file` names no other.
+    pub username: Option<String>,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// Further properties of librdkafka, `key=value` lines.
+    pub properties_file: Option<PathBuf>,
+}
+
+impl Settings {
+    /// What is wrong with the values, as a sentence without credentials. Reads `properties_file`; does not connect.
+    pub fn check(&self) -> Result<(), String> {
+        check_brokers(&self.brokers)?;
+        topics::check_name(&self.topic)?;
+        if self.username.is_some() != self.password.is_some() {
+            return Err("username and password must be set together".to_owned());
+        }
+        let config = self.producer_config()?;
+        config.create_native_config().map_err(|error| properties::refusal(&error)).map(drop)
+    }
+
+    /// For a client that only asks.
+    pub(super) fn client_config(&self) -> Result<ClientConfig, String> {
+        let mut config = ClientConfig::new();
+        config.set_log_level(RDKafkaLogLevel::Debug);
+        config.set("client.id", "onrush");
+        config.set("reconnect.backoff.max.ms", "500");
+        if let (Some(username), Some(password)) = (&self.username, &self.password) {
+            config.set("security.protocol", "sasl_plaintext");
+            config.set("sasl.mechanism", "PLAIN");
+            config.set("sasl.username", username);
+            config.set("sasl.password", password.reveal());
+        }
+        if let Some(path) = &self.properties_file {
+            for (key, value) in properties::read(path)? {
+                config.set(key, value);
+            }
+        }
+        config.set("bootstrap.servers", &self.brokers);
+        Ok(config)
+    }
+
+    /// For the one producer of a sink.
+    pub(super) fn producer_config(&self) -> Result<ClientConfig, String> {
+        let mut config = self.client_config()?;
+        for (key, value) in [("linger.ms", "5"), ("compression.codec", "lz4")] {
+            if config.get(key).is_none() {
+                config.set(key, value);
+            }
+        }
+        // A message never times out inside the producer, because the ones behind it would go on without it: whoever
+        // waits for it gives the whole producer up instead.
+        config.set("message.timeout.ms", "0");
+        config.set("enable.idempotence", "true");
+        config.set("enable.gapless.guarantee", "true");
+        config.set("acks", "all");
+        config.set("max.in.flight.requests.per.connection", "5");
+        config.set("partitioner", "murmur2_random");
+        config.set("queue.buffering.max.messages", QUEUED_MESSAGES_MAX.to_string());
+        config.set("queue.buffering.max.kbytes", QUEUED_KIB_MAX.to_string());
+        Ok(config)
+    }
+
+    /// For a comparison: reads what it is told to, joins no group, stores no position.
+    pub(super) fn auditor_config(&self) -> Result<ClientConfig, String> {
+        let mut config = self.client_config()?;
+        config.set("group.id", "onrush-reconcile");
+        config.set("enable.auto.commit", "false");
+        config.set("enable.auto.offset.store", "false");
+        config.set("enable.partition.eof", "true");
+        config.set("auto.offset.reset", "error");
+        Ok(config)
+    }
+}
+
+fn check_brokers(brokers: &str) -> Result<(), String> {
+    let is_address = |address: &str| {
+        let Some((host, port)) = address.trim().rsplit_once(':') else { return false };
+        let host_fits = !host.is_empty() && !host.contains(['/', '@', ' ']);
+        host_fits && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    if brokers.split(',').all(is_address) {
+        return Ok(());
+    }
+    Err("brokers must be addresses like \"kafka-1:9092,kafka-2:9092\", without a scheme or a password"
+        .to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            brokers: "kafka-1:9092".to_owned(),
+            topic: "onrush".to_owned(),
+            form: Form::Events,
+            username: None,
+            password: None,
+            properties_file: None,
+        }
+    }
+
+    #[test]
+    fn brokers_are_addresses() {
+        for (brokers, is_taken) in [
+            ("127.0.0.1:9092", true),
+            ("kafka-1:9092, kafka-2:9093", true),
+            ("[::1]:9092", true),
+            ("", false),
+            ("kafka-1", false),
+            ("kafka-1:", false),
+            (":9092", false),
+            ("kafka-1:0", false),
+            ("kafka-1:9092,", false),
+            ("kafka://kafka-1:9092", false),
+            ("onrush:secret@kafka-1:9092", false),
+        ] {
+            let outcome = Settings { brokers: brokers.to_owned(), ..settings() }.check();
+            assert_eq!(outcome.is_ok(), is_taken, "{brokers}: {outcome:?}");
+            assert!(!format!("{outcome:?}").contains("secret"));
+        }
+    }
+
+    #[test]
+    fn a_user_has_a_password() {
+        let (username, password) = (Some("onrush".to_owned()), Some(Secret::new("secret")));
+        for (username, password, is_taken) in [
+            (None, None, true),
+            (username.clone(), password.clone(), true),
+            (username, None, false),
+            (None, password, false),
+        ] {
+            let outcome = Settings { username, password, ..settings() }.check();
+            assert_eq!(outcome.is_ok(), is_taken, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_properties_file_is_read_and_its_values_are_never_repeated() {
+        for (text, problem) in [
+            ("linger.ms=20\nsecurity.protocol=plaintext\n", None),
+            ("compression.type=none", None),
+            ("sasl.password=hush-hush", None),
+            ("sasl.pasword=hush-hush", Some("librdkafka knows no property sasl.pasword")),
+            ("linger.ms=hush-hush", Some("librdkafka does not take the value of linger.ms")),
+            ("acks=hush-hush", Some("sets acks, which the sink sets itself")),
+            ("hush-hush", Some("line 1 is not of the form key=value")),
+        ] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            let outcome = Settings { properties_file: Some(file.path().to_owned()), ..settings() }.check();
+            match (&outcome, problem) {
+                (Ok(()), None) => {}
+                (Err(found), Some(problem)) if found.contains(problem) => {}
+                _ => panic!("{text}: {outcome:?}"),
+            }
+            assert!(!format!("{outcome:?}").contains("hush"), "{outcome:?}");
+        }
+        let absent = Settings { properties_file: Some("/absent/file".into()), ..settings() };
+        assert!(absent.check().unwrap_err().starts_with("read properties_file /absent/file: "));
+    }
+}

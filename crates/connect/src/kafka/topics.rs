@@ -1,0 +1,93 @@
+//! Names of topics.
+
+use onrush_node::sinks::EventKind;
+
+use crate::Form;
+
+/// Stands for the kind of an event.
+const PLACEHOLDER: &str = "{kind}";
+
+/// Length of a topic's name, bytes: `org.apache.kafka.common.internals.Topic`.
+const NAME_BYTES_MAX: usize = 249;
+
+/// The topic of each kind of event.
+#[derive(Debug)]
+pub(super) struct Topics {
+    /// In the order of [`EventKind::ALL`].
+    names: [String; EventKind::ALL.len()],
+}
+
+impl Topics {
+    /// Those that `template` names.
+    pub(super) fn new(template: &str) -> Self {
+        Self { names: EventKind::ALL.map(|kind| template.replace(PLACEHOLDER, kind.name())) }
+    }
+
+    /// That of a kind.
+    pub(super) fn of(&self, kind: EventKind) -> &str {
+        &self.names[kind as usize]
+    }
+
+    /// Every one that messages of a form go to, once.
+    pub(super) fn used_by(&self, form: Form) -> Vec<&str> {
+        let kinds = EventKind::ALL.into_iter().filter(|kind| form.covers(*kind));
+        let mut names: Vec<&str> = kinds.map(|kind| self.of(kind)).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+/// What is wrong with the name of a topic, as a sentence.
+pub(super) fn check_name(template: &str) -> Result<(), String> {
+    let bare = template.replace(PLACEHOLDER, "");
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if template.is_empty() || !bare.bytes().all(is_allowed) {
+        return Err("topic must be letters, digits, '.', '_', '-', and may contain {kind}".to_owned());
+    }
+    if [".", ".."].contains(&template) {
+        return Err("topic must not be \".\" or \"..\"".to_owned());
+    }
+    if Topics::new(template).names.iter().any(|name| name.len() > NAME_BYTES_MAX) {
+        return Err(format!("topic must be at most {NAME_BYTES_MAX} bytes"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_topic() {
+        let one = Topics::new("onrush");
+        let each = Topics::new("shop.{kind}");
+        for kind in EventKind::ALL {
+            assert_eq!(one.of(kind), "onrush");
+            assert_eq!(each.of(kind), format!("shop.{}", kind.name()));
+        }
+        assert_eq!(one.used_by(Form::Events), ["onrush"]);
+        assert_eq!(each.used_by(Form::Events).len(), 9);
+        assert_eq!(each.used_by(Form::Order), ["shop.reservation.confirmed", "shop.reservation.reserved"]);
+    }
+
+    #[test]
+    fn names_are_those_that_kafka_takes() {
+        let long = "x".repeat(250);
+        for (name, is_taken) in [
+            ("onrush", true),
+            ("a.B_c-9.{kind}", true),
+            ("{kind}", true),
+            (&long[..249], true),
+            ("", false),
+            (".", false),
+            ("..", false),
+            ("a b", false),
+            ("a/b", false),
+            ("{sale}", false),
+            (&long, false),
+        ] {
+            assert_eq!(check_name(name).is_ok(), is_taken, "{name}");
+        }
+    }
+}

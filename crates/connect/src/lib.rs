@@ -1,0 +1,19 @@
+//! What sinks write to: PostgreSQL, Kafka, RabbitMQ and Redis Streams, each a [`Target`](onrush_node::sinks::Target) for the
+//! runner in `node`, and each with an auditor that compares it with the log. Their clients are used nowhere else.
+
+mod audit;
+mod event_json;
+mod form;
+#[cfg(feature = "kafka")]
+pub mod kafka;
+pub mod postgres;
+pub mod rabbitmq;
+pub mod redis;
+mod secret;
+#[cfg(feature = "kafka")]
+mod waiting;
+
+pub use audit::{Audit, Findings, Ledger, StoredEvent, Tally, fingerprint};
+pub use event_json::{event_id, event_type, source_uri, write_event_data, write_rfc3339};
+pub use form::{Form, Message};
+pub use secret::Secret;

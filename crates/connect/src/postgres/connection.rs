@@ -1,0 +1,84 @@
+//! A connection to the server with the session settings that a sink relies on.
+
+use std::future::Future;
+use std::time::Duration;
+
+use onrush_node::sinks::{PATIENCE, TargetError};
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Config};
+
+use super::errors::unavailable;
+use super::settings::Settings;
+use super::tls;
+
+/// A client, and the task that moves its bytes; dropped, the connection is closed.
+pub(super) struct Connection {
+    client: Client,
+    traffic: JoinHandle<()>,
+}
+
+impl Connection {
+    /// Connects within [`PATIENCE`] to the database that `config` names. Runs on an [`super::io_thread::IoThread`].
+    pub(super) async fn open(settings: &Settings, config: Config) -> Result<Self, TargetError> {
+        let connector = tls::connector(settings, config.get_ssl_mode()).map_err(TargetError::Unavailable)?;
+        let connected = within(PATIENCE, "connect", async {
+            Box::pin(config.connect(connector)).await.map_err(|error| unavailable("connect", &error))
+        });
+        let (client, connection) = connected.await?;
+        let traffic = tokio::spawn(async move {
+            // Whoever waits for an answer on this connection gets the error, too.
+            let _ = connection.await;
+        });
+        let this = Self { client, traffic };
+        this.set_up(&settings.schema).await?;
+        Ok(this)
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Limits of the session. The server gives up before the client does, so that a lost connection does not hold locks for
+    /// long.
+    async fn set_up(&self, schema: &str) -> Result<(), TargetError> {
+        let set_up = format!(
+            "SET search_path = \"{schema}\";
+             SET statement_timeout = '25s';
+             SET lock_timeout = '10s';
+             SET idle_in_transaction_session_timeout = '30s';
+             SET tcp_keepalives_idle = 10;
+             SET tcp_keepalives_interval = 5;
+             SET tcp_keepalives_count = 4;
+             SET tcp_user_timeout = '30s';
+             SET client_min_messages = warning;
+             SET default_transaction_isolation = 'read committed';
+             SET jit = off"
+        );
+        self.run("prepare the session", &set_up).await
+    }
+
+    /// Runs statements without parameters within [`PATIENCE`].
+    pub(super) async fn run(&self, doing: &str, statements: &str) -> Result<(), TargetError> {
+        within(PATIENCE, doing, async {
+            self.client.batch_execute(statements).await.map_err(|error| unavailable(doing, &error))
+        })
+        .await
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.traffic.abort();
+    }
+}
+
+/// Waits for `work` up to `limit`.
+pub(super) async fn within<T>(
+    limit: Duration,
+    doing: &str,
+    work: impl Future<Output = Result<T, TargetError>>,
+) -> Result<T, TargetError> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        Err(TargetError::Unavailable(format!("{doing}: no answer within {} s", limit.as_secs())))
+    })
+}

@@ -1,0 +1,86 @@
+//! What PostgreSQL's errors mean for a sink. Of what the server says only message, code and the names of table and
+//! constraint are passed on: its details quote rows.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+
+use onrush_node::sinks::TargetError;
+use tokio_postgres::Error;
+use tokio_postgres::error::DbError;
+
+/// An error while connecting, preparing or reading: all of them may pass, or are mended in the server.
+pub(super) fn unavailable(doing: &str, error: &Error) -> TargetError {
+    TargetError::Unavailable(words(doing, error))
+}
+
+/// An error while rows were written: some rows will never be taken.
+pub(super) fn of_rows(doing: &str, error: &Error) -> TargetError {
+    let reason = words(doing, error);
+    match error.as_db_error() {
+        Some(said) if is_rejection(said.code().code()) => TargetError::Rejected { offset: None, reason },
+        _ => TargetError::Unavailable(reason),
+    }
+}
+
+/// Whether the rows are at fault and not the moment. Classes as in appendix A of PostgreSQL's manual: 22 and 23 are about
+/// values and constraints, 44 about views with a check option, 54 about limits, P0001 is what a trigger raises.
+fn is_rejection(code: &str) -> bool {
+    matches!(code.get(..2), Some("22" | "23" | "44" | "54")) || code == "P0001"
+}
+
+/// The error as a sentence.
+pub(super) fn words(doing: &str, error: &Error) -> String {
+    let mut words = if let Some(said) = error.as_db_error() {
+        said_words(doing, said)
+    } else {
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        format!("{doing}: {error}{cause}")
+    };
+    // What the server says is bounded only by itself.
+    if let Some((end, _)) = words.char_indices().nth(WORDS_MAX) {
+        words.truncate(end);
+        words.push('…');
+    }
+    words
+}
+
+/// Characters of an error's text.
+const WORDS_MAX: usize = 500;
+
+fn said_words(doing: &str, said: &DbError) -> String {
+    let mut words = format!("{doing}: {} (SQLSTATE {}", said.message(), said.code().code());
+    for (name, value) in [("table", said.table()), ("constraint", said.constraint())] {
+        if let Some(value) = value {
+            write!(words, ", {name} {value}").expect("writing to memory succeeds");
+        }
+    }
+    words.push(')');
+    let hint = match said.code().code() {
+        "42501" => "; grant it, or let the owner of the schema start onrush once",
+        "28P01" | "28000" => "; mend the password or pg_hba.conf",
+        "3D000" => "; create the database",
+        "25006" => "; the server is read-only for now",
+        _ => "",
+    };
+    words.push_str(hint);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_rejection;
+
+    #[test]
+    fn only_errors_about_the_rows_reject_them() {
+        for code in ["22001", "22003", "22021", "22P05", "23502", "23505", "23514", "44000", "54001", "P0001"]
+        {
+            assert!(is_rejection(code), "{code}");
+        }
+        for code in [
+            "08006", "25006", "25P02", "28P01", "3D000", "40001", "40P01", "42501", "42P01", "53100",
+            "53300", "55006", "55P03", "57014", "57P01", "57P03", "58030", "XX000", "XX001",
+        ] {
+            assert!(!is_rejection(code), "{code}");
+        }
+    }
+}

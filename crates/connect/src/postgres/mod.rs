@@ -1,0 +1,25 @@
+//! PostgreSQL: every event once, in tables that follow from them, in the same transaction as the sink's offset.
+
+mod audit;
+mod audit_queries;
+mod batch;
+mod change_exchanges;
+mod changes;
+mod connection;
+mod copy_rows;
+mod errors;
+mod io_thread;
+mod jsonb;
+mod migrations;
+mod ownership;
+mod replica;
+mod settings;
+mod statements;
+mod target;
+mod tls;
+mod transaction;
+
+pub use audit::PostgresAuditor;
+pub use replica::PostgresReplica;
+pub use settings::{Rows, Settings, Tls};
+pub use target::Postgres;

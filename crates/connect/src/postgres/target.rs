@@ -1,0 +1,231 @@
+//! The target: batches are encoded here while the one before is on its way in a thread of the connection's own.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use onrush_node::sinks::{PATIENCE, SinkEvent, Skipped, Source, Target, TargetError};
+
+use super::batch::Batch;
+use super::connection::{Connection, within};
+use super::errors::unavailable;
+use super::io_thread::IoThread;
+use super::migrations::migrate;
+use super::ownership::{Tenure, runner_name, take_over};
+use super::settings::Settings;
+use super::statements::Statements;
+use super::transaction::{Advance, Session, write};
+
+/// A sink's schema in a PostgreSQL database. Exactly once: rows and the sink's offset are written in one transaction, which
+/// also checks that this runner is the newest and goes on where the last transaction ended.
+pub struct Postgres {
+    settings: Settings,
+    runner: String,
+    /// Its connection broke while it held the schema.
+    resumes: bool,
+    batch_events_max: usize,
+    link: Option<Link>,
+}
+
+/// Events of a batch while the server is quick; figures are in `docs/sinks/postgres.md`. Large events reach the bound on bytes
+/// first.
+const BATCH_EVENTS_MAX: usize = 32_768;
+/// Events of a batch at least; a server that needs [`PATIENCE`] for these is as good as away.
+const BATCH_EVENTS_MIN: usize = 64;
+
+/// An open target. At most one batch is under way.
+struct Link {
+    io: IoThread,
+    session: Arc<Session>,
+    open: Batch,
+    spare: Option<Batch>,
+    under_way: Option<UnderWay>,
+    /// Offset that the last batch handed over leads to.
+    reached: Option<u64>,
+    durable: Option<u64>,
+}
+
+struct UnderWay {
+    to: u64,
+    answer: Receiver<(Batch, Result<(), TargetError>)>,
+}
+
+impl Postgres {
+    /// A target that is not connected yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            runner: runner_name(),
+            resumes: false,
+            batch_events_max: BATCH_EVENTS_MAX,
+            link: None,
+        }
+    }
+
+    fn link(&mut self) -> Result<&mut Link, TargetError> {
+        self.link.as_mut().ok_or_else(|| TargetError::Unavailable("the database is not connected".to_owned()))
+    }
+
+    /// Gives the connection up after an error. One that may pass shrinks the batches, so that a slow server gets ahead.
+    fn heed<T>(&mut self, result: Result<T, TargetError>) -> Result<T, TargetError> {
+        match &result {
+            Ok(_) => return result,
+            Err(TargetError::Unavailable(_)) => {
+                self.resumes |= self.link.is_some();
+                self.batch_events_max = (self.batch_events_max / 2).max(BATCH_EVENTS_MIN);
+            }
+            Err(TargetError::Rejected { .. }) => self.resumes |= self.link.is_some(),
+            Err(TargetError::Refused(_)) => self.resumes = false,
+        }
+        self.link = None;
+        result
+    }
+}
+
+impl Target for Postgres {
+    fn kind(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn open(&mut self, source: &Source) -> Result<Option<u64>, TargetError> {
+        self.link = None;
+        let opened = Link::open(&self.settings, source, &self.runner, self.resumes);
+        if let Err(TargetError::Refused(_)) = &opened {
+            // Opened once more, it is by an operator's word.
+            self.resumes = false;
+        }
+        let link = self.link.insert(opened?);
+        self.resumes = false;
+        Ok(link.reached)
+    }
+
+    fn push(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError> {
+        let link = self.link()?;
+        link.open.push(event);
+        if link.open.is_full() {
+            let handed_over = link.hand_over(event.offset + 1);
+            return self.heed(handed_over);
+        }
+        Ok(())
+    }
+
+    fn push_skipped(&mut self, skipped: &Skipped) -> Result<(), TargetError> {
+        self.link()?.open.push_skipped(skipped);
+        Ok(())
+    }
+
+    fn send(&mut self, offset: u64) -> Result<u64, TargetError> {
+        let sent = self.link()?.send(offset);
+        let durable = self.heed(sent)?;
+        self.batch_events_max = (self.batch_events_max * 2).min(BATCH_EVENTS_MAX);
+        Ok(durable)
+    }
+
+    fn settle(&mut self) -> Result<u64, TargetError> {
+        let link = self.link()?;
+        let settled = link.finish().map(|()| link.durable.unwrap_or(0));
+        self.heed(settled)
+    }
+
+    fn batch_events_max(&self) -> usize {
+        self.batch_events_max
+    }
+}
+
+impl Link {
+    fn open(settings: &Settings, source: &Source, runner: &str, resumes: bool) -> Result<Self, TargetError> {
+        let io = IoThread::start("postgres-sink").map_err(TargetError::Unavailable)?;
+        let config =
+            settings.primary(&format!("onrush sink {}", source.sink)).map_err(TargetError::Refused)?;
+        let rows = settings.rows;
+        let (settings, source, runner) = (settings.clone(), source.clone(), runner.to_owned());
+        let (session, tenure) = io.wait(async move {
+            let connection = Connection::open(&settings, config).await?;
+            open_session(connection, &settings.schema, source, &runner, resumes).await
+        })?;
+        let mut open = Batch::new(rows);
+        open.next_row_id = tenure.next_row_id.cast_unsigned();
+        let reached = tenure.next_offset.map(i64::cast_unsigned);
+        Ok(Self {
+            io,
+            session: Arc::new(session),
+            open,
+            spare: Some(Batch::new(rows)),
+            under_way: None,
+            reached,
+            durable: reached,
+        })
+    }
+
+    fn send(&mut self, offset: u64) -> Result<u64, TargetError> {
+        if self.reached != Some(offset) {
+            self.hand_over(offset)?;
+        }
+        if self.durable.is_none() {
+            // There is no offset to tell before the first batch is durable.
+            self.finish()?;
+        }
+        Ok(self.durable.expect("a first batch is finished"))
+    }
+
+    /// Gives the open batch to the connection, when the one before is through.
+    fn hand_over(&mut self, to: u64) -> Result<(), TargetError> {
+        self.finish()?;
+        let mut next = self.spare.take().expect("no batch is under way");
+        next.next_row_id = self.open.next_row_id;
+        let mut batch = std::mem::replace(&mut self.open, next);
+        let advance = Advance { from: self.reached, to };
+        let session = self.session.clone();
+        let answer = self.io.begin(async move {
+            batch.close();
+            let written = write(&session, &mut batch, advance).await;
+            batch.clear();
+            (batch, written)
+        });
+        self.under_way = Some(UnderWay { to, answer });
+        self.reached = Some(to);
+        Ok(())
+    }
+
+    /// Waits for the batch under way. Each of its exchanges has a limit.
+    fn finish(&mut self) -> Result<(), TargetError> {
+        let Some(UnderWay { to, answer }) = self.under_way.take() else { return Ok(()) };
+        let (batch, written) = answer.recv().expect("writing a batch ends with an answer");
+        self.spare = Some(batch);
+        written?;
+        self.durable = Some(to);
+        Ok(())
+    }
+}
+
+async fn open_session(
+    connection: Connection,
+    schema: &str,
+    source: Source,
+    runner: &str,
+    resumes: bool,
+) -> Result<(Session, Tenure), TargetError> {
+    let prepared = within(PATIENCE, "open the schema", async {
+        check_encoding(&connection).await?;
+        migrate(&connection, schema).await?;
+        take_over(&connection, schema, &source, runner, resumes).await
+    });
+    let tenure = prepared.await?;
+    // Rows come in as arrays whose length the planner cannot know, into tables that may have grown since they were analysed.
+    let plan_by_index = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
+    connection.run("prepare the session", plan_by_index).await?;
+    let statements = Statements::prepare(&connection).await?;
+    let session = Session { connection, statements, sink: source.sink, fence: tenure.fence };
+    Ok((session, tenure))
+}
+
+/// Only a database in UTF-8 takes every text.
+async fn check_encoding(connection: &Connection) -> Result<(), TargetError> {
+    let doing = "read the encoding of the database";
+    let row = connection.client().query_one("SELECT current_setting('server_encoding')", &[]).await;
+    match row.map_err(|error| unavailable(doing, &error))?.get(0) {
+        "UTF8" => Ok(()),
+        encoding => {
+            Err(TargetError::Refused(format!("the database has the encoding {encoding}; use one with UTF8")))
+        }
+    }
+}

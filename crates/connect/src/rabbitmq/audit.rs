@@ -1,0 +1,189 @@
+//! Comparing a queue with the log. A stream is read as it is. Any other queue gives its messages out and gets them all back
+//! when the channel closes, none acknowledged; what its consumers took before cannot be seen.
+
+use futures_util::StreamExt as _;
+use lapin::message::Delivery;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Consumer};
+use onrush_node::sinks::{SinkEvent, Skipped, Source, TargetError};
+
+use super::errors::unavailable;
+use super::link::{Link, late};
+use super::message::routing_key;
+use super::{QueueType, Settings};
+use crate::{Audit, Findings, Ledger, StoredEvent, event_type, fingerprint, source_uri};
+
+/// Messages that one consumer holds unacknowledged; another takes over then.
+const PREFETCH: u16 = 60_000;
+/// The same for a stream, where each is acknowledged.
+const STREAM_PREFETCH: u16 = 1_000;
+/// A stream that gives nothing for so long was read to its end.
+const QUIET: std::time::Duration = std::time::Duration::from_secs(2);
+const READING: &str = "read the queue";
+
+/// Compares a queue with the log.
+pub struct RabbitMqAuditor {
+    settings: Settings,
+    source: Option<Source>,
+    from: u64,
+    to: u64,
+    ledger: Ledger,
+    /// The lowest offset in the queue.
+    first_offset: Option<u64>,
+    taken_count: u64,
+    alien_count: u64,
+}
+
+impl RabbitMqAuditor {
+    /// Does not connect.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            source: None,
+            from: 0,
+            to: 0,
+            ledger: Ledger::default(),
+            first_offset: None,
+            taken_count: 0,
+            alien_count: 0,
+        }
+    }
+
+    /// Takes one message.
+    fn store(&mut self, source: &Source, delivery: &Delivery) {
+        let Some(offset) = offset_of(source, delivery) else {
+            self.alien_count += 1;
+            return;
+        };
+        let kind = delivery.properties.kind().as_ref().map_or("", |kind| kind.as_str());
+        let fingerprint =
+            fingerprint(&[kind.as_bytes(), delivery.routing_key.as_str().as_bytes(), &delivery.data]);
+        self.first_offset = Some(self.first_offset.map_or(offset, |first| first.min(offset)));
+        self.ledger.store(StoredEvent { offset, fingerprint });
+    }
+
+    fn read_stream(&mut self, link: &Link, source: &Source) -> Result<(), TargetError> {
+        link.ask(READING, link.channel.basic_qos(STREAM_PREFETCH, BasicQosOptions::default()))?;
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-stream-offset".into(), AMQPValue::LongString("first".into()));
+        let mut consumer = link.ask(READING, consume(&link.channel, &self.settings.queue, arguments))?;
+        link.runtime().block_on(async {
+            while let Ok(Some(delivery)) = tokio::time::timeout(QUIET, consumer.next()).await {
+                let delivery = delivery.map_err(|error| unavailable(READING, &error))?;
+                self.store(source, &delivery);
+                let acknowledged = delivery.acker.ack(BasicAckOptions::default()).await;
+                acknowledged.map_err(|error| unavailable(READING, &error))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads until nothing is left to give out.
+    fn read_queue(&mut self, link: &Link, source: &Source, mut ready_count: u32) -> Result<(), TargetError> {
+        link.ask(READING, link.channel.basic_qos(PREFETCH, BasicQosOptions::default()))?;
+        let mut full: Vec<Consumer> = Vec::new();
+        let mut consumer = None;
+        let mut held_count = 0;
+        while ready_count > 0 {
+            for _ in 0..ready_count {
+                if consumer.is_none() || held_count == PREFETCH {
+                    full.extend(consumer.take());
+                    let begun = consume(&link.channel, &self.settings.queue, FieldTable::default());
+                    consumer = Some(link.ask(READING, begun)?);
+                    held_count = 0;
+                }
+                let next = consumer.as_mut().expect("made just now").next();
+                let delivery = link.ask(READING, async { Ok(next.await) })?;
+                let delivery = delivery.ok_or_else(|| late(READING))?;
+                self.store(source, &delivery.map_err(|error| unavailable(READING, &error))?);
+                held_count += 1;
+            }
+            ready_count = look(link, &self.settings.queue)?.0;
+        }
+        Ok(())
+    }
+}
+
+impl Audit for RabbitMqAuditor {
+    fn open(&mut self, source: &Source, from: u64, to: u64) -> Result<u64, TargetError> {
+        (self.from, self.to) = (from, to);
+        self.source = Some(source.clone());
+        if self.settings.queue.is_empty() {
+            return Err(TargetError::Refused("the sink has no queue of its own that could be read".into()));
+        }
+        let link = Link::connect(&self.settings, &format!("onrush reconcile {}", source.sink))?;
+        let (ready_count, consumer_count) = look(&link, &self.settings.queue)?;
+        if self.settings.queue_type == QueueType::Stream {
+            self.read_stream(&link, source)?;
+        } else if consumer_count > 0 {
+            let reason = format!("the queue has {consumer_count} consumers: stop them for the comparison");
+            return Err(TargetError::Refused(reason));
+        } else {
+            self.read_queue(&link, source, ready_count)?;
+        }
+        // Now everything goes back, and not when the broker notices that nobody is there any more.
+        link.ask("give the messages back", link.channel.close(200, "read".into()))?;
+        Ok(to)
+    }
+
+    fn expect(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError> {
+        let Some(message) = self.settings.form.message(event) else { return Ok(()) };
+        if self.first_offset.is_none_or(|first| event.offset < first) {
+            self.taken_count += 1;
+            return Ok(());
+        }
+        let routing_key = routing_key(event, &self.settings);
+        let parts =
+            [event_type(event).as_bytes(), routing_key.as_bytes(), &message.payload].map(<[u8]>::to_vec);
+        let fingerprint = fingerprint(&parts.each_ref().map(Vec::as_slice));
+        self.ledger.expect(StoredEvent { offset: event.offset, fingerprint });
+        Ok(())
+    }
+
+    fn excuse(&mut self, skipped: &Skipped) -> Result<(), TargetError> {
+        self.ledger.excuse(skipped.from, skipped.to);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Findings, TargetError> {
+        let Self { ledger, from, to, first_offset, taken_count, alien_count, .. } = *self;
+        let mut findings = ledger.finish(from, to);
+        match first_offset {
+            None => findings.notes.push(format!(
+                "the queue is empty: {taken_count} events were taken by consumers, or lost; that cannot be seen"
+            )),
+            Some(first) if taken_count > 0 => findings.notes.push(format!(
+                "{taken_count} events below offset {first}, the lowest in the queue, count as taken by consumers"
+            )),
+            Some(_) => {}
+        }
+        if alien_count > 0 {
+            findings.notes.push(format!("{alien_count} messages are none of this log's"));
+        }
+        Ok(findings)
+    }
+}
+
+async fn consume(channel: &Channel, queue: &str, arguments: FieldTable) -> lapin::Result<Consumer> {
+    channel.basic_consume(queue.into(), "".into(), BasicConsumeOptions::default(), arguments).await
+}
+
+/// How many messages wait in the queue, and how many consumers it has.
+fn look(link: &Link, queue: &str) -> Result<(u32, u32), TargetError> {
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let queue =
+        link.ask(READING, link.channel.queue_declare(queue.into(), options, FieldTable::default()))?;
+    Ok((queue.message_count(), queue.consumer_count()))
+}
+
+/// The offset in a message's id, if it is one of this log and partition.
+fn offset_of(source: &Source, delivery: &Delivery) -> Option<u64> {
+    let headers = delivery.properties.headers().as_ref()?;
+    let AMQPValue::LongString(from) = headers.inner().get("cloudEvents_source")? else { return None };
+    if from.as_bytes() != source_uri(source).as_bytes() {
+        return None;
+    }
+    let (partition, offset) = delivery.properties.message_id().as_ref()?.as_str().split_once('-')?;
+    if partition.parse() == Ok(source.partition) { offset.parse().ok() } else { None }
+}

@@ -1,0 +1,221 @@
+//! What is Redis' own: lost ends, refusals that pass, other people's keys, trimming. Each test starts a `redis-server` of its own.
+
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "nobody is outside of a test, and not all of the suite's parts are used"
+)]
+
+#[path = "../conformance/events.rs"]
+mod events;
+#[path = "../conformance/harness.rs"]
+mod harness;
+mod server;
+mod settings;
+
+use onrush_connect::Audit as _;
+use onrush_connect::redis::{Redis, RedisAuditor};
+use onrush_node::sinks::{Target as _, TargetError};
+
+use events::{Chance, Story};
+use server::Server;
+
+/// Pushes and sends the events from `from` to `to`, in batches, and waits until they are durable.
+fn write(target: &mut Redis, story: &Story, from: u64, to: u64) -> Result<u64, TargetError> {
+    let events: Vec<_> = story.events.iter().filter(|event| (from..to).contains(&event.offset)).collect();
+    for batch in events.chunks(40) {
+        for event in batch {
+            event.lend(|event| target.push(event))?;
+        }
+        target.send(batch.last().expect("a chunk has an event").offset + 1)?;
+    }
+    target.send(to)?;
+    target.settle()
+}
+
+/// The offsets in the stream, in its order.
+fn offsets(server: &Server) -> Vec<u64> {
+    let entries: Vec<(String, Vec<String>)> = server.ask(&["XRANGE", "s", "-", "+"]);
+    entries.iter().map(|(id, _)| id.strip_suffix("-0").expect("an id").parse().expect("an offset")).collect()
+}
+
+fn expected(story: &Story) -> Vec<u64> {
+    story.events.iter().map(|event| event.offset).collect()
+}
+
+#[test]
+fn a_lost_end_is_written_again() {
+    let Some(mut server) = Server::start(&["--save", ""]) else { return };
+    let story = Story::new(1, 400);
+    let mut target = Redis::new(server.settings());
+    target.open(&story.source).expect("the server is there");
+    let (kept, end) = (story.events[250].offset, story.end());
+    write(&mut target, &story, 0, kept).expect("nothing is in the way");
+    server.ask::<String>(&["SAVE"]);
+    write(&mut target, &story, kept, end).expect("nothing is in the way");
+    server.restart();
+    let lost = write(&mut target, &story, end, end + 1);
+    assert!(matches!(lost, Err(TargetError::Unavailable(_))), "{lost:?}");
+    assert_eq!(target.open(&story.source).expect("the server is back"), Some(kept));
+    write(&mut target, &story, kept, end).expect("nothing is in the way");
+    assert_eq!(offsets(&server), expected(&story));
+}
+
+#[test]
+fn a_lost_stream_is_written_again() {
+    let Some(server) = Server::start(&["--save", ""]) else { return };
+    let story = Story::new(2, 100);
+    let mut target = Redis::new(server.settings());
+    assert_eq!(target.open(&story.source).expect("the server is there"), None);
+    write(&mut target, &story, 0, story.end()).expect("nothing is in the way");
+    server.ask::<String>(&["FLUSHALL"]);
+    let lost = write(&mut target, &story, story.end(), story.end() + 1);
+    assert!(matches!(&lost, Err(TargetError::Unavailable(text)) if text.contains("lost")), "{lost:?}");
+    assert_eq!(target.open(&story.source).expect("the server is there"), Some(0));
+    write(&mut target, &story, 0, story.end()).expect("nothing is in the way");
+    assert_eq!(offsets(&server), expected(&story));
+}
+
+#[test]
+fn refusals_that_pass_leave_no_gap() {
+    const CASES: [(&[&str], &[&str], &str); 4] = [
+        (&["CONFIG", "SET", "maxmemory", "1"], &["CONFIG", "SET", "maxmemory", "0"], "OOM"),
+        (
+            &["CONFIG", "SET", "min-replicas-to-write", "3"],
+            &["CONFIG", "SET", "min-replicas-to-write", "0"],
+            "NOREPLICAS",
+        ),
+        (&["REPLICAOF", "127.0.0.1", "1"], &["REPLICAOF", "NO", "ONE"], "read only replica"),
+        (&["ACL", "SETUSER", "default", "-xadd"], &["ACL", "SETUSER", "default", "+xadd"], "can't run"),
+    ];
+    for (refuse, mend, code) in CASES {
+        let Some(server) = Server::start(&["--save", ""]) else { return };
+        let story = Story::new(3, 2_000);
+        let middle = story.events[300].offset;
+        let mut target = Redis::new(server.settings());
+        target.open(&story.source).expect("the server is there");
+        write(&mut target, &story, 0, middle).expect("nothing is in the way");
+        server.ask::<String>(refuse);
+        let refused = write(&mut target, &story, middle, story.end());
+        let Err(TargetError::Unavailable(text)) = &refused else { panic!("{code}: {refused:?}") };
+        assert!(text.contains(code), "{code}: {text}");
+        server.ask::<String>(mend);
+        let from = target.open(&story.source).expect("it is mended");
+        assert_eq!(from, Some(middle), "{code}");
+        write(&mut target, &story, middle, story.end()).expect("it is mended");
+        assert_eq!(offsets(&server), expected(&story), "{code}");
+    }
+}
+
+#[test]
+fn keys_of_other_people_are_left_alone() {
+    const CASES: [(&str, &[&[&str]], &str); 6] = [
+        ("the stream is a list", &[&["RPUSH", "s", "a"]], "list"),
+        ("the place is a string", &[&["SET", "s:onrush", "a"]], "something else"),
+        ("the stream has entries", &[&["XADD", "s", "*", "a", "b"]], "did not write"),
+        ("the stream was deleted", &[&["WRITE"], &["DEL", "s"]], "deleted"),
+        ("somebody else added", &[&["WRITE"], &["XADD", "s", "*", "a", "b"]], "somebody else"),
+        ("the place was deleted", &[&["WRITE"], &["DEL", "s:onrush"]], "did not write"),
+    ];
+    for (case, commands, reason) in CASES {
+        let Some(server) = Server::start(&["--save", ""]) else { return };
+        let story = Story::new(4, 20);
+        let mut target = Redis::new(server.settings());
+        for command in commands {
+            if *command == ["WRITE"] {
+                target.open(&story.source).expect("the server is there");
+                write(&mut target, &story, 0, story.end()).expect("nothing is in the way");
+            } else {
+                server.ask::<redis::Value>(command);
+            }
+        }
+        let before: redis::Value = server.ask(&["DUMP", "s"]);
+        // A runner that has the stream open notices, too.
+        let noticed = write(&mut target, &story, story.end(), story.end() + 1);
+        assert!(matches!(noticed, Err(TargetError::Unavailable(_))), "{case}: {noticed:?}");
+        let refused = target.open(&story.source);
+        assert!(
+            matches!(&refused, Err(TargetError::Refused(text)) if text.contains(reason)),
+            "{case}: {refused:?}"
+        );
+        assert_eq!(server.ask::<redis::Value>(&["DUMP", "s"]), before, "{case}");
+    }
+}
+
+#[test]
+fn a_group_may_be_there_before_the_first_event() {
+    let Some(server) = Server::start(&["--save", ""]) else { return };
+    let story = Story::new(5, 20);
+    server.ask::<String>(&["XGROUP", "CREATE", "s", "readers", "$", "MKSTREAM"]);
+    let mut target = Redis::new(server.settings());
+    assert_eq!(target.open(&story.source).expect("the server is there"), None);
+    write(&mut target, &story, 0, story.end()).expect("nothing is in the way");
+    assert_eq!(offsets(&server), expected(&story));
+}
+
+#[test]
+fn old_entries_are_trimmed() {
+    let Some(server) = Server::start(&["--save", ""]) else { return };
+    let story = Story::new(6, 2_000);
+    let settings = onrush_connect::redis::Settings { length_max: 500, ..server.settings() };
+    let mut target = Redis::new(settings.clone());
+    target.open(&story.source).expect("the server is there");
+    write(&mut target, &story, 0, story.end()).expect("nothing is in the way");
+    let left = offsets(&server);
+    assert!((500..1_000).contains(&left.len()), "{} are left", left.len());
+    assert_eq!(left, expected(&story)[story.events.len() - left.len()..]);
+
+    let mut auditor = RedisAuditor::new(settings);
+    auditor.open(&story.source, 0, story.end()).expect("the server is there");
+    for event in &story.events {
+        event.lend(|event| auditor.expect(event)).expect("the server is there");
+    }
+    let findings = Box::new(auditor).finish().expect("the server is there");
+    assert!(findings.agree(), "{findings:?}");
+    assert_eq!(findings.compared_count, left.len() as u64);
+    assert!(findings.notes[0].contains("trimmed"), "{findings:?}");
+}
+
+#[test]
+fn runners_that_race_leave_no_gap() {
+    let Some(server) = Server::start(&["--save", ""]) else { return };
+    let story = Story::new(7, 3_000);
+    std::thread::scope(|scope| {
+        for seed in 0..3 {
+            let (server, story) = (&server, &story);
+            scope.spawn(move || {
+                let mut chance = Chance(seed);
+                let mut target = Redis::new(server.settings());
+                loop {
+                    let from = target.open(&story.source).expect("the server is there").unwrap_or(0);
+                    if from >= story.end() {
+                        return;
+                    }
+                    match write(&mut target, story, from, story.end().min(from + 1 + chance.below(400))) {
+                        Ok(_) | Err(TargetError::Refused(_)) => {}
+                        Err(error) => panic!("{error:?}"),
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(offsets(&server), expected(&story));
+}
+
+#[test]
+fn the_first_offset_of_all_has_an_entry() {
+    let Some(server) = Server::start(&["--save", ""]) else { return };
+    let mut story = Story::new(8, 3);
+    story.events[0].offset = 0;
+    let mut target = Redis::new(server.settings());
+    target.open(&story.source).expect("the server is there");
+    write(&mut target, &story, 0, story.end()).expect("nothing is in the way");
+    let entries: Vec<(String, Vec<String>)> = server.ask(&["XRANGE", "s", "-", "+"]);
+    assert_eq!(entries[0].0, "0-1");
+    let mut auditor = RedisAuditor::new(server.settings());
+    auditor.open(&story.source, 0, story.end()).expect("the server is there");
+    for event in &story.events {
+        event.lend(|event| auditor.expect(event)).expect("the server is there");
+    }
+    assert!(Box::new(auditor).finish().expect("the server is there").agree());
+}

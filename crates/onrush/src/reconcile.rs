@@ -1,0 +1,155 @@
+//! `onrush reconcile`: reads the log again, holds it against what a sink has written, and tells every difference.
+
+mod report;
+
+use std::io::{self, IsTerminal, Write};
+
+use anyhow::anyhow;
+use onrush_connect::Audit;
+use onrush_node::sinks::{
+    ReplayError, Replayed, SinkEvent, Skipped, Source, TargetError, log_extent, noted_offset, replay, skipped,
+};
+
+use crate::cli::ReconcileArguments;
+use crate::environment;
+use crate::failure::Failure;
+use crate::output::print;
+use crate::settings::{self, Settings, Sink};
+use report::Comparison;
+
+/// Events between two looks whether progress has to be told.
+const PROGRESS_EVENTS: u64 = 1 << 14;
+
+/// Compares, and prints what was found.
+pub(crate) fn run(typed: &ReconcileArguments) -> Result<(), Failure> {
+    let settings = settings::load(&typed.flags(), environment())?;
+    let comparison = compare(&settings, sink_named(&settings, &typed.sink)?)?;
+    print(&if typed.json { comparison.json() } else { comparison.text() })?;
+    if comparison.findings.agree() {
+        return Ok(());
+    }
+    Err(Failure::Differs(format!("what the sink {} has written differs from the log", comparison.sink)))
+}
+
+fn sink_named<'s>(settings: &'s Settings, name: &str) -> Result<&'s Sink, Failure> {
+    settings.sinks.iter().find(|sink| sink.node.name == name).ok_or_else(|| {
+        let names: Vec<_> = settings.sinks.iter().map(|sink| sink.node.name.as_str()).collect();
+        let known = if names.is_empty() {
+            "there are none".to_owned()
+        } else {
+            format!("there are {}", names.join(", "))
+        };
+        Failure::Settings(format!("the settings have no sink {name} ({known})").into())
+    })
+}
+
+fn compare(settings: &Settings, sink: &Sink) -> Result<Comparison, Failure> {
+    let directory = settings.node.directory.as_path();
+    let name = sink.node.name.as_str();
+    let Replayed { log_id, from, to: log_to } = log_extent(directory).map_err(unread)?;
+    let skipped = skipped(directory, name).map_err(unread)?;
+    let source = Source { log_id, partition: 0, sink: name.to_owned() };
+    // What was written is looked at after this, so it reaches at least as far.
+    let known_to = if sink.target.target().keeps_offset() {
+        log_to
+    } else {
+        noted_offset(directory, name).map_err(unread)?.min(log_to)
+    };
+    let mut auditor = sink.target.auditor();
+    let to = auditor.open(&source, from, known_to).map_err(uncompared)?.min(log_to);
+    let mut course =
+        Course { auditor: &mut *auditor, skipped: &skipped, to, failed: None, progress: Progress::start(to) };
+    let replayed = replay(directory, &sink.node.selection, &mut |event| course.take(event));
+    course.progress.end();
+    if let Some(error) = course.failed {
+        return Err(uncompared(error));
+    }
+    replayed.map_err(unread)?;
+    for late in course.skipped {
+        course.auditor.excuse(late).map_err(uncompared)?;
+    }
+    let findings = auditor.finish().map_err(uncompared)?;
+    let kind = sink.target.kind();
+    Ok(Comparison { sink: name.to_owned(), kind, from, to, log_to, skipped, findings })
+}
+
+/// The events of the log on their way to the auditor.
+struct Course<'a> {
+    auditor: &'a mut dyn Audit,
+    /// What was left out and is not yet behind, oldest first.
+    skipped: &'a [Skipped],
+    /// Events from here on are not compared.
+    to: u64,
+    failed: Option<TargetError>,
+    progress: Progress,
+}
+
+impl Course<'_> {
+    /// Takes the next event. The text of an error is not used, as `failed` says more.
+    fn take(&mut self, event: &SinkEvent<'_>) -> Result<(), String> {
+        if event.offset >= self.to {
+            return Ok(());
+        }
+        self.progress.tell(event.offset);
+        self.named(event).map_err(|error| {
+            self.failed = Some(error);
+            String::new()
+        })
+    }
+
+    fn named(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError> {
+        while let [next, later @ ..] = self.skipped
+            && next.from <= event.offset
+        {
+            if event.offset < next.to {
+                return Ok(());
+            }
+            self.auditor.excuse(next)?;
+            self.skipped = later;
+        }
+        self.auditor.expect(event)
+    }
+}
+
+/// How far the comparison is, for a person who waits.
+struct Progress {
+    to: u64,
+    event_count: u64,
+    told_percent: Option<u64>,
+    person_waits: bool,
+}
+
+impl Progress {
+    fn start(to: u64) -> Self {
+        Self { to, event_count: 0, told_percent: None, person_waits: io::stderr().is_terminal() }
+    }
+
+    fn tell(&mut self, offset: u64) {
+        self.event_count += 1;
+        if !self.person_waits || !self.event_count.is_multiple_of(PROGRESS_EVENTS) {
+            return;
+        }
+        let percent = u64::try_from(u128::from(offset) * 100 / u128::from(self.to.max(1))).unwrap_or(100);
+        if self.told_percent.replace(percent) != Some(percent) {
+            // Whoever cannot be told waits all the same.
+            let _ = write!(io::stderr(), "\rread {percent} % of the log");
+        }
+    }
+
+    fn end(&mut self) {
+        if self.told_percent.take().is_some() {
+            let _ = write!(io::stderr(), "\r{:30}\r", "");
+        }
+    }
+}
+
+fn unread(error: ReplayError) -> Failure {
+    match error {
+        ReplayError::Damaged(_) => Failure::Damaged(error.to_string()),
+        error => Failure::Runtime(anyhow!(error).context("read the log")),
+    }
+}
+
+fn uncompared(error: TargetError) -> Failure {
+    Failure::Runtime(anyhow!(error).context("compare the target with the log"))
+}

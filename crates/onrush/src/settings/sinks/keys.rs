@@ -1,0 +1,135 @@
+//! Every key of a sink: which kinds of sink have it, what it looks like, and what it is if nobody typed it.
+
+use std::fmt;
+
+/// What a sink writes to, as its `kind` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::settings) enum Kind {
+    Postgres,
+    Kafka,
+    RabbitMq,
+    Redis,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 4] = [Self::Postgres, Self::Kafka, Self::RabbitMq, Self::Redis];
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Kafka => "kafka",
+            Self::RabbitMq => "rabbitmq",
+            Self::Redis => "redis",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What the value of a key looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Text,
+    Number,
+    /// A list of names; separated by commas in the environment.
+    Names,
+}
+
+/// What a key means that nobody typed.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::settings) enum Absent {
+    Text(&'static str),
+    Number(i64),
+    /// It may be absent.
+    Unset,
+    /// It may not.
+    Missing,
+}
+
+/// One key.
+#[derive(Debug)]
+pub(in crate::settings) struct Key {
+    pub(in crate::settings) name: &'static str,
+    pub(super) form: Form,
+    pub(in crate::settings) absent: Absent,
+    /// The kinds that have it.
+    kinds: &'static [Kind],
+}
+
+const EVERY: &[Kind] = &Kind::ALL;
+const BROKERS: &[Kind] = &[Kind::Kafka, Kind::RabbitMq];
+const SERVERS: &[Kind] = &[Kind::Postgres, Kind::RabbitMq, Kind::Redis];
+const POSTGRES: &[Kind] = &[Kind::Postgres];
+const KAFKA: &[Kind] = &[Kind::Kafka];
+const RABBITMQ: &[Kind] = &[Kind::RabbitMq];
+const REDIS: &[Kind] = &[Kind::Redis];
+
+/// All keys in the order in which they are printed.
+const KEYS: [Key; 22] = [
+    key("kind", Form::Text, Absent::Missing, EVERY),
+    key("events", Form::Names, Absent::Unset, EVERY),
+    key("sales", Form::Names, Absent::Unset, EVERY),
+    key("backlog_bytes_max", Form::Number, Absent::Number(16 << 30), EVERY),
+    key("at_backlog_max", Form::Text, Absent::Text("keep"), EVERY),
+    key("password_file", Form::Text, Absent::Unset, EVERY),
+    key("url", Form::Text, Absent::Missing, SERVERS),
+    key("schema", Form::Text, Absent::Text("onrush"), POSTGRES),
+    key("rows", Form::Text, Absent::Text("batch"), POSTGRES),
+    key("tls", Form::Text, Absent::Text("auto"), POSTGRES),
+    key("tls_ca_file", Form::Text, Absent::Unset, POSTGRES),
+    key("replica_url", Form::Text, Absent::Unset, POSTGRES),
+    key("brokers", Form::Text, Absent::Missing, KAFKA),
+    key("topic", Form::Text, Absent::Text("onrush"), KAFKA),
+    key("username", Form::Text, Absent::Unset, KAFKA),
+    key("properties_file", Form::Text, Absent::Unset, KAFKA),
+    key("exchange", Form::Text, Absent::Text("onrush"), RABBITMQ),
+    key("queue", Form::Text, Absent::Text("onrush"), RABBITMQ),
+    key("queue_type", Form::Text, Absent::Text("quorum"), RABBITMQ),
+    key("form", Form::Text, Absent::Text("events"), BROKERS),
+    key("stream", Form::Text, Absent::Text("onrush"), REDIS),
+    key("length_max", Form::Number, Absent::Number(0), REDIS),
+];
+
+const fn key(name: &'static str, form: Form, absent: Absent, kinds: &'static [Kind]) -> Key {
+    Key { name, form, absent, kinds }
+}
+
+impl Key {
+    pub(super) fn named(name: &str) -> Option<&'static Self> {
+        const { &KEYS }.iter().find(|key| key.name == name)
+    }
+
+    /// The keys of a kind.
+    pub(in crate::settings) fn of(kind: Kind) -> impl Iterator<Item = &'static Self> {
+        const { &KEYS }.iter().filter(move |key| key.belongs_to(kind))
+    }
+
+    pub(super) fn belongs_to(&self, kind: Kind) -> bool {
+        self.kinds.contains(&kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_distinct_and_every_kind_has_some() {
+        for (at, key) in KEYS.iter().enumerate() {
+            assert!(KEYS[..at].iter().all(|other| other.name != key.name), "{}", key.name);
+        }
+        for kind in Kind::ALL {
+            assert!(Key::of(kind).count() > EVERY.len(), "{kind}");
+            assert_eq!(Kind::named(kind.name()), Some(kind));
+        }
+        assert_eq!(onrush_node::sinks::SinkSettings::new("a").backlog_bytes_max, 16 << 30);
+    }
+}

@@ -1,0 +1,247 @@
+//! From the keys of one sink to what they mean.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+#[cfg(feature = "kafka")]
+use onrush_connect::kafka;
+use onrush_connect::postgres::{self, Rows, Tls};
+use onrush_connect::rabbitmq::{self, QueueType};
+use onrush_connect::{Form, Secret, redis};
+use onrush_core::is_name;
+use onrush_node::sinks::{AtBacklogMax, EventKind, Selection, SinkSettings};
+
+use super::keys::Kind;
+use super::read::SinkKeys;
+use super::typed::{SECTION, TypedSink, password_ways};
+use super::{Sink, TargetSettings};
+
+/// Log that may be kept for a sink: 1 MiB to 1 EiB.
+const BACKLOG_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 60;
+/// Entries of a stream; 0 keeps all.
+const LENGTH: RangeInclusive<u64> = 0..=1 << 48;
+/// Bytes of a file that holds a password and perhaps the end of a line.
+const PASSWORD_BYTES_MAX: u64 = 4_096;
+
+const FORMS: [(&str, Form); 3] =
+    [("events", Form::Events), ("booking", Form::Booking), ("order", Form::Order)];
+
+/// Checks one sink; every problem is added to `problems`, and then there is no sink.
+pub(super) fn sink(name: &str, typed: &TypedSink, problems: &mut Vec<String>) -> Option<Sink> {
+    let problems_before = problems.len();
+    let mut keys = SinkKeys { sink: name, typed, problems };
+    let kind = kind(&mut keys)?;
+    keys.check_names(kind);
+    let node = node(&mut keys);
+    let password = password(&mut keys);
+    let target = match kind {
+        Kind::Postgres => postgres(&mut keys, password.clone()),
+        Kind::Kafka => kafka(&mut keys, password.clone()),
+        Kind::RabbitMq => rabbitmq(&mut keys, password.clone()),
+        Kind::Redis => redis(&mut keys, password.clone()),
+    };
+    let sink = Sink { node: node?, target: target? };
+    if problems.len() > problems_before {
+        return None;
+    }
+    if let Err(problem) = sink.target.check() {
+        problems.push(format!("{SECTION}.{name}: {problem}"));
+        return None;
+    }
+    Some(sink)
+}
+
+fn kind(keys: &mut SinkKeys<'_>) -> Option<Kind> {
+    let choices = Kind::ALL.map(|kind| (kind.name(), kind));
+    if !keys.typed.values.contains_key("kind") {
+        // A variable with a misspelt name makes a sink of its own.
+        let origin = keys.typed.values.values().map(|typed| typed.origin.as_str()).next();
+        let origin = origin.or(keys.typed.password_variable());
+        let origin = origin.map_or_else(String::new, |origin| format!(" (the sink is named by {origin})"));
+        let kinds = choices.map(|(name, _)| format!("{name:?}")).join(", ");
+        return keys.refuse("kind", format!("every sink needs one of {kinds}{origin}"));
+    }
+    keys.choice("kind", &choices)
+}
+
+fn node(keys: &mut SinkKeys<'_>) -> Option<SinkSettings> {
+    let kinds = keys.names("events").map(|names| event_kinds(keys, &names));
+    let sales = keys.names("sales");
+    if let Some(sales) = &sales
+        && let Some(wrong) = sales.iter().find(|sale| !is_name(sale))
+    {
+        keys.complain("sales", format!("{wrong:?} must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -"));
+    }
+    let backlog_bytes_max = keys.number("backlog_bytes_max", &BACKLOG_BYTES);
+    let choices = [("keep", AtBacklogMax::Keep), ("let-go", AtBacklogMax::LetGo)];
+    let at_backlog_max = keys.choice("at_backlog_max", &choices);
+    Some(SinkSettings {
+        selection: Selection { kinds, sales },
+        backlog_bytes_max: backlog_bytes_max?,
+        at_backlog_max: at_backlog_max?,
+        ..SinkSettings::new(keys.sink)
+    })
+}
+
+/// The kinds of event that are called one of these names, or whose group is.
+fn event_kinds(keys: &mut SinkKeys<'_>, names: &BTreeSet<String>) -> BTreeSet<EventKind> {
+    let group_of = |kind: EventKind| kind.name().split('.').next().unwrap_or_default();
+    let takes = |name: &str, kind: EventKind| kind.name() == name || group_of(kind) == name;
+    for name in names {
+        if !EventKind::ALL.into_iter().any(|kind| takes(name, kind)) {
+            let groups: BTreeSet<_> = EventKind::ALL.into_iter().map(group_of).collect();
+            let groups: Vec<_> = groups.into_iter().collect();
+            let all = EventKind::ALL.map(EventKind::name).join(", ");
+            let rule = format!("{name:?} must be one of {}, or one of {all}", groups.join(", "));
+            keys.complain("events", rule);
+        }
+    }
+    EventKind::ALL.into_iter().filter(|kind| names.iter().any(|name| takes(name, *kind))).collect()
+}
+
+/// The password from the environment or the file that says it; problems are added, and then there is none.
+fn password(keys: &mut SinkKeys<'_>) -> Option<Secret> {
+    let Some(path) = keys.path("password_file") else {
+        return keys.typed.password.as_ref().map(|(password, _)| password.clone());
+    };
+    if let Some(variable) = keys.typed.password_variable() {
+        let rule = format!("{variable} in the environment says the password as well; keep one of them");
+        return keys.refuse("password_file", rule);
+    }
+    match read_password(&path) {
+        Ok(password) => Some(password),
+        Err(problem) => keys.refuse("password_file", format!("{}: {problem}", path.display())),
+    }
+}
+
+fn read_password(path: &Path) -> Result<Secret, String> {
+    use std::io::Read as _;
+    let file = std::fs::File::open(path).map_err(|error| format!("read the password: {error}"))?;
+    let mut text = String::new();
+    file.take(PASSWORD_BYTES_MAX + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| format!("read the password: {error}"))?;
+    if text.len() as u64 > PASSWORD_BYTES_MAX {
+        return Err(format!("a password must be at most {PASSWORD_BYTES_MAX} bytes"));
+    }
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.is_empty() {
+        return Err("there is no password in it".to_owned());
+    }
+    Ok(Secret::new(line))
+}
+
+/// A URL without a password.
+fn url(keys: &mut SinkKeys<'_>, key: &str) -> Option<String> {
+    let url = keys.optional(key)?;
+    if has_password(&url) {
+        let ways = password_ways(keys.sink);
+        return keys.refuse(key, format!("a password does not belong into a url: {ways}"));
+    }
+    Some(url)
+}
+
+/// A url that is needed.
+fn required_url(keys: &mut SinkKeys<'_>) -> Option<String> {
+    let is_empty = keys.typed.values.get("url").is_some_and(|typed| typed.value.as_str() == Some(""));
+    if is_empty { keys.refuse("url", "must not be empty") } else { url(keys, "url") }
+}
+
+/// Whether a connection string has a password in any of the places where clients look for one: before the last `@`, so that
+/// one with a slash in it is found as well, or as a parameter.
+fn has_password(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let before_host = rest.rsplit_once('@').map_or("", |(before, _)| before);
+    let words = url.to_ascii_lowercase().replace(' ', "");
+    before_host.contains(':') || words.contains("password=") || words.contains("pass=")
+}
+
+fn postgres(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSettings> {
+    let primary_url = required_url(keys);
+    let schema = keys.text("schema");
+    let rows = keys.choice("rows", &[("batch", Rows::Batch), ("visit", Rows::Visit)]);
+    let choices = [
+        ("auto", Tls::Auto),
+        ("off", Tls::Off),
+        ("verify", Tls::Verify),
+        ("unsafe-no-verify", Tls::UnsafeNoVerify),
+    ];
+    let tls = keys.choice("tls", &choices);
+    let tls_ca_file = keys.path("tls_ca_file");
+    let replica_url = url(keys, "replica_url");
+    Some(TargetSettings::Postgres(postgres::Settings {
+        url: primary_url?,
+        password,
+        schema: schema?,
+        rows: rows?,
+        tls: tls?,
+        tls_ca_file,
+        replica_url,
+    }))
+}
+
+#[cfg(feature = "kafka")]
+fn kafka(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSettings> {
+    let brokers = keys.text("brokers");
+    let topic = keys.text("topic");
+    let form = keys.choice("form", &FORMS);
+    let username = keys.optional("username");
+    let properties_file = keys.path("properties_file");
+    Some(TargetSettings::Kafka(kafka::Settings {
+        brokers: brokers?,
+        topic: topic?,
+        form: form?,
+        username,
+        password,
+        properties_file,
+    }))
+}
+
+#[cfg(not(feature = "kafka"))]
+fn kafka(keys: &mut SinkKeys<'_>, _: Option<Secret>) -> Option<TargetSettings> {
+    keys.refuse("kind", "this onrush was built without Kafka: cargo build --release --features kafka")
+}
+
+fn rabbitmq(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSettings> {
+    let url = required_url(keys);
+    let exchange = keys.text("exchange");
+    let queue = keys.text("queue");
+    let choices =
+        [("quorum", QueueType::Quorum), ("classic", QueueType::Classic), ("stream", QueueType::Stream)];
+    let queue_type = keys.choice("queue_type", &choices);
+    let form = keys.choice("form", &FORMS);
+    Some(TargetSettings::RabbitMq(rabbitmq::Settings {
+        url: url?,
+        password,
+        exchange: exchange?,
+        queue: queue?,
+        queue_type: queue_type?,
+        form: form?,
+    }))
+}
+
+fn redis(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSettings> {
+    let url = required_url(keys);
+    let stream = keys.text("stream");
+    let length_max = keys.number("length_max", &LENGTH);
+    Some(TargetSettings::Redis(redis::Settings {
+        url: url?,
+        password,
+        stream: stream?,
+        length_max: length_max?,
+    }))
+}
+
+impl TargetSettings {
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Postgres(settings) => settings.check(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(settings) => settings.check(),
+            Self::RabbitMq(settings) => settings.check(),
+            Self::Redis(settings) => settings.check(),
+        }
+    }
+}
