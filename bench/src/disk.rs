@@ -75,9 +75,35 @@ pub(crate) fn tree_bytes(path: &Path) -> u64 {
     sizes.sum()
 }
 
+/// Copies a directory with everything below it, durably, so that no write of the copy happens later.
+pub(crate) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("create {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("read {}", from.display()))? {
+        let entry = entry?;
+        let copy = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &copy)?;
+        } else {
+            fs::copy(entry.path(), &copy).with_context(|| format!("write {}", copy.display()))?;
+            fs::File::open(&copy)?.sync_all().with_context(|| format!("sync {}", copy.display()))?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_has_what_is_below() {
+        let directory = std::env::temp_dir().join(format!("onrush-bench-copy-{}", std::process::id()));
+        fs::create_dir_all(directory.join("from/below")).unwrap();
+        fs::write(directory.join("from/below/file"), "text").unwrap();
+        copy_tree(&directory.join("from"), &directory.join("to")).unwrap();
+        assert_eq!(fs::read_to_string(directory.join("to/below/file")).unwrap(), "text");
+        fs::remove_dir_all(directory).unwrap();
+    }
 
     #[test]
     fn mounts() {

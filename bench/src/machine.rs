@@ -79,7 +79,8 @@ pub(crate) fn require_programs() -> Result<()> {
     bail!("missing: {}; on Debian: apt-get install -y {}", programs.join(", "), packages.join(" "));
 }
 
-fn first_line(program: &str, flag: &str) -> String {
+/// What a program says first when it is given this argument.
+pub(crate) fn first_line(program: &str, flag: &str) -> String {
     let Ok(output) = Command::new(program).arg(flag).env("PATH", search_path()).output() else {
         return "not found".into();
     };

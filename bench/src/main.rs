@@ -9,20 +9,24 @@
 
 mod cases;
 mod disk;
+mod drain;
 mod engine;
 mod http;
 mod load;
 mod machine;
+mod meter;
 mod open_loop;
 mod process;
 mod report;
 mod rounds;
 mod servers;
+mod services;
 mod setting;
 mod statistics;
+mod targets;
 mod wrk;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -34,7 +38,7 @@ use machine::Machine;
 use report::Findings;
 use setting::{Bench, Settings, progress};
 
-/// Measures onrush next to nginx and Redis and prints a table.
+/// Measures onrush next to nginx, Redis and the load generators of the servers that its sinks write to, and prints a table.
 #[derive(Debug, Parser)]
 #[command(name = "onrush-bench", version)]
 struct Arguments {
@@ -61,6 +65,9 @@ struct Arguments {
     /// Where servers keep their data while they run; must be on the disk to be measured
     #[arg(long, default_value = "target/bench")]
     directory: PathBuf,
+    /// Where `cargo xtask services up` keeps the servers that sinks write to
+    #[arg(long, default_value = "target/services")]
+    services: PathBuf,
     /// Print the names of the benchmarks
     #[arg(long)]
     list: bool,
@@ -120,8 +127,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let document = json!({
         "machine": machine,
         "settings": bench.settings,
-        "durability": {"onrush": "default: every success after fdatasync", "redis": servers::REDIS_DURABILITY},
-        "client": "wrk with 1 thread, on the same cores as the servers",
+        "durability": {"onrush": "default: every success after fdatasync", "redis": servers::REDIS_DURABILITY,
+            "sinks": "what the notes of each row say"},
+        "client": "wrk with 1 thread; of sinks, what the notes of each row name; all on the same cores as the servers",
         "fdatasync_median_us": [sync_before.as_secs_f64() * 1e6, sync_after.as_secs_f64() * 1e6],
         "findings": findings.iter().map(|(name, found)| json!({"name": name, "found": found})).collect::<Vec<_>>(),
         "failures": failures,
@@ -163,7 +171,8 @@ fn settings(arguments: &Arguments) -> Result<Settings> {
         reservation_count: arguments.reservations.unwrap_or(if quick { 100_000 } else { 5_000_000 }),
         sale_count: arguments.sales.unwrap_or(if quick { 2_000 } else { 100_000 }),
         onrush,
-        directory: Path::new(&arguments.directory).to_owned(),
+        directory: arguments.directory.clone(),
+        services: arguments.services.clone(),
     })
 }
 
@@ -173,7 +182,7 @@ fn describe(machine: &Machine, bench: &Bench, sync_times: [std::time::Duration; 
     let settings = &bench.settings;
     format!(
         "{} x {}, Linux {}, {}, fdatasync {} then {} µs, load before {}\n{}\n\
-         {} rounds of {} s, interleaved; wrk with one thread on the same cores; durability on everywhere\n",
+         {} rounds of {} s, interleaved; clients on the same cores, wrk with one thread; durability on, for sinks as noted\n",
         machine.core_count,
         machine.cpu_model,
         machine.kernel,

@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 /// `USER_HZ`, the unit of processor time in `/proc`: 100 on every Linux that this runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// What variables that onrush reads begin with. Those around the benchmark are not meant for the servers that it starts.
+const SETTINGS_PREFIX: &str = "ONRUSH_";
+
 /// A started server; dropping it kills it.
 #[derive(Debug)]
 pub(crate) struct Running {
@@ -41,6 +44,8 @@ impl Running {
             .args(["--pdeathsig", signal_at_parent_death, "--"])
             .arg(command.get_program())
             .args(command.get_args())
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(key, _)| !key.to_string_lossy().starts_with(SETTINGS_PREFIX)))
             .envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))))
             .env("PATH", search_path())
             .stdin(Stdio::null())
@@ -71,16 +76,9 @@ impl Running {
         Ok(())
     }
 
-    /// The process and its children, which for nginx are the ones that work.
+    /// The process itself. [`Usage::of`] adds its children, which for nginx are the ones that work.
     pub(crate) fn pids(&self) -> Vec<u32> {
-        let parent = self.child.id();
-        let mut pids = vec![parent];
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        pids.extend(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|pid| {
-            let stat = Stat::of(*pid);
-            stat.is_some_and(|stat| stat.parent == parent)
-        }));
-        pids
+        vec![self.child.id()]
     }
 
     /// SIGTERM, then up to `limit` for an orderly end. A process that has to be killed is an error.
@@ -126,11 +124,14 @@ impl Drop for Running {
 }
 
 impl Usage {
+    /// Of these processes and all below them. The processor time of children that have ended stays in it, their context
+    /// switches do not.
     pub(crate) fn of(pids: &[u32]) -> Self {
         let mut usage = Self::default();
-        for pid in pids {
-            usage.cpu_seconds += Stat::of(*pid).map_or(0.0, |stat| stat.own_seconds);
-            usage.context_switch_count += context_switch_count(*pid);
+        for pid in with_descendants(pids) {
+            let stat = Stat::of(pid);
+            usage.cpu_seconds += stat.map_or(0.0, |stat| stat.own_seconds + stat.waited_children_seconds);
+            usage.context_switch_count += context_switch_count(pid);
         }
         usage
     }
@@ -201,6 +202,23 @@ impl Stat {
     }
 }
 
+fn with_descendants(pids: &[u32]) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let all = entries.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        Some((pid, Stat::of(pid)?.parent))
+    });
+    let all: Vec<(u32, u32)> = all.collect();
+    let mut found = pids.to_vec();
+    let mut looked_at = 0;
+    while let Some(parent) = found.get(looked_at).copied() {
+        found
+            .extend(all.iter().filter(|(pid, of)| *of == parent && !pids.contains(pid)).map(|(pid, _)| *pid));
+        looked_at += 1;
+    }
+    found
+}
+
 fn context_switch_count(pid: u32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     tasks
@@ -227,7 +245,7 @@ mod tests {
     fn a_process_is_seen_and_stopped() {
         let output = std::env::temp_dir().join(format!("onrush-bench-{}", std::process::id()));
         let running = Running::start(Command::new("sleep").arg("30"), "KILL", &output).unwrap();
-        assert_eq!(running.pids().len(), 1);
+        assert!(with_descendants(&[std::process::id()]).contains(&running.pids()[0]));
         running.stop(Duration::from_secs(5)).unwrap();
         fs::remove_file(output).unwrap();
     }

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::process::{Usage, client_cpu_seconds, machine_busy_seconds};
+use crate::meter::{Meter, Spent};
 use crate::setting::{Bench, progress};
 use crate::statistics::Spread;
 use crate::wrk::WrkRun;
@@ -18,6 +18,7 @@ const SYNC_VARIATION_MAX: f64 = 2.0;
 /// One side of a comparison.
 pub(crate) struct Contender<'a> {
     pub(crate) name: String,
+    /// The server's processes.
     pub(crate) pids: Vec<u32>,
     /// Measures one turn; it is given a name that differs in every turn.
     pub(crate) turn: MeasureTurn<'a>,
@@ -34,9 +35,9 @@ pub(crate) struct Outcome {
     pub(crate) seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) wrk: Option<WrkRun>,
-    /// What the server used, where it does not outlive the turn.
+    /// What was used, where that is something else than what was used during the whole turn.
     #[serde(skip)]
-    pub(crate) usage: Option<Usage>,
+    pub(crate) spent: Option<Spent>,
     /// Anything that makes the turn doubtful, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) doubts: Vec<String>,
@@ -51,11 +52,8 @@ pub(crate) struct Turn {
     pub(crate) contender: String,
     #[serde(flatten)]
     pub(crate) outcome: Outcome,
-    /// What the contender's processes used.
-    pub(crate) server: Usage,
-    pub(crate) client_cpu_seconds: f64,
-    /// Processor seconds of the whole machine that neither server nor client used.
-    pub(crate) foreign_cpu_seconds: f64,
+    #[serde(flatten)]
+    pub(crate) spent: Spent,
 }
 
 /// All turns of one comparison.
@@ -126,11 +124,11 @@ impl Rounds {
         Some(Cost {
             title: title.to_owned(),
             contender: contender.to_owned(),
-            server_cpu_us: per_answer(|turn| turn.server.cpu_seconds * 1e6)?.median,
-            client_cpu_us: per_answer(|turn| turn.client_cpu_seconds * 1e6)?.median,
-            context_switches: per_answer(|turn| turn.server.context_switch_count as f64)?.median,
+            server_cpu_us: per_answer(|turn| turn.spent.server.cpu_seconds * 1e6)?.median,
+            client_cpu_us: per_answer(|turn| turn.spent.client_cpu_seconds * 1e6)?.median,
+            context_switches: per_answer(|turn| turn.spent.server.context_switch_count as f64)?.median,
             client_share: Spread::of(
-                self.values(contender, |turn| turn.client_cpu_seconds / turn.outcome.seconds),
+                self.values(contender, |turn| turn.spent.client_cpu_seconds / turn.outcome.seconds),
             )?
             .median,
             p50_us: self.wrk_spread(contender, |run| run.p50_us),
@@ -159,6 +157,12 @@ pub(crate) struct Cost {
 }
 
 impl Outcome {
+    /// Of work without refusals that was measured by itself.
+    pub(crate) fn of_count(success_count: u64, seconds: f64, spent: Option<Spent>) -> Self {
+        let (refusal_count, error_count, wrk, doubts) = (0, 0, None, Vec::new());
+        Self { success_count, refusal_count, error_count, seconds, wrk, spent, doubts }
+    }
+
     /// Of a run of wrk in which every answer should be a success, or, with `refused`, a refusal.
     pub(crate) fn of_wrk(run: WrkRun, refused: bool) -> Self {
         let success_count = run.answer_count - run.refusal_count;
@@ -179,7 +183,7 @@ impl Outcome {
             error_count,
             seconds: run.seconds,
             wrk: Some(run),
-            usage: None,
+            spent: None,
             doubts,
         }
     }
@@ -204,23 +208,15 @@ impl Outcome {
 impl Turn {
     pub(crate) fn is_disturbed(&self) -> bool {
         let capacity = self.outcome.seconds * crate::machine::core_count() as f64;
-        self.foreign_cpu_seconds > FOREIGN_SHARE_MAX * capacity
+        self.spent.foreign_cpu_seconds > FOREIGN_SHARE_MAX * capacity
     }
 }
 
 fn measure(round: u32, index: usize, sync_us: f64, contender: &mut Contender<'_>) -> Result<Turn> {
-    let (server, client, busy) = (Usage::of(&contender.pids), client_cpu_seconds(), machine_busy_seconds());
-    let outcome = (contender.turn)(&format!("r{round}c{index}-"))?;
-    let client = client_cpu_seconds() - client;
-    // A server that was started and ended within the turn counts among the waited-for children.
-    let (server, client_cpu_seconds) = match outcome.usage {
-        Some(usage) => (usage, client - usage.cpu_seconds),
-        None => (Usage::of(&contender.pids).since(server), client),
-    };
-    let foreign_cpu_seconds =
-        (machine_busy_seconds() - busy - server.cpu_seconds - client_cpu_seconds).max(0.0);
-    let contender = contender.name.clone();
-    Ok(Turn { round, sync_us, contender, outcome, server, client_cpu_seconds, foreign_cpu_seconds })
+    let meter = Meter::start(&contender.pids, &[]);
+    let mut outcome = (contender.turn)(&format!("r{round}c{index}-"))?;
+    let spent = outcome.spent.take().unwrap_or_else(|| meter.stop());
+    Ok(Turn { round, sync_us, contender: contender.name.clone(), outcome, spent })
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) sale_count: u32,
     pub(crate) onrush: PathBuf,
     pub(crate) directory: PathBuf,
+    /// Where `cargo xtask services` keeps the servers that sinks write to.
+    pub(crate) services: PathBuf,
 }
 
 /// Shared by all benchmarks of one run.

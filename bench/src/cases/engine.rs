@@ -5,6 +5,7 @@ use anyhow::Result;
 
 use super::reserve::redis_reserve;
 use crate::engine::{EngineOrder, SUBMISSION_CALL_COUNT};
+use crate::meter::Meter;
 use crate::report::{Better, Figure, Findings, Row, Target};
 use crate::rounds::{Contender, Outcome, Rounds};
 use crate::servers::Redis;
@@ -46,6 +47,7 @@ pub(crate) fn engine(bench: &Bench) -> Result<Findings> {
 /// Every turn takes a fresh directory and a fresh process.
 fn engine_reserve<'a>(bench: &'a Bench, in_flight_count: u64, name: &str) -> Contender<'a> {
     let turn = move |_: &str| {
+        let meter = Meter::start(&[], &[]);
         let run = EngineOrder {
             directory: bench.directory("engine-onrush")?,
             seconds: bench.settings.turn_seconds as f64,
@@ -56,15 +58,10 @@ fn engine_reserve<'a>(bench: &'a Bench, in_flight_count: u64, name: &str) -> Con
         .send()?;
         let batch_calls = run.confirmed_count / run.batch_count.max(1);
         progress(&format!("    {batch_calls} reservations a batch, submitted by {SUBMISSION_CALL_COUNT}"));
-        Ok(Outcome {
-            success_count: run.confirmed_count,
-            refusal_count: run.other_count,
-            error_count: 0,
-            seconds: run.seconds,
-            wrk: None,
-            usage: Some(run.usage),
-            doubts: Vec::new(),
-        })
+        let spent = meter.stop_with(run.usage);
+        let mut outcome = Outcome::of_count(run.confirmed_count, run.seconds, Some(spent));
+        outcome.refusal_count = run.other_count;
+        Ok(outcome)
     };
     Contender { name: name.into(), pids: Vec::new(), turn: Box::new(turn) }
 }

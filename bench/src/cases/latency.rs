@@ -57,7 +57,8 @@ pub(crate) fn latency(bench: &Bench) -> Result<Findings> {
     Ok(findings)
 }
 
-fn measure(bench: &Bench, address: SocketAddr, rate: f64, round: u32) -> Result<OpenLoopRun> {
+/// One turn of reservations by new customers.
+pub(super) fn measure(bench: &Bench, address: SocketAddr, rate: f64, round: u32) -> Result<OpenLoopRun> {
     let request = |number: u64| {
         let body = format!(
             "{{\"customer\":\"open-{round}-{number:010}\",\"lines\":[{{\"stock\":\"units\",\"quantity\":1}}]}}"
@@ -102,7 +103,7 @@ fn percentile_row(
     if name == "p99" { row.targets(Target::ValueAtMost(20.0), Target::ValueAtMost(8.0)) } else { row }
 }
 
-fn summary(run: &OpenLoopRun) -> Value {
+pub(super) fn summary(run: &OpenLoopRun) -> Value {
     let at = |percentile: f64| run.latency.value_at_percentile(percentile) as f64 / 1000.0;
     json!({
         "success_count": run.success_count, "other_count": run.other_count, "seconds": run.seconds,

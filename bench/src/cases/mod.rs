@@ -5,6 +5,8 @@ mod growth;
 mod hot_path;
 mod latency;
 mod reserve;
+mod sinks;
+mod sinks_on;
 mod stored;
 
 use anyhow::Result;
@@ -50,5 +52,22 @@ pub(crate) const CASES: &[Case] = &[
         name: "reservations",
         about: "reservations on top of 0 to 5 million others",
         run: growth::reservations,
+    },
+    Case {
+        name: "sink-postgres",
+        about: "events into PostgreSQL, to pgbench inserting rows and to bare COPY",
+        run: sinks::postgres,
+    },
+    Case { name: "sink-kafka", about: "events into Kafka, to its own load generator", run: sinks::kafka },
+    Case {
+        name: "sink-rabbitmq",
+        about: "events into RabbitMQ, confirmed, to its client without anything else",
+        run: sinks::rabbitmq,
+    },
+    Case { name: "sink-redis", about: "events into a Redis stream, to redis-benchmark", run: sinks::redis },
+    Case {
+        name: "sinks-on",
+        about: "reservations while four sinks write, to reservations without sinks",
+        run: sinks_on::sinks_on,
     },
 ];

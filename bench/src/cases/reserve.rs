@@ -107,15 +107,9 @@ pub(super) fn redis_reserve(
     let request_count = (trial.request_count as f64 / trial.seconds * turn_seconds as f64) as u64;
     let turn = move |_: &str| {
         let run = redis.reserve(request_count, connection_count, pipelined_count)?;
-        Ok(Outcome {
-            success_count: run.confirmed_count,
-            refusal_count: run.request_count.saturating_sub(run.confirmed_count),
-            error_count: 0,
-            seconds: run.seconds,
-            wrk: None,
-            usage: None,
-            doubts: Vec::new(),
-        })
+        let mut outcome = Outcome::of_count(run.confirmed_count, run.seconds, None);
+        outcome.refusal_count = run.request_count.saturating_sub(run.confirmed_count);
+        Ok(outcome)
     };
     Ok(Contender { name: "redis".into(), pids: redis.pids(), turn: Box::new(turn) })
 }

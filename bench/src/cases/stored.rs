@@ -162,8 +162,7 @@ fn median(values: &[f64]) -> f64 {
 }
 
 fn restart_onrush(bench: &Bench, directory: &Path, snapshot_bytes: u64, count: u64) -> Result<Restart> {
-    let snapshot_bytes = snapshot_bytes.to_string();
-    let environment = [("ONRUSH_LOG__SNAPSHOT_BYTES", snapshot_bytes.as_str())];
+    let environment = [("ONRUSH_LOG__SNAPSHOT_BYTES".to_owned(), snapshot_bytes.to_string())];
     let onrush = Onrush::start(&bench.settings.onrush, directory, &environment)?;
     let cpu_seconds = Usage::of(&onrush.pids()).cpu_seconds;
     let confirmed = onrush.sale_figures("drop")?.quantity_confirmed;

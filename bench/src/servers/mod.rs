@@ -5,5 +5,5 @@ mod onrush;
 mod redis;
 
 pub(crate) use nginx::Nginx;
-pub(crate) use onrush::{Onrush, sale_body};
-pub(crate) use redis::{DURABILITY as REDIS_DURABILITY, Redis};
+pub(crate) use onrush::{Onrush, SinkFigures, sale_body};
+pub(crate) use redis::{DURABILITY as REDIS_DURABILITY, Redis, parse_rate};

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::http;
@@ -32,10 +33,29 @@ pub(crate) struct SaleFigures {
     pub(crate) quantity_available: u64,
 }
 
+/// A sink as the operator's listener shows it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct SinkFigures {
+    pub(crate) state: String,
+    pub(crate) reason: Option<String>,
+    /// Durable events that are not at the target yet.
+    pub(crate) lag_events: u64,
+    /// Events sent to the target since the server started.
+    pub(crate) written_count: u64,
+    pub(crate) failure_count: u64,
+    pub(crate) last_error: Option<SinkError>,
+}
+
+/// The last trouble of a sink.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct SinkError {
+    pub(crate) error: String,
+}
+
 impl Onrush {
     /// Serves the data directory `directory/data`, recovering what an earlier server left there. `environment` holds
     /// settings other than the defaults.
-    pub(crate) fn start(binary: &Path, directory: &Path, environment: &[(&str, &str)]) -> Result<Self> {
+    pub(crate) fn start(binary: &Path, directory: &Path, environment: &[(String, String)]) -> Result<Self> {
         let data = Self::data_directory(directory);
         fs::create_dir_all(&data)?;
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -43,7 +63,7 @@ impl Onrush {
         let mut command = Command::new(binary);
         command.args(["serve", "--demo", "--listen", &address.to_string()]);
         command.args(["--operator-listen", &operator_address.to_string(), "--data"]).arg(&data);
-        command.envs(environment.iter().copied());
+        command.envs(environment.iter().cloned());
         let started = Instant::now();
         let mut process = Running::start(&command, "KILL", &directory.join("output"))?;
         process.wait_until(READY_TIME_MAX, Duration::from_millis(2), || {
@@ -87,6 +107,13 @@ impl Onrush {
             quantity_confirmed: figure("quantity_confirmed")?,
             quantity_available: figure("quantity_available")?,
         })
+    }
+
+    /// How far a sink is.
+    pub(crate) fn sink(&self, sink: &str) -> Result<SinkFigures> {
+        let path = format!("/v1/sinks/{sink}");
+        let answer = http::expect_success(self.operator_address, "GET", &path, None)?;
+        serde_json::from_str(&answer.body).context("parse a sink")
     }
 
     /// The value of a counter, 0 before it exists.

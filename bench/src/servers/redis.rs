@@ -156,9 +156,12 @@ fn read_reply(reader: &mut impl BufRead) -> Result<String> {
     }
 }
 
-/// The second column of the last line: `"name","rps",…`.
-fn parse_rate(csv: &str) -> Option<f64> {
-    csv.lines().last()?.split("\",\"").nth(1)?.trim_matches('"').parse().ok()
+/// Commands per second as `redis-benchmark --csv` tells them: the second column, `rps`. The first is the command, which
+/// may hold anything, so columns are counted from the end, as many as the first line names.
+pub(crate) fn parse_rate(csv: &str) -> Option<f64> {
+    let (head, line) = csv.trim_end().split_once('\n')?;
+    let column_count = head.split("\",\"").count();
+    line.rsplit("\",\"").nth(column_count.checked_sub(2)?)?.trim_matches('"').parse().ok()
 }
 
 #[cfg(test)]
@@ -184,6 +187,9 @@ mod tests {
     fn rates_are_read() {
         let csv = "\"test\",\"rps\",\"avg_latency_ms\"\n\"evalsha a 2 k\",\"32310.18\",\"3.02\"\n";
         assert_eq!(parse_rate(csv), Some(32310.18));
+        let csv =
+            "\"test\",\"rps\",\"avg_latency_ms\"\n\"xadd {\"a\":1,\"b\":\"c\",\"d\":2}\",\"7.50\",\"3.02\"\n";
+        assert_eq!(parse_rate(csv), Some(7.5));
         assert_eq!(parse_rate(""), None);
     }
 }
