@@ -17,8 +17,6 @@ mod cuts;
 mod messages;
 #[path = "kafka/refusals.rs"]
 mod refusals;
-#[path = "kafka/throughput.rs"]
-mod throughput;
 
 use onrush_core::TimeMs;
 use onrush_node::sinks::{Change, SinkEvent, Source, Target};

@@ -11,7 +11,7 @@ use crate::settings::{Logging, LoggingFormat};
 pub(crate) fn start(settings: &Logging) {
     let on_terminal = io::stderr().is_terminal();
     let messages = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&settings.level))
+        .with_env_filter(filter(&settings.level))
         .with_writer(io::stderr)
         .with_ansi(on_terminal);
     match (settings.format, on_terminal) {
@@ -20,6 +20,17 @@ pub(crate) fn start(settings: &Logging) {
     }
     // A panic is a message like any other, or a collector of JSON lines would choke on it when it matters most.
     panic::set_hook(Box::new(report_panic));
+}
+
+/// The client of RabbitMQ writes whole messages into its own; they are the customers', and its sink says what is wrong. Whoever
+/// names it in the level gets them all the same.
+fn filter(level: &str) -> EnvFilter {
+    const CLIENT: &str = "lapin";
+    let filter = EnvFilter::new(level);
+    if level.contains(CLIENT) {
+        return filter;
+    }
+    filter.add_directive(format!("{CLIENT}=off").parse().expect("a name and a level are a directive"))
 }
 
 fn report_panic(panic: &PanicHookInfo<'_>) {
