@@ -85,6 +85,7 @@ pub(crate) struct Traffic {
     clock: Clock,
     stop: AtomicBool,
     cycle: AtomicU64,
+    pause: Duration,
     reservations: Mutex<Vec<(String, String)>>,
     keyed: Mutex<Vec<Arc<Ask>>>,
     twins: Mutex<Vec<Arc<Ask>>>,
@@ -97,10 +98,16 @@ impl Traffic {
             clock,
             stop: AtomicBool::new(false),
             cycle: AtomicU64::new(0),
+            pause: Duration::ZERO,
             reservations: Mutex::default(),
             keyed: Mutex::default(),
             twins: Mutex::default(),
         }
+    }
+
+    /// Lets every connection pause after each action.
+    pub(crate) fn paced(self, pause: Duration) -> Self {
+        Self { pause, ..self }
     }
 
     /// Runs `connection_count` connections until `end` returns (which kills or stops the server, or just waits), and
@@ -192,6 +199,9 @@ impl Client<'_> {
                 }
                 if closing {
                     break;
+                }
+                if !self.traffic.pause.is_zero() {
+                    thread::sleep(self.traffic.pause);
                 }
             }
         }

@@ -6,15 +6,20 @@
     reason = "a check from outside waits for other processes by the real clock"
 )]
 
+mod activity;
 mod api;
 mod audit;
 mod http;
 mod ledger;
 mod load;
+mod operator;
 mod problem;
+mod proxy;
 mod random;
 mod scenarios;
 mod server;
+mod services;
+mod targets;
 mod tool;
 
 use anyhow::{Context as _, Result, ensure};
@@ -38,7 +43,7 @@ struct Arguments {
     /// The program to check.
     #[arg(long, default_value = "target/release/onrush")]
     onrush_bin: PathBuf,
-    /// Rounds of `kill9` (default 8 with --short, else 40).
+    /// Rounds of `kill9` (default 8 with --short, else 40) and `sinks` (6, else 100).
     #[arg(long)]
     cycles: Option<u64>,
     /// What chance depends on; printed by every run (default: the time).
@@ -69,12 +74,16 @@ pub(crate) struct Bench {
     pub random: Random,
     /// The profile for continuous integration.
     pub short: bool,
-    /// Rounds of `kill9`.
-    pub cycles: u64,
+    cycles: Option<u64>,
     environment: Vec<(String, String)>,
 }
 
 impl Bench {
+    /// Rounds of a scenario that has rounds, unless the command line says how many.
+    pub(crate) fn cycles(&self, short: u64, long: u64) -> u64 {
+        self.cycles.unwrap_or(if self.short { short } else { long })
+    }
+
     /// A launch below the scenario's directory, with the settings given on the command line.
     pub(crate) fn launch(&mut self) -> Result<Launch> {
         let mut launch = Launch::new(&self.onrush_bin, &self.directory, &mut self.random)?;
@@ -118,7 +127,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
             directory: fs::canonicalize(directory.path()).context("resolve the scenario's directory")?,
             random: Random::new(seed),
             short: arguments.short,
-            cycles: arguments.cycles.unwrap_or(if arguments.short { 8 } else { 40 }),
+            cycles: arguments.cycles,
             environment: environment(&arguments.environment)?,
         };
         let started = Instant::now();

@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use std::env;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::http::{self, request};
 use crate::random::Random;
+use crate::services;
 
 /// How long a start (recovery included) or a stop may take before a run says that the server hangs.
 const HANG_TIMEOUT: Duration = Duration::from_mins(1);
@@ -97,13 +99,12 @@ impl Launch {
     pub(crate) fn spawn(&self) -> Result<Child> {
         let output =
             File::options().create(true).append(true).open(&self.output).context("open server output")?;
-        Command::new(&self.onrush_bin)
+        self.command()
             .arg("serve")
             .args(["--listen", &self.public.to_string(), "--operator-listen", &self.operator.to_string()])
             .arg("--data")
             .arg(&self.data)
             .args(&self.arguments)
-            .envs(self.environment.iter().map(|(key, value)| (key, value)))
             .stdin(Stdio::null())
             .stdout(output.try_clone().context("share server output")?)
             .stderr(output)
@@ -111,13 +112,22 @@ impl Launch {
             .with_context(|| format!("start {}", self.onrush_bin.display()))
     }
 
+    /// The program with the settings of this launch, and none of the variables that tell of the servers of a run.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.onrush_bin);
+        for (variable, _) in env::vars_os() {
+            if variable.to_string_lossy().starts_with(services::PREFIX) {
+                command.env_remove(variable);
+            }
+        }
+        command.envs(self.environment.iter().map(|(key, value)| (key, value)));
+        command
+    }
+
     /// Runs `onrush log verify` on the data directory, which must find it sound.
     pub(crate) fn verify_log(&self) -> Result<()> {
-        let Output { status, stdout, stderr } = Command::new(&self.onrush_bin)
-            .args(["log", "verify"])
-            .arg(&self.data)
-            .output()
-            .context("run log verify")?;
+        let Output { status, stdout, stderr } =
+            self.command().args(["log", "verify"]).arg(&self.data).output().context("run log verify")?;
         ensure!(
             status.success(),
             "log verify ended with {status}:\n{}{}",

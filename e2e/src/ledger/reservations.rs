@@ -202,6 +202,10 @@ impl Ledger {
             let ttl_ms = expires_at_ms.context("a hold without an end")? - created_at_ms;
             ensure!(u64::try_from(ttl_ms) == Ok(hold_ttl_ms), "{id} is held for {ttl_ms} ms");
         }
+        // Found only after it had ended, it is shown without the end that it had.
+        let ended_at_ms = (reservation.status == Status::Expired)
+            .then(|| created_at_ms.saturating_add_unsigned(hold_ttl_ms));
+        let expires_at_ms = expires_at_ms.or(ended_at_ms);
         let settled = if hold_ttl_ms == 0 { Status::Confirmed } else { Status::Held };
         let known = Known {
             ask: Arc::clone(ask),

@@ -30,8 +30,9 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     let mut random = bench.random.fork(1);
     let mut server = launch.start()?;
     set_up(server.operator(), true)?;
-    for cycle in 0..bench.cycles {
-        let place = || format!("cycle {cycle} of {}", bench.cycles);
+    let cycles = bench.cycles(8, 40);
+    for cycle in 0..cycles {
+        let place = || format!("cycle {cycle} of {cycles}");
         let pause = random.span_ms(20, 400);
         let mut killed_ns = 0;
         let (public, operator) = (server.public(), server.operator());
@@ -60,7 +61,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     server.stop(rustix::process::Signal::TERM)?;
     let server = launch.start().context("start after the last, orderly stop")?;
     history.audit(&server, &mut random).context("after the last, orderly stop")?;
-    Ok(format!("{} cycles, {}", bench.cycles, history.tally))
+    Ok(format!("{cycles} cycles, {}", history.tally))
 }
 
 /// Starts a process and kills it before or while it recovers.
@@ -88,7 +89,7 @@ pub(crate) fn set_up(operator: SocketAddr, first: bool) -> Result<()> {
 }
 
 /// While the server lives it may not drop a request without an answer.
-fn check_answered(records: &[Record], killed_ns: u64) -> Result<()> {
+pub(crate) fn check_answered(records: &[Record], killed_ns: u64) -> Result<()> {
     for record in records {
         if let Some(lost) = record.lost() {
             ensure!(record.times().ended_ns >= killed_ns, "before the kill, {lost}: {record:?}");

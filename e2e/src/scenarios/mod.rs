@@ -1,16 +1,23 @@
 //! The scenarios by name. Each starts its own servers in a directory of its own, and returns one line of figures or the
 //! first violation.
 
+mod absent;
+mod bookings;
 mod bounded;
 mod contention;
 mod disk_full;
 mod hostile;
 mod kill9;
+mod lagging;
 mod lifecycle;
 mod noticed;
+mod poison;
 mod published;
+mod reconcile;
 mod schemathesis;
 mod sigterm;
+mod sinks;
+mod visits;
 
 use anyhow::Result;
 
@@ -84,6 +91,48 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "a full disk: writes are refused, reads go on, room brings writes back",
         in_short: true,
         run: disk_full::run,
+    },
+    Scenario {
+        name: "sinks",
+        about: "four targets, faults everywhere between and in them: each has every event, PostgreSQL and Redis once",
+        in_short: true,
+        run: sinks::run,
+    },
+    Scenario {
+        name: "visits",
+        about: "10,000 visits by ab are 10,000 rows, and the newest is read from a real replica",
+        in_short: true,
+        run: visits::run,
+    },
+    Scenario {
+        name: "poison",
+        about: "a rejected event stops its sink alone and is skipped; hostile details stop none",
+        in_short: true,
+        run: poison::run,
+    },
+    Scenario {
+        name: "absent",
+        about: "no target is there at the start: the server serves, each target catches up, no password shows",
+        in_short: true,
+        run: absent::run,
+    },
+    Scenario {
+        name: "bookings",
+        about: "each booking once on its topic, each order of a flash sale once on its queue",
+        in_short: true,
+        run: bookings::run,
+    },
+    Scenario {
+        name: "reconcile",
+        about: "targets changed behind the server's back: reconcile names it, and nothing else",
+        in_short: true,
+        run: reconcile::run,
+    },
+    Scenario {
+        name: "lagging",
+        about: "a target away over many snapshots: the log is kept for it, or it is let go and begins again",
+        in_short: false,
+        run: lagging::run,
     },
     Scenario {
         name: "schemathesis",
