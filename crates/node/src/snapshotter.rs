@@ -9,7 +9,7 @@ use onrush_core::{Limits, State, TimeMs};
 use onrush_log::{LogDirectory, ReadError, SnapshotError, StorageError};
 
 use crate::Settings;
-use crate::limits::SNAPSHOT_CHUNK_BYTES;
+use crate::limits::{RECORD_BYTES_MAX, SNAPSHOT_CHUNK_BYTES};
 use crate::partition::Partition;
 use crate::recovery::{OpenError, load_snapshot, random_u64, replay};
 use crate::wire::encode_fact;
@@ -33,6 +33,8 @@ pub(crate) struct Snapshotter {
     tally_bytes: u64,
     /// Size of the newest snapshot: taking one more often than the log grows by as much would cost more than it saves.
     newest_bytes: u64,
+    /// The log was trimmed below this offset, as far as two snapshots allow.
+    trimmed_before: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +64,7 @@ impl Snapshotter {
             uncovered_bytes: replayed_bytes,
             tally_bytes: 0,
             newest_bytes: 0,
+            trimmed_before: 0,
         }
     }
 
@@ -73,7 +76,11 @@ impl Snapshotter {
         while !self.stops() {
             std::thread::park_timeout(interval);
             interval = INTERVAL;
-            if self.stops() || !self.is_due() {
+            if self.stops() {
+                return;
+            }
+            self.trim_for_sinks();
+            if !self.is_due() {
                 continue;
             }
             match self.take() {
@@ -92,12 +99,29 @@ impl Snapshotter {
     }
 
     fn is_due(&mut self) -> bool {
-        let tally_bytes = self.partition.look(|seat| seat.tally.batch_bytes);
+        let (tally_bytes, is_full) = self.partition.look(|seat| {
+            (seat.tally.batch_bytes, seat.room_bytes <= RECORD_BYTES_MAX && !seat.room_is_coming)
+        });
         self.uncovered_bytes += tally_bytes - self.tally_bytes;
         self.tally_bytes = tally_bytes;
-        self.uncovered_bytes >= self.snapshot_bytes.max(self.newest_bytes)
+        // On a full disk no more log will come, and only a newer snapshot lets some of what is there go.
+        let is_large = is_full || self.uncovered_bytes >= self.snapshot_bytes.max(self.newest_bytes);
+        is_large
             && self.directory.reader().sealed_offset()
                 > self.partition.snapshot_offset.load(Ordering::Acquire)
+    }
+
+    /// Lets the log go that sinks had held back: what a snapshot covers may wait for them long after it was taken.
+    fn trim_for_sinks(&mut self) {
+        let before =
+            self.partition.snapshot_offset.load(Ordering::Acquire).min(self.partition.sinks_keep_from());
+        if before <= self.trimmed_before {
+            return;
+        }
+        match self.directory.trim(before) {
+            Ok(_) => self.trimmed_before = before,
+            Err(error) => tracing::warn!(%error, "the log could not be trimmed; it is tried again"),
+        }
     }
 
     fn take(&mut self) -> Result<(), Failure> {
@@ -115,7 +139,9 @@ impl Snapshotter {
         self.newest_bytes = self.write(&state, time, offset)?;
         self.uncovered_bytes = self.uncovered_bytes.saturating_sub(applied_bytes);
         self.partition.snapshot_offset.store(offset, Ordering::Release);
-        let trimmed_count = self.directory.trim(offset.min(self.partition.sinks_keep_from()))?;
+        let before = offset.min(self.partition.sinks_keep_from());
+        let trimmed_count = self.directory.trim(before)?;
+        self.trimmed_before = before;
         tracing::info!(offset, bytes = self.newest_bytes, trimmed_count, "snapshot taken");
         Ok(())
     }

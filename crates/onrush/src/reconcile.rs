@@ -7,7 +7,8 @@ use std::io::{self, IsTerminal, Write};
 use anyhow::anyhow;
 use onrush_connect::Audit;
 use onrush_node::sinks::{
-    ReplayError, Replayed, SinkEvent, Skipped, Source, TargetError, log_extent, noted_offset, replay, skipped,
+    ReplayError, Replayed, SinkEvent, Skipped, Source, TargetError, log_extent, noted_offset, place_offset,
+    replay, skipped,
 };
 
 use crate::cli::ReconcileArguments;
@@ -55,8 +56,10 @@ fn compare(settings: &Settings, sink: &Sink) -> Result<Comparison, Failure> {
     } else {
         noted_offset(directory, name).map_err(unread)?.min(log_to)
     };
+    // A target that knows less than it once had has lost something, and that is missing.
+    let once_to = place_offset(directory, name).map_err(unread)?;
     let mut auditor = sink.target.auditor();
-    let to = auditor.open(&source, from, known_to).map_err(uncompared)?.min(log_to);
+    let to = auditor.open(&source, from, known_to).map_err(uncompared)?.max(once_to).min(log_to);
     let mut course =
         Course { auditor: &mut *auditor, skipped: &skipped, to, failed: None, progress: Progress::start(to) };
     let replayed = replay(directory, &sink.node.selection, &mut |event| course.take(event));
@@ -64,7 +67,10 @@ fn compare(settings: &Settings, sink: &Sink) -> Result<Comparison, Failure> {
     if let Some(error) = course.failed {
         return Err(uncompared(error));
     }
-    replayed.map_err(unread)?;
+    if replayed.map_err(unread)?.from != from {
+        let problem = "the log was trimmed while it was read: compare again";
+        return Err(Failure::Runtime(anyhow!(problem)));
+    }
     for late in course.skipped {
         course.auditor.excuse(late).map_err(uncompared)?;
     }

@@ -33,6 +33,10 @@ pub trait Harness {
     fn exactly_once(&self) -> bool;
     /// Whether the target itself tells where to go on.
     fn keeps_offset(&self) -> bool;
+    /// Whether its client connects again and repeats by itself, without doubles, so that a cut may pass unnoticed.
+    fn heals_itself(&self) -> bool {
+        false
+    }
     /// Takes one event out of the place behind onrush's back, if the server lets one; false if it does not.
     fn lose(&self, offset: u64) -> bool;
 }

@@ -180,6 +180,10 @@ impl Harness for Place {
         false
     }
 
+    fn heals_itself(&self) -> bool {
+        true
+    }
+
     /// A broker removes only what is oldest.
     fn lose(&self, _offset: u64) -> bool {
         false

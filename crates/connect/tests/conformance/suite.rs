@@ -116,7 +116,7 @@ fn lines_are_cut(harness: &dyn Harness, cut: fn(usize) -> Mode, seed: u64) {
     proxy.set(Mode::Pass);
     runner.finish(story.end(), 64);
     assert!(proxy.cut_count() >= CUTS / 3, "only {} cuts: the sweep missed", proxy.cut_count());
-    assert!(runner.failure_count > 0, "no cut was ever noticed");
+    assert!(runner.failure_count > 0 || harness.heals_itself(), "no cut was ever noticed");
     check(harness, &story);
 }
 
@@ -130,7 +130,8 @@ pub fn answers_are_lost(harness: &dyn Harness) {
         let to = story.events[part * 60 - 1].offset + 1;
         proxy.set(Mode::Swallow);
         let lost = runner.write(from, to, 30).and_then(|()| runner.settle());
-        assert!(matches!(lost, Err(TargetError::Unavailable(_))), "{lost:?}");
+        let healed = lost.is_ok() && harness.heals_itself();
+        assert!(healed || matches!(lost, Err(TargetError::Unavailable(_))), "{lost:?}");
     }
     runner.finish(story.end(), 64);
     assert_eq!(proxy.cut_count(), 5);

@@ -12,6 +12,8 @@ use crate::wire::{DecodeError, FactDecoder};
 pub(crate) struct Base {
     pub(crate) names: Names,
     pub(crate) offset: u64,
+    /// They come from a snapshot, which goes when there are two newer ones.
+    pub(crate) is_snapshot: bool,
 }
 
 /// Why there is none.
@@ -49,18 +51,25 @@ pub(crate) fn find(
         && at <= offset
         && snapshot.is_none_or(|snapshot| snapshot <= at)
     {
-        return Ok(Base { names, offset: at });
+        return Ok(Base { names, offset: at, is_snapshot: false });
     }
     if let Some(at) = snapshot {
         let names = read_snapshot(&mut directory.read_snapshot(at)?, ids)?;
-        return Ok(Base { names, offset: at });
+        return Ok(Base { names, offset: at, is_snapshot: true });
     }
     if oldest == 0 {
-        return Ok(Base { names: Names::new(ids.clone()), offset: 0 });
+        return Ok(Base { names: Names::new(ids.clone()), offset: 0, is_snapshot: false });
     }
     let later = snapshots.iter().copied().filter(|at| *at >= oldest).chain(place_offset);
-    let to = later.filter(|at| *at > offset).min().unwrap_or(u64::MAX);
-    Err(BaseError::Stop(Stop::Trimmed { from: offset, to }))
+    Err(BaseError::Stop(match later.filter(|at| *at > offset).min() {
+        Some(to) => Stop::Trimmed { from: offset, to },
+        None => Stop::Refused {
+            reason: format!(
+                "the target lacks the events from offset {offset} on, the log begins at {oldest}, and no snapshot \
+                 says what was before: try again when one was taken"
+            ),
+        },
+    }))
 }
 
 /// The names in a snapshot.

@@ -27,7 +27,7 @@ use onrush_core::{ReservationNo, SaleNo};
 use onrush_log::LogReader;
 
 pub use event::{Change, Claim, EventKind, ReservationSubject, SinkEvent, SinkLine};
-pub use replay::{ReplayError, Replayed, log_extent, noted_offset, replay, skipped};
+pub use replay::{ReplayError, Replayed, log_extent, noted_offset, place_offset, replay, skipped};
 pub use replica::{CounterRow, Replica, ReplicaAnswer};
 pub use settings::{AtBacklogMax, SINK_NAME_BYTES_MAX, Selection, SinkSettings};
 pub use status::{SinkRefusal, SinkState, SinkStatus, Stop};

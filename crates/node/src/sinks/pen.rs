@@ -26,8 +26,11 @@ pub(crate) enum Trouble {
     Unknown(#[from] Unknown),
     #[error("{0}")]
     Base(BaseError),
-    #[error("keep the sink's place: {0}")]
+    #[error("read the sink's place: {0}")]
     Place(#[from] std::io::Error),
+    /// Its thread failed an assertion.
+    #[error("a fault in onrush, which should be reported: {0}")]
+    Panic(String),
 }
 
 impl From<BaseError> for Trouble {
@@ -65,7 +68,7 @@ pub(crate) struct Pen {
     /// Events pushed since, and the last of them.
     pushed_count: usize,
     last_pushed: u64,
-    /// How many went with the last batch: one that is rejected alone is the one.
+    /// How many went with the last batch that is not known to be durable: one that is rejected alone is the one.
     sent_count: usize,
     care: Option<Care>,
     /// Payload bytes read since the place was kept.
@@ -130,10 +133,13 @@ impl Pen {
             let takes = !left_out && selection.takes(event);
             if takes { target.push(event).map(|()| true) } else { Ok(false) }
         })?;
-        self.passed = offset + 1;
         match told.transpose() {
-            Ok(Some(true)) => {}
-            Ok(_) => return Ok(()),
+            Ok(took) => {
+                self.passed = offset + 1;
+                if took != Some(true) {
+                    return Ok(());
+                }
+            }
             Err(error) => {
                 (self.sent_count, self.last_pushed) = (self.pushed_count + 1, offset);
                 return Err(error.into());
@@ -155,7 +161,9 @@ impl Pen {
     /// Sends what was pushed, or, with nothing pushed, how far the log was read.
     pub(crate) fn send(&mut self) -> Result<(), Trouble> {
         let written_count = std::mem::take(&mut self.pushed_count);
-        self.sent_count = written_count;
+        if written_count > 0 {
+            self.sent_count = written_count;
+        }
         self.sent = self.passed;
         let durable = self.target.send(self.passed)?;
         self.slot.shown().written_count += written_count as u64;
@@ -170,6 +178,7 @@ impl Pen {
     pub(crate) fn settle(&mut self) -> Result<(), Trouble> {
         let durable = self.target.settle()?;
         self.note_durable(durable);
+        self.sent_count = 0;
         Ok(())
     }
 
@@ -200,7 +209,8 @@ impl Pen {
             self.care = None;
             return Narrowed::Found(self.last_pushed);
         }
-        let until = self.care.map_or(self.passed, |care| care.until.max(self.passed));
+        let seen = self.passed.max(self.last_pushed + 1);
+        let until = self.care.map_or(seen, |care| care.until.max(seen));
         let usual = self.batch_events_max();
         let batch_events_max = if named.is_some() { usual } else { (usual.min(self.sent_count) / 2).max(1) };
         self.care = Some(Care { batch_events_max, alone: named, until });

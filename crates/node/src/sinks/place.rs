@@ -4,6 +4,7 @@
 //! None of it decides what is in the target. A place that is lost or damaged costs reading the log again; an offset that is
 //! older than the truth costs repeats under the same ids.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
@@ -78,14 +79,30 @@ impl PlaceFiles {
         bytes.extend_from_slice(&offset.to_le_bytes());
         names.write_facts(&mut bytes);
         bytes.extend_from_slice(&crc32c(&bytes).to_le_bytes());
-        fs::create_dir_all(&self.directory)?;
-        let unfinished = self.path("place.new");
-        let mut file = File::create(&unfinished)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, self.path("place"))?;
-        File::open(&self.directory)?.sync_all()?;
+        self.replace("place", &bytes)?;
         Ok(bytes.len() as u64)
+    }
+
+    /// Puts a file in the place of another, durably: one or the other is there whatever happens.
+    fn replace(&self, suffix: &str, bytes: &[u8]) -> io::Result<()> {
+        self.create_directory()?;
+        let unfinished = self.path(&format!("{suffix}.new"));
+        let mut file = File::create(&unfinished)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, self.path(suffix))?;
+        File::open(&self.directory)?.sync_all()
+    }
+
+    fn create_directory(&self) -> io::Result<()> {
+        if self.directory.is_dir() {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.directory)?;
+        match self.directory.parent() {
+            Some(parent) => File::open(parent)?.sync_all(),
+            None => Ok(()),
+        }
     }
 
     /// The offset below which a target that keeps none has everything.
@@ -98,7 +115,7 @@ impl PlaceFiles {
 
     /// Notes that offset. It is not synced unless `durably`: an older one is as good, it only costs repeats.
     pub(crate) fn write_offset(&self, offset: u64, durably: bool) -> io::Result<()> {
-        fs::create_dir_all(&self.directory)?;
+        self.create_directory()?;
         let mut bytes = [0; OFFSET_BYTES];
         bytes[..8].copy_from_slice(&offset.to_le_bytes());
         let checksum = crc32c(&bytes[..8]);
@@ -123,15 +140,14 @@ impl PlaceFiles {
         Ok(skipped)
     }
 
-    /// Adds a line to that, durably.
+    /// Adds to that, durably.
     pub(crate) fn add_skipped(&self, skipped: &Skipped) -> io::Result<()> {
-        fs::create_dir_all(&self.directory)?;
-        let Skipped { from, to, at, reason } = skipped;
-        let reason = reason.replace(['\n', '\r', '\t'], " ");
-        let mut file = File::options().create(true).append(true).open(self.path("skipped"))?;
-        file.write_all(format!("{from}\t{to}\t{at}\t{reason}\n").as_bytes())?;
-        file.sync_all()?;
-        File::open(&self.directory)?.sync_all()
+        let mut text = String::new();
+        for Skipped { from, to, at, reason } in self.read_skipped()?.iter().chain([skipped]) {
+            let reason = reason.replace(['\n', '\r', '\t'], " ");
+            let _ = writeln!(text, "{from}\t{to}\t{at}\t{reason}");
+        }
+        self.replace("skipped", text.as_bytes())
     }
 }
 
@@ -139,7 +155,8 @@ fn parse_skipped(line: &str) -> Option<Skipped> {
     let mut fields = line.splitn(4, '\t');
     let mut number = || fields.next()?.parse::<u64>().ok();
     let (from, to, at) = (number()?, number()?, number()?);
-    Some(Skipped { from, to, at, reason: fields.next()?.to_owned() })
+    let skipped = Skipped { from, to, at, reason: fields.next()?.to_owned() };
+    (from < to).then_some(skipped)
 }
 
 fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {

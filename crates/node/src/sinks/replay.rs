@@ -112,6 +112,15 @@ pub fn noted_offset(directory: &Path, sink: &str) -> Result<u64, ReplayError> {
     noted.map_err(|source| directory_error(directory, source))
 }
 
+/// The offset of the sink's place, 0 if it has none: its target once had everything below.
+///
+/// # Errors
+/// The place cannot be read.
+pub fn place_offset(directory: &Path, sink: &str) -> Result<u64, ReplayError> {
+    let offset = PlaceFiles::new(directory, sink).place_offset();
+    Ok(offset.map_err(|source| directory_error(directory, source))?.unwrap_or(0))
+}
+
 fn directory_error(directory: &Path, source: std::io::Error) -> ReplayError {
     ReplayError::Directory { directory: directory.display().to_string(), source }
 }

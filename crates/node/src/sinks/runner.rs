@@ -1,6 +1,7 @@
 //! The thread of a sink: it follows the log, writes what is selected to the target, and after any trouble waits, opens the
 //! target again and goes on from what is durable there. It runs at the lowest priority and takes no lock that an answer needs.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,7 +100,8 @@ impl Runner {
         if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
             tracing::warn!(sink = self.slot.settings.name, %error, "the sink runs at normal priority");
         }
-        while let Err(trouble) = self.follow() {
+        while let Err(trouble) = self.follow_and_catch() {
+            self.note_progress();
             match self.judge(&trouble) {
                 Verdict::Again => {}
                 Verdict::Wait(interval) => self.wait(interval),
@@ -109,6 +111,16 @@ impl Runner {
                 return;
             }
         }
+    }
+
+    /// A fault in a target or in its client stops the sink, never the server, and never an answer.
+    fn follow_and_catch(&mut self) -> Result<(), Trouble> {
+        let followed = catch_unwind(AssertUnwindSafe(|| self.follow()));
+        followed.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Err(Trouble::Panic(text.unwrap_or_else(|| "no reason given".to_owned())))
+        })
     }
 
     /// Opens the target and follows the log until it is told to stop.
@@ -131,7 +143,7 @@ impl Runner {
                 std::thread::park_timeout(LINGER);
             }
             self.keep_place_if_due(false)?;
-            if let Some(stop) = self.judge_backlog(self.begun_bytes) {
+            if let Some(stop) = self.judge_backlog() {
                 return Err(Trouble::Stop(stop));
             }
         }
@@ -159,10 +171,13 @@ impl Runner {
             );
             return Err(TargetError::Refused(reason).into());
         }
-        let Base { names, offset } = base::find(&self.directory, files, &self.ids, from)?;
+        let Base { names, offset, is_snapshot } = base::find(&self.directory, files, &self.ids, from)?;
         self.place_offset = offset;
         self.slot.keep_from(offset);
         self.begun_bytes = self.reader.bytes_from(offset);
+        if is_snapshot && let Err(error) = files.write_place(&names, offset) {
+            tracing::warn!(sink = self.slot.settings.name, %error, "the sink's place could not be kept");
+        }
         for gap in skipped.iter().filter(|gap| gap.to > opened_at) {
             self.pen.target.push_skipped(gap)?;
         }
@@ -248,16 +263,28 @@ impl Runner {
         self.note_progress();
         let offset = self.pen.passed;
         if offset > self.place_offset {
-            if !self.keeps_offset {
-                self.slot.files.write_offset(offset, true)?;
+            match self.write_place(offset) {
+                Ok(bytes) => {
+                    (self.place_bytes, self.place_offset) = (bytes, offset);
+                    self.slot.keep_from(offset);
+                }
+                // The log is kept from the older place on; a later one will be kept.
+                Err(error) => {
+                    tracing::warn!(sink = self.slot.settings.name, %error, "the sink's place could not be kept");
+                }
             }
-            self.place_bytes = self.slot.files.write_place(&self.pen.names, offset)?;
-            self.place_offset = offset;
-            self.slot.keep_from(offset);
         }
         self.pen.bytes_since_place = 0;
         self.since_place = Stopwatch::start();
         Ok(())
+    }
+
+    fn write_place(&self, offset: u64) -> std::io::Result<u64> {
+        let files = &self.slot.files;
+        if !self.keeps_offset {
+            files.write_offset(offset, true)?;
+        }
+        files.write_place(&self.pen.names, offset)
     }
 
     /// The last things before the thread ends.
@@ -279,6 +306,7 @@ impl Runner {
             Trouble::Target(TargetError::Refused(reason)) => {
                 Verdict::Stop(Stop::Refused { reason: reason.clone() })
             }
+            Trouble::Panic(_) => Verdict::Stop(Stop::Refused { reason: trouble.to_string() }),
             Trouble::Target(TargetError::Rejected { offset, reason }) => {
                 match self.pen.narrow_down(*offset) {
                     Narrowed::Found(offset) => {
@@ -296,7 +324,7 @@ impl Runner {
                     tracing::warn!(
                         sink = self.slot.settings.name,
                         error = %trouble,
-                        "the sink does not reach its target; it goes on trying, and the log is kept for it"
+                        "the sink cannot go on for now; it goes on trying, and the log is kept for it"
                     );
                 }
                 Verdict::Wait(interval)
@@ -311,7 +339,7 @@ impl Runner {
             if self.slot.takes_retry() {
                 return;
             }
-            if let Some(stop) = self.judge_backlog(0) {
+            if let Some(stop) = self.judge_backlog() {
                 return self.stay_stopped(stop);
             }
             std::thread::park_timeout(interval.saturating_sub(since.elapsed()).min(LOOK_INTERVAL));
@@ -329,7 +357,7 @@ impl Runner {
         self.slot.takes_retry();
         self.slot.shown().state = SinkState::Stopped(stop);
         while self.slot.stop_order() == StopOrder::GoOn && !self.slot.takes_retry() {
-            if let Some(stop) = self.judge_backlog(0) {
+            if let Some(stop) = self.judge_backlog() {
                 self.slot.shown().state = SinkState::Stopped(stop);
             }
             std::thread::park_timeout(LOOK_INTERVAL);
@@ -338,13 +366,12 @@ impl Runner {
         self.slot.shown().state = SinkState::Retrying;
     }
 
-    /// Says so when too much of the log is kept for the sink, and lets it go if that is its setting; `allowed_bytes` are
-    /// allowed in any case.
-    fn judge_backlog(&mut self, allowed_bytes: u64) -> Option<Stop> {
+    /// Says so when too much of the log is kept for the sink, and lets it go if that is its setting.
+    fn judge_backlog(&mut self) -> Option<Stop> {
         let settings = &self.slot.settings;
         let keep_offset = self.slot.keep_offset.load(std::sync::atomic::Ordering::Acquire);
         let backlog_bytes = if keep_offset == u64::MAX { 0 } else { self.reader.bytes_from(keep_offset) };
-        if backlog_bytes <= settings.backlog_bytes_max.max(allowed_bytes) {
+        if backlog_bytes <= settings.backlog_bytes_max.max(self.begun_bytes) {
             return None;
         }
         if settings.at_backlog_max == AtBacklogMax::LetGo {

@@ -22,6 +22,8 @@ pub(crate) struct Slot {
     pub(crate) keep_offset: AtomicU64,
     shown: Mutex<Shown>,
     orders: Mutex<Orders>,
+    /// Held while something is skipped, so that one order is done after the other.
+    skipping: Mutex<()>,
     thread: OnceLock<Thread>,
 }
 
@@ -59,7 +61,9 @@ impl Slot {
     pub(crate) fn new(settings: SinkSettings, data: &Path) -> std::io::Result<Arc<Self>> {
         let files = PlaceFiles::new(data, &settings.name);
         let place_offset = files.place_offset()?.unwrap_or(0);
-        let skipped_count = files.read_skipped()?.iter().map(|skipped| skipped.to - skipped.from).sum();
+        // A record that makes no sense stops its sink, which reads it again; the server does without.
+        let skipped = files.read_skipped().unwrap_or_default();
+        let skipped_count = skipped.iter().map(|skipped| skipped.to - skipped.from).sum();
         let shown = Shown {
             kind: "",
             state: SinkState::Starting,
@@ -76,6 +80,7 @@ impl Slot {
             keep_offset: AtomicU64::new(place_offset),
             shown: Mutex::new(shown),
             orders: Mutex::default(),
+            skipping: Mutex::default(),
             thread: OnceLock::new(),
         }))
     }
@@ -126,13 +131,15 @@ impl Slot {
 
     /// Has what the sink stopped at left out, recorded before anything else happens.
     pub(crate) fn skip(&self, offset: u64, now: TimeMs) -> Result<(), SinkRefusal> {
-        let mut shown = self.shown();
-        let SinkState::Stopped(stop) = &shown.state else { return Err(SinkRefusal::NotStoppedThere) };
+        let _one_at_a_time = self.skipping.lock().unwrap_or_else(PoisonError::into_inner);
+        let SinkState::Stopped(stop) = self.shown().state.clone() else {
+            return Err(SinkRefusal::NotStoppedThere);
+        };
         if stop.skippable() != Some(offset) {
             return Err(SinkRefusal::NotStoppedThere);
         }
         let to = match stop {
-            Stop::Trimmed { to, .. } => *to,
+            Stop::Trimmed { to, .. } => to,
             _ => offset + 1,
         };
         let skipped = Skipped { from: offset, to, at: now, reason: stop.reason() };
@@ -143,9 +150,11 @@ impl Slot {
             to,
             "an operator had events left out of the sink"
         );
-        shown.skipped_count += to - offset;
-        shown.state = SinkState::Retrying;
-        drop(shown);
+        {
+            let mut shown = self.shown();
+            shown.skipped_count += to - offset;
+            shown.state = SinkState::Retrying;
+        }
         self.retry();
         Ok(())
     }

@@ -120,10 +120,11 @@ fn a_target_that_is_away_at_start_gets_everything_later() {
 
 #[test]
 fn an_event_that_is_rejected_stops_the_sink_at_it_and_nowhere_else() {
-    for names_rejected in [false, true] {
+    for (names_rejected, rejects_pushed) in [(false, false), (true, false), (true, true)] {
         let directory = tempfile::tempdir().unwrap();
         let (store, other) = (SharedStore::default(), SharedStore::default());
         store.lock().names_rejected = names_rejected;
+        store.lock().rejects_pushed = rejects_pushed;
         let sinks = vec![(one(), store.target()), (SinkSettings::new("two"), other.target())];
         store.lock().is_away = true;
         let shop = Shop::open(directory.path(), sinks);
@@ -248,9 +249,7 @@ fn the_log_is_kept_for_a_sink_that_lags_and_trimmed_when_it_does_not() {
     shop.wait_level();
     let complete = told(directory.path()).1;
     assert_eq!(store.lock().events[..complete.len()], complete[..]);
-    // The place is kept a few seconds after the sink is level; the next snapshot trims.
-    wait_for("place", || directory.path().join("sinks/one.place").exists().then_some(())).expect("a place");
-    snapshots(shop.partition.metrics().snapshot_offset);
+    // The place is kept a few seconds after the sink is level, and the log goes though nothing new comes.
     wait_for("trimmed", || (told(directory.path()).0.from > 0).then_some(())).expect("the log is trimmed");
     assert!(kept > 2);
     shop.wait_level();
@@ -282,6 +281,46 @@ fn the_log_is_kept_for_a_sink_that_lags_and_trimmed_when_it_does_not() {
     let expected: Vec<_> = events.into_iter().filter(|(offset, _)| *offset >= to).collect();
     assert_eq!(late.lock().events, expected);
     assert_eq!(skipped(directory.path(), "late").unwrap()[0].to, to);
+}
+
+#[test]
+fn a_fault_in_a_target_stops_its_sink_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SharedStore::default();
+    store.lock().panics_at = Some(4);
+    let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+    shop.open_sales();
+    shop.trade(0);
+    let found = shop.wait_stopped();
+    assert!(
+        matches!(&found, Stop::Refused { reason } if reason.contains("the target's own fault")),
+        "{found:?}"
+    );
+    shop.trade(1);
+    store.lock().panics_at = None;
+    shop.sinks.retry("one").unwrap();
+    shop.wait_level();
+    shop.close();
+    assert_eq!(store.lock().events, told(directory.path()).1);
+}
+
+#[test]
+fn a_record_of_skips_that_makes_no_sense_holds_up_its_sink_and_nothing_else() {
+    for nonsense in ["1\t2", "9\t3\t1\twhy\n", "word"] {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("sinks")).unwrap();
+        std::fs::write(directory.path().join("sinks/one.skipped"), nonsense).unwrap();
+        let store = SharedStore::default();
+        let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+        shop.add("home");
+        let status = shop.wait("failed", |status| status.failure_count > 0);
+        assert!(status.last_error.unwrap().1.contains("line 1 of"), "{nonsense}");
+        assert!(store.lock().events.is_empty());
+        std::fs::remove_file(directory.path().join("sinks/one.skipped")).unwrap();
+        shop.sinks.retry("one").unwrap();
+        shop.wait_level();
+        shop.close();
+    }
 }
 
 #[test]

@@ -18,6 +18,10 @@ pub(crate) struct Store {
     pub(crate) rejected: BTreeSet<u64>,
     /// Whether a rejection says which event it was.
     pub(crate) names_rejected: bool,
+    /// A rejection comes when the event is pushed, not when its batch is sent.
+    pub(crate) rejects_pushed: bool,
+    /// Pushing this event fails an assertion of the target's.
+    pub(crate) panics_at: Option<u64>,
     /// The target cannot be reached.
     pub(crate) is_away: bool,
     /// One exchange in so many fails, half of them after they took effect; 0 for none.
@@ -115,6 +119,17 @@ impl Target for MemoryTarget {
     }
 
     fn push(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError> {
+        {
+            let store = self.store.lock();
+            let panics = store.panics_at == Some(event.offset);
+            let rejects = store.rejects_pushed && store.rejected.contains(&event.offset);
+            drop(store);
+            assert!(!panics, "the target's own fault");
+            if rejects {
+                let offset = Some(event.offset);
+                return Err(TargetError::Rejected { offset, reason: "no such thing here".to_owned() });
+            }
+        }
         self.open.push((event.offset, format!("{} {:?}", event.at, event.change)));
         Ok(())
     }
