@@ -104,7 +104,10 @@ pub(crate) fn variables(directory: &Path) -> Result<Vec<(String, String)>> {
 pub(crate) fn up(directory: &Path, names: &[String], fresh: bool) -> Result<()> {
     let services = Services::locked(directory)?;
     services.up(names, fresh)?;
-    eprintln!("services are up; use them by: set -a; . '{}'; set +a", services.variables_path().display());
+    eprintln!(
+        "services are up; in a shell: . '{}' (not exported: onrush refuses variables that it does not know)",
+        services.variables_path().display()
+    );
     Ok(())
 }
 

@@ -221,7 +221,9 @@ impl Runner {
         if sink_offset > shown.sink_offset {
             shown.sink_offset = sink_offset;
             self.failures_in_a_row = 0;
-            self.since_said = None;
+            if self.since_said.take().is_some() {
+                tracing::info!(sink = self.slot.settings.name, sink_offset, "the sink goes on");
+            }
         }
         if is_level {
             shown.level_at = self.clock.now_ms();

@@ -7,6 +7,7 @@ use onrush_node::sinks::{SinkEvent, Skipped, Source, Target, TargetError};
 
 /// What is in the target, seen by everybody who writes to it.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 pub(crate) struct Store {
     /// Offset and content of every event taken, in the order in which they came.
     pub(crate) events: Vec<(u64, String)>,
