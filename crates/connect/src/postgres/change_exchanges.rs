@@ -4,14 +4,14 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use jiff::Timestamp;
 use onrush_core::TimeMs;
 use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
 
-use super::changes::{Changes, timestamp, title};
+use super::changes::{Changes, title};
 use super::copy_rows::bigint;
 use super::jsonb::storable_text;
+use super::time::Timestamp;
 use super::transaction::Session;
 
 /// A statement under way, with the number of rows that it touches.
@@ -60,8 +60,8 @@ async fn put_sales(session: &Session, changes: &Changes) -> Result<u64, Error> {
     let sale_nos: Vec<i64> = changes.put_sales.keys().map(|sale_no| i64::from(sale_no.0)).collect();
     let sales: Vec<&str> = puts().map(|put| put.sale.as_str()).collect();
     let titles: Vec<String> = puts().map(|put| title(&put.terms.title)).collect();
-    let opens: Vec<Option<Timestamp>> = puts().map(|put| put.terms.opens_at.map(timestamp)).collect();
-    let closes: Vec<Option<Timestamp>> = puts().map(|put| put.terms.closes_at.map(timestamp)).collect();
+    let opens: Vec<Option<Timestamp>> = puts().map(|put| put.terms.opens_at.map(Timestamp::at)).collect();
+    let closes: Vec<Option<Timestamp>> = puts().map(|put| put.terms.closes_at.map(Timestamp::at)).collect();
     let maxima: Vec<Option<i64>> = puts().map(|put| put.terms.per_customer_max.map(i64::from)).collect();
     let ttls: Vec<i64> = puts().map(|put| i64::from(put.terms.hold_ttl_ms)).collect();
     let offsets: Vec<i64> = puts().map(|put| bigint(put.offset)).collect();
@@ -73,7 +73,7 @@ async fn put_sales(session: &Session, changes: &Changes) -> Result<u64, Error> {
 async fn put_stocks(session: &Session, changes: &Changes) -> Result<u64, Error> {
     let puts = || changes.put_stocks.values();
     let times = |time: fn(&onrush_core::StockTerms) -> Option<TimeMs>| -> Vec<Option<Timestamp>> {
-        puts().map(|put| time(&put.terms).map(timestamp)).collect()
+        puts().map(|put| time(&put.terms).map(Timestamp::at)).collect()
     };
     let sale_nos: Vec<i64> = changes.put_stocks.keys().map(|(sale_no, _)| i64::from(sale_no.0)).collect();
     let stock_nos: Vec<i32> = changes.put_stocks.keys().map(|(_, stock_no)| i32::from(stock_no.0)).collect();
@@ -111,7 +111,7 @@ async fn add_units(session: &Session, changes: &Changes) -> Result<u64, Error> {
 
 async fn archive_sales(session: &Session, changes: &Changes) -> Result<u64, Error> {
     let sale_nos: Vec<i64> = changes.archived.keys().map(|sale_no| i64::from(sale_no.0)).collect();
-    let ats: Vec<Timestamp> = changes.archived.values().map(|newest| timestamp(newest.at)).collect();
+    let ats: Vec<Timestamp> = changes.archived.values().map(|newest| Timestamp::at(newest.at)).collect();
     let offsets: Vec<i64> = changes.archived.values().map(|newest| bigint(newest.offset)).collect();
     let parameters: [&(dyn ToSql + Sync); 3] = [&sale_nos, &ats, &offsets];
     session.connection.client().execute(&session.statements.archive_sales, &parameters).await
@@ -120,7 +120,7 @@ async fn archive_sales(session: &Session, changes: &Changes) -> Result<u64, Erro
 async fn set_counters(session: &Session, changes: &Changes) -> Result<u64, Error> {
     let counters: Vec<&str> = changes.counters.keys().map(String::as_str).collect();
     let values: Vec<i64> = changes.counters.values().map(|newest| bigint(newest.value)).collect();
-    let ats: Vec<Timestamp> = changes.counters.values().map(|newest| timestamp(newest.at)).collect();
+    let ats: Vec<Timestamp> = changes.counters.values().map(|newest| Timestamp::at(newest.at)).collect();
     let offsets: Vec<i64> = changes.counters.values().map(|newest| bigint(newest.offset)).collect();
     let parameters: [&(dyn ToSql + Sync); 4] = [&counters, &values, &ats, &offsets];
     session.connection.client().execute(&session.statements.set_counters, &parameters).await
@@ -131,7 +131,7 @@ async fn put_windows(session: &Session, changes: &Changes) -> Result<u64, Error>
     let shapes = || changes.windows.values();
     let spans: Vec<i64> = shapes().map(|newest| i64::from(newest.value.span_ms)).collect();
     let precisions: Vec<i64> = shapes().map(|newest| i64::from(newest.value.precision_ms)).collect();
-    let ats: Vec<Timestamp> = shapes().map(|newest| timestamp(newest.at)).collect();
+    let ats: Vec<Timestamp> = shapes().map(|newest| Timestamp::at(newest.at)).collect();
     let offsets: Vec<i64> = shapes().map(|newest| bigint(newest.offset)).collect();
     let parameters: [&(dyn ToSql + Sync); 5] = [&windows, &spans, &precisions, &ats, &offsets];
     session.connection.client().execute(&session.statements.put_windows, &parameters).await
@@ -140,7 +140,7 @@ async fn put_windows(session: &Session, changes: &Changes) -> Result<u64, Error>
 async fn note_skipped(session: &Session, changes: &Changes) -> Result<u64, Error> {
     let froms: Vec<i64> = changes.skipped.iter().map(|skipped| bigint(skipped.from)).collect();
     let tos: Vec<i64> = changes.skipped.iter().map(|skipped| bigint(skipped.to)).collect();
-    let ats: Vec<Timestamp> = changes.skipped.iter().map(|skipped| timestamp(skipped.at)).collect();
+    let ats: Vec<Timestamp> = changes.skipped.iter().map(|skipped| Timestamp::at(skipped.at)).collect();
     let reasons: Vec<_> = changes.skipped.iter().map(|skipped| storable_text(&skipped.reason)).collect();
     let parameters: [&(dyn ToSql + Sync); 5] = [&session.sink, &froms, &tos, &ats, &reasons];
     session.connection.client().execute(&session.statements.note_skipped, &parameters).await

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use jiff::Timestamp;
 use onrush_core::{ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TimeMs, WindowShape};
 use onrush_node::sinks::{Claim, Skipped};
 
 use super::copy_rows::bigint;
 use super::jsonb::storable_text;
+use super::time::Timestamp;
 
 /// New statuses of reservations that are in the table already; the newest of each.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ impl Settlements {
         self.sale_nos.push(i64::from(number.sale.0));
         self.reservation_seqs.push(i64::from(number.seq));
         self.statuses.push(status);
-        self.ats.push(timestamp(at));
+        self.ats.push(Timestamp::at(at));
         self.offsets.push(bigint(offset));
         self.ats.len() - 1
     }
@@ -39,7 +39,7 @@ impl Settlements {
     /// Replaces the one at a place by a later one of the same reservation.
     pub(super) fn replace(&mut self, place: usize, status: &'static str, at: TimeMs, offset: u64) {
         self.statuses[place] = status;
-        self.ats[place] = timestamp(at);
+        self.ats[place] = Timestamp::at(at);
         self.offsets[place] = bigint(offset);
     }
 
@@ -171,11 +171,6 @@ impl Changes {
         visits.clear();
         skipped.clear();
     }
-}
-
-/// A time as the client library has it.
-pub(super) fn timestamp(at: TimeMs) -> Timestamp {
-    Timestamp::from_millisecond(at.cast_signed()).expect("a partition's time is below year 10000")
 }
 
 /// The lines of a claim as the column has them.

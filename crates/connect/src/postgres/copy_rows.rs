@@ -2,10 +2,10 @@
 
 use onrush_core::TimeMs;
 
+use super::time::Timestamp;
+
 /// Signature, flags and length of the header extension.
 const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-/// Milliseconds from the Unix epoch to 2000-01-01, from which PostgreSQL counts.
-const EPOCH_MS: i64 = 946_684_800_000;
 /// What begins every binary jsonb.
 const JSONB_VERSION: u8 = 1;
 
@@ -73,7 +73,7 @@ impl Field<'_> {
         match self {
             Self::Null => out.extend_from_slice(&(-1_i32).to_be_bytes()),
             Self::Bigint(number) => encode_eight(out, bigint(number)),
-            Self::Time(time) => encode_eight(out, (bigint(time) - EPOCH_MS) * 1_000),
+            Self::Time(time) => encode_eight(out, Timestamp::at(time).microseconds()),
             Self::Text(text) => {
                 let length = i32::try_from(text.len()).expect("texts are far below 2 GiB");
                 out.extend_from_slice(&length.to_be_bytes());

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
+use onrush_node::sinks::TargetError;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
@@ -31,7 +32,7 @@ impl IoThread {
         Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Runs `work` there; what it gives arrives at the receiver.
+    /// Runs `work` there; what it gives arrives at the receiver. Nothing does if it panics; see [`died`].
     pub(super) fn begin<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -46,9 +47,18 @@ impl IoThread {
     }
 
     /// Runs `work` there and waits for it, blocking.
-    pub(super) fn wait<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
-        self.begin(work).recv().expect("work ends with an answer, and the thread outlives the wait")
+    pub(super) fn wait<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, TargetError>> + Send + 'static,
+    ) -> Result<T, TargetError> {
+        self.begin(work).recv().unwrap_or_else(|_| Err(died()))
     }
+}
+
+/// The error of work that ended without an answer: the fault of one sink must not end the process.
+pub(super) fn died() -> TargetError {
+    let reason = "the connection's thread ended: a fault in onrush, please report it";
+    TargetError::Unavailable(reason.to_owned())
 }
 
 impl Drop for IoThread {
@@ -58,5 +68,20 @@ impl Drop for IoThread {
             // A panic there was told by the panic itself.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_panics_is_an_error_and_the_next_runs() {
+        let io = IoThread::start("test").unwrap();
+        let work = async || -> Result<u8, TargetError> { panic!("as this test wants it") };
+        assert!(
+            matches!(io.wait(work()), Err(TargetError::Unavailable(reason)) if reason.contains("a fault"))
+        );
+        assert_eq!(io.wait(async { Ok(7) }).unwrap(), 7);
     }
 }

@@ -16,6 +16,7 @@ mod replica;
 mod settings;
 mod statements;
 mod target;
+mod time;
 mod tls;
 mod transaction;
 

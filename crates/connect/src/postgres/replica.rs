@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use onrush_node::sinks::{CounterRow, Replica, ReplicaAnswer, TargetError};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::{Config, Row, Statement};
 
 use super::connection::{Connection, within};
 use super::errors::unavailable;
-use super::io_thread::IoThread;
+use super::io_thread::{IoThread, died};
 use super::settings::Settings;
 
 /// A replica of the sink's database. Connects when it is first asked, and again after an error.
@@ -56,11 +57,14 @@ impl Replica for PostgresReplica {
         let (answer, answered) = oneshot::channel();
         let asked = self.questions.clone().and_then(|questions| {
             let question = Question { counter: counter.to_owned(), answer };
-            questions.try_send(question).map_err(|_| "too many wait for the replica".to_owned())
+            questions.try_send(question).map_err(|error| match error {
+                TrySendError::Full(_) => "too many wait for the replica".to_owned(),
+                TrySendError::Closed(_) => died().to_string(),
+            })
         });
         Box::pin(async move {
             asked?;
-            answered.await.unwrap_or_else(|_| Err("the reader of the replica has ended".to_owned()))
+            answered.await.unwrap_or_else(|_| Err(died().to_string()))
         })
     }
 }
@@ -103,10 +107,14 @@ struct Reader {
     newest: Statement,
 }
 
-/// A replica that has replayed all that it received has no lag; otherwise the age of the last replayed transaction is one.
+/// A replica that is being streamed to and has replayed all that it received has no lag; otherwise the age of the last replayed
+/// transaction is one, unknown if there was none. The status of the receiver is null to roles without `pg_read_all_stats`; they see
+/// whether there is one.
 const NEWEST: &str = "SELECT h.id, (extract(epoch FROM h.at) * 1000)::bigint, h.value, lag.ms
     FROM (SELECT CASE
-            WHEN NOT pg_is_in_recovery() OR pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+            WHEN NOT pg_is_in_recovery() THEN 0
+            WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()
+                AND EXISTS (SELECT FROM pg_stat_wal_receiver WHERE coalesce(status, 'streaming') = 'streaming') THEN 0
             ELSE (extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::bigint
         END AS ms) lag
     JOIN LATERAL (SELECT id, at, value FROM counter_history WHERE counter = $1 ORDER BY id DESC LIMIT 1) h ON true";
@@ -132,5 +140,54 @@ fn counter_row(row: &Row) -> CounterRow {
         at: row.get::<_, i64>(1).cast_unsigned(),
         value: row.get::<_, i64>(2).cast_unsigned(),
         lag_ms: row.get::<_, Option<i64>>(3).map(|lag| lag.max(0).cast_unsigned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Secret;
+
+    /// The functions of the server, replaced by what a replica in some state would say.
+    const STAGE: &str = "BEGIN;
+        CREATE SCHEMA replica_stage; SET LOCAL search_path = replica_stage, pg_catalog;
+        CREATE TABLE counter_history AS SELECT 1::bigint AS id, now() AS at, 5::bigint AS value, 'visits' AS counter;
+        CREATE TABLE pg_stat_wal_receiver (status text);
+        CREATE TABLE state AS SELECT true AS recovers, '0/1'::pg_lsn AS received, '0/1'::pg_lsn AS replayed;
+        CREATE FUNCTION pg_is_in_recovery() RETURNS bool LANGUAGE sql AS 'SELECT recovers FROM state';
+        CREATE FUNCTION pg_last_wal_receive_lsn() RETURNS pg_lsn LANGUAGE sql AS 'SELECT received FROM state';
+        CREATE FUNCTION pg_last_wal_replay_lsn() RETURNS pg_lsn LANGUAGE sql AS 'SELECT replayed FROM state';
+        CREATE FUNCTION pg_last_xact_replay_timestamp() RETURNS timestamptz LANGUAGE sql
+            AS $$SELECT now() - interval '1 hour'$$";
+
+    #[tokio::test]
+    async fn only_a_replica_that_is_streamed_to_has_no_lag() {
+        let Ok(url) = std::env::var("ONRUSH_SERVICES_POSTGRES_URL") else { return };
+        let mut settings = Settings::new(url);
+        settings.password = std::env::var("ONRUSH_SERVICES_POSTGRES_PASSWORD").ok().map(Secret::new);
+        let connection = Connection::open(&settings, settings.primary("test").unwrap()).await.unwrap();
+        // Never committed, so nothing is left of it.
+        connection.run("set the stage", STAGE).await.unwrap();
+        let newest = connection.client().prepare(NEWEST).await.unwrap();
+        let reader = Reader { connection, newest };
+        for (state, has_lag) in [
+            ("INSERT INTO pg_stat_wal_receiver VALUES ('streaming')", false),
+            ("UPDATE pg_stat_wal_receiver SET status = NULL", false),
+            ("UPDATE pg_stat_wal_receiver SET status = 'waiting'", true),
+            ("DELETE FROM pg_stat_wal_receiver", true),
+            (
+                "INSERT INTO pg_stat_wal_receiver VALUES ('streaming'); UPDATE state SET received = '0/2'",
+                true,
+            ),
+            ("UPDATE state SET received = NULL", true),
+            ("UPDATE state SET recovers = false", false),
+        ] {
+            reader.connection.run("change the state", state).await.unwrap();
+            let row = reader.newest("visits").await.unwrap().unwrap();
+            assert_eq!(row.value, 5);
+            let lag_ms = row.lag_ms.unwrap();
+            assert_eq!(lag_ms >= 3_600_000, has_lag, "{state}: {lag_ms} ms");
+            assert_eq!(lag_ms == 0, !has_lag, "{state}: {lag_ms} ms");
+        }
     }
 }

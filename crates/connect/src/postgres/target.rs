@@ -8,7 +8,7 @@ use onrush_node::sinks::{PATIENCE, SinkEvent, Skipped, Source, Target, TargetErr
 use super::batch::Batch;
 use super::connection::{Connection, within};
 use super::errors::unavailable;
-use super::io_thread::IoThread;
+use super::io_thread::{IoThread, died};
 use super::migrations::migrate;
 use super::ownership::{Tenure, runner_name, take_over};
 use super::settings::Settings;
@@ -189,7 +189,7 @@ impl Link {
     /// Waits for the batch under way. Each of its exchanges has a limit.
     fn finish(&mut self) -> Result<(), TargetError> {
         let Some(UnderWay { to, answer }) = self.under_way.take() else { return Ok(()) };
-        let (batch, written) = answer.recv().expect("writing a batch ends with an answer");
+        let (batch, written) = answer.recv().map_err(|_| died())?;
         self.spare = Some(batch);
         written?;
         self.durable = Some(to);

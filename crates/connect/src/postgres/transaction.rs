@@ -10,12 +10,13 @@ use tokio_postgres::{Error, Statement};
 
 use super::batch::Batch;
 use super::change_exchanges::{Exchange, push_changes};
-use super::changes::{Visits, timestamp};
+use super::changes::Visits;
 use super::connection::{Connection, within};
 use super::copy_rows::{CopyRows, bigint};
 use super::errors::of_rows;
 use super::ownership::deposed;
 use super::statements::Statements;
+use super::time::Timestamp;
 
 /// A connection that holds the schema.
 pub(super) struct Session {
@@ -129,7 +130,7 @@ struct Portion<'a> {
     counters: Vec<&'a str>,
     first_values: Vec<i64>,
     bys: Vec<i64>,
-    ats: Vec<jiff::Timestamp>,
+    ats: Vec<Timestamp>,
 }
 
 impl<'a> Portion<'a> {
@@ -141,7 +142,7 @@ impl<'a> Portion<'a> {
         self.counters.push(&visits.counter);
         self.first_values.push(bigint(visits.value - visits.by + 1 + done));
         self.bys.push(bigint(count));
-        self.ats.push(timestamp(visits.at));
+        self.ats.push(Timestamp::at(visits.at));
     }
 
     async fn write(&mut self, session: &Session) -> Result<(), TargetError> {

@@ -1,11 +1,13 @@
 //! Every event once, in every table, whatever happens to the connection.
 
-use onrush_node::sinks::{Target, TargetError};
+use onrush_connect::postgres::Rows;
+use onrush_core::{TIME_MS_MAX, WindowShape};
+use onrush_node::sinks::{Skipped, Target, TargetError};
 
 use crate::model::{folded, stored};
 use crate::place::Place;
 use crate::proxy::{Mode, Proxy};
-use crate::story::{Story, random};
+use crate::story::{Claimed, Story, What, random, terms};
 
 /// Writes the whole story as a runner does: opens, goes on from where the schema is, and opens again after an error.
 /// Returns how often it failed.
@@ -103,12 +105,55 @@ fn batches_larger_than_a_buffer_go_out_on_their_own() {
     let mut story = Story::default();
     story.put_sale(0, 1);
     for seq in 0..3_000 {
-        let mut claim = crate::story::Claimed::new(0, seq);
+        let mut claim = Claimed::new(0, seq);
         claim.details = format!(r#"{{"text":"{}"}}"#, "x".repeat(4_000));
-        story.tell(crate::story::What::Reserved { claim, expires_at: None });
+        story.tell(What::Reserved { claim, expires_at: None });
     }
     let mut target = place.target();
     place.open(&mut target);
     assert_eq!(story.write(&mut target, 0, 10_000).unwrap(), story.end());
     assert_eq!(stored(&place), folded(&place, &story, story.end(), false));
+}
+
+#[test]
+fn the_first_and_the_last_time_are_stored() {
+    for (rows, visits) in [(Rows::Batch, false), (Rows::Visit, true)] {
+        let Some(mut place) = Place::new() else { return };
+        place.settings.rows = rows;
+        let mut story = Story::default();
+        for (no, time) in [(0, 0), (1, TIME_MS_MAX)] {
+            let mut terms = terms(["stock-0".to_owned()].into_iter());
+            (terms.opens_at, terms.closes_at) = (Some(time), Some(time));
+            (terms.stocks[0].starts_at, terms.stocks[0].ends_at) = (Some(time), Some(time));
+            let sale = format!("sale-{no}");
+            let [held, bought] = [0, 1].map(|seq| Claimed::new(no, seq));
+            let shape = WindowShape { span_ms: 1_000, precision_ms: 10 };
+            for what in [
+                What::SalePut { no, sale: sale.clone(), terms, stock_nos: vec![0] },
+                What::Reserved { claim: held.clone(), expires_at: Some(time) },
+                What::Reserved { claim: bought, expires_at: None },
+                What::Expired { claim: held },
+                What::Added { counter: sale.clone(), by: 3, value: 3 },
+                What::WindowPut { window: sale.clone(), shape },
+                What::Archived { no, sale },
+            ] {
+                story.tell(what);
+                story.told.last_mut().unwrap().at = time;
+            }
+        }
+        // In one batch with what they are about, and each in its own.
+        for batch in [100, 1] {
+            place.db.run(&format!("DROP SCHEMA IF EXISTS {} CASCADE", place.settings.schema));
+            let mut target = place.target();
+            place.open(&mut target);
+            let skipped = Skipped { from: 0, to: 1, at: TIME_MS_MAX, reason: "test".to_owned() };
+            target.push_skipped(&skipped).unwrap();
+            story.write(&mut target, 0, batch).unwrap();
+            assert_eq!(stored(&place), folded(&place, &story, story.end(), visits));
+            let skipped_at = place.rows("(extract(epoch FROM at) * 1000)::bigint", "skipped");
+            assert_eq!(skipped_at, [serde_json::json!([TIME_MS_MAX])]);
+            let findings = place.audit(&story).unwrap();
+            assert!(findings.agree(), "{findings:?}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! What is read back: visits, one row each or in heaps, the newest from a replica, and the differences that an audit finds.
 
-use onrush_connect::postgres::{Postgres, PostgresReplica, Rows, Settings, Tls};
-use onrush_node::sinks::{CounterRow, Replica, Target, TargetError};
+use onrush_connect::Audit as _;
+use onrush_connect::postgres::{Postgres, PostgresAuditor, PostgresReplica, Rows, Settings, Tls};
+use onrush_node::sinks::{CounterRow, Replica, Skipped, Target, TargetError};
 
 use crate::place::{Place, service};
 use crate::story::{START, Story, What, random};
@@ -129,6 +130,25 @@ fn an_audit_compares_only_what_the_sink_has_passed() {
     half.write(&mut target, 0, 10).unwrap();
     let findings = place.audit(&story).unwrap();
     assert!(findings.agree() && findings.compared_count == 50, "{findings:?}");
+}
+
+#[test]
+fn an_audit_that_expects_more_than_the_sink_has_passed_misses_it() {
+    let Some(place) = Place::new() else { return };
+    let story = random(43, 100);
+    let mut target = place.target();
+    place.open(&mut target);
+    Story { told: story.told[..60].to_vec() }.write(&mut target, 0, 10).unwrap();
+    let mut auditor = Box::new(PostgresAuditor::new(place.settings.clone()));
+    assert_eq!(auditor.open(&place.source, 0, story.end()).unwrap(), story.told[59].offset + 1);
+    for told in &story.told {
+        told.with_event(|event| auditor.expect(event)).unwrap();
+    }
+    let (from, to) = (story.told[70].offset, story.told[75].offset);
+    auditor.excuse(&Skipped { from, to, at: START, reason: "test".to_owned() }).unwrap();
+    let findings = auditor.finish().unwrap();
+    let found = (findings.compared_count, findings.missing.count, findings.different.count);
+    assert_eq!((found, findings.unexpected.count), ((100, 35, 0), 0), "{findings:?}");
 }
 
 #[test]

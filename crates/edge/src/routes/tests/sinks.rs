@@ -168,11 +168,11 @@ fn the_visitor_counter_is_read_from_the_replica() {
     let (_, fields, _) = send(&empty, "GET /web-counter/db/");
     assert!(!fields.contains("onrush-replica-lag-ms"), "{fields}");
 
-    let away = public_router(over(None, Some(Fixed(Err("no answer".into())))));
+    let away = public_router(over(None, Some(Fixed(Err("connect: role \"onrush\" of 10.0.0.7".into())))));
     check(
         &away,
         "GET /web-counter/db/",
-        "503 {\"status\":\"Unsuccessful\",\"reason\":\"no answer\",\"code\":503}",
+        "503 {\"status\":\"Unsuccessful\",\"reason\":\"the replica cannot be read\",\"code\":503}",
     );
     check(&away, "GET /web-counter/db/", "503 retry-after: 5");
 
