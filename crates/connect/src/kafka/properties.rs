@@ -9,17 +9,19 @@ use rdkafka::types::RDKafkaConfRes;
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// Properties that follow from what a sink promises, or from its other settings, under all their names.
-const RESERVED: [&str; 24] = [
+const RESERVED: [&str; 31] = [
     "acks",
     "auto.commit.enable",
     "auto.offset.reset",
     "bootstrap.servers",
+    "delivery.report.only.error",
     "delivery.timeout.ms",
     "enable.auto.commit",
     "enable.auto.offset.store",
     "enable.gapless.guarantee",
     "enable.idempotence",
     "enable.partition.eof",
+    "enabled_events",
     "group.id",
     "log.queue",
     "max.in.flight",
@@ -27,12 +29,17 @@ const RESERVED: [&str; 24] = [
     "message.send.max.retries",
     "message.timeout.ms",
     "metadata.broker.list",
+    "msg_order_cmp",
+    "opaque",
     "partitioner",
+    "produce.offset.report",
     "queue.buffering.max.kbytes",
     "queue.buffering.max.messages",
+    "queuing.strategy",
     "request.required.acks",
     "retries",
     "statistics.interval.ms",
+    "test.mock.num.brokers",
     "transactional.id",
 ];
 
@@ -60,7 +67,8 @@ fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
             return Err(format!("line {line_no} is not of the form key=value"));
         };
         let (key, value) = (key.trim(), value.trim());
-        if RESERVED.contains(&key) {
+        // Callbacks are how the sink learns what became of a message.
+        if RESERVED.contains(&key) || key.ends_with("_cb") {
             return Err(format!("line {line_no} sets {key}, which the sink sets itself"));
         }
         if key.is_empty() || value.contains('\0') {
@@ -98,6 +106,11 @@ mod tests {
             ("secret", Err("line 1 is not of the form key=value")),
             ("a=1\n=secret", Err("line 2 is not of the form key=value")),
             ("acks=1", Err("line 1 sets acks, which the sink sets itself")),
+            (
+                "delivery.report.only.error=true",
+                Err("line 1 sets delivery.report.only.error, which the sink sets itself"),
+            ),
+            ("dr_msg_cb=1", Err("line 1 sets dr_msg_cb, which the sink sets itself")),
             ("\n retries =9", Err("line 2 sets retries, which the sink sets itself")),
         ] {
             let expected = expected.map(|properties| {

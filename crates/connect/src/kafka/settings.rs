@@ -14,6 +14,10 @@ pub(super) const QUEUED_MESSAGES_MAX: u32 = 16_384;
 /// KiB of messages that may wait for their acknowledgement; the same happens at it.
 const QUEUED_KIB_MAX: u32 = 65_536;
 
+/// A password goes over a line in clear only if somebody says so.
+const NO_TLS: &str = "a username needs TLS, which this build lacks: build with the feature kafka-tls, \
+    or set security.protocol=sasl_plaintext in properties_file, which sends the password in clear";
+
 /// Plain values of one Kafka sink.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -23,7 +27,7 @@ pub struct Settings {
     pub topic: String,
     /// What messages look like.
     pub form: Form,
-    /// SASL user, with mechanism PLAIN if `properties_file` names no other.
+    /// SASL user, over TLS and with mechanism PLAIN if `properties_file` names no other.
     pub username: Option<String>,
     /// Its password.
     pub password: Option<Secret>,
@@ -50,7 +54,6 @@ impl Settings {
         config.set("client.id", "onrush");
         config.set("reconnect.backoff.max.ms", "500");
         if let (Some(username), Some(password)) = (&self.username, &self.password) {
-            config.set("security.protocol", "sasl_plaintext");
             config.set("sasl.mechanism", "PLAIN");
             config.set("sasl.username", username);
             config.set("sasl.password", password.reveal());
@@ -59,6 +62,12 @@ impl Settings {
             for (key, value) in properties::read(path)? {
                 config.set(key, value);
             }
+        }
+        if self.username.is_some() && config.get("security.protocol").is_none() {
+            if cfg!(not(feature = "kafka-tls")) {
+                return Err(NO_TLS.to_owned());
+            }
+            config.set("security.protocol", "sasl_ssl");
         }
         config.set("bootstrap.servers", &self.brokers);
         Ok(config)
@@ -151,14 +160,34 @@ mod tests {
     #[test]
     fn a_user_has_a_password() {
         let (username, password) = (Some("onrush".to_owned()), Some(Secret::new("secret")));
-        for (username, password, is_taken) in [
-            (None, None, true),
-            (username.clone(), password.clone(), true),
-            (username, None, false),
-            (None, password, false),
-        ] {
+        for (username, password) in [(username, None), (None, password)] {
             let outcome = Settings { username, password, ..settings() }.check();
-            assert_eq!(outcome.is_ok(), is_taken, "{outcome:?}");
+            assert_eq!(outcome.unwrap_err(), "username and password must be set together");
+        }
+    }
+
+    #[test]
+    fn a_password_goes_over_tls_unless_the_file_says_otherwise() {
+        for (text, expected) in [
+            ("", cfg!(feature = "kafka-tls").then_some("sasl_ssl")),
+            ("linger.ms=20", cfg!(feature = "kafka-tls").then_some("sasl_ssl")),
+            ("security.protocol=sasl_plaintext", Some("sasl_plaintext")),
+        ] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            let settings = Settings {
+                username: Some("onrush".to_owned()),
+                password: Some(Secret::new("secret")),
+                properties_file: Some(file.path().to_owned()),
+                ..settings()
+            };
+            assert_eq!(settings.check(), expected.map(drop).ok_or_else(|| NO_TLS.to_owned()), "{text}");
+            let config = settings.client_config().ok();
+            assert_eq!(
+                config.as_ref().and_then(|config| config.get("security.protocol")),
+                expected,
+                "{text}"
+            );
         }
     }
 

@@ -1,9 +1,13 @@
 //! Comparing a queue with the log. A stream is read as it is. Any other queue gives its messages out and gets them all back
 //! when the channel closes, none acknowledged; what its consumers took before cannot be seen.
 
+use std::collections::HashMap;
+
 use futures_util::StreamExt as _;
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicQosOptions, QueueDeclareOptions,
+};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer};
 use onrush_node::sinks::{SinkEvent, Skipped, Source, TargetError};
@@ -12,7 +16,7 @@ use super::errors::unavailable;
 use super::link::{Link, late};
 use super::message::routing_key;
 use super::{QueueType, Settings};
-use crate::{Audit, Findings, Ledger, StoredEvent, event_type, fingerprint, source_uri};
+use crate::{Audit, Findings, Ledger, StoredEvent, Tally, event_type, fingerprint, source_uri};
 
 /// Messages that one consumer holds unacknowledged; another takes over then.
 const PREFETCH: u16 = 60_000;
@@ -20,6 +24,9 @@ const PREFETCH: u16 = 60_000;
 const STREAM_PREFETCH: u16 = 1_000;
 /// A stream that gives nothing for so long was read to its end.
 const QUIET: std::time::Duration = std::time::Duration::from_secs(2);
+/// Deliveries of a message after which no comparison takes it any more: a quorum queue of RabbitMQ 4 drops it after 20, unless it
+/// was declared otherwise, which cannot be asked.
+const DELIVERIES_MAX: i64 = 10;
 const READING: &str = "read the queue";
 
 /// Compares a queue with the log.
@@ -31,7 +38,15 @@ pub struct RabbitMqAuditor {
     ledger: Ledger,
     /// The lowest offset in the queue.
     first_offset: Option<u64>,
-    taken_count: u64,
+    /// A stream that begins behind its first message has lost old segments to its retention.
+    begins_late: bool,
+    message_count: u64,
+    /// The newest event of each key: 16 bytes or so a key.
+    newest: HashMap<u64, u64>,
+    disordered: Tally,
+    compared_count: u64,
+    /// Events below `first_offset`, which may be gone for a reason.
+    unseen_count: u64,
     alien_count: u64,
 }
 
@@ -45,13 +60,37 @@ impl RabbitMqAuditor {
             to: 0,
             ledger: Ledger::default(),
             first_offset: None,
-            taken_count: 0,
+            begins_late: false,
+            message_count: 0,
+            newest: HashMap::new(),
+            disordered: Tally::default(),
+            compared_count: 0,
+            unseen_count: 0,
             alien_count: 0,
         }
     }
 
+    /// Takes one message that is going to be given back.
+    fn take(&mut self, source: &Source, delivery: &Delivery) -> Result<(), TargetError> {
+        let deliveries = header(delivery, "x-delivery-count").and_then(as_number).unwrap_or(0);
+        if deliveries >= DELIVERIES_MAX {
+            let reason = format!(
+                "a message was given back {deliveries} times, and RabbitMQ 4 drops it after 20: let consumers take what is \
+                there, or use a stream"
+            );
+            return Err(TargetError::Refused(reason));
+        }
+        self.store(source, delivery);
+        Ok(())
+    }
+
     /// Takes one message.
     fn store(&mut self, source: &Source, delivery: &Delivery) {
+        self.message_count += 1;
+        if self.message_count == 1 {
+            let position = header(delivery, "x-stream-offset").and_then(as_number);
+            self.begins_late = position.is_some_and(|position| position > 0);
+        }
         let Some(offset) = offset_of(source, delivery) else {
             self.alien_count += 1;
             return;
@@ -60,7 +99,51 @@ impl RabbitMqAuditor {
         let fingerprint =
             fingerprint(&[kind.as_bytes(), delivery.routing_key.as_str().as_bytes(), &delivery.data]);
         self.first_offset = Some(self.first_offset.map_or(offset, |first| first.min(offset)));
-        self.ledger.store(StoredEvent { offset, fingerprint });
+        if !(self.from..self.to).contains(&offset) || !self.ledger.store(StoredEvent { offset, fingerprint })
+        {
+            return;
+        }
+        // The other forms do not name the key: they stand in order as a whole.
+        let key = header(delivery, "cloudEvents_subject").and_then(AMQPValue::as_long_string);
+        let key = key.map_or(delivery.routing_key.as_str().as_bytes(), |key| key.as_bytes());
+        let newest = self.newest.entry(crate::fingerprint(&[key])).or_insert(offset);
+        if offset < *newest {
+            self.disordered
+                .add(format_args!("offset {offset} first stands behind offset {newest} of the same key"));
+        }
+        *newest = offset.max(*newest);
+    }
+
+    /// Whether an event may be gone for a reason: nobody takes messages from a stream, but its retention removes old ones.
+    fn is_unseen(&self, offset: u64) -> bool {
+        let may_lack = self.settings.queue_type != QueueType::Stream || self.begins_late;
+        may_lack && self.first_offset.is_none_or(|first| offset < first)
+    }
+
+    /// What there is to say about the events that could not be seen, and about the order.
+    fn tell(&mut self, findings: &mut Findings) {
+        let unseen_count = self.unseen_count;
+        match self.first_offset {
+            Some(first) if unseen_count > 0 && self.begins_late => findings.notes.push(format!(
+                "{unseen_count} events below offset {first}, the lowest in the stream, were removed by its retention"
+            )),
+            Some(first) if unseen_count > 0 => findings.notes.push(format!(
+                "{unseen_count} events below offset {first}, the lowest in the queue, count as taken by consumers"
+            )),
+            _ => {}
+        }
+        let disordered = std::mem::take(&mut self.disordered);
+        if self.settings.queue_type == QueueType::Stream {
+            findings.different.merge(disordered);
+        } else if let Some(example) = disordered.examples.first() {
+            let count = disordered.count;
+            findings.notes.push(format!(
+                "{count} events are out of order, as after messages that were refused or given back: {example}"
+            ));
+        }
+        if self.alien_count > 0 {
+            findings.notes.push(format!("{} messages are none of this log's", self.alien_count));
+        }
     }
 
     fn read_stream(&mut self, link: &Link, source: &Source) -> Result<(), TargetError> {
@@ -85,6 +168,14 @@ impl RabbitMqAuditor {
         let mut full: Vec<Consumer> = Vec::new();
         let mut consumer = None;
         let mut held_count = 0;
+        if self.settings.queue_type == QueueType::Quorum && ready_count > 0 {
+            // Alone, so that a refusal gives only this one back.
+            let got = link.channel.basic_get(self.settings.queue.as_str().into(), BasicGetOptions::default());
+            if let Some(got) = link.ask(READING, got)? {
+                self.take(source, &got.delivery)?;
+                ready_count -= 1;
+            }
+        }
         while ready_count > 0 {
             for _ in 0..ready_count {
                 if consumer.is_none() || held_count == PREFETCH {
@@ -96,7 +187,7 @@ impl RabbitMqAuditor {
                 let next = consumer.as_mut().expect("made just now").next();
                 let delivery = link.ask(READING, async { Ok(next.await) })?;
                 let delivery = delivery.ok_or_else(|| late(READING))?;
-                self.store(source, &delivery.map_err(|error| unavailable(READING, &error))?);
+                self.take(source, &delivery.map_err(|error| unavailable(READING, &error))?)?;
                 held_count += 1;
             }
             ready_count = look(link, &self.settings.queue)?.0;
@@ -129,10 +220,11 @@ impl Audit for RabbitMqAuditor {
 
     fn expect(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError> {
         let Some(message) = self.settings.form.message(event) else { return Ok(()) };
-        if self.first_offset.is_none_or(|first| event.offset < first) {
-            self.taken_count += 1;
+        if self.is_unseen(event.offset) {
+            self.unseen_count += 1;
             return Ok(());
         }
+        self.compared_count += 1;
         let routing_key = routing_key(event, &self.settings);
         let parts =
             [event_type(event).as_bytes(), routing_key.as_bytes(), &message.payload].map(<[u8]>::to_vec);
@@ -146,21 +238,14 @@ impl Audit for RabbitMqAuditor {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<Findings, TargetError> {
-        let Self { ledger, from, to, first_offset, taken_count, alien_count, .. } = *self;
-        let mut findings = ledger.finish(from, to);
-        match first_offset {
-            None => findings.notes.push(format!(
-                "the queue is empty: {taken_count} events were taken by consumers, or lost; that cannot be seen"
-            )),
-            Some(first) if taken_count > 0 => findings.notes.push(format!(
-                "{taken_count} events below offset {first}, the lowest in the queue, count as taken by consumers"
-            )),
-            Some(_) => {}
+    fn finish(mut self: Box<Self>) -> Result<Findings, TargetError> {
+        if self.compared_count == 0 && self.unseen_count > 0 {
+            let queue = if self.message_count == 0 { "is empty" } else { "holds nothing of the sink's" };
+            let reason = format!("the queue {queue}: what was in it cannot be seen");
+            return Err(TargetError::Unavailable(reason));
         }
-        if alien_count > 0 {
-            findings.notes.push(format!("{alien_count} messages are none of this log's"));
-        }
+        let mut findings = std::mem::take(&mut self.ledger).finish(self.from, self.to);
+        self.tell(&mut findings);
         Ok(findings)
     }
 }
@@ -179,11 +264,27 @@ fn look(link: &Link, queue: &str) -> Result<(u32, u32), TargetError> {
 
 /// The offset in a message's id, if it is one of this log and partition.
 fn offset_of(source: &Source, delivery: &Delivery) -> Option<u64> {
-    let headers = delivery.properties.headers().as_ref()?;
-    let AMQPValue::LongString(from) = headers.inner().get("cloudEvents_source")? else { return None };
+    let from = header(delivery, "cloudEvents_source")?.as_long_string()?;
     if from.as_bytes() != source_uri(source).as_bytes() {
         return None;
     }
     let (partition, offset) = delivery.properties.message_id().as_ref()?.as_str().split_once('-')?;
     if partition.parse() == Ok(source.partition) { offset.parse().ok() } else { None }
+}
+
+fn header<'d>(delivery: &'d Delivery, name: &str) -> Option<&'d AMQPValue> {
+    delivery.properties.headers().as_ref()?.inner().get(name)
+}
+
+fn as_number(value: &AMQPValue) -> Option<i64> {
+    match value {
+        AMQPValue::LongLongInt(number) => Some(*number),
+        AMQPValue::LongInt(number) => Some((*number).into()),
+        AMQPValue::ShortInt(number) => Some((*number).into()),
+        AMQPValue::ShortShortInt(number) => Some((*number).into()),
+        AMQPValue::LongUInt(number) => Some((*number).into()),
+        AMQPValue::ShortUInt(number) => Some((*number).into()),
+        AMQPValue::ShortShortUInt(number) => Some((*number).into()),
+        _ => None,
+    }
 }

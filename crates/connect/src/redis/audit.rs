@@ -21,8 +21,11 @@ pub struct RedisAuditor {
     page: VecDeque<Entry>,
     /// Id from which the next page is read; `None` when the last was read.
     next: Option<String>,
-    /// Events below it were trimmed.
+    /// Whatever stood below it was trimmed.
     first_offset: u64,
+    /// A page was read after `first_offset` was: since then more may have been trimmed.
+    may_have_been_trimmed: bool,
+    /// What the sink had written at open ends here; everything below was compared or named.
     to: u64,
     trimmed_count: u64,
     excused_count: u64,
@@ -47,6 +50,7 @@ impl RedisAuditor {
             page: VecDeque::new(),
             next: None,
             first_offset: 0,
+            may_have_been_trimmed: false,
             to: 0,
             trimmed_count: 0,
             excused_count: 0,
@@ -88,7 +92,49 @@ impl RedisAuditor {
             self.page.push_back(Entry::read(entry).ok_or_else(not_understood)?);
         }
         self.next = self.page.back().filter(|_| is_full).map(|last| format!("({}", last.id));
+        self.may_have_been_trimmed = self.settings.length_max > 0;
         Ok(())
+    }
+
+    /// Whether an event that is not in the page last read was trimmed before that. Trimming keeps at least `length_max` entries
+    /// and takes the oldest, so in a shorter stream, or behind its first entry, nothing is gone that nobody else took.
+    fn was_trimmed(&mut self, offset: u64) -> Result<bool, TargetError> {
+        if offset >= self.first_offset && std::mem::take(&mut self.may_have_been_trimmed) {
+            let stream = self.settings.stream.clone();
+            let Value::Array(entries) = self.command(&["XRANGE", &stream, "-", "+", "COUNT", "1"])? else {
+                return Err(not_understood());
+            };
+            let first = entries.into_iter().next().map(|entry| Entry::read(entry).ok_or_else(not_understood));
+            let Value::Int(length) = self.command(&["XLEN", &stream])? else { return Err(not_understood()) };
+            if let Some(first) = first.transpose()?
+                && u64::try_from(length).is_ok_and(|length| length >= self.settings.length_max)
+            {
+                self.first_offset = id_parts(&first.id).ok_or_else(not_understood)?.0;
+            }
+        }
+        Ok(offset < self.first_offset)
+    }
+
+    /// What stands behind all that was compared: what the sink has written since is its own, what lies beyond its last is not.
+    fn pass_the_end(&mut self) -> Result<(), TargetError> {
+        let place = self.settings.place();
+        loop {
+            if self.page.is_empty() {
+                self.read_page()?;
+            }
+            if self.page.is_empty() {
+                return Ok(());
+            }
+            // Asked after the page was read, so that everything of the sink's in it is covered.
+            let answer = self.command(&["HMGET", &place, "last"])?;
+            let Value::Array(parts) = answer else { return Err(not_understood()) };
+            let last = parts.first().and_then(text).and_then(id_parts).unwrap_or((0, 0));
+            for entry in std::mem::take(&mut self.page) {
+                if entry.offset.is_none() || id_parts(&entry.id).is_none_or(|id| id > last) {
+                    self.findings.unexpected.add(format_args!("entry {}", entry.id));
+                }
+            }
+        }
     }
 
     /// Everything below `end` that nobody expected.
@@ -115,39 +161,42 @@ impl Audit for RedisAuditor {
         self.source = Some(source.clone());
         self.to = to.min(written);
         self.next = Some(format!("{from}-{}", u8::from(from == 0)));
-        self.read_page()?;
-        let first = self.page.front().and_then(|entry| entry.offset);
-        // Without trimming whatever is not there is missing.
-        self.first_offset = if self.settings.length_max == 0 { 0 } else { first.unwrap_or(self.to) };
         Ok(self.to)
     }
 
     fn expect(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError> {
-        if event.offset < self.first_offset {
+        self.pass(event.offset)?;
+        // The caller may know that the sink was further than the target says.
+        self.to = self.to.max(event.offset + 1);
+        let found = self.next_below(event.offset + 1)?;
+        if found.is_none() && self.was_trimmed(event.offset)? {
             self.trimmed_count += 1;
             return Ok(());
         }
-        self.pass(event.offset)?;
         self.findings.compared_count += 1;
-        let source = self.source.as_ref().expect("opened before").clone();
-        match self.next_below(event.offset + 1)? {
+        let source = self.source.as_ref().expect("opened before");
+        match found {
             None => self.findings.missing.add(format_args!("offset {}", event.offset)),
-            Some(entry) if entry.holds(&source, event) => {}
+            Some(entry) if entry.holds(source, event) => {}
             Some(_) => self.findings.different.add(format_args!("offset {}", event.offset)),
         }
         Ok(())
     }
 
     fn excuse(&mut self, skipped: &Skipped) -> Result<(), TargetError> {
-        self.pass(skipped.from)?;
-        while self.next_below(skipped.to)?.is_some() {
+        // What lies behind `to` and before a later skip the sink has written since.
+        self.pass(skipped.from.min(self.to))?;
+        let end = if skipped.from <= self.to { skipped.to } else { self.to };
+        while self.next_below(end)?.is_some() {
             self.excused_count += 1;
         }
+        self.to = self.to.max(end);
         Ok(())
     }
 
     fn finish(mut self: Box<Self>) -> Result<Findings, TargetError> {
         self.pass(self.to)?;
+        self.pass_the_end()?;
         let mut findings = self.findings;
         if self.trimmed_count > 0 {
             let note = format!(
@@ -174,10 +223,8 @@ impl Entry {
         for pair in fields.chunks_exact(2) {
             pairs.push((bytes(&pair[0])?.to_vec(), bytes(&pair[1])?.to_vec()));
         }
-        let offset = id.split_once('-').and_then(|(high, low)| {
-            let offset: u64 = high.parse().ok()?;
-            (low == if offset == 0 { "1" } else { "0" }).then_some(offset)
-        });
+        let (offset, number) = id_parts(&id)?;
+        let offset = (number == u64::from(offset == 0)).then_some(offset);
         Some(Self { id, offset, fields: pairs })
     }
 
@@ -198,6 +245,12 @@ impl Entry {
                 name == expected_name.as_bytes() && value == expected_value
             })
     }
+}
+
+/// The two numbers of an entry's id, in whose order entries stand.
+fn id_parts(id: &str) -> Option<(u64, u64)> {
+    let (high, low) = id.split_once('-')?;
+    Some((high.parse().ok()?, low.parse().ok()?))
 }
 
 fn text(value: &Value) -> Option<&str> {

@@ -148,7 +148,12 @@ impl Harness for Place {
 
     fn intruder(&self) -> Box<dyn Target> {
         let (username, password) = (Some("onrush".to_owned()), Some(Secret::new(WRONG_PASSWORD)));
-        Box::new(Kafka::new(Settings { username, password, ..self.settings() }))
+        // The broker here has no TLS, and nobody sends a password without it unless told to.
+        let properties =
+            std::env::temp_dir().join(format!("onrush-intruder-{}.properties", std::process::id()));
+        std::fs::write(&properties, "security.protocol=sasl_plaintext\n").unwrap();
+        let properties_file = Some(properties);
+        Box::new(Kafka::new(Settings { username, password, properties_file, ..self.settings() }))
     }
 
     fn address(&self) -> SocketAddr {

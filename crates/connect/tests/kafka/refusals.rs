@@ -121,13 +121,15 @@ fn an_absent_broker_is_named_and_the_password_is_not() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let brokers = listener.local_addr().unwrap().to_string();
     drop(listener);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "security.protocol=sasl_plaintext").unwrap();
     let settings = Settings {
         brokers: brokers.clone(),
         topic: "onrush".to_owned(),
         form: onrush_connect::Form::Events,
         username: Some("onrush".to_owned()),
         password: Some(Secret::new(WRONG_PASSWORD)),
-        properties_file: None,
+        properties_file: Some(file.path().to_owned()),
     };
     let error = Kafka::new(settings).open(&source()).unwrap_err();
     let TargetError::Unavailable(text) = &error else { panic!("{error:?}") };

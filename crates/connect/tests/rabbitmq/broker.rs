@@ -125,6 +125,22 @@ impl Broker {
         });
     }
 
+    /// A stream that keeps about so many bytes, bound to the exchange of its name.
+    pub fn declare_short_stream(&self, name: &str, bytes_max: i32) {
+        self.with(async |channel| {
+            let mut arguments = FieldTable::default();
+            arguments.insert("x-queue-type".into(), AMQPValue::LongString("stream".into()));
+            arguments.insert("x-max-length-bytes".into(), AMQPValue::LongInt(bytes_max));
+            arguments.insert("x-stream-max-segment-size-bytes".into(), AMQPValue::LongInt(bytes_max / 4));
+            let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+            channel.queue_declare(name.into(), options, arguments).await.expect("the broker answers");
+            let options = QueueBindOptions::default();
+            let bound =
+                channel.queue_bind(name.into(), name.into(), "#".into(), options, FieldTable::default());
+            bound.await.expect("the exchange is there");
+        });
+    }
+
     /// Deletes a queue with all that is in it.
     pub fn delete_queue(&self, name: &str) {
         self.with(async |channel| {

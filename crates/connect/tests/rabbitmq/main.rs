@@ -89,9 +89,94 @@ fn what_consumers_took_is_not_missing() {
 
         broker.wait_for(&settings.queue, 69);
         broker.take(&settings.queue, 69, |_| true);
+        assert_unseen(&audit(&settings, &story), "the queue is empty: what was in it cannot be seen");
+        written(&settings, &Story::new(11, 5));
+        broker.wait_for(&settings.queue, 5);
+        assert_unseen(&audit(&settings, &story), "the queue holds nothing of the sink's: what was in it");
+    }
+}
+
+fn assert_unseen(outcome: &Result<Findings, TargetError>, reason: &str) {
+    let is_unseen = matches!(outcome, Err(TargetError::Unavailable(text)) if text.starts_with(reason));
+    assert!(is_unseen, "{outcome:?}");
+}
+
+#[test]
+fn a_quorum_queue_is_compared_ten_times() {
+    let Some(broker) = Broker::new() else { return };
+    let settings = broker.settings("often");
+    let story = Story::new(14, 8);
+    written(&settings, &story);
+    for _ in 0..10 {
+        broker.wait_for(&settings.queue, 8);
         let findings = audit(&settings, &story).expect("the queue can be read");
-        assert!(findings.agree() && findings.compared_count == 0, "{findings:?}");
-        assert!(findings.notes[0].contains("empty"), "{findings:?}");
+        assert!(findings.agree() && findings.compared_count == 8, "{findings:?}");
+    }
+    broker.wait_for(&settings.queue, 8);
+    let refused = audit(&settings, &story);
+    assert!(
+        matches!(&refused, Err(TargetError::Refused(text)) if text.contains("given back 10 times")),
+        "{refused:?}"
+    );
+    broker.wait_for(&settings.queue, 8);
+}
+
+#[test]
+fn whatever_a_stream_lacks_is_missing() {
+    let Some(broker) = Broker::new() else { return };
+    let story = Story::new(12, 50);
+    for lacking in [50, 20] {
+        let settings = Settings { queue_type: QueueType::Stream, ..broker.settings("lacking") };
+        let mut late = Story::new(12, 50);
+        late.source = story.source.clone();
+        late.events.drain(..lacking);
+        if late.events.is_empty() {
+            RabbitMq::new(settings.clone()).open(&story.source).expect("the broker is there");
+        } else {
+            written(&settings, &late);
+        }
+        let findings = audit(&settings, &story).expect("the queue can be read");
+        assert_eq!(findings.missing.count, lacking as u64, "{findings:?}");
+        assert_eq!((findings.compared_count, findings.notes.len()), (50, 0), "{findings:?}");
+    }
+}
+
+#[test]
+fn what_retention_removed_from_a_stream_is_noted() {
+    let Some(broker) = Broker::new() else { return };
+    let settings = Settings { queue: String::new(), ..broker.settings("retained") };
+    let story = Story::new(15, 3_000);
+    let mut target = RabbitMq::new(settings.clone());
+    target.open(&story.source).expect("the broker is there");
+    broker.declare_short_stream(&settings.exchange, 200_000);
+    assert_eq!(write(&mut target, &story).expect("the stream takes all"), story.end());
+    let settings =
+        Settings { queue: settings.exchange.clone(), queue_type: QueueType::Stream, ..settings.clone() };
+    let findings = audit(&settings, &story).expect("the stream can be read");
+    assert!(findings.agree() && (1..3_000).contains(&findings.compared_count), "{findings:?}");
+    assert!(findings.notes[0].contains("retention"), "{findings:?}");
+}
+
+#[test]
+fn an_order_that_is_not_the_log_s_is_told() {
+    let Some(broker) = Broker::new() else { return };
+    let story = Story::new(13, 60);
+    for queue_type in [QueueType::Classic, QueueType::Stream] {
+        let settings = Settings { queue_type, ..broker.settings("disordered") };
+        let mut turned = Story::new(13, 60);
+        turned.source = story.source.clone();
+        turned.events.reverse();
+        let mut target = RabbitMq::new(settings.clone());
+        target.open(&story.source).expect("the broker is there");
+        write(&mut target, &turned).expect("nothing is in the way");
+        let findings = audit(&settings, &story).expect("the queue can be read");
+        assert_eq!((findings.compared_count, findings.missing.count), (60, 0), "{findings:?}");
+        if queue_type == QueueType::Stream {
+            assert!(findings.different.count > 10, "{findings:?}");
+            assert!(findings.different.examples[0].contains("of the same key"), "{findings:?}");
+        } else {
+            assert!(findings.agree() && findings.notes[0].contains("out of order"), "{findings:?}");
+        }
     }
 }
 

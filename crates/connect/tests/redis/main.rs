@@ -13,8 +13,8 @@ mod harness;
 mod server;
 mod settings;
 
-use onrush_connect::Audit as _;
-use onrush_connect::redis::{Redis, RedisAuditor};
+use onrush_connect::redis::{Redis, RedisAuditor, Settings};
+use onrush_connect::{Audit as _, Findings};
 use onrush_node::sinks::{Target as _, TargetError};
 
 use events::{Chance, Story};
@@ -37,6 +37,16 @@ fn write(target: &mut Redis, story: &Story, from: u64, to: u64) -> Result<u64, T
 fn offsets(server: &Server) -> Vec<u64> {
     let entries: Vec<(String, Vec<String>)> = server.ask(&["XRANGE", "s", "-", "+"]);
     entries.iter().map(|(id, _)| id.strip_suffix("-0").expect("an id").parse().expect("an offset")).collect()
+}
+
+/// Compares the stream with the first events of a story.
+fn audit(settings: &Settings, story: &Story, event_count: usize) -> Findings {
+    let mut auditor = RedisAuditor::new(settings.clone());
+    auditor.open(&story.source, 0, story.end()).expect("the server is there");
+    for event in &story.events[..event_count] {
+        event.lend(|event| auditor.expect(event)).expect("the server is there");
+    }
+    Box::new(auditor).finish().expect("the server is there")
 }
 
 fn expected(story: &Story) -> Vec<u64> {
@@ -157,7 +167,7 @@ fn a_group_may_be_there_before_the_first_event() {
 fn old_entries_are_trimmed() {
     let Some(server) = Server::start(&["--save", ""]) else { return };
     let story = Story::new(6, 2_000);
-    let settings = onrush_connect::redis::Settings { length_max: 500, ..server.settings() };
+    let settings = Settings { length_max: 500, ..server.settings() };
     let mut target = Redis::new(settings.clone());
     target.open(&story.source).expect("the server is there");
     write(&mut target, &story, 0, story.end()).expect("nothing is in the way");
@@ -165,12 +175,7 @@ fn old_entries_are_trimmed() {
     assert!((500..1_000).contains(&left.len()), "{} are left", left.len());
     assert_eq!(left, expected(&story)[story.events.len() - left.len()..]);
 
-    let mut auditor = RedisAuditor::new(settings);
-    auditor.open(&story.source, 0, story.end()).expect("the server is there");
-    for event in &story.events {
-        event.lend(|event| auditor.expect(event)).expect("the server is there");
-    }
-    let findings = Box::new(auditor).finish().expect("the server is there");
+    let findings = audit(&settings, &story, story.events.len());
     assert!(findings.agree(), "{findings:?}");
     assert_eq!(findings.compared_count, left.len() as u64);
     assert!(findings.notes[0].contains("trimmed"), "{findings:?}");
@@ -212,10 +217,56 @@ fn the_first_offset_of_all_has_an_entry() {
     write(&mut target, &story, 0, story.end()).expect("nothing is in the way");
     let entries: Vec<(String, Vec<String>)> = server.ask(&["XRANGE", "s", "-", "+"]);
     assert_eq!(entries[0].0, "0-1");
-    let mut auditor = RedisAuditor::new(server.settings());
-    auditor.open(&story.source, 0, story.end()).expect("the server is there");
-    for event in &story.events {
+    assert!(audit(&server.settings(), &story, 3).agree());
+}
+
+#[test]
+fn what_trimming_cannot_explain_is_missing() {
+    // Bound of the length, events written, events in the log; what is done; what is missing and unexpected then.
+    const CASES: [(&str, [usize; 3], &str, [u64; 2]); 8] = [
+        ("nothing", [500, 300, 300], "PING", [0, 0]),
+        ("deleted", [500, 300, 300], "DEL s", [300, 0]),
+        ("deleted and never trimmed", [0, 300, 300], "DEL s", [300, 0]),
+        ("its beginning is gone", [500, 300, 300], "XTRIM s MAXLEN 100", [200, 0]),
+        ("cut below what trimming leaves", [500, 2_000, 2_000], "XTRIM s MAXLEN 100", [1_900, 0]),
+        ("the target knows less than the log", [500, 290, 300], "PING", [10, 0]),
+        ("an entry of somebody else", [500, 300, 300], "XADD s * a b", [0, 1]),
+        ("one that looks like ours", [0, 300, 300], "XADD s 9999999-0 a b", [0, 1]),
+    ];
+    for (case, [length_max, written_count, event_count], command, expected) in CASES {
+        let Some(server) = Server::start(&["--save", ""]) else { return };
+        let story = Story::new(9, 2_000);
+        let settings = Settings { length_max: length_max as u64, ..server.settings() };
+        let mut target = Redis::new(settings.clone());
+        target.open(&story.source).expect("the server is there");
+        let end = story.events[written_count - 1].offset + 1;
+        write(&mut target, &story, 0, end).expect("nothing is in the way");
+        server.ask::<redis::Value>(&command.split(' ').collect::<Vec<_>>());
+        let findings = audit(&settings, &story, event_count);
+        assert_eq!([findings.missing.count, findings.unexpected.count], expected, "{case}: {findings:?}");
+        assert!(findings.notes.is_empty(), "{case}: {findings:?}");
+    }
+}
+
+#[test]
+fn what_is_trimmed_or_written_during_a_comparison_is_not_missing_or_unexpected() {
+    let Some(server) = Server::start(&["--save", ""]) else { return };
+    let story = Story::new(10, 6_000);
+    let settings = Settings { length_max: 2_500, ..server.settings() };
+    let mut target = Redis::new(settings.clone());
+    target.open(&story.source).expect("the server is there");
+    let middle = story.events[2_600].offset;
+    write(&mut target, &story, 0, middle).expect("nothing is in the way");
+    let mut auditor = RedisAuditor::new(settings);
+    assert_eq!(auditor.open(&story.source, 0, middle).expect("the server is there"), middle);
+    for (at, event) in story.events[..2_600].iter().enumerate() {
+        if at == 1_500 {
+            write(&mut target, &story, middle, story.end()).expect("nothing is in the way");
+        }
         event.lend(|event| auditor.expect(event)).expect("the server is there");
     }
-    assert!(Box::new(auditor).finish().expect("the server is there").agree());
+    let findings = Box::new(auditor).finish().expect("the server is there");
+    assert!(findings.agree(), "{findings:?}");
+    assert!(findings.compared_count < 2_600, "{findings:?}");
+    assert!(findings.notes[0].contains("trimmed"), "{findings:?}");
 }

@@ -277,6 +277,9 @@ fn kafka_has_to_be_built_in() {
 #[cfg(feature = "kafka")]
 #[test]
 fn what_was_typed_reaches_kafka() {
+    let mut properties = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut properties, b"security.protocol=sasl_plaintext\n").unwrap();
+    let path = properties.path().to_str().unwrap();
     let typed = [
         ("K__KIND", "kafka"),
         ("K__BROKERS", "127.0.0.1:9092"),
@@ -284,6 +287,7 @@ fn what_was_typed_reaches_kafka() {
         ("K__FORM", "order"),
         ("K__USERNAME", "ann"),
         ("K__PASSWORD", "hunter2"),
+        ("K__PROPERTIES_FILE", path),
     ];
     let [Sink { target: TargetSettings::Kafka(kafka), .. }] = &loaded(&typed)[..] else { panic!("one sink") };
     assert_eq!(
@@ -292,7 +296,7 @@ fn what_was_typed_reaches_kafka() {
     );
     assert_eq!(kafka.username.as_deref(), Some("ann"));
     assert_eq!(kafka.password.as_ref().map(Secret::reveal), Some("hunter2"));
-    assert_eq!(kafka.properties_file, None);
+    assert_eq!(kafka.properties_file.as_deref(), Some(properties.path()));
     check("env ONRUSH_SINKS__K__KIND=kafka\nrefuses sinks.k.brokers: a sink of kind kafka needs it");
 }
 
