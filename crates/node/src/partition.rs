@@ -48,6 +48,8 @@ pub struct Partition {
     leaving: AtomicBool,
     pub(crate) durable_offset: AtomicU64,
     pub(crate) snapshot_offset: AtomicU64,
+    /// Answers that wait at once lately, 0 when nothing happens; sinks keep out of the way of a rush.
+    pub(crate) crowd: Arc<AtomicUsize>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     sink_slots: Vec<Arc<Slot>>,
     /// Kept for the threads of sinks until they start, and not at all without sinks: it holds the lock.
@@ -69,6 +71,7 @@ impl Partition {
             leaving: AtomicBool::new(false),
             durable_offset: AtomicU64::new(0),
             snapshot_offset: AtomicU64::new(0),
+            crowd: Arc::default(),
             threads: Mutex::default(),
             sink_slots: Vec::new(),
             sink_directory: Mutex::default(),

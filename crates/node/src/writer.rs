@@ -23,7 +23,7 @@ const MARK_DELAY: Duration = Duration::from_millis(20);
 /// sync for the first few of them would cost the others the processor that they need (about 50 microseconds of it, and
 /// two wake-ups). So the writer lets the next batch grow until half of those who lately waited at once rest on it, but
 /// no longer than this.
-const RUSH_REPLIES: usize = 24;
+pub(crate) const RUSH_REPLIES: usize = 24;
 const GATHER_DELAY: Duration = Duration::from_micros(400);
 /// How often an idle writer looks at the clock, for holds that expire and times that were told.
 const IDLE_INTERVAL: Duration = Duration::from_millis(500);
@@ -154,6 +154,7 @@ impl Writer {
                     round.crowd = crowd.max(round.crowd - round.crowd.div_ceil(16));
                     round.may_gather = true;
                 }
+                self.partition.crowd.store(round.crowd, Ordering::Relaxed);
                 self.partition.deliver(&mut round.outbox, None);
             }
             Some(Err(error)) => self.reopen(&error, round),
@@ -176,6 +177,7 @@ impl Writer {
         if woken_early {
             return;
         }
+        self.partition.crowd.store(0, Ordering::Relaxed);
         let marks_batch = round.unmarked && wait >= MARK_DELAY;
         let marks_time = round.since_told.elapsed() >= Duration::from_secs(1) && self.time_was_told(round);
         if marks_batch || marks_time {

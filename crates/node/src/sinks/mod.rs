@@ -65,7 +65,8 @@ impl Sinks {
             let directory = directory.clone().expect("a partition with sinks keeps its directory for them");
             let ids = partition.reservation_ids().clone();
             let source = Source { log_id: log_id(&ids), partition: 0, sink: slot.settings.name.clone() };
-            let runner = Runner::new(slot, target, directory, ids, source, Arc::clone(&partition.clock));
+            let runner = Runner::new(slot, target, directory, ids, source, Arc::clone(&partition.clock))
+                .minding(Arc::clone(&partition.crowd));
             let thread = spawn(&format!("sink-{}", slot.settings.name), move || runner.run())?;
             slot.set_thread(thread.thread().clone());
             threads.push(thread);

@@ -3,6 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use onrush_log::{LogDirectory, LogReader};
@@ -16,11 +17,16 @@ use super::status::{SinkState, Stop};
 use super::target::{Source, Target, TargetError};
 use crate::ReservationIds;
 use crate::clock::{Clock, Stopwatch};
+use crate::writer::RUSH_REPLIES;
 
 /// Lowest priority: a sink may lag, an answer may not.
 const NICENESS: i32 = 19;
 /// Events looked at between two looks at orders.
 const READ_EVENTS_MAX: u64 = 16_384;
+/// The same in a rush, and how many times as long as it worked a sink rests then, up to a bound.
+const RUSH_EVENTS_MAX: u64 = 2_048;
+const RUSH_RESTS: u32 = 15;
+const RUSH_REST_MAX: Duration = Duration::from_secs(10);
 /// How long a sink that is level with the log rests, so that a few events go together.
 const LINGER: Duration = Duration::from_millis(25);
 /// Between the first two attempts; each wait is twice the one before, up to a bound, and somewhere between half and all of that.
@@ -57,6 +63,8 @@ pub(crate) struct Runner {
     failures_in_a_row: u32,
     since_said: Option<Stopwatch>,
     since_backlog_said: Option<Stopwatch>,
+    /// Answers that wait at once lately.
+    crowd: Arc<AtomicUsize>,
     /// Log kept for the sink when it began to catch up: as long as that shrinks, it is not let go.
     begun_bytes: u64,
 }
@@ -92,7 +100,18 @@ impl Runner {
             since_said: None,
             since_backlog_said: None,
             begun_bytes: 0,
+            crowd: Arc::default(),
         }
+    }
+
+    /// Keeps out of the way when so many answers wait.
+    pub(crate) fn minding(mut self, crowd: Arc<AtomicUsize>) -> Self {
+        self.crowd = crowd;
+        self
+    }
+
+    fn in_rush(&self) -> bool {
+        self.crowd.load(Ordering::Relaxed) >= RUSH_REPLIES
     }
 
     /// Runs until it is told to stop.
@@ -133,7 +152,15 @@ impl Runner {
             if order == StopOrder::Now {
                 return self.end();
             }
-            if !self.advance()? {
+            let stopwatch = Stopwatch::start();
+            let in_rush = self.in_rush();
+            if self.advance(if in_rush { RUSH_EVENTS_MAX } else { READ_EVENTS_MAX })? {
+                if in_rush {
+                    self.pen.settle()?;
+                    self.note_progress();
+                    self.keep_out_of_the_way(stopwatch.elapsed());
+                }
+            } else {
                 self.pen.settle()?;
                 self.note_progress();
                 if order == StopOrder::WhenLevel {
@@ -187,15 +214,25 @@ impl Runner {
         Ok(())
     }
 
-    /// Reads on and sends; whether there was anything to read.
-    fn advance(&mut self) -> Result<bool, Trouble> {
+    /// The thread's low priority does not bind the target's own processes, which work on the same machine at times: so in a
+    /// rush a sink rests much longer than it worked, and catches up when the rush is over.
+    fn keep_out_of_the_way(&self, worked: Duration) {
+        let rest = worked.saturating_mul(RUSH_RESTS).min(RUSH_REST_MAX);
+        let since = Stopwatch::start();
+        while since.elapsed() < rest && self.in_rush() && self.slot.stop_order() == StopOrder::GoOn {
+            std::thread::park_timeout(LINGER);
+        }
+    }
+
+    /// Reads up to so many events on and sends; whether there was anything to read.
+    fn advance(&mut self, events_max: u64) -> Result<bool, Trouble> {
         let (from, end) = (self.pen.passed, self.reader.durable_offset());
         if from >= end {
             return Ok(false);
         }
         let Self { reader, pen, .. } = self;
         let mut trouble = None;
-        let read = reader.read(from, end.min(from + READ_EVENTS_MAX), &mut |frame| {
+        let read = reader.read(from, end.min(from + events_max), &mut |frame| {
             pen.take_frame(&frame).map_err(|error| {
                 let text = error.to_string();
                 trouble = Some(error);
@@ -371,7 +408,7 @@ impl Runner {
     /// Says so when too much of the log is kept for the sink, and lets it go if that is its setting.
     fn judge_backlog(&mut self) -> Option<Stop> {
         let settings = &self.slot.settings;
-        let keep_offset = self.slot.keep_offset.load(std::sync::atomic::Ordering::Acquire);
+        let keep_offset = self.slot.keep_offset.load(Ordering::Acquire);
         let backlog_bytes = if keep_offset == u64::MAX { 0 } else { self.reader.bytes_from(keep_offset) };
         if backlog_bytes <= settings.backlog_bytes_max.max(self.begun_bytes) {
             return None;
