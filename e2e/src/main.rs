@@ -49,7 +49,7 @@ struct Arguments {
     /// What chance depends on; printed by every run (default: the time).
     #[arg(long)]
     seed: Option<u64>,
-    /// The profile for continuous integration: about a minute.
+    /// The profile for continuous integration: a few minutes.
     #[arg(long)]
     short: bool,
     /// A setting passed to every server, as `ONRUSH_SECTION__KEY=value`; may be repeated.

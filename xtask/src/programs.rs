@@ -10,15 +10,23 @@ use crate::steps::{cargo, execute, root};
 /// The server that the programs drive unless they are told another.
 const SERVER: &str = "target/release/onrush";
 
+/// What is left out of a build unless it is asked for, because it needs more than Rust. With these and `--workspace`, every
+/// build of a profile shares its dependencies with the others.
+pub(crate) const FEATURES: [&str; 2] = ["--features", "onrush/kafka,onrush-connect/kafka"];
+
 /// Runs the benchmarks with these arguments.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     machine::set_up()?;
-    build_and_run("onrush-bench", arguments, &[])
+    build_server(&["--package", "onrush-bench"])?;
+    run("target/release/onrush-bench", arguments, &[])
 }
 
-/// Runs the end-to-end checks with these arguments, and these variables beside those of this process.
+/// Runs the end-to-end checks with these arguments, and these variables beside those of this process. The checks are built as
+/// tests are: only the server has to be what is released.
 pub(crate) fn end_to_end(arguments: &[String], variables: &[(String, String)]) -> Result<()> {
-    build_and_run("onrush-e2e", arguments, variables)
+    execute(cargo(["build", "--workspace", "--bin", "onrush-e2e"]).args(FEATURES))?;
+    build_server(&[])?;
+    run("target/debug/onrush-e2e", arguments, variables)
 }
 
 /// Writes `docs/openapi.json`. The file changes only if the generator succeeded.
@@ -36,14 +44,18 @@ pub(crate) fn openapi() -> Result<()> {
     Ok(())
 }
 
-/// Builds the server and a program, both optimized, and runs the program in the root of the workspace.
-fn build_and_run(package: &str, arguments: &[String], variables: &[(String, String)]) -> Result<()> {
-    let mut build = cargo(["build", "--release", "--package", "onrush", "--package", package]);
-    execute(build.args(["--features", "onrush/kafka"]))?;
-    let mut program = Command::new(root().join("target/release").join(package));
-    program.current_dir(root()).args(arguments).envs(variables.iter().cloned());
+/// Builds the server, optimized, and the packages that these arguments add.
+fn build_server(more: &[&str]) -> Result<()> {
+    let mut build = cargo(["build", "--release", "--package", "onrush"]);
+    execute(build.args(more).args(["--features", "onrush/kafka"]))
+}
+
+/// Runs a program in the root of the workspace, against the server that was built unless it is told another.
+fn run(program: &str, arguments: &[String], variables: &[(String, String)]) -> Result<()> {
+    let mut command = Command::new(root().join(program));
+    command.current_dir(root()).args(arguments).envs(variables.iter().cloned());
     if !arguments.iter().any(|argument| argument.starts_with("--onrush-bin")) {
-        program.args(["--onrush-bin", SERVER]);
+        command.args(["--onrush-bin", SERVER]);
     }
-    execute(&mut program)
+    execute(&mut command)
 }

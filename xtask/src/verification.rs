@@ -4,11 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::programs::FEATURES;
 use crate::steps::{Steps, cargo, execute, execute_keeping, root};
 use crate::{machine, programs, services};
-
-/// What is left out of a build unless it is asked for, because it needs more than Rust.
-const FEATURES: [&str; 2] = ["--features", "onrush/kafka,onrush-connect/kafka"];
 
 /// Everything; `fast` leaves out the release build and the end-to-end checks. Ends with the result lines of all tests and
 /// a summary of the steps.

@@ -21,6 +21,9 @@ const CONNECTION_COUNT: u64 = 64;
 /// How long a listener may stay open after a stop was asked for, before a run says that it never closes.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a load generator may take until its first request is stored, before a run says that it does nothing.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Runs the scenario.
 pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     let launch = bench.launch()?.arguments(ARGUMENTS);
@@ -104,8 +107,9 @@ fn http_2_under_load(launch: &Launch, random: &mut Random) -> Result<u64> {
     let report = thread::scope(|scope| {
         // Far more requests than are answered before the stop, after which h2load gives up.
         let load = scope.spawn(|| H2LOAD.run(&["-n300000", "-c20", "-m10", "-H:method: POST", &url]));
+        let begun = wait_for_additions(&server);
         thread::sleep(pause);
-        let stopped = server.stop(Signal::TERM);
+        let stopped = begun.and_then(|()| server.stop(Signal::TERM));
         let report = load.join().map_err(|_| anyhow!("h2load panicked"))??;
         stopped.map(|()| report)
     })?;
@@ -119,6 +123,19 @@ fn http_2_under_load(launch: &Launch, random: &mut Random) -> Result<u64> {
     ensure!(stored == answered, "{answered} additions were acknowledged, {stored} are stored");
     server.stop(Signal::TERM)?;
     Ok(answered)
+}
+
+/// Waits until the load of [`http_2_under_load`] has stored something: on a busy machine that takes h2load a while.
+fn wait_for_additions(server: &Server) -> Result<()> {
+    let asked = Instant::now();
+    loop {
+        let answer = http::once(server.public(), &request("GET", "/v1/counters/streams"))?;
+        if answer.status == 200 && value_of(&answer)? > 0 {
+            return Ok(());
+        }
+        ensure!(asked.elapsed() < LOAD_TIMEOUT, "h2load has added nothing for {LOAD_TIMEOUT:?}");
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// A second process on the data directory ends by itself, says why, and does not disturb the first.
