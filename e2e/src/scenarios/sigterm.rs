@@ -22,7 +22,7 @@ const CONNECTION_COUNT: u64 = 64;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a load generator may take until its first request is stored, before a run says that it does nothing.
-const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
+const LOAD_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Runs the scenario.
 pub(crate) fn run(bench: &mut Bench) -> Result<String> {
