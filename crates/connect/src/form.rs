@@ -19,21 +19,8 @@ pub enum Form {
     Order,
 }
 
-/// What a message holds beside its id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// JSON.
-    pub payload: Vec<u8>,
-}
-
 impl Form {
-    /// The message for an event, if the form has one for it.
-    pub fn message(self, event: &SinkEvent<'_>) -> Option<Message> {
-        let mut payload = Vec::with_capacity(256);
-        self.write_payload(&mut payload, event).then_some(Message { payload })
-    }
-
-    /// Appends the payload of that message. Returns whether there is one; if not, nothing was appended.
+    /// Appends the message for an event. Returns whether the form has one for it; if not, nothing was appended.
     pub fn write_payload(self, out: &mut Vec<u8>, event: &SinkEvent<'_>) -> bool {
         match (self, confirmed(event)) {
             (Self::Events, _) => write_event_data(out, event),
@@ -157,9 +144,10 @@ mod tests {
         ];
         changes.map(|change| {
             let event = SinkEvent { offset: 1, at: 2, change };
-            let message = form.message(&event);
-            assert!(message.is_none() || form.covers(event.kind()));
-            message.map(|message| String::from_utf8(message.payload).unwrap())
+            let mut payload = Vec::new();
+            let has_one = form.write_payload(&mut payload, &event);
+            assert!(!has_one || form.covers(event.kind()));
+            has_one.then(|| String::from_utf8(payload).unwrap())
         })
     }
 

@@ -15,5 +15,5 @@ mod waiting;
 
 pub use audit::{Audit, Findings, Ledger, StoredEvent, Tally, fingerprint};
 pub use event_json::{event_id, event_type, source_uri, write_event_data, write_rfc3339};
-pub use form::{Form, Message};
+pub use form::Form;
 pub use secret::Secret;

@@ -8,6 +8,8 @@
 mod harness;
 #[path = "conformance/kafka.rs"]
 mod place;
+#[path = "conformance/services.rs"]
+mod services;
 
 #[path = "kafka/auditing.rs"]
 mod auditing;

@@ -23,7 +23,7 @@ const MARK_DELAY: Duration = Duration::from_millis(20);
 /// sync for the first few of them would cost the others the processor that they need (about 50 microseconds of it, and
 /// two wake-ups). So the writer lets the next batch grow until half of those who lately waited at once rest on it, but
 /// no longer than this.
-pub(crate) const RUSH_REPLIES: usize = 24;
+const RUSH_REPLIES: usize = 24;
 const GATHER_DELAY: Duration = Duration::from_micros(400);
 /// How often an idle writer looks at the clock, for holds that expire and times that were told.
 const IDLE_INTERVAL: Duration = Duration::from_millis(500);

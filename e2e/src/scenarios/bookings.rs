@@ -13,7 +13,7 @@ use crate::api::{Reservation, SaleSettings};
 use crate::http::{Connection, Lost, Response, request_json};
 use crate::operator::{AGREES, await_caught_up, reconcile};
 use crate::server::Server;
-use crate::targets::rabbitmq::Received;
+use crate::targets::received::Received;
 use crate::targets::{Targets, with_targets};
 
 /// The sinks of this scenario.
@@ -148,7 +148,7 @@ fn check_orders(server: &Server, targets: &mut Targets, orders: &BTreeMap<u64, R
     ensure!(distinct(&messages) == orders.len(), "{} different ids came", distinct(&messages));
     let mut users = BTreeMap::new();
     for message in &messages {
-        ensure!(message.delivery_mode == 2, "a message that does not outlive a restart: {message:?}");
+        ensure!(message.is_persistent, "a message that does not outlive a restart: {message:?}");
         let order: Value = serde_json::from_slice(&message.payload).context("read an order")?;
         let user = order["UserID"].as_u64().with_context(|| format!("no UserID: {order}"))?;
         ensure!(order["ProductID"] == 7001 && order["Quantity"] == 1, "the order is {order}");

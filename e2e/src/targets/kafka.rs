@@ -14,7 +14,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::runtime;
 
-use super::{Stored, kind_of, retried};
+use super::received::Received;
+use super::retried;
 use crate::services::Services;
 
 /// Partitions of a topic, so that the order of a key means something.
@@ -34,36 +35,6 @@ pub(crate) struct Topics {
     pub brokers: SocketAddr,
     direct: SocketAddr,
     next: BTreeMap<i32, i64>,
-}
-
-/// One message.
-#[derive(Debug)]
-pub(crate) struct Received {
-    /// The header `ce_source`.
-    pub source: String,
-    /// The header `ce_id`.
-    pub id: String,
-    /// The header `ce_type`; empty if there is none.
-    pub event_type: String,
-    /// The header `ce_time`; empty if there is none.
-    pub time: String,
-    /// The key.
-    pub key: String,
-    /// The payload.
-    pub payload: Vec<u8>,
-}
-
-impl Received {
-    /// The event of a message with form `events`.
-    pub(crate) fn stored(&self) -> Result<Stored> {
-        Ok(Stored {
-            offset: super::offset_of(&self.id)?,
-            kind: kind_of(&self.event_type)?,
-            key: self.key.clone(),
-            at: self.time.clone(),
-            body: String::from_utf8(self.payload.clone()).context("read a payload")?,
-        })
-    }
 }
 
 impl Topics {
@@ -211,6 +182,7 @@ fn read(message: &BorrowedMessage<'_>) -> Result<Received> {
         event_type: header("ce_type").unwrap_or_default(),
         time: header("ce_time").unwrap_or_default(),
         key: String::from_utf8(message.key().unwrap_or_default().to_vec()).context("read a key")?,
+        is_persistent: true,
         payload: message.payload().unwrap_or_default().to_vec(),
     })
 }

@@ -5,6 +5,7 @@ pub(crate) mod delivered;
 pub(crate) mod kafka;
 pub(crate) mod postgres;
 pub(crate) mod rabbitmq;
+pub(crate) mod received;
 pub(crate) mod redis;
 
 use anyhow::{Context as _, Result, bail, ensure};

@@ -19,11 +19,16 @@ use std::time::Duration;
 use tokio::runtime;
 use tokio::time::timeout;
 
-use super::{Stored, kind_of, retried};
+use super::received::Received;
+use super::retried;
 use crate::services::Services;
 
 /// Longest wait for one answer of the server.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Delivery modes.
+const TRANSIENT: u8 = 1;
+const PERSISTENT: u8 = 2;
 
 /// Messages on their way to a reader.
 const PREFETCH_COUNT: u16 = 2_000;
@@ -50,38 +55,6 @@ pub(crate) struct Queues {
 impl fmt::Debug for Queues {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "queue {} at {}", self.queue, self.direct)
-    }
-}
-
-/// One message.
-#[derive(Debug)]
-pub(crate) struct Received {
-    /// The header `cloudEvents_source`.
-    pub source: String,
-    /// The property `message_id`.
-    pub id: String,
-    /// The property `type`.
-    pub event_type: String,
-    /// The header `cloudEvents_time`; empty if there is none.
-    pub time: String,
-    /// The header `cloudEvents_subject`; empty if there is none.
-    pub key: String,
-    /// 2 for messages that outlive a restart.
-    pub delivery_mode: u8,
-    /// The payload.
-    pub payload: Vec<u8>,
-}
-
-impl Received {
-    /// The event of a message with form `events`.
-    pub(crate) fn stored(&self) -> Result<Stored> {
-        Ok(Stored {
-            offset: super::offset_of(&self.id)?,
-            kind: kind_of(&self.event_type)?,
-            key: self.key.clone(),
-            at: self.time.clone(),
-            body: String::from_utf8(self.payload.clone()).context("read a payload")?,
-        })
     }
 }
 
@@ -148,7 +121,7 @@ impl Queues {
         let properties = BasicProperties::default()
             .with_message_id(message.id.as_str().into())
             .with_type(message.event_type.as_str().into())
-            .with_delivery_mode(message.delivery_mode)
+            .with_delivery_mode(if message.is_persistent { PERSISTENT } else { TRANSIENT })
             .with_headers(headers);
         runtime()?.block_on(async {
             let channel = self.channel().await?;
@@ -269,7 +242,7 @@ fn read(delivery: &Delivery) -> Result<Received> {
         event_type: properties.kind().as_ref().context("a message without type")?.to_string(),
         time: text("cloudEvents_time")?,
         key: text("cloudEvents_subject")?,
-        delivery_mode: properties.delivery_mode().unwrap_or_default(),
+        is_persistent: *properties.delivery_mode() == Some(PERSISTENT),
         payload: delivery.data.clone(),
     })
 }

@@ -14,7 +14,7 @@ use onrush_node::sinks::{SinkEvent, Skipped, Source, TargetError};
 
 use super::errors::unavailable;
 use super::link::{Link, late};
-use super::message::routing_key;
+use super::message::{payload, routing_key};
 use super::{QueueType, Settings};
 use crate::{Audit, Findings, Ledger, StoredEvent, Tally, event_type, fingerprint, source_uri};
 
@@ -219,15 +219,14 @@ impl Audit for RabbitMqAuditor {
     }
 
     fn expect(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError> {
-        let Some(message) = self.settings.form.message(event) else { return Ok(()) };
+        let Some(payload) = payload(event, self.settings.form) else { return Ok(()) };
         if self.is_unseen(event.offset) {
             self.unseen_count += 1;
             return Ok(());
         }
         self.compared_count += 1;
         let routing_key = routing_key(event, &self.settings);
-        let parts =
-            [event_type(event).as_bytes(), routing_key.as_bytes(), &message.payload].map(<[u8]>::to_vec);
+        let parts = [event_type(event).as_bytes(), routing_key.as_bytes(), &payload].map(<[u8]>::to_vec);
         let fingerprint = fingerprint(&parts.each_ref().map(Vec::as_slice));
         self.ledger.expect(StoredEvent { offset: event.offset, fingerprint });
         Ok(())

@@ -21,14 +21,19 @@ pub(super) struct Publication {
 impl Publication {
     /// The message for an event, if the form has one for it.
     pub(super) fn of(event: &SinkEvent<'_>, settings: &Settings, source: &Source) -> Option<Self> {
-        let message = settings.form.message(event)?;
         Some(Self {
             offset: event.offset,
             routing_key: routing_key(event, settings).into(),
-            payload: message.payload,
+            payload: payload(event, settings.form)?,
             properties: properties(event, settings.form, source),
         })
     }
+}
+
+/// What a message says, if the form has one for the event.
+pub(super) fn payload(event: &SinkEvent<'_>, form: Form) -> Option<Vec<u8>> {
+    let mut payload = Vec::with_capacity(256);
+    form.write_payload(&mut payload, event).then_some(payload)
 }
 
 /// Where a message goes: the queue by its name in the default exchange, otherwise what people bind to.

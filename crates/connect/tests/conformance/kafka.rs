@@ -22,6 +22,7 @@ use rdkafka::message::{Headers, Message, OwnedMessage};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::harness::{Harness, Seen, WRONG_PASSWORD};
+use crate::services::variable;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -45,15 +46,6 @@ pub(crate) fn harness() -> Option<Place> {
 pub(crate) fn unique(what: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("{what}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
-}
-
-fn variable(name: &str) -> Option<String> {
-    let value = std::env::var(name).ok();
-    if value.is_none() {
-        assert!(std::env::var_os("ONRUSH_SERVICES").is_none(), "{name} is not set, but ONRUSH_SERVICES is");
-        println!("skipped: {name} is not set; see `cargo xtask services up`");
-    }
-    value
 }
 
 impl Place {

@@ -9,6 +9,7 @@ use onrush_node::sinks::Target;
 use tokio_postgres::{Config, NoTls, Row};
 
 use crate::harness::{Harness, Seen, WRONG_PASSWORD};
+use crate::services::variable;
 
 /// A schema in the PostgreSQL of the services.
 pub struct PostgresHarness {
@@ -29,16 +30,6 @@ pub fn harness() -> Option<PostgresHarness> {
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let schema = format!("conformance_{}_{count}", std::process::id());
     Some(PostgresHarness { config, address, password, schema })
-}
-
-fn variable(name: &str) -> Option<String> {
-    let value = std::env::var(name).ok();
-    let is_required = std::env::var("ONRUSH_SERVICES").is_ok_and(|required| required == "1");
-    assert!(value.is_some() || !is_required, "{name} is not set");
-    if value.is_none() {
-        println!("skipped: {name} is not set (cargo xtask services up)");
-    }
-    value
 }
 
 fn host(config: &Config) -> &str {

@@ -5,7 +5,7 @@ mod json;
 mod query;
 mod reservation;
 mod sale;
-mod sink;
+pub(crate) mod sink;
 mod tally;
 
 pub use json::{Object, parse_json};

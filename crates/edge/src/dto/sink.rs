@@ -80,10 +80,11 @@ struct SkipBody {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod sample {
     use super::*;
 
-    fn status(state: SinkState) -> SinkStatus {
+    /// A sink of which every figure is different.
+    pub(crate) fn sink(state: SinkState) -> SinkStatus {
         SinkStatus {
             name: "shop".into(),
             kind: "postgres",
@@ -98,6 +99,12 @@ mod tests {
             last_error: None,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sample::sink as status;
+    use super::*;
 
     #[track_caller]
     fn check(sink: &SinkStatus, start: &str, end: &str) {

@@ -102,22 +102,11 @@ mod tests {
     use onrush_node::sinks::{SinkState, Stop};
 
     use super::*;
+    use crate::dto::sink::sample;
 
     #[test]
     fn every_sink_has_every_figure() {
-        let shop = SinkStatus {
-            name: "shop".into(),
-            kind: "postgres",
-            state: SinkState::Stopped(Stop::LetGo),
-            sink_offset: 7,
-            lag_events: 3,
-            lag_ms: 1_500,
-            backlog_bytes: 4_096,
-            written_count: 6,
-            failure_count: 2,
-            skipped_count: 1,
-            last_error: None,
-        };
+        let shop = sample::sink(SinkState::Stopped(Stop::LetGo));
         let stream =
             SinkStatus { name: "stream".into(), kind: "redis", state: SinkState::Running, ..shop.clone() };
         let mut page = Page(String::new());

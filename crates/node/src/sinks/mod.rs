@@ -7,6 +7,7 @@
 
 mod base;
 mod event;
+mod manners;
 mod names;
 mod pen;
 mod place;
@@ -38,6 +39,7 @@ pub(crate) use slot::Slot;
 use crate::clock::Clock;
 use crate::partition::spawn;
 use crate::{OpenError, Partition, ReservationIds};
+use manners::Manners;
 use runner::Runner;
 
 /// How often a stop looks whether the threads have ended.
@@ -65,8 +67,9 @@ impl Sinks {
             let directory = directory.clone().expect("a partition with sinks keeps its directory for them");
             let ids = partition.reservation_ids().clone();
             let source = Source { log_id: log_id(&ids), partition: 0, sink: slot.settings.name.clone() };
-            let runner = Runner::new(slot, target, directory, ids, source, Arc::clone(&partition.clock))
-                .minding(Arc::clone(&partition.crowd));
+            let clock = Arc::clone(&partition.clock);
+            let manners = Manners::new(Arc::clone(&partition.crowd));
+            let runner = Runner::new(slot, target, directory, ids, source, clock, manners);
             let thread = spawn(&format!("sink-{}", slot.settings.name), move || runner.run())?;
             slot.set_thread(thread.thread().clone());
             threads.push(thread);

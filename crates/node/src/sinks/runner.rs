@@ -3,12 +3,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use onrush_log::{LogDirectory, LogReader};
 
 use super::base::{self, Base};
+use super::manners::Manners;
 use super::names::Names;
 use super::pen::{Narrowed, Pen, Trouble};
 use super::settings::AtBacklogMax;
@@ -17,16 +18,9 @@ use super::status::{SinkState, Stop};
 use super::target::{Source, Target, TargetError};
 use crate::ReservationIds;
 use crate::clock::{Clock, Stopwatch};
-use crate::writer::RUSH_REPLIES;
 
 /// Lowest priority: a sink may lag, an answer may not.
 const NICENESS: i32 = 19;
-/// Events looked at between two looks at orders.
-const READ_EVENTS_MAX: u64 = 16_384;
-/// The same in a rush, and how many times as long as it worked a sink rests then, up to a bound.
-const RUSH_EVENTS_MAX: u64 = 2_048;
-const RUSH_RESTS: u32 = 15;
-const RUSH_REST_MAX: Duration = Duration::from_secs(10);
 /// How long a sink that is level with the log rests, so that a few events go together.
 const LINGER: Duration = Duration::from_millis(25);
 /// Between the first two attempts; each wait is twice the one before, up to a bound, and somewhere between half and all of that.
@@ -63,8 +57,7 @@ pub(crate) struct Runner {
     failures_in_a_row: u32,
     since_said: Option<Stopwatch>,
     since_backlog_said: Option<Stopwatch>,
-    /// Answers that wait at once lately.
-    crowd: Arc<AtomicUsize>,
+    manners: Manners,
     /// Log kept for the sink when it began to catch up: as long as that shrinks, it is not let go.
     begun_bytes: u64,
 }
@@ -77,6 +70,7 @@ impl Runner {
         ids: ReservationIds,
         source: Source,
         clock: Arc<dyn Clock>,
+        manners: Manners,
     ) -> Self {
         {
             let mut shown = slot.shown();
@@ -100,18 +94,8 @@ impl Runner {
             since_said: None,
             since_backlog_said: None,
             begun_bytes: 0,
-            crowd: Arc::default(),
+            manners,
         }
-    }
-
-    /// Keeps out of the way when so many answers wait.
-    pub(crate) fn minding(mut self, crowd: Arc<AtomicUsize>) -> Self {
-        self.crowd = crowd;
-        self
-    }
-
-    fn in_rush(&self) -> bool {
-        self.crowd.load(Ordering::Relaxed) >= RUSH_REPLIES
     }
 
     /// Runs until it is told to stop.
@@ -153,8 +137,8 @@ impl Runner {
                 return self.end();
             }
             let stopwatch = Stopwatch::start();
-            let in_rush = self.in_rush();
-            if self.advance(if in_rush { RUSH_EVENTS_MAX } else { READ_EVENTS_MAX })? {
+            let in_rush = self.is_to_rest();
+            if self.advance(Manners::turn_events_max(in_rush))? {
                 if in_rush {
                     self.pen.settle()?;
                     self.note_progress();
@@ -214,12 +198,17 @@ impl Runner {
         Ok(())
     }
 
-    /// The thread's low priority does not bind the target's own processes, which work on the same machine at times: so in a
-    /// rush a sink rests much longer than it worked, and catches up when the rush is over.
-    fn keep_out_of_the_way(&self, worked: Duration) {
-        let rest = worked.saturating_mul(RUSH_RESTS).min(RUSH_REST_MAX);
+    /// In a rush, unless that has gone on until half of what may be kept for the sink is: no sink is let go out of politeness.
+    fn is_to_rest(&mut self) -> bool {
+        self.manners.in_rush() && self.backlog_bytes() <= self.slot.settings.backlog_bytes_max / 2
+    }
+
+    fn keep_out_of_the_way(&mut self, worked: Duration) {
         let since = Stopwatch::start();
-        while since.elapsed() < rest && self.in_rush() && self.slot.stop_order() == StopOrder::GoOn {
+        while since.elapsed() < Manners::rest_after(worked)
+            && self.slot.stop_order() == StopOrder::GoOn
+            && self.is_to_rest()
+        {
             std::thread::park_timeout(LINGER);
         }
     }
@@ -405,11 +394,16 @@ impl Runner {
         self.slot.shown().state = SinkState::Retrying;
     }
 
+    /// Log kept for the sink.
+    fn backlog_bytes(&self) -> u64 {
+        let keep_offset = self.slot.keep_offset.load(Ordering::Acquire);
+        if keep_offset == u64::MAX { 0 } else { self.reader.bytes_from(keep_offset) }
+    }
+
     /// Says so when too much of the log is kept for the sink, and lets it go if that is its setting.
     fn judge_backlog(&mut self) -> Option<Stop> {
         let settings = &self.slot.settings;
-        let keep_offset = self.slot.keep_offset.load(Ordering::Acquire);
-        let backlog_bytes = if keep_offset == u64::MAX { 0 } else { self.reader.bytes_from(keep_offset) };
+        let backlog_bytes = self.backlog_bytes();
         if backlog_bytes <= settings.backlog_bytes_max.max(self.begun_bytes) {
             return None;
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::targets::delivered::Delivered;
+use crate::targets::received::Received;
 use crate::targets::{Events, Stored, Targets, compare};
 
 /// How long a broker may take to give what it has taken.
@@ -49,11 +50,11 @@ impl Arrived {
         ensure!(!self.rows.is_empty(), "nothing arrived");
         compare(("PostgreSQL", &self.rows), ("Redis", &self.entries))?;
         read_all(&mut self.queue, &self.rows, || {
-            targets.rabbitmq.read(QUIET)?.iter().map(crate::targets::rabbitmq::Received::stored).collect()
+            targets.rabbitmq.read(QUIET)?.iter().map(Received::stored).collect()
         })
         .context("RabbitMQ")?;
         read_all(&mut self.topic, &self.rows, || {
-            targets.kafka.read()?.iter().map(crate::targets::kafka::Received::stored).collect()
+            targets.kafka.read()?.iter().map(Received::stored).collect()
         })
         .context("Kafka")?;
         for (name, delivered) in [("RabbitMQ", &self.queue), ("Kafka", &self.topic)] {

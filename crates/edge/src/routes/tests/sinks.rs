@@ -7,6 +7,7 @@ use onrush_node::sinks::{CounterRow, Replica, ReplicaAnswer, SinkRefusal, SinkSt
 
 use super::{ALL, app, check, check_all, send};
 use crate::components::{Components, SinkOperations};
+use crate::dto::sink::sample;
 use crate::metrics::EdgeMetrics;
 use crate::routes::tests::shop::Shop;
 use crate::routes::{App, operator_router, public_router};
@@ -21,19 +22,8 @@ impl Pair {
     fn shop(&self) -> SinkStatus {
         let skipped_count = self.skipped_count.load(Ordering::Relaxed);
         let rejected = Stop::Rejected { offset: 7, reason: "too \"many\"".into() };
-        SinkStatus {
-            name: "shop".into(),
-            kind: "postgres",
-            state: if skipped_count == 0 { SinkState::Stopped(rejected) } else { SinkState::Running },
-            sink_offset: 7,
-            lag_events: 3,
-            lag_ms: 1_500,
-            backlog_bytes: 4_096,
-            written_count: 6,
-            failure_count: 2,
-            skipped_count,
-            last_error: Some((0, "too \"many\"".into())),
-        }
+        let state = if skipped_count == 0 { SinkState::Stopped(rejected) } else { SinkState::Running };
+        SinkStatus { skipped_count, last_error: Some((0, "too \"many\"".into())), ..sample::sink(state) }
     }
 
     fn full(&self) -> SinkStatus {
