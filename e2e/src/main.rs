@@ -9,6 +9,7 @@
 mod activity;
 mod api;
 mod audit;
+mod disk;
 mod http;
 mod ledger;
 mod load;

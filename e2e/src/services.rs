@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the variables begin with.
@@ -31,6 +31,18 @@ impl Services {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Servers of the same kinds in another directory, started.
+    pub(crate) fn up_in(&self, directory: &Path, names: &[&str]) -> Result<Self> {
+        let services = Self { directory: directory.to_owned(), xtask: self.xtask.clone() };
+        services.call(&[&["up"], names].concat())?;
+        Ok(services)
+    }
+
+    /// Stops all servers of the directory.
+    pub(crate) fn down(&self) -> Result<()> {
+        self.call(&["down"])
     }
 
     /// A value of `services.env` as of now: process ids change when a server starts again.
@@ -59,12 +71,12 @@ impl Services {
 
     /// Ends a server as a power cut would.
     pub(crate) fn kill(&self, name: &str) -> Result<()> {
-        self.call("kill", name)
+        self.call(&["kill", name])
     }
 
     /// Starts a server again on the same port and data, and waits until it answers; one that runs is left alone.
     pub(crate) fn start(&self, name: &str) -> Result<()> {
-        self.call("start", name)
+        self.call(&["start", name])
     }
 
     /// Lets a server go on that a run left frozen when it was ended from outside.
@@ -88,15 +100,17 @@ impl Services {
         Ok(frozen)
     }
 
-    fn call(&self, verb: &str, name: &str) -> Result<()> {
+    fn call(&self, words: &[&str]) -> Result<()> {
         let output = Command::new(&self.xtask)
-            .args(["services", verb, name])
+            .arg("services")
+            .args(words)
             .env(format!("{PREFIX}_DIRECTORY"), &self.directory)
             .output()
             .with_context(|| format!("run {}", self.xtask.display()))?;
         ensure!(
             output.status.success(),
-            "{verb} {name} ended with {}: {}",
+            "services {} ended with {}: {}",
+            words.join(" "),
             output.status,
             String::from_utf8_lossy(&output.stderr)
         );

@@ -8,6 +8,9 @@ use crate::programs::FEATURES;
 use crate::steps::{Steps, cargo, execute, execute_keeping, root};
 use crate::{machine, programs, services};
 
+/// More than processors: what takes longest are tests of sinks, which wait for a server most of the time.
+const TEST_THREADS: &str = "8";
+
 /// Everything; `fast` leaves out the release build and the end-to-end checks. Ends with the result lines of all tests and
 /// a summary of the steps.
 pub(crate) fn test(fast: bool) -> Result<()> {
@@ -19,6 +22,9 @@ pub(crate) fn test(fast: bool) -> Result<()> {
     let mut results = Vec::new();
     steps.run("cargo test --workspace", || {
         let mut test = cargo(["test", "--workspace", "--no-fail-fast"]);
+        if std::env::var_os("RUST_TEST_THREADS").is_none() {
+            test.env("RUST_TEST_THREADS", TEST_THREADS);
+        }
         let test = test.args(FEATURES).envs(variables.iter().cloned());
         let (lines, result) = execute_keeping(test, is_result_line);
         results = lines;

@@ -197,6 +197,27 @@ fn sinks_are_settings_too() {
     }
 }
 
+/// The settings that `compose/` mounts, with other paths for its secrets.
+#[cfg(feature = "kafka")]
+#[test]
+fn the_settings_of_compose_are_valid() {
+    let secrets = tempfile::tempdir().expect("make a directory");
+    for name in ["operator-key", "postgres-password", "rabbitmq-password", "redis-password"] {
+        std::fs::write(secrets.path().join(name), "0123456789abcdef0123456789abcdef\n")
+            .expect("write a secret");
+    }
+    let compose = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../compose/onrush.toml");
+    let settings = std::fs::read_to_string(compose).expect("read the settings");
+    // Nothing connects, so no certificate is read.
+    let there = settings.replace("/run/secrets", &secrets.path().display().to_string());
+    assert_ne!(there, settings);
+    let file = secrets.path().join("onrush.toml");
+    std::fs::write(&file, there).expect("write the settings");
+    let outcome = run(&format!("config check --config {}", file.display()));
+    assert_eq!(String::from_utf8_lossy(&outcome.stderr), "");
+    assert_eq!(String::from_utf8_lossy(&outcome.stdout), "the settings are valid\n");
+}
+
 #[test]
 fn without_a_server_there_is_nobody_to_ask() {
     let address = unused_address();

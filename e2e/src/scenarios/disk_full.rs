@@ -2,22 +2,19 @@
 //! on the way, not even when the process is killed afterwards.
 
 use anyhow::{Context as _, Result, ensure};
-use std::fs::{self, File};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Bench;
 use crate::api::{Reservation, Sale, SaleSettings};
+use crate::disk::Disk;
 use crate::http::{Connection, request, request_json};
 use crate::load::value_of;
 use crate::problem::check_problem;
 use crate::server::Server;
 
 /// The size of the file system that is filled.
-const DISK_BYTES: u64 = 64 << 20;
+pub(super) const DISK_BYTES: u64 = 64 << 20;
 
 /// Reservations after which a run says that the disk never fills.
 const RESERVATIONS_MAX: u64 = 100_000;
@@ -28,30 +25,28 @@ const REFUSALS_IN_A_ROW: u64 = 50;
 /// How long the server may take to find out that there is room again.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-const SETTINGS: &[(&str, &str)] =
+pub(super) const SETTINGS: &[(&str, &str)] =
     &[("ONRUSH_LOG__SEGMENT_BYTES", "4194304"), ("ONRUSH_LOG__SNAPSHOT_BYTES", "1048576")];
 
 /// Runs the scenario.
 pub(crate) fn run(bench: &mut Bench) -> Result<String> {
-    let Some(disk) = Disk::mount(&bench.directory.join("disk"))? else {
+    let Some(disk) = Disk::mount(&bench.directory.join("disk"), DISK_BYTES)? else {
         return Ok("SKIPPED: only root can mount the small file system that this needs".into());
     };
     let mut launch = bench.launch()?.with(SETTINGS);
     launch.data = disk.path.join("data");
     let mut server = launch.start()?;
-    let stocks = [("unit", 1_000_000)];
-    SaleSettings { sale: "full", stocks: &stocks, per_customer_max: None, hold_ttl_ms: 0 }
-        .put(server.operator())?;
+    put_sale(&server)?;
     let mut taken = Vec::new();
     let mut counted = 0;
     let rounds = if bench.short { 1 } else { 3 };
     for round in 0..rounds {
-        let filler = disk.fill()?;
+        disk.fill()?;
         let mut connection = Connection::open(server.public())?;
         write_until_full(&mut connection, round, &mut taken, &mut counted)
             .with_context(|| format!("round {round}"))?;
         check_reads(&mut connection, &taken, counted).context("while the disk is full")?;
-        fs::remove_file(&filler).context("free the disk")?;
+        disk.free()?;
         counted += await_room(&mut connection)?;
         taken.push(
             reserve(&mut connection, round, u64::MAX)?.context("with room again a reservation is refused")?,
@@ -66,6 +61,14 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     Ok(format!("{rounds} rounds, {} reservations and {counted} additions kept", taken.len()))
 }
 
+/// The sale of which these functions reserve.
+fn put_sale(server: &Server) -> Result<()> {
+    let stocks = [("unit", 1_000_000)];
+    SaleSettings { sale: "full", stocks: &stocks, per_customer_max: None, hold_ttl_ms: 0 }
+        .put(server.operator())?;
+    Ok(())
+}
+
 /// Killed and started again while the disk is full: reads work.
 fn full_at_start(
     disk: &Disk,
@@ -75,49 +78,14 @@ fn full_at_start(
     counted: u64,
 ) -> Result<u64> {
     server.kill()?;
-    let filler = disk.fill()?;
+    disk.fill()?;
     let server = launch.start().context("start on a full disk")?;
     let mut connection = Connection::open(server.public())?;
     check_reads(&mut connection, taken, counted).context("started on a full disk")?;
-    fs::remove_file(&filler).context("free the disk")?;
+    disk.free()?;
     let added = await_room(&mut connection)?;
     server.stop(rustix::process::Signal::TERM)?;
     Ok(added)
-}
-
-/// A small file system in memory, unmounted when dropped.
-struct Disk {
-    path: PathBuf,
-}
-
-impl Disk {
-    /// Mounts it; `None` without the right to do so.
-    fn mount(path: &Path) -> Result<Option<Self>> {
-        fs::create_dir_all(path).context("create the mount point")?;
-        let size = format!("size={DISK_BYTES}");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-            .arg(path)
-            .output()
-            .is_ok_and(|output| output.status.success());
-        Ok(mounted.then(|| Self { path: path.to_owned() }))
-    }
-
-    /// Takes all the room there is and returns the file that has it.
-    fn fill(&self) -> Result<PathBuf> {
-        let path = self.path.join("filler");
-        let mut filler = File::create(&path).context("create the filler")?;
-        let block = vec![0_u8; 64 << 10];
-        while filler.write_all(&block).is_ok() {}
-        Ok(path)
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // The server is gone by now; a lazy unmount also copes with one that is not.
-        let _ = Command::new("umount").arg("--lazy").arg(&self.path).status();
-    }
 }
 
 /// Writes until neither reservations nor additions are accepted any more, noting what was.
@@ -186,7 +154,7 @@ fn check_reads(connection: &mut Connection, taken: &[String], counted: u64) -> R
 }
 
 /// Adds until an addition is accepted; returns how many were, which is one.
-fn await_room(connection: &mut Connection) -> Result<u64> {
+pub(super) fn await_room(connection: &mut Connection) -> Result<u64> {
     let started = Instant::now();
     loop {
         let answer = connection.call(&request("POST", "/v1/counters/full"))?;

@@ -10,7 +10,7 @@ use crate::Bench;
 use crate::activity;
 use crate::operator::{self, AGREES, DIFFERS, await_caught_up, await_sink, reconcile, sinks_command};
 use crate::server::{Launch, Server};
-use crate::targets::{Events, Stored, Targets, compare, with_targets};
+use crate::targets::{Targets, compare, with_targets};
 
 /// The one that lags, and one to compare with.
 const SINKS: [&str; 2] = ["postgres", "redis"];
@@ -75,7 +75,7 @@ fn keep(launch: &Launch, mut server: Server, targets: &Targets) -> Result<u64> {
     targets.services.start("postgres")?;
     operator::retry(server.operator(), "postgres")?;
     await_caught_up(server.operator(), &SINKS)?;
-    let (rows, entries) = both(targets)?;
+    let (rows, entries) = targets.rows_and_entries()?;
     compare(("PostgreSQL", &rows), ("Redis", &entries))?;
     reconcile(launch, "postgres", AGREES)?;
     server.kill()?;
@@ -130,7 +130,7 @@ fn let_go(launch: &Launch, targets: &Targets) -> Result<usize> {
     operator::retry(server.operator(), "postgres")?;
     let trimmed = await_sink(server.operator(), "postgres", "a gap", |sink| sink.skippable_offset.is_some())?;
     let from = trimmed.skippable_offset.context("no offset to skip")?;
-    let (rows, _) = both(targets)?;
+    let (rows, _) = targets.rows_and_entries()?;
     let last = rows.last_key_value().map_or(0, |(offset, _)| *offset);
     ensure!(last < from, "there is a row {last}, but {from} is said to be missing");
     sinks_command(launch, &["skip", "postgres", &from.to_string()])?;
@@ -145,7 +145,7 @@ fn check_begun_again(launch: &Launch, targets: &Targets, from: u64) -> Result<us
     let gaps = targets.postgres.numbers("SELECT from_offset::text, to_offset FROM skipped")?;
     ensure!(gaps.len() == 1 && gaps[0].0 == from.to_string(), "recorded as left out: {gaps:?}");
     let to = gaps[0].1;
-    let (rows, mut entries) = both(targets)?;
+    let (rows, mut entries) = targets.rows_and_entries()?;
     let whole = entries.len();
     entries.retain(|offset, _| !(from..to).contains(offset));
     compare(("PostgreSQL", &rows), ("Redis", &entries))?;
@@ -154,12 +154,6 @@ fn check_begun_again(launch: &Launch, targets: &Targets, from: u64) -> Result<us
     targets.postgres.execute(&format!("DELETE FROM events WHERE event_offset = {offset}"))?;
     reconcile(launch, "postgres", DIFFERS).context("an event behind the gap is missed")?;
     Ok(whole - entries.len())
-}
-
-fn both(targets: &Targets) -> Result<(Events, Events)> {
-    let place = |event: &Stored| (event.offset, event.kept());
-    let rows = targets.postgres.events(0)?.iter().map(place).collect();
-    Ok((rows, targets.redis.events(0)?.iter().map(place).collect()))
 }
 
 /// Bytes of all segments.

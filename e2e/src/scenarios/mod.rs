@@ -6,6 +6,8 @@ mod bookings;
 mod bounded;
 mod contention;
 mod disk_full;
+mod full_targets;
+mod held_back;
 mod hostile;
 mod kill9;
 mod lagging;
@@ -127,6 +129,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "targets changed behind the server's back: reconcile names it, and nothing else",
         in_short: true,
         run: reconcile::run,
+    },
+    Scenario {
+        name: "held_back",
+        about: "the server's disk full because of a target that is away: refused, and mended by the target's return",
+        in_short: true,
+        run: held_back::run,
+    },
+    Scenario {
+        name: "full_targets",
+        about: "the disk of all four targets full: answers go on, and with room again each gets everything",
+        in_short: false,
+        run: full_targets::run,
     },
     Scenario {
         name: "lagging",

@@ -110,20 +110,16 @@ pub(crate) struct Targets {
 }
 
 impl Targets {
-    /// The targets of a scenario, `None` (and a message) without servers. Nothing connects yet.
-    pub(crate) fn find(random: &mut Random) -> Result<Option<Self>> {
-        let Some(services) = Services::find()? else {
-            println!("    SKIPPED: cargo xtask services up tells where the servers are");
-            return Ok(None);
-        };
+    /// Targets on these servers. Nothing connects yet.
+    pub(crate) fn on(services: Services, random: &mut Random) -> Result<Self> {
         let name = format!("e2e_{:x}_{:x}", std::process::id(), random.below(1 << 32));
-        Ok(Some(Self {
+        Ok(Self {
             postgres: Database::new(&services, &name)?,
             redis: Stream::new(&services, &name)?,
             rabbitmq: Queues::new(&services, &name)?,
             kafka: Topics::new(&services, &name)?,
             services,
-        }))
+        })
     }
 
     /// The settings of the sink of this kind, by environment.
@@ -173,6 +169,13 @@ impl Targets {
         Ok(())
     }
 
+    /// All that is in PostgreSQL, and all that is in Redis.
+    pub(crate) fn rows_and_entries(&self) -> Result<(Events, Events)> {
+        let place = |event: &Stored| (event.offset, event.kept());
+        let rows = self.postgres.events(0)?.iter().map(place).collect();
+        Ok((rows, self.redis.events(0)?.iter().map(place).collect()))
+    }
+
     /// Removes what the run made; what cannot be removed is said and left.
     pub(crate) fn clean(&self) {
         let cleaned = [
@@ -194,7 +197,10 @@ pub(crate) fn with_targets(
     random: &mut Random,
     scenario: impl FnOnce(&mut Targets) -> Result<String>,
 ) -> Result<String> {
-    let Some(mut targets) = Targets::find(random)? else { return Ok("SKIPPED".into()) };
+    let Some(services) = Services::find()? else {
+        return Ok("SKIPPED: cargo xtask services up tells where the servers are".into());
+    };
+    let mut targets = Targets::on(services, random)?;
     targets.heal().context("before the scenario")?;
     let held = scenario(&mut targets);
     targets.heal().context("after the scenario")?;

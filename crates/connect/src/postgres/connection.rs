@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use onrush_node::sinks::{PATIENCE, TargetError};
 use tokio::task::JoinHandle;
+use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config};
 
 use super::errors::unavailable;
 use super::settings::Settings;
 use super::tls;
+
+/// The port of a server that is not told another.
+const DEFAULT_PORT: u16 = 5432;
 
 /// A client, and the task that moves its bytes; dropped, the connection is closed.
 pub(super) struct Connection {
@@ -21,8 +25,9 @@ impl Connection {
     /// Connects within [`PATIENCE`] to the database that `config` names. Runs on an [`super::io_thread::IoThread`].
     pub(super) async fn open(settings: &Settings, config: Config) -> Result<Self, TargetError> {
         let connector = tls::connector(settings, config.get_ssl_mode()).map_err(TargetError::Unavailable)?;
-        let connected = within(PATIENCE, "connect", async {
-            Box::pin(config.connect(connector)).await.map_err(|error| unavailable("connect", &error))
+        let doing = format!("connect to {}", servers(&config));
+        let connected = within(PATIENCE, &doing, async {
+            Box::pin(config.connect(connector)).await.map_err(|error| unavailable(&doing, &error))
         });
         let (client, connection) = connected.await?;
         let traffic = tokio::spawn(async move {
@@ -81,4 +86,38 @@ pub(super) async fn within<T>(
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
         Err(TargetError::Unavailable(format!("{doing}: no answer within {} s", limit.as_secs())))
     })
+}
+
+/// Where the server is tried: each host with its port.
+fn servers(config: &Config) -> String {
+    let ports = config.get_ports();
+    let server = |(index, host): (usize, &Host)| {
+        // One port, or none, is for all hosts.
+        let port = ports.get(index).or(ports.first()).copied().unwrap_or(DEFAULT_PORT);
+        match host {
+            Host::Tcp(name) if name.contains(':') => format!("[{name}]:{port}"),
+            Host::Tcp(name) => format!("{name}:{port}"),
+            Host::Unix(directory) => format!("{}, port {port}", directory.display()),
+        }
+    };
+    config.get_hosts().iter().enumerate().map(server).collect::<Vec<_>>().join(" or ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_hosts_with_ports() {
+        for (url, shown) in [
+            ("postgresql://shop:s3cret@db/shop", "db:5432"),
+            ("postgresql://db:6000/shop", "db:6000"),
+            ("postgresql://[::1]:6000/shop", "[::1]:6000"),
+            ("postgresql://one:6000,two:6001/shop", "one:6000 or two:6001"),
+            ("host=one,two port=6000", "one:6000 or two:6000"),
+            ("host=/run/postgresql", "/run/postgresql, port 5432"),
+        ] {
+            assert_eq!(servers(&url.parse().unwrap()), shown, "{url}");
+        }
+    }
 }

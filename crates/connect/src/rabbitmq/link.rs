@@ -39,7 +39,8 @@ impl Link {
             .enable_all()
             .build()
             .map_err(|error| TargetError::Unavailable(format!("start an event loop: {error}")))?;
-        let connected = wait(&runtime, "connect to RabbitMQ", async {
+        let doing = format!("connect to RabbitMQ at {}:{}", uri.authority.host, uri.authority.port);
+        let connected = wait(&runtime, &doing, async {
             let connection = Connection::connect_uri(uri, properties).await?;
             let channel = connection.create_channel().await?;
             Ok((connection, channel))
@@ -48,7 +49,7 @@ impl Link {
             Ok((connection, channel)) => Ok(Self { runtime: Some(runtime), connection, channel }),
             Err(failed) => {
                 runtime.shutdown_background();
-                Err(failed.meaning(|error| unavailable("connect to RabbitMQ", error)))
+                Err(failed.meaning(|error| unavailable(&doing, error)))
             }
         }
     }

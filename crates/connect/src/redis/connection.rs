@@ -17,7 +17,8 @@ pub(super) fn connect(settings: &Settings) -> Result<Connection, TargetError> {
         // The client takes the process's default provider and panics if there is none; a second call changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
-    let failed = |error| unavailable("connect to Redis", &error);
+    let doing = format!("connect to Redis at {}", info.addr());
+    let failed = |error| unavailable(&doing, &error);
     let client = ::redis::Client::open(info).map_err(failed)?;
     let connection = client.get_connection_with_timeout(CONNECT_PATIENCE).map_err(failed)?;
     // These bound every read and write, not the whole exchange: a slow line may take its time as long as it moves.
