@@ -1,6 +1,6 @@
 //! When a sink keeps out of the way. Its own thread has the lowest priority, but that does not bind the processes of its
-//! target, which may work on the same machine: while answers wait and the processors are busy, a sink writes little at a time
-//! and rests much longer than it worked.
+//! target, which may work on the same machine: while answers wait, a sink writes little at a time and rests in between, and when
+//! the processors are busy as well, it rests much longer than it worked.
 
 use std::fs;
 use std::sync::Arc;
@@ -9,21 +9,50 @@ use std::time::Duration;
 
 use crate::clock::Stopwatch;
 
-/// Events between two looks at orders, usually and in a rush: a few milliseconds of a target's work.
+/// Events between two looks at orders, and while answers wait: a few milliseconds of a target's work.
 const TURN_EVENTS_MAX: u64 = 16_384;
-const RUSH_TURN_EVENTS_MAX: u64 = 256;
+const SMALL_TURN_EVENTS_MAX: u64 = 256;
 /// How many times as long as it worked a sink rests in a rush, up to a bound.
-const RESTS: u32 = 15;
+const RUSH_RESTS: u32 = 15;
 const REST_MAX: Duration = Duration::from_secs(10);
-/// Answers that wait at once when it can be a rush.
-const CROWD_MIN: usize = 4;
 /// One part in so many of the processors' time must be idle for everybody to have enough.
 const IDLE_ONE_IN: u64 = 4;
 /// Over how long idle time is measured, and for how long a rush that was seen is believed to go on.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 const RUSH_FADES: Duration = Duration::from_secs(1);
 
-/// What one sink knows of the rush.
+/// How fast a sink may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Nobody waits for an answer.
+    Free,
+    /// Somebody does, and there is idle time for everybody.
+    Gentle,
+    /// Answers need what a sink and its target would take.
+    Rush,
+}
+
+impl Pace {
+    /// Events at a time.
+    pub(super) fn turn_events_max(self) -> u64 {
+        match self {
+            Self::Free => TURN_EVENTS_MAX,
+            Self::Gentle | Self::Rush => SMALL_TURN_EVENTS_MAX,
+        }
+    }
+
+    /// How long to rest after so much work.
+    pub(super) fn rest_after(self, worked: Duration) -> Duration {
+        let rests = match self {
+            Self::Free => 0,
+            Self::Gentle => 1,
+            Self::Rush => RUSH_RESTS,
+        };
+        worked.saturating_mul(rests).min(REST_MAX)
+    }
+}
+
+/// What one sink knows of the others' needs.
 pub(super) struct Manners {
     /// Answers that wait at once lately.
     crowd: Arc<AtomicUsize>,
@@ -37,10 +66,10 @@ impl Manners {
         Self { crowd, since_look: Stopwatch::start(), spent: None, since_rush: None }
     }
 
-    /// Whether answers need what a sink and its target would take. Costs a look at the kernel's figures ten times a second
-    /// while answers wait, and next to nothing when none do.
-    pub(super) fn in_rush(&mut self) -> bool {
-        if self.crowd.load(Ordering::Relaxed) < CROWD_MIN {
+    /// Costs a look at the kernel's figures ten times a second while answers wait, and next to nothing when none do.
+    pub(super) fn pace(&mut self) -> Pace {
+        let nobody_waits = self.crowd.load(Ordering::Relaxed) == 0;
+        if nobody_waits {
             self.spent = None;
         } else if self.spent.is_none() || self.since_look.elapsed() >= LOOK_INTERVAL {
             let spent = Spent::read();
@@ -49,16 +78,13 @@ impl Manners {
             }
             (self.spent, self.since_look) = (spent, Stopwatch::start());
         }
-        self.since_rush.is_some_and(|since| since.elapsed() < RUSH_FADES)
-    }
-
-    pub(super) fn turn_events_max(in_rush: bool) -> u64 {
-        if in_rush { RUSH_TURN_EVENTS_MAX } else { TURN_EVENTS_MAX }
-    }
-
-    /// How long to rest in a rush after so much work.
-    pub(super) fn rest_after(worked: Duration) -> Duration {
-        worked.saturating_mul(RESTS).min(REST_MAX)
+        if self.since_rush.is_some_and(|since| since.elapsed() < RUSH_FADES) {
+            Pace::Rush
+        } else if nobody_waits {
+            Pace::Free
+        } else {
+            Pace::Gentle
+        }
     }
 }
 
@@ -85,12 +111,12 @@ impl Spent {
     }
 }
 
-/// Whether the processors had too little idle time in between. Without figures it is not known; then answers come first.
+/// Whether the processors had too little idle time in between, if that is known.
 fn is_busy(before: Option<&Spent>, after: Option<&Spent>) -> bool {
-    let (Some(before), Some(after)) = (before, after) else { return true };
+    let (Some(before), Some(after)) = (before, after) else { return false };
     let all = after.all.saturating_sub(before.all);
     let idle = after.idle.saturating_sub(before.idle);
-    all == 0 || idle.saturating_mul(IDLE_ONE_IN) < all
+    all > 0 && idle.saturating_mul(IDLE_ONE_IN) < all
 }
 
 #[cfg(test)]
@@ -114,27 +140,32 @@ mod tests {
         let busy = |before: Spent, after: Spent| is_busy(Some(&before), Some(&after));
         assert!(busy(spent(100, 1_000), spent(124, 1_100)));
         assert!(!busy(spent(100, 1_000), spent(125, 1_100)));
-        assert!(busy(spent(100, 1_000), spent(100, 1_000)), "no time has passed");
+        assert!(!busy(spent(100, 1_000), spent(100, 1_000)), "no time has passed");
         // Idle time can go back a little where the kernel corrects it.
         assert!(busy(spent(100, 1_000), spent(90, 1_100)));
-        assert!(is_busy(None, Some(&spent(1, 1))) && is_busy(Some(&spent(1, 1)), None));
+        assert!(!is_busy(None, Some(&spent(1, 1))) && !is_busy(Some(&spent(1, 1)), None));
     }
 
     #[test]
-    fn it_is_no_rush_without_a_crowd() {
+    fn the_pace_is_free_only_when_nobody_waits() {
         let crowd = Arc::new(AtomicUsize::new(0));
         let mut manners = Manners::new(Arc::clone(&crowd));
-        assert!(!manners.in_rush());
-        // Nothing was measured yet, so answers come first.
-        crowd.store(CROWD_MIN, Ordering::Relaxed);
-        assert!(manners.in_rush());
+        assert_eq!(manners.pace(), Pace::Free);
+        crowd.store(1, Ordering::Relaxed);
+        assert_eq!(manners.pace(), Pace::Gentle, "of the processors nothing is known yet");
+        manners.since_rush = Some(Stopwatch::start());
+        assert_eq!(manners.pace(), Pace::Rush);
         crowd.store(0, Ordering::Relaxed);
-        assert!(manners.in_rush(), "a rush is believed to go on for a while");
+        assert_eq!(manners.pace(), Pace::Rush, "it is believed to go on for a while");
+        manners.since_rush = None;
+        assert_eq!(manners.pace(), Pace::Free);
     }
 
     #[test]
-    fn a_rest_is_longer_than_the_work_and_bounded() {
-        assert_eq!(Manners::rest_after(Duration::from_millis(3)), Duration::from_millis(45));
-        assert_eq!(Manners::rest_after(Duration::MAX), REST_MAX);
+    fn the_harder_the_pace_the_longer_the_rest() {
+        let worked = Duration::from_millis(3);
+        let rests = [Pace::Free, Pace::Gentle, Pace::Rush].map(|pace| pace.rest_after(worked).as_millis());
+        assert_eq!(rests, [0, 3, 45]);
+        assert_eq!(Pace::Rush.rest_after(Duration::MAX), REST_MAX);
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use onrush_log::{LogDirectory, LogReader};
 
 use super::base::{self, Base};
-use super::manners::Manners;
+use super::manners::{Manners, Pace};
 use super::names::Names;
 use super::pen::{Narrowed, Pen, Trouble};
 use super::settings::AtBacklogMax;
@@ -137,12 +137,12 @@ impl Runner {
                 return self.end();
             }
             let stopwatch = Stopwatch::start();
-            let in_rush = self.is_to_rest();
-            if self.advance(Manners::turn_events_max(in_rush))? {
-                if in_rush {
+            let pace = self.pace();
+            if self.advance(pace.turn_events_max())? {
+                if pace != Pace::Free {
                     self.pen.settle()?;
                     self.note_progress();
-                    self.keep_out_of_the_way(stopwatch.elapsed());
+                    self.rest(pace.rest_after(stopwatch.elapsed()));
                 }
             } else {
                 self.pen.settle()?;
@@ -198,18 +198,21 @@ impl Runner {
         Ok(())
     }
 
-    /// In a rush, unless that has gone on until half of what may be kept for the sink is: no sink is let go out of politeness.
-    fn is_to_rest(&mut self) -> bool {
-        self.manners.in_rush() && self.backlog_bytes() <= self.slot.settings.backlog_bytes_max / 2
+    /// What manners demand, until half of what may be kept for the sink is: no sink is let go out of politeness.
+    fn pace(&mut self) -> Pace {
+        if self.backlog_bytes() > self.slot.settings.backlog_bytes_max / 2 {
+            return Pace::Free;
+        }
+        self.manners.pace()
     }
 
-    fn keep_out_of_the_way(&mut self, worked: Duration) {
+    fn rest(&mut self, rest: Duration) {
         let since = Stopwatch::start();
-        while since.elapsed() < Manners::rest_after(worked)
+        while let Some(left) = rest.checked_sub(since.elapsed())
             && self.slot.stop_order() == StopOrder::GoOn
-            && self.is_to_rest()
+            && self.pace() != Pace::Free
         {
-            std::thread::park_timeout(LINGER);
+            std::thread::park_timeout(left.min(LINGER));
         }
     }
 
