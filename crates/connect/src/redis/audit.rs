@@ -6,7 +6,7 @@ use ::redis::{Connection, Value};
 use onrush_node::sinks::{SinkEvent, Skipped, Source, TargetError};
 
 use super::Settings;
-use super::connection::{connect, receive, unavailable, write_argument, write_command};
+use super::connection::{connect, not_understood, receive, text, unavailable, write_argument, write_command};
 use crate::{Audit, Findings, event_id, event_type, write_event_data, write_rfc3339};
 
 /// Entries that are read at once.
@@ -86,10 +86,10 @@ impl RedisAuditor {
         let stream = self.settings.stream.clone();
         let count = PAGE_ENTRIES.to_string();
         let answer = self.command(&["XRANGE", &stream, &from, "+", "COUNT", &count])?;
-        let Value::Array(entries) = answer else { return Err(not_understood()) };
+        let Value::Array(entries) = answer else { return Err(not_understood(READING)) };
         let is_full = entries.len() == PAGE_ENTRIES;
         for entry in entries {
-            self.page.push_back(Entry::read(entry).ok_or_else(not_understood)?);
+            self.page.push_back(Entry::read(entry).ok_or_else(|| not_understood(READING))?);
         }
         self.next = self.page.back().filter(|_| is_full).map(|last| format!("({}", last.id));
         self.may_have_been_trimmed = self.settings.length_max > 0;
@@ -102,14 +102,19 @@ impl RedisAuditor {
         if offset >= self.first_offset && std::mem::take(&mut self.may_have_been_trimmed) {
             let stream = self.settings.stream.clone();
             let Value::Array(entries) = self.command(&["XRANGE", &stream, "-", "+", "COUNT", "1"])? else {
-                return Err(not_understood());
+                return Err(not_understood(READING));
             };
-            let first = entries.into_iter().next().map(|entry| Entry::read(entry).ok_or_else(not_understood));
-            let Value::Int(length) = self.command(&["XLEN", &stream])? else { return Err(not_understood()) };
+            let first = entries
+                .into_iter()
+                .next()
+                .map(|entry| Entry::read(entry).ok_or_else(|| not_understood(READING)));
+            let Value::Int(length) = self.command(&["XLEN", &stream])? else {
+                return Err(not_understood(READING));
+            };
             if let Some(first) = first.transpose()?
                 && u64::try_from(length).is_ok_and(|length| length >= self.settings.length_max)
             {
-                self.first_offset = id_parts(&first.id).ok_or_else(not_understood)?.0;
+                self.first_offset = id_parts(&first.id).ok_or_else(|| not_understood(READING))?.0;
             }
         }
         Ok(offset < self.first_offset)
@@ -127,7 +132,7 @@ impl RedisAuditor {
             }
             // Asked after the page was read, so that everything of the sink's in it is covered.
             let answer = self.command(&["HMGET", &place, "last"])?;
-            let Value::Array(parts) = answer else { return Err(not_understood()) };
+            let Value::Array(parts) = answer else { return Err(not_understood(READING)) };
             let last = parts.first().and_then(text).and_then(id_parts).unwrap_or((0, 0));
             for entry in std::mem::take(&mut self.page) {
                 if entry.offset.is_none() || id_parts(&entry.id).is_none_or(|id| id > last) {
@@ -151,7 +156,7 @@ impl Audit for RedisAuditor {
         self.connection = Some(connect(&self.settings)?);
         let place = self.settings.place();
         let answer = self.command(&["HMGET", &place, "log_id", "offset"])?;
-        let Value::Array(parts) = answer else { return Err(not_understood()) };
+        let Value::Array(parts) = answer else { return Err(not_understood(READING)) };
         let part = |at: usize| parts.get(at).and_then(text);
         if let Some(log_id) = part(0).filter(|log_id| *log_id != source.log_id) {
             let reason = format!("the stream belongs to log {log_id}, and this is log {}", source.log_id);
@@ -253,20 +258,9 @@ fn id_parts(id: &str) -> Option<(u64, u64)> {
     Some((high.parse().ok()?, low.parse().ok()?))
 }
 
-fn text(value: &Value) -> Option<&str> {
-    match value {
-        Value::SimpleString(text) => Some(text),
-        _ => std::str::from_utf8(bytes(value)?).ok(),
-    }
-}
-
 fn bytes(value: &Value) -> Option<&[u8]> {
     match value {
         Value::BulkString(bytes) => Some(bytes),
         _ => None,
     }
-}
-
-fn not_understood() -> TargetError {
-    TargetError::Unavailable(format!("{READING}: an answer that no Redis gives"))
 }

@@ -45,6 +45,19 @@ pub(super) fn receive(connection: &mut Connection, doing: &str) -> Result<Value,
     answer.map_err(|error| unavailable(doing, &error))
 }
 
+/// The text of an answer that is one.
+pub(super) fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::SimpleString(text) => Some(text),
+        _ => None,
+    }
+}
+
+pub(super) fn not_understood(doing: &str) -> TargetError {
+    TargetError::Unavailable(format!("{doing}: an answer that no Redis gives"))
+}
+
 /// Appends one argument of a command: a bulk string of RESP2.
 pub(super) fn write_argument(out: &mut Vec<u8>, argument: &[u8]) {
     write_number(out, b'$', argument.len());

@@ -1,120 +1,121 @@
-//! Events as arguments of the script that adds them, gathered into commands that are written at once.
+//! Events as commands, gathered into transactions that are written at once.
 
 use std::io::Write as _;
 
-use onrush_node::sinks::{EventKind, SinkEvent, Source};
+use onrush_node::sinks::{EventKind, SinkEvent};
 
+use super::Settings;
 use super::connection::{write_argument, write_command};
 use crate::{event_type, write_event_data, write_rfc3339};
 
-/// Events that one script call adds, at most: the server does nothing else meanwhile, for about a millisecond.
+/// Events of one transaction, at most: the server does nothing else meanwhile, for two or three milliseconds.
 const RUN_EVENTS_MAX: usize = 512;
-/// Bytes of events after which a run is closed, too.
+/// Bytes of events after which a run is complete, too.
 const RUN_BYTES_MAX: usize = 256 << 10;
-/// Adds events; see there.
-const APPEND: &str = include_str!("append.lua");
-/// What precedes the events in a call: the command, the script, two keys with their number, and four values.
-const ARGUMENTS_BEFORE: usize = 9;
-const ARGUMENTS_PER_EVENT: usize = 6;
+/// The last id of a stream that never had an entry.
+pub(super) const NO_ENTRY: &str = "0-0";
 
-/// Script calls that were encoded and not yet written. The guard of each call is the offset after the one before, so that
-/// none can take effect if one before it did not.
-#[derive(Default)]
-pub(super) struct Calls {
-    /// What is ready to be written.
-    pub(super) bytes: Vec<u8>,
-    /// The offset after each call in `bytes`.
-    pub(super) offsets: Vec<u64>,
-    /// Offset below which everything is in a call, if that is known.
-    tail_offset: Option<u64>,
+/// Makes transactions of events, one after the other.
+pub(super) struct Encoder {
     stream: String,
     place: String,
-    fence: String,
-    length_max: String,
     partition: u32,
-    run: Run,
-}
-
-/// The events of the call that is still open.
-#[derive(Default)]
-struct Run {
-    arguments: Vec<u8>,
+    length_max: String,
+    run: Vec<u8>,
     event_count: usize,
+    /// Id of the last entry, once everything taken is in the stream.
+    last: String,
     scratch: Vec<u8>,
     types: [Option<String>; EventKind::ALL.len()],
 }
 
-impl Calls {
-    /// Calls that go on at `tail_offset`, under this fence.
-    pub(super) fn new(
-        settings: &super::Settings,
-        source: &Source,
-        fence: i64,
-        tail_offset: Option<u64>,
-    ) -> Self {
+impl Encoder {
+    /// Goes on behind the entry `last`.
+    pub(super) fn new(settings: &Settings, partition: u32, last: String) -> Self {
         Self {
-            tail_offset,
             stream: settings.stream.clone(),
             place: settings.place(),
-            fence: fence.to_string(),
+            partition,
             length_max: settings.length_max.to_string(),
-            partition: source.partition,
-            ..Self::default()
+            run: Vec::new(),
+            event_count: 0,
+            last,
+            scratch: Vec::new(),
+            types: Default::default(),
         }
     }
 
-    /// Takes one event.
-    pub(super) fn push(&mut self, event: &SinkEvent<'_>) {
-        self.run.push(self.partition, event);
-        if self.run.event_count >= RUN_EVENTS_MAX || self.run.arguments.len() >= RUN_BYTES_MAX {
-            self.close_run(event.offset + 1);
+    /// Takes one event. Returns whether the run is complete now.
+    pub(super) fn push(&mut self, event: &SinkEvent<'_>) -> bool {
+        let (out, scratch) = (&mut self.run, &mut self.scratch);
+        // The stream is made by its first entry only: if it is gone later, nothing is to look as if it were not.
+        let makes_stream = self.last == NO_ENTRY;
+        write_command(out, if makes_stream { 13 } else { 14 });
+        for word in [&b"XADD"[..], self.stream.as_bytes()] {
+            write_argument(out, word);
         }
+        if !makes_stream {
+            write_argument(out, b"NOMKSTREAM");
+        }
+        let offset = event.offset;
+        // An entry's id must be greater than 0-0.
+        self.last = format!("{offset}-{}", u8::from(offset == 0));
+        write_argument(out, self.last.as_bytes());
+        refill(scratch, |text| write!(text, "{}-{offset}", self.partition).expect("memory takes it"));
+        write_field(out, b"id", scratch);
+        let kind = self.types[event.kind() as usize].get_or_insert_with(|| event_type(event));
+        write_field(out, b"type", kind.as_bytes());
+        refill(scratch, |text| write_rfc3339(text, event.at));
+        write_field(out, b"time", scratch);
+        write_field(out, b"key", event.key().as_bytes());
+        refill(scratch, |text| write_event_data(text, event));
+        write_field(out, b"data", scratch);
+        self.event_count += 1;
+        self.event_count >= RUN_EVENTS_MAX || self.run.len() >= RUN_BYTES_MAX
     }
 
-    /// Makes calls of everything taken: after them, everything below `offset` is in the stream or not for it. A call without
-    /// events records the offset.
-    pub(super) fn close(&mut self, offset: u64) {
-        if self.run.event_count > 0 || self.tail_offset != Some(offset) {
-            self.close_run(offset);
-        }
+    /// Whether there are events that are in no transaction.
+    pub(super) fn has_events(&self) -> bool {
+        self.event_count > 0
     }
 
-    fn close_run(&mut self, offset: u64) {
-        let before = self.tail_offset.map(|offset| offset.to_string()).unwrap_or_default();
-        let out = &mut self.bytes;
-        write_command(out, ARGUMENTS_BEFORE + self.run.event_count * ARGUMENTS_PER_EVENT);
-        let head = ["EVAL", APPEND, "2", &self.stream, &self.place, &self.fence, &before];
-        for argument in head {
-            write_argument(out, argument.as_bytes());
+    /// Appends a transaction of everything taken, after which everything below `offset` is in the stream or not for it. Returns
+    /// how many entries it adds, and the id of the last entry then.
+    pub(super) fn write_transaction(&mut self, out: &mut Vec<u8>, offset: u64) -> (usize, String) {
+        write_words(out, &["MULTI"]);
+        out.append(&mut self.run);
+        write_words(out, &["HSET", &self.place, "offset", &offset.to_string(), "last", &self.last]);
+        if self.length_max != "0" {
+            write_words(out, &["XTRIM", &self.stream, "MAXLEN", "~", &self.length_max]);
         }
-        write_argument(out, offset.to_string().as_bytes());
-        write_argument(out, self.length_max.as_bytes());
-        out.append(&mut self.run.arguments);
-        self.run.event_count = 0;
-        self.offsets.push(offset);
-        self.tail_offset = Some(offset);
+        write_words(out, &["EXEC"]);
+        (std::mem::take(&mut self.event_count), self.last.clone())
+    }
+
+    /// Appends what has to come before a transaction: whoever changes the place after it makes the transaction fail, and its
+    /// answers tell what the place and the stream were.
+    pub(super) fn write_guard(&self, out: &mut Vec<u8>) {
+        write_words(out, &["WATCH", &self.place]);
+        write_words(out, &["HMGET", &self.place, "fence", "offset", "last"]);
+        write_words(out, &["XINFO", "STREAM", &self.stream]);
+    }
+
+    /// Commands of a transaction that are neither entries nor `MULTI` and `EXEC`.
+    pub(super) fn closing_commands(&self) -> usize {
+        if self.length_max == "0" { 1 } else { 2 }
     }
 }
 
-impl Run {
-    fn push(&mut self, partition: u32, event: &SinkEvent<'_>) {
-        let (out, scratch) = (&mut self.arguments, &mut self.scratch);
-        let offset = event.offset;
-        // An entry's id must be greater than 0-0.
-        let low = u8::from(offset == 0);
-        refill(scratch, |text| write!(text, "{offset}-{low}").expect("writing to memory succeeds"));
-        write_argument(out, scratch);
-        refill(scratch, |text| write!(text, "{partition}-{offset}").expect("writing to memory succeeds"));
-        write_argument(out, scratch);
-        let kind = self.types[event.kind() as usize].get_or_insert_with(|| event_type(event));
-        write_argument(out, kind.as_bytes());
-        refill(scratch, |text| write_rfc3339(text, event.at));
-        write_argument(out, scratch);
-        write_argument(out, event.key().as_bytes());
-        refill(scratch, |text| write_event_data(text, event));
-        write_argument(out, scratch);
-        self.event_count += 1;
+fn write_words(out: &mut Vec<u8>, words: &[&str]) {
+    write_command(out, words.len());
+    for word in words {
+        write_argument(out, word.as_bytes());
     }
+}
+
+fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    write_argument(out, name);
+    write_argument(out, value);
 }
 
 fn refill(scratch: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {

@@ -3,6 +3,7 @@
 mod audit;
 mod connection;
 mod encoding;
+mod session;
 mod settings;
 mod target;
 

@@ -96,7 +96,7 @@ fn refusals_that_pass_leave_no_gap() {
             "NOREPLICAS",
         ),
         (&["REPLICAOF", "127.0.0.1", "1"], &["REPLICAOF", "NO", "ONE"], "read only replica"),
-        (&["ACL", "SETUSER", "default", "-xadd"], &["ACL", "SETUSER", "default", "+xadd"], "can't run"),
+        (&["ACL", "SETUSER", "default", "-xadd"], &["ACL", "SETUSER", "default", "+xadd"], "no permissions"),
     ];
     for (refuse, mend, code) in CASES {
         let Some(server) = Server::start(&["--save", ""]) else { return };
@@ -149,6 +149,52 @@ fn keys_of_other_people_are_left_alone() {
             "{case}: {refused:?}"
         );
         assert_eq!(server.ask::<redis::Value>(&["DUMP", "s"]), before, "{case}");
+    }
+}
+
+/// What others do between two transactions, after the guard of the second was answered.
+#[test]
+fn meddling_between_transactions_is_harmless_or_noticed_for_good() {
+    // The command, what the write says, what the next open says.
+    const CASES: [(&[&str], Option<[&str; 2]>); 6] = [
+        (&["HSET", "s:onrush", "note", "hello"], None),
+        (&["XGROUP", "CREATE", "s", "readers", "$"], None),
+        (&["DEL", "s"], Some(["lost the stream", "was deleted"])),
+        (&["XADD", "s", "*", "a", "b"], Some(["smaller", "somebody else"])),
+        (&["DEL", "s:onrush"], Some(["lost the stream", "did not write"])),
+        (&["HINCRBY", "s:onrush", "fence", "1"], Some(["another runner", ""])),
+    ];
+    for (command, noticed) in CASES {
+        let Some(server) = Server::start(&["--save", ""]) else { return };
+        let story = Story::new(12, 200);
+        let mut target = Redis::new(server.settings());
+        target.open(&story.source).expect("the server is there");
+        let (first, rest) = story.events.split_at(100);
+        for event in first {
+            event.lend(|event| target.push(event)).expect("nothing is in the way");
+        }
+        target.send(rest[0].offset).expect("nothing is in the way");
+        while server.ask::<u64>(&["XLEN", "s"]) < 100 {}
+        server.ask::<redis::Value>(command);
+        let written = write(&mut target, &story, rest[0].offset, story.end());
+        let Some([said, refused]) = noticed else {
+            assert_eq!(written.expect("it is harmless"), story.end(), "{command:?}");
+            assert_eq!(offsets(&server), expected(&story), "{command:?}");
+            continue;
+        };
+        let Err(TargetError::Unavailable(text) | TargetError::Refused(text)) = &written else {
+            panic!("{command:?}: {written:?}")
+        };
+        assert!(text.contains(said), "{command:?}: {text}");
+        match target.open(&story.source) {
+            Err(TargetError::Refused(text)) => {
+                assert!(!refused.is_empty() && text.contains(refused), "{command:?}: {text}");
+            }
+            opened => {
+                let opened = opened.expect("the stream is as it was");
+                assert_eq!((opened, refused), (Some(rest[0].offset), ""), "{command:?}");
+            }
+        }
     }
 }
 
