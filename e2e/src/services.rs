@@ -33,11 +33,14 @@ impl Services {
         }
     }
 
-    /// Servers of the same kinds in another directory, started.
-    pub(crate) fn up_in(&self, directory: &Path, names: &[&str]) -> Result<Self> {
-        let services = Self { directory: directory.to_owned(), xtask: self.xtask.clone() };
-        services.call(&[&["up"], names].concat())?;
-        Ok(services)
+    /// Servers of another directory.
+    pub(crate) fn at(&self, directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), xtask: self.xtask.clone() }
+    }
+
+    /// Starts those of these names.
+    pub(crate) fn up(&self, names: &[&str]) -> Result<()> {
+        self.call(&[&["up"], names].concat())
     }
 
     /// Stops all servers of the directory.

@@ -88,6 +88,7 @@ impl Writer {
                 Work::Finish => break,
             }
         }
+        self.partition.crowd.store(0, Ordering::Relaxed);
         let now = self.now(&round);
         match self.log.take().map(|log| log.close(now)) {
             Some(Ok(())) => tracing::debug!("log closed"),
@@ -212,6 +213,8 @@ impl Writer {
         tracing::error!(%error, "the log failed; opening it again");
         let resume_at = self.partition.durable_offset.load(Ordering::Acquire);
         self.log = None;
+        round.crowd = 0;
+        self.partition.crowd.store(0, Ordering::Relaxed);
         self.partition.take_seat().vacate(&mut round.outbox);
         self.partition.deliver(&mut round.outbox, None);
         let mut interval = REOPEN_INTERVAL;

@@ -13,8 +13,10 @@ use crate::server::Server;
 use crate::targets::postgres::Database;
 
 /// What a window counted since it was last put.
-const WINDOWS: &str = "SELECT key, sum((body->>'by')::bigint)::bigint FROM events e WHERE kind = 'window.hit' AND event_offset >
-    (SELECT coalesce(max(event_offset), 0) FROM events p WHERE p.kind = 'window.put' AND p.key = e.key) GROUP BY key";
+const WINDOWS: &str =
+    "WITH put AS (SELECT key, max(event_offset) AS last FROM events WHERE kind = 'window.put' GROUP BY key)
+    SELECT e.key, sum((body->>'by')::bigint)::bigint FROM events e LEFT JOIN put USING (key)
+    WHERE kind = 'window.hit' AND event_offset > coalesce(last, 0) GROUP BY e.key";
 
 /// Units by sale, stock and state, for `quantity_total`, `quantity_held` or `quantity_confirmed`.
 const STOCKS: &str = "SELECT s.sale || '/' || t.stock, t.QUANTITY FROM stocks t JOIN sales s USING (sale_no)

@@ -148,7 +148,10 @@ fn check_orders(server: &Server, targets: &mut Targets, orders: &BTreeMap<u64, R
     ensure!(distinct(&messages) == orders.len(), "{} different ids came", distinct(&messages));
     let mut users = BTreeMap::new();
     for message in &messages {
-        ensure!(message.is_persistent, "a message that does not outlive a restart: {message:?}");
+        ensure!(
+            message.is_persistent == Some(true),
+            "a message that does not outlive a restart: {message:?}"
+        );
         let order: Value = serde_json::from_slice(&message.payload).context("read an order")?;
         let user = order["UserID"].as_u64().with_context(|| format!("no UserID: {order}"))?;
         ensure!(order["ProductID"] == 7001 && order["Quantity"] == 1, "the order is {order}");

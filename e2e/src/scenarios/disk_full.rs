@@ -47,7 +47,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
             .with_context(|| format!("round {round}"))?;
         check_reads(&mut connection, &taken, counted).context("while the disk is full")?;
         disk.free()?;
-        counted += await_room(&mut connection)?;
+        counted += await_room(&mut connection, &mut 0)?;
         taken.push(
             reserve(&mut connection, round, u64::MAX)?.context("with room again a reservation is refused")?,
         );
@@ -83,7 +83,7 @@ fn full_at_start(
     let mut connection = Connection::open(server.public())?;
     check_reads(&mut connection, taken, counted).context("started on a full disk")?;
     disk.free()?;
-    let added = await_room(&mut connection)?;
+    let added = await_room(&mut connection, &mut 0)?;
     server.stop(rustix::process::Signal::TERM)?;
     Ok(added)
 }
@@ -153,14 +153,15 @@ fn check_reads(connection: &mut Connection, taken: &[String], counted: u64) -> R
     Ok(())
 }
 
-/// Adds until an addition is accepted; returns how many were, which is one.
-pub(super) fn await_room(connection: &mut Connection) -> Result<u64> {
+/// Adds until an addition is accepted, counting those refused; returns how many were accepted, which is one.
+pub(super) fn await_room(connection: &mut Connection, refused: &mut u64) -> Result<u64> {
     let started = Instant::now();
     loop {
         let answer = connection.call(&request("POST", "/v1/counters/full"))?;
         if answer.status == 200 {
             return Ok(1);
         }
+        *refused += 1;
         ensure!(answer.status == 503, "an addition was answered {}: {}", answer.status, answer.text());
         ensure!(
             started.elapsed() < RECOVERY_TIMEOUT,

@@ -37,10 +37,21 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     for path in [&bench.directory, &disk.path] {
         fs::set_permissions(path, Permissions::from_mode(0o755)).context("open the directory")?;
     }
-    let services = services.up_in(&disk.path.join("services"), &KINDS)?;
-    let held = on_small_disk(bench, &disk, services.clone());
-    let down = services.down();
-    held.and_then(|summary| down.map(|()| summary))
+    let services = services.at(&disk.path.join("services"));
+    let _down = Down(services.clone());
+    services.up(&KINDS)?;
+    on_small_disk(bench, &disk, services)
+}
+
+/// Stops the servers, whatever happened.
+struct Down(Services);
+
+impl Drop for Down {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.down() {
+            println!("    could not stop the servers: {error:#}");
+        }
+    }
 }
 
 fn on_small_disk(bench: &mut Bench, disk: &Disk, services: Services) -> Result<String> {
@@ -99,6 +110,9 @@ fn write_until_all_fail(server: &Server, disk: &Disk) -> Result<()> {
         let well = now.iter().zip(&before).filter(|(now, before)| now.failure_count == before.failure_count);
         let well: Vec<_> = well.map(|(now, _)| now.kind.as_str()).collect();
         if well.is_empty() {
+            let errors: Vec<_> = now.iter().filter_map(|sink| sink.last_error.as_ref()).collect();
+            let told = errors.iter().any(|failure| failure.error.contains("No space left"));
+            ensure!(told, "no sink says that there is no room: {errors:?}");
             return Ok(());
         }
         ensure!(started.elapsed() < HOLD_OUT_TIMEOUT, "{well:?} never failed");

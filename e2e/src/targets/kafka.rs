@@ -182,7 +182,7 @@ fn read(message: &BorrowedMessage<'_>) -> Result<Received> {
         event_type: header("ce_type").unwrap_or_default(),
         time: header("ce_time").unwrap_or_default(),
         key: String::from_utf8(message.key().unwrap_or_default().to_vec()).context("read a key")?,
-        is_persistent: true,
+        is_persistent: None,
         payload: message.payload().unwrap_or_default().to_vec(),
     })
 }

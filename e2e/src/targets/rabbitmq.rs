@@ -121,7 +121,7 @@ impl Queues {
         let properties = BasicProperties::default()
             .with_message_id(message.id.as_str().into())
             .with_type(message.event_type.as_str().into())
-            .with_delivery_mode(if message.is_persistent { PERSISTENT } else { TRANSIENT })
+            .with_delivery_mode(if message.is_persistent == Some(true) { PERSISTENT } else { TRANSIENT })
             .with_headers(headers);
         runtime()?.block_on(async {
             let channel = self.channel().await?;
@@ -242,7 +242,7 @@ fn read(delivery: &Delivery) -> Result<Received> {
         event_type: properties.kind().as_ref().context("a message without type")?.to_string(),
         time: text("cloudEvents_time")?,
         key: text("cloudEvents_subject")?,
-        is_persistent: *properties.delivery_mode() == Some(PERSISTENT),
+        is_persistent: Some(*properties.delivery_mode() == Some(PERSISTENT)),
         payload: delivery.data.clone(),
     })
 }

@@ -17,8 +17,8 @@ pub(crate) struct Received {
     pub time: String,
     /// The key, the header `cloudEvents_subject`; empty if there is none.
     pub key: String,
-    /// Whether the broker was asked to keep it over a restart.
-    pub is_persistent: bool,
+    /// Whether the broker was asked to keep it over a restart, if it can be asked.
+    pub is_persistent: Option<bool>,
     /// The payload.
     pub payload: Vec<u8>,
 }

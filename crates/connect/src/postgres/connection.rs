@@ -100,6 +100,9 @@ fn servers(config: &Config) -> String {
             Host::Unix(directory) => format!("{}, port {port}", directory.display()),
         }
     };
+    if config.get_hosts().is_empty() {
+        return config.get_hostaddrs().iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+    }
     config.get_hosts().iter().enumerate().map(server).collect::<Vec<_>>().join(" or ")
 }
 
@@ -116,6 +119,7 @@ mod tests {
             ("postgresql://one:6000,two:6001/shop", "one:6000 or two:6001"),
             ("host=one,two port=6000", "one:6000 or two:6000"),
             ("host=/run/postgresql", "/run/postgresql, port 5432"),
+            ("hostaddr=10.0.0.1", "10.0.0.1"),
         ] {
             assert_eq!(servers(&url.parse().unwrap()), shown, "{url}");
         }

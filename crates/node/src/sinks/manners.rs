@@ -1,6 +1,6 @@
 //! When a sink keeps out of the way. Its own thread has the lowest priority, but that does not bind the processes of its
-//! target, which may work on the same machine: while answers wait, a sink writes little at a time and rests in between, and when
-//! the processors are busy as well, it rests much longer than it worked.
+//! target, which may work on the same machine: while answers to changes wait, a sink writes little at a time and rests in between,
+//! and when the processors are busy as well, it rests much longer than it worked.
 
 use std::fs;
 use std::sync::Arc;
@@ -9,12 +9,15 @@ use std::time::Duration;
 
 use crate::clock::Stopwatch;
 
-/// Events between two looks at orders, and while answers wait: a few milliseconds of a target's work.
+/// Events between two looks at orders when nobody waits.
 const TURN_EVENTS_MAX: u64 = 16_384;
-const SMALL_TURN_EVENTS_MAX: u64 = 256;
-/// How many times as long as it worked a sink rests in a rush, up to a bound.
+/// The same while answers wait: a few milliseconds of a target's work; and how far that grows as long as it is no rush, so that a
+/// target that is far away gets enough, too.
+const SMALL_TURN_EVENTS: u64 = 256;
+const GENTLE_TURN_EVENTS_MAX: u64 = 4_096;
+/// How many times as long as it worked a sink rests in a rush, up to a bound: long work is mostly waiting.
 const RUSH_RESTS: u32 = 15;
-const REST_MAX: Duration = Duration::from_secs(10);
+const REST_MAX: Duration = Duration::from_secs(1);
 /// One part in so many of the processors' time must be idle for everybody to have enough.
 const IDLE_ONE_IN: u64 = 4;
 /// Over how long idle time is measured, and for how long a rush that was seen is believed to go on.
@@ -24,7 +27,7 @@ const RUSH_FADES: Duration = Duration::from_secs(1);
 /// How fast a sink may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// Nobody waits for an answer.
+    /// Nobody waits for the answer to a change.
     Free,
     /// Somebody does, and there is idle time for everybody.
     Gentle,
@@ -33,14 +36,6 @@ pub(super) enum Pace {
 }
 
 impl Pace {
-    /// Events at a time.
-    pub(super) fn turn_events_max(self) -> u64 {
-        match self {
-            Self::Free => TURN_EVENTS_MAX,
-            Self::Gentle | Self::Rush => SMALL_TURN_EVENTS_MAX,
-        }
-    }
-
     /// How long to rest after so much work.
     pub(super) fn rest_after(self, worked: Duration) -> Duration {
         let rests = match self {
@@ -59,11 +54,32 @@ pub(super) struct Manners {
     since_look: Stopwatch,
     spent: Option<Spent>,
     since_rush: Option<Stopwatch>,
+    /// The next turn, if that is a gentle one.
+    gentle_turn_events: u64,
 }
 
 impl Manners {
     pub(super) fn new(crowd: Arc<AtomicUsize>) -> Self {
-        Self { crowd, since_look: Stopwatch::start(), spent: None, since_rush: None }
+        Self {
+            crowd,
+            since_look: Stopwatch::start(),
+            spent: None,
+            since_rush: None,
+            gentle_turn_events: SMALL_TURN_EVENTS,
+        }
+    }
+
+    /// Events of the next turn.
+    pub(super) fn turn_events_max(&mut self, pace: Pace) -> u64 {
+        let gentle = (self.gentle_turn_events * 2).min(GENTLE_TURN_EVENTS_MAX);
+        match pace {
+            Pace::Free => TURN_EVENTS_MAX,
+            Pace::Gentle => std::mem::replace(&mut self.gentle_turn_events, gentle),
+            Pace::Rush => {
+                self.gentle_turn_events = SMALL_TURN_EVENTS;
+                SMALL_TURN_EVENTS
+            }
+        }
     }
 
     /// Costs a look at the kernel's figures ten times a second while answers wait, and next to nothing when none do.
@@ -159,6 +175,14 @@ mod tests {
         assert_eq!(manners.pace(), Pace::Rush, "it is believed to go on for a while");
         manners.since_rush = None;
         assert_eq!(manners.pace(), Pace::Free);
+    }
+
+    #[test]
+    fn gentle_turns_grow_until_there_is_a_rush() {
+        let mut manners = Manners::new(Arc::default());
+        let paces = [[Pace::Gentle; 6].as_slice(), &[Pace::Free, Pace::Rush, Pace::Gentle]].concat();
+        let turns: Vec<_> = paces.into_iter().map(|pace| manners.turn_events_max(pace)).collect();
+        assert_eq!(turns, [256, 512, 1_024, 2_048, 4_096, 4_096, 16_384, 256, 256]);
     }
 
     #[test]

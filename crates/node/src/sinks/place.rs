@@ -94,6 +94,12 @@ impl PlaceFiles {
         File::open(&self.directory)?.sync_all()
     }
 
+    /// Bytes that may still be written to the disk of the data directory; as many as you like if nobody knows.
+    pub(crate) fn free_bytes(&self) -> u64 {
+        let data = self.directory.parent().unwrap_or(&self.directory);
+        rustix::fs::statvfs(data).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     fn create_directory(&self) -> io::Result<()> {
         if self.directory.is_dir() {
             return Ok(());

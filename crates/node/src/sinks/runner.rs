@@ -1,5 +1,6 @@
 //! The thread of a sink: it follows the log, writes what is selected to the target, and after any trouble waits, opens the
-//! target again and goes on from what is durable there. It runs at the lowest priority and takes no lock that an answer needs.
+//! target again and goes on from what is durable there. It runs at the lowest priority, and locks what an answer needs only to
+//! read a few numbers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -35,6 +36,8 @@ const PLACE_INTERVAL_BYTES: u64 = 16 << 20;
 /// How often a sink that is level keeps its place, if that is small.
 const PLACE_INTERVAL: Duration = Duration::from_secs(5);
 const SMALL_PLACE_BYTES: u64 = 1 << 20;
+/// How often it is looked how much of the log waits for a sink that is polite.
+const MEASURE_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the offset of a target that keeps none is noted.
 const OFFSET_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -58,6 +61,9 @@ pub(crate) struct Runner {
     since_said: Option<Stopwatch>,
     since_backlog_said: Option<Stopwatch>,
     manners: Manners,
+    /// So much of the log waits for the sink that it cannot be polite, as of then.
+    is_far_behind: bool,
+    since_measured: Option<Stopwatch>,
     /// Log kept for the sink when it began to catch up: as long as that shrinks, it is not let go.
     begun_bytes: u64,
 }
@@ -95,6 +101,8 @@ impl Runner {
             since_backlog_said: None,
             begun_bytes: 0,
             manners,
+            is_far_behind: false,
+            since_measured: None,
         }
     }
 
@@ -138,7 +146,8 @@ impl Runner {
             }
             let stopwatch = Stopwatch::start();
             let pace = self.pace();
-            if self.advance(pace.turn_events_max())? {
+            let turn_events_max = self.manners.turn_events_max(pace);
+            if self.advance(turn_events_max)? {
                 if pace != Pace::Free {
                     self.pen.settle()?;
                     self.note_progress();
@@ -198,9 +207,15 @@ impl Runner {
         Ok(())
     }
 
-    /// What manners demand, until half of what may be kept for the sink is: no sink is let go out of politeness.
+    /// What manners demand, but no sink is let go out of politeness, no disk is filled, and no stop is kept waiting.
     fn pace(&mut self) -> Pace {
-        if self.backlog_bytes() > self.slot.settings.backlog_bytes_max / 2 {
+        if self.since_measured.as_ref().is_none_or(|since| since.elapsed() >= MEASURE_INTERVAL) {
+            let backlog_bytes = self.backlog_bytes();
+            self.is_far_behind = backlog_bytes > self.slot.settings.backlog_bytes_max / 2
+                || backlog_bytes > self.slot.files.free_bytes();
+            self.since_measured = Some(Stopwatch::start());
+        }
+        if self.is_far_behind || self.slot.stop_order() != StopOrder::GoOn {
             return Pace::Free;
         }
         self.manners.pace()
@@ -209,7 +224,6 @@ impl Runner {
     fn rest(&mut self, rest: Duration) {
         let since = Stopwatch::start();
         while let Some(left) = rest.checked_sub(since.elapsed())
-            && self.slot.stop_order() == StopOrder::GoOn
             && self.pace() != Pace::Free
         {
             std::thread::park_timeout(left.min(LINGER));

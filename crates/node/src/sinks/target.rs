@@ -43,7 +43,7 @@ pub trait Target: Send {
     /// everything is durable.
     fn send(&mut self, offset: u64) -> Result<u64, TargetError>;
 
-    /// Waits until everything sent is durable; returns the offset below which it is.
+    /// Waits until everything sent is durable; returns the offset below which it is. Nothing was pushed since the last send.
     fn settle(&mut self) -> Result<u64, TargetError>;
 
     /// Events of a batch that suit it best, at most; a batch is sent when the log has no more for now, too.

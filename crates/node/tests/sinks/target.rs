@@ -29,6 +29,10 @@ pub(crate) struct Store {
     pub(crate) fails_one_in: u64,
     pub(crate) random: u64,
     pub(crate) open_count: u64,
+    /// Events in a batch at most, if not a few.
+    pub(crate) batch_events_max: Option<usize>,
+    /// From so many pushed events on they are sent without being asked for.
+    pub(crate) sends_from: Option<usize>,
     /// The greatest number of events in a batch.
     pub(crate) batch_max: usize,
 }
@@ -132,6 +136,10 @@ impl Target for MemoryTarget {
             }
         }
         self.open.push((event.offset, format!("{} {:?}", event.at, event.change)));
+        let sends_from = self.store.lock().sends_from;
+        if sends_from.is_some_and(|count| self.open.len() >= count) {
+            self.send(event.offset + 1)?;
+        }
         Ok(())
     }
 
@@ -160,6 +168,6 @@ impl Target for MemoryTarget {
     }
 
     fn batch_events_max(&self) -> usize {
-        16
+        self.store.lock().batch_events_max.unwrap_or(16)
     }
 }
