@@ -94,14 +94,21 @@ fn told(sinks: &[Sink]) -> String {
 
 fn note(text: &mut String, sink: &Sink) -> std::fmt::Result {
     let name = &sink.sink;
+    let failure = sink.last_error.as_ref();
+    // The failure that stopped it is told once.
+    let (stopper, failure) = match (&sink.reason, failure) {
+        (Some(reason), Some(last)) if reason.contains(&last.error) => (failure, None),
+        _ => (None, failure),
+    };
     if let Some(reason) = &sink.reason {
-        writeln!(text, "\n{name} stopped: {reason}")?;
+        let at = stopper.map(|last| format!(" at {}", last.at)).unwrap_or_default();
+        writeln!(text, "\n{name} stopped{at}: {reason}")?;
         writeln!(text, "  onrush sinks retry {name}    when that is mended")?;
         if let Some(offset) = sink.skippable_offset {
             writeln!(text, "  onrush sinks skip {name} {offset}    to go on without it")?;
         }
     }
-    match &sink.last_error {
+    match failure {
         Some(LastError { at, error }) if sink.state != "running" => {
             writeln!(text, "\n{name} failed last at {at}: {error}")
         }
@@ -152,10 +159,9 @@ mod tests {
              archive  postgres  running    4711   12   2.5 s  63.9 MiB     4710         1        0\n\
              shop     postgres  stopped    4711   12   2.5 s  63.9 MiB     4710         1        0\n\
              other    postgres  stopped    4711   12   2.5 s  63.9 MiB     4710         1        0\n\
-             \nshop stopped: the target rejects the event at offset 4711: too many\n\
+             \nshop stopped at 2021-05-16T08:00:00.000Z: the target rejects the event at offset 4711: too many\n\
              \x20 onrush sinks retry shop    when that is mended\n\
              \x20 onrush sinks skip shop 4711    to go on without it\n\
-             \nshop failed last at 2021-05-16T08:00:00.000Z: too many\n\
              \nother stopped: another log\n\
              \x20 onrush sinks retry other    when that is mended\n"
         );

@@ -88,11 +88,7 @@ impl Manners {
         if nobody_waits {
             self.spent = None;
         } else if self.spent.is_none() || self.since_look.elapsed() >= LOOK_INTERVAL {
-            let spent = Spent::read();
-            if is_busy(self.spent.as_ref(), spent.as_ref()) {
-                self.since_rush = Some(Stopwatch::start());
-            }
-            (self.spent, self.since_look) = (spent, Stopwatch::start());
+            self.note(Spent::read());
         }
         if self.since_rush.is_some_and(|since| since.elapsed() < RUSH_FADES) {
             Pace::Rush
@@ -101,6 +97,13 @@ impl Manners {
         } else {
             Pace::Gentle
         }
+    }
+
+    fn note(&mut self, spent: Option<Spent>) {
+        if is_busy(self.spent.as_ref(), spent.as_ref()) {
+            self.since_rush = Some(Stopwatch::start());
+        }
+        (self.spent, self.since_look) = (spent, Stopwatch::start());
     }
 }
 
@@ -175,6 +178,25 @@ mod tests {
         assert_eq!(manners.pace(), Pace::Rush, "it is believed to go on for a while");
         manners.since_rush = None;
         assert_eq!(manners.pace(), Pace::Free);
+    }
+
+    #[test]
+    fn it_is_a_rush_when_answers_wait_and_processors_are_busy() {
+        let mut manners = Manners::new(Arc::new(AtomicUsize::new(1)));
+        let mut sees_rush = |idle, all| {
+            manners.since_rush = None;
+            manners.note(Some(Spent { idle, all }));
+            manners.since_rush.is_some()
+        };
+        let seen =
+            [(0, 1_000), (25, 1_100), (49, 1_200), (149, 1_300)].map(|(idle, all)| sees_rush(idle, all));
+        assert_eq!(seen, [false, false, true, false]);
+        // What was measured before nobody waited says nothing of later.
+        manners.since_rush = None;
+        manners.crowd.store(0, Ordering::Relaxed);
+        assert_eq!(manners.pace(), Pace::Free);
+        manners.note(Some(Spent { idle: 149, all: 1_400 }));
+        assert!(manners.since_rush.is_none());
     }
 
     #[test]
