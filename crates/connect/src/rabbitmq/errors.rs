@@ -4,6 +4,7 @@ use lapin::{Error, ErrorKind};
 use onrush_node::sinks::TargetError;
 
 /// Reply codes of AMQP 0-9-1 and RabbitMQ.
+const NOT_FOUND: u16 = 404;
 const RESOURCE_LOCKED: u16 = 405;
 const PRECONDITION_FAILED: u16 = 406;
 
@@ -30,6 +31,11 @@ pub(super) fn unpublishable(doing: &str, error: &Error, only: Option<u64>) -> Ta
         return TargetError::Rejected { offset: only, reason };
     }
     unavailable(doing, error)
+}
+
+/// There is no such queue.
+pub(super) fn is_not_found(error: &Error) -> bool {
+    reply_code(error) == Some(NOT_FOUND)
 }
 
 /// Another connection holds the queue for itself.

@@ -11,7 +11,7 @@ use onrush_node::sinks::{PATIENCE, Source, TargetError};
 use tokio::runtime::Runtime;
 
 use super::Settings;
-use super::errors::{is_locked, unavailable, undeclarable};
+use super::errors::{is_locked, is_not_found, unavailable, undeclarable};
 
 /// Seconds between heartbeats, unless the url says otherwise: a broker forgets a dead connection, and its lock, after two or three.
 const HEARTBEAT_S: u16 = 10;
@@ -104,9 +104,10 @@ impl Link {
         )))
     }
 
-    /// Makes exchange and queue, or checks that they are as they would be made.
-    pub(super) fn declare(&self, settings: &Settings) -> Result<(), TargetError> {
+    /// Makes exchange and queue, or checks that they are as they would be made. Returns whether the queue was not there.
+    pub(super) fn declare(&mut self, settings: &Settings) -> Result<bool, TargetError> {
         let Settings { exchange, queue, .. } = settings;
+        let makes_queue = !queue.is_empty() && self.lacks(queue)?;
         if !exchange.is_empty() {
             let doing = format!("declare the exchange `{exchange}`");
             let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
@@ -133,7 +134,23 @@ impl Link {
                 self.channel.queue_bind(queue, exchange, "#".into(), options, FieldTable::default()),
             )?;
         }
-        Ok(())
+        Ok(makes_queue)
+    }
+
+    /// Whether there is no queue of this name.
+    fn lacks(&mut self, queue: &str) -> Result<bool, TargetError> {
+        let doing = format!("look for the queue `{queue}`");
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let looked = self.channel.queue_declare(queue.into(), options, FieldTable::default());
+        match wait(self.runtime(), &doing, looked) {
+            Ok(_) => Ok(false),
+            Err(Failed::Late(error)) => Err(error),
+            Err(Failed::Answer(error)) => {
+                // The broker closed the channel with it. What else is wrong is said when the queue is declared.
+                self.channel = self.ask(&doing, self.connection.create_channel())?;
+                Ok(is_not_found(&error))
+            }
+        }
     }
 
     /// From now on the broker says of each message that it has it.

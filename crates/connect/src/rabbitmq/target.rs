@@ -31,6 +31,14 @@ const CONFIRMING: &str = "wait for confirms";
 pub struct RabbitMq {
     settings: Settings,
     session: Option<Session>,
+    made: Option<MadeQueue>,
+}
+
+/// The queue was made by this value: its first event, once there is one. A broker that is killed soon after can lose a queue that
+/// it has declared, with messages that it has confirmed.
+#[derive(Clone, Copy)]
+struct MadeQueue {
+    first_offset: Option<u64>,
 }
 
 /// What lives from one open to the next error.
@@ -53,7 +61,7 @@ type Unconfirmed = Vec<(u64, PublisherConfirm)>;
 impl RabbitMq {
     /// Does not connect.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, session: None }
+        Self { settings, session: None, made: None }
     }
 
     /// Runs `work` on the session, which does not outlive an error.
@@ -84,8 +92,21 @@ impl Target for RabbitMq {
         self.session = None;
         let mut link = Link::connect(&self.settings, &format!("onrush sink {}", source.sink))?;
         link.lock(source)?;
-        link.declare(&self.settings)?;
+        let makes_queue = link.declare(&self.settings)?;
         link.confirm()?;
+        let lost = if makes_queue { self.made.and_then(|made| made.first_offset) } else { None };
+        if makes_queue {
+            self.made = Some(MadeQueue { first_offset: lost });
+        }
+        if let Some(offset) = lost {
+            let queue = &self.settings.queue;
+            tracing::warn!(
+                sink = source.sink,
+                queue,
+                offset,
+                "the queue is gone; everything since it was made is sent again"
+            );
+        }
         self.session = Some(Session {
             link,
             source: source.clone(),
@@ -94,12 +115,15 @@ impl Target for RabbitMq {
             unconfirmed: Unconfirmed::new(),
             confirmed_offset: 0,
             sent_offset: 0,
-            durable_offset: 0,
+            durable_offset: lost.unwrap_or(0),
         });
-        Ok(None)
+        Ok(lost)
     }
 
     fn push(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError> {
+        if let Some(made) = &mut self.made {
+            made.first_offset.get_or_insert(event.offset);
+        }
         self.within(|session, settings| {
             if let Some(publication) = Publication::of(event, settings, &session.source) {
                 session.gathered_bytes += publication.payload.len();

@@ -67,6 +67,32 @@ fn every_type_of_queue_takes_everything() {
 }
 
 #[test]
+fn a_queue_that_is_lost_with_its_messages_is_filled_again() {
+    let Some(broker) = Broker::new() else { return };
+    for queue_type in [QueueType::Classic, QueueType::Quorum, QueueType::Stream] {
+        let settings = Settings { queue_type, ..broker.settings(queue_type.name()) };
+        let story = Story::new(14, 60);
+        let mut target = RabbitMq::new(settings.clone());
+        assert_eq!(target.open(&story.source).expect("the broker is there"), None);
+        assert_eq!(write(&mut target, &story).expect("nothing is in the way"), story.end());
+        assert_eq!(target.open(&story.source).expect("the queue is there"), None, "{queue_type:?}");
+        for _ in 0..2 {
+            broker.delete_queue(&settings.queue);
+            let opened = target.open(&story.source).expect("the broker is there");
+            assert_eq!(opened, Some(story.events[0].offset), "{queue_type:?}");
+            assert_eq!(write(&mut target, &story).expect("nothing is in the way"), story.end());
+            broker.wait_for(&settings.queue, 60);
+        }
+        drop(target);
+        // Who did not make it cannot know since when it was filled.
+        let mut other = RabbitMq::new(settings.clone());
+        assert_eq!(other.open(&story.source).expect("the broker is there"), None, "{queue_type:?}");
+        broker.delete_queue(&settings.queue);
+        assert_eq!(other.open(&story.source).expect("the broker is there"), None, "{queue_type:?}");
+    }
+}
+
+#[test]
 fn what_consumers_took_is_not_missing() {
     let Some(broker) = Broker::new() else { return };
     for queue_type in [QueueType::Classic, QueueType::Quorum] {

@@ -178,6 +178,11 @@ impl Runner {
             None if self.keeps_offset => 0,
             None => files.read_offset()?.or(files.place_offset()?).unwrap_or(0),
         };
+        if !self.keeps_offset && files.read_offset()?.is_some_and(|noted| noted > from) {
+            // It lost what it had. Noted first, or a restart would go on behind that.
+            files.write_offset(from, true)?;
+            self.noted_offset = from;
+        }
         let skipped = files.read_skipped()?;
         let opened_at = from;
         while let Some(gap) = skipped.iter().find(|gap| (gap.from..gap.to).contains(&from)) {

@@ -130,6 +130,36 @@ fn a_sink_that_is_far_behind_catches_up_in_traffic() {
 }
 
 #[test]
+fn a_target_that_keeps_no_offset_and_lost_everything_gets_it_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SharedStore::default();
+    store.lock().forgets_offset = true;
+    let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+    shop.open_sales();
+    for round in 0..30 {
+        shop.trade(round);
+    }
+    shop.wait_level();
+    // Gone, and away before it is complete again.
+    store.lock().is_away = true;
+    shop.trade(30);
+    shop.wait("failed", |status| status.failure_count > 0);
+    {
+        let mut store = store.lock();
+        store.events.clear();
+        (store.is_away, store.lost_from, store.rejected) = (false, Some(0), [20].into());
+    }
+    shop.sinks.retry("one").unwrap();
+    assert!(matches!(shop.wait_stopped(), Stop::Rejected { offset: 20, .. }));
+    shop.close();
+    store.lock().rejected.clear();
+    let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+    shop.wait_level();
+    shop.close();
+    assert_repeats_only(&store.lock().events, &told(directory.path()).1);
+}
+
+#[test]
 fn a_target_that_is_away_at_start_gets_everything_later() {
     let directory = tempfile::tempdir().unwrap();
     let store = SharedStore::default();

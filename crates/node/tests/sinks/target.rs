@@ -14,6 +14,8 @@ pub(crate) struct Store {
     /// Below it everything was taken, if the target keeps that.
     pub(crate) next_offset: u64,
     pub(crate) forgets_offset: bool,
+    /// What the next open says although it forgets its offset: it lost everything from there on.
+    pub(crate) lost_from: Option<u64>,
     pub(crate) skipped: Vec<Skipped>,
     /// Offsets of events that are never taken.
     pub(crate) rejected: BTreeSet<u64>,
@@ -117,8 +119,9 @@ impl Target for MemoryTarget {
         }
         self.durable = store.next_offset;
         if store.forgets_offset {
-            self.durable = 0;
-            return Ok(None);
+            let lost_from = store.lost_from.take();
+            self.durable = lost_from.unwrap_or(0);
+            return Ok(lost_from);
         }
         Ok((store.next_offset > 0).then_some(store.next_offset))
     }
