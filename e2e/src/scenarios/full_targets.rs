@@ -83,6 +83,8 @@ fn round_of(
     await_caught_up(server.operator(), &KINDS)?;
     write_until_all_fail(server, disk).context("on a full disk")?;
     disk.free()?;
+    // A queue that ended for want of room is down until the broker starts again, which is what its operator has to do.
+    targets.services.kill("rabbitmq")?;
     for kind in KINDS {
         targets.services.start(kind).with_context(|| format!("start {kind} when there is room again"))?;
         retry(server.operator(), kind)?;
