@@ -152,7 +152,7 @@ impl Progress {
 fn unread(error: ReplayError) -> Failure {
     match error {
         ReplayError::Damaged(_) => Failure::Damaged(error.to_string()),
-        error => Failure::Runtime(anyhow!(error).context("read the log")),
+        error => Failure::Runtime(anyhow!(error).context("read the log (--data names its directory)")),
     }
 }
 
