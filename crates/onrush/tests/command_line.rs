@@ -240,7 +240,8 @@ fn without_a_log_there_is_nothing_to_reconcile() {
     );
     let stderr = String::from_utf8_lossy(&outcome.stderr);
     assert_eq!(outcome.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("read the log: open the directory /nowhere/onrush: No such file"), "{stderr}");
+    let part = "read the log (--data names its directory): open the directory /nowhere/onrush: No such file";
+    assert!(stderr.contains(part), "{stderr}");
 }
 
 #[test]
