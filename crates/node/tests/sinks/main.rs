@@ -10,7 +10,7 @@ use std::path::Path;
 
 use onrush_node::sinks::{
     AtBacklogMax, EventKind, Replayed, Selection, SinkRefusal, SinkSettings, SinkState, Skipped, Stop,
-    log_extent, replay, skipped,
+    log_extent, noted_offset, replay, skipped,
 };
 use shop::{Shop, one, wait_for};
 use target::SharedStore;
@@ -139,8 +139,10 @@ fn a_target_that_keeps_no_offset_and_lost_everything_gets_it_again() {
     for round in 0..30 {
         shop.trade(round);
     }
-    shop.wait_level();
-    // Gone, and away before it is complete again.
+    let level = shop.wait_level();
+    let is_noted = || (noted_offset(directory.path(), "one").unwrap() >= level.sink_offset).then_some(());
+    wait_for("noted", is_noted).expect("the offset is noted");
+    // Gone, and rejecting before it is complete again.
     store.lock().is_away = true;
     shop.trade(30);
     shop.wait("failed", |status| status.failure_count > 0);
