@@ -74,6 +74,12 @@ struct Arguments {
     /// The server to measure, when it is not the one built beside this program
     #[arg(long, hide = true)]
     onrush_bin: Option<PathBuf>,
+    /// A binary of an earlier release: measures this build against it, in the benchmarks called `earlier`
+    #[arg(long)]
+    earlier: Option<PathBuf>,
+    /// Serve a constant with hyper here, for the process that the benchmarks compare with
+    #[arg(long, hide = true)]
+    hyper_listen: Option<std::net::SocketAddr>,
     /// What the process of the engine benchmarks is to do, as JSON
     #[arg(long, hide = true)]
     engine_order: Option<String>,
@@ -101,7 +107,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
     if let Some(order) = &arguments.engine_order {
         return engine::carry_out(order).map(|()| true);
     }
-    let selected = select(&arguments.names)?;
+    if let Some(address) = arguments.hyper_listen {
+        return servers::serve_hyper(address).map(|()| true);
+    }
+    let selected = select(&arguments.names, arguments.earlier.is_some())?;
     machine::require_programs()?;
     let bench = Bench::open(settings(arguments)?)?;
     let machine = Machine::describe(&bench.settings.onrush, &bench.settings.directory);
@@ -141,15 +150,18 @@ fn run(arguments: &Arguments) -> Result<bool> {
     Ok(failures.is_empty())
 }
 
-fn select(names: &[String]) -> Result<Vec<&'static Case>> {
+/// The benchmarks of these names. Those that need a binary of an earlier release are left out of "all" when none is given.
+fn select(names: &[String], has_earlier: bool) -> Result<Vec<&'static Case>> {
     if let Some(unknown) =
         names.iter().find(|name| !CASES.iter().any(|case| case.name.starts_with(name.as_str())))
     {
         let known: Vec<_> = CASES.iter().map(|case| case.name).collect();
         bail!("no benchmark is called {unknown}; there are {}", known.join(", "));
     }
-    let wanted =
-        |case: &&Case| names.is_empty() || names.iter().any(|name| case.name.starts_with(name.as_str()));
+    let wanted = |case: &&Case| {
+        let is_asked_for = names.iter().any(|name| case.name.starts_with(name.as_str()));
+        is_asked_for || (names.is_empty() && (has_earlier || case.name != cases::EARLIER))
+    };
     Ok(CASES.iter().filter(wanted).collect())
 }
 
@@ -161,6 +173,9 @@ fn settings(arguments: &Arguments) -> Result<Settings> {
     if !onrush.is_file() {
         bail!("{} does not exist; build it with: cargo build --release", onrush.display());
     }
+    if let Some(earlier) = arguments.earlier.as_ref().filter(|earlier| !earlier.is_file()) {
+        bail!("{} does not exist; --earlier takes the path of a binary", earlier.display());
+    }
     let quick = arguments.quick;
     if !quick && cfg!(debug_assertions) {
         bail!("this is a debug build; use cargo xtask bench, or --quick");
@@ -171,6 +186,7 @@ fn settings(arguments: &Arguments) -> Result<Settings> {
         reservation_count: arguments.reservations.unwrap_or(if quick { 100_000 } else { 5_000_000 }),
         sale_count: arguments.sales.unwrap_or(if quick { 2_000 } else { 100_000 }),
         onrush,
+        earlier: arguments.earlier.clone(),
         directory: arguments.directory.clone(),
         services: arguments.services.clone(),
     })

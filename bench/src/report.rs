@@ -37,8 +37,6 @@ pub(crate) struct Figure {
 pub(crate) enum Target {
     RatioAtLeast(f64),
     ValueAtMost(f64),
-    /// Both a ratio to the peer and a value of our own.
-    RatioAndValueAtLeast(f64, f64),
 }
 
 /// Everything that one benchmark hands back.
@@ -102,9 +100,6 @@ impl Row {
         match target {
             Target::RatioAtLeast(bound) => ratio >= bound,
             Target::ValueAtMost(bound) => value.is_some_and(|value| value <= bound),
-            Target::RatioAndValueAtLeast(bound, least) => {
-                ratio >= bound && value.is_some_and(|value| value >= least)
-            }
         }
     }
 }
@@ -202,7 +197,6 @@ fn target_text(target: Target) -> String {
     match target {
         Target::RatioAtLeast(bound) => format!("{bound}x"),
         Target::ValueAtMost(bound) => format!("<= {bound}"),
-        Target::RatioAndValueAtLeast(bound, least) => format!("{bound}x, {}", number(least)),
     }
 }
 
@@ -265,12 +259,6 @@ mod tests {
         check(row(&[4.0], &[10.0], Better::Higher), reach, aim, "below");
         check(row(&[10.0], &[6.0], Better::Lower), reach, aim, "reach");
         check(row(&[64.0], &[], Better::Lower), Target::ValueAtMost(100.0), Target::ValueAtMost(64.0), "aim");
-        check(
-            row(&[9e5], &[1e5], Better::Higher),
-            Target::RatioAtLeast(6.0),
-            Target::RatioAndValueAtLeast(9.0, 1e6),
-            "reach",
-        );
     }
 
     #[test]

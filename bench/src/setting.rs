@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) reservation_count: u64,
     pub(crate) sale_count: u32,
     pub(crate) onrush: PathBuf,
+    /// The binary of an earlier release to compare with.
+    pub(crate) earlier: Option<PathBuf>,
     pub(crate) directory: PathBuf,
     /// Where `cargo xtask services` keeps the servers that sinks write to.
     pub(crate) services: PathBuf,

@@ -31,7 +31,7 @@ pub(crate) fn engine(bench: &Bench) -> Result<Findings> {
         |side: &str| Figure::new(side, "/s", rounds.values(side, |turn| turn.outcome.success_rate()));
     let mut row =
         Row::new("engine, submissions of 256", figure("onrush"), Some(figure("redis")), Better::Higher)
-            .targets(Target::RatioAtLeast(6.0), Target::RatioAndValueAtLeast(10.0, 1e6));
+            .targets(Target::RatioAtLeast(7.6), Target::RatioAtLeast(9.0));
     row.notes = rounds.doubts();
     let alone = figure("onrush, one submission at a time");
     findings.rows.push(row);

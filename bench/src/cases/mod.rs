@@ -1,5 +1,6 @@
 //! The benchmarks, one per question, in the order in which they run.
 
+mod earlier;
 mod engine;
 mod growth;
 mod hot_path;
@@ -21,6 +22,9 @@ pub(crate) struct Case {
     pub(crate) run: fn(&Bench) -> Result<Findings>,
 }
 
+/// The benchmark that needs a binary of an earlier release.
+pub(crate) const EARLIER: &str = "earlier";
+
 /// Every benchmark.
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -28,13 +32,27 @@ pub(crate) const CASES: &[Case] = &[
         about: "durable counters over HTTP, 100 and 400 connections, to nginx",
         run: hot_path::counter,
     },
+    Case {
+        name: "read",
+        about: "reads of a counter and hyper with a constant, 100 and 400 connections, to nginx",
+        run: hot_path::read,
+    },
     Case { name: "window", about: "the durable request window at /, to nginx", run: hot_path::window },
     Case {
         name: "reserve",
-        about: "reservations, a new customer each time, to nginx and to Redis",
+        about: "reservations, a new customer each time, 100 and 400 connections, to nginx and to Redis",
         run: reserve::reserve,
     },
-    Case { name: "refuse", about: "refusals of a sold-out sale, to nginx", run: reserve::refuse },
+    Case {
+        name: "refuse",
+        about: "refusals of a sold-out sale, 100 and 400 connections, to nginx",
+        run: reserve::refuse,
+    },
+    Case {
+        name: EARLIER,
+        about: "every hot route of this build, to the binary that --earlier names",
+        run: earlier::earlier,
+    },
     Case { name: "engine", about: "reservations without HTTP, to Redis pipelined", run: engine::engine },
     Case {
         name: "stored",

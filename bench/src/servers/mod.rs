@@ -1,9 +1,11 @@
 //! The servers under measurement, each started on free ports of 127.0.0.1 and stopped when its value is dropped.
 
+mod hyper;
 mod nginx;
 mod onrush;
 mod redis;
 
+pub(crate) use hyper::{Hyper, serve as serve_hyper};
 pub(crate) use nginx::Nginx;
 pub(crate) use onrush::{Onrush, SinkFigures, sale_body};
 pub(crate) use redis::{DURABILITY as REDIS_DURABILITY, Redis, parse_rate};

@@ -116,6 +116,12 @@ impl Onrush {
         serde_json::from_str(&answer.body).context("parse a sink")
     }
 
+    /// Adds 1 to a counter.
+    pub(crate) fn count(&self, counter: &str) -> Result<()> {
+        http::expect_success(self.address, "POST", &format!("/v1/counters/{counter}"), None)?;
+        Ok(())
+    }
+
     /// The value of a counter, 0 before it exists.
     pub(crate) fn counter(&self, counter: &str) -> Result<u64> {
         let answer = http::exchange(self.address, "GET", &format!("/v1/counters/{counter}"), None)?;
