@@ -10,6 +10,7 @@ mod postgres;
 mod process;
 mod rabbitmq;
 mod redis;
+mod registry;
 mod replica;
 mod running;
 mod server;
@@ -23,8 +24,8 @@ use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use crate::machine::program;
 use crate::steps::root;
 use lines::Lines;
+use registry::{NAMES, SERVERS};
 use running::Services;
-use server::{NAMES, SERVERS};
 
 /// The arguments of `cargo xtask services`
 #[derive(Debug, Args)]

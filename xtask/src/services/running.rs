@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::chance::Ports;
 use super::home::{Home, remove_if_there, write_private};
 use super::lines::Lines;
-use super::server::{SERVERS, Server};
+use super::registry::SERVERS;
+use super::server::Server;
 use super::{process, waiting};
 use crate::steps::{elapsed, now};
 

@@ -1,4 +1,4 @@
-//! What every service can do, whatever program it is: the trait, and the list of all services.
+//! What every service can do, whatever program it is.
 
 use std::time::Duration;
 
@@ -9,14 +9,6 @@ use super::chance::Ports;
 use super::home::Home;
 use super::lines::Lines;
 use super::process::Process;
-use super::{kafka, postgres, rabbitmq, redis, replica};
-
-/// The names of all services, as one writes them on the command line.
-pub(crate) const NAMES: [&str; 5] = ["postgres", "postgres-replica", "redis", "rabbitmq", "kafka"];
-
-/// Every service; one comes after those it rests on.
-pub(crate) const SERVERS: [&dyn Server; 5] =
-    [&postgres::Postgres, &replica::Replica, &redis::Redis, &rabbitmq::RabbitMq, &kafka::Kafka];
 
 /// A program that can be had from a package and run as a service.
 ///
@@ -24,7 +16,7 @@ pub(crate) const SERVERS: [&dyn Server; 5] =
 /// succeeds. `settings` is always what `choose` returned, and every path that a method makes lies in `home` or in the
 /// settings' `DATA`.
 pub(crate) trait Server: Sync {
-    /// One of [`NAMES`].
+    /// One of [`super::registry::NAMES`].
     fn name(&self) -> &'static str;
 
     /// The programs it is made of.
