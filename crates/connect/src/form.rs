@@ -4,6 +4,7 @@
 use onrush_node::sinks::{Change, Claim, EventKind, ReservationSubject, SinkEvent};
 use serde::Serialize;
 
+use crate::booking::Booking;
 use crate::event_json::write_event_data;
 
 /// What messages look like.
@@ -12,7 +13,8 @@ pub enum Form {
     /// Every selected event as a `CloudEvent` 1.0 in binary mode.
     #[default]
     Events,
-    /// Confirmed bookings of the slot-booking scenario, as the seven fields that were sent. Others are left out.
+    /// Confirmed reservations of one unit of a stock that is a day, as the seven fields of the slot-booking scenario. Others are
+    /// left out.
     Booking,
     /// Confirmed reservations as `{"ProductID":…,"UserID":…,"Quantity":…,"Sale":…,"Reservation":…}`, for the first line, with all
     /// of several in `Lines`. Names that are decimal integers become JSON numbers.
@@ -22,13 +24,17 @@ pub enum Form {
 impl Form {
     /// Appends the message for an event. Returns whether the form has one for it; if not, nothing was appended.
     pub fn write_payload(self, out: &mut Vec<u8>, event: &SinkEvent<'_>) -> bool {
-        match (self, confirmed(event)) {
-            (Self::Events, _) => write_event_data(out, event),
-            (Self::Booking, Some((_, claim))) if claim.details.starts_with(BOOKING_DETAILS) => {
-                out.extend_from_slice(claim.details);
+        match self {
+            Self::Events => write_event_data(out, event),
+            Self::Booking => {
+                let booking = confirmed(event).and_then(|(subject, claim)| Booking::of(subject.sale, claim));
+                let Some(booking) = booking else { return false };
+                write_json(out, &booking);
             }
-            (Self::Order, Some(reservation)) => write_order(out, reservation),
-            (Self::Booking | Self::Order, _) => return false,
+            Self::Order => {
+                let Some((subject, claim)) = confirmed(event) else { return false };
+                write_json(out, &Order::of(subject, claim));
+            }
         }
         true
     }
@@ -41,9 +47,6 @@ impl Form {
         }
     }
 }
-
-/// How the details of every reservation of the slot-booking scenario begin.
-const BOOKING_DETAILS: &[u8] = br#"{"mysejahteraId":"#;
 
 /// The reservation that became final with this event.
 fn confirmed<'e>(event: &'e SinkEvent<'_>) -> Option<(&'e ReservationSubject<'e>, &'e Claim<'e>)> {
@@ -94,21 +97,26 @@ struct OrderLine<'a> {
     quantity: u16,
 }
 
-fn write_order(out: &mut Vec<u8>, (subject, claim): (&ReservationSubject<'_>, &Claim<'_>)) {
-    let first = claim.lines.first().expect("a reservation has a line");
-    let lines = if claim.lines.len() > 1 { claim.lines } else { &[] };
-    let order = Order {
-        product: NumberOrName::of(first.stock),
-        user: NumberOrName::of(claim.customer),
-        quantity: first.quantity,
-        sale: subject.sale,
-        reservation: subject.id(),
-        lines: lines
-            .iter()
-            .map(|line| OrderLine { product: NumberOrName::of(line.stock), quantity: line.quantity })
-            .collect(),
-    };
-    serde_json::to_writer(out, &order).expect("orders are plain values, and memory takes them");
+impl<'a> Order<'a> {
+    fn of(subject: &'a ReservationSubject<'_>, claim: &Claim<'a>) -> Self {
+        let first = claim.lines.first().expect("a reservation has a line");
+        let lines = if claim.lines.len() > 1 { claim.lines } else { &[] };
+        Self {
+            product: NumberOrName::of(first.stock),
+            user: NumberOrName::of(claim.customer),
+            quantity: first.quantity,
+            sale: subject.sale,
+            reservation: subject.id(),
+            lines: lines
+                .iter()
+                .map(|line| OrderLine { product: NumberOrName::of(line.stock), quantity: line.quantity })
+                .collect(),
+        }
+    }
+}
+
+fn write_json(out: &mut Vec<u8>, message: &impl Serialize) {
+    serde_json::to_writer(out, message).expect("messages are plain values, and memory takes them");
 }
 
 #[cfg(test)]
@@ -117,8 +125,6 @@ mod tests {
     use onrush_node::sinks::SinkLine;
 
     use super::*;
-
-    const BOOKING: &str = r#"{"mysejahteraId":"900127015527","firstName":"Fadhil","lastName":"Yaacob","address":"","location":"PWTC","phoneNumber":"","date":"20210516"}"#;
 
     fn claim<'a>(customer: &'a str, lines: &'a [SinkLine<'a>], details: &'a str) -> Claim<'a> {
         Claim { customer, lines, details: details.as_bytes(), idempotency_key: "" }
@@ -152,18 +158,15 @@ mod tests {
     }
 
     #[test]
-    fn bookings_are_confirmed_claims_with_the_seven_fields() {
-        let lines = [line("2021-05-16", 1)];
-        let booked = Some(BOOKING.to_owned());
+    fn bookings_are_confirmed_claims_on_a_day() {
+        let details = r#"{"mysejahteraId":"8","firstName":"Fadhil","lastName":"Yaacob","address":"","location":"KLCC","phoneNumber":"","date":"20300101"}"#;
+        let booked = r#"{"mysejahteraId":"7","firstName":"Fadhil","lastName":"Yaacob","address":"","location":"flash","phoneNumber":"","date":"20210516"}"#;
+        let booked = Some(booked.to_owned());
+        let day = [line("2021-05-16", 1)];
         let expected = [None, booked.clone(), booked, None, None];
-        assert_eq!(payloads(Form::Booking, claim("900127015527", &lines, BOOKING)), expected);
-        for details in ["", "{}", r#"{"firstName":"Fadhil"}"#] {
-            assert_eq!(
-                payloads(Form::Booking, claim("c", &lines, details)),
-                [const { None }; 5],
-                "{details}"
-            );
-        }
+        assert_eq!(payloads(Form::Booking, claim("7", &day, details)), expected);
+        let shoe = [line("42", 1)];
+        assert_eq!(payloads(Form::Booking, claim("7", &shoe, details)), [const { None }; 5]);
     }
 
     #[test]

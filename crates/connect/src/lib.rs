@@ -2,6 +2,7 @@
 //! runner in `node`, and each with an auditor that compares it with the log. Their clients are used nowhere else.
 
 mod audit;
+mod booking;
 mod event_json;
 mod form;
 #[cfg(feature = "kafka")]

@@ -103,8 +103,10 @@ fn drive(
     })
 }
 
+/// Each order has a booking in its details, which must not become one.
 fn order(person: u64, connection: &mut Connection) -> Result<Response, Lost> {
-    let body = json!({"customer": person.to_string(), "lines": [{"stock": "7001", "quantity": 1}]});
+    let lines = json!([{"stock": "7001", "quantity": 1}]);
+    let body = json!({"customer": person.to_string(), "lines": lines, "details": booking_of(person)});
     connection.call(&request_json("POST", "/v1/sales/flash/reservations", &[], &body.to_string()))
 }
 

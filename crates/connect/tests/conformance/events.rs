@@ -249,7 +249,7 @@ impl Teller {
         );
         let is_new = again.is_none();
         self.sale_count += 1;
-        let stocks: Vec<String> = (0..3).map(|at| format!("stock.{at}")).collect();
+        let stocks = ["2021-05-01", "stock.1", "stock.2"].map(str::to_owned).to_vec();
         let terms = SaleTerms {
             title: ["Flash", "Blitz „Verkauf“ – 快闪", "", "O'Neill \\ \"x\""][no.0 as usize % 4].into(),
             opens_at: no.0.is_multiple_of(2).then_some(BEGIN),

@@ -75,6 +75,16 @@ fn a_booking_is_the_seven_fields_that_were_sent() {
 }
 
 #[test]
+fn a_booking_in_the_details_of_another_reservation_is_none() {
+    let Some(place) = harness() else { return };
+    let lines = [SinkLine { stock_no: StockNo(0), stock: "shoe", quantity: 1 }];
+    let subject = ReservationSubject { sale: "flash", ..SUBJECT };
+    let claim = Claim { lines: &lines, ..CLAIM };
+    let forged = SinkEvent { offset: 2, at: AT, change: Change::Confirmed { subject, claim } };
+    assert!(written(&place, Form::Booking, &[forged]).is_empty());
+}
+
+#[test]
 fn an_order_names_product_and_user() {
     let Some(place) = harness() else { return };
     let messages = written(&place, Form::Order, &[confirmed(5), counter(6)]);
