@@ -27,7 +27,7 @@ enum Task {
         #[arg(long)]
         fast: bool,
     },
-    /// Check format, lints and the rules of the house
+    /// Check format, lints, the rules of the house and the dependencies
     Lint,
     /// Install what the tests and benchmarks use from Debian, or say how
     Setup,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::programs::FEATURES;
-use crate::steps::{Steps, cargo, execute, execute_keeping, root};
+use crate::steps::{Steps, cargo, execute, execute_keeping, root, succeeds};
 use crate::{machine, programs, services};
 
 /// More than processors: what takes longest are tests of sinks, which wait for a server most of the time.
@@ -46,12 +46,23 @@ pub(crate) fn test(fast: bool) -> Result<()> {
     steps.sum_up()
 }
 
-/// Format, lints and the rules of the house, in the order of how fast they are.
+/// Format, lints, the rules of the house, and what the dependencies may be.
 pub(crate) fn lint() -> Result<()> {
     let mut steps = Steps::new();
     format_and_lints(&mut steps);
     steps.run("rules of the house", || execute(&mut cargo(["test", "--quiet", "--package", "xtask"])));
+    check_dependencies(&mut steps);
     steps.sum_up()
+}
+
+/// What `deny.toml` says of licences and sources. Known faults are left out: their list has to be downloaded.
+fn check_dependencies(steps: &mut Steps) {
+    let check = "cargo deny check";
+    if succeeds(&mut cargo(["deny", "--version"])) {
+        steps.run(check, || execute(&mut cargo(["deny", "check", "bans", "licenses", "sources"])));
+    } else {
+        steps.skip(check, "cargo-deny is not installed; install it with: cargo install --locked cargo-deny");
+    }
 }
 
 fn format_and_lints(steps: &mut Steps) {
