@@ -17,7 +17,7 @@ use crate::problem::Problem;
 /// The target is a byte string that no URI can have.
 pub(crate) fn request_from(bytes: &[u8], parsed: &Parsed) -> Result<Request<RouterBody>, Problem> {
     let method = Method::from_bytes(&bytes[parsed.method.clone()]);
-    let method = method.map_err(|_| Problem::malformed("The method is not a word that HTTP knows."))?;
+    let method = method.map_err(|_| Problem::malformed("The method is not a valid HTTP method."))?;
     let uri = Uri::try_from(&bytes[parsed.target.clone()]);
     let uri = uri.map_err(|_| {
         Problem::malformed("The target holds bytes that a path cannot have; escape them with %.")

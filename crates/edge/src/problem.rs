@@ -116,13 +116,13 @@ impl Code {
             Self::MethodNotAllowed => (405, "method_not_allowed", "The path does not take this method"),
             Self::InsufficientStock => (409, "insufficient_stock", "There is not enough stock left"),
             Self::CustomerLimitReached => {
-                (409, "customer_limit_reached", "The customer has as much as one may")
+                (409, "customer_limit_reached", "The customer has reached this sale's limit")
             }
             Self::SaleNotOpen => (409, "sale_not_open", "The sale has not opened yet"),
             Self::SaleClosed => (409, "sale_closed", "The sale has closed"),
             Self::ReservationNotHeld => (409, "reservation_not_held", "The reservation is not held"),
             Self::QuantityBelowReserved => {
-                (409, "quantity_below_reserved", "More units are reserved than would remain")
+                (409, "quantity_below_reserved", "The quantity is below the units held and confirmed")
             }
             Self::SaleOpen => (409, "sale_open", "The sale has not closed"),
             Self::SinkNotStopped => (409, "sink_not_stopped", "The sink is not stopped at that offset"),

@@ -263,7 +263,7 @@ async fn accept_all(listener: &TcpListener, thread: &Rc<EdgeThread>) {
             Ok((stream, _)) => accept(stream, thread),
             Err(error) => {
                 if !TOLD.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "cannot accept connections; told once, retried for ever");
+                    tracing::warn!(%error, "cannot accept connections; the server goes on trying, and does not say this again");
                 }
                 // Out of file descriptors, most likely: give those that are open time to end.
                 tokio::time::sleep(Duration::from_millis(20)).await;

@@ -43,7 +43,7 @@ impl Announcement<'_> {
         let durability = match self.settings.node.sync_method {
             SyncMethod::Fdatasync => "every answer is durable (fdatasync)",
             SyncMethod::Direct => "every answer is durable (direct writes)",
-            SyncMethod::UnsafeNone => "UNSAFE: answers are lost with the power",
+            SyncMethod::UnsafeNone => "UNSAFE: a power failure loses answers",
         };
         let demo = if self.settings.demo {
             format!(

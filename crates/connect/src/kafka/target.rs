@@ -67,10 +67,10 @@ impl Kafka {
         let topic = &self.settings.topic;
         let warning = match (replica_count, insync_count_min) {
             (Some(1), _) => {
-                "a broker's machine that fails takes acknowledged messages with it: there is one replica"
+                "the topic has one replica: if its broker's machine fails, acknowledged messages are lost"
             }
             (Some(_), Some(1)) => {
-                "one replica may acknowledge alone while the others are away: min.insync.replicas is 1"
+                "min.insync.replicas is 1: a message may be acknowledged while it is on one broker alone"
             }
             _ => return,
         };

@@ -66,7 +66,7 @@ async fn read_row(State(app): State<Arc<App>>) -> Answer {
         Err(reason) => {
             // The reason names hosts, users and tables: it is for the operator alone.
             if !REPLICA_FAILS.swap(true, Ordering::Relaxed) {
-                tracing::warn!(%reason, "cannot read the replica; told once until it answers again");
+                tracing::warn!(%reason, "cannot read the replica; not said again until it answers");
             }
             let response = json_as(content_type, StatusCode::SERVICE_UNAVAILABLE, |out| {
                 visitor::write_unsuccessful(out, "the replica cannot be read");

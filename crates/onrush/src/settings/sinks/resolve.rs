@@ -138,7 +138,7 @@ fn url(keys: &mut SinkKeys<'_>, key: &str) -> Option<String> {
     let url = keys.optional(key)?;
     if has_password(&url) {
         let ways = password_ways(keys.sink);
-        return keys.refuse(key, format!("a password does not belong into a url: {ways}"));
+        return keys.refuse(key, format!("a password must not be in a URL: {ways}"));
     }
     Some(url)
 }

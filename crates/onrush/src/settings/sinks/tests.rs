@@ -239,7 +239,7 @@ fn a_password_in_a_url_is_refused() {
         check(&format!(
             "file [sinks.s]\nfile kind = \"{kind}\"\n{good}\nfile {key} = \"{url}\"
              refuses sinks.s.{key} (from /
-             refuses a password does not belong into a url: put it into a file and name that as password_file, or set ONRUSH_SINKS__S__PASSWORD
+             refuses a password must not be in a URL: put it into a file and name that as password_file, or set ONRUSH_SINKS__S__PASSWORD
              hides hunter2"
         ));
     }
