@@ -12,7 +12,7 @@ pub(crate) fn raise_limit() {
     if current != maximum
         && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
     {
-        tracing::warn!(%error, "raise the limit of open files");
+        tracing::warn!(%error, "could not raise the limit of open files");
     }
 }
 

@@ -130,6 +130,6 @@ impl Signals {
 /// Tells the service manager, if there is one. One that cannot be told will see for itself.
 fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "tell the service manager");
+        tracing::warn!(%error, "could not notify the service manager");
     }
 }
