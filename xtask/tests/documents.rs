@@ -1,5 +1,5 @@
-//! Reads the documents of the repository and fails on links that lead nowhere, on decisions that their table does not
-//! list, and on figures of releases that cannot be read as data.
+//! Reads the documents of the repository and fails on links and paths that lead nowhere, on decisions and end-to-end checks
+//! that their tables do not list, and on figures of releases that cannot be read as data.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -20,6 +20,8 @@ const FIGURE_COLUMNS: &[&str] = &[
     "ratio_max",
     "rounds",
 ];
+
+const FOLDERS: &[&str] = &["bench/", "compose/", "contrib/", "crates/", "docs/", "e2e/", "fuzz/", "xtask/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository")
@@ -49,27 +51,36 @@ fn files(extension: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The text without blocks of code, in which brackets mean something else.
-fn without_code(text: &str) -> String {
-    let mut prose = String::new();
+/// The lines that are no blocks of code, in which brackets mean something else.
+fn prose_lines(text: &str) -> impl Iterator<Item = &str> {
     let mut is_code = false;
-    for line in text.lines() {
-        if line.trim_start().starts_with("```") || line.trim_start().starts_with("~~~") {
-            is_code = !is_code;
-        } else if !is_code {
-            // Every other piece stands between backticks.
-            line.split('`').step_by(2).for_each(|piece| prose.push_str(piece));
-            prose.push('\n');
-        }
-    }
-    prose
+    text.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_fence && !is_code
+    })
 }
 
 /// The targets of all links that lead to something in the repository.
 fn links(text: &str) -> Vec<String> {
-    let prose = without_code(text);
-    let targets = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
-    targets.filter(|target| !target.contains("://")).map(str::to_owned).collect()
+    let mut links = Vec::new();
+    for line in prose_lines(text) {
+        // Every other piece stands between backticks.
+        let prose: String = line.split('`').step_by(2).collect();
+        let targets = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        links.extend(targets.filter(|target| !target.contains("://")).map(str::to_owned));
+    }
+    links
+}
+
+/// Files and folders of the repository that stand between backticks, as in `crates/core/src`.
+fn paths(text: &str) -> Vec<&str> {
+    let pieces = prose_lines(text).flat_map(|line| line.split('`').skip(1).step_by(2));
+    let is_path = |piece: &&str| {
+        let in_repository = FOLDERS.iter().any(|folder| piece.starts_with(folder));
+        in_repository && piece.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte))
+    };
+    pieces.filter(is_path).collect()
 }
 
 /// What a heading is called in a link: lower case, blanks as dashes, without other signs.
@@ -108,6 +119,33 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(report.is_empty(), "\n{report}");
+}
+
+#[test]
+fn every_path_leads_somewhere() {
+    let mut report = String::new();
+    for document in files("md") {
+        let text = read(&document);
+        for path in paths(&text).into_iter().filter(|path| !root().join(path).exists()) {
+            writeln!(report, "{}: {path} is not there", document.display())
+                .expect("a String takes every write");
+        }
+    }
+    assert!(report.is_empty(), "\n{report}");
+    assert_eq!(
+        paths("`crates/core` and `a` or crates/b\n```\n`crates/c`\n```\n`docs/*.md`"),
+        ["crates/core"]
+    );
+}
+
+#[test]
+fn every_end_to_end_check_is_listed() {
+    let scenarios = read(&root().join("e2e/src/scenarios/mod.rs"));
+    let listed = read(&root().join("e2e/README.md"));
+    let names =
+        scenarios.lines().filter_map(|line| line.trim().strip_prefix("name: \"")?.strip_suffix("\","));
+    let missing: Vec<_> = names.filter(|name| !listed.contains(&format!("| `{name}` |"))).collect();
+    assert!(missing.is_empty(), "e2e/README.md does not list {missing:?}");
 }
 
 #[test]
