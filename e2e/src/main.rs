@@ -22,6 +22,7 @@ mod server;
 mod services;
 mod targets;
 mod tool;
+mod wall_clock;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;

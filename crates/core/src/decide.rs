@@ -4,7 +4,7 @@ mod reservations;
 mod sales;
 
 use crate::{
-    ADD_MAX, Ceiling, Command, Event, InvalidTerms, Refusal, ReservationNo, State, TimeMs, WindowShape,
+    ADD_MAX, Ceiling, Command, Event, InvalidTerms, Now, Refusal, ReservationNo, State, TimeMs, WindowShape,
     is_name, state::Sale,
 };
 
@@ -41,27 +41,32 @@ pub enum Answer {
     Released { reservation: ReservationNo },
 }
 
-/// Decides about a command at `now`, which counts as [`State::time`] if it is before that. Nothing changes until the event
-/// is applied, with the same `now`.
+/// Decides about a command at `now`. Nothing changes until the event is applied, at the partition's time of the same `now`.
 ///
 /// # Errors
 /// The first rule that the command breaks. A reservation is checked in this order: replay of a known key; the sale exists;
 /// open and not closed; customer, lines and details valid; customer limit; stock; ceilings.
-pub fn decide<'a>(state: &State, command: &Command<'a>, now: TimeMs) -> Result<Decision<'a>, Refusal> {
-    let now = state.clamp(now);
+pub fn decide<'a>(state: &State, command: &Command<'a>, now: Now) -> Result<Decision<'a>, Refusal> {
+    let now = Now { partition: state.clamp(now.partition), ..now };
     match *command {
         Command::Found { id_key } => match state.id_key {
             None => Ok(Decision::new(Event::Founded { id_key }, Answer::Founded)),
             Some(_) => Err(Refusal::AlreadyFounded),
         },
         Command::AddToCounter { counter, by } => decide_add(state, counter, by),
-        Command::HitWindow { window, default_shape } => decide_hit(state, window, default_shape, now),
+        Command::HitWindow { window, default_shape } => {
+            decide_hit(state, window, default_shape, now.partition)
+        }
         Command::PutWindow { window, shape } => decide_put_window(state, window, shape),
         Command::PutSale { sale, terms } => sales::decide_put(state, sale, terms),
-        Command::ArchiveSale { sale } => sales::decide_archive(state, sale, now),
+        Command::ArchiveSale { sale } => sales::decide_archive(state, sale, now.wall),
         Command::Reserve(ref claim) => reservations::decide_reserve(state, claim, now),
-        Command::Confirm { sale, reservation } => reservations::decide_confirm(state, sale, reservation, now),
-        Command::Release { sale, reservation } => reservations::decide_release(state, sale, reservation, now),
+        Command::Confirm { sale, reservation } => {
+            reservations::decide_confirm(state, sale, reservation, now.partition)
+        }
+        Command::Release { sale, reservation } => {
+            reservations::decide_release(state, sale, reservation, now.partition)
+        }
     }
 }
 

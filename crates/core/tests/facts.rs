@@ -2,7 +2,7 @@
 //! changed in any field makes restoring panic, or makes a state that later commands could break.
 
 use onrush_core::{
-    Command, Fact, IdempotencyKey, Limits, Line, LineRequest, ReservationNo, ReservationStatus, Reserve,
+    Command, Fact, IdempotencyKey, Limits, Line, LineRequest, Now, ReservationNo, ReservationStatus, Reserve,
     SaleNo, SaleTerms, State, StockNo, StockTerms, TIME_MS_MAX, WindowShape, decide, decide_expiry,
 };
 
@@ -209,7 +209,7 @@ fn sample() -> State {
 }
 
 fn run(state: &mut State, command: &Command<'_>, now: u64) {
-    if let Ok(decision) = decide(state, command, now)
+    if let Ok(decision) = decide(state, command, Now::both(now))
         && let Some(event) = decision.event
     {
         state.apply(&event, now);

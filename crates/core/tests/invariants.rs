@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use onrush_core::{
-    Command, Event, Limits, Line, LineRequest, Lines, ReservationNo, Reserve, SaleNo, SaleTerms, State,
+    Command, Event, Limits, Line, LineRequest, Lines, Now, ReservationNo, Reserve, SaleNo, SaleTerms, State,
     StockNo, StockTerms, WindowShape, decide,
 };
 
@@ -73,7 +73,7 @@ fn sample(shape: WindowShape) -> State {
         Command::Reserve(Reserve { sale: "s", customer: "c", lines: &lines, details: &[], key: None });
     let released = ReservationNo { sale: SaleNo(0), seq: 0 };
     let mut run = |command: &Command<'_>| {
-        let decision = decide(&state, command, 10).expect("nothing stands in the way");
+        let decision = decide(&state, command, Now::both(10)).expect("nothing stands in the way");
         state.apply(&decision.event.expect("it is new"), 10);
     };
     run(&Command::Found { id_key: [1; 16] });

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, fs};
 
-use onrush_core::{Command, Limits, LineRequest, Reserve, SaleTerms, State, StockTerms, decide};
+use onrush_core::{Command, Limits, LineRequest, Now, Reserve, SaleTerms, State, StockTerms, decide};
 
 /// One test, so that nothing else in the process asks for memory meanwhile.
 #[test]
@@ -88,7 +88,7 @@ fn terms(title: &str, stock: &str, quantity_total: u32) -> SaleTerms {
 }
 
 fn run(state: &mut State, command: &Command<'_>, now: u64) {
-    let decision = decide(state, command, now).expect("nothing stands in the way");
+    let decision = decide(state, command, Now::both(now)).expect("nothing stands in the way");
     state.apply(&decision.event.expect("everything is new"), now);
 }
 

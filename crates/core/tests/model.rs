@@ -12,7 +12,7 @@ use naive::{
     steps::{COUNTERS, CUSTOMERS, SALES, Step, WINDOWS, limits, step},
 };
 use onrush_core::{
-    Answer, Decision, Event, Limits, Refusal, ReservationView, SaleStatus, SaleView, State, UnitTotals,
+    Answer, Decision, Event, Limits, Now, Refusal, ReservationView, SaleStatus, SaleView, State, UnitTotals,
     decide, decide_expiry,
 };
 use proptest::{
@@ -91,6 +91,8 @@ struct Run<'a> {
     state: State,
     model: Model,
     clock: u64,
+    /// How far the wall clock is ahead of the partition's.
+    wall_ahead: i64,
     log: Vec<(Event<'a>, u64)>,
     batch: Vec<(Event<'a>, u64)>,
     next_seed: u64,
@@ -105,6 +107,7 @@ impl<'a> Run<'a> {
             state,
             model: Model::default(),
             clock: 1_000,
+            wall_ahead: 0,
             log: Vec::new(),
             batch: Vec::new(),
             next_seed: 1,
@@ -116,6 +119,7 @@ impl<'a> Run<'a> {
         for step in steps.iter().chain([&Step::EndBatch, &Step::Replay, &Step::Restore]) {
             match step {
                 Step::Clock(by) => self.clock = self.clock.saturating_add_signed(*by),
+                Step::Wall(by) => self.wall_ahead += *by,
                 Step::EndBatch => self.end_batch(),
                 Step::Replay => self.restart(Self::replayed),
                 Step::Restore => self.restart(Self::restored),
@@ -124,10 +128,14 @@ impl<'a> Run<'a> {
         }
     }
 
+    fn now(&self) -> Now {
+        Now { partition: self.clock, wall: self.clock.saturating_add_signed(self.wall_ahead) }
+    }
+
     fn command(&mut self, step: &'a Step) {
         let find = |sale: &str, pick| self.model.find(sale, pick);
-        let decision = step.with_command(find, |command| decide(&self.state, command, self.clock));
-        let expected = self.model.run(&self.limits, step, self.clock);
+        let decision = step.with_command(find, |command| decide(&self.state, command, self.now()));
+        let expected = self.model.run(&self.limits, step, self.now());
         let answer = decision.expect("the step is a command").map(|Decision { event, answer }| {
             if let Some(event) = event {
                 self.take_up(event);
@@ -200,10 +208,10 @@ impl<'a> Run<'a> {
         let mut totals = UnitTotals::default();
         let mut reservation_count = 0;
         for sale in SALES {
-            let view = self.state.sale(sale, self.clock);
+            let view = self.state.sale(sale, self.now().wall);
             assert_eq!(view.is_some(), self.model.sales.contains_key(sale));
             if let Some(view) = view {
-                self.compare_sale(&view, now);
+                self.compare_sale(&view);
                 for stock in &view.stocks {
                     totals.total += u64::from(stock.quantity_total);
                     totals.held += u64::from(stock.quantity_held);
@@ -219,7 +227,7 @@ impl<'a> Run<'a> {
         assert!(names.iter().eq(self.model.sales.keys()));
     }
 
-    fn compare_sale(&self, view: &SaleView, now: u64) {
+    fn compare_sale(&self, view: &SaleView) {
         let sale = &self.model.sales[view.sale.as_str()];
         assert_eq!(view.sale_no, sale.no);
         let mut has_any = false;
@@ -236,9 +244,10 @@ impl<'a> Run<'a> {
             );
             has_any |= stock.quantity_held + stock.quantity_confirmed < stock.quantity_total;
         }
+        let wall = self.now().wall;
         let status = match (sale.terms.opens_at, sale.terms.closes_at) {
-            (_, Some(closes_at)) if closes_at <= now => SaleStatus::Closed,
-            (Some(opens_at), _) if now < opens_at => SaleStatus::Scheduled,
+            (_, Some(closes_at)) if closes_at <= wall => SaleStatus::Closed,
+            (Some(opens_at), _) if wall < opens_at => SaleStatus::Scheduled,
             _ if has_any => SaleStatus::Open,
             _ => SaleStatus::SoldOut,
         };

@@ -2,11 +2,11 @@
 
 use onrush_core::{
     CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, Command, DETAILS_BYTES_MAX, Limits, LineRequest,
-    Reserve, SaleTerms, State, StockTerms, decide,
+    Now, Reserve, SaleTerms, State, StockTerms, decide,
 };
 
 fn settle(state: &mut State, command: &Command<'_>) {
-    let decision = decide(state, command, 1_000).unwrap();
+    let decision = decide(state, command, Now::both(1_000)).unwrap();
     state.apply(&decision.event.unwrap(), 1_000);
 }
 

@@ -50,6 +50,7 @@ pub(crate) fn render(
     render_edge(&mut page, edge);
     render_calls(&mut page, node);
     render_log(&mut page, node);
+    render_clock(&mut page, node.clock_offset_ms);
     render_state(&mut page, node);
     sinks::render(&mut page, sinks, replica_lag_ms);
     page.0
@@ -164,6 +165,15 @@ fn render_log(page: &mut Page, node: &MetricsSnapshot) {
     );
 }
 
+fn render_clock(page: &mut Page, offset_ms: i64) {
+    let sign = if offset_ms < 0 { "-" } else { "" };
+    let help =
+        "How far the server's time, by which holds expire and windows move, is ahead of the machine's clock.";
+    page.family("onrush_clock_offset_seconds", "gauge", help);
+    let seconds = decimal(offset_ms.unsigned_abs(), 3);
+    page.sample("onrush_clock_offset_seconds", "", &format!("{sign}{seconds}"));
+}
+
 fn render_state(page: &mut Page, node: &MetricsSnapshot) {
     page.family("onrush_stock_units", "gauge", "Units of all stocks by state.");
     let units = node.units;
@@ -266,6 +276,18 @@ mod tests {
         {
             assert_eq!(decimal(value, decimals), text);
         }
+    }
+
+    #[test]
+    fn the_offset_of_the_clock_has_a_sign() {
+        let offset = |offset_ms| {
+            let mut page = Page(String::new());
+            render_clock(&mut page, offset_ms);
+            page.0.lines().last().unwrap_or_default().to_owned()
+        };
+        assert_eq!(offset(0), "onrush_clock_offset_seconds 0");
+        assert_eq!(offset(86_400_250), "onrush_clock_offset_seconds 86400.25");
+        assert_eq!(offset(-1), "onrush_clock_offset_seconds -0.001");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The one that decides. It owns the state of a partition and knows no thread, file or clock: it is told the time,
 //! handed calls, and asked for the batch that its answers rest on.
 
-use onrush_core::{Answer, Command, Event, Refusal, State, TimeMs, WindowShape, decide, decide_expiry};
+use onrush_core::{Answer, Command, Event, Now, Refusal, State, TimeMs, WindowShape, decide, decide_expiry};
 
 use crate::batch::{ClosedBatch, OpenBatch};
 use crate::limits::{EXPIRIES_PER_TURN_MAX, OPEN_BATCH_BYTES_MAX, RECORD_BYTES_MAX};
@@ -12,7 +12,7 @@ pub(crate) struct Leader {
     state: State,
     ids: ReservationIds,
     default_shape: WindowShape,
-    now: TimeMs,
+    now: Now,
     batch: OpenBatch,
     /// Holds are due that this turn did not get to; nothing else is decided before them.
     expiries_left: bool,
@@ -28,7 +28,7 @@ impl Leader {
         default_shape: WindowShape,
         fresh_id_key: [u8; 16],
     ) -> Self {
-        let now = time.max(state.time());
+        let now = Now::both(time.max(state.time()));
         let ids = ReservationIds::new(state.id_key().unwrap_or(fresh_id_key));
         let mut leader = Self {
             state,
@@ -55,17 +55,17 @@ impl Leader {
     }
 
     /// The partition's time: the latest that it was ever told.
-    pub(crate) fn now(&self) -> TimeMs {
-        self.now
+    pub(crate) fn time(&self) -> TimeMs {
+        self.now.partition
     }
 
-    /// Starts a turn at wall-clock time `wall`: holds that are due expire first, so that no unit counts as free before
+    /// Starts a turn at `now`: holds that are due expire first, so that no unit counts as free before
     /// the log says so. Those that the batch or the log has no room for stay held, and nothing is sold meanwhile.
-    pub(crate) fn begin_turn(&mut self, wall: TimeMs, room_bytes: usize) {
-        self.now = self.now.max(wall);
+    pub(crate) fn begin_turn(&mut self, now: Now, room_bytes: usize) {
+        self.now = Now { partition: self.now.partition.max(now.partition), ..now };
         self.expiries_left = false;
         for count in 0.. {
-            if self.state.next_expiry().is_none_or(|due| due > self.now) {
+            if self.state.next_expiry().is_none_or(|due| due > self.time()) {
                 return;
             }
             if count == EXPIRIES_PER_TURN_MAX || self.batch.bytes() >= OPEN_BATCH_BYTES_MAX {
@@ -75,7 +75,7 @@ impl Leader {
             if self.batch.bytes() + RECORD_BYTES_MAX > room_bytes {
                 return;
             }
-            let Some(event) = decide_expiry(&self.state, self.now) else { return };
+            let Some(event) = decide_expiry(&self.state, self.time()) else { return };
             self.take_up(&event);
         }
     }
@@ -114,9 +114,9 @@ impl Leader {
         }
         if self.batch.has_merged() {
             // Merged records are dated when the batch closes, so that is when a replay will have applied them.
-            self.state.advance_time(self.now);
+            self.state.advance_time(self.time());
         }
-        self.batch.close_into(recycled, self.now);
+        self.batch.close_into(recycled, self.time());
         self.closed_count += 1;
         Some(self.closed_count)
     }
@@ -156,12 +156,12 @@ impl Leader {
                 Ok(Outcome::Counter { value })
             }
             Call::ReadWindow { window } => {
-                let view = self.state.window(&window, self.now).ok_or(refused(Refusal::WindowNotFound))?;
+                let view = self.state.window(&window, self.time()).ok_or(refused(Refusal::WindowNotFound))?;
                 Ok(Outcome::Window { count: view.count, shape: view.shape })
             }
             Call::ReadSale { sale } => Ok(Outcome::Sale(self.sale(&sale)?)),
             Call::ListSales { after, count_max } => {
-                Ok(Outcome::Sales(self.state.sales_after(after.as_deref(), count_max.into(), self.now)))
+                Ok(Outcome::Sales(self.state.sales_after(after.as_deref(), count_max.into(), self.now.wall)))
             }
             Call::ReadReservation { sale, reservation } => self.reservation(&sale, reservation),
             Call::ReadCustomer { sale, customer } => {
@@ -203,17 +203,17 @@ impl Leader {
     }
 
     fn take_up(&mut self, event: &Event<'_>) {
-        self.state.apply(event, self.now);
-        self.batch.record(event, self.now);
+        self.state.apply(event, self.time());
+        self.batch.record(event, self.time());
     }
 
     fn sale(&self, sale: &str) -> Result<Box<onrush_core::SaleView>, Failure> {
-        self.state.sale(sale, self.now).map(Box::new).ok_or(refused(Refusal::SaleNotFound))
+        self.state.sale(sale, self.now.wall).map(Box::new).ok_or(refused(Refusal::SaleNotFound))
     }
 
     fn reservation(&self, sale: &str, reservation: onrush_core::ReservationNo) -> Reply {
         let Some(view) = self.state.reservation(sale, reservation) else {
-            let sale_exists = self.state.sale(sale, self.now).is_some();
+            let sale_exists = self.state.sale(sale, self.now.wall).is_some();
             let refusal = if sale_exists { Refusal::ReservationNotFound } else { Refusal::SaleNotFound };
             return Err(refused(refusal));
         };

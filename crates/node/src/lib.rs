@@ -10,6 +10,7 @@ mod leader;
 mod limits;
 mod metrics;
 mod partition;
+mod partition_clock;
 mod port;
 mod recovery;
 mod reservation_id;
@@ -21,7 +22,7 @@ pub mod wire;
 mod writer;
 
 pub use call::{Call, Failure, KeyCall, LineCall, Name, Outcome, Reply, ReserveCall};
-pub use clock::{Clock, ManualClock, WallClock};
+pub use clock::{Clock, ClockReading, MachineClock, ManualClock};
 pub use metrics::{BATCH_BUCKETS, Histogram, MetricsSnapshot, REFUSAL_CODES, SYNC_BUCKETS_US, refusal_code};
 pub use partition::{Partition, PartitionPort, Readiness};
 pub use port::{Calls, Replies, Token};

@@ -1,5 +1,7 @@
 //! Every ceiling of a node that is not a setting, and what happens at it.
 
+use std::time::Duration;
+
 /// Records of one open batch, bytes. When they pass it, calls wait in the mailbox until the batch has gone to the log.
 pub(crate) const OPEN_BATCH_BYTES_MAX: usize = 4 << 20;
 
@@ -19,6 +21,16 @@ pub(crate) const SIZED_OBJECTS_MAX: u32 = 10_000;
 /// Times in a row that one thread takes the mailbox before it leaves the rest to the log writer.
 pub(crate) const ROUNDS_PER_TURN_MAX: usize = 8;
 
+/// For so long at most does an answer rest on a time that the log does not have yet. A start at the log's time skips as much,
+/// so that nobody sees the time run backwards.
+pub(crate) const TOLD_BEFORE_LOGGED_MAX: Duration = Duration::from_secs(2);
+
+/// A partition's time that differs by more from the wall clock is told to the operator.
+pub(crate) const CLOCK_OFFSET_WARNED: Duration = Duration::from_secs(1);
+
+/// Once it differs by no more than this, the operator is told that it is over.
+pub(crate) const CLOCK_OFFSET_SETTLED: Duration = Duration::from_millis(50);
+
 /// Content bytes of one chunk of a snapshot.
 pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
 
@@ -26,6 +38,7 @@ const _: () = assert!(
     (OPEN_BATCH_BYTES_MAX + SUBMISSION_BYTES_MAX) as u64 + (1 << 20) <= onrush_log::BATCH_BYTES_MAX,
     "a batch that was not quite full, a submission, and a sale of 1,000 stocks still fit one frame"
 );
+const _: () = assert!(CLOCK_OFFSET_SETTLED.as_nanos() < CLOCK_OFFSET_WARNED.as_nanos());
 const _: () = assert!(
     RECORD_BYTES_MAX
         > onrush_core::DETAILS_BYTES_MAX

@@ -72,6 +72,8 @@ pub struct MetricsSnapshot {
     pub snapshot_offset: u64,
     /// Payload bytes that the log is certain to take next.
     pub room_bytes: u64,
+    /// How far the partition's time is ahead of the wall clock; negative if it is behind.
+    pub clock_offset_ms: i64,
     /// Whether writes are possible.
     pub available: bool,
     /// Units of all stocks by state.

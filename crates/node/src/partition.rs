@@ -12,8 +12,9 @@ use std::thread::{JoinHandle, Thread};
 use onrush_core::{Digest, UnitTotals};
 use onrush_log::{LogDirectory, LogSettings};
 
-use crate::clock::{Clock, WallClock};
+use crate::clock::{Clock, MachineClock};
 use crate::limits::{RECORD_BYTES_MAX, ROUNDS_PER_TURN_MAX, SIZED_OBJECTS_MAX};
+use crate::partition_clock::PartitionClock;
 use crate::port::{Calls, Outbox, Port, Replies, Sink};
 use crate::recovery::{self, Loaded, OpenError, Recovered};
 use crate::seat::{Seat, Submission};
@@ -86,10 +87,10 @@ impl Partition {
         let directory = recovery::lock_directory(&settings)?;
         let mut log_settings = LogSettings::default();
         log_settings.segment_bytes = settings.segment_bytes;
-        Self::open_in(directory, settings, log_settings, Arc::new(WallClock))
+        Self::open_in(directory, settings, log_settings, Arc::new(MachineClock))
     }
 
-    /// As [`Partition::open`], on any storage and clock.
+    /// As [`Partition::open`], on any storage and clocks.
     ///
     /// # Errors
     /// See [`Partition::open`].
@@ -104,7 +105,8 @@ impl Partition {
             recovery::load(&directory, &settings, &log_settings, None, id_key)?;
         let ids = leader.ids().clone();
         let room_bytes = usize::try_from(log.room_bytes()).unwrap_or(usize::MAX);
-        let seat = Seat::new(leader, room_bytes);
+        let partition_clock = PartitionClock::start(leader.time(), clock.read());
+        let seat = Seat::new(leader, partition_clock, room_bytes);
         let mut partition = Self::new(seat, ids, clock, settings.waiting_max);
         partition.prepare_sinks(&directory, &settings)?;
         let partition = Arc::new(partition);
@@ -229,6 +231,7 @@ impl Partition {
             durable_offset: self.durable_offset.load(Ordering::Relaxed),
             snapshot_offset: self.snapshot_offset.load(Ordering::Relaxed),
             room_bytes: seat.room_bytes as u64,
+            clock_offset_ms: seat.clock.offset_ms(),
             available: state.is_some(),
             units: state.map_or(UnitTotals::default(), onrush_core::State::unit_totals),
             counter_count: state.map_or(0, |s| s.counter_count().into()),
@@ -268,11 +271,7 @@ impl Partition {
         let mut wake_writer = false;
         for round in 1.. {
             let Some(mut seat) = self.try_take_seat() else { break };
-            let now = self.clock.now_ms();
-            let room_bytes = seat.room_bytes;
-            if let Some(leader) = seat.leader_mut() {
-                leader.begin_turn(now, room_bytes);
-            }
+            seat.begin_turn(self.clock.read());
             self.run_mailbox(&mut seat, &mut outbox);
             wake_writer |= seat.takes_writer_awake();
             let full = seat.is_full();

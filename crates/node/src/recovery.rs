@@ -61,6 +61,8 @@ pub struct Recovered {
     pub torn_at: Option<(String, u64)>,
     /// The leader's term.
     pub epoch: u32,
+    /// The newest time in the log; 0 if it is new.
+    pub time_ms: TimeMs,
     /// How long it took.
     pub took: Duration,
     /// Counters, sales and reservations in the state.
@@ -110,6 +112,7 @@ pub(crate) fn load(
         replayed_bytes,
         torn_at: log_recovered.torn_at,
         epoch: log_recovered.epoch,
+        time_ms: time.max(state.time()),
         took: stopwatch.elapsed(),
         counter_count: state.counter_count().into(),
         sale_count: state.sale_count().into(),

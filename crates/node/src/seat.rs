@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 
 use crate::batch::ClosedBatch;
+use crate::clock::ClockReading;
 use crate::leader::Leader;
 use crate::limits::SUBMISSION_BYTES_MAX;
 use crate::metrics::Tally;
+use crate::partition_clock::PartitionClock;
 use crate::port::{Calls, Outbox, Replies, Sink};
 use crate::{Failure, Reply};
 
@@ -34,6 +36,8 @@ struct Decided {
 pub(crate) struct Seat {
     /// Absent while the log is being opened again after a failed write.
     leader: Option<Leader>,
+    /// Goes on while there is no leader.
+    pub(crate) clock: PartitionClock,
     /// In order of their batches.
     decided: VecDeque<Decided>,
     /// Every batch up to this number is durable.
@@ -54,9 +58,10 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    pub(crate) fn new(leader: Leader, room_bytes: usize) -> Self {
+    pub(crate) fn new(leader: Leader, clock: PartitionClock, room_bytes: usize) -> Self {
         Self {
             leader: Some(leader),
+            clock,
             decided: VecDeque::new(),
             durable_batch: 0,
             room_bytes,
@@ -73,8 +78,12 @@ impl Seat {
         self.leader.as_ref()
     }
 
-    pub(crate) fn leader_mut(&mut self) -> Option<&mut Leader> {
-        self.leader.as_mut()
+    /// Starts a turn at the moment of `reading`.
+    pub(crate) fn begin_turn(&mut self, reading: ClockReading) {
+        let now = self.clock.advance(reading);
+        if let Some(leader) = &mut self.leader {
+            leader.begin_turn(now, self.room_bytes);
+        }
     }
 
     /// Whether more may be decided before the log has taken the open batch.

@@ -12,8 +12,9 @@ use crate::Settings;
 use crate::batch::ClosedBatch;
 use crate::clock::Stopwatch;
 use crate::leader::Leader;
-use crate::limits::RECORD_BYTES_MAX;
+use crate::limits::{RECORD_BYTES_MAX, TOLD_BEFORE_LOGGED_MAX};
 use crate::partition::Partition;
+use crate::partition_clock::ClockNotice;
 use crate::port::Outbox;
 use crate::recovery::{self, Loaded};
 
@@ -27,6 +28,12 @@ const RUSH_REPLIES: usize = 24;
 const GATHER_DELAY: Duration = Duration::from_micros(400);
 /// How often an idle writer looks at the clock, for holds that expire and times that were told.
 const IDLE_INTERVAL: Duration = Duration::from_millis(500);
+/// How often a time that was told is written down, should no batch do so.
+const TIME_MARK_INTERVAL: Duration = Duration::from_secs(1);
+const _: () = assert!(
+    TIME_MARK_INTERVAL.as_millis() + IDLE_INTERVAL.as_millis() < TOLD_BEFORE_LOGGED_MAX.as_millis(),
+    "a start skips more than can have been told"
+);
 /// Between the first two attempts to open a log that failed; each wait is twice the one before, up to a bound, because an
 /// attempt may leave an empty segment behind.
 const REOPEN_INTERVAL: Duration = Duration::from_millis(100);
@@ -100,7 +107,7 @@ impl Writer {
     }
 
     fn now(&self, round: &Round) -> TimeMs {
-        self.partition.take_seat().leader().map_or(round.logged_ms, Leader::now)
+        self.partition.take_seat().leader().map_or(round.logged_ms, Leader::time)
     }
 
     fn note_room(&self) {
@@ -119,6 +126,9 @@ impl Writer {
         // What came while the last batch was written is decided first, so that it goes with this one.
         self.partition.lead(None);
         let mut seat = self.partition.take_seat();
+        if let Some(notice) = seat.clock.take_notice() {
+            report(notice);
+        }
         let gathers = std::mem::take(&mut round.may_gather) && round.crowd >= RUSH_REPLIES;
         if gathers && seat.has_fewer_than(round.crowd / 2) {
             seat.writer_wants = round.crowd / 2;
@@ -135,7 +145,7 @@ impl Writer {
         }
         seat.writer_sleeps = true;
         let leader = seat.leader();
-        Work::Idle { next_expiry: leader.and_then(Leader::next_expiry), now: leader.map_or(0, Leader::now) }
+        Work::Idle { next_expiry: leader.and_then(Leader::next_expiry), now: leader.map_or(0, Leader::time) }
     }
 
     fn write(&mut self, number: u64, round: &mut Round) {
@@ -180,7 +190,7 @@ impl Writer {
         }
         self.partition.crowd.store(0, Ordering::Relaxed);
         let marks_batch = round.unmarked && wait >= MARK_DELAY;
-        let marks_time = round.since_told.elapsed() >= Duration::from_secs(1) && self.time_was_told(round);
+        let marks_time = round.since_told.elapsed() >= TIME_MARK_INTERVAL && self.time_was_told(round);
         if marks_batch || marks_time {
             self.mark(round);
         }
@@ -191,7 +201,7 @@ impl Writer {
         round.since_told = Stopwatch::start();
         let mut seat = self.partition.take_seat();
         let told = std::mem::take(&mut seat.time_was_told);
-        told && seat.leader().is_some_and(|leader| leader.now() > round.logged_ms)
+        told && seat.leader().is_some_and(|leader| leader.time() > round.logged_ms)
     }
 
     fn mark(&mut self, round: &mut Round) {
@@ -250,5 +260,17 @@ impl Writer {
         if let Some(log) = &self.log {
             self.partition.durable_offset.store(log.durable_offset(), Ordering::Release);
         }
+    }
+}
+
+/// Tells the operator what the clocks do.
+fn report(notice: ClockNotice) {
+    match notice {
+        ClockNotice::Apart { offset_ms } => tracing::warn!(
+            offset_ms,
+            "the server's time and the machine's clock differ; holds and windows follow the server's time, which comes \
+             nearer to the clock by a tenth of the time that passes; sales open and close by the clock"
+        ),
+        ClockNotice::Together => tracing::info!("the server's time and the machine's clock agree again"),
     }
 }

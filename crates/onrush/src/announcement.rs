@@ -3,11 +3,16 @@
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 
+use onrush_core::TimeMs;
+use onrush_edge::text::write_rfc3339;
 use onrush_log::SyncMethod;
-use onrush_node::Recovered;
+use onrush_node::{Clock as _, MachineClock, Recovered};
 
 use crate::output::print;
 use crate::settings::Settings;
+
+/// A log that is so far ahead of the clock was not written by the clock that the machine has now.
+const LOG_AHEAD_WARNED_MS: TimeMs = 60_000;
 
 /// Where the server can be reached, and what it found in its data directory.
 pub(crate) struct Announcement<'a> {
@@ -36,6 +41,9 @@ impl Announcement<'_> {
                 recovered = recovered_words(self.recovered),
                 "ready"
             );
+        }
+        if let Some(warning) = clock_warning(self.recovered.time_ms, MachineClock.wall_ms()) {
+            tracing::warn!("{warning}");
         }
     }
 
@@ -105,6 +113,28 @@ fn recovered_words(recovered: &Recovered) -> String {
     )
 }
 
+/// What to say if the log's newest time is implausible by the machine's clock.
+fn clock_warning(log_ms: TimeMs, clock_ms: TimeMs) -> Option<String> {
+    let ahead_ms = log_ms.saturating_sub(clock_ms);
+    (ahead_ms > LOG_AHEAD_WARNED_MS).then(|| {
+        format!(
+            "the log's newest time is {}, the machine's clock shows {}: one of them is wrong. If it is the clock, set it \
+             right; nothing has to be restarted. If the clock was ahead when the log was written, nothing has to be \
+             done: holds and windows go on from the log's time, at nine tenths of the pace for about {} more hours, and \
+             sales open and close by the clock. Only an empty data directory begins at the clock's time",
+            rfc3339(log_ms),
+            rfc3339(clock_ms),
+            ahead_ms.div_ceil(360_000),
+        )
+    })
+}
+
+fn rfc3339(time: TimeMs) -> String {
+    let mut text = Vec::new();
+    write_rfc3339(&mut text, time);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 /// So many of something whose plural ends in s.
 fn counted(count: u64, one: &str) -> String {
     format!("{count} {one}{}", if count == 1 { "" } else { "s" })
@@ -117,6 +147,17 @@ mod tests {
     use onrush_node::Recovered;
 
     #[test]
+    fn a_log_from_the_future_names_both_times() {
+        let now = 1_700_000_000_000;
+        assert_eq!(super::clock_warning(now + 60_000, now), None);
+        assert_eq!(super::clock_warning(0, now), None);
+        let warning = super::clock_warning(now + 86_400_000, now).expect("a day is implausible");
+        for part in ["is 2023-11-15T22:13:20", "shows 2023-11-14T22:13:20", "about 240 more hours"] {
+            assert!(warning.contains(part), "{warning}");
+        }
+    }
+
+    #[test]
     fn what_was_recovered_is_told_in_words() {
         let mut recovered = Recovered {
             snapshot_offset: None,
@@ -125,6 +166,7 @@ mod tests {
             replayed_bytes: 0,
             torn_at: None,
             epoch: 1,
+            time_ms: 0,
             took: Duration::from_millis(1_234),
             counter_count: 1,
             sale_count: 2,

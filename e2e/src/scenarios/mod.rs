@@ -4,6 +4,7 @@
 mod absent;
 mod bookings;
 mod bounded;
+mod clock;
 mod contention;
 mod disk_full;
 mod full_targets;
@@ -51,6 +52,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "a sale from scheduled to archived: every refusal, before and after restarts",
         in_short: true,
         run: lifecycle::run,
+    },
+    Scenario {
+        name: "clock",
+        about: "a clock that was a day ahead, is put right and steps back: holds end, windows empty, sales open in time",
+        in_short: true,
+        run: clock::run,
     },
     Scenario {
         name: "contention",

@@ -3,14 +3,14 @@
 use super::{Answer, Decision, check_ceiling, check_name, find_sale};
 use crate::{
     Ceiling, DETAILS_BYTES_MAX, Event, IdempotencyKey, KEY_BYTES_MAX, LINES_MAX, Line, LineRequest, Lines,
-    QUANTITY_MAX, Refusal, ReservationNo, ReservationStatus, Reserve, State, TimeMs,
+    Now, QUANTITY_MAX, Refusal, ReservationNo, ReservationStatus, Reserve, State, TimeMs,
     state::{Record, Sale},
 };
 
 pub(super) fn decide_reserve<'a>(
     state: &State,
     claim: &Reserve<'a>,
-    now: TimeMs,
+    now: Now,
 ) -> Result<Decision<'a>, Refusal> {
     let sale = find_sale(state, claim.sale)?;
     if let Some(key) = claim.key
@@ -18,7 +18,7 @@ pub(super) fn decide_reserve<'a>(
     {
         return Ok(Decision::nothing_new(answer));
     }
-    check_open(sale, now)?;
+    check_open(sale, now.wall)?;
 
     let customer = sale.customers.find(&state.hash, claim.customer);
     if customer.is_none() {
@@ -52,10 +52,11 @@ pub(super) fn decide_reserve<'a>(
 
     let reservation = ReservationNo { sale: sale.no, seq: sale.reservations.len() };
     let hold_ttl_ms = sale.terms.hold_ttl_ms;
-    let expires_at = (hold_ttl_ms > 0).then(|| now + u64::from(hold_ttl_ms));
+    let created_at = now.partition;
+    let expires_at = (hold_ttl_ms > 0).then(|| created_at + u64::from(hold_ttl_ms));
     let (customer, key, details) = (claim.customer, claim.key, claim.details);
     let event = Event::Reserved { reservation, customer, lines, expires_at, key, details };
-    Ok(Decision::new(event, Answer::Reserved { reservation, created_at: now, expires_at, replayed: false }))
+    Ok(Decision::new(event, Answer::Reserved { reservation, created_at, expires_at, replayed: false }))
 }
 
 pub(super) fn decide_confirm(
@@ -111,10 +112,10 @@ fn find_replay(state: &State, sale: &Sale, key: IdempotencyKey<'_>) -> Result<Op
     }))
 }
 
-fn check_open(sale: &Sale, now: TimeMs) -> Result<(), Refusal> {
+fn check_open(sale: &Sale, wall: TimeMs) -> Result<(), Refusal> {
     match (sale.terms.opens_at, sale.terms.closes_at) {
-        (Some(opens_at), _) if now < opens_at => Err(Refusal::SaleNotOpen { opens_at }),
-        (_, Some(closes_at)) if closes_at <= now => Err(Refusal::SaleClosed),
+        (Some(opens_at), _) if wall < opens_at => Err(Refusal::SaleNotOpen { opens_at }),
+        (_, Some(closes_at)) if closes_at <= wall => Err(Refusal::SaleClosed),
         _ => Ok(()),
     }
 }

@@ -38,10 +38,14 @@ pub(super) fn decide_put<'a>(
     Ok(Decision::new(Event::SalePut { sale_no: sale.no, sale: name, terms }, answer))
 }
 
-pub(super) fn decide_archive<'a>(state: &State, name: &'a str, now: TimeMs) -> Result<Decision<'a>, Refusal> {
+pub(super) fn decide_archive<'a>(
+    state: &State,
+    name: &'a str,
+    wall: TimeMs,
+) -> Result<Decision<'a>, Refusal> {
     let sale = find_sale(state, name)?;
     match sale.terms.closes_at {
-        Some(closes_at) if closes_at <= now => {
+        Some(closes_at) if closes_at <= wall => {
             Ok(Decision::new(Event::SaleArchived { sale_no: sale.no }, Answer::SaleArchived))
         }
         _ => Err(Refusal::SaleOpen),
@@ -76,7 +80,7 @@ fn check_reserved(sale: &Sale, wanted: &[&StockTerms]) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Ceiling, Command, Decision, Limits, Refusal, SaleTerms, State, StockTerms, decide};
+    use crate::{Ceiling, Command, Decision, Limits, Now, Refusal, SaleTerms, State, StockTerms, decide};
 
     /// Terms with stocks of these numbers.
     fn terms(stocks: std::ops::Range<u32>) -> SaleTerms {
@@ -100,14 +104,17 @@ mod tests {
     #[test]
     fn a_sale_has_at_most_65535_stocks_ever() {
         let mut state = State::new(Limits::default(), 1);
-        let mut put =
-            |terms: SaleTerms| match decide(&state, &Command::PutSale { sale: "s", terms: &terms }, 1) {
-                Ok(Decision { event, .. }) => {
-                    state.apply(&event.expect("the terms are new"), 1);
-                    None
-                }
-                Err(refusal) => Some(refusal),
-            };
+        let mut put = |terms: SaleTerms| match decide(
+            &state,
+            &Command::PutSale { sale: "s", terms: &terms },
+            Now::both(1),
+        ) {
+            Ok(Decision { event, .. }) => {
+                state.apply(&event.expect("the terms are new"), 1);
+                None
+            }
+            Err(refusal) => Some(refusal),
+        };
         for thousand in 0..65 {
             assert_eq!(put(terms(thousand * 1_000..(thousand + 1) * 1_000)), None);
         }

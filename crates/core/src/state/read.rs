@@ -1,4 +1,5 @@
-//! Questions that readers ask of a state. `now` before the state's time counts as the state's time.
+//! Questions that readers ask of a state. A window is read at the partition's time, which counts as the state's if it is
+//! before that; where a sale stands follows the wall clock.
 
 use super::{Sale, State};
 use crate::{
@@ -18,14 +19,13 @@ impl State {
         Some(WindowView { count: window.count(self.clamp(now)), shape: window.shape })
     }
 
-    /// The sale as it stands at `now`, if it exists.
-    pub fn sale(&self, sale: &str, now: TimeMs) -> Option<SaleView> {
-        self.sales.find(&self.hash, sale).map(|sale| sale.view(self.clamp(now)))
+    /// The sale as it stands when the wall clock shows `wall`, if it exists.
+    pub fn sale(&self, sale: &str, wall: TimeMs) -> Option<SaleView> {
+        self.sales.find(&self.hash, sale).map(|sale| sale.view(wall))
     }
 
     /// At most `limit` sales in the order of names, from the first whose name comes after `sale`.
-    pub fn sales_after(&self, sale: Option<&str>, limit: usize, now: TimeMs) -> SalesPage {
-        let now = self.clamp(now);
+    pub fn sales_after(&self, sale: Option<&str>, limit: usize, wall: TimeMs) -> SalesPage {
         let mut page = SalesPage { sales: Vec::new(), has_more: false };
         let mut stock_count = 0;
         for sale in self.sales.after(sale) {
@@ -34,7 +34,7 @@ impl State {
                 break;
             }
             stock_count += sale.terms.stocks.len();
-            page.sales.push(sale.view(now));
+            page.sales.push(sale.view(wall));
         }
         page
     }
@@ -69,7 +69,7 @@ impl State {
 }
 
 impl Sale {
-    fn view(&self, now: TimeMs) -> SaleView {
+    fn view(&self, wall: TimeMs) -> SaleView {
         let terms = &self.terms;
         let mut stocks: Vec<StockView> = terms
             .stocks
@@ -96,15 +96,15 @@ impl Sale {
             closes_at: terms.closes_at,
             per_customer_max: terms.per_customer_max,
             hold_ttl_ms: terms.hold_ttl_ms,
-            status: self.status(now),
+            status: self.status(wall),
             stocks,
         }
     }
 
-    fn status(&self, now: TimeMs) -> SaleStatus {
-        if self.terms.closes_at.is_some_and(|closes_at| closes_at <= now) {
+    fn status(&self, wall: TimeMs) -> SaleStatus {
+        if self.terms.closes_at.is_some_and(|closes_at| closes_at <= wall) {
             SaleStatus::Closed
-        } else if self.terms.opens_at.is_some_and(|opens_at| now < opens_at) {
+        } else if self.terms.opens_at.is_some_and(|opens_at| wall < opens_at) {
             SaleStatus::Scheduled
         } else if (0..self.figures.len()).all(|place| self.available(place) == 0) {
             SaleStatus::SoldOut

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use onrush_core::{
-    ADD_MAX, Answer, Ceiling, DETAILS_BYTES_MAX, Limits, QUANTITY_MAX, Refusal, ReservationNo,
+    ADD_MAX, Answer, Ceiling, DETAILS_BYTES_MAX, Limits, Now, QUANTITY_MAX, Refusal, ReservationNo,
     ReservationStatus, SaleNo, SaleTerms, WindowShape, is_name,
 };
 
@@ -42,19 +42,22 @@ pub(crate) struct Reservation {
 
 impl Model {
     /// Decides a step and makes it so.
-    pub(crate) fn run(&mut self, limits: &Limits, step: &Step, now: u64) -> Result<Answer, Refusal> {
-        let now = now.max(self.time);
+    pub(crate) fn run(&mut self, limits: &Limits, step: &Step, now: Now) -> Result<Answer, Refusal> {
+        let Now { partition, wall } = now;
+        let now = partition.max(self.time);
         let (answer, is_new) = match step {
             Step::Found => self.found(),
             Step::Add { counter, by } => self.add(limits, counter, *by),
             Step::Hit { window, shape } => self.hit(limits, window, *shape, now),
             Step::PutWindow { window, shape } => self.put_window(limits, window, *shape),
             Step::PutSale { sale, terms } => self.put_sale(limits, sale, terms),
-            Step::Archive { sale } => self.archive(sale, now),
-            Step::Reserve(claim) => self.reserve(limits, claim, now),
+            Step::Archive { sale } => self.archive(sale, wall),
+            Step::Reserve(claim) => self.reserve(limits, claim, now, wall),
             Step::Confirm { sale, pick } => self.confirm(sale, self.find(sale, *pick), now),
             Step::Release { sale, pick } => self.release(sale, self.find(sale, *pick), now),
-            Step::Clock(_) | Step::EndBatch | Step::Replay | Step::Restore => unreachable!("no command"),
+            Step::Clock(_) | Step::Wall(_) | Step::EndBatch | Step::Replay | Step::Restore => {
+                unreachable!("no command")
+            }
         }?;
         if is_new {
             self.time = now;
@@ -186,14 +189,20 @@ impl Model {
         Ok((Answer::SalePut { created: false }, true))
     }
 
-    fn archive(&mut self, name: &str, now: u64) -> Result<(Answer, bool), Refusal> {
+    fn archive(&mut self, name: &str, wall: u64) -> Result<(Answer, bool), Refusal> {
         let sale = self.sale(name)?;
-        ensure(sale.terms.closes_at.is_some_and(|closes_at| closes_at <= now), || Refusal::SaleOpen)?;
+        ensure(sale.terms.closes_at.is_some_and(|closes_at| closes_at <= wall), || Refusal::SaleOpen)?;
         self.sales.remove(name);
         Ok((Answer::SaleArchived, true))
     }
 
-    fn reserve(&mut self, limits: &Limits, claim: &Claim, now: u64) -> Result<(Answer, bool), Refusal> {
+    fn reserve(
+        &mut self,
+        limits: &Limits,
+        claim: &Claim,
+        now: u64,
+        wall: u64,
+    ) -> Result<(Answer, bool), Refusal> {
         let all = || self.sales.values().flat_map(|sale| &sale.reservations);
         let reservation_count = all().count();
         let details_bytes: usize = all().map(|reservation| reservation.claim.details.len()).sum();
@@ -201,7 +210,7 @@ impl Model {
         if let Some(answer) = sale.replay(claim)? {
             return Ok((answer, false));
         }
-        sale.check(claim, now)?;
+        sale.check(claim, wall)?;
         check_ceiling(reservation_count, limits.reservations_max, Ceiling::Reservations)?;
         let has_room = claim.details.is_empty()
             || (details_bytes + claim.details.len()) as u64 <= limits.details_bytes_max;
@@ -296,12 +305,12 @@ impl Sale {
         Ok(None)
     }
 
-    fn check(&self, claim: &Claim, now: u64) -> Result<(), Refusal> {
+    fn check(&self, claim: &Claim, wall: u64) -> Result<(), Refusal> {
         let terms = &self.terms;
         if let Some(opens_at) = terms.opens_at {
-            ensure(opens_at <= now, || Refusal::SaleNotOpen { opens_at })?;
+            ensure(opens_at <= wall, || Refusal::SaleNotOpen { opens_at })?;
         }
-        ensure(terms.closes_at.is_none_or(|closes_at| now < closes_at), || Refusal::SaleClosed)?;
+        ensure(terms.closes_at.is_none_or(|closes_at| wall < closes_at), || Refusal::SaleClosed)?;
         check_name("customer", claim.customer)?;
 
         let lines = &claim.lines;

@@ -44,6 +44,8 @@ pub(crate) enum Step {
     },
     /// Moves the clock by so many milliseconds.
     Clock(i64),
+    /// Steps the wall clock alone, by so many milliseconds.
+    Wall(i64),
     EndBatch,
     /// A restart from the log alone.
     Replay,
@@ -99,7 +101,7 @@ impl Step {
                 // The lines of a command are read while it is decided and never kept, but they have to live as long.
                 ask(&Command::Reserve(Reserve { sale, customer, lines: lines.leak(), details, key }))
             }
-            Self::Clock(_) | Self::EndBatch | Self::Replay | Self::Restore => return None,
+            Self::Clock(_) | Self::Wall(_) | Self::EndBatch | Self::Replay | Self::Restore => return None,
         })
     }
 }
@@ -131,6 +133,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         10 => (sale(), pick()).prop_map(|(sale, pick)| Step::Release { sale, pick }),
         12 => prop_oneof![0..5i64, 0..50i64, 0..2_000i64].prop_map(Step::Clock),
         2 => prop_oneof![-5..0i64, -2_000..0i64].prop_map(Step::Clock),
+        2 => (-2_000..2_000i64).prop_map(Step::Wall),
         12 => Just(Step::EndBatch),
         1 => Just(Step::Replay),
         1 => Just(Step::Restore),

@@ -6,7 +6,7 @@ mod tell;
 use std::collections::HashMap;
 
 use onrush_core::{
-    Answer, Command, IdempotencyKey, Limits, LineRequest, Refusal, ReservationNo, Reserve, SaleNo, State,
+    Answer, Command, IdempotencyKey, Limits, LineRequest, Now, Refusal, ReservationNo, Reserve, SaleNo, State,
 };
 
 use self::parse::{Words, duration, shape, terms};
@@ -47,7 +47,7 @@ struct Run {
     /// Has another hash seed and gets the events alone.
     shadow: State,
     limits: Limits,
-    now: u64,
+    now: Now,
     /// Reservations by the names that the script gives them.
     named: HashMap<String, (String, ReservationNo)>,
 }
@@ -55,7 +55,7 @@ struct Run {
 impl Run {
     fn new(limits: Limits) -> Self {
         let shadow = State::new(limits, 2);
-        Self { state: State::new(limits, 1), shadow, limits, now: 0, named: HashMap::new() }
+        Self { state: State::new(limits, 1), shadow, limits, now: Now::default(), named: HashMap::new() }
     }
 
     fn step(&mut self, words: &mut Words<'_>) -> Result<String, String> {
@@ -66,14 +66,7 @@ impl Run {
                 self.state = restored(&self.state, self.limits);
                 String::new()
             }
-            "advance" => {
-                self.now += duration(words.next()?)?;
-                self.expire()
-            }
-            "clock" => {
-                self.now = duration(words.next()?)?;
-                String::new()
-            }
+            "advance" | "clock" | "wall" => self.set_clocks(verb, duration(words.next()?)?),
             "expire" => self.expire(),
             "time" => tell::time(self.state.time()),
             "next-expiry" => self.state.next_expiry().map_or("never".into(), tell::time),
@@ -89,7 +82,7 @@ impl Run {
                 self.decide(&Command::PutWindow { window, shape: shape(words)? })
             }
             "window" => {
-                let view = self.state.window(words.next()?, self.now);
+                let view = self.state.window(words.next()?, self.now.partition);
                 view.map_or("none".into(), |view| view.count.to_string())
             }
             "put" => {
@@ -107,11 +100,11 @@ impl Run {
                 }
             }
             "sale" => {
-                self.state.sale(words.next()?, self.now).map_or("none".into(), |view| tell::sale(&view))
+                self.state.sale(words.next()?, self.now.wall).map_or("none".into(), |view| tell::sale(&view))
             }
             "version" => self
                 .state
-                .sale(words.next()?, self.now)
+                .sale(words.next()?, self.now.wall)
                 .map_or("none".into(), |view| view.version.to_string()),
             "sales" => self.sales(words)?,
             "reservation" => {
@@ -129,6 +122,18 @@ impl Run {
         Ok(told)
     }
 
+    fn set_clocks(&mut self, verb: &str, time: u64) -> String {
+        match verb {
+            "advance" => {
+                self.now = Now { partition: self.now.partition + time, wall: self.now.wall + time };
+                return self.expire();
+            }
+            "clock" => self.now = Now::both(time),
+            _ => self.now.wall = time,
+        }
+        String::new()
+    }
+
     /// Decides and applies.
     fn decide(&mut self, command: &Command<'_>) -> String {
         match self.answer(command) {
@@ -140,8 +145,8 @@ impl Run {
     fn answer(&mut self, command: &Command<'_>) -> Result<(Answer, bool), Refusal> {
         let decision = onrush_core::decide(&self.state, command, self.now)?;
         if let Some(event) = &decision.event {
-            self.state.apply(event, self.now);
-            self.shadow.apply(event, self.now);
+            self.state.apply(event, self.now.partition);
+            self.shadow.apply(event, self.now.partition);
         }
         Ok((decision.answer, decision.event.is_some()))
     }
@@ -149,9 +154,9 @@ impl Run {
     /// What a leader does before each batch. Tells the reservations that expired.
     fn expire(&mut self) -> String {
         let mut expired = Vec::new();
-        while let Some(event) = onrush_core::decide_expiry(&self.state, self.now) {
-            self.state.apply(&event, self.now);
-            self.shadow.apply(&event, self.now);
+        while let Some(event) = onrush_core::decide_expiry(&self.state, self.now.partition) {
+            self.state.apply(&event, self.now.partition);
+            self.shadow.apply(&event, self.now.partition);
             if let onrush_core::Event::Expired { reservation } = event {
                 expired.push(self.name_of(reservation));
             }
@@ -222,8 +227,13 @@ impl Run {
 
     fn sales(&self, words: &mut Words<'_>) -> Result<String, String> {
         let (after, limit) = (words.text("after"), words.number("limit")?.unwrap_or(100));
-        let names: Vec<_> =
-            self.state.sales_after(after, limit, self.now).sales.into_iter().map(|view| view.sale).collect();
+        let names: Vec<_> = self
+            .state
+            .sales_after(after, limit, self.now.wall)
+            .sales
+            .into_iter()
+            .map(|view| view.sale)
+            .collect();
         Ok(names.join(" "))
     }
 

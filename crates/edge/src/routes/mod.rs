@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::Router;
 use onrush_core::TimeMs;
 use onrush_node::{
-    Call, Clock as _, Failure, MetricsSnapshot, Outcome, Partition, Readiness, Reply, ReservationIds,
-    WallClock,
+    Call, Clock as _, Failure, MachineClock, MetricsSnapshot, Outcome, Partition, Readiness, Reply,
+    ReservationIds,
 };
 use tokio::sync::oneshot;
 
@@ -161,6 +161,6 @@ impl Backend for Partition {
     }
 
     fn now_ms(&self) -> TimeMs {
-        WallClock.now_ms()
+        MachineClock.wall_ms()
     }
 }

@@ -108,7 +108,7 @@ impl Sinks {
     /// There is no such sink, it is not stopped there, or it cannot be recorded.
     pub fn skip(&self, sink: &str, offset: u64) -> Result<SinkStatus, SinkRefusal> {
         let slot = self.slot(sink)?;
-        slot.skip(offset, self.clock.now_ms())?;
+        slot.skip(offset, self.clock.wall_ms())?;
         Ok(self.status_of(slot))
     }
 
@@ -146,7 +146,7 @@ impl Sinks {
                 (reader.durable_offset(), kept)
             }
         };
-        slot.status(self.clock.now_ms(), durable_offset, backlog_bytes)
+        slot.status(self.clock.wall_ms(), durable_offset, backlog_bytes)
     }
 }
 

@@ -80,7 +80,7 @@ impl Runner {
     ) -> Self {
         {
             let mut shown = slot.shown();
-            (shown.kind, shown.level_at) = (target.kind(), clock.now_ms());
+            (shown.kind, shown.level_at) = (target.kind(), clock.wall_ms());
         }
         Self {
             slot: Arc::clone(slot),
@@ -274,7 +274,7 @@ impl Runner {
             }
         }
         if is_level {
-            shown.level_at = self.clock.now_ms();
+            shown.level_at = self.clock.wall_ms();
         }
         drop(shown);
         if !self.keeps_offset
@@ -349,7 +349,7 @@ impl Runner {
         {
             let mut shown = self.slot.shown();
             shown.failure_count += 1;
-            shown.last_error = Some((self.clock.now_ms(), trouble.to_string()));
+            shown.last_error = Some((self.clock.wall_ms(), trouble.to_string()));
         }
         match trouble {
             Trouble::Stop(stop) => Verdict::Stop(stop.clone()),

@@ -48,8 +48,22 @@ impl Rig {
         Self::open(disk, settings, SpareMaking::Background)
     }
 
+    /// On clocks of which the wall clock shows `wall_ms`.
+    pub(crate) fn at(disk: FaultyStorage, wall_ms: u64) -> Self {
+        Self::open_at(disk, settings(), SpareMaking::Background, wall_ms).unwrap()
+    }
+
     fn open(disk: FaultyStorage, settings: Settings, spare_making: SpareMaking) -> Result<Self, OpenError> {
-        let clock = Arc::new(ManualClock::new(START_MS));
+        Self::open_at(disk, settings, spare_making, START_MS)
+    }
+
+    fn open_at(
+        disk: FaultyStorage,
+        settings: Settings,
+        spare_making: SpareMaking,
+        wall_ms: u64,
+    ) -> Result<Self, OpenError> {
+        let clock = Arc::new(ManualClock::new(wall_ms));
         let directory = LogDirectory::lock(Arc::new(disk.clone()), 0)?;
         let mut log_settings = LogSettings::for_tests(64 << 10);
         log_settings.spare_making = spare_making;
@@ -79,10 +93,22 @@ impl Rig {
     }
 
     pub(crate) fn put_sale(&self, sale: &str, quantity_total: u32, hold_ttl_ms: u32) {
+        self.put_sale_between(sale, quantity_total, hold_ttl_ms, None, None);
+    }
+
+    /// A sale that opens and closes.
+    pub(crate) fn put_sale_between(
+        &self,
+        sale: &str,
+        quantity_total: u32,
+        hold_ttl_ms: u32,
+        opens_at: Option<u64>,
+        closes_at: Option<u64>,
+    ) {
         let terms = SaleTerms {
             title: String::new(),
-            opens_at: None,
-            closes_at: None,
+            opens_at,
+            closes_at,
             per_customer_max: Some(1),
             hold_ttl_ms,
             stocks: vec![StockTerms {

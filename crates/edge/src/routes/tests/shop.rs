@@ -75,6 +75,7 @@ impl Backend for Shop {
             durable_offset: 0,
             snapshot_offset: 0,
             room_bytes: 0,
+            clock_offset_ms: -1_500,
             available: true,
             units: UnitTotals { total: 10, held: 1, confirmed: 2 },
             counter_count: 0,
