@@ -1,6 +1,7 @@
 //! Parts of the server beside the partition; each may be absent.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use onrush_node::sinks::{Replica, SinkRefusal, SinkStatus, Sinks};
 
@@ -21,6 +22,9 @@ pub trait SinkOperations: Send + Sync {
 pub struct Components {
     /// Without them there are no sinks to list.
     pub sinks: Option<Arc<dyn SinkOperations>>,
+    /// Lines of the server's own messages that could not be written, as whoever writes them counts. Without it no figure
+    /// tells them.
+    pub lost_line_count: Option<Arc<AtomicU64>>,
     /// Without it `/web-counter/db/` answers 404.
     pub replica: Option<Arc<dyn Replica>>,
 }

@@ -39,12 +39,13 @@ pub struct EdgeMetrics {
     pub cut_off_writing_count: u64,
 }
 
-/// The whole page. `replica_lag_ms` is known once a replica has told it.
+/// The whole page. `replica_lag_ms` is known once a replica has told it, `lost_line_count` if somebody counts.
 pub(crate) fn render(
     node: &MetricsSnapshot,
     edge: &EdgeMetrics,
     sinks: &[SinkStatus],
     replica_lag_ms: Option<u64>,
+    lost_line_count: Option<u64>,
 ) -> String {
     let mut page = Page(String::with_capacity(8 << 10));
     render_edge(&mut page, edge);
@@ -53,6 +54,10 @@ pub(crate) fn render(
     render_clock(&mut page, node.clock_offset_ms);
     render_state(&mut page, node);
     sinks::render(&mut page, sinks, replica_lag_ms);
+    if let Some(count) = lost_line_count {
+        let help = "Lines of the server's own messages that could not be written to standard error.";
+        page.single("onrush_log_lines_lost_total", "counter", help, count);
+    }
     page.0
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
+use std::thread;
 
 use onrush_core::TimeMs;
 use onrush_edge::text::write_rfc3339;
@@ -27,9 +28,8 @@ impl Announcement<'_> {
     /// Prints for a person if one watches, and logs otherwise. Only both outputs on one terminal would say it twice.
     pub(crate) fn make(&self) {
         let person_watches = io::stdout().is_terminal();
-        if person_watches && let Err(failure) = print(&self.text()) {
-            // The server is ready all the same.
-            tracing::warn!(%failure, "tell the terminal");
+        if person_watches {
+            tell_terminal(self.text());
         }
         if !(person_watches && io::stderr().is_terminal()) {
             tracing::info!(
@@ -72,6 +72,18 @@ impl Announcement<'_> {
             directory = self.settings.node.directory.display(),
             recovered = recovered_words(self.recovered),
         )
+    }
+}
+
+/// On a thread of its own: a terminal that somebody stopped (Ctrl-S) takes nothing, and the server is ready all the same.
+fn tell_terminal(text: String) {
+    let telling = move || {
+        if let Err(failure) = print(&text) {
+            tracing::warn!(%failure, "tell the terminal");
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("announcement".to_owned()).spawn(telling) {
+        tracing::warn!(%error, "start a thread that tells the terminal");
     }
 }
 

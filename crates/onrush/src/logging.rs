@@ -1,18 +1,29 @@
-//! The server's own messages: to standard error, readable on a terminal and as JSON lines anywhere else.
+//! The server's own messages: to standard error, readable on a terminal and as JSON lines anywhere else. They never stop,
+//! slow or end the server, whatever standard error is.
+
+mod queue;
 
 use std::io::{self, IsTerminal};
 use std::panic::{self, PanicHookInfo};
 
+use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
+use crate::failure::Failure;
 use crate::settings::{Logging, LoggingFormat};
+pub(crate) use queue::MessageQueue;
+use queue::StandardError;
 
 /// Starts the messages. Called once, before anything that has something to say; the level was checked with the settings.
-pub(crate) fn start(settings: &Logging) {
+pub(crate) fn start(settings: &Logging) -> Result<MessageQueue, Failure> {
+    let target = StandardError::open().context("open standard error")?;
+    let queue = MessageQueue::start(target).context("start the thread of messages")?;
     let on_terminal = io::stderr().is_terminal();
     let messages = tracing_subscriber::fmt()
         .with_env_filter(filter(&settings.level))
-        .with_writer(io::stderr)
+        .with_writer(queue.clone())
+        // It would say so on standard error.
+        .log_internal_errors(false)
         .with_ansi(on_terminal);
     match (settings.format, on_terminal) {
         (LoggingFormat::Json, _) | (LoggingFormat::Auto, false) => messages.json().flatten_event(true).init(),
@@ -20,6 +31,7 @@ pub(crate) fn start(settings: &Logging) {
     }
     // A panic is a message like any other, or a collector of JSON lines would choke on it when it matters most.
     panic::set_hook(Box::new(report_panic));
+    Ok(queue)
 }
 
 /// The client of RabbitMQ writes whole messages into its own; they are the customers', and its sink says what is wrong. Whoever

@@ -22,13 +22,13 @@ use clap::{CommandFactory, Parser};
 
 use cli::{Action, CommandLine, ConfigAction, LogAction};
 use failure::Failure;
-use output::print;
+use output::{complain, print};
 
 fn main() -> ExitCode {
     match run(CommandLine::parse().action) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("onrush: {failure}");
+            complain(&failure);
             failure.exit_code()
         }
     }

@@ -13,6 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::announcement::Announcement;
 use crate::failure::Failure;
+use crate::logging::MessageQueue;
 use crate::settings::Settings;
 use crate::{demo, descriptors, logging};
 
@@ -23,9 +24,18 @@ const SINKS_DRAIN: Duration = Duration::from_secs(5);
 /// What a shell shows for a process that SIGINT ended.
 const EXIT_CODE_INTERRUPTED: i32 = 130;
 
+/// How long the last messages may take to be written.
+const MESSAGES_DRAIN: Duration = Duration::from_secs(1);
+
 /// Runs the server until SIGTERM or SIGINT, then drains it.
 pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
-    logging::start(&settings.logging);
+    let messages = logging::start(&settings.logging)?;
+    let outcome = open_and_run(settings, &messages);
+    messages.flush(MESSAGES_DRAIN);
+    outcome
+}
+
+fn open_and_run(settings: &Settings, messages: &MessageQueue) -> Result<(), Failure> {
     descriptors::raise_limit();
     if settings.node.sync_method == SyncMethod::UnsafeNone {
         tracing::warn!("log.sync is unsafe-none: a power cut loses what was acknowledged");
@@ -37,10 +47,15 @@ pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
         .enable_all()
         .build()
         .context("start the event loop of signals")?;
-    runtime.block_on(run(settings, partition, &recovered))
+    runtime.block_on(run(settings, messages, partition, &recovered))
 }
 
-async fn run(settings: &Settings, partition: Arc<Partition>, recovered: &Recovered) -> Result<(), Failure> {
+async fn run(
+    settings: &Settings,
+    messages: &MessageQueue,
+    partition: Arc<Partition>,
+    recovered: &Recovered,
+) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let targets = settings.sinks.iter().map(|sink| sink.target.target()).collect();
     let sinks = match Sinks::start(&partition, targets) {
@@ -50,7 +65,7 @@ async fn run(settings: &Settings, partition: Arc<Partition>, recovered: &Recover
             return Err(open_failure(error));
         }
     };
-    let server = match start_edge(settings, &partition, &sinks) {
+    let server = match start_edge(settings, messages, &partition, &sinks) {
         Ok(server) => server,
         Err(failure) => {
             partition.close();
@@ -74,6 +89,7 @@ async fn run(settings: &Settings, partition: Arc<Partition>, recovered: &Recover
         outcome = drained => outcome.context("drain")?,
         () = signals.next() => {
             tracing::warn!("a second signal ends the drain; nothing that was acknowledged is lost");
+            messages.flush(MESSAGES_DRAIN);
             std::process::exit(EXIT_CODE_INTERRUPTED);
         }
     }
@@ -83,6 +99,7 @@ async fn run(settings: &Settings, partition: Arc<Partition>, recovered: &Recover
 
 fn start_edge(
     settings: &Settings,
+    messages: &MessageQueue,
     partition: &Arc<Partition>,
     sinks: &Arc<Sinks>,
 ) -> Result<Server, Failure> {
@@ -93,6 +110,7 @@ fn start_edge(
     let edge = onrush_edge::Settings { connections_max, ..settings.edge.clone() };
     let components = Components {
         sinks: Some(Arc::clone(sinks) as _),
+        lost_line_count: Some(messages.lost_line_count()),
         replica: settings.sinks.iter().find_map(|sink| sink.target.replica()),
     };
     Ok(Server::start(edge, partition, components).context("start listening")?)

@@ -100,7 +100,9 @@ impl App {
         let sinks = self.components.sinks.as_ref().map(|sinks| sinks.statuses()).unwrap_or_default();
         let lag_ms =
             Some(self.replica_lag_ms.load(Ordering::Relaxed)).filter(|lag_ms| *lag_ms != LAG_UNKNOWN);
-        metrics::render(&self.backend.metrics(), &(self.edge_metrics)(), &sinks, lag_ms)
+        let lost_line_count =
+            self.components.lost_line_count.as_ref().map(|count| count.load(Ordering::Relaxed));
+        metrics::render(&self.backend.metrics(), &(self.edge_metrics)(), &sinks, lag_ms, lost_line_count)
     }
 
     /// Runs a call. A backend that is gone without an answer leaves it unknown whether the call was done.

@@ -72,6 +72,7 @@ fn over(sinks: Option<Pair>, replica: Option<Fixed>) -> Arc<App> {
     let components = Components {
         sinks: sinks.map(|sinks| Arc::new(sinks) as Arc<dyn SinkOperations>),
         replica: replica.map(|replica| Arc::new(replica) as Arc<dyn Replica>),
+        lost_line_count: Some(Arc::new(AtomicU64::new(7))),
     };
     let app = App::over(Arc::new(Shop::default()), ALL, None, Arc::new(EdgeMetrics::default));
     Arc::new(app.with_components(components))
@@ -107,6 +108,7 @@ fn operators_look_after_sinks() {
         ("GET /metrics".into(), r#"200 onrush_sink_state{sink="shop",kind="postgres",state="stopped"} 1"#),
         (skip("shop", r#"{"offset":7}"#), r#"200 "state":"running","reason":null,"skippable_offset":null,"#),
         ("GET /metrics".into(), r#"200 onrush_sink_skipped_total{sink="shop",kind="postgres"} 1"#),
+        ("GET /metrics".into(), "200 onrush_log_lines_lost_total 7"),
         ("GET /readyz".into(), "200 ready"),
     ] {
         check(&router, &request, expected);
