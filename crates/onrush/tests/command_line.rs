@@ -185,7 +185,7 @@ fn sinks_are_settings_too() {
         (format!("{SINK} ONRUSH_SINKS__S__SCHEMA=x serve"), "a sink of kind redis has no such key"),
         (
             "ONRUSH_SINKS__S__URL=redis://:hunter2@127.0.0.1 ONRUSH_SINKS__S__KIND=redis serve".into(),
-            "a password does not belong",
+            "a password must not be in a URL",
         ),
         (format!("{SINK} reconcile other"), "the settings have no sink other (there are s)"),
         ("reconcile shop".into(), "the settings have no sink shop (there are none)"),
