@@ -122,6 +122,16 @@ fn every_link_leads_somewhere() {
 }
 
 #[test]
+fn no_document_has_marks_of_a_conflict() {
+    for document in files("md") {
+        let has_mark = read(&document)
+            .lines()
+            .any(|line| ["<<<<<<< ", ">>>>>>> "].iter().any(|mark| line.starts_with(mark)));
+        assert!(!has_mark, "{} has marks of a conflict", document.display());
+    }
+}
+
+#[test]
 fn every_path_leads_somewhere() {
     let mut report = String::new();
     for document in files("md") {
