@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use onrush_node::sinks::{SinkEvent, Skipped, Source, TargetError};
+use onrush_sinks::{SinkEvent, Skipped, Source, TargetError};
 use xxhash_rust::xxh3::Xxh3;
 
 /// Examples that a tally keeps.

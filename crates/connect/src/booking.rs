@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use onrush_node::sinks::{Claim, SinkLine};
+use onrush_sinks::{Claim, SinkLine};
 use serde::Serialize;
 use serde_json::value::RawValue;
 

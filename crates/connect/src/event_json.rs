@@ -4,7 +4,7 @@
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
 use onrush_core::TimeMs;
-use onrush_node::sinks::{Change, Claim, EventKind, ReservationSubject, SinkEvent, Source};
+use onrush_sinks::{Change, Claim, EventKind, ReservationSubject, SinkEvent, Source};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 

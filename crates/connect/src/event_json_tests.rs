@@ -1,7 +1,7 @@
 //! Golden JSON for every kind of event, and names that JSON has to escape.
 
 use onrush_core::{ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TIME_MS_MAX, WindowShape};
-use onrush_node::sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Source};
+use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Source};
 use proptest::prelude::*;
 use serde_json::Value;
 

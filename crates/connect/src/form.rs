@@ -1,7 +1,7 @@
 //! The form in which a broker gets events: as `CloudEvents`, or as the messages of systems that onrush replaces, for consumers
 //! that exist already.
 
-use onrush_node::sinks::{Change, Claim, EventKind, ReservationSubject, SinkEvent};
+use onrush_sinks::{Change, Claim, EventKind, ReservationSubject, SinkEvent};
 use serde::Serialize;
 
 use crate::booking::Booking;
@@ -122,7 +122,7 @@ fn write_json(out: &mut Vec<u8>, message: &impl Serialize) {
 #[cfg(test)]
 mod tests {
     use onrush_core::{ReservationNo, SaleNo, StockNo};
-    use onrush_node::sinks::SinkLine;
+    use onrush_sinks::SinkLine;
 
     use super::*;
 

@@ -1,4 +1,4 @@
-//! What sinks write to: PostgreSQL, Kafka, RabbitMQ and Redis Streams, each a [`Target`](onrush_node::sinks::Target) for the
+//! What sinks write to: PostgreSQL, Kafka, RabbitMQ and Redis Streams, each a [`Target`](onrush_sinks::Target) for the
 //! runner in `node`, and each with an auditor that compares it with the log. Their clients are used nowhere else.
 
 mod audit;

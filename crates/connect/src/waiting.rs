@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use onrush_node::sinks::{PATIENCE, TargetError};
+use onrush_sinks::{PATIENCE, TargetError};
 
 /// An event loop of a sink's own, driven only while the sink waits.
 pub(crate) struct Waiter {

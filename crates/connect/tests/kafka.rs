@@ -21,7 +21,7 @@ mod messages;
 mod refusals;
 
 use onrush_core::TimeMs;
-use onrush_node::sinks::{Change, SinkEvent, Source, Target};
+use onrush_sinks::{Change, SinkEvent, Source, Target};
 
 const AT: TimeMs = 1_760_000_000_123;
 

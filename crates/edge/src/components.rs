@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use onrush_node::sinks::{Replica, SinkRefusal, SinkStatus, Sinks};
+use onrush_sinks::{Replica, SinkRefusal, SinkStatus, Sinks};
 
 /// What an operator can ask of the sinks: all of them, or a stand-in for them.
 pub trait SinkOperations: Send + Sync {

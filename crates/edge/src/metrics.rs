@@ -5,8 +5,8 @@ mod sinks;
 
 use std::fmt::Write as _;
 
-use onrush_node::sinks::SinkStatus;
 use onrush_node::{BATCH_BUCKETS, Histogram, MetricsSnapshot, SYNC_BUCKETS_US};
+use onrush_sinks::SinkStatus;
 
 /// The content type of the text.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use onrush_core::{Ceiling, Refusal, TimeMs};
-use onrush_node::sinks::SinkRefusal;
 use onrush_node::{Failure, Name, ReserveCall};
+use onrush_sinks::SinkRefusal;
 
 use crate::text::{write_json_string, write_number, write_rfc3339};
 

@@ -95,16 +95,18 @@ pub(crate) fn millis(span: Duration) -> TimeMs {
 
 /// Measures how long something took, for metrics and pauses; never for decisions.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stopwatch(Instant);
+pub struct Stopwatch(Instant);
 
 impl Stopwatch {
+    /// Begins to measure.
     #[allow(clippy::disallowed_methods, reason = "this is the door")]
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self(Instant::now())
     }
 
+    /// How long ago that was.
     #[allow(clippy::disallowed_methods, reason = "this is the door")]
-    pub(crate) fn elapsed(self) -> Duration {
+    pub fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
 }

@@ -16,10 +16,11 @@ use crate::clock::{Clock, MachineClock};
 use crate::limits::{RECORD_BYTES_MAX, ROUNDS_PER_TURN_MAX, SIZED_OBJECTS_MAX};
 use crate::partition_clock::PartitionClock;
 use crate::port::{Calls, Outbox, Port, Replies, Sink};
-use crate::recovery::{self, Loaded, OpenError, Recovered};
+use crate::recovery::{self, Loaded, OpenError, Recovered, lock_directory};
+use crate::retention::Retention;
 use crate::seat::{Seat, Submission};
-use crate::sinks::Slot;
 use crate::snapshotter::Snapshotter;
+use crate::threads::{abort_after_panic, spawn};
 use crate::writer::Writer;
 use crate::{Call, Failure, MetricsSnapshot, Reply, ReservationIds, Settings};
 
@@ -49,12 +50,7 @@ pub struct Partition {
     leaving: AtomicBool,
     pub(crate) durable_offset: AtomicU64,
     pub(crate) snapshot_offset: AtomicU64,
-    /// Answers that wait at once lately, 0 when nothing happens; sinks keep out of the way of a rush.
-    pub(crate) crowd: Arc<AtomicUsize>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    sink_slots: Vec<Arc<Slot>>,
-    /// Kept for the threads of sinks until they start, and not at all without sinks: it holds the lock.
-    sink_directory: Mutex<Option<LogDirectory>>,
 }
 
 impl Partition {
@@ -72,10 +68,7 @@ impl Partition {
             leaving: AtomicBool::new(false),
             durable_offset: AtomicU64::new(0),
             snapshot_offset: AtomicU64::new(0),
-            crowd: Arc::default(),
             threads: Mutex::default(),
-            sink_slots: Vec::new(),
-            sink_directory: Mutex::default(),
         }
     }
 
@@ -84,13 +77,12 @@ impl Partition {
     /// # Errors
     /// The directory is held by another process, cannot be read or written, or is damaged. Nothing is changed then.
     pub fn open(settings: Settings) -> Result<(Arc<Self>, Recovered), OpenError> {
-        let directory = recovery::lock_directory(&settings)?;
-        let mut log_settings = LogSettings::default();
-        log_settings.segment_bytes = settings.segment_bytes;
-        Self::open_in(directory, settings, log_settings, Arc::new(MachineClock))
+        let directory = lock_directory(&settings)?;
+        let log_settings = settings.log_settings();
+        Self::open_in(directory, settings, log_settings, Arc::new(MachineClock), Retention::default())
     }
 
-    /// As [`Partition::open`], on any storage and clocks.
+    /// As [`Partition::open`], on any storage and clocks, and with the log kept for whoever holds some of it.
     ///
     /// # Errors
     /// See [`Partition::open`].
@@ -99,6 +91,7 @@ impl Partition {
         settings: Settings,
         log_settings: LogSettings,
         clock: Arc<dyn Clock>,
+        retention: Retention,
     ) -> Result<(Arc<Self>, Recovered), OpenError> {
         let id_key = recovery::fresh_id_key()?;
         let Loaded { log, leader, recovered } =
@@ -107,13 +100,11 @@ impl Partition {
         let room_bytes = usize::try_from(log.room_bytes()).unwrap_or(usize::MAX);
         let partition_clock = PartitionClock::start(leader.time(), clock.read());
         let seat = Seat::new(leader, partition_clock, room_bytes);
-        let mut partition = Self::new(seat, ids, clock, settings.waiting_max);
-        partition.prepare_sinks(&directory, &settings)?;
-        let partition = Arc::new(partition);
+        let partition = Arc::new(Self::new(seat, ids, clock, settings.waiting_max));
         partition.durable_offset.store(log.durable_offset(), Ordering::Release);
         partition.snapshot_offset.store(recovered.snapshot_offset.unwrap_or(0), Ordering::Release);
         let snapshotter =
-            Snapshotter::new(&partition, directory.clone(), &settings, recovered.replayed_bytes);
+            Snapshotter::new(&partition, directory.clone(), retention, &settings, recovered.replayed_bytes);
         let writer = Writer {
             partition: Arc::clone(&partition),
             directory,
@@ -122,38 +113,11 @@ impl Partition {
             log: Some(log),
             id_key,
         };
-        let writer = spawn("log-writer", move || writer.run())?;
+        let writer = spawn("log-writer", move || writer.run()).map_err(start_failure)?;
         partition.set_writer(writer.thread().clone());
-        let snapshotter = spawn("snapshotter", move || snapshotter.run())?;
+        let snapshotter = spawn("snapshotter", move || snapshotter.run()).map_err(start_failure)?;
         partition.threads().extend([writer, snapshotter]);
         Ok((partition, recovered))
-    }
-
-    /// From now on the log is kept for the sinks of the settings.
-    fn prepare_sinks(&mut self, directory: &LogDirectory, settings: &Settings) -> Result<(), OpenError> {
-        for sink in &settings.sinks {
-            let slot = Slot::new(sink.clone(), &settings.directory);
-            let slot = slot.map_err(|source| OpenError::System { doing: "read where a sink was", source })?;
-            self.sink_slots.push(slot);
-        }
-        if !self.sink_slots.is_empty() {
-            self.sink_directory = Mutex::new(Some(directory.clone()));
-        }
-        Ok(())
-    }
-
-    pub(crate) fn sink_slots(&self) -> &[Arc<Slot>] {
-        &self.sink_slots
-    }
-
-    pub(crate) fn take_sink_directory(&self) -> Option<LogDirectory> {
-        self.sink_directory.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// The log below this offset is needed by no sink.
-    pub(crate) fn sinks_keep_from(&self) -> u64 {
-        let offsets = self.sink_slots.iter().map(|slot| slot.keep_offset.load(Ordering::Acquire));
-        offsets.min().unwrap_or(u64::MAX)
     }
 
     /// Refuses further calls, answers those that wait, closes the log and stops the partition's threads. Returns the
@@ -355,36 +319,14 @@ impl Partition {
     }
 }
 
+fn start_failure(source: std::io::Error) -> OpenError {
+    OpenError::System { doing: "start a thread", source }
+}
+
 /// Heap bytes of a state; 0 if it has so many parts that adding them up would hold up whoever decides.
 fn state_bytes(state: &onrush_core::State) -> u64 {
     let part_count = state.sale_count() + state.window_count() + state.counter_count();
     if part_count > SIZED_OBJECTS_MAX { 0 } else { state.memory_bytes() as u64 }
-}
-
-/// Aborts the process if its thread panics: answers that wait for it would wait for ever.
-struct AbortOnPanic;
-
-impl Drop for AbortOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            abort_after_panic();
-        }
-    }
-}
-
-pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
-    let run = move || {
-        let _guard = AbortOnPanic;
-        run();
-    };
-    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(run);
-    spawned.map_err(|source| OpenError::System { doing: "start a thread", source })
-}
-
-/// A thread failed an assertion. The state may be wrong, the log is right: stop, and start from the log.
-fn abort_after_panic() -> ! {
-    tracing::error!("an assertion failed; the process stops so that nothing wrong is written or told");
-    std::process::abort()
 }
 
 /// One edge thread's access to a partition.

@@ -167,8 +167,11 @@ pub(crate) fn random_u64() -> Result<u64, OpenError> {
     getrandom::u64().map_err(|error| OpenError::System { doing: "draw random numbers", source: error.into() })
 }
 
-/// Locks the directory of the settings, and makes it if need be.
-pub(crate) fn lock_directory(settings: &Settings) -> Result<LogDirectory, OpenError> {
+/// Locks the directory of the settings for this process, and makes it if need be.
+///
+/// # Errors
+/// It cannot be made, or another process holds it.
+pub fn lock_directory(settings: &Settings) -> Result<LogDirectory, OpenError> {
     let storage =
         onrush_log::DirStorage::create(&settings.directory, settings.sync_method).map_err(|source| {
             OpenError::Directory { directory: settings.directory.display().to_string(), source }

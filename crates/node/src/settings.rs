@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use onrush_core::{Limits, WindowShape};
-use onrush_log::SyncMethod;
-
-use crate::sinks::SinkSettings;
+use onrush_log::{LogSettings, SyncMethod};
 
 /// Plain values; see each for its unit and default.
 #[derive(Clone, Debug)]
@@ -24,8 +22,6 @@ pub struct Settings {
     pub default_shape: WindowShape,
     /// Ceilings of the state.
     pub limits: Limits,
-    /// Sinks, with names of their own; the log is kept for them from the moment it is opened.
-    pub sinks: Vec<SinkSettings>,
 }
 
 impl Settings {
@@ -39,7 +35,13 @@ impl Settings {
             waiting_max: 65_536,
             default_shape: WindowShape { span_ms: 60_000, precision_ms: 100 },
             limits: Limits::default(),
-            sinks: Vec::new(),
         }
+    }
+
+    /// What they say about the log.
+    pub fn log_settings(&self) -> LogSettings {
+        let mut log_settings = LogSettings::default();
+        log_settings.segment_bytes = self.segment_bytes;
+        log_settings
     }
 }

@@ -12,6 +12,7 @@ use crate::Settings;
 use crate::limits::{RECORD_BYTES_MAX, SNAPSHOT_CHUNK_BYTES};
 use crate::partition::Partition;
 use crate::recovery::{OpenError, load_snapshot, random_u64, replay};
+use crate::retention::Retention;
 use crate::wire::encode_fact;
 
 /// How often it is looked whether a snapshot is due.
@@ -26,6 +27,7 @@ const STOPPING: &str = "the partition stops";
 pub(crate) struct Snapshotter {
     partition: Arc<Partition>,
     directory: LogDirectory,
+    retention: Retention,
     limits: Limits,
     snapshot_bytes: u64,
     /// Bytes of log that the newest snapshot does not cover, at the time when `tally_bytes` was read.
@@ -53,12 +55,14 @@ impl Snapshotter {
     pub(crate) fn new(
         partition: &Arc<Partition>,
         directory: LogDirectory,
+        retention: Retention,
         settings: &Settings,
         replayed_bytes: u64,
     ) -> Self {
         Self {
             partition: Arc::clone(partition),
             directory,
+            retention,
             limits: settings.limits,
             snapshot_bytes: settings.snapshot_bytes,
             uncovered_bytes: replayed_bytes,
@@ -79,7 +83,7 @@ impl Snapshotter {
             if self.stops() {
                 return;
             }
-            self.trim_for_sinks();
+            self.trim_released();
             if !self.is_due() {
                 continue;
             }
@@ -111,10 +115,9 @@ impl Snapshotter {
                 > self.partition.snapshot_offset.load(Ordering::Acquire)
     }
 
-    /// Lets the log go that sinks had held back: what a snapshot covers may wait for them long after it was taken.
-    fn trim_for_sinks(&mut self) {
-        let before =
-            self.partition.snapshot_offset.load(Ordering::Acquire).min(self.partition.sinks_keep_from());
+    /// Lets the log go that was held back: what a snapshot covers may be needed long after it was taken.
+    fn trim_released(&mut self) {
+        let before = self.partition.snapshot_offset.load(Ordering::Acquire).min(self.retention.needed_from());
         if before <= self.trimmed_before {
             return;
         }
@@ -139,7 +142,7 @@ impl Snapshotter {
         self.newest_bytes = self.write(&state, time, offset)?;
         self.uncovered_bytes = self.uncovered_bytes.saturating_sub(applied_bytes);
         self.partition.snapshot_offset.store(offset, Ordering::Release);
-        let before = offset.min(self.partition.sinks_keep_from());
+        let before = offset.min(self.retention.needed_from());
         let trimmed_count = self.directory.trim(before)?;
         self.trimmed_before = before;
         tracing::info!(offset, bytes = self.newest_bytes, trimmed_count, "snapshot taken");

@@ -95,7 +95,6 @@ impl Writer {
                 Work::Finish => break,
             }
         }
-        self.partition.crowd.store(0, Ordering::Relaxed);
         let now = self.now(&round);
         match self.log.take().map(|log| log.close(now)) {
             Some(Ok(())) => tracing::debug!("log closed"),
@@ -165,7 +164,6 @@ impl Writer {
                     round.crowd = crowd.max(round.crowd - round.crowd.div_ceil(16));
                     round.may_gather = true;
                 }
-                self.partition.crowd.store(round.crowd, Ordering::Relaxed);
                 self.partition.deliver(&mut round.outbox, None);
             }
             Some(Err(error)) => self.reopen(&error, round),
@@ -188,7 +186,6 @@ impl Writer {
         if woken_early {
             return;
         }
-        self.partition.crowd.store(0, Ordering::Relaxed);
         let marks_batch = round.unmarked && wait >= MARK_DELAY;
         let marks_time = round.since_told.elapsed() >= TIME_MARK_INTERVAL && self.time_was_told(round);
         if marks_batch || marks_time {
@@ -224,7 +221,6 @@ impl Writer {
         let resume_at = self.partition.durable_offset.load(Ordering::Acquire);
         self.log = None;
         round.crowd = 0;
-        self.partition.crowd.store(0, Ordering::Relaxed);
         self.partition.take_seat().vacate(&mut round.outbox);
         self.partition.deliver(&mut round.outbox, None);
         let mut interval = REOPEN_INTERVAL;

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use onrush_log::faulty::{Fault, FaultyStorage};
 use onrush_log::{LogDirectory, LogSettings};
-use onrush_node::{Call, Clock, ClockReading, Failure, Name, Outcome, Partition, Readiness, Settings};
+use onrush_node::{
+    Call, Clock, ClockReading, Failure, Name, Outcome, Partition, Readiness, Retention, Settings,
+};
 use support::{Rig, START_MS, code, reserve, settings};
 
 #[test]
@@ -58,7 +60,15 @@ fn a_batch_that_closes_later_than_its_hits_replays_to_the_same_digest() {
     let open = |disk: &FaultyStorage, start_ms| {
         let directory = LogDirectory::lock(Arc::new(disk.clone()), 0).unwrap();
         let clock = Arc::new(TickingClock(AtomicU64::new(start_ms)));
-        Partition::open_in(directory, settings(), LogSettings::for_tests(64 << 10), clock).unwrap().0
+        Partition::open_in(
+            directory,
+            settings(),
+            LogSettings::for_tests(64 << 10),
+            clock,
+            Retention::default(),
+        )
+        .unwrap()
+        .0
     };
     let disk = FaultyStorage::new();
     let partition = open(&disk, START_MS);

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 
 use anyhow::anyhow;
 use onrush_connect::Audit;
-use onrush_node::sinks::{
+use onrush_sinks::{
     ReplayError, Replayed, SinkEvent, Skipped, Source, TargetError, log_extent, noted_offset, place_offset,
     replay, skipped,
 };

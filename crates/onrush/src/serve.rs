@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use onrush_edge::{Components, Server};
 use onrush_log::{SnapshotError, SyncMethod};
-use onrush_node::sinks::Sinks;
-use onrush_node::{OpenError, Partition, Recovered};
+use onrush_node::{Clock, MachineClock, OpenError, Partition, Recovered, Retention, lock_directory};
+use onrush_sinks::Sinks;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -42,29 +42,44 @@ fn open_and_run(settings: &Settings, messages: &MessageQueue) -> Result<(), Fail
     }
     // Before the log is opened: a start that cannot succeed leaves nothing behind.
     Server::check_addresses(&settings.edge).context("start listening")?;
-    let (partition, recovered) = Partition::open(settings.node.clone()).map_err(open_failure)?;
+    let started = start_partition(settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("start the event loop of signals")?;
-    runtime.block_on(run(settings, messages, partition, &recovered))
+    runtime.block_on(run(settings, messages, started))
 }
 
-async fn run(
-    settings: &Settings,
-    messages: &MessageQueue,
+/// A partition that is open, with its sinks at work.
+struct Started {
     partition: Arc<Partition>,
-    recovered: &Recovered,
-) -> Result<(), Failure> {
-    let mut signals = Signals::listen()?;
+    recovered: Recovered,
+    sinks: Arc<Sinks>,
+}
+
+fn start_partition(settings: &Settings) -> Result<Started, Failure> {
+    let directory = lock_directory(&settings.node).map_err(open_failure)?;
+    let retention = Retention::default();
+    let sinks = settings.sinks.iter().map(|sink| sink.node.clone()).collect();
+    let sinks =
+        Sinks::prepare(sinks, &settings.node.directory, &retention).context("read where a sink was")?;
+    let clock: Arc<dyn Clock> = Arc::new(MachineClock);
+    let (node, log) = (settings.node.clone(), settings.node.log_settings());
+    let opened = Partition::open_in(directory.clone(), node, log, Arc::clone(&clock), retention);
+    let (partition, recovered) = opened.map_err(open_failure)?;
     let targets = settings.sinks.iter().map(|sink| sink.target.target()).collect();
-    let sinks = match Sinks::start(&partition, targets) {
-        Ok(sinks) => sinks,
+    match sinks.start(&directory, partition.reservation_ids(), &clock, targets) {
+        Ok(sinks) => Ok(Started { partition, recovered, sinks }),
         Err(error) => {
             partition.close();
-            return Err(open_failure(error));
+            Err(Failure::Runtime(anyhow!(error).context("start the threads of sinks")))
         }
-    };
+    }
+}
+
+async fn run(settings: &Settings, messages: &MessageQueue, started: Started) -> Result<(), Failure> {
+    let Started { partition, recovered, sinks } = started;
+    let mut signals = Signals::listen()?;
     let server = match start_edge(settings, messages, &partition, &sinks) {
         Ok(server) => server,
         Err(failure) => {
@@ -73,8 +88,13 @@ async fn run(
             return Err(failure);
         }
     };
-    Announcement { settings, public: server.address(), operator: server.operator_address(), recovered }
-        .make();
+    Announcement {
+        settings,
+        public: server.address(),
+        operator: server.operator_address(),
+        recovered: &recovered,
+    }
+    .make();
     notify(NotifyState::Ready);
 
     signals.next().await;

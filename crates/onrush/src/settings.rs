@@ -27,7 +27,7 @@ pub(crate) struct Settings {
     pub(crate) edge: onrush_edge::Settings,
     /// The log, ceilings, and the shape of a window that nobody configured.
     pub(crate) node: onrush_node::Settings,
-    /// Each reader of the log, in the order of `node.sinks`, with what it writes to.
+    /// Each reader of the log, with what it writes to.
     pub(crate) sinks: Vec<Sink>,
     pub(crate) logging: Logging,
     /// Whether the example sales are created.

@@ -8,7 +8,7 @@ use onrush_connect::kafka::{Kafka, KafkaAuditor};
 use onrush_connect::postgres::{Postgres, PostgresAuditor, PostgresReplica};
 use onrush_connect::rabbitmq::{RabbitMq, RabbitMqAuditor};
 use onrush_connect::redis::{Redis, RedisAuditor};
-use onrush_node::sinks::{Replica, Target};
+use onrush_sinks::{Replica, Target};
 
 use crate::settings::TargetSettings;
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use onrush_node::sinks::{PATIENCE, SinkEvent, Skipped, Source, TargetError};
+use onrush_sinks::{PATIENCE, SinkEvent, Skipped, Source, TargetError};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};

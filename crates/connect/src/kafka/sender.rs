@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use onrush_node::sinks::{PATIENCE, TargetError};
+use onrush_sinks::{PATIENCE, TargetError};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode;

@@ -8,7 +8,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use super::{properties, topics};
 use crate::{Form, Secret};
 
-/// Messages that may wait for their acknowledgement; then [`push`](onrush_node::sinks::Target::push) waits for room.
+/// Messages that may wait for their acknowledgement; then [`push`](onrush_sinks::Target::push) waits for room.
 pub(super) const QUEUED_MESSAGES_MAX: u32 = 16_384;
 
 /// KiB of messages that may wait for their acknowledgement; the same happens at it.

@@ -5,7 +5,7 @@
 //! is an unbroken run from where that producer began; and a producer begins at or before the first message that was not
 //! acknowledged. Whatever is dropped as a repeat, the messages that are left are in order.
 
-use onrush_node::sinks::{SinkEvent, Source, Target, TargetError};
+use onrush_sinks::{SinkEvent, Source, Target, TargetError};
 
 use super::sender::Sender;
 use super::topics::Topics;

@@ -1,6 +1,6 @@
 //! Names of topics.
 
-use onrush_node::sinks::EventKind;
+use onrush_sinks::EventKind;
 
 use crate::Form;
 

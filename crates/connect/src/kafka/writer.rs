@@ -4,7 +4,7 @@
 use std::io::Write as _;
 
 use onrush_core::TimeMs;
-use onrush_node::sinks::{EventKind, SinkEvent, Source};
+use onrush_sinks::{EventKind, SinkEvent, Source};
 use rdkafka::message::{Header, OwnedHeaders, ToBytes};
 
 use super::topics::Topics;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use onrush_node::sinks::{PATIENCE, SinkEvent, Skipped, Source, TargetError};
+use onrush_sinks::{PATIENCE, SinkEvent, Skipped, Source, TargetError};
 use tokio_postgres::types::ToSql;
 
 use super::audit_queries::{COMPARE_EVENTS, COPY_EXPECTED, CREATE_EXPECTED, STATE_QUERIES};

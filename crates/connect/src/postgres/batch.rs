@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use onrush_core::{ReservationNo, StockNo, TimeMs};
-use onrush_node::sinks::{Change, Claim, ReservationSubject, SinkEvent, Skipped};
+use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, Skipped};
 
 use super::changes::{Changes, Newest, Visits, write_lines};
 use super::copy_rows::{CopyRows, Field, encode_jsonb};

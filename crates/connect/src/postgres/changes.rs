@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use onrush_core::{ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TimeMs, WindowShape};
-use onrush_node::sinks::{Claim, Skipped};
+use onrush_sinks::{Claim, Skipped};
 
 use super::copy_rows::bigint;
 use super::jsonb::storable_text;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use onrush_node::sinks::{PATIENCE, TargetError};
+use onrush_sinks::{PATIENCE, TargetError};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config};

@@ -4,7 +4,7 @@
 use std::error::Error as _;
 use std::fmt::Write as _;
 
-use onrush_node::sinks::TargetError;
+use onrush_sinks::TargetError;
 use tokio_postgres::Error;
 use tokio_postgres::error::DbError;
 

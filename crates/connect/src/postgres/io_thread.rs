@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
-use onrush_node::sinks::TargetError;
+use onrush_sinks::TargetError;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 

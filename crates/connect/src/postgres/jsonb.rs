@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use onrush_core::SaleTerms;
-use onrush_node::sinks::{Change, Claim, SinkEvent};
+use onrush_sinks::{Change, Claim, SinkEvent};
 
 /// Nesting from which on details are kept as text; the server's limit hangs on its stack.
 const DEPTH_MAX: u32 = 64;

@@ -1,6 +1,6 @@
 //! The schema and its versions: numbered files, each applied once, in a transaction of its own.
 
-use onrush_node::sinks::TargetError;
+use onrush_sinks::TargetError;
 
 use super::connection::Connection;
 use super::errors::unavailable;

@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use onrush_node::sinks::{Source, TargetError};
+use onrush_sinks::{Source, TargetError};
 use tokio_postgres::Row;
 
 use super::connection::Connection;

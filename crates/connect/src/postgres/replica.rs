@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use onrush_node::sinks::{CounterRow, Replica, ReplicaAnswer, TargetError};
+use onrush_sinks::{CounterRow, Replica, ReplicaAnswer, TargetError};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::{Config, Row, Statement};

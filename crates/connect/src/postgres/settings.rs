@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use onrush_node::sinks::PATIENCE;
+use onrush_sinks::PATIENCE;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use super::tls;

@@ -1,7 +1,7 @@
 //! The statements of a sink's transactions, prepared once for a connection.
 
 use futures_util::future::try_join_all;
-use onrush_node::sinks::{PATIENCE, TargetError};
+use onrush_sinks::{PATIENCE, TargetError};
 use tokio_postgres::Statement;
 
 use super::connection::{Connection, within};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use onrush_node::sinks::{PATIENCE, SinkEvent, Skipped, Source, Target, TargetError};
+use onrush_sinks::{PATIENCE, SinkEvent, Skipped, Source, Target, TargetError};
 
 use super::batch::Batch;
 use super::connection::{Connection, within};

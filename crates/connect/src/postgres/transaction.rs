@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use futures_util::SinkExt;
 use futures_util::future::join_all;
-use onrush_node::sinks::{PATIENCE, TargetError};
+use onrush_sinks::{PATIENCE, TargetError};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Statement};
 

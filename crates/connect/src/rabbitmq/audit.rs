@@ -10,7 +10,7 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer};
-use onrush_node::sinks::{SinkEvent, Skipped, Source, TargetError};
+use onrush_sinks::{SinkEvent, Skipped, Source, TargetError};
 
 use super::errors::unavailable;
 use super::link::{Link, late};

@@ -1,7 +1,7 @@
 //! What the errors of a broker mean for a sink.
 
 use lapin::{Error, ErrorKind};
-use onrush_node::sinks::TargetError;
+use onrush_sinks::TargetError;
 
 /// Reply codes of AMQP 0-9-1 and RabbitMQ.
 const NOT_FOUND: u16 = 404;

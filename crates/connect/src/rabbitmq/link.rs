@@ -7,7 +7,7 @@ use std::time::Duration;
 use lapin::options::{ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
-use onrush_node::sinks::{PATIENCE, Source, TargetError};
+use onrush_sinks::{PATIENCE, Source, TargetError};
 use tokio::runtime::Runtime;
 
 use super::Settings;

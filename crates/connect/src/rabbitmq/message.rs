@@ -3,7 +3,7 @@
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use onrush_node::sinks::{SinkEvent, Source};
+use onrush_sinks::{SinkEvent, Source};
 
 use super::Settings;
 use crate::{Form, event_id, event_type, source_uri, write_rfc3339};

@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::poll_fn;
 use lapin::options::BasicPublishOptions;
 use lapin::{Confirmation, PublisherConfirm};
-use onrush_node::sinks::{PATIENCE, SinkEvent, Source, Target, TargetError};
+use onrush_sinks::{PATIENCE, SinkEvent, Source, Target, TargetError};
 
 use super::Settings;
 use super::errors::unpublishable;

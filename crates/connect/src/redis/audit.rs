@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use ::redis::{Connection, Value};
-use onrush_node::sinks::{SinkEvent, Skipped, Source, TargetError};
+use onrush_sinks::{SinkEvent, Skipped, Source, TargetError};
 
 use super::Settings;
 use super::connection::{connect, not_understood, receive, text, unavailable, write_argument, write_command};

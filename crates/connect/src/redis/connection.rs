@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::redis::{Connection, ErrorKind, RedisError, Value};
-use onrush_node::sinks::{PATIENCE, TargetError};
+use onrush_sinks::{PATIENCE, TargetError};
 
 use super::Settings;
 

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use onrush_node::sinks::{EventKind, SinkEvent};
+use onrush_sinks::{EventKind, SinkEvent};
 
 use super::Settings;
 use super::connection::{write_argument, write_command};

@@ -8,7 +8,7 @@
 use std::mem;
 
 use ::redis::{Connection, Value};
-use onrush_node::sinks::{SinkEvent, TargetError};
+use onrush_sinks::{SinkEvent, TargetError};
 
 use super::connection::{receive, text, unavailable};
 use super::encoding::{Encoder, NO_ENTRY};

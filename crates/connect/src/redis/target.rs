@@ -1,7 +1,7 @@
 //! The target: events become entries `<offset>-0` of a stream.
 
 use ::redis::{Connection, Value};
-use onrush_node::sinks::{SinkEvent, Source, Target, TargetError};
+use onrush_sinks::{SinkEvent, Source, Target, TargetError};
 
 use super::Settings;
 use super::connection::{connect, not_understood, receive, text, unavailable, write_argument, write_command};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use onrush_connect::write_event_data;
 use onrush_core::{ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TimeMs, WindowShape};
 use onrush_node::RESERVATION_ID_BYTES;
-use onrush_node::sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Source};
+use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Source};
 
 use crate::harness::Seen;
 

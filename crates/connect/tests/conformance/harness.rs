@@ -1,7 +1,7 @@
 //! What the conformance suite needs of each kind of target: a fresh place in a real server, and a look at what is in it.
 
 use onrush_connect::Audit;
-use onrush_node::sinks::Target;
+use onrush_sinks::Target;
 
 /// An event as somebody who reads the target sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

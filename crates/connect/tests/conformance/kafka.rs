@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use onrush_connect::kafka::{Kafka, KafkaAuditor, Settings};
 use onrush_connect::{Audit, Form, Secret};
-use onrush_node::sinks::{EventKind, Target};
+use onrush_sinks::{EventKind, Target};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use onrush_connect::postgres::{Postgres, PostgresAuditor, Settings};
 use onrush_connect::{Audit, Secret};
-use onrush_node::sinks::Target;
+use onrush_sinks::Target;
 use tokio_postgres::{Config, NoTls, Row};
 
 use crate::harness::{Harness, Seen, WRONG_PASSWORD};

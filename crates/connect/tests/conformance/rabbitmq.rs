@@ -10,7 +10,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ConnectionProperties};
 use onrush_connect::rabbitmq::{QueueType, RabbitMq, RabbitMqAuditor, Settings};
 use onrush_connect::{Audit, Form, Secret};
-use onrush_node::sinks::Target;
+use onrush_sinks::Target;
 
 use crate::harness::{Harness, Seen, WRONG_PASSWORD};
 use crate::services::variable;

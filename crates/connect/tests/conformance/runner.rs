@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use onrush_connect::Findings;
-use onrush_node::sinks::{Target, TargetError};
+use onrush_sinks::{Target, TargetError};
 
 use crate::events::{Story, StoryEvent};
 use crate::harness::{Harness, Seen};

@@ -1,6 +1,6 @@
 //! What every target must do, whatever it writes to. Each test has a place of its own in a real server.
 
-use onrush_node::sinks::{Skipped, Source, TargetError};
+use onrush_sinks::{Skipped, Source, TargetError};
 
 use crate::events::{Chance, Story, new_source};
 use crate::harness::{Harness, WRONG_PASSWORD};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use onrush_connect::kafka::KafkaAuditor;
 use onrush_connect::{Audit, Findings};
-use onrush_node::sinks::{Change, Skipped, Source};
+use onrush_sinks::{Change, Skipped, Source};
 use rdkafka::admin::AdminOptions;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};

@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use onrush_node::sinks::TargetError;
+use onrush_sinks::TargetError;
 
 use crate::harness::Harness;
 use crate::place::harness;

@@ -3,7 +3,7 @@
 use onrush_connect::Form;
 use onrush_connect::kafka::{Kafka, Settings};
 use onrush_core::{ReservationNo, SaleNo, StockNo};
-use onrush_node::sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Target};
+use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Target};
 use rdkafka::message::{Message, OwnedMessage};
 
 use crate::harness::Harness;

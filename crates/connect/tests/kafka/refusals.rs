@@ -6,7 +6,7 @@ use std::path::Path;
 use onrush_connect::Secret;
 use onrush_connect::kafka::{Kafka, Settings};
 use onrush_core::{ReservationNo, SaleNo};
-use onrush_node::sinks::{Change, Claim, ReservationSubject, SinkEvent, Target, TargetError};
+use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, Target, TargetError};
 
 use crate::harness::{Harness, WRONG_PASSWORD};
 use crate::place::{Place, harness, header, unique};

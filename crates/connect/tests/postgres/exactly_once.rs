@@ -2,7 +2,7 @@
 
 use onrush_connect::postgres::Rows;
 use onrush_core::{TIME_MS_MAX, WindowShape};
-use onrush_node::sinks::{Skipped, Target, TargetError};
+use onrush_sinks::{Skipped, Target, TargetError};
 
 use crate::model::{folded, stored};
 use crate::place::Place;

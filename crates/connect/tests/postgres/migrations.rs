@@ -1,7 +1,7 @@
 //! The schema comes about from every older state of it, once, whoever asks.
 
 use onrush_connect::postgres::Postgres;
-use onrush_node::sinks::{Target, TargetError};
+use onrush_sinks::{Target, TargetError};
 
 use crate::place::Place;
 use crate::story::random;

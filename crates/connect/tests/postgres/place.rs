@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use onrush_connect::postgres::{Postgres, Settings};
 use onrush_connect::{Audit, Findings};
 use onrush_connect::{Secret, postgres::PostgresAuditor};
-use onrush_node::sinks::{Source, Target, TargetError};
+use onrush_sinks::{Source, Target, TargetError};
 use serde_json::Value;
 use tokio_postgres::Config;
 

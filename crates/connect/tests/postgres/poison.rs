@@ -1,7 +1,7 @@
 //! What any client can send, and PostgreSQL cannot take as it is.
 
-use onrush_node::sinks::Skipped;
-use onrush_node::sinks::Target;
+use onrush_sinks::Skipped;
+use onrush_sinks::Target;
 use serde_json::{Value, json};
 
 use crate::place::Place;

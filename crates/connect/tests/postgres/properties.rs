@@ -1,6 +1,6 @@
 //! Random stories in random batches with random ends of runners, against a naive fold.
 
-use onrush_node::sinks::Target;
+use onrush_sinks::Target;
 
 use crate::model::{folded, stored};
 use crate::place::Place;

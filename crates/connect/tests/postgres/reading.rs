@@ -2,7 +2,7 @@
 
 use onrush_connect::Audit as _;
 use onrush_connect::postgres::{Postgres, PostgresAuditor, PostgresReplica, Rows, Settings, Tls};
-use onrush_node::sinks::{CounterRow, Replica, Skipped, Target, TargetError};
+use onrush_sinks::{CounterRow, Replica, Skipped, Target, TargetError};
 
 use crate::place::{Place, service};
 use crate::story::{START, Story, What, random};

@@ -1,6 +1,6 @@
 //! What the server says no to, for ever or for now.
 
-use onrush_node::sinks::{Target, TargetError};
+use onrush_sinks::{Target, TargetError};
 
 use crate::model::{folded, stored};
 use crate::place::Place;

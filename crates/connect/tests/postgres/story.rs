@@ -1,7 +1,7 @@
 //! Events that own what they say, told one after the other, and a random but valid sequence of them.
 
 use onrush_core::{ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TimeMs, WindowShape};
-use onrush_node::sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Target, TargetError};
+use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Target, TargetError};
 
 /// What happened, as [`Change`] with owned parts.
 #[derive(Clone, Debug)]

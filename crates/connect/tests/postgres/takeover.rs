@@ -1,6 +1,6 @@
 //! Runners that meet: the newer wins, the older stops, and no other log gets in.
 
-use onrush_node::sinks::{Source, Target, TargetError};
+use onrush_sinks::{Source, Target, TargetError};
 
 use crate::model::{folded, stored};
 use crate::place::Place;

@@ -18,7 +18,7 @@ mod settings;
 
 use onrush_connect::rabbitmq::{QueueType, RabbitMq, RabbitMqAuditor, Settings};
 use onrush_connect::{Audit as _, Findings, Form};
-use onrush_node::sinks::{Target as _, TargetError};
+use onrush_sinks::{Target as _, TargetError};
 
 use broker::Broker;
 use events::{Story, new_source};

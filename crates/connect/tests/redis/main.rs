@@ -15,7 +15,7 @@ mod settings;
 
 use onrush_connect::redis::{Redis, RedisAuditor, Settings};
 use onrush_connect::{Audit as _, Findings};
-use onrush_node::sinks::{Target as _, TargetError};
+use onrush_sinks::{Target as _, TargetError};
 
 use events::{Chance, Story};
 use server::Server;

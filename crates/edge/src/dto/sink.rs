@@ -1,6 +1,6 @@
 //! A sink as operators see it, and the body that names an event to leave out.
 
-use onrush_node::sinks::{SinkState, SinkStatus, Stop};
+use onrush_sinks::{SinkState, SinkStatus, Stop};
 
 use super::parse_json;
 use crate::problem::Problem;

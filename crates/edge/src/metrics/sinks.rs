@@ -1,6 +1,6 @@
 //! The figures of sinks and of the replica. Their labels come from the settings, never from a client.
 
-use onrush_node::sinks::SinkStatus;
+use onrush_sinks::SinkStatus;
 
 use super::{Page, decimal};
 
@@ -99,7 +99,7 @@ fn labels(sink: &SinkStatus) -> String {
 
 #[cfg(test)]
 mod tests {
-    use onrush_node::sinks::{SinkState, Stop};
+    use onrush_sinks::{SinkState, Stop};
 
     use super::*;
     use crate::dto::sink::sample;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use onrush_core::{Ceiling, Refusal, TimeMs};
-use onrush_node::sinks::SinkRefusal;
 use onrush_node::{Failure, LineCall, ReserveCall};
+use onrush_sinks::SinkRefusal;
 use serde_json::Value;
 use smallvec::smallvec;
 use utoipa::openapi::content::{Content, ContentBuilder};

@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::{StatusCode, Uri};
-use onrush_node::sinks::{SinkRefusal, SinkStatus};
+use onrush_sinks::{SinkRefusal, SinkStatus};
 
 use super::App;
 use super::answer::{json, json_body, name_at};

@@ -1,7 +1,7 @@
 //! The visitor counter as the shop's database has it: the newest row of its history, and the failure to read it, in the form
 //! of the system that this scenario is modelled on.
 
-use onrush_node::sinks::CounterRow;
+use onrush_sinks::CounterRow;
 
 use crate::text::{write_json_string, write_number, write_rfc3339};
 

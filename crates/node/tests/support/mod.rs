@@ -12,7 +12,7 @@ use onrush_log::faulty::FaultyStorage;
 use onrush_log::{LogDirectory, LogSettings, SpareMaking};
 use onrush_node::{
     Call, Failure, KeyCall, LineCall, ManualClock, Name, OpenError, Outcome, Partition, Recovered, Reply,
-    ReserveCall, Settings,
+    ReserveCall, Retention, Settings,
 };
 
 /// Where the manual clock starts.
@@ -67,8 +67,13 @@ impl Rig {
         let directory = LogDirectory::lock(Arc::new(disk.clone()), 0)?;
         let mut log_settings = LogSettings::for_tests(64 << 10);
         log_settings.spare_making = spare_making;
-        let (partition, recovered) =
-            Partition::open_in(directory, settings, log_settings, Arc::<ManualClock>::clone(&clock))?;
+        let (partition, recovered) = Partition::open_in(
+            directory,
+            settings,
+            log_settings,
+            Arc::<ManualClock>::clone(&clock),
+            Retention::default(),
+        )?;
         Ok(Self { disk, clock, partition, recovered })
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use onrush_connect::{Findings, Tally};
 use onrush_edge::text::{write_json_string, write_number};
-use onrush_node::sinks::Skipped;
+use onrush_sinks::Skipped;
 
 use crate::table;
 

@@ -22,8 +22,7 @@ pub(super) fn resolve(layers: &Layers) -> Result<Settings, SettingsError> {
     let logging = logging(&mut checks, &raw.logging);
     let sinks = sinks::resolve(&layers.sinks, &mut checks.problems);
     match (edge, node, logging) {
-        (Some(edge), Some(mut node), Some(logging)) if checks.problems.is_empty() => {
-            node.sinks = sinks.iter().map(|sink| sink.node.clone()).collect();
+        (Some(edge), Some(node), Some(logging)) if checks.problems.is_empty() => {
             Ok(Settings { edge, node, sinks, logging, demo: layers.demo })
         }
         _ => Err(SettingsError { problems: checks.problems }),

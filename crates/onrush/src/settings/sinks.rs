@@ -12,7 +12,7 @@ mod typed;
 pub(super) use keys::{Absent, Key};
 pub(super) use typed::{SECTION, TypedSinks, TypedValue};
 
-use onrush_node::sinks::SinkSettings;
+use onrush_sinks::SinkSettings;
 use std::collections::BTreeMap;
 
 use keys::Kind;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use onrush_node::sinks::{CounterRow, Replica, ReplicaAnswer, SinkRefusal, SinkState, SinkStatus, Stop};
+use onrush_sinks::{CounterRow, Replica, ReplicaAnswer, SinkRefusal, SinkState, SinkStatus, Stop};
 
 use super::{ALL, app, check, check_all, send};
 use crate::components::{Components, SinkOperations};

@@ -73,12 +73,13 @@ const RABBITMQ: &[Kind] = &[Kind::RabbitMq];
 const REDIS: &[Kind] = &[Kind::Redis];
 
 /// All keys in the order in which they are printed.
-const KEYS: [Key; 22] = [
+const KEYS: [Key; 23] = [
     key("kind", Form::Text, Absent::Missing, EVERY),
     key("events", Form::Names, Absent::Unset, EVERY),
     key("sales", Form::Names, Absent::Unset, EVERY),
     key("backlog_bytes_max", Form::Number, Absent::Number(16 << 30), EVERY),
     key("at_backlog_max", Form::Text, Absent::Text("keep"), EVERY),
+    key("events_per_second_max", Form::Number, Absent::Number(0), EVERY),
     key("password_file", Form::Text, Absent::Unset, EVERY),
     key("url", Form::Text, Absent::Missing, SERVERS),
     key("schema", Form::Text, Absent::Text("onrush"), POSTGRES),
@@ -130,6 +131,6 @@ mod tests {
             assert!(Key::of(kind).count() > EVERY.len(), "{kind}");
             assert_eq!(Kind::named(kind.name()), Some(kind));
         }
-        assert_eq!(onrush_node::sinks::SinkSettings::new("a").backlog_bytes_max, 16 << 30);
+        assert_eq!(onrush_sinks::SinkSettings::new("a").backlog_bytes_max, 16 << 30);
     }
 }

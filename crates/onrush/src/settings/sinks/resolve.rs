@@ -1,6 +1,7 @@
 //! From the keys of one sink to what they mean.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use onrush_connect::postgres::{self, Rows, Tls};
 use onrush_connect::rabbitmq::{self, QueueType};
 use onrush_connect::{Form, Secret, redis};
 use onrush_core::is_name;
-use onrush_node::sinks::{AtBacklogMax, EventKind, Selection, SinkSettings};
+use onrush_sinks::{AtBacklogMax, EventKind, Selection, SinkSettings};
 
 use super::keys::Kind;
 use super::read::SinkKeys;
@@ -19,6 +20,8 @@ use super::{Sink, TargetSettings};
 
 /// Log that may be kept for a sink: 1 MiB to 1 EiB.
 const BACKLOG_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 60;
+/// Events a second; 0 is no ceiling.
+const EVENTS_PER_SECOND: RangeInclusive<u64> = 0..=1_000_000_000;
 /// Entries of a stream; 0 keeps all.
 const LENGTH: RangeInclusive<u64> = 0..=1 << 48;
 /// Bytes of a file that holds a password and perhaps the end of a line.
@@ -76,10 +79,12 @@ fn node(keys: &mut SinkKeys<'_>) -> Option<SinkSettings> {
     let backlog_bytes_max = keys.number("backlog_bytes_max", &BACKLOG_BYTES);
     let choices = [("keep", AtBacklogMax::Keep), ("let-go", AtBacklogMax::LetGo)];
     let at_backlog_max = keys.choice("at_backlog_max", &choices);
+    let events_per_second_max = keys.number("events_per_second_max", &EVENTS_PER_SECOND)?;
     Some(SinkSettings {
         selection: Selection { kinds, sales },
         backlog_bytes_max: backlog_bytes_max?,
         at_backlog_max: at_backlog_max?,
+        events_per_second_max: u32::try_from(events_per_second_max).ok().and_then(NonZeroU32::new),
         ..SinkSettings::new(keys.sink)
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use onrush_connect::postgres::{Rows, Tls};
 use onrush_connect::rabbitmq::QueueType;
 use onrush_connect::{Form, Secret};
-use onrush_node::sinks::{AtBacklogMax, EventKind};
+use onrush_sinks::{AtBacklogMax, EventKind};
 
 use super::super::tests::check;
 use super::super::{Flags, load};
@@ -34,6 +34,7 @@ fn every_default_is_printed() {
          shows # sales is not set
          shows backlog_bytes_max = 17179869184
          shows at_backlog_max = \"keep\"
+         shows events_per_second_max = 0
          shows # password_file is not set
          shows url = \"postgresql://onrush@db:5432/shop\"  # /
          shows schema = \"onrush\"
@@ -76,7 +77,7 @@ fn the_environment_lies_over_the_file() {
 #[test]
 fn a_key_belongs_to_its_kind() {
     check(&format!(
-        "{POSTGRES}file strem = 1\nrefuses sinks.shop.strem (from /\nrefuses strem\nrefuses a sink of kind postgres has no such key, nor has any other; it has kind, events, sales, backlog_bytes_max, at_backlog_max, password_file, url, schema, rows, tls, tls_ca_file, replica_url"
+        "{POSTGRES}file strem = 1\nrefuses sinks.shop.strem (from /\nrefuses strem\nrefuses a sink of kind postgres has no such key, nor has any other; it has kind, events, sales, backlog_bytes_max, at_backlog_max, events_per_second_max, password_file, url, schema, rows, tls, tls_ca_file, replica_url"
     ));
     check(&format!(
         "{POSTGRES}file stream = \"x\"\nrefuses a sink of kind postgres has no such key; it has kind, events"
@@ -122,6 +123,7 @@ fn values_are_of_the_right_form() {
         ("backlog_bytes_max = -1", "must be a whole number from 1048576"),
         ("backlog_bytes_max = 1152921504606846977", "must be a whole number from 1048576"),
         ("backlog_bytes_max = []", "must be a whole number from 1048576 to 1152921504606846976, not a list"),
+        ("events_per_second_max = -1", "must be a whole number from 0 to 1000000000"),
         ("events = \"sale\"", "must be a list of texts"),
         ("events = [1]", "must be a list of texts"),
         ("events = []", "must name at least one; leave the key out for all"),
@@ -314,6 +316,7 @@ fn what_was_typed_reaches_every_sink() {
         ("PG__EVENTS", "window,reservation.expired"),
         ("PG__SALES", "flash"),
         ("PG__AT_BACKLOG_MAX", "let-go"),
+        ("PG__EVENTS_PER_SECOND_MAX", "500"),
         ("MQ__KIND", "rabbitmq"),
         ("MQ__URL", "amqp://onrush@127.0.0.1"),
         ("MQ__EXCHANGE", ""),
@@ -352,5 +355,7 @@ fn what_was_typed_reaches_every_sink() {
     assert_eq!(pg.node.selection.kinds, Some(BTreeSet::from(kinds)));
     assert_eq!(pg.node.selection.sales, Some(BTreeSet::from(["flash".to_owned()])));
     assert_eq!((pg.node.at_backlog_max, pg.node.backlog_bytes_max), (AtBacklogMax::LetGo, 16 << 30));
+    assert_eq!(pg.node.events_per_second_max.map(u32::from), Some(500));
+    assert_eq!(mq.node.events_per_second_max, None);
     assert_eq!((&mq.node.selection.kinds, mq.node.at_backlog_max), (&None, AtBacklogMax::Keep));
 }

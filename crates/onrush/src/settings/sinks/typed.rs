@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use figment::value::{Dict, Value};
 use onrush_connect::Secret;
-use onrush_node::sinks::SINK_NAME_BYTES_MAX;
+use onrush_sinks::SINK_NAME_BYTES_MAX;
 
 use super::keys::{Form, Key};
 

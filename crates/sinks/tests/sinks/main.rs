@@ -9,7 +9,7 @@ mod target;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use onrush_node::sinks::{
+use onrush_sinks::{
     AtBacklogMax, EventKind, Replayed, Selection, SinkRefusal, SinkSettings, Skipped, Stop, log_extent,
     replay, skipped,
 };
@@ -267,7 +267,7 @@ fn the_log_is_kept_for_a_sink_that_lags_and_trimmed_when_it_does_not() {
     shop.trade(1_000_000);
     shop.wait_level();
     let found = wait_for("stopped", || match shop.sinks.status("late")?.state {
-        onrush_node::sinks::SinkState::Stopped(found) => Some(found),
+        onrush_sinks::SinkState::Stopped(found) => Some(found),
         _ => None,
     });
     let Some(Stop::Trimmed { from: 0, to }) = found else { panic!("{found:?}") };

@@ -8,10 +8,10 @@ use onrush_core::{
 };
 use proptest::prelude::*;
 
-use super::Names;
-use crate::ReservationIds;
-use crate::sinks::{Change, SinkEvent};
-use crate::wire::{FactDecoder, Record};
+use super::NameTable;
+use crate::event::{Change, SinkEvent};
+use onrush_node::ReservationIds;
+use onrush_node::wire::{FactDecoder, Record};
 
 /// One step: a sale is put with these stocks, or one of its stocks is reserved, or a hold is settled.
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ fn known(state: &State, sale: u32) -> Known {
 
 struct Both {
     state: State,
-    names: Names,
+    names: NameTable,
     offset: u64,
 }
 
@@ -114,7 +114,7 @@ impl Both {
     fn restart(&mut self) {
         let mut facts = Vec::new();
         self.names.write_facts(&mut facts);
-        let mut names = Names::new(ReservationIds::new([7; 16]));
+        let mut names = NameTable::new(ReservationIds::new([7; 16]));
         FactDecoder::default()
             .decode(&facts, |fact| names.restore(fact))
             .expect("what was written reads back");
@@ -178,7 +178,7 @@ proptest! {
     fn names_and_state_agree(steps in prop::collection::vec((step(), prop::bool::weighted(0.1)), 1..60)) {
         let ids = ReservationIds::new([7; 16]);
         let mut both =
-            Both { state: State::new(Limits::default(), 1), names: Names::new(ids), offset: 0 };
+            Both { state: State::new(Limits::default(), 1), names: NameTable::new(ids), offset: 0 };
         for (step, restarts) in &steps {
             both.step(step)?;
             if *restarts {
@@ -190,7 +190,7 @@ proptest! {
 
 #[test]
 fn what_does_not_follow_is_refused() {
-    let mut names = Names::new(ReservationIds::new([7; 16]));
+    let mut names = NameTable::new(ReservationIds::new([7; 16]));
     let reservation = ReservationNo { sale: SaleNo(0), seq: 0 };
     for event in [
         Event::SaleArchived { sale_no: SaleNo(0) },

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use onrush_core::{SaleTerms, StockTerms};
 use onrush_log::{DirStorage, LogDirectory, LogSettings, SyncMethod};
-use onrush_node::sinks::{SinkSettings, SinkState, SinkStatus, Sinks, Stop, Target};
 use onrush_node::{
-    Call, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Reply, ReserveCall, Settings,
+    Call, Clock, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Reply, ReserveCall, Retention,
+    Settings,
 };
+use onrush_sinks::{SinkSettings, SinkState, SinkStatus, Sinks, Stop, Target};
 
 pub(crate) const START_MS: u64 = 1_700_000_000_000;
 /// How long a test waits for what has to come.
@@ -39,14 +40,18 @@ impl Shop {
         segment_bytes: u64,
     ) -> Self {
         let (sink_settings, targets) = sinks.into_iter().unzip();
-        let settings = Settings { snapshot_bytes, sinks: sink_settings, ..Settings::new(directory) };
+        let settings = Settings { snapshot_bytes, ..Settings::new(directory) };
+        let retention = Retention::default();
         let storage = DirStorage::create(directory, SyncMethod::UnsafeNone).unwrap();
         let clock = Arc::new(ManualClock::new(START_MS));
+        let shared_clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let locked = LogDirectory::lock(Arc::new(storage), 0).unwrap();
         let log_settings = LogSettings::for_tests(segment_bytes);
+        let sinks = Sinks::prepare(sink_settings, directory, &retention).unwrap();
         let (partition, _) =
-            Partition::open_in(locked, settings, log_settings, Arc::<ManualClock>::clone(&clock)).unwrap();
-        let sinks = Sinks::start(&partition, targets).unwrap();
+            Partition::open_in(locked.clone(), settings, log_settings, Arc::clone(&shared_clock), retention)
+                .unwrap();
+        let sinks = sinks.start(&locked, partition.reservation_ids(), &shared_clock, targets).unwrap();
         Self { partition, sinks, clock }
     }
 

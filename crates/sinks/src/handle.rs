@@ -1,25 +1,25 @@
 //! What a sink's thread shares with those who look at it and give it orders.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
 use onrush_core::TimeMs;
+use onrush_log::LogReader;
+use onrush_node::{Retention, RetentionHold, Stopwatch};
 
-use super::place::PlaceFiles;
-use super::settings::SinkSettings;
-use super::status::{SinkRefusal, SinkState, SinkStatus, Stop};
-use super::target::Skipped;
-use crate::clock::Stopwatch;
+use crate::files::SinkFiles;
+use crate::settings::SinkSettings;
+use crate::status::{SinkRefusal, SinkState, SinkStatus, Stop};
+use crate::target::Skipped;
 
 /// One sink, as the partition, the operator and its own thread know it.
-pub(crate) struct Slot {
+pub(crate) struct SinkHandle {
     pub(crate) settings: SinkSettings,
-    pub(crate) files: PlaceFiles,
-    /// The log is kept from here on; `u64::MAX` if it need not be.
-    pub(crate) keep_offset: AtomicU64,
+    pub(crate) files: SinkFiles,
+    /// From where on the log is kept for it.
+    pub(crate) kept: RetentionHold,
     shown: Mutex<Shown>,
     orders: Mutex<Orders>,
     /// Held while something is skipped, so that one order is done after the other.
@@ -57,9 +57,14 @@ pub(crate) enum StopOrder {
     Now,
 }
 
-impl Slot {
-    pub(crate) fn new(settings: SinkSettings, data: &Path) -> std::io::Result<Arc<Self>> {
-        let files = PlaceFiles::new(data, &settings.name);
+impl SinkHandle {
+    /// A sink that goes on from what its files say, with the log kept from there on.
+    pub(crate) fn new(
+        settings: SinkSettings,
+        data: &Path,
+        retention: &Retention,
+    ) -> std::io::Result<Arc<Self>> {
+        let files = SinkFiles::new(data, &settings.name);
         let place_offset = files.place_offset()?.unwrap_or(0);
         // A record that makes no sense stops its sink, which reads it again; the server does without.
         let skipped = files.read_skipped().unwrap_or_default();
@@ -77,7 +82,7 @@ impl Slot {
         Ok(Arc::new(Self {
             settings,
             files,
-            keep_offset: AtomicU64::new(place_offset),
+            kept: retention.hold(place_offset),
             shown: Mutex::new(shown),
             orders: Mutex::default(),
             skipping: Mutex::default(),
@@ -178,7 +183,8 @@ impl Slot {
         std::mem::take(&mut self.orders().retry)
     }
 
-    pub(crate) fn keep_from(&self, offset: u64) {
-        self.keep_offset.store(offset, Ordering::Release);
+    /// Log kept for the sink.
+    pub(crate) fn backlog_bytes(&self, reader: &LogReader) -> u64 {
+        self.kept.offset().map_or(0, |offset| reader.bytes_from(offset))
     }
 }

@@ -4,21 +4,19 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use onrush_log::{LogDirectory, LogReader};
+use onrush_node::{Clock, ReservationIds, Stopwatch};
 
-use super::base::{self, Base};
-use super::manners::{Manners, Pace};
-use super::names::Names;
-use super::pen::{Narrowed, Pen, Trouble};
-use super::settings::AtBacklogMax;
-use super::slot::{Slot, StopOrder};
-use super::status::{SinkState, Stop};
-use super::target::{Source, Target, TargetError};
-use crate::ReservationIds;
-use crate::clock::{Clock, Stopwatch};
+use crate::ceiling::Ceiling;
+use crate::handle::{SinkHandle, StopOrder};
+use crate::name_table::NameTable;
+use crate::settings::AtBacklogMax;
+use crate::start_point::{self, StartPoint};
+use crate::status::{SinkState, Stop};
+use crate::target::{Source, Target, TargetError};
+use crate::writer::{SearchStep, TargetWriter, Trouble};
 
 /// Lowest priority: a sink may lag, an answer may not.
 const NICENESS: i32 = 19;
@@ -36,14 +34,12 @@ const PLACE_INTERVAL_BYTES: u64 = 16 << 20;
 /// How often a sink that is level keeps its place, if that is small.
 const PLACE_INTERVAL: Duration = Duration::from_secs(5);
 const SMALL_PLACE_BYTES: u64 = 1 << 20;
-/// How often it is looked how much of the log waits for a sink that is polite.
-const MEASURE_INTERVAL: Duration = Duration::from_millis(100);
 /// How often the offset of a target that keeps none is noted.
 const OFFSET_INTERVAL: Duration = Duration::from_millis(200);
 
 pub(crate) struct Runner {
-    slot: Arc<Slot>,
-    pen: Pen,
+    handle: Arc<SinkHandle>,
+    writer: TargetWriter,
     directory: LogDirectory,
     reader: LogReader,
     ids: ReservationIds,
@@ -60,32 +56,28 @@ pub(crate) struct Runner {
     failures_in_a_row: u32,
     since_said: Option<Stopwatch>,
     since_backlog_said: Option<Stopwatch>,
-    manners: Manners,
-    /// So much of the log waits for the sink that it cannot be polite, as of then.
-    is_far_behind: bool,
-    since_measured: Option<Stopwatch>,
+    ceiling: Ceiling,
     /// Log kept for the sink when it began to catch up: as long as that shrinks, it is not let go.
     begun_bytes: u64,
 }
 
 impl Runner {
     pub(crate) fn new(
-        slot: &Arc<Slot>,
+        handle: &Arc<SinkHandle>,
         target: Box<dyn Target>,
         directory: LogDirectory,
         ids: ReservationIds,
         source: Source,
         clock: Arc<dyn Clock>,
-        manners: Manners,
     ) -> Self {
         {
-            let mut shown = slot.shown();
+            let mut shown = handle.shown();
             (shown.kind, shown.level_at) = (target.kind(), clock.wall_ms());
         }
         Self {
-            slot: Arc::clone(slot),
+            handle: Arc::clone(handle),
             keeps_offset: target.keeps_offset(),
-            pen: Pen::new(slot, target, Names::new(ids.clone())),
+            writer: TargetWriter::new(handle, target, NameTable::new(ids.clone())),
             reader: directory.reader(),
             directory,
             ids,
@@ -100,16 +92,14 @@ impl Runner {
             since_said: None,
             since_backlog_said: None,
             begun_bytes: 0,
-            manners,
-            is_far_behind: false,
-            since_measured: None,
+            ceiling: Ceiling::new(handle.settings.events_per_second_max),
         }
     }
 
     /// Runs until it is told to stop.
     pub(crate) fn run(mut self) {
         if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
-            tracing::warn!(sink = self.slot.settings.name, %error, "the sink runs at normal priority");
+            tracing::warn!(sink = self.handle.settings.name, %error, "the sink runs at normal priority");
         }
         while let Err(trouble) = self.follow_and_catch() {
             self.note_progress();
@@ -118,7 +108,7 @@ impl Runner {
                 Verdict::Wait(interval) => self.wait(interval),
                 Verdict::Stop(stop) => self.stay_stopped(stop),
             }
-            if self.slot.stop_order() != StopOrder::GoOn {
+            if self.handle.stop_order() != StopOrder::GoOn {
                 return;
             }
         }
@@ -136,25 +126,24 @@ impl Runner {
 
     /// Opens the target and follows the log until it is told to stop.
     fn follow(&mut self) -> Result<(), Trouble> {
-        let opened = self.pen.target.open(&self.source)?;
+        let opened = self.writer.target.open(&self.source)?;
         self.begin(opened)?;
-        self.slot.shown().state = SinkState::Running;
+        self.handle.shown().state = SinkState::Running;
         loop {
-            let order = self.slot.stop_order();
+            let order = self.handle.stop_order();
             if order == StopOrder::Now {
                 return self.end();
             }
-            let stopwatch = Stopwatch::start();
-            let pace = self.pace();
-            let turn_events_max = self.manners.turn_events_max(pace);
-            if self.advance(turn_events_max)? {
-                if pace != Pace::Free {
-                    self.pen.settle()?;
+            let written_before = self.handle.shown().written_count;
+            if self.advance(self.ceiling.turn_events_max())? {
+                if self.ceiling.is_set() {
+                    self.writer.settle()?;
                     self.note_progress();
-                    self.rest(pace.rest_after(stopwatch.elapsed()));
+                    let written_count = self.handle.shown().written_count - written_before;
+                    std::thread::park_timeout(self.ceiling.rest_after(written_count));
                 }
             } else {
-                self.pen.settle()?;
+                self.writer.settle()?;
                 self.note_progress();
                 if order == StopOrder::WhenLevel {
                     return self.end();
@@ -171,7 +160,7 @@ impl Runner {
 
     /// Finds where to go on, and the names as of there.
     fn begin(&mut self, opened: Option<u64>) -> Result<(), Trouble> {
-        let files = &self.slot.files;
+        let files = &self.handle.files;
         let mut from = match opened {
             Some(offset) => offset,
             // It has nothing, or lost everything: it gets what the log has, from the beginning.
@@ -196,55 +185,33 @@ impl Runner {
             );
             return Err(TargetError::Refused(reason).into());
         }
-        let Base { names, offset, is_snapshot } = base::find(&self.directory, files, &self.ids, from)?;
+        let StartPoint { names, offset, is_snapshot } =
+            start_point::find(&self.directory, files, &self.ids, from)?;
         self.place_offset = offset;
-        self.slot.keep_from(offset);
+        self.handle.kept.keep_from(offset);
         self.begun_bytes = self.reader.bytes_from(offset);
         if is_snapshot && let Err(error) = files.write_place(&names, offset) {
-            tracing::warn!(sink = self.slot.settings.name, %error, "the sink's place could not be kept");
+            tracing::warn!(sink = self.handle.settings.name, %error, "the sink's place could not be kept");
         }
         for gap in skipped.iter().filter(|gap| gap.to > opened_at) {
-            self.pen.target.push_skipped(gap)?;
+            self.writer.target.push_skipped(gap)?;
         }
-        self.pen.begin(names, offset, from, skipped);
-        self.pen.bytes_since_place = 0;
-        self.slot.shown().sink_offset = from;
+        self.writer.begin(names, offset, from, skipped);
+        self.writer.bytes_since_place = 0;
+        self.handle.shown().sink_offset = from;
         Ok(())
-    }
-
-    /// What manners demand, but no sink is let go out of politeness, no disk is filled, and no stop is kept waiting.
-    fn pace(&mut self) -> Pace {
-        if self.since_measured.as_ref().is_none_or(|since| since.elapsed() >= MEASURE_INTERVAL) {
-            let backlog_bytes = self.backlog_bytes();
-            self.is_far_behind = backlog_bytes > self.slot.settings.backlog_bytes_max / 2
-                || backlog_bytes > self.slot.files.free_bytes();
-            self.since_measured = Some(Stopwatch::start());
-        }
-        if self.is_far_behind || self.slot.stop_order() != StopOrder::GoOn {
-            return Pace::Free;
-        }
-        self.manners.pace()
-    }
-
-    fn rest(&mut self, rest: Duration) {
-        let since = Stopwatch::start();
-        while let Some(left) = rest.checked_sub(since.elapsed())
-            && self.pace() != Pace::Free
-        {
-            std::thread::park_timeout(left.min(LINGER));
-        }
     }
 
     /// Reads up to so many events on and sends; whether there was anything to read.
     fn advance(&mut self, events_max: u64) -> Result<bool, Trouble> {
-        let (from, end) = (self.pen.passed, self.reader.durable_offset());
+        let (from, end) = (self.writer.passed, self.reader.durable_offset());
         if from >= end {
             return Ok(false);
         }
-        let Self { reader, pen, .. } = self;
+        let Self { reader, writer, .. } = self;
         let mut trouble = None;
         let read = reader.read(from, end.min(from + events_max), &mut |frame| {
-            pen.take_frame(&frame).map_err(|error| {
+            writer.take_frame(&frame).map_err(|error| {
                 let text = error.to_string();
                 trouble = Some(error);
                 text
@@ -253,24 +220,24 @@ impl Runner {
         if let Some(trouble) = trouble {
             return Err(trouble);
         }
-        pen.passed = pen.passed.max(read?);
+        writer.passed = writer.passed.max(read?);
         // Whole batches were sent on the way; a part of one goes only when the log has no more for now.
-        if pen.has_pushed() && pen.passed >= end {
-            pen.send()?;
+        if writer.has_pushed() && writer.passed >= end {
+            writer.send()?;
         }
         self.note_progress();
         Ok(true)
     }
 
     fn note_progress(&mut self) {
-        let sink_offset = self.pen.sink_offset();
+        let sink_offset = self.writer.sink_offset();
         let is_level = sink_offset >= self.reader.durable_offset();
-        let mut shown = self.slot.shown();
+        let mut shown = self.handle.shown();
         if sink_offset > shown.sink_offset {
             shown.sink_offset = sink_offset;
             self.failures_in_a_row = 0;
             if self.since_said.take().is_some() {
-                tracing::info!(sink = self.slot.settings.name, sink_offset, "the sink goes on");
+                tracing::info!(sink = self.handle.settings.name, sink_offset, "the sink goes on");
             }
         }
         if is_level {
@@ -287,18 +254,19 @@ impl Runner {
 
     fn note_offset(&mut self, sink_offset: u64) {
         // An older offset only costs repeats, so trouble with the disk is no reason to stop.
-        if let Err(error) = self.slot.files.write_offset(sink_offset, false) {
-            tracing::warn!(sink = self.slot.settings.name, %error, "the sink's offset could not be noted");
+        if let Err(error) = self.handle.files.write_offset(sink_offset, false) {
+            tracing::warn!(sink = self.handle.settings.name, %error, "the sink's offset could not be noted");
         }
         (self.noted_offset, self.since_offset) = (sink_offset, Stopwatch::start());
     }
 
     /// Keeps the place so that the log before it can go.
     fn keep_place_if_due(&mut self, is_level: bool) -> Result<(), Trouble> {
-        let far = self.pen.bytes_since_place >= PLACE_INTERVAL_BYTES.max(self.place_bytes.saturating_mul(4));
+        let far =
+            self.writer.bytes_since_place >= PLACE_INTERVAL_BYTES.max(self.place_bytes.saturating_mul(4));
         let late = is_level
             && self.place_bytes <= SMALL_PLACE_BYTES
-            && self.pen.passed > self.place_offset
+            && self.writer.passed > self.place_offset
             && self.since_place.elapsed() >= PLACE_INTERVAL;
         if far || late { self.keep_place() } else { Ok(()) }
     }
@@ -306,48 +274,48 @@ impl Runner {
     /// The target knows of everything below the place before the place is kept: a target behind it could not be told the
     /// names again.
     fn keep_place(&mut self) -> Result<(), Trouble> {
-        if !self.pen.is_sent() {
-            self.pen.send()?;
+        if !self.writer.is_sent() {
+            self.writer.send()?;
         }
-        self.pen.settle()?;
+        self.writer.settle()?;
         self.note_progress();
-        let offset = self.pen.passed;
+        let offset = self.writer.passed;
         if offset > self.place_offset {
             match self.write_place(offset) {
                 Ok(bytes) => {
                     (self.place_bytes, self.place_offset) = (bytes, offset);
-                    self.slot.keep_from(offset);
+                    self.handle.kept.keep_from(offset);
                 }
                 // The log is kept from the older place on; a later one will be kept.
                 Err(error) => {
-                    tracing::warn!(sink = self.slot.settings.name, %error, "the sink's place could not be kept");
+                    tracing::warn!(sink = self.handle.settings.name, %error, "the sink's place could not be kept");
                 }
             }
         }
-        self.pen.bytes_since_place = 0;
+        self.writer.bytes_since_place = 0;
         self.since_place = Stopwatch::start();
         Ok(())
     }
 
     fn write_place(&self, offset: u64) -> std::io::Result<u64> {
-        let files = &self.slot.files;
+        let files = &self.handle.files;
         if !self.keeps_offset {
             files.write_offset(offset, true)?;
         }
-        files.write_place(&self.pen.names, offset)
+        files.write_place(&self.writer.names, offset)
     }
 
     /// The last things before the thread ends.
     fn end(&mut self) -> Result<(), Trouble> {
-        if self.pen.has_pushed() {
-            self.pen.send()?;
+        if self.writer.has_pushed() {
+            self.writer.send()?;
         }
         self.keep_place()
     }
 
     fn judge(&mut self, trouble: &Trouble) -> Verdict {
         {
-            let mut shown = self.slot.shown();
+            let mut shown = self.handle.shown();
             shown.failure_count += 1;
             shown.last_error = Some((self.clock.wall_ms(), trouble.to_string()));
         }
@@ -358,12 +326,12 @@ impl Runner {
             }
             Trouble::Panic(_) => Verdict::Stop(Stop::Refused { reason: trouble.to_string() }),
             Trouble::Target(TargetError::Rejected { offset, reason }) => {
-                match self.pen.narrow_down(*offset) {
-                    Narrowed::Found(offset) => {
+                match self.writer.narrow_down(*offset) {
+                    SearchStep::Found(offset) => {
                         Verdict::Stop(Stop::Rejected { offset, reason: reason.clone() })
                     }
-                    Narrowed::Closer => Verdict::Again,
-                    Narrowed::Nothing => Verdict::Stop(Stop::Refused { reason: reason.clone() }),
+                    SearchStep::Closer => Verdict::Again,
+                    SearchStep::Nothing => Verdict::Stop(Stop::Refused { reason: reason.clone() }),
                 }
             }
             _ => {
@@ -372,7 +340,7 @@ impl Runner {
                 if self.since_said.as_ref().is_none_or(|said| said.elapsed() >= SAY_INTERVAL) {
                     self.since_said = Some(Stopwatch::start());
                     tracing::warn!(
-                        sink = self.slot.settings.name,
+                        sink = self.handle.settings.name,
                         error = %trouble,
                         "the sink cannot go on for now; it goes on trying, and the log is kept for it"
                     );
@@ -383,10 +351,10 @@ impl Runner {
     }
 
     fn wait(&mut self, interval: Duration) {
-        self.slot.shown().state = SinkState::Retrying;
+        self.handle.shown().state = SinkState::Retrying;
         let since = Stopwatch::start();
-        while since.elapsed() < interval && self.slot.stop_order() == StopOrder::GoOn {
-            if self.slot.takes_retry() {
+        while since.elapsed() < interval && self.handle.stop_order() == StopOrder::GoOn {
+            if self.handle.takes_retry() {
                 return;
             }
             if let Some(stop) = self.judge_backlog() {
@@ -399,38 +367,32 @@ impl Runner {
     /// Waits until an operator says to go on.
     fn stay_stopped(&mut self, stop: Stop) {
         tracing::error!(
-            sink = self.slot.settings.name,
+            sink = self.handle.settings.name,
             reason = stop.reason(),
             "the sink has stopped; `onrush sinks` shows what can be done"
         );
         // An order to try again that came before is not one for what just happened.
-        self.slot.takes_retry();
-        self.slot.shown().state = SinkState::Stopped(stop);
-        while self.slot.stop_order() == StopOrder::GoOn && !self.slot.takes_retry() {
+        self.handle.takes_retry();
+        self.handle.shown().state = SinkState::Stopped(stop);
+        while self.handle.stop_order() == StopOrder::GoOn && !self.handle.takes_retry() {
             if let Some(stop) = self.judge_backlog() {
-                self.slot.shown().state = SinkState::Stopped(stop);
+                self.handle.shown().state = SinkState::Stopped(stop);
             }
             std::thread::park_timeout(LOOK_INTERVAL);
         }
         self.failures_in_a_row = 0;
-        self.slot.shown().state = SinkState::Retrying;
-    }
-
-    /// Log kept for the sink.
-    fn backlog_bytes(&self) -> u64 {
-        let keep_offset = self.slot.keep_offset.load(Ordering::Acquire);
-        if keep_offset == u64::MAX { 0 } else { self.reader.bytes_from(keep_offset) }
+        self.handle.shown().state = SinkState::Retrying;
     }
 
     /// Says so when too much of the log is kept for the sink, and lets it go if that is its setting.
     fn judge_backlog(&mut self) -> Option<Stop> {
-        let settings = &self.slot.settings;
-        let backlog_bytes = self.backlog_bytes();
+        let settings = &self.handle.settings;
+        let backlog_bytes = self.handle.backlog_bytes(&self.reader);
         if backlog_bytes <= settings.backlog_bytes_max.max(self.begun_bytes) {
             return None;
         }
         if settings.at_backlog_max == AtBacklogMax::LetGo {
-            self.slot.keep_from(u64::MAX);
+            self.handle.kept.let_go();
             return Some(Stop::LetGo);
         }
         if self.since_backlog_said.as_ref().is_none_or(|said| said.elapsed() >= SAY_INTERVAL) {

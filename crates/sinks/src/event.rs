@@ -2,7 +2,7 @@
 
 use onrush_core::{ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs, WindowShape};
 
-use crate::RESERVATION_ID_BYTES;
+use onrush_node::RESERVATION_ID_BYTES;
 
 /// One event of the log, complete in itself. The same offset always gives the same event, however often it is read.
 #[derive(Clone, Debug)]

@@ -1,12 +1,14 @@
 //! Sinks that are far behind: in traffic, and after their target lost what it had.
 
-use onrush_node::sinks::{SinkState, Stop, noted_offset};
+use std::num::NonZeroU32;
+
+use onrush_sinks::{SinkSettings, SinkState, Stop, noted_offset};
 
 use crate::shop::{Shop, one, wait_for};
 use crate::target::SharedStore;
 use crate::{assert_repeats_only, told};
 
-/// While answers wait, a sink sends a little at a time, however large its target's batches are.
+/// Below a ceiling a sink sends a little at a time, however large its target's batches are.
 #[test]
 fn a_sink_that_is_far_behind_catches_up_in_traffic() {
     for sends_from in [None, Some(100), Some(700)] {
@@ -14,7 +16,8 @@ fn a_sink_that_is_far_behind_catches_up_in_traffic() {
         let store = SharedStore::default();
         (store.lock().batch_events_max, store.lock().sends_from) = (Some(100_000), sends_from);
         store.lock().is_away = true;
-        let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+        let settings = SinkSettings { events_per_second_max: NonZeroU32::new(20_000), ..one() };
+        let shop = Shop::open(directory.path(), vec![(settings, store.target())]);
         shop.open_sales();
         for round in 0..700 {
             shop.trade(round);

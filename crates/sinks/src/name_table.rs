@@ -7,12 +7,12 @@ use compact_str::CompactString;
 use onrush_core::{Event, Fact, Line, Lines, ReservationNo, ReservationStatus, SaleNo, SaleTerms, StockNo};
 use smallvec::SmallVec;
 
-use super::event::{Change, Claim, ReservationSubject, SinkEvent, SinkLine};
-use crate::ReservationIds;
-use crate::wire::{Record, encode_fact};
+use crate::event::{Change, Claim, ReservationSubject, SinkEvent, SinkLine};
+use onrush_node::ReservationIds;
+use onrush_node::wire::{Record, encode_fact};
 
 /// The names as of one offset.
-pub(crate) struct Names {
+pub(crate) struct NameTable {
     ids: ReservationIds,
     sales: HashMap<SaleNo, NamedSale>,
     holds: HashMap<ReservationNo, Hold>,
@@ -48,7 +48,7 @@ const UNKNOWN_SALE: Unknown = Unknown("its sale is not known");
 const UNKNOWN_STOCK: Unknown = Unknown("its stock is not known");
 const UNKNOWN_HOLD: Unknown = Unknown("its reservation was not held");
 
-impl Names {
+impl NameTable {
     /// Of a log without events, whose ids are these.
     pub(crate) fn new(ids: ReservationIds) -> Self {
         Self { ids, sales: HashMap::new(), holds: HashMap::new() }
@@ -82,7 +82,7 @@ impl Names {
         Ok(())
     }
 
-    /// Appends facts from which [`Names::restore`] makes the same names again.
+    /// Appends facts from which [`NameTable::restore`] makes the same names again.
     pub(crate) fn write_facts(&self, out: &mut Vec<u8>) {
         for (sale_no, named) in &self.sales {
             let stocks_ever =
@@ -274,5 +274,5 @@ fn key_text(key: &[u8]) -> &str {
 }
 
 #[cfg(test)]
-#[path = "names_tests.rs"]
+#[path = "name_table_tests.rs"]
 mod tests;

@@ -1,6 +1,9 @@
 //! The contract between the sink runner and what it writes to.
 
-use super::SinkEvent;
+use onrush_core::{ReservationNo, SaleNo};
+use onrush_node::ReservationIds;
+
+use crate::event::SinkEvent;
 
 /// Where events go: a table, a topic, a queue, a stream. A runner owns it and calls it from one thread.
 ///
@@ -97,4 +100,10 @@ pub enum TargetError {
     /// of a newer version.
     #[error("{0}")]
     Refused(String),
+}
+
+/// The identity of a log: what its secret makes of the number that no reservation has. It tells nothing about the secret.
+pub(crate) fn log_id(ids: &ReservationIds) -> String {
+    let nobody = ReservationNo { sale: SaleNo(u32::MAX), seq: u32::MAX };
+    ids.write(nobody).iter().map(|letter| char::from(*letter)).collect()
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use onrush_log::{FrameKind, FrameRef, ReadError};
 
-use super::base::BaseError;
-use super::names::{Names, Unknown};
-use super::slot::Slot;
-use super::status::Stop;
-use super::target::{Skipped, Target, TargetError};
-use crate::wire::{DecodeError, decode_records};
+use crate::handle::SinkHandle;
+use crate::name_table::{NameTable, Unknown};
+use crate::start_point::StartPointError;
+use crate::status::Stop;
+use crate::target::{Skipped, Target, TargetError};
+use onrush_node::wire::{DecodeError, decode_records};
 
 /// Why a sink does not go on as it did.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +25,7 @@ pub(crate) enum Trouble {
     #[error("read the log: {0}")]
     Unknown(#[from] Unknown),
     #[error("{0}")]
-    Base(BaseError),
+    StartPoint(StartPointError),
     #[error("read the sink's place: {0}")]
     Place(#[from] std::io::Error),
     /// Its thread failed an assertion.
@@ -33,18 +33,18 @@ pub(crate) enum Trouble {
     Panic(String),
 }
 
-impl From<BaseError> for Trouble {
-    fn from(error: BaseError) -> Self {
+impl From<StartPointError> for Trouble {
+    fn from(error: StartPointError) -> Self {
         match error {
-            BaseError::Stop(stop) => Self::Stop(stop),
-            other => Self::Base(other),
+            StartPointError::Stop(stop) => Self::Stop(stop),
+            other => Self::StartPoint(other),
         }
     }
 }
 
 /// Small steps while it is looked for the event that the target rejects.
 #[derive(Clone, Copy, Debug)]
-struct Care {
+struct PoisonSearch {
     batch_events_max: usize,
     /// The event that the target named; it goes alone.
     alone: Option<u64>,
@@ -53,10 +53,10 @@ struct Care {
 }
 
 /// The target and how far it was written.
-pub(crate) struct Pen {
-    slot: Arc<Slot>,
+pub(crate) struct TargetWriter {
+    handle: Arc<SinkHandle>,
     pub(crate) target: Box<dyn Target>,
-    pub(crate) names: Names,
+    pub(crate) names: NameTable,
     skipped: Vec<Skipped>,
     /// Events below are known to the names; the next one to look at.
     pub(crate) passed: u64,
@@ -70,15 +70,15 @@ pub(crate) struct Pen {
     last_pushed: u64,
     /// How many went with the last batch that is not known to be durable: one that is rejected alone is the one.
     sent_count: usize,
-    care: Option<Care>,
+    search: Option<PoisonSearch>,
     /// Payload bytes read since the place was kept.
     pub(crate) bytes_since_place: u64,
 }
 
-impl Pen {
-    pub(crate) fn new(slot: &Arc<Slot>, target: Box<dyn Target>, names: Names) -> Self {
+impl TargetWriter {
+    pub(crate) fn new(handle: &Arc<SinkHandle>, target: Box<dyn Target>, names: NameTable) -> Self {
         Self {
-            slot: Arc::clone(slot),
+            handle: Arc::clone(handle),
             target,
             names,
             skipped: Vec::new(),
@@ -89,13 +89,13 @@ impl Pen {
             pushed_count: 0,
             last_pushed: 0,
             sent_count: 0,
-            care: None,
+            search: None,
             bytes_since_place: 0,
         }
     }
 
     /// Goes on from `from`, with names as of `passed`, at most as far.
-    pub(crate) fn begin(&mut self, names: Names, passed: u64, from: u64, skipped: Vec<Skipped>) {
+    pub(crate) fn begin(&mut self, names: NameTable, passed: u64, from: u64, skipped: Vec<Skipped>) {
         (self.names, self.passed, self.from, self.skipped) = (names, passed, from, skipped);
         (self.sent, self.durable) = (from, from);
         (self.pushed_count, self.sent_count) = (0, 0);
@@ -122,13 +122,13 @@ impl Pen {
         })
     }
 
-    fn take_record(&mut self, offset: u64, record: &crate::wire::Record<'_>) -> Result<(), Trouble> {
+    fn take_record(&mut self, offset: u64, record: &onrush_node::wire::Record<'_>) -> Result<(), Trouble> {
         let left_out = offset < self.from || self.skipped.iter().any(|s| (s.from..s.to).contains(&offset));
-        let goes_alone = self.care.is_some_and(|care| care.alone == Some(offset));
+        let goes_alone = self.search.is_some_and(|search| search.alone == Some(offset));
         if goes_alone && self.pushed_count > 0 {
             self.send()?;
         }
-        let (target, selection) = (&mut self.target, &self.slot.settings.selection);
+        let (target, selection) = (&mut self.target, &self.handle.settings.selection);
         let told = self.names.tell(offset, record, |event| {
             let takes = !left_out && selection.takes(event);
             if takes { target.push(event).map(|()| true) } else { Ok(false) }
@@ -155,7 +155,7 @@ impl Pen {
 
     fn batch_events_max(&self) -> usize {
         let usual = self.target.batch_events_max().max(1);
-        self.care.map_or(usual, |care| care.batch_events_max.min(usual))
+        self.search.map_or(usual, |search| search.batch_events_max.min(usual))
     }
 
     /// Sends what was pushed, or, with nothing pushed, how far the log was read.
@@ -166,9 +166,9 @@ impl Pen {
         }
         self.sent = self.passed;
         let durable = self.target.send(self.passed)?;
-        self.slot.shown().written_count += written_count as u64;
+        self.handle.shown().written_count += written_count as u64;
         self.note_durable(durable);
-        if self.care.is_some() {
+        if self.search.is_some() {
             self.settle()?;
         }
         Ok(())
@@ -198,33 +198,33 @@ impl Pen {
         // A target may write on its own when what was pushed is large.
         assert!(durable <= self.passed.max(self.from), "nothing is durable before it was pushed");
         self.durable = self.durable.max(durable);
-        if self.care.is_some_and(|care| self.durable >= care.until) {
-            self.care = None;
+        if self.search.is_some_and(|search| self.durable >= search.until) {
+            self.search = None;
         }
     }
 
     /// The target rejects an event: which one, if that is certain now; otherwise the next attempt goes in smaller steps.
-    pub(crate) fn narrow_down(&mut self, named: Option<u64>) -> Narrowed {
+    pub(crate) fn narrow_down(&mut self, named: Option<u64>) -> SearchStep {
         if self.sent_count == 0 {
-            return Narrowed::Nothing;
+            return SearchStep::Nothing;
         }
         let names_another = named.is_some_and(|named| named != self.last_pushed);
-        if self.care.is_some() && self.sent_count == 1 && !names_another {
-            self.care = None;
-            return Narrowed::Found(self.last_pushed);
+        if self.search.is_some() && self.sent_count == 1 && !names_another {
+            self.search = None;
+            return SearchStep::Found(self.last_pushed);
         }
         let seen = self.passed.max(self.last_pushed + 1);
-        let until = self.care.map_or(seen, |care| care.until.max(seen));
+        let until = self.search.map_or(seen, |search| search.until.max(seen));
         let usual = self.batch_events_max();
         let batch_events_max = if named.is_some() { usual } else { (usual.min(self.sent_count) / 2).max(1) };
-        self.care = Some(Care { batch_events_max, alone: named, until });
-        Narrowed::Closer
+        self.search = Some(PoisonSearch { batch_events_max, alone: named, until });
+        SearchStep::Closer
     }
 }
 
 /// What is known of an event that the target rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Narrowed {
+pub(crate) enum SearchStep {
     /// It is this one.
     Found(u64),
     /// It is among fewer than before.

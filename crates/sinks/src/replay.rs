@@ -8,14 +8,14 @@ use onrush_log::{
     DirStorage, FrameKind, SnapshotError, SnapshotReader, Storage, StorageError, list_snapshots,
 };
 
-use super::base::{BaseError, read_snapshot};
-use super::names::{Names, Unknown};
-use super::place::PlaceFiles;
-use super::settings::Selection;
-use super::target::Skipped;
-use super::{SinkEvent, log_id};
-use crate::ReservationIds;
-use crate::wire::{DecodeError, FactDecoder, Record, decode_records};
+use crate::event::SinkEvent;
+use crate::files::SinkFiles;
+use crate::name_table::{NameTable, Unknown};
+use crate::settings::Selection;
+use crate::start_point::{StartPointError, read_snapshot};
+use crate::target::{Skipped, log_id};
+use onrush_node::ReservationIds;
+use onrush_node::wire::{DecodeError, FactDecoder, Record, decode_records};
 
 /// What was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,10 +65,10 @@ pub enum ReplayError {
     Visitor(String),
 }
 
-impl From<BaseError> for ReplayError {
-    fn from(error: BaseError) -> Self {
+impl From<StartPointError> for ReplayError {
+    fn from(error: StartPointError) -> Self {
         match error {
-            BaseError::Snapshot(error) => Self::Snapshot(error),
+            StartPointError::Snapshot(error) => Self::Snapshot(error),
             other => Self::Damaged(other.to_string()),
         }
     }
@@ -99,7 +99,7 @@ pub fn log_extent(directory: &Path) -> Result<Replayed, ReplayError> {
 /// # Errors
 /// The record of it cannot be read.
 pub fn skipped(directory: &Path, sink: &str) -> Result<Vec<Skipped>, ReplayError> {
-    PlaceFiles::new(directory, sink).read_skipped().map_err(|source| directory_error(directory, source))
+    SinkFiles::new(directory, sink).read_skipped().map_err(|source| directory_error(directory, source))
 }
 
 /// The offset noted for a sink whose target keeps none: everything below is in the target. 0 if none was noted.
@@ -107,7 +107,7 @@ pub fn skipped(directory: &Path, sink: &str) -> Result<Vec<Skipped>, ReplayError
 /// # Errors
 /// The note cannot be read.
 pub fn noted_offset(directory: &Path, sink: &str) -> Result<u64, ReplayError> {
-    let files = PlaceFiles::new(directory, sink);
+    let files = SinkFiles::new(directory, sink);
     let noted = files.read_offset().and_then(|noted| Ok(noted.or(files.place_offset()?).unwrap_or(0)));
     noted.map_err(|source| directory_error(directory, source))
 }
@@ -117,7 +117,7 @@ pub fn noted_offset(directory: &Path, sink: &str) -> Result<u64, ReplayError> {
 /// # Errors
 /// The place cannot be read.
 pub fn place_offset(directory: &Path, sink: &str) -> Result<u64, ReplayError> {
-    let offset = PlaceFiles::new(directory, sink).place_offset();
+    let offset = SinkFiles::new(directory, sink).place_offset();
     Ok(offset.map_err(|source| directory_error(directory, source))?.unwrap_or(0))
 }
 
@@ -128,7 +128,7 @@ fn directory_error(directory: &Path, source: std::io::Error) -> ReplayError {
 /// What is known while the frames go by.
 struct Reading<'v> {
     /// Names, once the founding or a snapshot told the secret behind the ids.
-    names: Option<(Names, ReservationIds)>,
+    names: Option<(NameTable, ReservationIds)>,
     from: u64,
     to: u64,
     visit: &'v mut dyn FnMut(&SinkEvent<'_>) -> Result<(), String>,
@@ -183,7 +183,7 @@ fn read(
 }
 
 /// Offset of a snapshot, the secret in it, and how its names are read when they are needed.
-type SnapshotBase = (u64, ReservationIds, Box<dyn Fn(&ReservationIds) -> Result<Names, BaseError>>);
+type SnapshotBase = (u64, ReservationIds, Box<dyn Fn(&ReservationIds) -> Result<NameTable, StartPointError>>);
 
 fn oldest_snapshot(storage: &Arc<dyn Storage>) -> Result<Option<SnapshotBase>, ReplayError> {
     let Some(offset) = list_snapshots(&**storage)?.last().copied() else { return Ok(None) };
@@ -231,7 +231,7 @@ impl Reading<'_> {
     fn tell(&mut self, offset: u64, record: &Record<'_>) -> Result<(), Untold> {
         if let onrush_core::Event::Founded { id_key } = &record.event {
             let ids = ReservationIds::new(*id_key);
-            self.names = Some((Names::new(ids.clone()), ids));
+            self.names = Some((NameTable::new(ids.clone()), ids));
         }
         let (Some((names, _)), None) = (&mut self.names, &self.failed) else { return Ok(()) };
         let visit = &mut self.visit;

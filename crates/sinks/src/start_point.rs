@@ -2,15 +2,15 @@
 
 use onrush_log::{LogDirectory, ReadError, SnapshotError, SnapshotReader, StorageError};
 
-use super::names::Names;
-use super::place::PlaceFiles;
-use super::status::Stop;
-use crate::ReservationIds;
-use crate::wire::{DecodeError, FactDecoder};
+use crate::files::SinkFiles;
+use crate::name_table::NameTable;
+use crate::status::Stop;
+use onrush_node::ReservationIds;
+use onrush_node::wire::{DecodeError, FactDecoder};
 
 /// Names and the offset as of which they hold; the log is there from that offset on.
-pub(crate) struct Base {
-    pub(crate) names: Names,
+pub(crate) struct StartPoint {
+    pub(crate) names: NameTable,
     pub(crate) offset: u64,
     /// They come from a snapshot, which goes when there are two newer ones.
     pub(crate) is_snapshot: bool,
@@ -18,7 +18,7 @@ pub(crate) struct Base {
 
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BaseError {
+pub(crate) enum StartPointError {
     /// Only an operator can help.
     #[error("the log was trimmed")]
     Stop(Stop),
@@ -37,10 +37,10 @@ pub(crate) enum BaseError {
 /// The latest base at or before `offset`.
 pub(crate) fn find(
     directory: &LogDirectory,
-    files: &PlaceFiles,
+    files: &SinkFiles,
     ids: &ReservationIds,
     offset: u64,
-) -> Result<Base, BaseError> {
+) -> Result<StartPoint, StartPointError> {
     let oldest = directory.reader().oldest_offset();
     let place = files.read_place(ids)?;
     let place_offset = place.as_ref().map(|(_, at)| *at).filter(|at| *at >= oldest);
@@ -51,17 +51,17 @@ pub(crate) fn find(
         && at <= offset
         && snapshot.is_none_or(|snapshot| snapshot <= at)
     {
-        return Ok(Base { names, offset: at, is_snapshot: false });
+        return Ok(StartPoint { names, offset: at, is_snapshot: false });
     }
     if let Some(at) = snapshot {
         let names = read_snapshot(&mut directory.read_snapshot(at)?, ids)?;
-        return Ok(Base { names, offset: at, is_snapshot: true });
+        return Ok(StartPoint { names, offset: at, is_snapshot: true });
     }
     if oldest == 0 {
-        return Ok(Base { names: Names::new(ids.clone()), offset: 0, is_snapshot: false });
+        return Ok(StartPoint { names: NameTable::new(ids.clone()), offset: 0, is_snapshot: false });
     }
     let later = snapshots.iter().copied().filter(|at| *at >= oldest).chain(place_offset);
-    Err(BaseError::Stop(match later.filter(|at| *at > offset).min() {
+    Err(StartPointError::Stop(match later.filter(|at| *at > offset).min() {
         Some(to) => Stop::Trimmed { from: offset, to },
         None => Stop::Refused {
             reason: format!(
@@ -73,8 +73,11 @@ pub(crate) fn find(
 }
 
 /// The names in a snapshot.
-pub(crate) fn read_snapshot(snapshot: &mut SnapshotReader, ids: &ReservationIds) -> Result<Names, BaseError> {
-    let mut names = Names::new(ids.clone());
+pub(crate) fn read_snapshot(
+    snapshot: &mut SnapshotReader,
+    ids: &ReservationIds,
+) -> Result<NameTable, StartPointError> {
+    let mut names = NameTable::new(ids.clone());
     let mut facts = FactDecoder::default();
     while let Some(chunk) = snapshot.next_chunk()? {
         facts.decode(chunk, |fact| names.restore(fact))?;

@@ -1,8 +1,9 @@
 //! What a user may set about every sink, whatever it writes to.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 
-use super::{EventKind, SinkEvent};
+use crate::event::{EventKind, SinkEvent};
 
 /// Plain values of one sink.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct SinkSettings {
     pub backlog_bytes_max: u64,
     /// What is done then.
     pub at_backlog_max: AtBacklogMax,
+    /// Events that it may write in a second, so that one that catches up leaves its target to others; no ceiling by default.
+    pub events_per_second_max: Option<NonZeroU32>,
 }
 
 /// Length of a sink's name, bytes.
@@ -28,6 +31,7 @@ impl SinkSettings {
             selection: Selection::default(),
             backlog_bytes_max: 16 << 30,
             at_backlog_max: AtBacklogMax::Keep,
+            events_per_second_max: None,
         }
     }
 }

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 use crc32c::crc32c;
 
-use super::names::Names;
-use super::target::Skipped;
-use crate::ReservationIds;
-use crate::wire::FactDecoder;
+use crate::name_table::NameTable;
+use crate::target::Skipped;
+use onrush_node::ReservationIds;
+use onrush_node::wire::FactDecoder;
 
 /// `ONRSHSP` and the version of the format.
 const MAGIC: [u8; 8] = *b"ONRSHSP\x01";
@@ -27,12 +27,12 @@ const OFFSET_BYTES: usize = 12;
 
 /// The files of one sink.
 #[derive(Clone, Debug)]
-pub(crate) struct PlaceFiles {
+pub(crate) struct SinkFiles {
     directory: PathBuf,
     sink: String,
 }
 
-impl PlaceFiles {
+impl SinkFiles {
     pub(crate) fn new(data: &Path, sink: &str) -> Self {
         Self { directory: data.join("sinks"), sink: sink.to_owned() }
     }
@@ -47,9 +47,9 @@ impl PlaceFiles {
     }
 
     /// The names of the place and their offset.
-    pub(crate) fn read_place(&self, ids: &ReservationIds) -> io::Result<Option<(Names, u64)>> {
+    pub(crate) fn read_place(&self, ids: &ReservationIds) -> io::Result<Option<(NameTable, u64)>> {
         let Some(bytes) = self.place_bytes()? else { return Ok(None) };
-        let mut names = Names::new(ids.clone());
+        let mut names = NameTable::new(ids.clone());
         let facts = &bytes[HEADER_BYTES..bytes.len() - CHECKSUM_BYTES];
         match FactDecoder::default().decode(facts, |fact| names.restore(fact)) {
             Ok(()) => Ok(Some((names, offset_in(&bytes)))),
@@ -74,7 +74,7 @@ impl PlaceFiles {
     }
 
     /// Replaces the place by one at `offset`, durably; its size in bytes.
-    pub(crate) fn write_place(&self, names: &Names, offset: u64) -> io::Result<u64> {
+    pub(crate) fn write_place(&self, names: &NameTable, offset: u64) -> io::Result<u64> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&offset.to_le_bytes());
         names.write_facts(&mut bytes);
@@ -92,12 +92,6 @@ impl PlaceFiles {
         file.sync_all()?;
         fs::rename(&unfinished, self.path(suffix))?;
         File::open(&self.directory)?.sync_all()
-    }
-
-    /// Bytes that may still be written to the disk of the data directory; as many as you like if nobody knows.
-    pub(crate) fn free_bytes(&self) -> u64 {
-        let data = self.directory.parent().unwrap_or(&self.directory);
-        rustix::fs::statvfs(data).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     fn create_directory(&self) -> io::Result<()> {

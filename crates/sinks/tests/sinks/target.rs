@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use onrush_node::sinks::{SinkEvent, Skipped, Source, Target, TargetError};
+use onrush_sinks::{SinkEvent, Skipped, Source, Target, TargetError};
 
 /// What is in the target, seen by everybody who writes to it.
 #[derive(Default)]

@@ -1,0 +1,29 @@
+//! Sinks: readers of the log that write elsewhere. What they write to is behind [`Target`]; no database or broker has a
+//! name here.
+//!
+//! Each sink has a thread of its own at the lowest priority. It reads what is durable, tells every event whole
+//! ([`SinkEvent`]), and goes on after any trouble from what its target says is there. The log is trimmed only below
+//! what every sink has passed, which it says by a [`onrush_node::RetentionHold`].
+
+mod ceiling;
+mod event;
+mod files;
+mod handle;
+mod name_table;
+mod replay;
+mod replica;
+mod runner;
+mod settings;
+mod sinks;
+mod start_point;
+mod status;
+mod target;
+mod writer;
+
+pub use event::{Change, Claim, EventKind, ReservationSubject, SinkEvent, SinkLine};
+pub use replay::{ReplayError, Replayed, log_extent, noted_offset, place_offset, replay, skipped};
+pub use replica::{CounterRow, Replica, ReplicaAnswer};
+pub use settings::{AtBacklogMax, SINK_NAME_BYTES_MAX, Selection, SinkSettings};
+pub use sinks::{PreparedSinks, Sinks};
+pub use status::{SinkRefusal, SinkState, SinkStatus, Stop};
+pub use target::{PATIENCE, Skipped, Source, Target, TargetError};
