@@ -4,6 +4,7 @@
 
 use crc32c::{crc32c, crc32c_append};
 
+use crate::Format;
 use crate::limits::{BATCH_BYTES_MAX, FRAME_ALIGN_BYTES};
 
 /// Size of the header before every payload, bytes.
@@ -14,7 +15,6 @@ pub(crate) const FRAME_HEADER_BYTES: u64 = HEADER_BYTES as u64;
 const HEADER_CHECKED_BYTES: usize = HEADER_BYTES - 4;
 
 const MAGIC: [u8; 4] = *b"oFRM";
-const VERSION: u16 = 1;
 
 /// What a frame is for. The numbers are part of the format and never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,9 @@ pub enum FrameKind {
 pub struct FrameHeader {
     /// What the frame is for.
     pub kind: FrameKind,
+    /// How the payload is written. Frames without one say [`Format::V1`], so that a log that was only opened and closed
+    /// stays readable for programs of that version.
+    pub format: Format,
     /// Partition of the log.
     pub partition: u32,
     /// Term of the writer; never falls within a log.
@@ -89,7 +92,7 @@ pub(crate) enum FrameProblem {
     NoMagic,
     #[error("expected a frame header, found one whose checksum does not match")]
     HeaderChecksum,
-    #[error("found a frame of format version {0}, this program reads version 1")]
+    #[error("found a frame of format version {0}, this program reads versions 1 to {newest}", newest = Format::NEWEST.number())]
     Version(u16),
     #[error("found a frame header with impossible values")]
     Values,
@@ -114,7 +117,7 @@ pub(crate) fn encode_header(
     let seed = seed.at(position);
     let mut bytes = [0; HEADER_BYTES];
     bytes[0..4].copy_from_slice(&MAGIC);
-    bytes[4..6].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[4..6].copy_from_slice(&u16::from(header.format.number()).to_le_bytes());
     bytes[6] = header.kind as u8;
     bytes[8..12].copy_from_slice(&header.partition.to_le_bytes());
     bytes[12..16].copy_from_slice(&header.epoch.to_le_bytes());
@@ -144,9 +147,9 @@ pub(crate) fn decode_header(
         return Err(FrameProblem::HeaderChecksum);
     }
     let version = u16::from_le_bytes([bytes[4], bytes[5]]);
-    if version != VERSION {
+    let Some(format) = Format::of_number(version.into()) else {
         return Err(FrameProblem::Version(version));
-    }
+    };
     let kind = match bytes[6] {
         1 => FrameKind::Batch,
         2 => FrameKind::Mark,
@@ -155,6 +158,7 @@ pub(crate) fn decode_header(
     };
     let header = FrameHeader {
         kind,
+        format,
         partition: u32_at(bytes, 8),
         epoch: u32_at(bytes, 12),
         base_offset: u64_at(bytes, 16),
@@ -205,4 +209,34 @@ pub(crate) fn u32_at(bytes: &[u8], start: usize) -> u32 {
 
 pub(crate) fn u64_at(bytes: &[u8], start: usize) -> u64 {
     u64::from_le_bytes(bytes[start..start + 8].try_into().expect("eight bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_comes_later_is_refused_by_its_number() {
+        let header = FrameHeader {
+            kind: FrameKind::Batch,
+            format: Format::NEWEST,
+            partition: 0,
+            epoch: 1,
+            base_offset: 0,
+            time_ms: 0,
+            event_count: 1,
+            payload_bytes: 0,
+        };
+        let seed = FrameSeed::new(1, 2);
+        let mut bytes = encode_header(&header, &[], seed, 0);
+        assert_eq!(decode_header(&bytes, seed, 0), Ok(header));
+        bytes[4] = Format::NEWEST.number() + 1;
+        let checksum = crc32c_append(seed.at(0), &bytes[..HEADER_CHECKED_BYTES]);
+        bytes[HEADER_CHECKED_BYTES..].copy_from_slice(&checksum.to_le_bytes());
+        let problem = decode_header(&bytes, seed, 0).unwrap_err();
+        assert_eq!(
+            problem.to_string(),
+            "found a frame of format version 3, this program reads versions 1 to 2"
+        );
+    }
 }

@@ -10,6 +10,7 @@ mod error;
 #[cfg(feature = "testing")]
 pub mod faulty;
 mod files;
+mod format;
 mod frame;
 mod limits;
 mod live;
@@ -26,6 +27,7 @@ mod walk;
 pub use directory::LogDirectory;
 pub use error::{AppendError, Damage, OpenError, ReadError, SnapshotError, StorageError};
 pub use files::{DirStorage, SyncMethod};
+pub use format::Format;
 pub use frame::{FrameHeader, FrameKind, FrameRef, FrameSeed, decode_frame};
 pub use limits::{
     BATCH_BYTES_MAX, CHUNK_BYTES_MAX, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,

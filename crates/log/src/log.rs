@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::Format;
 use crate::block::TailBuffer;
 use crate::directory::Shared;
 use crate::error::{AppendError, StorageError, while_doing};
@@ -176,6 +177,7 @@ impl Log {
         }
         let header = FrameHeader {
             kind,
+            format: if kind == FrameKind::Batch { Format::NEWEST } else { Format::V1 },
             partition: self.segment.header.partition,
             epoch: self.epoch,
             base_offset: self.next_offset,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crc32c::{crc32c, crc32c_append};
 
+use crate::Format;
 use crate::error::{Damage, SnapshotError, StorageError, while_doing};
 use crate::frame::{u32_at, u64_at};
 use crate::limits::{CHUNK_BYTES_MAX, SNAPSHOT_COUNT_MAX};
@@ -13,7 +14,6 @@ use crate::storage::{Storage, StorageFile};
 use crate::walk::Window;
 
 const MAGIC: [u8; 8] = *b"onrushSN";
-const VERSION: u32 = 1;
 const HEADER_BYTES: usize = 64;
 const HEADER_CHECKED_BYTES: usize = HEADER_BYTES - 4;
 /// Before every chunk: its length and its checksum.
@@ -49,6 +49,7 @@ pub struct SnapshotReader {
     window: Window,
     length: u64,
     position: u64,
+    format: Format,
     offset: u64,
     time_ms: u64,
     total_bytes: u64,
@@ -71,7 +72,7 @@ impl SnapshotWriter {
         let file = storage.create(&name).map_err(while_doing(&*storage, "create", &name))?;
         let mut header = [0; HEADER_BYTES];
         header[0..8].copy_from_slice(&MAGIC);
-        header[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        header[8..12].copy_from_slice(&u32::from(Format::NEWEST.number()).to_le_bytes());
         header[12..16].copy_from_slice(&partition.to_le_bytes());
         header[16..24].copy_from_slice(&offset.to_le_bytes());
         header[24..32].copy_from_slice(&time_ms.to_le_bytes());
@@ -185,6 +186,7 @@ impl SnapshotReader {
             window: Window::default(),
             length,
             position: 0,
+            format: Format::V1,
             offset,
             time_ms: 0,
             total_bytes: 0,
@@ -193,30 +195,25 @@ impl SnapshotReader {
         };
         let header =
             *reader.bytes(HEADER_BYTES)?.first_chunk::<HEADER_BYTES>().expect("as many as asked for");
-        let problem = if header[0..8] != MAGIC {
-            "expected a snapshot header, found none".to_owned()
-        } else if u32_at(&header, HEADER_CHECKED_BYTES) != crc32c(&header[..HEADER_CHECKED_BYTES]) {
-            "expected a snapshot header, found one whose checksum does not match".to_owned()
-        } else if u32_at(&header, 8) != VERSION {
-            format!(
-                "found a snapshot of format version {}, this program reads version {VERSION}",
-                u32_at(&header, 8)
-            )
-        } else if let Some(partition) = partition.filter(|partition| *partition != u32_at(&header, 12)) {
-            format!("found a snapshot of partition {}, expected one of {partition}", u32_at(&header, 12))
-        } else if u64_at(&header, 16) != offset {
-            format!("found a snapshot of offset {}, expected one of {offset}", u64_at(&header, 16))
-        } else {
-            reader.time_ms = u64_at(&header, 24);
-            reader.position = HEADER_BYTES as u64;
-            return Ok(reader);
-        };
-        Err(reader.damage(problem).into())
+        match check_header(&header, partition, offset) {
+            Ok(format) => {
+                reader.format = format;
+                reader.time_ms = u64_at(&header, 24);
+                reader.position = HEADER_BYTES as u64;
+                Ok(reader)
+            }
+            Err(problem) => Err(reader.damage(problem).into()),
+        }
     }
 
     /// The state is that after all events below this offset.
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// How the content of its chunks is written.
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// Partition time of the state, milliseconds.
@@ -343,6 +340,33 @@ pub(crate) fn finished_name(offset: u64) -> String {
 
 fn unfinished_name(offset: u64) -> String {
     format!("{offset:020}{UNFINISHED_SUFFIX}")
+}
+
+/// The format of the snapshot with this header; the text says what is wrong with it.
+fn check_header(header: &[u8; HEADER_BYTES], partition: Option<u32>, offset: u64) -> Result<Format, String> {
+    if header[0..8] != MAGIC {
+        return Err("expected a snapshot header, found none".to_owned());
+    }
+    if u32_at(header, HEADER_CHECKED_BYTES) != crc32c(&header[..HEADER_CHECKED_BYTES]) {
+        return Err("expected a snapshot header, found one whose checksum does not match".to_owned());
+    }
+    let version = u32_at(header, 8);
+    let Some(format) = Format::of_number(version) else {
+        let newest = Format::NEWEST.number();
+        return Err(format!(
+            "found a snapshot of format version {version}, this program reads versions 1 to {newest}"
+        ));
+    };
+    if let Some(partition) = partition.filter(|partition| *partition != u32_at(header, 12)) {
+        return Err(format!(
+            "found a snapshot of partition {}, expected one of {partition}",
+            u32_at(header, 12)
+        ));
+    }
+    if u64_at(header, 16) != offset {
+        return Err(format!("found a snapshot of offset {}, expected one of {offset}", u64_at(header, 16)));
+    }
+    Ok(format)
 }
 
 /// Start of the checksum of a chunk, so that none passes for another or for one of another snapshot.

@@ -54,8 +54,8 @@ impl OpenBatch {
 
     /// Bytes that the batch will have at most when it closes.
     pub(crate) fn bytes(&self) -> usize {
-        /// Kind, name with length, two integers.
-        const MERGED_BYTES_MAX: usize = 1 + 1 + onrush_core::NAME_BYTES_MAX + 10 + 10;
+        /// Kind, length, name with length, two integers.
+        const MERGED_BYTES_MAX: usize = 1 + 1 + 1 + onrush_core::NAME_BYTES_MAX + 10 + 10;
         self.payload.len() + self.merged.len() * MERGED_BYTES_MAX
     }
 
@@ -138,10 +138,11 @@ mod tests {
     use super::*;
     use crate::wire::{DecodeError, decode_records};
     use onrush_core::WindowShape;
+    use onrush_log::Format;
 
     fn replay(batch: &ClosedBatch) -> Vec<String> {
         let mut seen = Vec::new();
-        decode_records::<DecodeError>(&batch.payload, batch.time, |record| {
+        decode_records::<DecodeError>(Format::NEWEST, &batch.payload, batch.time, |record| {
             seen.push(format!("{}@{} {:?}", record.index, record.at, record.event));
             Ok(())
         })

@@ -4,7 +4,7 @@
 use onrush_core::{Answer, Command, Event, Now, Refusal, State, TimeMs, WindowShape, decide, decide_expiry};
 
 use crate::batch::{ClosedBatch, OpenBatch};
-use crate::limits::{EXPIRIES_PER_TURN_MAX, OPEN_BATCH_BYTES_MAX, RECORD_BYTES_MAX};
+use crate::limits::{EXPIRIES_PER_TURN_MAX, OPEN_BATCH_BYTES_MAX, RECORD_BYTES_MAX, STOCK_BYTES_MAX};
 use crate::{Call, Failure, Outcome, Reply, ReservationIds, ReserveCall};
 
 /// Decides for one partition.
@@ -225,7 +225,8 @@ impl Leader {
 fn record_bytes_max(call: &Call) -> Option<usize> {
     match call {
         Call::PutSale { terms, .. } => {
-            let stocks: usize = terms.stocks.iter().map(|s| s.stock.len() + s.title.len() + 40).sum();
+            let stocks: usize =
+                terms.stocks.iter().map(|s| s.stock.len() + s.title.len() + STOCK_BYTES_MAX).sum();
             Some(RECORD_BYTES_MAX + terms.title.len() + stocks)
         }
         Call::AddToCounter { .. }

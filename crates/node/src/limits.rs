@@ -8,6 +8,9 @@ pub(crate) const OPEN_BATCH_BYTES_MAX: usize = 4 << 20;
 /// The largest record of a call that is not a sale: details, key, customer, 16 lines, all integers at their widest.
 pub(crate) const RECORD_BYTES_MAX: usize = 8 << 10;
 
+/// The most that a stock takes in the record of its sale, its name and title aside: lengths, times, quantity.
+pub(crate) const STOCK_BYTES_MAX: usize = 80;
+
 /// What the calls of one submission may add to a batch without anybody looking whether there is still room: 256 calls,
 /// which is what an edge hands over at once, of the largest sort.
 pub(crate) const SUBMISSION_BYTES_MAX: usize = 256 * RECORD_BYTES_MAX;

@@ -128,13 +128,18 @@ pub(crate) fn replay(state: &mut State, frame: &FrameRef<'_>, from_offset: u64) 
         return Ok(0);
     }
     let mut count = 0;
-    decode_records(frame.payload, frame.header.time_ms, |Record { index, at, event }| {
-        if frame.header.base_offset + index >= from_offset {
-            state.apply(&event, at);
-            count += 1;
-        }
-        Ok::<_, DecodeError>(())
-    })?;
+    decode_records(
+        frame.header.format,
+        frame.payload,
+        frame.header.time_ms,
+        |Record { index, at, event }| {
+            if frame.header.base_offset + index >= from_offset {
+                state.apply(&event, at);
+                count += 1;
+            }
+            Ok::<_, DecodeError>(())
+        },
+    )?;
     Ok(count)
 }
 
@@ -144,7 +149,7 @@ pub(crate) fn load_snapshot(
     limits: Limits,
 ) -> Result<(State, TimeMs), OpenError> {
     let mut state = State::restore(limits, random_u64()?);
-    let mut facts = FactDecoder::default();
+    let mut facts = FactDecoder::new(snapshot.format());
     while let Some(chunk) = snapshot.next_chunk()? {
         let decoded = facts.decode(chunk, |fact| state.restore_fact(fact));
         if let Err(error) = decoded {

@@ -11,15 +11,16 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use crc32c::crc32c;
+use onrush_log::Format;
 
 use crate::name_table::NameTable;
 use crate::target::Skipped;
 use onrush_node::ReservationIds;
 use onrush_node::wire::FactDecoder;
 
-/// `ONRSHSP` and the version of the format.
-const MAGIC: [u8; 8] = *b"ONRSHSP\x01";
-/// Magic, offset, then facts, then the checksum of all before it. Integers are little-endian.
+/// Before the number of the format of the facts, one byte.
+const MAGIC: [u8; 7] = *b"ONRSHSP";
+/// Magic, format, offset, then facts, then the checksum of all before it. Integers are little-endian.
 const HEADER_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 4;
 /// An offset file: the offset and the checksum of its bytes.
@@ -43,15 +44,15 @@ impl SinkFiles {
 
     /// The offset of the place; `None` if there is none that can be read.
     pub(crate) fn place_offset(&self) -> io::Result<Option<u64>> {
-        Ok(self.place_bytes()?.map(|bytes| offset_in(&bytes)))
+        Ok(self.place_bytes()?.map(|(_, bytes)| offset_in(&bytes)))
     }
 
     /// The names of the place and their offset.
     pub(crate) fn read_place(&self, ids: &ReservationIds) -> io::Result<Option<(NameTable, u64)>> {
-        let Some(bytes) = self.place_bytes()? else { return Ok(None) };
+        let Some((format, bytes)) = self.place_bytes()? else { return Ok(None) };
         let mut names = NameTable::new(ids.clone());
         let facts = &bytes[HEADER_BYTES..bytes.len() - CHECKSUM_BYTES];
-        match FactDecoder::default().decode(facts, |fact| names.restore(fact)) {
+        match FactDecoder::new(format).decode(facts, |fact| names.restore(fact)) {
             Ok(()) => Ok(Some((names, offset_in(&bytes)))),
             Err(error) => {
                 tracing::warn!(sink = self.sink, %error, "the sink's place cannot be read; the log is read instead");
@@ -60,22 +61,24 @@ impl SinkFiles {
         }
     }
 
-    /// The bytes of the place, checked.
-    fn place_bytes(&self) -> io::Result<Option<Vec<u8>>> {
+    /// The bytes of the place, checked, and the format of its facts.
+    fn place_bytes(&self) -> io::Result<Option<(Format, Vec<u8>)>> {
         let Some(bytes) = read_if_there(&self.path("place"))? else { return Ok(None) };
         let whole = bytes.len() >= HEADER_BYTES + CHECKSUM_BYTES && bytes.starts_with(&MAGIC) && {
             let (checked, checksum) = bytes.split_at(bytes.len() - CHECKSUM_BYTES);
             crc32c(checked).to_le_bytes() == checksum
         };
-        if !whole {
+        let format = whole.then(|| Format::of_number(bytes[MAGIC.len()].into())).flatten();
+        if format.is_none() {
             tracing::warn!(sink = self.sink, "the sink's place is damaged; the log is read instead");
         }
-        Ok(whole.then_some(bytes))
+        Ok(format.map(|format| (format, bytes)))
     }
 
     /// Replaces the place by one at `offset`, durably; its size in bytes.
     pub(crate) fn write_place(&self, names: &NameTable, offset: u64) -> io::Result<u64> {
         let mut bytes = MAGIC.to_vec();
+        bytes.push(Format::NEWEST.number());
         bytes.extend_from_slice(&offset.to_le_bytes());
         names.write_facts(&mut bytes);
         bytes.extend_from_slice(&crc32c(&bytes).to_le_bytes());

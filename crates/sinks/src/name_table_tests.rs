@@ -6,6 +6,7 @@ use onrush_core::{
     Event, Fact, Limits, Line, ReservationNo, ReservationStatus, SaleNo, SaleTerms, State, StockNo,
     StockTerms,
 };
+use onrush_log::Format;
 use proptest::prelude::*;
 
 use super::NameTable;
@@ -115,7 +116,7 @@ impl Both {
         let mut facts = Vec::new();
         self.names.write_facts(&mut facts);
         let mut names = NameTable::new(ReservationIds::new([7; 16]));
-        FactDecoder::default()
+        FactDecoder::new(Format::NEWEST)
             .decode(&facts, |fact| names.restore(fact))
             .expect("what was written reads back");
         self.names = names;

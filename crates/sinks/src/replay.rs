@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use onrush_core::Fact;
 use onrush_log::{
-    DirStorage, FrameKind, SnapshotError, SnapshotReader, Storage, StorageError, list_snapshots,
+    DirStorage, FrameHeader, FrameKind, SnapshotError, SnapshotReader, Storage, StorageError, list_snapshots,
 };
 
 use crate::event::SinkEvent;
@@ -161,9 +161,7 @@ fn read(
             }
         }
         if trimmed.is_none() && frame.header.kind == FrameKind::Batch {
-            reading
-                .take(base_offset, frame.header.time_ms, frame.payload)
-                .map_err(|error| error.to_string())?;
+            reading.take(&frame.header, frame.payload).map_err(|error| error.to_string())?;
         }
         Ok(())
     })?;
@@ -188,7 +186,7 @@ type SnapshotBase = (u64, ReservationIds, Box<dyn Fn(&ReservationIds) -> Result<
 fn oldest_snapshot(storage: &Arc<dyn Storage>) -> Result<Option<SnapshotBase>, ReplayError> {
     let Some(offset) = list_snapshots(&**storage)?.last().copied() else { return Ok(None) };
     let mut snapshot = SnapshotReader::open(Arc::clone(storage), None, offset)?;
-    let mut id_key = None;
+    let (mut id_key, format) = (None, snapshot.format());
     if let Some(chunk) = snapshot.next_chunk()? {
         let mut look = |fact: &Fact<'_>| {
             if let Fact::Partition { id_key: Some(key), .. } = fact {
@@ -196,7 +194,7 @@ fn oldest_snapshot(storage: &Arc<dyn Storage>) -> Result<Option<SnapshotBase>, R
             }
             Ok(())
         };
-        FactDecoder::default()
+        FactDecoder::new(format)
             .decode(chunk, &mut look)
             .map_err(|error| ReplayError::Damaged(error.to_string()))?;
     }
@@ -217,9 +215,9 @@ enum Untold {
 }
 
 impl Reading<'_> {
-    fn take(&mut self, base_offset: u64, time_ms: u64, payload: &[u8]) -> Result<(), Untold> {
-        decode_records(payload, time_ms, |record| {
-            let offset = base_offset + record.index;
+    fn take(&mut self, header: &FrameHeader, payload: &[u8]) -> Result<(), Untold> {
+        decode_records(header.format, payload, header.time_ms, |record| {
+            let offset = header.base_offset + record.index;
             self.to = offset + 1;
             if offset < self.from {
                 return Ok(());

@@ -78,7 +78,7 @@ pub(crate) fn read_snapshot(
     ids: &ReservationIds,
 ) -> Result<NameTable, StartPointError> {
     let mut names = NameTable::new(ids.clone());
-    let mut facts = FactDecoder::default();
+    let mut facts = FactDecoder::new(snapshot.format());
     while let Some(chunk) = snapshot.next_chunk()? {
         facts.decode(chunk, |fact| names.restore(fact))?;
     }

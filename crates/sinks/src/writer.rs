@@ -113,7 +113,7 @@ impl TargetWriter {
         }
         self.bytes_since_place += frame.payload.len() as u64;
         let base_offset = frame.header.base_offset;
-        decode_records(frame.payload, frame.header.time_ms, |record| {
+        decode_records(frame.header.format, frame.payload, frame.header.time_ms, |record| {
             let offset = base_offset + record.index;
             if offset < self.passed {
                 return Ok(());

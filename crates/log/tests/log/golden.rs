@@ -1,4 +1,5 @@
-//! Files of format version 1 as they were once written: they decode for ever, and the same input still makes them.
+//! Files of every format version as they were once written: they decode for ever, and the same input still makes those
+//! of the newest.
 //!
 //! `ONRUSH_WRITE_GOLDEN=1 cargo test -p onrush-log golden` writes them anew, which only a new format version may need.
 
@@ -6,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use onrush_log::faulty::FaultyStorage;
-use onrush_log::{FrameKind, FrameSeed, LogDirectory, LogSettings, Opening, decode_frame};
+use onrush_log::{Format, FrameKind, FrameSeed, LogDirectory, LogSettings, Opening, decode_frame};
 use proptest::prelude::*;
 
 use crate::history::{PARTITION, shared};
@@ -14,8 +15,8 @@ use crate::history::{PARTITION, shared};
 /// Kind, epoch, base offset, time, events and payload of a frame.
 type Row = (FrameKind, u32, u64, u64, u32, Vec<u8>);
 
-fn golden_directory() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/version-1")
+fn golden_directory(format: Format) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/version-{}", format.number()))
 }
 
 fn rows() -> Vec<Row> {
@@ -33,12 +34,14 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-fn open(disk: &FaultyStorage, directory: &LogDirectory) -> (onrush_log::Log, Vec<Row>) {
+/// Opens the log, whose batches have this format.
+fn open(disk: &FaultyStorage, directory: &LogDirectory, format: Format) -> (onrush_log::Log, Vec<Row>) {
     let mut found = Vec::new();
     let opening = Opening { from_offset: 0, resume_at: None, salt_seed: 0x0123_4567_89ab_cdef };
     let opened = directory.open(&LogSettings::for_tests(8192), opening, |frame| {
         let header = frame.header;
         assert_eq!(header.partition, PARTITION);
+        assert_eq!(header.format, if header.kind == FrameKind::Batch { format } else { Format::V1 });
         let row = (header.kind, header.epoch, header.base_offset, header.time_ms, header.event_count);
         found.push((row.0, row.1, row.2, row.3, row.4, frame.payload.to_vec()));
         Ok(())
@@ -50,7 +53,7 @@ fn written_now() -> FaultyStorage {
     let disk = FaultyStorage::new();
     for epoch in [1, 2] {
         let directory = LogDirectory::lock(shared(&disk), PARTITION).expect("free");
-        let (mut log, _) = open(&disk, &directory);
+        let (mut log, _) = open(&disk, &directory, Format::NEWEST);
         for (kind, _, _, time_ms, event_count, payload) in
             rows().into_iter().filter(|row| row.1 == epoch).skip(1)
         {
@@ -76,18 +79,18 @@ fn is_golden(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_digit())
 }
 
-#[test]
-fn files_of_version_1_decode_for_ever() {
+fn check_golden(format: Format) {
     let disk = FaultyStorage::new();
-    for entry in fs::read_dir(golden_directory()).expect("golden files") {
+    for entry in fs::read_dir(golden_directory(format)).expect("golden files") {
         let entry = entry.expect("entry");
         let name = entry.file_name().into_string().expect("name");
         disk.put(&name, &fs::read(entry.path()).expect("golden file"));
     }
     let directory = LogDirectory::lock(shared(&disk), PARTITION).expect("free");
-    assert!(open(&disk, &directory).1 == rows(), "the frames differ");
+    assert!(open(&disk, &directory, format).1 == rows(), "the frames differ");
     assert_eq!(directory.snapshots().expect("list"), [104]);
     let mut reader = directory.read_snapshot(104).expect("snapshot");
+    assert_eq!(reader.format(), format);
     assert_eq!(reader.time_ms(), 1_700_000_000_500);
     assert_eq!(reader.next_chunk().expect("chunk"), Some(&b"first chunk"[..]));
     assert_eq!(reader.next_chunk().expect("chunk"), Some(&[0xa5; 300][..]));
@@ -96,23 +99,34 @@ fn files_of_version_1_decode_for_ever() {
 }
 
 #[test]
+fn files_of_version_1_decode_for_ever() {
+    check_golden(Format::V1);
+}
+
+#[test]
+fn files_of_version_2_decode_for_ever() {
+    check_golden(Format::V2);
+}
+
+#[test]
 fn the_same_input_still_makes_the_same_files() {
     let disk = written_now();
     let names: Vec<String> = disk.names().into_iter().filter(|name| is_golden(name)).collect();
     if std::env::var_os("ONRUSH_WRITE_GOLDEN").is_some() {
-        fs::create_dir_all(golden_directory()).expect("create");
+        fs::create_dir_all(golden_directory(Format::NEWEST)).expect("create");
         for name in &names {
-            fs::write(golden_directory().join(name), disk.contents(name).expect("file")).expect("write");
+            fs::write(golden_directory(Format::NEWEST).join(name), disk.contents(name).expect("file"))
+                .expect("write");
         }
     }
-    let mut golden: Vec<String> = fs::read_dir(golden_directory())
+    let mut golden: Vec<String> = fs::read_dir(golden_directory(Format::NEWEST))
         .expect("golden files")
         .map(|entry| entry.expect("entry").file_name().into_string().expect("name"))
         .collect();
     golden.sort();
     assert_eq!(names, golden);
     for name in names {
-        let bytes = fs::read(golden_directory().join(&name)).expect("golden file");
+        let bytes = fs::read(golden_directory(Format::NEWEST).join(&name)).expect("golden file");
         assert!(disk.contents(&name).expect("file") == bytes, "{name} is written differently");
     }
 }
@@ -124,12 +138,12 @@ proptest! {
     ) {
         let disk = FaultyStorage::new();
         let directory = LogDirectory::lock(shared(&disk), PARTITION).expect("free");
-        let (mut log, _) = open(&disk, &directory);
+        let (mut log, _) = open(&disk, &directory, Format::NEWEST);
         for (event_count, time_ms, payload) in &batches {
             log.append(*event_count, *time_ms, payload).expect("append");
         }
         drop(log);
-        let (_, found) = open(&disk, &directory);
+        let (_, found) = open(&disk, &directory, Format::NEWEST);
         let found: Vec<_> = found
             .into_iter()
             .filter(|row| row.0 == FrameKind::Batch)

@@ -1,10 +1,15 @@
-//! Facts, the content of snapshots, as bytes: a kind byte, then its fields, as in records.
+//! Facts, the content of snapshots, as bytes: a kind byte, then its fields, as a group that can grow, as in records.
 
 use onrush_core::{Fact, ReservationStatus, SaleNo, SaleTerms, StockNo};
+use onrush_log::Format;
 
-use super::DecodeError;
-use super::primitives::{Input, put_bytes, put_optional, put_shape, put_terms, put_u64};
-use super::record::{decode_key, decode_lines, decode_reservation, put_key_and_details, put_lines};
+use super::error::{DecodeError, DecodeReason};
+use super::fields::{Field, put_group};
+use super::primitives::{Input, put_bytes, put_shape, put_u64};
+use super::record::{
+    decode_key, decode_key_v1, decode_lines, decode_reservation, put_key, put_lines, put_reservation,
+};
+use super::terms::{put_terms, take_terms};
 
 const PARTITION: u8 = 1;
 const COUNTER: u8 = 2;
@@ -13,6 +18,15 @@ const PANE: u8 = 4;
 const SALE: u8 = 5;
 const RESERVATION: u8 = 6;
 
+/// Kinds from here on may be passed over by a reader that does not know them.
+const OPTIONAL_KINDS: u8 = 128;
+
+/// Fields of a `RESERVATION` fact.
+const HOLD_UNTIL: Field = Field::required(1);
+const KEY: Field = Field::required(2);
+const DETAILS: Field = Field::required(3);
+
+/// Bits of the flags that such a fact had in format 1, in the place of its status and its fields.
 const STATUS: u8 = 0b0000_0011;
 const HAS_HOLD: u8 = 4;
 const HAS_KEY: u8 = 8;
@@ -20,30 +34,53 @@ const HAS_DETAILS: u8 = 16;
 
 /// Appends one fact.
 pub fn encode_fact(out: &mut Vec<u8>, fact: &Fact<'_>) {
+    out.push(kind_of(fact));
+    put_group(out, |out| put_fields(out, fact));
+}
+
+fn kind_of(fact: &Fact<'_>) -> u8 {
+    match fact {
+        Fact::Partition { .. } => PARTITION,
+        Fact::Counter { .. } => COUNTER,
+        Fact::Window { .. } => WINDOW,
+        Fact::Pane { .. } => PANE,
+        Fact::Sale { .. } => SALE,
+        Fact::Reservation { .. } => RESERVATION,
+    }
+}
+
+fn name_of(kind: u8) -> &'static str {
+    match kind {
+        PARTITION => "partition",
+        COUNTER => "counter",
+        WINDOW => "window",
+        PANE => "pane",
+        SALE => "sale",
+        RESERVATION => "reservation",
+        _ => "fact",
+    }
+}
+
+fn put_fields(out: &mut Vec<u8>, fact: &Fact<'_>) {
     match fact {
         Fact::Partition { id_key, time, sales_ever } => {
-            out.push(PARTITION);
             put_bytes(out, id_key.as_ref().map_or(&[], |key| key));
             put_u64(out, *time);
             put_u64(out, (*sales_ever).into());
         }
         Fact::Counter { counter, value } => {
-            out.push(COUNTER);
             put_bytes(out, counter.as_bytes());
             put_u64(out, *value);
         }
         Fact::Window { window, shape } => {
-            out.push(WINDOW);
             put_bytes(out, window.as_bytes());
             put_shape(out, *shape);
         }
         Fact::Pane { pane, count } => {
-            out.push(PANE);
             put_u64(out, *pane);
             put_u64(out, *count);
         }
         Fact::Sale { sale_no, sale, terms, stock_nos, stocks_ever, version } => {
-            out.push(SALE);
             put_u64(out, sale_no.0.into());
             put_bytes(out, sale.as_bytes());
             put_terms(out, terms);
@@ -53,42 +90,40 @@ pub fn encode_fact(out: &mut Vec<u8>, fact: &Fact<'_>) {
             put_u64(out, (*stocks_ever).into());
             put_u64(out, *version);
         }
-        Fact::Reservation { .. } => encode_reservation(out, fact),
+        Fact::Reservation { reservation, customer, status, lines, created_at, hold_until, key, details } => {
+            put_reservation(out, *reservation);
+            out.push(*status as u8);
+            put_bytes(out, customer.as_bytes());
+            put_lines(out, lines);
+            put_u64(out, *created_at);
+            if let Some(hold_until) = hold_until {
+                HOLD_UNTIL.put_u64(out, *hold_until);
+            }
+            if let Some(key) = key {
+                KEY.put_group(out, |out| put_key(out, key));
+            }
+            if !details.is_empty() {
+                DETAILS.put(out, details);
+            }
+        }
     }
-}
-
-fn encode_reservation(out: &mut Vec<u8>, fact: &Fact<'_>) {
-    let Fact::Reservation { reservation, customer, status, lines, created_at, hold_until, key, details } =
-        fact
-    else {
-        return;
-    };
-    out.push(RESERVATION);
-    put_u64(out, reservation.sale.0.into());
-    put_u64(out, reservation.seq.into());
-    let flags = *status as u8
-        | if hold_until.is_some() { HAS_HOLD } else { 0 }
-        | if key.is_some() { HAS_KEY } else { 0 }
-        | if details.is_empty() { 0 } else { HAS_DETAILS };
-    out.push(flags);
-    put_bytes(out, customer.as_bytes());
-    put_lines(out, lines);
-    put_u64(out, *created_at);
-    if hold_until.is_some() {
-        put_optional(out, *hold_until);
-    }
-    put_key_and_details(out, key.as_ref(), details);
 }
 
 /// Decodes facts; keeps the parts of a fact that own memory from one to the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FactDecoder {
+    format: Format,
     terms: Option<SaleTerms>,
     stock_nos: Vec<StockNo>,
 }
 
 impl FactDecoder {
-    /// Gives each fact of `bytes` to `visit`.
+    /// For facts that were written in `format`.
+    pub fn new(format: Format) -> Self {
+        Self { format, terms: None, stock_nos: Vec::new() }
+    }
+
+    /// Gives each fact of `bytes` to `visit`; those of a kind that may be passed over are not given.
     ///
     /// # Errors
     /// The bytes are not whole facts that this version knows, or `visit` found one that does not fit.
@@ -100,14 +135,37 @@ impl FactDecoder {
         let mut input = Input::new(bytes);
         while !input.is_empty() {
             let position = input.position();
-            let fact = self.next(&mut input)?;
-            visit(&fact).map_err(|reason| DecodeError { position, reason })?;
+            if let Some(fact) = self.next(&mut input)? {
+                visit(&fact).map_err(|problem| DecodeError { position, reason: problem.into() })?;
+            }
         }
         Ok(())
     }
 
-    fn next<'f, 'p: 'f>(&'f mut self, input: &mut Input<'p>) -> Result<Fact<'f>, DecodeError> {
-        Ok(match input.u8()? {
+    fn next<'f, 'p: 'f>(&'f mut self, input: &mut Input<'p>) -> Result<Option<Fact<'f>>, DecodeError> {
+        let position = input.position();
+        let kind = input.u8()?;
+        match self.format {
+            Format::V1 => self.decode_fact(kind, position, input),
+            Format::V2 => {
+                let mut group = input.group()?;
+                let fact = self.decode_fact(kind, position, &mut group)?;
+                if fact.is_some() {
+                    group.no_fields(name_of(kind))?;
+                }
+                Ok(fact)
+            }
+        }
+    }
+
+    /// The fact, without the fields that were not always there; nothing if it may be passed over.
+    fn decode_fact<'f, 'p: 'f>(
+        &'f mut self,
+        kind: u8,
+        position: usize,
+        input: &mut Input<'p>,
+    ) -> Result<Option<Fact<'f>>, DecodeError> {
+        Ok(Some(match kind {
             PARTITION => {
                 let id_key = input.bytes()?;
                 let id_key = if id_key.is_empty() {
@@ -123,7 +181,7 @@ impl FactDecoder {
             SALE => {
                 let sale_no = SaleNo(input.u32()?);
                 let sale = input.text()?;
-                let terms = self.terms.insert(input.terms()?);
+                let terms = self.terms.insert(take_terms(input, self.format)?);
                 self.stock_nos.clear();
                 for _ in 0..terms.stocks.len() {
                     self.stock_nos.push(StockNo(input.u16()?));
@@ -131,13 +189,43 @@ impl FactDecoder {
                 let (stocks_ever, version) = (input.u16()?, input.u64()?);
                 Fact::Sale { sale_no, sale, terms, stock_nos: &self.stock_nos, stocks_ever, version }
             }
+            RESERVATION if self.format == Format::V1 => decode_reservation_fact_v1(input)?,
             RESERVATION => decode_reservation_fact(input)?,
-            _ => return Err(input.wrong("unknown kind of fact")),
-        })
+            _ if self.format != Format::V1 && kind >= OPTIONAL_KINDS => return Ok(None),
+            _ => {
+                let reason = DecodeReason::UnknownKind { of: "fact kind", kind };
+                return Err(DecodeError { position, reason });
+            }
+        }))
     }
 }
 
 fn decode_reservation_fact<'a>(input: &mut Input<'a>) -> Result<Fact<'a>, DecodeError> {
+    let reservation = decode_reservation(input)?;
+    let status = match input.u8()? {
+        0 => ReservationStatus::Held,
+        1 => ReservationStatus::Confirmed,
+        2 => ReservationStatus::Released,
+        3 => ReservationStatus::Expired,
+        _ => return Err(input.wrong("unknown status of a reservation")),
+    };
+    let customer = input.text()?;
+    let lines = decode_lines(input)?;
+    let created_at = input.u64()?;
+    let (mut hold_until, mut key, mut details) = (None, None, &[][..]);
+    input.fields(name_of(RESERVATION), |field, content| {
+        match field {
+            HOLD_UNTIL => hold_until = Some(content.u64()?),
+            KEY => key = Some(decode_key(content)?),
+            DETAILS => details = content.rest(),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok(Fact::Reservation { reservation, customer, status, lines, created_at, hold_until, key, details })
+}
+
+fn decode_reservation_fact_v1<'a>(input: &mut Input<'a>) -> Result<Fact<'a>, DecodeError> {
     let reservation = decode_reservation(input)?;
     let flags = input.u8()?;
     if flags & !(STATUS | HAS_HOLD | HAS_KEY | HAS_DETAILS) != 0 {
@@ -156,7 +244,7 @@ fn decode_reservation_fact<'a>(input: &mut Input<'a>) -> Result<Fact<'a>, Decode
         lines: decode_lines(input)?,
         created_at: input.u64()?,
         hold_until: if flags & HAS_HOLD == 0 { None } else { input.optional()? },
-        key: if flags & HAS_KEY == 0 { None } else { Some(decode_key(input)?) },
+        key: if flags & HAS_KEY == 0 { None } else { Some(decode_key_v1(input)?) },
         details: if flags & HAS_DETAILS == 0 { &[] } else { input.bytes()? },
     })
 }

@@ -1,20 +1,29 @@
 //! Bytes of released formats. What these files hold must decode to the same for ever; today's encoder must write the
 //! newest of them.
+//!
+//! `ONRUSH_WRITE_GOLDEN=1 cargo test -p onrush-node golden` writes those anew, which only a new format may need.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use onrush_core::{
     Event, Fact, IdempotencyKey, Line, Lines, ReservationNo, ReservationStatus, SaleNo, SaleTerms, StockNo,
     StockTerms, WindowShape,
 };
 
+use onrush_log::Format;
+
 use super::{DecodeError, FactDecoder, decode_records, encode_event, encode_fact, encode_time};
 
 const BATCH_TIME: u64 = 1_700_000_000_000;
 const RECORDS_V1: &[u8] = include_bytes!("../../golden/records-v1.bin");
 const RECORDS_V1_TEXT: &str = include_str!("../../golden/records-v1.txt");
+const RECORDS_V2: &[u8] = include_bytes!("../../golden/records-v2.bin");
+const RECORDS_V2_TEXT: &str = include_str!("../../golden/records-v2.txt");
 const FACTS_V1: &[u8] = include_bytes!("../../golden/facts-v1.bin");
 const FACTS_V1_TEXT: &str = include_str!("../../golden/facts-v1.txt");
+const FACTS_V2: &[u8] = include_bytes!("../../golden/facts-v2.bin");
+const FACTS_V2_TEXT: &str = include_str!("../../golden/facts-v2.txt");
 
 fn terms() -> SaleTerms {
     let stock = |name: &str, starts_at| StockTerms {
@@ -121,19 +130,33 @@ fn write_facts() -> Vec<u8> {
     out
 }
 
-fn records_as_text(bytes: &[u8]) -> String {
+fn try_records(format: Format, bytes: &[u8]) -> (String, Result<(), DecodeError>) {
     let mut text = String::new();
-    decode_records::<DecodeError>(bytes, BATCH_TIME, |record| {
+    let decoded = decode_records(format, bytes, BATCH_TIME, |record| {
         writeln!(text, "{} {} {:?}", record.index, record.at, record.event).unwrap();
         Ok(())
-    })
-    .unwrap();
+    });
+    (text, decoded)
+}
+
+/// Replaces golden files if that was asked for; the tests see them when they are built again.
+fn write_golden(name: &str, bytes: &[u8], text: &str) {
+    if std::env::var_os("ONRUSH_WRITE_GOLDEN").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name);
+        std::fs::write(path.with_extension("bin"), bytes).unwrap();
+        std::fs::write(path.with_extension("txt"), text).unwrap();
+    }
+}
+
+fn records_as_text(format: Format, bytes: &[u8]) -> String {
+    let (text, decoded) = try_records(format, bytes);
+    decoded.unwrap();
     text
 }
 
-fn facts_as_text(bytes: &[u8]) -> String {
+fn facts_as_text(format: Format, bytes: &[u8]) -> String {
     let mut text = String::new();
-    FactDecoder::default()
+    FactDecoder::new(format)
         .decode(bytes, |fact| {
             writeln!(text, "{fact:?}").unwrap();
             Ok(())
@@ -144,29 +167,77 @@ fn facts_as_text(bytes: &[u8]) -> String {
 
 #[test]
 fn records_of_version_1_decode_for_ever() {
-    assert_eq!(records_as_text(RECORDS_V1), RECORDS_V1_TEXT);
+    assert_eq!(records_as_text(Format::V1, RECORDS_V1), RECORDS_V1_TEXT);
+}
+
+#[test]
+fn records_of_version_2_decode_for_ever() {
+    let written = write_records();
+    write_golden("records-v2", &written, &records_as_text(Format::V2, &written));
+    assert_eq!(records_as_text(Format::V2, RECORDS_V2), RECORDS_V2_TEXT);
+    assert_eq!(records_as_text(Format::V2, &written), RECORDS_V2_TEXT);
     assert_eq!(
-        write_records(),
-        RECORDS_V1,
-        "a new record needs a new kind or flag, and a golden file of its own"
+        written, RECORDS_V2,
+        "what is new goes to a new kind or field, and to a golden file of its own"
     );
 }
 
 #[test]
 fn facts_of_version_1_decode_for_ever() {
-    assert_eq!(facts_as_text(FACTS_V1), FACTS_V1_TEXT);
-    assert_eq!(write_facts(), FACTS_V1, "a new fact needs a new kind or flag, and a golden file of its own");
+    assert_eq!(facts_as_text(Format::V1, FACTS_V1), FACTS_V1_TEXT);
+}
+
+#[test]
+fn facts_of_version_2_decode_for_ever() {
+    let written = write_facts();
+    write_golden("facts-v2", &written, &facts_as_text(Format::V2, &written));
+    assert_eq!(facts_as_text(Format::V2, FACTS_V2), FACTS_V2_TEXT);
+    assert_eq!(facts_as_text(Format::V2, &written), FACTS_V2_TEXT);
+    assert_eq!(written, FACTS_V2, "what is new goes to a new kind or field, and to a golden file of its own");
 }
 
 #[test]
 fn every_cut_is_refused_or_falls_between_two_records() {
-    let whole = records_as_text(RECORDS_V1);
-    for end in 0..RECORDS_V1.len() {
-        let mut text = String::new();
-        let decoded = decode_records::<DecodeError>(&RECORDS_V1[..end], BATCH_TIME, |record| {
-            writeln!(text, "{} {} {:?}", record.index, record.at, record.event).unwrap();
-            Ok(())
-        });
-        assert!(whole.starts_with(&text), "cut at {end}: {decoded:?}");
+    for (format, bytes) in [(Format::V1, RECORDS_V1), (Format::V2, RECORDS_V2)] {
+        let whole = records_as_text(format, bytes);
+        for end in 0..bytes.len() {
+            let (text, decoded) = try_records(format, &bytes[..end]);
+            assert!(whole.starts_with(&text), "cut at {end}: {decoded:?}");
+        }
     }
+}
+
+/// A confirmation with these bytes behind the fields that it has today, between two that have none.
+fn with_tail(kind: u8, tail: &[u8]) -> Vec<u8> {
+    let confirmed = Event::Confirmed { reservation: ReservationNo { sale: SaleNo(1), seq: 2 } };
+    let mut out = Vec::new();
+    encode_event(&mut out, &confirmed);
+    out.push(kind);
+    out.push(u8::try_from(2 + tail.len()).unwrap());
+    out.extend_from_slice(&[1, 2]);
+    out.extend_from_slice(tail);
+    encode_event(&mut out, &confirmed);
+    out
+}
+
+#[test]
+fn what_a_later_version_adds_is_passed_over_or_refused_by_name() {
+    const CONFIRMED: u8 = 9;
+    let plain = records_as_text(Format::V2, &with_tail(CONFIRMED, &[]));
+    assert_eq!(plain.lines().count(), 3);
+    // Field 5, which may be passed over, of three bytes.
+    assert_eq!(records_as_text(Format::V2, &with_tail(CONFIRMED, &[5 << 1, 3, 7, 7, 7])), plain);
+    // The same, which may not.
+    let (text, refused) = try_records(Format::V2, &with_tail(CONFIRMED, &[5 << 1 | 1, 3, 7, 7, 7]));
+    let refused = refused.unwrap_err();
+    assert_eq!((text.lines().count(), refused.position), (1, 8));
+    assert!(refused.to_string().contains("field 5 of `confirmed` is not known"), "{refused}");
+    // A kind that may be passed over: it counts as an event.
+    let (first, second) = (plain.lines().next().unwrap(), plain.lines().nth(2).unwrap());
+    assert_eq!(records_as_text(Format::V2, &with_tail(200, &[9, 9])), format!("{first}\n{second}\n"));
+    // A kind that may not.
+    let refused = try_records(Format::V2, &with_tail(100, &[9, 9])).1.unwrap_err();
+    assert!(refused.to_string().contains("record kind 100 is not known"), "{refused}");
+    // Format 1 has no such thing.
+    assert!(try_records(Format::V1, &[200, 2, 1, 2]).1.is_err());
 }

@@ -1,9 +1,9 @@
-//! Integers, byte strings and terms, as records and facts have them.
+//! Integers and byte strings, as records and facts have them.
 //!
 //! Integers are LEB128 (DWARF 5, section 7.6); a byte string is its length and its bytes; an optional time is 0 for
 //! none, else the time plus 1.
 
-use onrush_core::{SaleTerms, StockTerms, TimeMs, WindowShape};
+use onrush_core::WindowShape;
 
 use super::DecodeError;
 
@@ -32,44 +32,43 @@ pub(super) fn put_shape(out: &mut Vec<u8>, shape: WindowShape) {
     put_u64(out, shape.precision_ms.into());
 }
 
-pub(super) fn put_terms(out: &mut Vec<u8>, terms: &SaleTerms) {
-    put_bytes(out, terms.title.as_bytes());
-    put_optional(out, terms.opens_at);
-    put_optional(out, terms.closes_at);
-    put_optional(out, terms.per_customer_max.map(u64::from));
-    put_u64(out, terms.hold_ttl_ms.into());
-    put_u64(out, terms.stocks.len() as u64);
-    for stock in &terms.stocks {
-        put_bytes(out, stock.stock.as_bytes());
-        put_bytes(out, stock.title.as_bytes());
-        put_optional(out, stock.starts_at);
-        put_optional(out, stock.ends_at);
-        put_u64(out, stock.quantity_total.into());
-    }
-}
-
-/// Takes integers and strings from the front of a payload.
+/// Takes integers and strings from the front of a payload or a part of one.
 #[derive(Clone, Debug)]
 pub(super) struct Input<'a> {
     bytes: &'a [u8],
     position: usize,
+    /// Where the bytes begin in the payload.
+    start: usize,
 }
 
 impl<'a> Input<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, position: 0 }
+        Self::at(bytes, 0)
+    }
+
+    /// A part of a payload that begins at byte `start` of it.
+    pub(super) fn at(bytes: &'a [u8], start: usize) -> Self {
+        Self { bytes, position: 0, start }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.position == self.bytes.len()
     }
 
+    /// The byte in the payload that is taken next.
     pub(super) fn position(&self) -> usize {
-        self.position
+        self.start + self.position
     }
 
-    pub(super) fn wrong(&self, reason: &'static str) -> DecodeError {
-        DecodeError { position: self.position, reason }
+    pub(super) fn wrong(&self, problem: &'static str) -> DecodeError {
+        DecodeError { position: self.position(), reason: problem.into() }
+    }
+
+    /// Takes everything that is left.
+    pub(super) fn rest(&mut self) -> &'a [u8] {
+        let rest = &self.bytes[self.position..];
+        self.position = self.bytes.len();
+        rest
     }
 
     pub(super) fn u8(&mut self) -> Result<u8, DecodeError> {
@@ -130,28 +129,6 @@ impl<'a> Input<'a> {
 
     pub(super) fn shape(&mut self) -> Result<WindowShape, DecodeError> {
         Ok(WindowShape { span_ms: self.u32()?, precision_ms: self.u32()? })
-    }
-
-    pub(super) fn terms(&mut self) -> Result<SaleTerms, DecodeError> {
-        let title = self.text()?.to_owned();
-        let opens_at: Option<TimeMs> = self.optional()?;
-        let closes_at = self.optional()?;
-        let per_customer_max = self.optional()?.map(u32::try_from).transpose();
-        let per_customer_max =
-            per_customer_max.map_err(|_| self.wrong("an integer has more than 32 bits"))?;
-        let hold_ttl_ms = self.u32()?;
-        let stock_count = self.u64()?;
-        let mut stocks = Vec::new();
-        for _ in 0..stock_count {
-            stocks.push(StockTerms {
-                stock: self.text()?.to_owned(),
-                title: self.text()?.to_owned(),
-                starts_at: self.optional()?,
-                ends_at: self.optional()?,
-                quantity_total: self.u32()?,
-            });
-        }
-        Ok(SaleTerms { title, opens_at, closes_at, per_customer_max, hold_ttl_ms, stocks })
     }
 }
 

@@ -1,10 +1,13 @@
-//! Events as records: a kind byte, then its fields. Records follow one another without gaps; a batch's payload is a
-//! sequence of them. A time record dates the events behind it.
+//! Events as records: a kind byte, then its fields, as a group that can grow. Records follow one another without gaps; a
+//! batch's payload is a sequence of them. A time record dates the events behind it.
 
 use onrush_core::{Event, IdempotencyKey, Line, Lines, ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs};
+use onrush_log::Format;
 
-use super::DecodeError;
-use super::primitives::{Input, put_bytes, put_optional, put_shape, put_terms, put_u64};
+use super::error::{DecodeError, DecodeReason};
+use super::fields::{Field, put_group};
+use super::primitives::{Input, put_bytes, put_shape, put_u64};
+use super::terms::{put_terms, take_terms};
 
 const TIME: u8 = 1;
 const FOUNDED: u8 = 2;
@@ -18,7 +21,15 @@ const CONFIRMED: u8 = 9;
 const RELEASED: u8 = 10;
 const EXPIRED: u8 = 11;
 
-/// Bits of a `RESERVED` record's flags.
+/// Kinds from here on may be passed over by a reader that does not know them; they count as events.
+const OPTIONAL_KINDS: u8 = 128;
+
+/// Fields of a `RESERVED` record.
+const EXPIRES_AT: Field = Field::required(1);
+const KEY: Field = Field::required(2);
+const DETAILS: Field = Field::required(3);
+
+/// Bits of the flags that such a record had in format 1, in the place of its fields.
 const HAS_EXPIRY: u8 = 1;
 const HAS_KEY: u8 = 2;
 const HAS_DETAILS: u8 = 4;
@@ -38,69 +49,94 @@ pub struct Record<'a> {
 /// Dates the records that follow, `at` being no earlier than the batch's own time.
 pub(crate) fn encode_time(out: &mut Vec<u8>, batch_time: TimeMs, at: TimeMs) {
     out.push(TIME);
-    put_u64(out, at.saturating_sub(batch_time));
+    put_group(out, |out| put_u64(out, at.saturating_sub(batch_time)));
 }
 
 /// Appends one event.
 pub(crate) fn encode_event(out: &mut Vec<u8>, event: &Event<'_>) {
+    out.push(kind_of(event));
+    put_group(out, |out| put_fields(out, event));
+}
+
+fn kind_of(event: &Event<'_>) -> u8 {
     match event {
-        Event::Founded { id_key } => {
-            out.push(FOUNDED);
-            out.extend_from_slice(id_key);
-        }
+        Event::Founded { .. } => FOUNDED,
+        Event::CounterAdded { .. } => COUNTER_ADDED,
+        Event::WindowPut { .. } => WINDOW_PUT,
+        Event::WindowHit { .. } => WINDOW_HIT,
+        Event::SalePut { .. } => SALE_PUT,
+        Event::SaleArchived { .. } => SALE_ARCHIVED,
+        Event::Reserved { .. } => RESERVED,
+        Event::Confirmed { .. } => CONFIRMED,
+        Event::Released { .. } => RELEASED,
+        Event::Expired { .. } => EXPIRED,
+    }
+}
+
+fn name_of(kind: u8) -> &'static str {
+    match kind {
+        FOUNDED => "founded",
+        COUNTER_ADDED => "counter added",
+        WINDOW_PUT => "window put",
+        WINDOW_HIT => "window hit",
+        SALE_PUT => "sale put",
+        SALE_ARCHIVED => "sale archived",
+        RESERVED => "reserved",
+        CONFIRMED => "confirmed",
+        RELEASED => "released",
+        EXPIRED => "expired",
+        _ => "record",
+    }
+}
+
+fn put_fields(out: &mut Vec<u8>, event: &Event<'_>) {
+    match event {
+        Event::Founded { id_key } => out.extend_from_slice(id_key),
         Event::CounterAdded { counter, by, value } => {
-            out.push(COUNTER_ADDED);
             put_bytes(out, counter.as_bytes());
             put_u64(out, *by);
             put_u64(out, *value);
         }
         Event::WindowPut { window, shape } => {
-            out.push(WINDOW_PUT);
             put_bytes(out, window.as_bytes());
             put_shape(out, *shape);
         }
         Event::WindowHit { window, pane, by } => {
-            out.push(WINDOW_HIT);
             put_bytes(out, window.as_bytes());
             put_u64(out, *pane);
             put_u64(out, *by);
         }
         Event::SalePut { sale_no, sale, terms } => {
-            out.push(SALE_PUT);
             put_u64(out, sale_no.0.into());
             put_bytes(out, sale.as_bytes());
             put_terms(out, terms);
         }
-        Event::SaleArchived { sale_no } => {
-            out.push(SALE_ARCHIVED);
-            put_u64(out, sale_no.0.into());
+        Event::SaleArchived { sale_no } => put_u64(out, sale_no.0.into()),
+        Event::Reserved { reservation, customer, lines, expires_at, key, details } => {
+            put_reservation(out, *reservation);
+            put_bytes(out, customer.as_bytes());
+            put_lines(out, lines);
+            if let Some(expires_at) = expires_at {
+                EXPIRES_AT.put_u64(out, *expires_at);
+            }
+            if let Some(key) = key {
+                KEY.put_group(out, |out| put_key(out, key));
+            }
+            if !details.is_empty() {
+                DETAILS.put(out, details);
+            }
         }
-        Event::Reserved { .. } => encode_reserved(out, event),
-        Event::Confirmed { reservation } => encode_settled(out, CONFIRMED, *reservation),
-        Event::Released { reservation } => encode_settled(out, RELEASED, *reservation),
-        Event::Expired { reservation } => encode_settled(out, EXPIRED, *reservation),
+        Event::Confirmed { reservation }
+        | Event::Released { reservation }
+        | Event::Expired { reservation } => {
+            put_reservation(out, *reservation);
+        }
     }
 }
 
-fn encode_settled(out: &mut Vec<u8>, kind: u8, reservation: ReservationNo) {
-    out.push(kind);
+pub(super) fn put_reservation(out: &mut Vec<u8>, reservation: ReservationNo) {
     put_u64(out, reservation.sale.0.into());
     put_u64(out, reservation.seq.into());
-}
-
-fn encode_reserved(out: &mut Vec<u8>, event: &Event<'_>) {
-    let Event::Reserved { reservation, customer, lines, expires_at, key, details } = event else { return };
-    encode_settled(out, RESERVED, *reservation);
-    let flags = if expires_at.is_some() { HAS_EXPIRY } else { 0 }
-        | if key.is_some() { HAS_KEY } else { 0 }
-        | if details.is_empty() { 0 } else { HAS_DETAILS };
-    out.push(flags);
-    put_bytes(out, customer.as_bytes());
-    put_lines(out, lines);
-    if expires_at.is_some() {
-        put_optional(out, *expires_at);
-    }
-    put_key_and_details(out, key.as_ref(), details);
 }
 
 pub(super) fn put_lines(out: &mut Vec<u8>, lines: &Lines) {
@@ -111,22 +147,18 @@ pub(super) fn put_lines(out: &mut Vec<u8>, lines: &Lines) {
     }
 }
 
-/// The end of a reservation's record or fact, whose flags say which of the two are there.
-pub(super) fn put_key_and_details(out: &mut Vec<u8>, key: Option<&IdempotencyKey<'_>>, details: &[u8]) {
-    if let Some(key) = key {
-        put_bytes(out, key.key);
-        out.extend_from_slice(&key.fingerprint.to_le_bytes());
-    }
-    if !details.is_empty() {
-        put_bytes(out, details);
-    }
+pub(super) fn put_key(out: &mut Vec<u8>, key: &IdempotencyKey<'_>) {
+    out.extend_from_slice(&key.fingerprint.to_le_bytes());
+    out.extend_from_slice(key.key);
 }
 
-/// Decodes the payload of a batch of time `batch_time` and gives each event to `visit`.
+/// Decodes the payload of a batch of time `batch_time`, written in `format`, and gives each event to `visit`. Events of a
+/// kind that may be passed over are counted and not given.
 ///
 /// # Errors
 /// The bytes are not a sequence of records that this version knows, or `visit` failed.
 pub fn decode_records<E: From<DecodeError>>(
+    format: Format,
     payload: &[u8],
     batch_time: TimeMs,
     mut visit: impl FnMut(Record<'_>) -> Result<(), E>,
@@ -135,25 +167,61 @@ pub fn decode_records<E: From<DecodeError>>(
     let mut at = batch_time;
     let mut index = 0;
     while !input.is_empty() {
+        let position = input.position();
         let kind = input.u8()?;
-        if kind == TIME {
-            at = batch_time.saturating_add(input.u64()?);
-            continue;
-        }
         let mut terms = None;
-        let event = decode_event(kind, &mut input, &mut terms)?;
-        visit(Record { index, at, event })?;
+        let event = match format {
+            Format::V1 if kind == TIME => Decoded::Time(input.u64()?),
+            Format::V1 => decode_event(format, kind, position, &mut input, &mut terms)?,
+            Format::V2 => decode_group(kind, position, &mut input.group()?, &mut terms)?,
+        };
+        match event {
+            Decoded::Time(later_by) => {
+                at = batch_time.saturating_add(later_by);
+                continue;
+            }
+            Decoded::Event(event) => visit(Record { index, at, event })?,
+            Decoded::PassedOver => {}
+        }
         index += 1;
     }
     Ok(())
 }
 
-fn decode_event<'e, 'p: 'e>(
+/// What a record turned out to be.
+enum Decoded<'a> {
+    Time(u64),
+    Event(Event<'a>),
+    PassedOver,
+}
+
+fn decode_group<'e, 'p: 'e>(
     kind: u8,
+    position: usize,
+    group: &mut Input<'p>,
+    terms: &'e mut Option<SaleTerms>,
+) -> Result<Decoded<'e>, DecodeError> {
+    if kind == TIME {
+        let later_by = group.u64()?;
+        group.no_fields("time")?;
+        return Ok(Decoded::Time(later_by));
+    }
+    let decoded = decode_event(Format::V2, kind, position, group, terms)?;
+    if matches!(decoded, Decoded::Event(_)) {
+        group.no_fields(name_of(kind))?;
+    }
+    Ok(decoded)
+}
+
+/// The event, without the fields that were not always there.
+fn decode_event<'e, 'p: 'e>(
+    format: Format,
+    kind: u8,
+    position: usize,
     input: &mut Input<'p>,
     terms: &'e mut Option<SaleTerms>,
-) -> Result<Event<'e>, DecodeError> {
-    Ok(match kind {
+) -> Result<Decoded<'e>, DecodeError> {
+    Ok(Decoded::Event(match kind {
         FOUNDED => Event::Founded { id_key: input.array()? },
         COUNTER_ADDED => {
             Event::CounterAdded { counter: input.text()?, by: input.u64()?, value: input.u64()? }
@@ -163,15 +231,20 @@ fn decode_event<'e, 'p: 'e>(
         SALE_PUT => {
             let sale_no = SaleNo(input.u32()?);
             let sale = input.text()?;
-            Event::SalePut { sale_no, sale, terms: terms.insert(input.terms()?) }
+            Event::SalePut { sale_no, sale, terms: terms.insert(take_terms(input, format)?) }
         }
         SALE_ARCHIVED => Event::SaleArchived { sale_no: SaleNo(input.u32()?) },
+        RESERVED if format == Format::V1 => decode_reserved_v1(input)?,
         RESERVED => decode_reserved(input)?,
         CONFIRMED => Event::Confirmed { reservation: decode_reservation(input)? },
         RELEASED => Event::Released { reservation: decode_reservation(input)? },
         EXPIRED => Event::Expired { reservation: decode_reservation(input)? },
-        _ => return Err(input.wrong("unknown kind of record")),
-    })
+        _ if format != Format::V1 && kind >= OPTIONAL_KINDS => return Ok(Decoded::PassedOver),
+        _ => {
+            let reason = DecodeReason::UnknownKind { of: "record kind", kind };
+            return Err(DecodeError { position, reason });
+        }
+    }))
 }
 
 pub(super) fn decode_reservation(input: &mut Input<'_>) -> Result<ReservationNo, DecodeError> {
@@ -189,10 +262,32 @@ pub(super) fn decode_lines(input: &mut Input<'_>) -> Result<Lines, DecodeError> 
 }
 
 pub(super) fn decode_key<'a>(input: &mut Input<'a>) -> Result<IdempotencyKey<'a>, DecodeError> {
+    let fingerprint = u64::from_le_bytes(input.array()?);
+    Ok(IdempotencyKey { key: input.rest(), fingerprint })
+}
+
+pub(super) fn decode_key_v1<'a>(input: &mut Input<'a>) -> Result<IdempotencyKey<'a>, DecodeError> {
     Ok(IdempotencyKey { key: input.bytes()?, fingerprint: u64::from_le_bytes(input.array()?) })
 }
 
 fn decode_reserved<'a>(input: &mut Input<'a>) -> Result<Event<'a>, DecodeError> {
+    let reservation = decode_reservation(input)?;
+    let customer = input.text()?;
+    let lines = decode_lines(input)?;
+    let (mut expires_at, mut key, mut details) = (None, None, &[][..]);
+    input.fields(name_of(RESERVED), |field, content| {
+        match field {
+            EXPIRES_AT => expires_at = Some(content.u64()?),
+            KEY => key = Some(decode_key(content)?),
+            DETAILS => details = content.rest(),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok(Event::Reserved { reservation, customer, lines, expires_at, key, details })
+}
+
+fn decode_reserved_v1<'a>(input: &mut Input<'a>) -> Result<Event<'a>, DecodeError> {
     let reservation = decode_reservation(input)?;
     let flags = input.u8()?;
     if flags & !FLAGS != 0 {
@@ -203,7 +298,7 @@ fn decode_reserved<'a>(input: &mut Input<'a>) -> Result<Event<'a>, DecodeError> 
         customer: input.text()?,
         lines: decode_lines(input)?,
         expires_at: if flags & HAS_EXPIRY == 0 { None } else { input.optional()? },
-        key: if flags & HAS_KEY == 0 { None } else { Some(decode_key(input)?) },
+        key: if flags & HAS_KEY == 0 { None } else { Some(decode_key_v1(input)?) },
         details: if flags & HAS_DETAILS == 0 { &[] } else { input.bytes()? },
     })
 }
