@@ -4,8 +4,8 @@ mod reservations;
 mod sales;
 
 use crate::{
-    ADD_MAX, Ceiling, Command, Event, InvalidTerms, Now, Refusal, ReservationNo, State, TimeMs, WindowShape,
-    is_name, state::Sale,
+    ADD_MAX, Ceiling, Command, Event, InvalidTerms, Now, Refusal, ReservationNo, ReservationStatus, State,
+    TimeMs, WindowShape, is_name, state::Sale,
 };
 
 /// The outcome of a command that was not refused.
@@ -33,8 +33,15 @@ pub enum Answer {
     SalePut { created: bool },
     /// The sale is gone.
     SaleArchived,
-    /// The claim stands, as it was first made: held until `expires_at`, or confirmed. `replayed` if an earlier command with this key made it.
-    Reserved { reservation: ReservationNo, created_at: TimeMs, expires_at: Option<TimeMs>, replayed: bool },
+    /// The claim was made, now or, if `replayed`, by an earlier command with this key; `status` and `expires_at` (only while it
+    /// is held) say where it stands now.
+    Reserved {
+        reservation: ReservationNo,
+        status: ReservationStatus,
+        created_at: TimeMs,
+        expires_at: Option<TimeMs>,
+        replayed: bool,
+    },
     /// The reservation is confirmed.
     Confirmed { reservation: ReservationNo },
     /// The reservation is released.

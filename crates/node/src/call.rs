@@ -2,8 +2,8 @@
 
 use compact_str::CompactString;
 use onrush_core::{
-    IdempotencyKey, LineRequest, Refusal, ReservationNo, ReservationView, Reserve, SaleTerms, SaleView,
-    SalesPage, TimeMs, WindowShape,
+    IdempotencyKey, LineRequest, Refusal, ReservationNo, ReservationStatus, ReservationView, Reserve,
+    SaleTerms, SaleView, SalesPage, TimeMs, WindowShape,
 };
 use smallvec::SmallVec;
 
@@ -119,9 +119,11 @@ pub enum Outcome {
     SaleArchived,
     /// Sales by name.
     Sales(SalesPage),
-    /// The claim stands as it was first made: held until `expires_at`, or confirmed. `replayed` if a call with this key made it before.
+    /// The claim was made, now or, if `replayed`, by an earlier call with this key; `status` and `expires_at` (only while it is
+    /// held) say where it stands now.
     Reserved {
         reservation: ReservationNo,
+        status: ReservationStatus,
         created_at: TimeMs,
         expires_at: Option<TimeMs>,
         replayed: bool,

@@ -182,8 +182,8 @@ impl Leader {
 
     fn reserve(&mut self, call: Box<ReserveCall>) -> Reply {
         match call.with_command(|reserve| self.settle(&Command::Reserve(reserve))) {
-            Ok(Answer::Reserved { reservation, created_at, expires_at, replayed }) => {
-                Ok(Outcome::Reserved { reservation, created_at, expires_at, replayed, call })
+            Ok(Answer::Reserved { reservation, status, created_at, expires_at, replayed }) => {
+                Ok(Outcome::Reserved { reservation, status, created_at, expires_at, replayed, call })
             }
             Ok(other) => unexpected(Ok(other)),
             Err(refusal) => Err(Failure::Refused { refusal, call: Some(call) }),

@@ -14,7 +14,7 @@ pub(super) fn decide_reserve<'a>(
 ) -> Result<Decision<'a>, Refusal> {
     let sale = find_sale(state, claim.sale)?;
     if let Some(key) = claim.key
-        && let Some(answer) = find_replay(state, sale, key)?
+        && let Some(answer) = find_replay(state, sale, key, now.partition)?
     {
         return Ok(Decision::nothing_new(answer));
     }
@@ -56,7 +56,9 @@ pub(super) fn decide_reserve<'a>(
     let expires_at = (hold_ttl_ms > 0).then(|| created_at + u64::from(hold_ttl_ms));
     let (customer, key, details) = (claim.customer, claim.key, claim.details);
     let event = Event::Reserved { reservation, customer, lines, expires_at, key, details };
-    Ok(Decision::new(event, Answer::Reserved { reservation, created_at, expires_at, replayed: false }))
+    let status = if expires_at.is_some() { ReservationStatus::Held } else { ReservationStatus::Confirmed };
+    let answer = Answer::Reserved { reservation, status, created_at, expires_at, replayed: false };
+    Ok(Decision::new(event, answer))
 }
 
 pub(super) fn decide_confirm(
@@ -94,8 +96,14 @@ pub(super) fn decide_release(
     }
 }
 
-/// The answer that the first claim with this key got, if there was one.
-fn find_replay(state: &State, sale: &Sale, key: IdempotencyKey<'_>) -> Result<Option<Answer>, Refusal> {
+/// What became of the first claim with this key, if there was one. A hold that is over counts as expired, though no event
+/// has said so yet: whoever is told "held" may go and pay.
+fn find_replay(
+    state: &State,
+    sale: &Sale,
+    key: IdempotencyKey<'_>,
+    now: TimeMs,
+) -> Result<Option<Answer>, Refusal> {
     if !(1..=KEY_BYTES_MAX).contains(&key.key.len()) {
         return Err(Refusal::Invalid { field: "idempotency_key", rule: "must be 1 to 128 bytes" });
     }
@@ -104,10 +112,12 @@ fn find_replay(state: &State, sale: &Sale, key: IdempotencyKey<'_>) -> Result<Op
         return Err(Refusal::IdempotencyKeyReused);
     }
     let record = sale.reservations.get(seq).expect("a key belongs to a reservation");
+    let is_over = is_over(record, now);
     Ok(Some(Answer::Reserved {
         reservation: ReservationNo { sale: sale.no, seq },
+        status: if is_over { ReservationStatus::Expired } else { record.status() },
         created_at: record.created_at,
-        expires_at: record.hold_until(),
+        expires_at: record.expires_at().filter(|_| !is_over),
         replayed: true,
     }))
 }

@@ -207,7 +207,7 @@ impl Model {
         let reservation_count = all().count();
         let details_bytes: usize = all().map(|reservation| reservation.claim.details.len()).sum();
         let sale = self.sale(claim.sale)?;
-        if let Some(answer) = sale.replay(claim)? {
+        if let Some(answer) = sale.replay(claim, now)? {
             return Ok((answer, false));
         }
         sale.check(claim, wall)?;
@@ -223,7 +223,14 @@ impl Model {
         let hold_until = (ttl > 0).then_some(now + ttl);
         let status = if ttl > 0 { ReservationStatus::Held } else { ReservationStatus::Confirmed };
         sale.reservations.push(Reservation { claim: claim.clone(), status, created_at: now, hold_until });
-        Ok((Answer::Reserved { reservation, created_at: now, expires_at: hold_until, replayed: false }, true))
+        let answer = Answer::Reserved {
+            reservation,
+            status,
+            created_at: now,
+            expires_at: hold_until,
+            replayed: false,
+        };
+        Ok((answer, true))
     }
 
     fn confirm(&mut self, sale: &str, number: ReservationNo, now: u64) -> Result<(Answer, bool), Refusal> {
@@ -288,7 +295,7 @@ impl Sale {
         lines.map(|(_, quantity)| u64::from(*quantity)).sum()
     }
 
-    fn replay(&self, claim: &Claim) -> Result<Option<Answer>, Refusal> {
+    fn replay(&self, claim: &Claim, now: u64) -> Result<Option<Answer>, Refusal> {
         let Some((key, fingerprint)) = claim.key else { return Ok(None) };
         let invalid = || Refusal::Invalid { field: "idempotency_key", rule: "must be 1 to 128 bytes" };
         ensure(!key.is_empty() && key.len() <= 128, invalid)?;
@@ -298,8 +305,18 @@ impl Sale {
             {
                 ensure(print == fingerprint, || Refusal::IdempotencyKeyReused)?;
                 let reservation = ReservationNo { sale: self.no, seq };
-                let (created_at, expires_at) = (first.created_at, first.hold_until);
-                return Ok(Some(Answer::Reserved { reservation, created_at, expires_at, replayed: true }));
+                let is_held = first.is_held() && first.hold_until > Some(now);
+                let status = match first.status {
+                    ReservationStatus::Held if !is_held => ReservationStatus::Expired,
+                    status => status,
+                };
+                return Ok(Some(Answer::Reserved {
+                    reservation,
+                    status,
+                    created_at: first.created_at,
+                    expires_at: first.hold_until.filter(|_| is_held),
+                    replayed: true,
+                }));
             }
         }
         Ok(None)

@@ -13,13 +13,11 @@ pub(crate) fn answer(answer: &Answer, is_new: bool) -> String {
             if created { "created" } else { "changed" }.into()
         }
         Answer::SaleArchived => "archived".into(),
-        Answer::Reserved { created_at, expires_at, replayed, .. } => {
+        Answer::Reserved { status, created_at, expires_at, replayed, .. } => {
             let prefix = if replayed { "replay: " } else { "" };
             let made = if replayed { format!(" at={}", time(created_at)) } else { String::new() };
-            match expires_at {
-                Some(expires_at) => format!("{prefix}held{made} until={}", time(expires_at)),
-                None => format!("{prefix}confirmed{made}"),
-            }
+            let until = expires_at.map_or(String::new(), |until| format!(" until={}", time(until)));
+            format!("{prefix}{}{made}{until}", format!("{status:?}").to_lowercase())
         }
         Answer::Confirmed { .. } => again("confirmed"),
         Answer::Released { .. } => again("released"),

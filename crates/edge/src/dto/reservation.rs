@@ -36,15 +36,15 @@ pub fn parse_reservation(sale: &str, key: Option<&str>, body: &[u8]) -> Result<B
     Ok(Box::new(ReserveCall { sale: Name::from(sale), customer, lines, details: details.into(), key }))
 }
 
-/// Appends a reservation as it was first made: held until `expires_at`, or confirmed.
+/// Appends a reservation that this call made, or made before: what it claims is in the call.
 pub fn write_reserved(
     out: &mut Vec<u8>,
     id: &[u8; ID_BYTES],
     call: &ReserveCall,
+    status: ReservationStatus,
     created_at: TimeMs,
     expires_at: Option<TimeMs>,
 ) {
-    let status = if expires_at.is_some() { ReservationStatus::Held } else { ReservationStatus::Confirmed };
     let lines = call.lines.iter().map(|line| (line.stock.as_str(), line.quantity));
     let details = &call.details;
     let (sale, customer) = (&call.sale, &call.customer);

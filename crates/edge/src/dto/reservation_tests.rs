@@ -152,7 +152,7 @@ fn answers_byte_for_byte() {
     let body = br#"{"customer":"ann","lines":[{"stock":"b","quantity":1},{"stock":"c","quantity":20}],"details":{"x": 1}}"#;
     let call = parse_reservation("pwtc", None, body).unwrap();
     let mut out = Vec::new();
-    write_reserved(&mut out, ID, &call, 0, Some(1));
+    write_reserved(&mut out, ID, &call, ReservationStatus::Held, 0, Some(1));
     assert_eq!(
         String::from_utf8(out).unwrap(),
         r#"{"reservation":"0123456789abcdefghjkmnpqrs","sale":"pwtc","customer":"ann","status":"held","lines":[{"stock":"b","quantity":1},{"stock":"c","quantity":20}],"details":{"x": 1},"created_at":"1970-01-01T00:00:00.000Z","expires_at":"1970-01-01T00:00:00.001Z"}"#

@@ -50,9 +50,12 @@ pub(crate) fn render(
             scenarios::write_request_count(body, count);
             Head::ok(scenarios::REQUEST_WINDOW_CONTENT_TYPE)
         }
-        (Route::Reserve, Ok(Outcome::Reserved { reservation, created_at, expires_at, replayed, call })) => {
+        (
+            Route::Reserve,
+            Ok(Outcome::Reserved { reservation, status, created_at, expires_at, replayed, call }),
+        ) => {
             let id = ids.write(reservation);
-            dto::write_reserved(body, &id, &call, created_at, expires_at);
+            dto::write_reserved(body, &id, &call, status, created_at, expires_at);
             let mut head = Head::ok(JSON);
             if replayed {
                 head.fields.push(("idempotent-replayed", CompactString::const_new("true")));

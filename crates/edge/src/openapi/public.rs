@@ -141,14 +141,14 @@ fn reserve() -> Operation {
     Operation::new(HttpMethod::Post, "/v1/sales/{sale}/reservations", PUBLIC, "reserve", "Reserve units")
         .description(
             "All lines or none. With an `Idempotency-Key` a retry finds the first reservation, also after a crash and \
-             on another connection.",
+             on another connection, and shows it as it is now: look at `status` before you charge.",
         )
         .name("sale", "The sale's name.")
         .parameter(idempotency_key())
         .body("ReservationRequest", request)
         .json(201, "The new reservation.", "Reservation", example_reservation())
         .header(201, "Location", text_header("The path of the reservation."))
-        .json(200, "The reservation that this key made before.", "Reservation", example_reservation())
+        .json(200, "The reservation that this key made before, as it is now.", "Reservation", example_reservation())
         .header(200, "Idempotent-Replayed", text_header("`true`"))
         .problems(&[
             Code::SaleNotFound,

@@ -116,10 +116,12 @@ async fn reserve(State(app): State<Arc<App>>, request: Request) -> Answer {
     let body = json_body(request, BODY_BYTES_MAX).await?;
     let call = dto::parse_reservation(&sale, key.as_deref(), &body)?;
     match app.ask(Call::Reserve(call)).await? {
-        Outcome::Reserved { reservation, created_at, expires_at, replayed, call } => {
+        Outcome::Reserved { reservation, status: now, created_at, expires_at, replayed, call } => {
             let id = app.backend.ids().write(reservation);
             let status = if replayed { StatusCode::OK } else { StatusCode::CREATED };
-            let response = json(status, |out| dto::write_reserved(out, &id, &call, created_at, expires_at));
+            let response = json(status, |out| {
+                dto::write_reserved(out, &id, &call, now, created_at, expires_at);
+            });
             Ok(if replayed {
                 with_header(response, HeaderName::from_static("idempotent-replayed"), "true")
             } else {

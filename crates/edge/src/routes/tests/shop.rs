@@ -170,11 +170,18 @@ fn reserve(call: Box<ReserveCall>) -> Reply {
     if let Some(refusal) = refusal {
         return Err(Failure::Refused { refusal, call: Some(call) });
     }
+    let replayed = call.key.as_ref().is_some_and(|key| key.key == "again");
+    let is_held = call.customer == "holder";
     Ok(Outcome::Reserved {
         reservation: ReservationNo { sale: SaleNo(1), seq: 7 },
+        status: match (is_held, replayed) {
+            (true, _) => ReservationStatus::Held,
+            (false, true) => ReservationStatus::Expired,
+            (false, false) => ReservationStatus::Confirmed,
+        },
         created_at: NOW_MS,
-        expires_at: (call.customer == "holder").then_some(NOW_MS + 600_000),
-        replayed: call.key.as_ref().is_some_and(|key| key.key == "again"),
+        expires_at: is_held.then_some(NOW_MS + 600_000),
+        replayed,
         call,
     })
 }
