@@ -31,7 +31,20 @@ pub(crate) struct Shared {
     pub(crate) epoch: AtomicU32,
     /// Held while segments are trimmed, so that they go in order.
     trimming: Mutex<()>,
-    _lock: Box<dyn StorageLock>,
+    lock: Box<dyn StorageLock>,
+}
+
+impl Shared {
+    /// Whether the path still leads to the directory that was locked: whoever starts next looks there.
+    pub(crate) fn check_in_place(&self) -> Result<(), StorageError> {
+        let is_there = || {
+            let is_same = self.storage.identity_of("")? == self.lock.directory()?;
+            is_same
+                .then_some(())
+                .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "another directory is there"))
+        };
+        is_there().map_err(while_doing(&*self.storage, "look for the directory that was opened as", ""))
+    }
 }
 
 impl LogDirectory {
@@ -53,7 +66,7 @@ impl LogDirectory {
                 log_open: AtomicBool::new(false),
                 epoch: AtomicU32::new(0),
                 trimming: Mutex::new(()),
-                _lock: lock,
+                lock,
             }),
         })
     }
@@ -68,6 +81,7 @@ impl LogDirectory {
         mut visit: impl FnMut(FrameRef<'_>) -> Result<(), String>,
     ) -> Result<(Log, Recovered), OpenError> {
         let shared = &self.shared;
+        shared.check_in_place()?;
         if shared.log_open.swap(true, Ordering::AcqRel) {
             return Err(OpenError::AlreadyOpen { directory: shared.storage.path_of("") });
         }

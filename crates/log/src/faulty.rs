@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::storage::{Storage, StorageFile, StorageLock};
+use crate::storage::{Identity, Storage, StorageFile, StorageLock};
 
 /// What a crash keeps or loses as one.
 pub const SECTOR_BYTES: usize = 512;
@@ -43,6 +43,7 @@ struct Disk {
     faults: BTreeMap<u64, Fault>,
     frozen: bool,
     locked: bool,
+    away: bool,
     room_bytes: Option<u64>,
 }
 
@@ -102,6 +103,11 @@ impl FaultyStorage {
     /// Limits the bytes that all files together may grow to; `None` for no limit.
     pub fn set_room(&self, room_bytes: Option<u64>) {
         self.disk().room_bytes = room_bytes;
+    }
+
+    /// Takes the directory away from its path, or brings it back. Files that are open stay as they are.
+    pub fn set_away(&self, away: bool) {
+        self.disk().away = away;
     }
 
     /// Bytes that all files together take.
@@ -184,6 +190,7 @@ impl Disk {
         self.faults.clear();
         self.frozen = false;
         self.locked = false;
+        self.away = false;
         self.operation_count = 0;
     }
 
@@ -321,6 +328,17 @@ impl Storage for FaultyStorage {
         Ok(Box::new(FaultyLock { storage: self.clone() }))
     }
 
+    fn identity_of(&self, name: &str) -> io::Result<Identity> {
+        let disk = self.disk();
+        if disk.away {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        match name {
+            "" => Ok(DIRECTORY),
+            name => disk.names.get(name).map(|id| identity(*id)).ok_or(io::ErrorKind::NotFound.into()),
+        }
+    }
+
     fn path_of(&self, name: &str) -> String {
         format!("disk/{name}")
     }
@@ -380,6 +398,10 @@ impl StorageFile for FaultyFile {
         Ok(disk.inodes[&self.id].live.len() as u64)
     }
 
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(identity(self.id))
+    }
+
     fn preallocate(&self, length: u64) -> io::Result<()> {
         let mut disk = self.storage.disk();
         let fault = disk.begin()?;
@@ -388,12 +410,23 @@ impl StorageFile for FaultyFile {
     }
 }
 
-impl StorageLock for FaultyLock {}
+impl StorageLock for FaultyLock {
+    fn directory(&self) -> io::Result<Identity> {
+        Ok(DIRECTORY)
+    }
+}
 
 impl Drop for FaultyLock {
     fn drop(&mut self) {
         self.storage.disk().locked = false;
     }
+}
+
+/// The directory is on a device of its own.
+const DIRECTORY: Identity = Identity { device: 0, inode: 0 };
+
+fn identity(id: u64) -> Identity {
+    Identity { device: 1, inode: id }
 }
 
 fn injected() -> io::Error {

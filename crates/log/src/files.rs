@@ -1,17 +1,18 @@
 //! Storage in a directory of the operating system, with the ways in which a batch can be made durable.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::fs::{FallocateFlags, OFlags, fallocate};
+use rustix::fs::{AtFlags, Dir, FallocateFlags, Mode, OFlags, fallocate, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
 use crate::limits::BLOCK_BYTES;
-use crate::storage::{Storage, StorageFile, StorageLock};
+use crate::storage::{Identity, Storage, StorageFile, StorageLock};
 
-const FILE_MODE: u32 = 0o600;
+const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 const DIR_MODE: u32 = 0o700;
 const LOCK_NAME: &str = "lock";
 
@@ -30,7 +31,9 @@ pub enum SyncMethod {
 /// Files in one directory. Files are created with mode 0600, the directory with 0700.
 #[derive(Debug, Clone)]
 pub struct DirStorage {
-    directory: PathBuf,
+    path: PathBuf,
+    /// Files are found by this, so that nothing is ever written into another directory that was put in its place.
+    directory: Arc<File>,
     sync_method: SyncMethod,
 }
 
@@ -43,97 +46,117 @@ struct DirFile {
 
 struct DirLock {
     _file: File,
+    directory: Arc<File>,
 }
 
 impl DirStorage {
-    /// Uses `directory`, which is created with its parents if it does not exist.
-    pub fn create(directory: impl Into<PathBuf>, sync_method: SyncMethod) -> io::Result<Self> {
-        let directory = directory.into();
-        if !directory.is_dir() {
-            DirBuilder::new().recursive(true).mode(DIR_MODE).create(&directory)?;
-            if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+    /// Uses the directory at `path`, which is created with its parents if it does not exist.
+    pub fn create(path: impl Into<PathBuf>, sync_method: SyncMethod) -> io::Result<Self> {
+        let path = path.into();
+        if !path.is_dir() {
+            DirBuilder::new().recursive(true).mode(DIR_MODE).create(&path)?;
+            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
                 File::open(parent)?.sync_all()?;
             }
         }
-        Ok(Self { directory, sync_method })
+        let directory = Arc::new(File::open(&path)?);
+        Ok(Self { path, directory, sync_method })
     }
 
-    /// Uses `directory`, which must exist; nothing is created.
-    pub fn existing(directory: impl Into<PathBuf>) -> io::Result<Self> {
-        let directory = directory.into();
-        fs::read_dir(&directory)?;
-        Ok(Self { directory, sync_method: SyncMethod::default() })
+    /// Uses the directory at `path`, which must exist; nothing is created.
+    pub fn existing(path: impl Into<PathBuf>) -> io::Result<Self> {
+        let path = path.into();
+        // A file is none, and says so.
+        fs::read_dir(&path)?;
+        let directory = Arc::new(File::open(&path)?);
+        Ok(Self { path, directory, sync_method: SyncMethod::default() })
     }
 
-    fn open_with(&self, name: &str, options: &OpenOptions) -> io::Result<Box<dyn StorageFile>> {
-        let file = options.open(self.directory.join(name))?;
-        Ok(Box::new(DirFile { file, direct: None, sync_method: self.sync_method }))
+    fn open_with(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        Ok(openat(&self.directory, name, flags | OFlags::CLOEXEC, FILE_MODE)?.into())
+    }
+
+    fn storage_file(&self, file: File) -> DirFile {
+        DirFile { file, direct: None, sync_method: self.sync_method }
     }
 }
 
 impl Storage for DirStorage {
     fn list(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.directory)? {
-            if let Ok(name) = entry?.file_name().into_string() {
-                names.push(name);
+        for entry in Dir::read_from(&self.directory)? {
+            if let Ok(name) = entry?.file_name().to_str()
+                && !matches!(name, "." | "..")
+            {
+                names.push(name.to_owned());
             }
         }
         Ok(names)
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
-        self.open_with(name, OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE))
+        let file = self.open_with(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)?;
+        Ok(Box::new(self.storage_file(file)))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
-        let path = self.directory.join(name);
-        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        let file = self.open_with(name, OFlags::RDWR)?;
         let direct = if self.sync_method == SyncMethod::Direct {
-            let flags = OFlags::DIRECT | OFlags::DSYNC;
-            OpenOptions::new().write(true).custom_flags(flags.bits().cast_signed()).open(&path).ok()
+            self.open_with(name, OFlags::WRONLY | OFlags::DIRECT | OFlags::DSYNC).ok()
         } else {
             None
         };
-        Ok(Box::new(DirFile { file, direct, sync_method: self.sync_method }))
+        Ok(Box::new(DirFile { direct, ..self.storage_file(file) }))
     }
 
     fn open_read(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
-        self.open_with(name, OpenOptions::new().read(true))
+        Ok(Box::new(self.storage_file(self.open_with(name, OFlags::RDONLY)?)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.directory.join(from), self.directory.join(to))
+        Ok(renameat(&self.directory, from, &self.directory, to)?)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.directory.join(name))
+        Ok(unlinkat(&self.directory, name, AtFlags::empty())?)
     }
 
     fn sync_dir(&self) -> io::Result<()> {
         if self.sync_method == SyncMethod::UnsafeNone {
             return Ok(());
         }
-        File::open(&self.directory)?.sync_all()
+        self.directory.sync_all()
     }
 
     fn lock(&self) -> io::Result<Box<dyn StorageLock>> {
-        let path = self.directory.join(LOCK_NAME);
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(path)?;
+        let file = self.open_with(LOCK_NAME, OFlags::WRONLY | OFlags::CREATE)?;
         match file.try_lock() {
-            Ok(()) => Ok(Box::new(DirLock { _file: file })),
+            Ok(()) => Ok(Box::new(DirLock { _file: file, directory: Arc::clone(&self.directory) })),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
+    fn identity_of(&self, name: &str) -> io::Result<Identity> {
+        let path = if name.is_empty() { self.path.clone() } else { self.path.join(name) };
+        Ok(identity(&fs::metadata(path)?))
+    }
+
     fn path_of(&self, name: &str) -> String {
-        let path: &Path = &self.directory;
+        let path: &Path = &self.path;
         if name.is_empty() { path.display().to_string() } else { path.join(name).display().to_string() }
     }
 }
 
-impl StorageLock for DirLock {}
+impl StorageLock for DirLock {
+    fn directory(&self) -> io::Result<Identity> {
+        Ok(identity(&self.directory.metadata()?))
+    }
+}
+
+fn identity(metadata: &Metadata) -> Identity {
+    Identity { device: metadata.dev(), inode: metadata.ino() }
+}
 
 impl DirFile {
     /// The direct descriptor, if there is one and the write is made of whole aligned blocks.
@@ -165,6 +188,10 @@ impl StorageFile for DirFile {
 
     fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        Ok(identity(&self.file.metadata()?))
     }
 
     fn preallocate(&self, length: u64) -> io::Result<()> {

@@ -38,5 +38,5 @@ pub use recovery::{Opening, Recovered};
 pub use segment::SegmentHeader;
 pub use snapshot::{SnapshotReader, SnapshotWriter, list as list_snapshots};
 pub use spare::SpareMaking;
-pub use storage::{Storage, StorageFile, StorageLock};
+pub use storage::{Identity, Storage, StorageFile, StorageLock};
 pub use verify::{Report, SegmentReport, SnapshotReport, inspect, verify};

@@ -1,5 +1,6 @@
 //! The writing end: one batch is one frame, one write and one sync, and nothing is outstanding when `append` returns.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -151,6 +152,27 @@ impl Log {
     /// Term of this writer.
     pub fn epoch(&self) -> u32 {
         self.epoch
+    }
+
+    /// Makes sure that the next process will find this log: that the directory and the segment that is being written are
+    /// still where they were opened. After an error the log is closed, as after a failed write.
+    pub fn check_in_place(&mut self) -> Result<(), AppendError> {
+        if self.closed {
+            return Err(AppendError::Closed);
+        }
+        self.closing_on_error(|log| {
+            log.shared.check_in_place()?;
+            let Segment { name, .. } = &*log.segment;
+            let storage = &*log.shared.storage;
+            let is_there = || {
+                let is_same = storage.identity_of(name)? == log.file.identity()?;
+                is_same
+                    .then_some(())
+                    .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "another file is there"))
+            };
+            is_there().map_err(while_doing(storage, "look for the segment that is written to as", name))
+        })?;
+        Ok(())
     }
 
     /// What was done since the log was opened.

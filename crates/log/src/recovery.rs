@@ -201,7 +201,12 @@ fn check_frames(
     let storage = &*shared.storage;
     let from_offset = opening.from_offset;
     let Some(oldest) = segments.first() else {
-        return Ok(Progress::empty(opening.resume_at.unwrap_or(from_offset)));
+        return match opening.resume_at {
+            Some(resume_at) if resume_at > from_offset => {
+                Err(all_missing(storage, from_offset, resume_at).into())
+            }
+            _ => Ok(Progress::empty(from_offset)),
+        };
     };
     let first = segments.partition_point(|segment| segment.header.base_offset <= from_offset);
     let Some(first) = first.checked_sub(1) else {
@@ -247,6 +252,17 @@ fn missing(storage: &dyn Storage, oldest: &Segment, from_offset: u64) -> Damage 
         remedy: "Nothing was changed. Restore the missing segment files, or the snapshot that they belong to, from a \
                  copy of the directory."
             .to_owned(),
+    }
+}
+
+/// A log that this process has written to is gone.
+fn all_missing(storage: &dyn Storage, from_offset: u64, resume_at: u64) -> Damage {
+    Damage {
+        path: storage.path_of(""),
+        position: 0,
+        offset: from_offset,
+        problem: format!("all segments are missing, and offsets up to {resume_at} were in them"),
+        remedy: "Nothing was changed. Put the segment files back.".to_owned(),
     }
 }
 

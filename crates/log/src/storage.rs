@@ -3,9 +3,18 @@
 
 use std::io;
 
+/// What tells a file or directory apart from every other that exists at the same time, whatever its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The device it is on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+}
+
 /// One flat directory of files.
 ///
-/// Contract: `create`, `rename` and `remove` are durable only after `sync_dir`, and a crash before it may keep any
+/// Contract: all calls but `identity_of` mean the directory that was opened, whatever its path leads to by now. `create`, `rename` and `remove` are durable only after `sync_dir`, and a crash before it may keep any
 /// prefix of them. `rename` replaces an existing target in one step.
 pub trait Storage: Send + Sync {
     /// Names of all files, in any order.
@@ -32,6 +41,9 @@ pub trait Storage: Send + Sync {
     /// Takes the directory for this process alone until the lock is dropped; `WouldBlock` when another holds it.
     fn lock(&self) -> io::Result<Box<dyn StorageLock>>;
 
+    /// What is found now where a person would look for this file; for the directory itself with the empty name.
+    fn identity_of(&self, name: &str) -> io::Result<Identity>;
+
     /// How a person finds this file, for messages; the directory itself for the empty name.
     fn path_of(&self, name: &str) -> String;
 }
@@ -53,6 +65,9 @@ pub trait StorageFile: Send + Sync {
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;
 
+    /// Which file this is. As long as it is open, no other file is the same.
+    fn identity(&self) -> io::Result<Identity>;
+
     /// Claims room for `length` bytes, so that a full disk shows before anything is written. Contents stay undefined.
     fn preallocate(&self, length: u64) -> io::Result<()>;
 
@@ -69,4 +84,7 @@ pub trait StorageFile: Send + Sync {
 }
 
 /// Held while the directory belongs to this process; dropping it gives the directory back.
-pub trait StorageLock: Send + Sync {}
+pub trait StorageLock: Send + Sync {
+    /// Which directory this is. As long as the lock is held, no other directory is the same.
+    fn directory(&self) -> io::Result<Identity>;
+}

@@ -28,6 +28,8 @@ const RUSH_REPLIES: usize = 24;
 const GATHER_DELAY: Duration = Duration::from_micros(400);
 /// How often an idle writer looks at the clock, for holds that expire and times that were told.
 const IDLE_INTERVAL: Duration = Duration::from_millis(500);
+/// How often the log is looked for where it was opened. Together with the wait of an idle writer less than a second.
+const CHECK_INTERVAL: Duration = Duration::from_millis(400);
 /// How often a time that was told is written down, should no batch do so.
 const TIME_MARK_INTERVAL: Duration = Duration::from_secs(1);
 const _: () = assert!(
@@ -61,6 +63,7 @@ struct Round {
     /// Newest time in the log.
     logged_ms: TimeMs,
     since_told: Stopwatch,
+    since_checked: Stopwatch,
     /// Answers that waited at once lately: the most, fading.
     crowd: usize,
     /// A batch was released, and the next was not waited for yet.
@@ -83,11 +86,13 @@ impl Writer {
             unmarked: false,
             logged_ms: 0,
             since_told: Stopwatch::start(),
+            since_checked: Stopwatch::start(),
             crowd: 0,
             may_gather: false,
         };
         self.note_durable();
         loop {
+            self.check_in_place(&mut round);
             match self.next_work(&mut round) {
                 Work::Batch(number) => self.write(number, &mut round),
                 Work::Gather => std::thread::park_timeout(GATHER_DELAY),
@@ -212,6 +217,17 @@ impl Writer {
             // The next batch is as good a proof.
             Err(AppendError::NoRoom) => round.unmarked = false,
             Err(error) => self.reopen(&error, round),
+        }
+    }
+
+    /// A log that was removed or moved takes batches that nobody will find again. Looks for that now and then.
+    fn check_in_place(&mut self, round: &mut Round) {
+        if round.since_checked.elapsed() < CHECK_INTERVAL {
+            return;
+        }
+        round.since_checked = Stopwatch::start();
+        if let Some(Err(error)) = self.log.as_mut().map(Log::check_in_place) {
+            self.reopen(&error, round);
         }
     }
 

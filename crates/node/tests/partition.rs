@@ -229,6 +229,26 @@ fn a_failed_sync_is_answered_with_unknown_and_the_log_opens_again() {
 }
 
 #[test]
+fn a_directory_that_is_gone_stops_the_partition_until_it_is_back() {
+    let rig = Rig::new();
+    assert_eq!(rig.add("home").unwrap(), 1);
+    rig.disk.set_away(true);
+    let mut acknowledged = 1;
+    while let Ok(value) = rig.add("home") {
+        acknowledged = value;
+    }
+    assert_eq!(rig.partition.readiness(), Readiness::LogUnavailable);
+    rig.disk.set_away(false);
+    let next = loop {
+        if let Ok(value) = rig.add("home") {
+            break value;
+        }
+    };
+    assert_eq!(next, acknowledged + 1);
+    assert_eq!(rig.partition.readiness(), Readiness::Ready);
+}
+
+#[test]
 fn a_full_disk_stops_writes_and_nothing_else() {
     let rig = Rig::new();
     assert_eq!(rig.add("home").unwrap(), 1);

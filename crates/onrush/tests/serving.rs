@@ -235,6 +235,62 @@ fn an_address_in_use_is_1() {
     assert!(stderr.contains(&address), "{stderr}");
 }
 
+/// Asks until the server says that it is ready, or that it is not.
+fn wait_until(server: &Server, ready: bool) {
+    let status = if ready { "HTTP/1.1 200 " } else { "HTTP/1.1 503 " };
+    while !request(&server.operator, "GET /readyz HTTP/1.1").starts_with(status) {}
+}
+
+const COUNT: &str = "POST /v1/counters/visits HTTP/1.1";
+
+#[test]
+fn a_directory_that_was_moved_is_missed_until_it_is_back() {
+    let parent = new_directory();
+    let (data, away) = (parent.path().join("data"), parent.path().join("away"));
+    let server = Server::start(&data, &[]);
+    assert!(request(&server.public, COUNT).contains("\"value\":1"));
+    std::fs::rename(&data, &away).expect("move the directory");
+    wait_until(&server, false);
+    assert!(request(&server.public, COUNT).contains("log_unavailable"));
+    // What a person put there in its place is not touched.
+    std::fs::create_dir(&data).expect("make a directory");
+    server.wait_for("another directory is there");
+    assert!(std::fs::read_dir(&data).expect("read the directory").next().is_none());
+    std::fs::remove_dir(&data).expect("remove the directory");
+    std::fs::rename(&away, &data).expect("move the directory");
+    wait_until(&server, true);
+    assert!(request(&server.public, COUNT).contains("\"value\":2"));
+    server.signal(Signal::TERM);
+    assert_eq!(server.end(), Some(0));
+    let server = Server::start(&data, &[]);
+    assert!(request(&server.public, COUNT).contains("\"value\":3"));
+    server.signal(Signal::TERM);
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn what_was_removed_is_missed() {
+    let remove: [fn(&Path); 2] = [
+        |data| std::fs::remove_dir_all(data).expect("remove the directory"),
+        |data| {
+            for entry in std::fs::read_dir(data).expect("read the directory") {
+                std::fs::remove_file(entry.expect("read an entry").path()).expect("remove a file");
+            }
+        },
+    ];
+    for remove in remove {
+        let data = new_directory();
+        let server = Server::start(data.path(), &[]);
+        assert!(request(&server.public, COUNT).contains("\"value\":1"));
+        remove(data.path());
+        wait_until(&server, false);
+        assert!(request(&server.public, COUNT).contains("log_unavailable"));
+        server.wait_for("trying again");
+        server.signal(Signal::TERM);
+        assert_eq!(server.end(), Some(0));
+    }
+}
+
 #[test]
 fn a_whole_log_is_verified_and_inspected() {
     let data = new_directory();

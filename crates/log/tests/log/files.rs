@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
 use onrush_log::{
-    DirStorage, FrameKind, Log, LogDirectory, LogSettings, OpenError, Opening, SpareMaking, Storage,
-    SyncMethod, verify,
+    AppendError, DirStorage, FrameKind, Log, LogDirectory, LogSettings, OpenError, Opening, SpareMaking,
+    Storage, SyncMethod, verify,
 };
 use tempfile::TempDir;
 
@@ -119,6 +119,97 @@ fn verify_works_beside_a_writer() {
         }
         writer.join().expect("writer");
     });
+}
+
+/// Opens a log in `data` below a new directory, lets `change` happen to the directory, and looks for the log.
+fn looks_after(change: impl FnOnce(&Path)) -> (TempDir, LogDirectory, Log) {
+    let parent = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("temporary directory");
+    let data = parent.path().join("data");
+    let (directory, mut log, _) = open(&storage(&data, SyncMethod::Fdatasync), 0);
+    append_all(&mut log, &[Some(100)]);
+    log.check_in_place().expect("the log is where it was opened");
+    change(&data);
+    (parent, directory, log)
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).expect("make a directory");
+    for entry in fs::read_dir(from).expect("list") {
+        let entry = entry.expect("entry");
+        fs::copy(entry.path(), to.join(entry.file_name())).expect("copy");
+    }
+}
+
+fn segment_of(data: &Path) -> PathBuf {
+    let mut paths = fs::read_dir(data).expect("list").map(|entry| entry.expect("entry").path());
+    paths
+        .find(|path| {
+            path.extension().is_some_and(|extension| extension == "seg") && !path.ends_with("spare.seg")
+        })
+        .expect("a segment")
+}
+
+#[test]
+fn a_log_that_the_next_process_will_not_find_is_closed() {
+    type Change = (&'static str, fn(&Path));
+    let changes: [Change; 6] = [
+        ("removed", |data| fs::remove_dir_all(data).expect("remove")),
+        ("moved", |data| fs::rename(data, data.with_extension("old")).expect("move")),
+        ("replaced by a copy", |data| {
+            fs::rename(data, data.with_extension("old")).expect("move");
+            copy(&data.with_extension("old"), data);
+        }),
+        ("replaced by an empty directory", |data| {
+            fs::remove_dir_all(data).expect("remove");
+            fs::create_dir(data).expect("make");
+        }),
+        ("without its segment", |data| fs::remove_file(segment_of(data)).expect("remove")),
+        ("with a copy of its segment", |data| {
+            let segment = segment_of(data);
+            let bytes = fs::read(&segment).expect("read");
+            fs::remove_file(&segment).expect("remove");
+            fs::write(&segment, bytes).expect("write");
+        }),
+    ];
+    for (what, change) in changes {
+        let (_parent, _directory, mut log) = looks_after(change);
+        let error = log.check_in_place().expect_err(what);
+        assert!(matches!(&error, AppendError::Storage(_)), "{what}: {error}");
+        assert!(matches!(log.append(1, 1, b"x"), Err(AppendError::Closed)), "{what}");
+    }
+}
+
+fn reopen(directory: &LogDirectory, resume_at: u64) -> Result<u64, OpenError> {
+    let opening = Opening { from_offset: 0, resume_at: Some(resume_at), salt_seed: 1 };
+    let opened = directory.open(&LogSettings::for_tests(SEGMENT_BYTES), opening, |_| Ok(()));
+    opened.map(|(log, _)| log.durable_offset())
+}
+
+#[test]
+fn a_log_goes_on_only_in_the_directory_that_was_opened() {
+    let (parent, directory, log) =
+        looks_after(|data| fs::rename(data, data.with_extension("old")).expect("move"));
+    let end = log.durable_offset();
+    drop(log);
+    let data = parent.path().join("data");
+    assert!(matches!(reopen(&directory, end), Err(OpenError::Storage(_))), "nothing is there");
+    copy(&data.with_extension("old"), &data);
+    assert!(matches!(reopen(&directory, end), Err(OpenError::Storage(_))), "a copy is there");
+    fs::remove_dir_all(&data).expect("remove");
+    fs::rename(data.with_extension("old"), &data).expect("move");
+    assert_eq!(reopen(&directory, end).expect("the same directory is there again"), end);
+}
+
+#[test]
+fn a_log_does_not_begin_anew_where_its_segments_were_removed() {
+    let (_parent, directory, log) = looks_after(|data| {
+        for entry in fs::read_dir(data).expect("list") {
+            fs::remove_file(entry.expect("entry").path()).expect("remove");
+        }
+    });
+    let end = log.durable_offset();
+    drop(log);
+    assert!(matches!(reopen(&directory, end), Err(OpenError::Damaged(_))));
 }
 
 const CHILD_DIRECTORY: &str = "ONRUSH_LOG_TEST_LOCK_DIRECTORY";
