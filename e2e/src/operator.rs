@@ -20,6 +20,9 @@ pub(crate) const NOT_COMPARED: i32 = 1;
 /// `reconcile` found differences.
 pub(crate) const DIFFERS: i32 = 5;
 
+/// What `onrush reconcile` ends with if the target agrees so far, and the sink has more to write.
+const BEHIND: i32 = 6;
+
 /// One sink.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,14 +116,23 @@ pub(crate) fn await_caught_up(operator: SocketAddr, names: &[&str]) -> Result<()
     Ok(())
 }
 
-/// Runs `onrush reconcile`, which must end with this status, and returns what it printed.
+/// Runs `onrush reconcile`, which must end with this status, and returns what it printed. A sink that caught up a moment ago
+/// may not have noted it yet.
 pub(crate) fn reconcile(launch: &Launch, name: &str, status: i32) -> Result<String> {
-    let output = launch
-        .command()
-        .args(["reconcile", name, "--data"])
-        .arg(&launch.data)
-        .output()
-        .context("run reconcile")?;
+    let started = Instant::now();
+    let output = loop {
+        let output = launch
+            .command()
+            .args(["reconcile", name, "--data"])
+            .arg(&launch.data)
+            .output()
+            .context("run reconcile")?;
+        let is_early = status == AGREES && output.status.code() == Some(BEHIND);
+        if !is_early || started.elapsed() >= CATCH_UP_TIMEOUT {
+            break output;
+        }
+        thread::sleep(Duration::from_millis(50));
+    };
     let printed = text(&output);
     ensure!(
         output.status.code() == Some(status),

@@ -17,6 +17,7 @@ Exit codes:
   3    another process has the data directory
   4    the log is damaged; the message names file and position
   5    `reconcile` found that a target differs from the log
+  6    `reconcile` found that a target agrees so far, and that its sink has more to write
   130  a second signal cut the drain short";
 
 const SERVE_EXAMPLES: &str = "\
@@ -32,7 +33,7 @@ wins. `onrush config print` shows every setting with its value.";
 const SINKS_EXAMPLES: &str = "\
 Examples:
   onrush sinks
-  onrush sinks --json --operator-listen 10.0.0.7:8081
+  onrush sinks --json --operator-listen 10.0.0.7:8081 --operator-key-file /etc/onrush/key
   onrush sinks retry shop
   onrush sinks skip shop 4711";
 
@@ -64,7 +65,8 @@ pub(crate) enum Action {
     /// Compare what a sink has written with the log
     ///
     /// Reads the whole log and the whole target and changes neither; a server may be running. Compared is what the sink
-    /// has passed. Exit code 0 if they agree, 5 if they differ, 1 if they could not be compared.
+    /// has passed. Exit code 0 if they agree, 6 if they agree as far as the sink went but it has more to write, 5 if they
+    /// differ, 1 if they could not be compared.
     Reconcile(ReconcileArguments),
     /// Look into a log without changing it
     #[command(subcommand)]
@@ -120,6 +122,9 @@ pub(crate) struct SinksArguments {
     /// The settings file of the server [default: none]
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+    /// The file that holds the key of the operator listener [default: none]
+    #[arg(long, value_name = "FILE", global = true)]
+    operator_key_file: Option<String>,
     /// Print the server's answer as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -152,6 +157,7 @@ impl SinksArguments {
         Flags {
             config: self.config.clone(),
             operator_listen: self.operator_listen.clone(),
+            operator_key_file: self.operator_key_file.clone(),
             ..Flags::default()
         }
     }
@@ -211,6 +217,7 @@ impl From<SettingsArguments> for Flags {
             config: typed.config,
             listen: typed.listen,
             operator_listen: typed.operator_listen,
+            operator_key_file: None,
             data: typed.data,
             demo: typed.demo,
             persistence_timeframe: typed.persistence_timeframe,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::output::printable;
 use crate::settings::SettingsError;
 
 /// What an operator can tell apart by the exit code.
@@ -18,6 +19,8 @@ pub(crate) enum Failure {
     Damaged(String),
     /// A target does not hold what the log does: 5.
     Differs(String),
+    /// A target holds what it should so far, and not yet all of the log: 6.
+    Behind(String),
 }
 
 impl Failure {
@@ -28,6 +31,7 @@ impl Failure {
             Self::Locked(_) => 3,
             Self::Damaged(_) => 4,
             Self::Differs(_) => 5,
+            Self::Behind(_) => 6,
         })
     }
 }
@@ -60,9 +64,12 @@ fn in_one_line(error: &anyhow::Error) -> String {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Runtime(error) => f.write_str(&in_one_line(error)),
+            Self::Runtime(error) => f.write_str(&printable(&in_one_line(error))),
             Self::Settings(error) => write!(f, "wrong settings\n{error}"),
-            Self::Locked(problem) | Self::Damaged(problem) | Self::Differs(problem) => f.write_str(problem),
+            Self::Locked(problem)
+            | Self::Damaged(problem)
+            | Self::Differs(problem)
+            | Self::Behind(problem) => f.write_str(&printable(problem)),
         }
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use onrush_log::{DirStorage, FrameRef, Report, SegmentHeader, Storage};
 
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{print, printable};
 
 /// Reads everything, checks every checksum, and prints a line for each file and a verdict.
 pub(crate) fn verify(directory: &Path) -> Result<(), Failure> {
@@ -54,7 +54,8 @@ fn conclude(directory: &Path, report: &Report) -> Result<(), Failure> {
     if report.segments.is_empty() && report.snapshots.is_empty() {
         return Err(anyhow!("{} holds no log", directory.display()).into());
     }
-    print(&format!("{report}\n"))?;
+    let lines = report.to_string().lines().map(printable).collect::<Vec<_>>().join("\n");
+    print(&format!("{lines}\n"))?;
     match report.damage() {
         None => Ok(()),
         // The report has said what is wrong there.

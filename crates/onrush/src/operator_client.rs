@@ -19,6 +19,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of an answer that are read; more is an error. 32 sinks with long reasons are far below it.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
+/// The status of an answer to a missing or wrong key.
+const UNAUTHORIZED: u16 = 401;
+
+/// How to say the key.
+const KEY_WAYS: &str = "name the file that holds the server's key with --operator-key-file, as operator.key_file in the \
+                        file of --config, or as ONRUSH_OPERATOR__KEY_FILE in the environment";
+
 /// A server's operator listener.
 pub(crate) struct OperatorClient {
     agent: Agent,
@@ -81,9 +88,25 @@ impl OperatorClient {
         let status = response.status().as_u16();
         let problem = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_json::<Problem>();
         Err(match problem {
-            Ok(Problem { title, detail }) => anyhow!("{title} ({status}). {detail}"),
+            Ok(_) if status == UNAUTHORIZED => self.wrong_key(),
+            Ok(Problem { title, detail }) => {
+                anyhow!("{} answered: {title} ({status}). {detail}", self.address)
+            }
             Err(_) => anyhow!("{} answered {status}, which an operator listener would explain", self.address),
         })?
+    }
+
+    fn wrong_key(&self) -> anyhow::Error {
+        let address = self.address;
+        match self.key {
+            None => anyhow!("{address} asks for a key ({UNAUTHORIZED}): {KEY_WAYS}"),
+            Some(_) => anyhow!("{address} has another key ({UNAUTHORIZED}): {KEY_WAYS}"),
+        }
+    }
+
+    /// Where it asks.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     fn unanswered(&self, error: &ureq::Error) -> Failure {

@@ -26,10 +26,17 @@ pub(crate) fn run(typed: &ReconcileArguments) -> Result<(), Failure> {
     let settings = settings::load(&typed.flags(), environment())?;
     let comparison = compare(&settings, sink_named(&settings, &typed.sink)?)?;
     print(&if typed.json { comparison.json() } else { comparison.text() })?;
-    if comparison.findings.agree() {
-        return Ok(());
+    let Comparison { sink, unwritten_count, findings, .. } = &comparison;
+    match unwritten_count {
+        _ if !findings.agree() => {
+            Err(Failure::Differs(format!("what the sink {sink} has written differs from the log")))
+        }
+        0 => Ok(()),
+        1 => Err(Failure::Behind(format!("the sink {sink} has not written the last event of the log yet"))),
+        count => Err(Failure::Behind(format!(
+            "the sink {sink} has not written the last {count} events of the log yet"
+        ))),
     }
-    Err(Failure::Differs(format!("what the sink {} has written differs from the log", comparison.sink)))
 }
 
 fn sink_named<'s>(settings: &'s Settings, name: &str) -> Result<&'s Sink, Failure> {
@@ -60,8 +67,14 @@ fn compare(settings: &Settings, sink: &Sink) -> Result<Comparison, Failure> {
     let once_to = place_offset(directory, name).map_err(unread)?;
     let mut auditor = sink.target.auditor();
     let to = auditor.open(&source, from, known_to).map_err(uncompared)?.max(once_to).min(log_to);
-    let mut course =
-        Course { auditor: &mut *auditor, skipped: &skipped, to, failed: None, progress: Progress::start(to) };
+    let mut course = Course {
+        auditor: &mut *auditor,
+        skipped: &skipped,
+        to,
+        unwritten_count: 0,
+        failed: None,
+        progress: Progress::start(to),
+    };
     let replayed = replay(directory, &sink.node.selection, &mut |event| course.take(event));
     course.progress.end();
     if let Some(error) = course.failed {
@@ -71,12 +84,13 @@ fn compare(settings: &Settings, sink: &Sink) -> Result<Comparison, Failure> {
         let problem = "the log was trimmed while it was read: compare again";
         return Err(Failure::Runtime(anyhow!(problem)));
     }
+    let unwritten_count = course.unwritten_count;
     for late in course.skipped {
         course.auditor.excuse(late).map_err(uncompared)?;
     }
     let findings = auditor.finish().map_err(uncompared)?;
     let kind = sink.target.kind();
-    Ok(Comparison { sink: name.to_owned(), kind, from, to, log_to, skipped, findings })
+    Ok(Comparison { sink: name.to_owned(), kind, from, to, log_to, unwritten_count, skipped, findings })
 }
 
 /// The events of the log on their way to the auditor.
@@ -84,8 +98,9 @@ struct Course<'a> {
     auditor: &'a mut dyn Audit,
     /// What was left out and is not yet behind, oldest first.
     skipped: &'a [Skipped],
-    /// Events from here on are not compared.
+    /// Events from here on are not compared, but counted.
     to: u64,
+    unwritten_count: u64,
     failed: Option<TargetError>,
     progress: Progress,
 }
@@ -94,6 +109,7 @@ impl Course<'_> {
     /// Takes the next event. The text of an error is not used, as `failed` says more.
     fn take(&mut self, event: &SinkEvent<'_>) -> Result<(), String> {
         if event.offset >= self.to {
+            self.unwritten_count += 1;
             return Ok(());
         }
         self.progress.tell(event.offset);

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::cli::{SinksAction, SinksArguments};
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
-use crate::output::print;
+use crate::output::{print, printable, printable_json};
 use crate::{environment, settings, table};
 
 #[derive(Deserialize)]
@@ -54,13 +54,13 @@ pub(crate) fn run(typed: &SinksArguments) -> Result<(), Failure> {
         }
     };
     if typed.json {
-        return print(&format!("{}\n", answer.text()?));
+        return print(&format!("{}\n", printable_json(&answer.text()?)));
     }
     let sinks = match typed.action {
         None => answer.value::<SinkList>()?.sinks,
         Some(_) => vec![answer.value::<Sink>()?],
     };
-    print(&told(&sinks))
+    print(&format!("{}\nasked {}\n", told(&sinks), client.address()))
 }
 
 /// A line for each sink, and below them what an operator has to know of those that do not run.
@@ -93,7 +93,7 @@ fn told(sinks: &[Sink]) -> String {
 }
 
 fn note(text: &mut String, sink: &Sink) -> std::fmt::Result {
-    let name = &sink.sink;
+    let name = printable(&sink.sink);
     let failure = sink.last_error.as_ref();
     // The failure that stopped it is told once.
     let (stopper, failure) = match (&sink.reason, failure) {
@@ -101,8 +101,8 @@ fn note(text: &mut String, sink: &Sink) -> std::fmt::Result {
         _ => (None, failure),
     };
     if let Some(reason) = &sink.reason {
-        let at = stopper.map(|last| format!(" at {}", last.at)).unwrap_or_default();
-        writeln!(text, "\n{name} stopped{at}: {reason}")?;
+        let at = stopper.map(|last| format!(" at {}", printable(&last.at))).unwrap_or_default();
+        writeln!(text, "\n{name} stopped{at}: {}", printable(reason))?;
         writeln!(text, "  onrush sinks retry {name}    when that is mended")?;
         if let Some(offset) = sink.skippable_offset {
             writeln!(text, "  onrush sinks skip {name} {offset}    to go on without it")?;
@@ -110,7 +110,7 @@ fn note(text: &mut String, sink: &Sink) -> std::fmt::Result {
     }
     match failure {
         Some(LastError { at, error }) if sink.state != "running" => {
-            writeln!(text, "\n{name} failed last at {at}: {error}")
+            writeln!(text, "\n{name} failed last at {}: {}", printable(at), printable(error))
         }
         _ => Ok(()),
     }
@@ -166,6 +166,16 @@ mod tests {
              \x20 onrush sinks retry other    when that is mended\n"
         );
         assert!(told(&[]).starts_with("the server has no sinks"));
+    }
+
+    #[test]
+    fn what_a_target_said_cannot_reach_the_terminal() {
+        let failed = LastError { at: "2021".into(), error: "no\nshop stopped: \x1b[2Jnonsense".into() };
+        let text = told(&[Sink { last_error: Some(failed), ..sink("shop\x1b[1m", "retrying") }]);
+        assert!(
+            !text.contains('\x1b') && text.contains("failed last at 2021: no\\nshop stopped: \\u{1b}[2J"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -2,9 +2,13 @@
 
 use std::fmt::Write;
 
+use crate::output::printable;
+
 /// Lines of equally wide columns, the first of them the heads; two spaces lie between columns. The first `texts` columns
-/// begin at the left, the others, which are numbers, end at the right.
+/// begin at the left, the others, which are numbers, end at the right. Cells may hold what others wrote.
 pub(crate) fn aligned(rows: &[Vec<String>], texts: usize) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     let column_count = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width_of = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
@@ -12,7 +16,7 @@ pub(crate) fn aligned(rows: &[Vec<String>], texts: usize) -> String {
     };
     let widths: Vec<_> = (0..column_count).map(width_of).collect();
     let mut lines = String::new();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
             let gap = if column == 0 { "" } else { "  " };

@@ -68,6 +68,7 @@ fn help_and_version() {
                 "Exit codes:",
                 "3    another process has the data",
                 "5    `reconcile` found that a target differs",
+                "6    `reconcile` found that a target agrees so far",
             ],
             errors: &[],
         });

@@ -150,8 +150,21 @@ fn sinks_are_asked_with_the_key() {
     let refused = server.sinks(&[], &[]);
     let stderr = text(&refused.stderr);
     assert!(
-        refused.status.code() == Some(1) && stderr.contains("The operator key is missing or wrong (401)"),
+        refused.status.code() == Some(1)
+            && stderr.contains(&format!("{} asks for a key (401): name the file", server.operator))
+            && stderr.contains("--operator-key-file"),
         "{stderr}"
+    );
+    let other = data.path().join("other");
+    std::fs::write(&other, "fedcba9876543210\n").expect("write the key");
+    let other = other.to_str().expect("a temporary path is text");
+    let stderr = text(&server.sinks(&["--operator-key-file", other], &[]).stderr);
+    assert!(stderr.contains("has another key (401)"), "{stderr}");
+    let asked = server.sinks(&["--operator-key-file", key[0].1], &[]);
+    assert!(
+        text(&asked.stdout).ends_with(&format!("\nasked {}\n", server.operator)),
+        "{}",
+        text(&asked.stderr)
     );
     let asked = server.sinks(&[], &key);
     assert!(text(&asked.stdout).starts_with("the server has no sinks"), "{}", text(&asked.stderr));

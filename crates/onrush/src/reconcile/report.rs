@@ -6,6 +6,7 @@ use onrush_connect::{Findings, Tally};
 use onrush_edge::text::{write_json_string, write_number};
 use onrush_sinks::Skipped;
 
+use crate::output::printable;
 use crate::table;
 
 /// A comparison of a sink's target with the log.
@@ -18,6 +19,8 @@ pub(super) struct Comparison {
     pub(super) to: u64,
     /// The end of the log.
     pub(super) log_to: u64,
+    /// Events from `to` on that the sink has to write.
+    pub(super) unwritten_count: u64,
     /// What operators had left out.
     pub(super) skipped: Vec<Skipped>,
     pub(super) findings: Findings,
@@ -42,11 +45,14 @@ impl Comparison {
     }
 
     fn write_text(&self, text: &mut String) -> std::fmt::Result {
-        let Self { sink, kind, from, to, log_to, .. } = self;
+        let Self { sink, kind, from, to, log_to, unwritten_count, .. } = self;
         writeln!(text, "{sink} ({kind}): offsets {from}..{to} of a log that ends at {log_to}")?;
-        if to < log_to {
+        if *unwritten_count > 0 {
             let behind = log_to - to;
-            writeln!(text, "the sink is {behind} behind the log; what it has not written was not compared")?;
+            writeln!(
+                text,
+                "the sink is {behind} behind the log: {unwritten_count} that it has not written were not compared"
+            )?;
         }
         let mut rows =
             vec![vec!["compared".to_owned(), String::new(), self.findings.compared_count.to_string()]];
@@ -57,7 +63,7 @@ impl Comparison {
         writeln!(text, "\n{}", table::aligned(&rows, 2))?;
         for (name, _, tally) in self.tallies() {
             for example in &tally.examples {
-                writeln!(text, "{name}: {example}")?;
+                writeln!(text, "{name}: {}", printable(example))?;
             }
             let more = tally.count.saturating_sub(tally.examples.len() as u64);
             if more > 0 {
@@ -65,15 +71,15 @@ impl Comparison {
             }
         }
         for Skipped { from, to, reason, .. } in &self.skipped {
-            writeln!(text, "left out by an operator: offsets {from}..{to}: {reason}")?;
+            writeln!(text, "left out by an operator: offsets {from}..{to}: {}", printable(reason))?;
         }
         for note in &self.findings.notes {
-            writeln!(text, "note: {note}")?;
+            writeln!(text, "note: {}", printable(note))?;
         }
-        let verdict = if self.findings.agree() {
-            "the target agrees with the log"
-        } else {
-            "the target DIFFERS from the log"
+        let verdict = match (self.findings.agree(), unwritten_count) {
+            (true, 0) => "the target agrees with the log",
+            (true, _) => "the target agrees with the log as far as the sink went",
+            (false, _) => "the target DIFFERS from the log",
         };
         writeln!(text, "{verdict}")
     }
@@ -88,6 +94,7 @@ impl Comparison {
             ("from", self.from),
             ("to", self.to),
             ("log_to", self.log_to),
+            ("unwritten_count", self.unwritten_count),
             ("compared_count", self.findings.compared_count),
         ] {
             write_member(&mut out, member);
@@ -145,7 +152,16 @@ mod tests {
 
     fn comparison(findings: Findings) -> Comparison {
         let skipped = vec![Skipped { from: 4, to: 5, at: 0, reason: "too \"long\"".into() }];
-        Comparison { sink: "shop".into(), kind: "postgres", from: 1, to: 20, log_to: 22, skipped, findings }
+        Comparison {
+            sink: "shop".into(),
+            kind: "postgres",
+            from: 1,
+            to: 20,
+            log_to: 22,
+            unwritten_count: 1,
+            skipped,
+            findings,
+        }
     }
 
     #[test]
@@ -156,7 +172,7 @@ mod tests {
         let found = comparison(Findings { compared_count: 18, missing, notes, ..Findings::default() });
         let text = found.text();
         for part in [
-            "shop (postgres): offsets 1..20 of a log that ends at 22\nthe sink is 2 behind the log;",
+            "shop (postgres): offsets 1..20 of a log that ends at 22\nthe sink is 2 behind the log: 1 that it",
             "\ncompared                                   18\n",
             "\nmissing     in the log, not in the target  12\n",
             "\ndoubled     more than once in the target    0\n",
@@ -166,11 +182,16 @@ mod tests {
         ] {
             assert!(text.contains(part), "no {part:?} in\n{text}");
         }
-        let agreed = Comparison { to: 22, ..comparison(Findings::default()) }.text();
+        let agreed = Comparison { to: 22, unwritten_count: 0, ..comparison(Findings::default()) }.text();
         assert!(
             !agreed.contains("behind") && agreed.ends_with("\nthe target agrees with the log\n"),
             "{agreed}"
         );
+        let behind = comparison(Findings::default()).text();
+        assert!(behind.ends_with("\nthe target agrees with the log as far as the sink went\n"), "{behind}");
+        // A sink that writes only some events has nothing to do for the others.
+        let filtered = Comparison { unwritten_count: 0, ..comparison(Findings::default()) }.text();
+        assert!(filtered.ends_with("\nthe target agrees with the log\n"), "{filtered}");
     }
 
     #[test]
@@ -180,7 +201,7 @@ mod tests {
         let found = comparison(Findings { compared_count: 18, different, ..Findings::default() });
         assert_eq!(
             found.json(),
-            "{\"sink\":\"shop\",\"kind\":\"postgres\",\"from\":1,\"to\":20,\"log_to\":22,\"compared_count\":18,\
+            "{\"sink\":\"shop\",\"kind\":\"postgres\",\"from\":1,\"to\":20,\"log_to\":22,\"unwritten_count\":1,\"compared_count\":18,\
              \"agree\":false,\"missing\":{\"count\":0,\"examples\":[]},\"doubled\":{\"count\":0,\"examples\":[]},\
              \"different\":{\"count\":1,\"examples\":[\"offset 9: \\\"a\\\"\"]},\
              \"unexpected\":{\"count\":0,\"examples\":[]},\

@@ -23,6 +23,7 @@ pub(crate) struct Flags {
     pub(crate) config: Option<PathBuf>,
     pub(crate) listen: Option<String>,
     pub(crate) operator_listen: Option<String>,
+    pub(crate) operator_key_file: Option<String>,
     pub(crate) data: Option<String>,
     pub(crate) demo: bool,
     pub(crate) persistence_timeframe: Option<String>,
@@ -174,6 +175,7 @@ fn flag_layers(flags: &Flags) -> Vec<Layer> {
     let texts = [
         ("--listen", "server", "listen", &flags.listen),
         ("--operator-listen", "operator", "listen", &flags.operator_listen),
+        ("--operator-key-file", "operator", "key_file", &flags.operator_key_file),
         ("--data", "log", "directory", &flags.data),
         ("--persistence-timeframe", "request_window", "persistence_timeframe", &flags.persistence_timeframe),
         ("--precision", "request_window", "precision", &flags.precision),
