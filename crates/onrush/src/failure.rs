@@ -3,8 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use crate::output::printable;
 use crate::settings::SettingsError;
+use crate::terminal::printable;
 
 /// What an operator can tell apart by the exit code.
 #[derive(Debug)]

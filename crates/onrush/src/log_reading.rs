@@ -7,7 +7,8 @@ use anyhow::{Context, anyhow};
 use onrush_log::{DirStorage, FrameRef, Report, SegmentHeader, Storage};
 
 use crate::failure::Failure;
-use crate::output::{print, printable};
+use crate::output::print;
+use crate::terminal::printable;
 
 /// Reads everything, checks every checksum, and prints a line for each file and a verdict.
 pub(crate) fn verify(directory: &Path) -> Result<(), Failure> {

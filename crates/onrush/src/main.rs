@@ -15,6 +15,7 @@ mod settings;
 mod sinks;
 mod table;
 mod targets;
+mod terminal;
 
 use std::process::ExitCode;
 

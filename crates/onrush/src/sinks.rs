@@ -7,7 +7,8 @@ use serde::Deserialize;
 use crate::cli::{SinksAction, SinksArguments};
 use crate::failure::Failure;
 use crate::operator_client::OperatorClient;
-use crate::output::{print, printable, printable_json};
+use crate::output::print;
+use crate::terminal::{printable, printable_json};
 use crate::{environment, settings, table};
 
 #[derive(Deserialize)]

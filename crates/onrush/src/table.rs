@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::output::printable;
+use crate::terminal::printable;
 
 /// Lines of equally wide columns, the first of them the heads; two spaces lie between columns. The first `texts` columns
 /// begin at the left, the others, which are numbers, end at the right. Cells may hold what others wrote.

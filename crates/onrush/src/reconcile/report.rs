@@ -6,8 +6,8 @@ use onrush_connect::{Findings, Tally};
 use onrush_edge::text::{write_json_string, write_number};
 use onrush_sinks::Skipped;
 
-use crate::output::printable;
 use crate::table;
+use crate::terminal::printable;
 
 /// A comparison of a sink's target with the log.
 pub(super) struct Comparison {
