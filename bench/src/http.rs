@@ -56,7 +56,7 @@ pub(crate) fn request_bytes(method: &str, path: &str, body: Option<&str>) -> Vec
     let body_headers = body.map_or(String::new(), |body| {
         format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
     });
-    format!("{method} {path} HTTP/1.1\r\nHost: onrush\r\n{body_headers}\r\n{}", body.unwrap_or_default())
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{body_headers}\r\n{}", body.unwrap_or_default())
         .into_bytes()
 }
 
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn requests_state_their_length() {
-        assert_eq!(request_bytes("GET", "/", None), b"GET / HTTP/1.1\r\nHost: onrush\r\n\r\n");
+        assert_eq!(request_bytes("GET", "/", None), b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let post = String::from_utf8(request_bytes("POST", "/a", Some("{}"))).unwrap();
         assert!(post.ends_with("Content-Length: 2\r\n\r\n{}"), "{post}");
     }

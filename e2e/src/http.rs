@@ -245,13 +245,13 @@ impl Connection {
 
 /// The bytes of a request without a body.
 pub(crate) fn request(method: &str, target: &str) -> Vec<u8> {
-    format!("{method} {target} HTTP/1.1\r\nHost: onrush\r\n\r\n").into_bytes()
+    format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
 }
 
 /// The bytes of a request with a JSON body and further header lines (`"Name: value"`).
 pub(crate) fn request_json(method: &str, target: &str, headers: &[String], body: &str) -> Vec<u8> {
     let mut text =
-        format!("{method} {target} HTTP/1.1\r\nHost: onrush\r\nContent-Type: application/json\r\n");
+        format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n");
     for header in headers {
         text.push_str(header);
         text.push_str("\r\n");

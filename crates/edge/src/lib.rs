@@ -10,6 +10,7 @@ pub mod dto;
 pub mod h1;
 mod h2;
 mod hot;
+mod http;
 pub mod limits;
 mod metrics;
 pub mod openapi;

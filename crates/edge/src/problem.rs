@@ -28,6 +28,7 @@ const CEILING_RETRY_S: u64 = 60;
 pub enum Code {
     InvalidRequest,
     Unauthorized,
+    CrossSite,
     NotFound,
     CounterNotFound,
     WindowNotFound,
@@ -57,9 +58,10 @@ pub enum Code {
 
 impl Code {
     /// Every code, by status.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::InvalidRequest,
         Self::Unauthorized,
+        Self::CrossSite,
         Self::NotFound,
         Self::CounterNotFound,
         Self::WindowNotFound,
@@ -106,6 +108,7 @@ impl Code {
         match self {
             Self::InvalidRequest => (400, "invalid_request", "The request is invalid"),
             Self::Unauthorized => (401, "unauthorized", "The operator key is missing or wrong"),
+            Self::CrossSite => (403, "cross_site", "The request comes from another site"),
             Self::NotFound => (404, "not_found", "There is nothing at this path"),
             Self::CounterNotFound => (404, "counter_not_found", "There is no such counter"),
             Self::WindowNotFound => (404, "window_not_found", "There is no such window"),
@@ -179,6 +182,13 @@ impl Problem {
     /// 401.
     pub fn unauthorized() -> Self {
         Self::new(Code::Unauthorized, "Send the operator key as `Authorization: Bearer …`.")
+    }
+
+    /// 403: a page of another site may have made the browser send it.
+    pub fn cross_site() -> Self {
+        let detail = "Without an operator key this listener takes requests for localhost and loopback addresses alone, \
+                      and none that a page of another site makes. Ask for http://127.0.0.1, or set operator.key_file.";
+        Self::new(Code::CrossSite, detail)
     }
 
     /// 404 for a path that nothing answers.

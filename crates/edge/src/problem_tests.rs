@@ -143,6 +143,7 @@ fn faults_of_the_edge_and_the_node() {
         (Problem::from_failure(&Failure::Draining, 0), "503 draining", json!({}), "retry-after: 5"),
         (Problem::not_found(), "404 not_found", json!({}), ""),
         (Problem::unauthorized(), "401 unauthorized", json!({}), "www-authenticate: Bearer"),
+        (Problem::cross_site(), "403 cross_site", json!({}), ""),
         (Problem::method_not_allowed(Some("GET")), "405 method_not_allowed", json!({}), "allow: GET"),
         (Problem::method_not_allowed(None), "405 method_not_allowed", json!({}), ""),
         (Problem::body_too_large(16_384), "413 body_too_large", json!({}), ""),

@@ -133,7 +133,7 @@ impl Operation {
 
     pub(super) fn add_to(mut self, paths: PathsBuilder, shared: &mut Shared) -> PathsBuilder {
         if matches!(self.tag, "operator" | "health") {
-            self.codes.push(Code::Unauthorized);
+            self.codes.extend([Code::Unauthorized, Code::CrossSite]);
         }
         if self.tag == "operator" {
             let server = Server::builder()
@@ -275,6 +275,7 @@ fn example(code: Code) -> Problem {
             Problem::invalid("lines[0].quantity", "must be a whole number from 1 to 1000")
         }
         Code::Unauthorized => Problem::unauthorized(),
+        Code::CrossSite => Problem::cross_site(),
         Code::NotFound => Problem::not_found(),
         Code::CounterNotFound => refused(Refusal::CounterNotFound),
         Code::WindowNotFound => refused(Refusal::WindowNotFound),

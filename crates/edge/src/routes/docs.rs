@@ -37,6 +37,8 @@ fn page() -> Response {
     let mut response = file("text/html; charset=utf-8", Bytes::from_static(PAGE.as_bytes()));
     let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    // The same as `frame-ancestors`, for browsers that are older than it.
+    response.headers_mut().insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     response
 }
 

@@ -125,12 +125,10 @@ pub fn public_router(app: Arc<App>) -> Router {
     with_fallbacks(router).with_state(app)
 }
 
-/// Every path of the operator listener; all of them ask for the key if one is set.
+/// Every path of the operator listener; all of them ask for the key if one is set, and else for nothing of another site.
 pub fn operator_router(app: Arc<App>) -> Router {
     let router = with_fallbacks(operator::routes().merge(sinks::routes()).merge(docs::routes()));
-    router
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), operator::require_key))
-        .with_state(app)
+    router.layer(axum::middleware::from_fn_with_state(Arc::clone(&app), operator::admit)).with_state(app)
 }
 
 /// Problems instead of axum's own empty 404 and 405. The router itself adds `Allow`.

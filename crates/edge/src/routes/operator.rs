@@ -14,6 +14,7 @@ use onrush_node::{Call, Outcome};
 use super::answer::{json, json_body, name_at, with_header};
 use super::public::{live, ready};
 use super::{App, mismatched};
+use crate::http::authority::{is_loopback, is_loopback_origin};
 use crate::limits::OPERATOR_BODY_BYTES_MAX;
 use crate::problem::Problem;
 use crate::{dto, metrics};
@@ -29,12 +30,28 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/readyz", get(ready))
 }
 
-/// Lets a request through if no key is set or it carries the key.
-pub(super) async fn require_key(State(app): State<Arc<App>>, request: Request, next: Next) -> Answer {
+/// Lets a request through if it carries the key, or, where no key is set, if no other site can have made it.
+pub(super) async fn admit(State(app): State<Arc<App>>, request: Request, next: Next) -> Answer {
     match &app.operator_key {
         Some(key) if !carries(request.headers(), key) => Err(Problem::unauthorized()),
+        None if is_cross_site(request.headers()) => Err(Problem::cross_site()),
         _ => Ok(next.run(request).await),
     }
+}
+
+/// Whether a browser may have sent this for a page that this machine does not serve. Such a page can have given its own
+/// name our address, which `Host` tells, or send a form to us, which `Origin` and `Sec-Fetch-Site` tell. A client that
+/// sends none of them is no browser.
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    let all = |name: &str| headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let is_ours = all("origin").all(is_loopback_origin);
+    let is_from_page_of_ours = is_ours && headers.contains_key(header::ORIGIN);
+    let is_site_foreign = |site: &[u8]| match site {
+        b"same-origin" | b"none" => false,
+        b"same-site" => !is_from_page_of_ours,
+        _ => true,
+    };
+    !is_ours || !all("host").all(is_loopback) || all("sec-fetch-site").any(is_site_foreign)
 }
 
 async fn put_sale(State(app): State<Arc<App>>, request: Request) -> Answer {

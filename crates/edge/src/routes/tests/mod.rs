@@ -284,6 +284,47 @@ fn a_key_guards_every_operator_path() {
 }
 
 #[test]
+fn without_a_key_no_other_site_reaches_the_operator() {
+    let foreign = "403 cross_site";
+    check_all(
+        &operator_router(app(ALL, None)),
+        &[
+            ("GET /livez", "200 live"),
+            ("GET /livez\nhost: localhost:8081", "200 live"),
+            ("GET /livez\nhost: 127.0.0.1:8081\nsec-fetch-site: none", "200 live"),
+            (
+                "GET /livez\nhost: [::1]:8081\norigin: http://[::1]:8081\nsec-fetch-site: same-origin",
+                "200 live",
+            ),
+            (
+                "GET /livez\nhost: localhost\norigin: http://localhost:3000\nsec-fetch-site: same-site",
+                "200 live",
+            ),
+            ("GET /livez\nhost: evil.example", foreign),
+            ("GET /livez\nhost: localhost.evil.example:8081", foreign),
+            ("GET /livez\nhost: ", foreign),
+            ("GET /livez\nhost: localhost\norigin: http://evil.example", foreign),
+            ("GET /livez\nhost: localhost\norigin: null", foreign),
+            ("GET /livez\nhost: localhost\norigin: http://localhost\norigin: http://evil.example", foreign),
+            ("GET /livez\nhost: localhost\nsec-fetch-site: cross-site", foreign),
+            ("GET /livez\nhost: localhost\nsec-fetch-site: same-site", foreign),
+            ("GET /livez\nhost: localhost\norigin: http://localhost\nsec-fetch-site: cross-site", foreign),
+            ("DELETE /v1/sales/PWTC\nhost: evil.example", foreign),
+            ("GET /metrics\nhost: evil.example", foreign),
+            ("GET /docs\nhost: evil.example", foreign),
+        ],
+    );
+    // Whoever has the key is no page that was led here, and gateways send names of their own.
+    let keyed = operator_router(app(ALL, Some("secret")));
+    check(&keyed, "GET /livez\nhost: onrush:8081\nauthorization: Bearer secret", "200 live");
+    check(
+        &public_router(app(ALL, None)),
+        "GET /livez\nhost: shop.example\norigin: http://evil.example",
+        "200 live",
+    );
+}
+
+#[test]
 fn scenarios_answer_as_their_models_do() {
     let book = |fields: &str| format!("POST /booking\ncontent-type: application/json\n\n{{{fields}}}");
     let full = r#""mysejahteraId":"ann","firstName":"A","lastName":"B","address":"C","location":"PWTC","phoneNumber":"D","date":"20210516""#;

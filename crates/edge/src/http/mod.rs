@@ -1,0 +1,3 @@
+//! What both HTTP versions mean by a request.
+
+pub(crate) mod authority;
