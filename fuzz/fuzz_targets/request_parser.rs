@@ -11,14 +11,14 @@ const BODY_BYTES_MAX: usize = 16 << 10;
 fuzz_target!(|bytes: &[u8]| {
     let Parsed::Request(request) = parse(bytes, BODY_BYTES_MAX) else { return };
     assert!(request.length <= bytes.len());
-    assert!(request.target.end <= request.length && request.method.end <= request.length);
+    assert!(request.path.end <= request.length && request.method.end <= request.length);
     match &request.body {
         Body::Inline(range) => assert!(range.end == request.length && range.len() <= BODY_BYTES_MAX),
         Body::Unfolded(body) => assert!(body.len() <= BODY_BYTES_MAX),
     }
     // No prefix is taken for a whole request, and none that leads to one is refused.
     for end in [request.length / 2, request.length - 1] {
-        assert!(matches!(parse(&bytes[..end], BODY_BYTES_MAX), Parsed::Partial { .. }));
+        assert!(matches!(parse(&bytes[..end], BODY_BYTES_MAX), Parsed::PartialHead | Parsed::PartialBody(_)));
     }
     let mut longer = bytes[..request.length].to_vec();
     longer.extend_from_slice(b"GET / HTTP/1.1\r\n");

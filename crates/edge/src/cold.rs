@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::Body as RouterBody;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Uri, response};
+use http::{HeaderName, HeaderValue, Method, Request, Uri, header, response};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
@@ -18,7 +18,10 @@ use crate::problem::Problem;
 pub(crate) fn request_from(bytes: &[u8], parsed: &Parsed) -> Result<Request<RouterBody>, Problem> {
     let method = Method::from_bytes(&bytes[parsed.method.clone()]);
     let method = method.map_err(|_| Problem::malformed("The method is not a valid HTTP method."))?;
-    let uri = Uri::try_from(&bytes[parsed.target.clone()]);
+    let uri = match &parsed.query {
+        Some(query) => Uri::try_from([parsed.path_of(bytes), &bytes[query.clone()]].join(&b'?')),
+        None => Uri::try_from(parsed.path_of(bytes)),
+    };
     let uri = uri.map_err(|_| {
         Problem::malformed("The target holds bytes that a path cannot have; escape them with %.")
     })?;
@@ -40,6 +43,12 @@ pub(crate) fn request_from(bytes: &[u8], parsed: &Parsed) -> Result<Request<Rout
                 request.headers_mut().append(name, value);
             }
         }
+    }
+    // What an absolute target names counts in place of Host (RFC 9112, section 3.2.2).
+    let authority =
+        parsed.fields.authority.as_ref().map(|range| HeaderValue::from_bytes(&bytes[range.clone()]));
+    if let Some(Ok(authority)) = authority {
+        request.headers_mut().insert(header::HOST, authority);
     }
     Ok(request)
 }

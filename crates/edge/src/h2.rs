@@ -1,42 +1,48 @@
 //! HTTP/2 without TLS, for clients that know beforehand that it is spoken here (RFC 9113, section 3.3).
 
-use std::cell::Cell;
+mod body;
+mod frames;
+mod socket;
+mod streams;
+
 use std::convert::Infallible;
-use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body as RouterBody;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body, Incoming};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use self::body::Pieces;
+use self::socket::CountedSocket;
+use self::streams::{OpenStream, Streams};
 use crate::cold;
+use crate::deadlines::{Deadline, TICK};
 use crate::hot::{self, Hot};
-use crate::limits::{H2_STREAMS_MAX, H2_UNSENT_BYTES_MAX, HEAD_BYTES_MAX, HEADERS_MAX, TARGET_BYTES_MAX};
+use crate::http::authority::is_authority;
+use crate::http::target;
+use crate::limits::{H2_PIECE_BYTES, H2_STREAMS_MAX, HEAD_BYTES_MAX, HEADERS_MAX, TARGET_BYTES_MAX};
 use crate::problem::Problem;
-use crate::thread::{EdgeThread, Figures, Phase, Watch};
+use crate::thread::EdgeThread;
 
 /// How often a connection is asked whether anybody is still there, and how long it may take to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Ticks after which a connection without open streams has had time to say what it had to, when the server stops.
+const LAST_TICKS: u32 = 2;
+
 /// Serves a connection of which `bytes` were read already.
-pub(crate) async fn serve(stream: TcpStream, bytes: Vec<u8>, thread: &Rc<EdgeThread>, watch: Watch) {
-    Figures::add(&thread.figures.h2_count, 1);
-    // Pings find out who is gone, and each body has a time limit of its own; what is left to watch is whether anything
-    // is asked at all.
-    watch.enter(Phase::IdleHttp2);
-    let streams = Rc::new(Streams { open_count: Cell::new(0), watch });
-    let io = TokioIo::new(Replayed { bytes, at: 0, stream });
+pub(crate) async fn serve(socket: TcpStream, bytes: Vec<u8>, thread: &Rc<EdgeThread>, deadline: Deadline) {
+    thread.counters.h2_count.add(1);
+    let streams = Streams::new(deadline);
+    let io = TokioIo::new(CountedSocket::new(socket, bytes, Rc::clone(&streams)));
     let mut builder = hyper::server::conn::http2::Builder::new(LocalExecutor);
     builder
         .timer(TokioTimer::new())
@@ -45,78 +51,66 @@ pub(crate) async fn serve(stream: TcpStream, bytes: Vec<u8>, thread: &Rc<EdgeThr
         .max_concurrent_streams(H2_STREAMS_MAX)
         // Above ours, so that it is we who say that there are too many.
         .max_header_list_size(u32::try_from(4 * HEAD_BYTES_MAX).unwrap_or(u32::MAX))
-        .max_send_buf_size(H2_UNSENT_BYTES_MAX);
+        .max_send_buf_size(H2_PIECE_BYTES);
     let served = Rc::clone(thread);
+    let of_service = Rc::clone(&streams);
     let service = service_fn(move |request| {
         let thread = Rc::clone(&served);
-        let stream = OpenStream::new(&streams);
-        async move {
-            let response = answer(&thread, request).await;
-            drop(stream);
-            Ok::<_, Infallible>(response)
-        }
+        let stream = OpenStream::new(&of_service);
+        async move { Ok::<_, Infallible>(answer(&thread, stream.streams(), request).await) }
     });
     let connection = builder.serve_connection(io, service);
     tokio::pin!(connection);
-    let mut told_to_end = false;
+    let mut was_told_to_end = false;
+    let mut idle_ticks = 0;
     loop {
         tokio::select! {
             // How it ended is the client's affair: reset, gone or done.
             _ = connection.as_mut() => return,
-            () = tokio::time::sleep(crate::thread::TICK), if !told_to_end => {
-                if thread.draining.get() {
-                    told_to_end = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-            }
+            () = tokio::time::sleep(TICK) => {}
+        }
+        if !thread.draining.get() {
+            continue;
+        }
+        if !was_told_to_end {
+            was_told_to_end = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        // A client that does not even answer a ping is not waited for once it has all its answers.
+        idle_ticks = if streams.are_idle() { idle_ticks + 1 } else { 0 };
+        if idle_ticks > LAST_TICKS {
+            return;
         }
     }
 }
 
-/// The streams of one connection.
-struct Streams {
-    open_count: Cell<usize>,
-    watch: Watch,
-}
-
-/// One of them, from its request to its answer.
-struct OpenStream(Rc<Streams>);
-
-impl OpenStream {
-    fn new(streams: &Rc<Streams>) -> Self {
-        streams.open_count.set(streams.open_count.get() + 1);
-        streams.watch.enter(Phase::Busy);
-        Self(Rc::clone(streams))
-    }
-}
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        let open_count = self.0.open_count.get() - 1;
-        self.0.open_count.set(open_count);
-        if open_count == 0 {
-            self.0.watch.enter(Phase::IdleHttp2);
-        }
-    }
-}
-
-async fn answer(thread: &Rc<EdgeThread>, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let given = request.headers().get("x-request-id").map(HeaderValue::as_bytes);
+async fn answer(
+    thread: &Rc<EdgeThread>,
+    streams: &Rc<Streams>,
+    request: Request<Incoming>,
+) -> Response<Pieces> {
+    let given = request.headers().get("x-request-id").map(|id| id.as_bytes().trim_ascii());
     let request_id = thread.request_id(given);
-    let without_body = request.method() == http::Method::HEAD;
+    let without_body = request.method() == Method::HEAD;
     let mut response = match whole(thread, request).await {
-        Ok((parts, body)) => route(thread, parts, body).await,
+        Ok((parts, body)) => route(thread, streams, parts, body).await,
         Err(problem) => problem_response(&problem),
     };
+    if without_body {
+        let length = response.body().len();
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
+        *response.body_mut() = Bytes::new();
+    }
+    if !thread.deadlines.make_room(response.body().len()) {
+        response = problem_response(&Problem::overloaded());
+    }
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert("x-request-id", id);
     }
-    if without_body {
-        let length = response.body().size_hint().exact().unwrap_or(0);
-        response.headers_mut().insert(http::header::CONTENT_LENGTH, length.into());
-        *response.body_mut() = Full::default();
-    }
-    response
+    response.map(|body| {
+        let held = streams.hold(body.len());
+        Pieces::new(body, held)
+    })
 }
 
 /// Waits for the whole request.
@@ -135,6 +129,7 @@ async fn whole(
         return Err(Problem::headers_too_large(HEAD_BYTES_MAX));
     }
     let (parts, body) = request.into_parts();
+    let parts = check_head(parts)?;
     let body = tokio::time::timeout(
         thread.settings.body_timeout,
         Limited::new(body, thread.body_bytes_max).collect(),
@@ -149,12 +144,46 @@ async fn whole(
     }
 }
 
-async fn route(thread: &Rc<EdgeThread>, parts: http::request::Parts, body: Bytes) -> Response<Full<Bytes>> {
+/// Holds the head against what HTTP/1.1 requires of one, so that a request means the same in both.
+fn check_head(mut parts: http::request::Parts) -> Result<http::request::Parts, Problem> {
+    let path_and_query = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    target::read(parts.method.as_str(), path_and_query).map_err(Problem::malformed)?;
+    let hosts = parts.headers.get_all(HOST);
+    let authorities = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let authorities = || authorities.into_iter().chain(hosts.iter().map(HeaderValue::as_bytes));
+    if !authorities().all(is_authority) {
+        return Err(Problem::malformed("Host is not a host with or without a port"));
+    }
+    // `:authority` and Host may both be there, and then agree (RFC 9113, section 8.3.1).
+    let differs = |other: &[u8]| authorities().next().is_some_and(|first| !first.eq_ignore_ascii_case(other));
+    if authorities().any(differs) || hosts.iter().count() > 1 {
+        return Err(Problem::malformed("there must be exactly one Host field"));
+    }
+    if let Some(authority) = authorities().next().and_then(|host| HeaderValue::from_bytes(host).ok()) {
+        parts.headers.insert(HOST, authority);
+    }
+    // Blanks around a value are not part of it (RFC 9110, section 5.5).
+    for value in parts.headers.values_mut() {
+        let trimmed = value.as_bytes().trim_ascii();
+        if trimmed.len() < value.len() {
+            *value = HeaderValue::from_bytes(trimmed).unwrap_or_else(|_| HeaderValue::from_static(""));
+        }
+    }
+    Ok(parts)
+}
+
+async fn route(
+    thread: &Rc<EdgeThread>,
+    streams: &Rc<Streams>,
+    parts: http::request::Parts,
+    body: Bytes,
+) -> Response<Bytes> {
+    streams.room().await;
     let fields = |name: &'static str| parts.headers.get(name).map(HeaderValue::as_bytes);
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let seen = hot::Request {
         method: parts.method.as_str().as_bytes(),
-        target: target.as_bytes(),
+        path: parts.uri.path().as_bytes(),
+        has_query: parts.uri.query().is_some(),
         content_type: fields("content-type"),
         idempotency_key: fields("idempotency-key"),
         repeats_key: parts.headers.get_all("idempotency-key").iter().count() > 1,
@@ -171,21 +200,24 @@ async fn route(thread: &Rc<EdgeThread>, parts: http::request::Parts, body: Bytes
         }
         Some((_, Hot::Problem(problem))) => problem_response(&problem),
         Some((_, Hot::Cold)) | None => {
+            // Reads can be long, and one connection must not ask for many of them at once. Writes have short answers.
+            let _turn = if parts.method.is_safe() { streams.turn_to_read().await } else { None };
+            streams.room().await;
             let request = Request::from_parts(parts, RouterBody::from(body));
             let (parts, body) = cold::dispatch(&thread.router, request).await;
-            Response::from_parts(parts, Full::new(body))
+            Response::from_parts(parts, body)
         }
     }
 }
 
-fn problem_response(problem: &Problem) -> Response<Full<Bytes>> {
+fn problem_response(problem: &Problem) -> Response<Bytes> {
     let mut body = Vec::new();
     let head = hot::render_problem(problem, &mut body);
     response(head, body)
 }
 
-fn response(head: hot::Head, body: Vec<u8>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+fn response(head: hot::Head, body: Vec<u8>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers: &mut HeaderMap = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(head.content_type));
@@ -204,62 +236,5 @@ struct LocalExecutor;
 impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalExecutor {
     fn execute(&self, future: F) {
         tokio::task::spawn_local(future);
-    }
-}
-
-/// A stream whose first bytes were read before.
-struct Replayed {
-    bytes: Vec<u8>,
-    at: usize,
-    stream: TcpStream,
-}
-
-impl AsyncRead for Replayed {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.at < self.bytes.len() {
-            let length = buffer.remaining().min(self.bytes.len() - self.at);
-            buffer.put_slice(&self.bytes[self.at..self.at + length]);
-            self.at += length;
-            if self.at == self.bytes.len() {
-                self.bytes = Vec::new();
-                self.at = 0;
-            }
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Replayed {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

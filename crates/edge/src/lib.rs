@@ -6,6 +6,8 @@
 
 mod cold;
 mod components;
+mod counters;
+mod deadlines;
 pub mod dto;
 pub mod h1;
 mod h2;

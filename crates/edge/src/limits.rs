@@ -25,8 +25,35 @@ pub(crate) const SUBMISSION_CALLS_MAX: usize = 256;
 /// Streams of one HTTP/2 connection that are served at once.
 pub(crate) const H2_STREAMS_MAX: u32 = 64;
 
-/// Bytes of answers that one HTTP/2 connection may leave unsent.
-pub(crate) const H2_UNSENT_BYTES_MAX: usize = 64 << 10;
+/// Bytes of answers that one HTTP/2 connection may leave untaken. At it, further requests of the connection wait until some
+/// are taken. What was being made by then comes on top: a short answer for each stream, and [`H2_READS_MAX`] long ones.
+pub(crate) const H2_UNSENT_BYTES_MAX: usize = 1 << 20;
+
+/// Reads by the router that one HTTP/2 connection may have in the making. The rest wait for their turn.
+pub(crate) const H2_READS_MAX: usize = 4;
+
+/// Bytes of an answer that are given to HTTP/2 at once, and that it buffers for each stream.
+pub(crate) const H2_PIECE_BYTES: usize = 16 << 10;
+
+/// Frames that ask for nothing (SETTINGS, PING, `WINDOW_UPDATE` and the like) that an HTTP/2 client may send in a row. At it
+/// the connection is cut off.
+pub(crate) const H2_QUIET_FRAMES_MAX: u64 = 512;
+
+/// How many such frames become allowed again in a second.
+pub(crate) const H2_QUIET_FRAMES_PER_S: u64 = 64;
+
+/// How many such frames become allowed again by a request, and by a part of an answer that is taken.
+pub(crate) const H2_QUIET_FRAMES_PER_REQUEST: u64 = 8;
+
+/// Bytes of answers that all clients together may leave untaken. At it, connections that have taken nothing for
+/// [`STALLED_MS_MIN`] are cut off, the slowest first; while there are none, an answer is 503 `overloaded` instead.
+pub const UNSENT_BYTES_MAX: usize = 128 << 20;
+
+/// Milliseconds without taking anything before a connection may be cut off to make room.
+pub(crate) const STALLED_MS_MIN: u64 = 1_000;
+
+/// Bytes of a body from which on HTTP/1.1 sends it from where it is, and does not copy it behind its head.
+pub(crate) const COPIED_BODY_BYTES_MAX: usize = 16 << 10;
 
 /// Bytes of an answer that a client has to take within the write timeout, again and again. Below it is cut off.
 pub(crate) const TAKEN_BYTES_MIN: usize = 16 << 10;

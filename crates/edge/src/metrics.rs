@@ -37,6 +37,14 @@ pub struct EdgeMetrics {
     pub cut_off_body_count: u64,
     /// Connections closed because the client did not take an answer.
     pub cut_off_writing_count: u64,
+    /// Connections closed because others needed the memory of answers that they did not take.
+    pub cut_off_room_count: u64,
+    /// Connections closed because of too many frames that ask for nothing.
+    pub cut_off_quiet_count: u64,
+    /// Bytes of answers that clients have not taken.
+    pub unsent_bytes: u64,
+    /// Answers refused because too many bytes were unsent.
+    pub no_room_count: u64,
 }
 
 /// The whole page. `replica_lag_ms` is known once a replica has told it, `lost_line_count` if somebody counts.
@@ -92,16 +100,30 @@ fn render_edge(page: &mut Page, edge: &EdgeMetrics) {
     page.family(
         "onrush_connections_cut_off_total",
         "counter",
-        "Connections closed at a time limit, by what was awaited.",
+        "Connections closed at a limit, by what was awaited.",
     );
     for (awaited, count) in [
         ("request", edge.cut_off_idle_count),
         ("headers", edge.cut_off_head_count),
         ("body", edge.cut_off_body_count),
         ("write", edge.cut_off_writing_count),
+        ("room", edge.cut_off_room_count),
+        ("progress", edge.cut_off_quiet_count),
     ] {
         page.labelled("onrush_connections_cut_off_total", "awaited", awaited, count);
     }
+    page.single(
+        "onrush_unsent_bytes",
+        "gauge",
+        "Bytes of answers that clients have not taken.",
+        edge.unsent_bytes,
+    );
+    page.single(
+        "onrush_answers_without_room_total",
+        "counter",
+        "Answers refused because too many bytes were unsent.",
+        edge.no_room_count,
+    );
 }
 
 fn render_calls(page: &mut Page, node: &MetricsSnapshot) {

@@ -17,12 +17,13 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
 use crate::components::Components;
-use crate::metrics::EdgeMetrics;
+use crate::counters::EdgeCounters;
+use crate::deadlines::TICK;
 use crate::problem::Problem;
 use crate::pump::Pump;
 use crate::routes::{self, App};
 use crate::settings::Settings;
-use crate::thread::{EdgeThread, Figures, Phase, TICK};
+use crate::thread::EdgeThread;
 use crate::{h1, hot};
 
 /// Connections that the kernel keeps for us while we are busy.
@@ -56,7 +57,7 @@ impl Server {
     pub fn start(settings: Settings, partition: &Arc<Partition>, components: Components) -> io::Result<Self> {
         Self::check_addresses(&settings)?;
         let settings = Arc::new(settings);
-        let figures = Arc::new(Figures::default());
+        let counters = Arc::new(EdgeCounters::default());
         let (stop, stopped) = watch::channel(Stop::Nobody);
         let thread_count = settings.threads.max(1);
         let first = listen(settings.listen)?;
@@ -67,15 +68,15 @@ impl Server {
         }
         let operator = listen(settings.operator_listen)?;
         let operator_address = operator.local_addr()?;
-        let read_figures = Arc::clone(&figures);
-        let read_edge_metrics = Arc::new(move || edge_metrics(&read_figures));
+        let read_counters = Arc::clone(&counters);
+        let read_edge_metrics = Arc::new(move || read_counters.read());
         let app = Arc::new(App::new(Arc::clone(partition), &settings, components, read_edge_metrics));
         let mut threads = Vec::new();
         for (number, listener) in listeners.into_iter().enumerate() {
             let start = ThreadStart {
                 listener,
                 settings: Arc::clone(&settings),
-                figures: Arc::clone(&figures),
+                counters: Arc::clone(&counters),
                 partition: Some(Arc::clone(partition)),
                 router: routes::public_router(Arc::clone(&app)),
                 stopped: stopped.clone(),
@@ -85,7 +86,7 @@ impl Server {
         let start = ThreadStart {
             listener: operator,
             settings: Arc::clone(&settings),
-            figures,
+            counters,
             partition: None,
             router: routes::operator_router(app),
             stopped,
@@ -131,26 +132,6 @@ fn join(thread: JoinHandle<()>) {
     }
 }
 
-fn edge_metrics(figures: &Figures) -> EdgeMetrics {
-    let read = |figure: &std::sync::atomic::AtomicU64| figure.load(Ordering::Relaxed);
-    EdgeMetrics {
-        hot_request_count: read(&figures.hot_count),
-        cold_request_count: read(&figures.cold_count),
-        rejected_request_count: read(&figures.rejected_count),
-        connection_open_count: (figures.open_count.load(Ordering::Relaxed)
-            + figures.operator_open_count.load(Ordering::Relaxed)) as u64,
-        connection_accepted_count: read(&figures.accepted_count),
-        connection_h2_count: read(&figures.h2_count),
-        connection_over_capacity_count: read(&figures.over_capacity_count),
-        cut_off_idle_count: read(&figures.cut_off_counts[Phase::Idle as usize])
-            + read(&figures.cut_off_counts[Phase::IdleHttp2 as usize]),
-        cut_off_head_count: read(&figures.cut_off_counts[Phase::Head as usize])
-            + read(&figures.cut_off_counts[Phase::New as usize]),
-        cut_off_body_count: read(&figures.cut_off_counts[Phase::Body as usize]),
-        cut_off_writing_count: read(&figures.cut_off_counts[Phase::Writing as usize]),
-    }
-}
-
 /// Makes sure that nobody else listens there: sharing the port with our own threads means that the system would let us
 /// share it with a second server as well.
 fn probe(address: SocketAddr) -> io::Result<Socket> {
@@ -191,7 +172,7 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 struct ThreadStart {
     listener: std::net::TcpListener,
     settings: Arc<Settings>,
-    figures: Arc<Figures>,
+    counters: Arc<EdgeCounters>,
     /// Absent on the operator's thread.
     partition: Option<Arc<Partition>>,
     router: axum::Router,
@@ -228,7 +209,7 @@ impl ThreadStart {
             tokio::task::spawn_local(Rc::clone(pump).run());
         }
         let prefix = random_prefix();
-        let thread = EdgeThread::new(self.settings, self.figures, pump, self.router, prefix);
+        let thread = EdgeThread::new(self.settings, self.counters, pump, self.router, prefix);
         let ticking = Rc::clone(&thread);
         tokio::task::spawn_local(async move {
             let mut ticks = tokio::time::interval(TICK);
@@ -273,26 +254,24 @@ async fn accept_all(listener: &TcpListener, thread: &Rc<EdgeThread>) {
 }
 
 fn accept(stream: TcpStream, thread: &Rc<EdgeThread>) {
-    let figures = &thread.figures;
-    Figures::add(&figures.accepted_count, 1);
-    let open_count = thread.open_count_of_listener();
-    if open_count.fetch_add(1, Ordering::Relaxed) >= thread.connections_max() {
-        open_count.fetch_sub(1, Ordering::Relaxed);
-        Figures::add(&figures.over_capacity_count, 1);
-        refuse(&stream);
-        return;
-    }
+    let counters = &thread.counters;
+    counters.accepted_count.add(1);
+    let Some(place) = thread.take_place() else {
+        counters.over_capacity_count.add(1);
+        return refuse(&stream);
+    };
     // Without it small answers wait for acknowledgements; a socket that cannot do it is closed already.
     let _ = stream.set_nodelay(true);
     let served = Rc::clone(thread);
-    let (hand_over, watch) = tokio::sync::oneshot::channel();
+    let (hand_over, deadline) = tokio::sync::oneshot::channel();
     let task = tokio::task::spawn_local(async move {
-        if let Ok(watch) = watch.await {
-            h1::serve(stream, served, watch).await;
+        let _place = place;
+        if let Ok(deadline) = deadline.await {
+            h1::serve(stream, served, deadline).await;
         }
     });
     // The receiver is in the task that was just spawned.
-    let _ = hand_over.send(thread.watch(task.abort_handle()));
+    let _ = hand_over.send(thread.deadlines.watch(task.abort_handle()));
 }
 
 /// Tells a connection too many to come back later, if that can be done at once.
@@ -319,14 +298,14 @@ fn refuse(stream: &TcpStream) {
 async fn drain(thread: &Rc<EdgeThread>) {
     thread.draining.set(true);
     let ended = async {
-        while thread.open_count() > 0 {
+        while thread.deadlines.open_count() > 0 {
             thread.tick();
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     if tokio::time::timeout(thread.settings.drain_timeout, ended).await.is_err() {
         tracing::warn!(
-            connection_count = thread.open_count(),
+            connection_count = thread.deadlines.open_count(),
             "connections were cut off at the drain timeout"
         );
     }

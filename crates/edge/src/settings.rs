@@ -24,6 +24,9 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// How long a client may take none of an answer.
     pub write_timeout: Duration,
+    /// Bytes of answers that all clients together may leave untaken, [`crate::limits::UNSENT_BYTES_MAX`] unless a test needs
+    /// less.
+    pub unsent_bytes_max: usize,
     /// How long requests in flight may take when the server stops.
     pub drain_timeout: Duration,
     /// Which scenarios are on.

@@ -3,77 +3,26 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use compact_str::CompactString;
 use onrush_core::TimeMs;
-use slab::Slab;
-use tokio::task::AbortHandle;
 
+use crate::counters::EdgeCounters;
+use crate::deadlines::Deadlines;
 use crate::limits::{
     BODY_BYTES_MAX, OPERATOR_BODY_BYTES_MAX, OPERATOR_CONNECTIONS_MAX, READ_BYTES, REQUEST_ID_BYTES_MAX,
 };
 use crate::pump::Pump;
 use crate::settings::Settings;
 
-/// How often clocks are read and slow connections are looked for.
-pub(crate) const TICK: Duration = Duration::from_millis(100);
-
-/// Figures that the threads of a server add to and the operator reads.
-#[derive(Debug, Default)]
-pub(crate) struct Figures {
-    pub(crate) open_count: AtomicUsize,
-    pub(crate) operator_open_count: AtomicUsize,
-    pub(crate) accepted_count: AtomicU64,
-    pub(crate) over_capacity_count: AtomicU64,
-    /// By [`Phase`].
-    pub(crate) cut_off_counts: [AtomicU64; 7],
-    pub(crate) rejected_count: AtomicU64,
-    pub(crate) hot_count: AtomicU64,
-    pub(crate) cold_count: AtomicU64,
-    pub(crate) h2_count: AtomicU64,
-}
-
-impl Figures {
-    /// Adds to a figure that several threads add to, seldom enough for that not to matter.
-    pub(crate) fn add(figure: &AtomicU64, by: u64) {
-        figure.fetch_add(by, Ordering::Relaxed);
-    }
-}
-
-/// What a connection is doing, for which it has a limited time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Between requests.
-    Idle = 0,
-    /// Sending header fields, or about to for the first time.
-    Head = 1,
-    /// Sending a body.
-    Body = 2,
-    /// Waiting for us; no limit but the partition's.
-    Busy = 3,
-    /// Taking an answer.
-    Writing = 4,
-    /// HTTP/2, and no stream is open. When the server stops, it says so by itself.
-    IdleHttp2 = 5,
-    /// Nothing was sent yet.
-    New = 6,
-}
-
-/// A connection as the thread's watch sees it.
-#[derive(Debug)]
-pub(crate) struct Watched {
-    phase: Cell<Phase>,
-    since_ms: Cell<u64>,
-    task: AbortHandle,
-}
-
 /// Shared by the connections of one thread.
 pub(crate) struct EdgeThread {
     pub(crate) settings: Arc<Settings>,
-    pub(crate) figures: Arc<Figures>,
+    pub(crate) counters: Arc<EdgeCounters>,
+    pub(crate) deadlines: Rc<Deadlines>,
     /// Absent on the operator's thread, which has no hot routes.
     pub(crate) pump: Option<Rc<Pump>>,
     pub(crate) router: Router,
@@ -90,10 +39,8 @@ pub(crate) struct EdgeThread {
     date_s: Cell<u64>,
     now_ms: Cell<TimeMs>,
     started: Instant,
-    uptime_ms: Cell<u64>,
     request_ids: Cell<u64>,
     request_id_prefix: u32,
-    watched: RefCell<Slab<Rc<Watched>>>,
 }
 
 impl EdgeThread {
@@ -103,15 +50,16 @@ impl EdgeThread {
     )]
     pub(crate) fn new(
         settings: Arc<Settings>,
-        figures: Arc<Figures>,
+        counters: Arc<EdgeCounters>,
         pump: Option<Rc<Pump>>,
         router: Router,
         request_id_prefix: u32,
     ) -> Rc<Self> {
         let is_public = pump.is_some();
         let thread = Self {
+            deadlines: Deadlines::new(Arc::clone(&settings), Arc::clone(&counters)),
             settings,
-            figures,
+            counters,
             pump,
             router,
             body_bytes_max: if is_public { BODY_BYTES_MAX } else { OPERATOR_BODY_BYTES_MAX },
@@ -123,10 +71,8 @@ impl EdgeThread {
             date_s: Cell::new(0),
             now_ms: Cell::new(0),
             started: Instant::now(),
-            uptime_ms: Cell::new(0),
             request_ids: Cell::new(0),
             request_id_prefix,
-            watched: RefCell::default(),
         };
         thread.tick();
         Rc::new(thread)
@@ -138,31 +84,10 @@ impl EdgeThread {
         let now = SystemTime::now();
         let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.now_ms.set(millis(since_epoch));
-        self.uptime_ms.set(millis(self.started.elapsed()));
         if self.date_s.replace(since_epoch.as_secs()) != since_epoch.as_secs() {
             *self.date.borrow_mut() = CompactString::from(httpdate::fmt_http_date(now));
         }
-        self.cut_off_slow();
-    }
-
-    fn cut_off_slow(&self) {
-        let uptime_ms = self.uptime_ms.get();
-        for (_, watched) in &*self.watched.borrow() {
-            let phase = watched.phase.get();
-            let time_limit = match phase {
-                // What had arrived when the drain began has been read by then.
-                Phase::Idle | Phase::New if self.draining.get() => TICK * 2,
-                Phase::Idle | Phase::IdleHttp2 => self.settings.idle_timeout,
-                Phase::New | Phase::Head => self.settings.header_timeout,
-                Phase::Body => self.settings.body_timeout,
-                Phase::Writing => self.settings.write_timeout,
-                Phase::Busy => continue,
-            };
-            if uptime_ms.saturating_sub(watched.since_ms.get()) >= millis(time_limit) {
-                Figures::add(&self.figures.cut_off_counts[phase as usize], 1);
-                watched.task.abort();
-            }
-        }
+        self.deadlines.tick(millis(self.started.elapsed()), self.draining.get());
     }
 
     /// Wall-clock time as of the last tick.
@@ -175,30 +100,13 @@ impl EdgeThread {
         out.extend_from_slice(self.date.borrow().as_bytes());
     }
 
-    /// Tells the watch about a connection. It may be cut off until the returned value is dropped.
-    pub(crate) fn watch(self: &Rc<Self>, task: AbortHandle) -> Watch {
-        let watched = Rc::new(Watched {
-            phase: Cell::new(Phase::New),
-            since_ms: Cell::new(self.uptime_ms.get()),
-            task,
-        });
-        let key = self.watched.borrow_mut().insert(Rc::clone(&watched));
-        Watch { thread: Rc::clone(self), watched, key }
-    }
-
-    /// Where the open connections of this thread's listener are counted.
-    pub(crate) fn open_count_of_listener(&self) -> &AtomicUsize {
-        if self.pump.is_some() { &self.figures.open_count } else { &self.figures.operator_open_count }
-    }
-
-    /// How many those may be.
-    pub(crate) fn connections_max(&self) -> usize {
-        if self.pump.is_some() { self.settings.connections_max } else { OPERATOR_CONNECTIONS_MAX }
-    }
-
-    /// Connections of this thread that are open.
-    pub(crate) fn open_count(&self) -> usize {
-        self.watched.borrow().len()
+    /// A place for one more connection; nothing if as many are open as may be.
+    pub(crate) fn take_place(&self) -> Option<Place> {
+        let (is_public, counters) = (self.pump.is_some(), Arc::clone(&self.counters));
+        let connections_max =
+            if is_public { self.settings.connections_max } else { OPERATOR_CONNECTIONS_MAX };
+        let place = Place { is_public, counters };
+        (place.open_count().fetch_add(1, Ordering::Relaxed) < connections_max).then_some(place)
     }
 
     /// The client's request id if it is a sensible one, else a new one: the thread's random prefix and a count.
@@ -213,6 +121,24 @@ impl EdgeThread {
             self.request_ids.set(count);
             new_request_id(self.request_id_prefix, count)
         })
+    }
+}
+
+/// Counts a connection as open until it is dropped.
+pub(crate) struct Place {
+    is_public: bool,
+    counters: Arc<EdgeCounters>,
+}
+
+impl Place {
+    fn open_count(&self) -> &AtomicUsize {
+        if self.is_public { &self.counters.open_count } else { &self.counters.operator_open_count }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open_count().fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -233,35 +159,6 @@ fn new_request_id(prefix: u32, count: u64) -> CompactString {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// One connection's own end of the watch.
-pub(crate) struct Watch {
-    thread: Rc<EdgeThread>,
-    watched: Rc<Watched>,
-    key: usize,
-}
-
-impl Watch {
-    /// The connection now does something else; its time starts anew.
-    pub(crate) fn enter(&self, phase: Phase) {
-        self.watched.phase.set(phase);
-        self.watched.since_ms.set(self.thread.uptime_ms.get());
-    }
-
-    /// As [`Watch::enter`], but the time goes on if it does the same as before.
-    pub(crate) fn stay_or_enter(&self, phase: Phase) {
-        if self.watched.phase.get() != phase {
-            self.enter(phase);
-        }
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.thread.watched.borrow_mut().remove(self.key);
-        self.thread.open_count_of_listener().fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 #[cfg(test)]

@@ -1,37 +1,81 @@
 //! Chunked bodies (RFC 9112, section 7.1), put together once all of them has arrived.
 
-use super::head::Rejection;
+use super::rejection::Rejection;
 
 /// Longest line of a chunk's size with extensions, or of a trailer field, bytes.
 const LINE_BYTES_MAX: usize = 256;
 /// Trailer fields that are read past.
 const TRAILERS_MAX: usize = 16;
 
-/// Puts the chunks at the front of `bytes` together: the body and the bytes that it took up, or nothing if the last
-/// chunk has not arrived yet.
-///
-/// # Errors
-/// The chunks are malformed, or the body has more than `body_bytes_max` bytes.
-pub(super) fn unfold(bytes: &[u8], body_bytes_max: usize) -> Result<Option<(Vec<u8>, usize)>, Rejection> {
-    let mut body = Vec::new();
-    let mut at = 0;
-    loop {
-        let Some(line) = take_line(bytes, &mut at)? else { return Ok(None) };
-        let size = chunk_size(line)?;
-        if size == 0 {
-            return Ok(skip_trailers(bytes, at)?.map(|end| (body, end)));
+/// A body that is being put together. Bytes that were dealt with are not looked at again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Unfolding {
+    body: Vec<u8>,
+    /// Bytes that were dealt with.
+    at: usize,
+    place: Place,
+}
+
+/// What stands at [`Unfolding::at`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    /// The line with the size of a chunk.
+    #[default]
+    Size,
+    /// A chunk of that many bytes and its line end.
+    Chunk(usize),
+    /// A trailer field, or the empty line behind all of them; so many fields came before.
+    Trailer(usize),
+}
+
+/// A body whose last chunk has arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unfolded {
+    pub(super) body: Vec<u8>,
+    /// Bytes that it took up with all its chunks.
+    pub(super) length: usize,
+}
+
+impl Unfolding {
+    /// Puts together what has arrived: `bytes` are all bytes behind the head, those of earlier calls included. Nothing if
+    /// the last chunk has not arrived yet.
+    ///
+    /// # Errors
+    /// The chunks are malformed, or the body has more than `body_bytes_max` bytes.
+    pub(super) fn go_on(
+        &mut self,
+        bytes: &[u8],
+        body_bytes_max: usize,
+    ) -> Result<Option<Unfolded>, Rejection> {
+        loop {
+            match self.place {
+                Place::Size => {
+                    let Some(line) = take_line(bytes, &mut self.at)? else { return Ok(None) };
+                    let size = chunk_size(line)?;
+                    if self.body.len() + size > body_bytes_max {
+                        return Err(Rejection::BodyTooLarge);
+                    }
+                    self.place = if size == 0 { Place::Trailer(0) } else { Place::Chunk(size) };
+                }
+                Place::Chunk(size) => {
+                    let Some(chunk) = bytes.get(self.at..self.at + size + 2) else { return Ok(None) };
+                    if !chunk.ends_with(b"\r\n") {
+                        return Err(Rejection::Malformed("a chunk is longer than its size"));
+                    }
+                    self.body.extend_from_slice(&chunk[..size]);
+                    self.at += size + 2;
+                    self.place = Place::Size;
+                }
+                Place::Trailer(count) => match take_line(bytes, &mut self.at)? {
+                    None => return Ok(None),
+                    Some([]) => {
+                        return Ok(Some(Unfolded { body: std::mem::take(&mut self.body), length: self.at }));
+                    }
+                    Some(_) if count >= TRAILERS_MAX => return Err(Rejection::HeadersTooLarge),
+                    Some(_) => self.place = Place::Trailer(count + 1),
+                },
+            }
         }
-        if body.len() + size > body_bytes_max {
-            return Err(Rejection::BodyTooLarge);
-        }
-        let Some(chunk) = bytes.get(at..at + size + 2) else {
-            return Ok(None);
-        };
-        if !chunk.ends_with(b"\r\n") {
-            return Err(Rejection::Malformed("a chunk is longer than its size"));
-        }
-        body.extend_from_slice(&chunk[..size]);
-        at += size + 2;
     }
 }
 
@@ -65,24 +109,13 @@ fn chunk_size(line: &[u8]) -> Result<usize, Rejection> {
     usize::from_str_radix(digits, 16).map_err(|_| Rejection::Malformed("a chunk has no valid size"))
 }
 
-fn skip_trailers(bytes: &[u8], mut at: usize) -> Result<Option<usize>, Rejection> {
-    for _ in 0..=TRAILERS_MAX {
-        match take_line(bytes, &mut at)? {
-            None => return Ok(None),
-            Some([]) => return Ok(Some(at)),
-            Some(_) => {}
-        }
-    }
-    Err(Rejection::HeadersTooLarge)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(bytes: &str) -> Result<Option<(String, usize)>, Rejection> {
-        let unfolded = unfold(bytes.as_bytes(), 16)?;
-        Ok(unfolded.map(|(body, end)| (String::from_utf8(body).unwrap(), end)))
+        let unfolded = Unfolding::default().go_on(bytes.as_bytes(), 16)?;
+        Ok(unfolded.map(|Unfolded { body, length }| (String::from_utf8(body).unwrap(), length)))
     }
 
     #[test]
@@ -99,6 +132,19 @@ mod tests {
         for end in 0..whole.len() {
             assert_eq!(check(&whole[..end]), Ok(None), "{:?}", &whole[..end]);
         }
+    }
+
+    #[test]
+    fn a_body_that_comes_byte_by_byte_is_the_same() {
+        let whole = b"3\r\nabc\r\n2;x\r\nde\r\n0\r\nA: b\r\nC: d\r\n\r\nGET";
+        let mut unfolding = Unfolding::default();
+        let unfolded = (0..=whole.len()).find_map(|end| {
+            let at_before = unfolding.at;
+            let unfolded = unfolding.go_on(&whole[..end], 16).unwrap();
+            assert!(unfolding.at >= at_before && unfolding.at <= end, "what was dealt with stays dealt with");
+            unfolded
+        });
+        assert_eq!(unfolded, Some(Unfolded { body: b"abcde".to_vec(), length: whole.len() - 3 }));
     }
 
     #[test]

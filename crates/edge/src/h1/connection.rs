@@ -12,33 +12,38 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use compact_str::CompactString;
 use onrush_node::Reply;
 use smallvec::SmallVec;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::deadlines::{Deadline, Phase};
 use crate::hot::{self, Hot, Route};
-use crate::limits::{HEAD_BYTES_MAX, PIPELINE_MAX, READ_BYTES, TAKEN_BYTES_MIN};
+use crate::limits::{COPIED_BODY_BYTES_MAX, HEAD_BYTES_MAX, PIPELINE_MAX, READ_BYTES};
 use crate::problem::Problem;
 use crate::pump::Answer;
-use crate::thread::{EdgeThread, Figures, Phase, Watch};
+use crate::thread::EdgeThread;
 use crate::{cold, h2};
 
-use super::head::{Body, Parsed, Rejection, Request, parse};
-use super::write::{Shape, write_answer, write_rejection, write_routed};
+use super::head::{Body, Parsed, Request, is_worth_parsing, parse};
+use super::rejection::Rejection;
+use super::rest::{Rest, poll_write};
+use super::write::{Shape, write_answer, write_rejection, write_routed, write_routed_head};
 
 /// Serves a connection until either side ends it.
-pub(crate) async fn serve(mut stream: TcpStream, thread: Rc<EdgeThread>, watch: Watch) {
+pub(crate) async fn serve(mut stream: TcpStream, thread: Rc<EdgeThread>, deadline: Deadline) {
     let mut connection = Connection {
         stream: &mut stream,
         thread: &thread,
-        watch: &watch,
+        deadline: &deadline,
         carry: Vec::new(),
+        front: None,
         told_to_continue: false,
     };
     match connection.run().await {
-        Ok(End::IsHttp2(bytes)) => h2::serve(stream, bytes, &thread, watch).await,
+        Ok(End::IsHttp2(bytes)) => h2::serve(stream, bytes, &thread, deadline).await,
         // An error means that the client is gone: there is nobody to tell.
         Ok(End::Closed) | Err(_) => {}
     }
@@ -53,9 +58,11 @@ enum End {
 struct Connection<'a> {
     stream: &'a mut TcpStream,
     thread: &'a Rc<EdgeThread>,
-    watch: &'a Watch,
+    deadline: &'a Deadline,
     /// The beginning of a request whose end has not arrived.
     carry: Vec<u8>,
+    /// What that request is, as far as it was found out. Nothing if its head has not arrived.
+    front: Option<Parsed>,
     /// The client of that request was told to go on with its body.
     told_to_continue: bool,
 }
@@ -131,7 +138,7 @@ impl Connection<'_> {
             }
             is_first = false;
             if self.carry.is_empty() {
-                self.watch.enter(Phase::Idle);
+                self.deadline.enter(Phase::Idle);
             }
         }
     }
@@ -166,6 +173,9 @@ impl Connection<'_> {
                 if read_length == 0 {
                     return Poll::Ready(Ok(None));
                 }
+                if !self.is_further(carried_length, is_first) {
+                    continue;
+                }
                 let carried = mem::take(&mut self.carry);
                 let round = self.take_requests(&carried, is_first);
                 if !round.is_empty() {
@@ -173,6 +183,19 @@ impl Connection<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the carried bytes from `known_length` on may have completed something. If not, they are left where they
+    /// are, so that a request which comes byte by byte costs no more than its bytes.
+    fn is_further(&mut self, known_length: usize, is_first: bool) -> bool {
+        let Some(front) = self.front.take() else {
+            let may_be_preface = is_first && known_length < PREFACE.len();
+            return may_be_preface || is_worth_parsing(&self.carry, known_length);
+        };
+        let front = front.go_on(&self.carry, self.thread.body_bytes_max);
+        let is_further = !matches!(front, Parsed::PartialBody(_));
+        self.front = Some(front);
+        is_further
     }
 
     /// Takes up the whole requests at the front of `bytes`, as far as they can be served at once, and keeps the rest.
@@ -184,7 +207,7 @@ impl Connection<'_> {
             if bytes.len() >= PREFACE.len() {
                 round.then = Then::Http2;
             } else {
-                self.watch.stay_or_enter(Phase::Head);
+                self.deadline.stay_or_enter(Phase::Head);
             }
             return round;
         }
@@ -194,7 +217,12 @@ impl Connection<'_> {
                 break;
             }
             let rest = &bytes[at..];
-            match parse(rest, self.thread.body_bytes_max) {
+            let body_bytes_max = self.thread.body_bytes_max;
+            let parsed = match self.front.take() {
+                Some(front) => front.go_on(rest, body_bytes_max),
+                None => parse(rest, body_bytes_max),
+            };
+            match parsed {
                 Parsed::Request(request) => {
                     let length = request.length;
                     let ends = !request.keep_alive;
@@ -212,11 +240,16 @@ impl Connection<'_> {
                         break;
                     }
                 }
-                Parsed::Partial { head_is_whole, expects_continue } => {
-                    self.watch.stay_or_enter(if head_is_whole { Phase::Body } else { Phase::Head });
-                    if expects_continue && !mem::replace(&mut self.told_to_continue, true) {
+                Parsed::PartialHead => {
+                    self.deadline.stay_or_enter(Phase::Head);
+                    break;
+                }
+                Parsed::PartialBody(awaiting) => {
+                    self.deadline.stay_or_enter(Phase::Body);
+                    if awaiting.expects_continue() && !mem::replace(&mut self.told_to_continue, true) {
                         round.then = Then::Continue;
                     }
+                    self.front = Some(Parsed::PartialBody(awaiting));
                     break;
                 }
                 Parsed::Rejected(rejection) => {
@@ -234,7 +267,8 @@ impl Connection<'_> {
         let part = |range: &Range<usize>| &bytes[range.clone()];
         let seen = hot::Request {
             method: part(&request.method),
-            target: part(&request.target),
+            path: request.path_of(bytes),
+            has_query: request.query.is_some(),
             content_type: request.fields.content_type.as_ref().map(part),
             idempotency_key: request.fields.idempotency_key.as_ref().map(part),
             repeats_key: request.fields.repeats_key,
@@ -267,7 +301,7 @@ impl Connection<'_> {
     async fn serve_round(&mut self, mut round: Round) -> io::Result<bool> {
         let mut goes_on = true;
         if !round.turns.is_empty() {
-            self.watch.enter(Phase::Busy);
+            self.deadline.enter(Phase::Busy);
             for turn in &mut round.turns {
                 turn.settle().await;
             }
@@ -288,12 +322,14 @@ impl Connection<'_> {
             Then::Read | Then::Again | Then::Http2 => Ok(true),
             Then::Continue => {
                 self.send(|out, _| out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n")).await?;
-                self.watch.enter(Phase::Body);
+                self.deadline.enter(Phase::Body);
                 Ok(true)
             }
             Then::Reject(rejection) => {
-                Figures::add(&self.thread.figures.rejected_count, 1);
-                self.send(|out, thread| write_rejection(out, thread, rejection)).await?;
+                self.thread.counters.rejected_count.add(1);
+                if !matches!(rejection, Rejection::NotHttp1) {
+                    self.send(|out, thread| write_rejection(out, thread, rejection)).await?;
+                }
                 self.linger().await;
                 Ok(false)
             }
@@ -303,8 +339,8 @@ impl Connection<'_> {
 
     async fn serve_cold(&mut self, cold: Cold) -> io::Result<bool> {
         let Cold { bytes, request } = cold;
-        self.watch.enter(Phase::Busy);
-        Figures::add(&self.thread.figures.cold_count, 1);
+        self.deadline.enter(Phase::Busy);
+        self.thread.counters.cold_count.add(1);
         let request_id = request.fields.request_id.clone().map(|range| &bytes[range]);
         let shape = Shape {
             request_id: &self.thread.request_id(request_id),
@@ -315,48 +351,71 @@ impl Connection<'_> {
         match cold::request_from(&bytes, &request) {
             Ok(request) => {
                 let (parts, body) = cold::dispatch(&self.thread.router, request).await;
-                self.send(|out, thread| write_routed(out, thread, shape, &parts, &body)).await?;
+                if !self.thread.deadlines.make_room(body.len()) {
+                    self.send_problem(shape, &Problem::overloaded()).await?;
+                } else if body.len() <= COPIED_BODY_BYTES_MAX || shape.without_body {
+                    self.send(|out, thread| write_routed(out, thread, shape, &parts, &body)).await?;
+                } else {
+                    let length = body.len();
+                    let write = |out: &mut Vec<u8>, thread: &EdgeThread| {
+                        write_routed_head(out, thread, shape, &parts, length);
+                    };
+                    self.send_with(body, write).await?;
+                }
             }
-            Err(problem) => {
-                let mut body = Vec::new();
-                let head = hot::render_problem(&problem, &mut body);
-                self.send(|out, thread| write_answer(out, thread, shape, &head, &body)).await?;
-            }
+            Err(problem) => self.send_problem(shape, &problem).await?,
         }
         Ok(shape.keep_alive)
     }
 
-    /// Writes down an answer in the thread's buffer and sends it; only what the socket does not take at once is copied.
+    async fn send_problem(&mut self, shape: Shape<'_>, problem: &Problem) -> io::Result<()> {
+        let mut body = Vec::new();
+        let head = hot::render_problem(problem, &mut body);
+        self.send(|out, thread| write_answer(out, thread, shape, &head, &body)).await
+    }
+
+    /// Writes down answers in the thread's buffer and sends them.
     async fn send(&mut self, write: impl FnOnce(&mut Vec<u8>, &EdgeThread)) -> io::Result<()> {
+        self.send_with(Bytes::new(), write).await
+    }
+
+    /// The same with the body of the last answer behind them. Only what the socket does not take at once is copied, and
+    /// the body is not.
+    async fn send_with(
+        &mut self,
+        body: Bytes,
+        write: impl FnOnce(&mut Vec<u8>, &EdgeThread),
+    ) -> io::Result<()> {
         let mut write = Some(write);
-        self.watch.enter(Phase::Writing);
-        let rest = poll_fn(|context| {
+        let mut rest = poll_fn(|context| {
             let mut out = self.thread.outbound.borrow_mut();
             out.clear();
             if let Some(write) = write.take() {
                 write(&mut out, self.thread);
             }
-            let sent = match Pin::new(&mut *self.stream).poll_write(context, &out) {
+            let sent = match poll_write(self.stream, context, [&out, &body]) {
                 Poll::Ready(Ok(sent)) => sent,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => 0,
             };
-            Poll::Ready(Ok(out[sent..].to_vec()))
+            Poll::Ready(Ok(Rest::new(&out, body.clone(), sent)))
         })
         .await?;
-        let (mut sent, mut taken) = (0, 0);
-        while sent < rest.len() {
-            let more =
-                poll_fn(|context| Pin::new(&mut *self.stream).poll_write(context, &rest[sent..])).await?;
-            if more == 0 {
+        if rest.is_empty() {
+            return Ok(());
+        }
+        if !self.thread.deadlines.make_room(rest.memory_bytes()) {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        self.deadline.enter(Phase::Busy);
+        let unsent = self.deadline.hold(rest.memory_bytes());
+        while !rest.is_empty() {
+            let sent = poll_fn(|context| poll_write(self.stream, context, rest.parts())).await?;
+            if sent == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
-            sent += more;
-            taken += more;
-            if taken >= TAKEN_BYTES_MIN {
-                taken = 0;
-                self.watch.enter(Phase::Writing);
-            }
+            rest.advance(sent);
+            unsent.take(sent);
         }
         Ok(())
     }
@@ -364,7 +423,7 @@ impl Connection<'_> {
     /// Reads away a little of what a rejected client still sends, so that closing does not reset the connection before
     /// it has read why (RFC 9112, section 9.6).
     async fn linger(&mut self) {
-        self.watch.enter(Phase::Body);
+        self.deadline.enter(Phase::Body);
         if self.stream.shutdown().await.is_err() {
             return;
         }
@@ -404,7 +463,7 @@ impl Turn {
 
 fn render_turns(out: &mut Vec<u8>, thread: &EdgeThread, turns: SmallVec<[Turn; 1]>) {
     let Some(pump) = &thread.pump else { return };
-    Figures::add(&thread.figures.hot_count, turns.len() as u64);
+    thread.counters.hot_count.add(turns.len() as u64);
     let ids = pump.partition().reservation_ids();
     let mut body = thread.body.borrow_mut();
     for turn in turns {

@@ -7,17 +7,25 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
+use crate::http::authority::is_authority;
+use crate::http::target;
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX, TARGET_BYTES_MAX};
 
-use super::chunked;
+use super::chunked::{Unfolded, Unfolding};
+use super::rejection::Rejection;
+
+/// Bytes after which a request line must have ended: method and version take up to 30 of a sensible one.
+const REQUEST_LINE_BYTES_MAX: usize = TARGET_BYTES_MAX + 64;
 
 /// A request whose bytes are all there. Ranges are into the buffer that was parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The method, as in `GET`.
     pub method: Range<usize>,
-    /// Path and query; the authority of an absolute target is left out.
-    pub target: Range<usize>,
+    /// The path, not decoded; empty if an absolute target has none, which means `/`.
+    pub path: Range<usize>,
+    /// What is behind the question mark of the target.
+    pub query: Option<Range<usize>>,
     /// The body as sent, or as unfolded from its chunks.
     pub body: Body,
     /// Bytes of the buffer that belong to this request.
@@ -28,6 +36,13 @@ pub struct Request {
     pub keep_alive: bool,
     /// HTTP/1.0: keeping alive has to be said.
     pub is_http_1_0: bool,
+}
+
+impl Request {
+    /// The path in the bytes that were parsed.
+    pub fn path_of<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        if self.path.is_empty() { b"/" } else { &bytes[self.path.clone()] }
+    }
 }
 
 /// Where a body is.
@@ -48,6 +63,8 @@ pub struct Fields {
     pub idempotency_key: Option<Range<usize>>,
     /// `X-Request-Id`
     pub request_id: Option<Range<usize>>,
+    /// Whom the request is for: the authority of an absolute target, else `Host`.
+    pub authority: Option<Range<usize>>,
     /// All of them, in order, names and values.
     pub all: Range<usize>,
     /// A second `Idempotency-Key`, which is refused.
@@ -60,34 +77,78 @@ pub struct Fields {
 pub enum Parsed {
     /// A whole request.
     Request(Request),
-    /// The beginning of one.
-    Partial {
-        /// The head has arrived, the body has not.
-        head_is_whole: bool,
-        /// `Expect: 100-continue` was sent.
-        expects_continue: bool,
-    },
+    /// The beginning of a head.
+    PartialHead,
+    /// A head whose body has not arrived.
+    PartialBody(Box<Awaiting>),
     /// Nothing that can be served, and nothing behind it can be trusted: answer and close.
     Rejected(Rejection),
 }
 
-/// Why the front of a buffer cannot be served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rejection {
-    /// 400, with what is wrong.
-    Malformed(&'static str),
-    /// 413
-    BodyTooLarge,
-    /// 414
-    TargetTooLong,
-    /// 431
-    HeadersTooLarge,
+impl Parsed {
+    /// What the front of `buffer` is, if this is what it was when it was shorter.
+    #[must_use]
+    pub fn go_on(self, buffer: &[u8], body_bytes_max: usize) -> Self {
+        match self {
+            Self::PartialHead => parse(buffer, body_bytes_max),
+            Self::PartialBody(awaiting) => awaiting.go_on(buffer, body_bytes_max),
+            whole => whole,
+        }
+    }
+}
+
+/// A request whose head has arrived and whose body has not. It goes on where it was: no byte is looked at twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Awaiting {
+    /// All but the body and the length.
+    request: Request,
+    body_start: usize,
+    framing: Framing,
+    expects_continue: bool,
 }
 
 /// How the end of a body is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Framing {
     Length(usize),
-    Chunked,
+    Chunked(Unfolding),
+}
+
+impl Awaiting {
+    /// Whether the client waits for leave to send the body.
+    pub fn expects_continue(&self) -> bool {
+        self.expects_continue
+    }
+
+    fn go_on(mut self: Box<Self>, buffer: &[u8], body_bytes_max: usize) -> Parsed {
+        match self.take_body(buffer, body_bytes_max) {
+            Ok(Some((body, length))) => Parsed::Request(Request { body, length, ..self.request }),
+            Ok(None) => Parsed::PartialBody(self),
+            Err(rejection) => Parsed::Rejected(rejection),
+        }
+    }
+
+    /// The body, and the end of the request in `buffer`.
+    fn take_body(
+        &mut self,
+        buffer: &[u8],
+        body_bytes_max: usize,
+    ) -> Result<Option<(Body, usize)>, Rejection> {
+        let start = self.body_start;
+        match &mut self.framing {
+            Framing::Length(length) if *length > body_bytes_max => Err(Rejection::BodyTooLarge),
+            Framing::Length(length) => {
+                let end = start + *length;
+                Ok((buffer.len() >= end).then_some((Body::Inline(start..end), end)))
+            }
+            Framing::Chunked(unfolding) => match unfolding.go_on(&buffer[start..], body_bytes_max)? {
+                Some(Unfolded { body, length }) => Ok(Some((Body::Unfolded(body), start + length))),
+                // Chunks may be as small as a byte, but not wrapped in whatever size somebody likes.
+                None if buffer.len() - start > 4 * body_bytes_max => Err(Rejection::BodyTooLarge),
+                None => Ok(None),
+            },
+        }
+    }
 }
 
 /// Reads the front of `buffer`, where bodies have at most `body_bytes_max` bytes.
@@ -101,63 +162,62 @@ pub fn parse(buffer: &[u8], body_bytes_max: usize) -> Parsed {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return partial_head(bytes),
         Err(httparse::Error::TooManyHeaders) => return Parsed::Rejected(Rejection::HeadersTooLarge),
-        Err(error) => return Parsed::Rejected(Rejection::Malformed(reason(error))),
+        Err(error) => return Parsed::Rejected(Rejection::of_head(bytes, error)),
     };
+    let body_start = skipped + head_length;
+    let fields_start = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |at| skipped + at + 1);
+    let mut awaiting = match read_head(buffer, &head, head_length, fields_start..body_start) {
+        Ok(awaiting) => awaiting,
+        Err(rejection) => return Parsed::Rejected(rejection),
+    };
+    match awaiting.take_body(buffer, body_bytes_max) {
+        Ok(Some((body, length))) => Parsed::Request(Request { body, length, ..awaiting.request }),
+        Ok(None) => Parsed::PartialBody(Box::new(awaiting)),
+        Err(rejection) => Parsed::Rejected(rejection),
+    }
+}
+
+/// Everything but the body. `all` is where the fields are.
+fn read_head(
+    buffer: &[u8],
+    head: &httparse::Request<'_, '_>,
+    head_length: usize,
+    all: Range<usize>,
+) -> Result<Awaiting, Rejection> {
     let (Some(method), Some(target), Some(version)) = (head.method, head.path, head.version) else {
-        return Parsed::Rejected(Rejection::Malformed("the request line is incomplete"));
+        return Err(Rejection::Malformed("the request line is incomplete"));
     };
     if target.len() > TARGET_BYTES_MAX {
-        return Parsed::Rejected(Rejection::TargetTooLong);
+        return Err(Rejection::TargetTooLong);
     }
     if head_length > HEAD_BYTES_MAX {
-        return Parsed::Rejected(Rejection::HeadersTooLarge);
+        return Err(Rejection::HeadersTooLarge);
     }
+    let is_http_1_0 = version == 0;
     let origin = buffer.as_ptr() as usize;
     let range = |part: &[u8]| {
         let start = part.as_ptr() as usize - origin;
         start..start + part.len()
     };
-    let read = match read_fields(head.headers, version == 0, range) {
-        Ok(read) => read,
-        Err(reason) => return Parsed::Rejected(reason),
-    };
-    let target = match path_and_query(target) {
-        Some(target) => range(target.as_bytes()),
-        None => return Parsed::Rejected(Rejection::Malformed("the target is not a path")),
-    };
-    let body_start = skipped + head_length;
-    let (body, length) = match read.framing {
-        Framing::Length(length) if length > body_bytes_max => {
-            return Parsed::Rejected(Rejection::BodyTooLarge);
-        }
-        Framing::Length(length) if buffer.len() - body_start < length => {
-            return Parsed::Partial { head_is_whole: true, expects_continue: read.expects_continue };
-        }
-        Framing::Length(length) => (Body::Inline(body_start..body_start + length), body_start + length),
-        Framing::Chunked => match chunked::unfold(&buffer[body_start..], body_bytes_max) {
-            Ok(Some((body, length))) => (Body::Unfolded(body), body_start + length),
-            // Chunks may be as small as a byte, but not wrapped in whatever size somebody likes.
-            Ok(None) if buffer.len() - body_start > 4 * body_bytes_max => {
-                return Parsed::Rejected(Rejection::BodyTooLarge);
-            }
-            Ok(None) => {
-                return Parsed::Partial { head_is_whole: true, expects_continue: read.expects_continue };
-            }
-            Err(rejection) => return Parsed::Rejected(rejection),
-        },
-    };
-    let mut fields = read.fields;
-    fields.all =
-        skipped + bytes[..head_length].iter().position(|b| *b == b'\n').map_or(0, |at| at + 1)..body_start;
-    Parsed::Request(Request {
+    let FieldsRead { mut fields, framing, keep_alive, expects_continue } =
+        read_fields(head.headers, is_http_1_0, range)?;
+    let target = target::read(method, target).map_err(Rejection::Malformed)?;
+    if let Some(authority) = target.authority {
+        fields.authority = Some(range(authority.as_bytes()));
+    }
+    let body_start = all.end;
+    fields.all = all;
+    let request = Request {
         method: range(method.as_bytes()),
-        target,
-        body,
-        length,
+        path: range(target.path.as_bytes()),
+        query: target.query.map(|query| range(query.as_bytes())),
+        body: Body::Inline(body_start..body_start),
+        length: body_start,
         fields,
-        keep_alive: read.keep_alive,
-        is_http_1_0: version == 0,
-    })
+        keep_alive,
+        is_http_1_0,
+    };
+    Ok(Awaiting { request, body_start, framing, expects_continue })
 }
 
 fn leading_empty_lines(buffer: &[u8]) -> usize {
@@ -174,35 +234,19 @@ fn leading_empty_lines(buffer: &[u8]) -> usize {
 /// The head has not ended yet: wait for more of it, unless it is too long already.
 fn partial_head(bytes: &[u8]) -> Parsed {
     match memchr::memchr(b'\n', bytes) {
-        // Method and version take up to 30 bytes of a sensible request line.
-        None if bytes.len() > TARGET_BYTES_MAX + 64 => Parsed::Rejected(Rejection::TargetTooLong),
+        None if bytes.len() > REQUEST_LINE_BYTES_MAX => Parsed::Rejected(Rejection::TargetTooLong),
         _ if bytes.len() > HEAD_BYTES_MAX => Parsed::Rejected(Rejection::HeadersTooLarge),
-        _ => Parsed::Partial { head_is_whole: false, expects_continue: false },
+        _ => Parsed::PartialHead,
     }
 }
 
-fn reason(error: httparse::Error) -> &'static str {
-    match error {
-        httparse::Error::HeaderName => "a header field has an invalid name",
-        httparse::Error::HeaderValue => "a header field has an invalid value",
-        httparse::Error::NewLine => "a line does not end as HTTP lines do",
-        httparse::Error::Version => "the HTTP version is not one that is served here",
-        httparse::Error::Token => "the request line is malformed",
-        httparse::Error::Status | httparse::Error::TooManyHeaders => "the request is malformed",
-    }
-}
-
-/// The path and query of a target in origin form or absolute form (RFC 9112, section 3.2).
-fn path_and_query(target: &str) -> Option<&str> {
-    if target.starts_with('/') {
-        return Some(target);
-    }
-    if target == "*" {
-        return Some(target);
-    }
-    let authority = target.get(..7).filter(|s| s.eq_ignore_ascii_case("http://")).map(|_| &target[7..])?;
-    let path = authority.find('/')?;
-    Some(&authority[path..])
+/// Whether `buffer`, the beginning of a head, may have become something else by its bytes from `known_length` on. It
+/// cannot before a line ends or one is too long, so a head that comes byte by byte is not read again for each of them.
+pub(super) fn is_worth_parsing(buffer: &[u8], known_length: usize) -> bool {
+    let crosses = |limit: usize| known_length <= limit && buffer.len() > limit;
+    crosses(REQUEST_LINE_BYTES_MAX)
+        || buffer.len() > HEAD_BYTES_MAX
+        || memchr::memchr(b'\n', &buffer[known_length..]).is_some()
 }
 
 struct FieldsRead {
@@ -220,22 +264,33 @@ fn read_fields(
     let mut fields = Fields::default();
     let mut length = None;
     let mut chunked = false;
-    let mut keep_alive = !is_http_1_0;
+    let mut connection = ConnectionOptions::default();
     let mut expects_continue = false;
-    let mut host_count = 0;
     for header in headers {
         let value = header.value;
         // Names are told apart by length first: most requests carry none of these.
         match header.name.len() {
-            4 if header.name.eq_ignore_ascii_case("host") => host_count += 1,
+            4 if header.name.eq_ignore_ascii_case("host") => {
+                if fields.authority.is_some() {
+                    return Err(Rejection::Malformed("there must be exactly one Host field"));
+                }
+                if !is_authority(value) {
+                    return Err(Rejection::Malformed("Host is not a host with or without a port"));
+                }
+                fields.authority = Some(range(value));
+            }
+            // HTTP/1.0 has no interim answers (RFC 9110, section 10.1.1).
             6 if header.name.eq_ignore_ascii_case("expect") => {
-                expects_continue = value.eq_ignore_ascii_case(b"100-continue");
+                expects_continue = !is_http_1_0 && value.eq_ignore_ascii_case(b"100-continue");
             }
-            10 if header.name.eq_ignore_ascii_case("connection") => read_connection(value, &mut keep_alive),
+            10 if header.name.eq_ignore_ascii_case("connection") => connection.read(value),
+            // Of a field that is given twice the first counts.
             12 if header.name.eq_ignore_ascii_case("content-type") => {
-                fields.content_type = Some(range(value));
+                fields.content_type.get_or_insert_with(|| range(value));
             }
-            12 if header.name.eq_ignore_ascii_case("x-request-id") => fields.request_id = Some(range(value)),
+            12 if header.name.eq_ignore_ascii_case("x-request-id") => {
+                fields.request_id.get_or_insert_with(|| range(value));
+            }
             14 if header.name.eq_ignore_ascii_case("content-length") => {
                 if length.is_some() {
                     return Err(Rejection::Malformed("Content-Length is given twice"));
@@ -257,29 +312,39 @@ fn read_fields(
             _ => {}
         }
     }
-    if host_count > 1 || (host_count == 0 && !is_http_1_0) {
+    if fields.authority.is_none() && !is_http_1_0 {
         return Err(Rejection::Malformed("there must be exactly one Host field"));
     }
     let framing = match (chunked, length) {
         (true, Some(_)) => {
             return Err(Rejection::Malformed("Content-Length and Transfer-Encoding exclude each other"));
         }
-        (true, None) => Framing::Chunked,
+        (true, None) => Framing::Chunked(Unfolding::default()),
         (false, length) => Framing::Length(length.unwrap_or(0)),
     };
+    let keep_alive = connection.keeps_alive(is_http_1_0);
     Ok(FieldsRead { fields, framing, keep_alive, expects_continue })
 }
 
-fn read_connection(value: &[u8], keep_alive: &mut bool) {
-    for option in value.split(|b| *b == b',') {
-        let option = option.trim_ascii();
-        if option.eq_ignore_ascii_case(b"close") {
-            *keep_alive = false;
-            return;
+/// What all `Connection` fields of a request say together (RFC 9112, section 9.3).
+#[derive(Default)]
+struct ConnectionOptions {
+    close: bool,
+    keep_alive: bool,
+}
+
+impl ConnectionOptions {
+    fn read(&mut self, value: &[u8]) {
+        for option in value.split(|b| *b == b',') {
+            let option = option.trim_ascii();
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
         }
-        if option.eq_ignore_ascii_case(b"keep-alive") {
-            *keep_alive = true;
-        }
+    }
+
+    /// To close counts, wherever it stands.
+    fn keeps_alive(&self, is_http_1_0: bool) -> bool {
+        !self.close && (self.keep_alive || !is_http_1_0)
     }
 }
 

@@ -5,8 +5,11 @@ mod connection;
 mod head;
 #[cfg(test)]
 mod head_tests;
+mod rejection;
+mod rest;
 mod write;
 
-pub use head::{Body, Fields, Parsed, Rejection, Request, parse};
+pub use head::{Awaiting, Body, Fields, Parsed, Request, parse};
+pub use rejection::Rejection;
 
 pub(crate) use connection::serve;

@@ -6,7 +6,7 @@ use crate::hot::Head;
 use crate::problem::Problem;
 use crate::thread::EdgeThread;
 
-use super::head::Rejection;
+use super::rejection::Rejection;
 
 /// What an answer needs to know about its request.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,20 @@ pub(super) fn write_routed(
     response: &http::response::Parts,
     body: &[u8],
 ) {
+    write_routed_head(out, thread, shape, response, body.len());
+    if !shape.without_body && !has_no_body(response.status) {
+        out.extend_from_slice(body);
+    }
+}
+
+/// Appends everything of it but a body of `length` bytes.
+pub(super) fn write_routed_head(
+    out: &mut Vec<u8>,
+    thread: &EdgeThread,
+    shape: Shape<'_>,
+    response: &http::response::Parts,
+    length: usize,
+) {
     write_status(out, response.status.as_u16());
     for (name, value) in &response.headers {
         if name != http::header::CONTENT_LENGTH {
@@ -56,12 +70,13 @@ pub(super) fn write_routed(
     // A router that answers HEAD by itself has left the body out and said how long it is.
     let declared = response.headers.get(http::header::CONTENT_LENGTH);
     let declared = declared.and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
-    let has_none = matches!(response.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let length = if has_none { None } else { Some(declared.unwrap_or(body.len()).max(body.len())) };
+    let length = (!has_no_body(response.status))
+        .then(|| declared.map_or(length, |declared: usize| declared.max(length)));
     write_end(out, thread, shape, length);
-    if !shape.without_body && !has_none {
-        out.extend_from_slice(body);
-    }
+}
+
+fn has_no_body(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// Appends the answer to bytes that are no request. The connection closes behind it.
@@ -70,6 +85,7 @@ pub(super) fn write_rejection(out: &mut Vec<u8>, thread: &EdgeThread, rejection:
         Rejection::Malformed(reason) => Problem::malformed(reason),
         Rejection::BodyTooLarge => Problem::body_too_large(thread.body_bytes_max),
         Rejection::TargetTooLong => Problem::target_too_long(crate::limits::TARGET_BYTES_MAX),
+        Rejection::NotHttp1 => return,
         Rejection::HeadersTooLarge => Problem::headers_too_large(crate::limits::HEAD_BYTES_MAX),
     };
     let request_id = thread.request_id(None);

@@ -41,7 +41,8 @@ pub(crate) enum Route {
 /// The parts of a request that the hot routes look at.
 pub(crate) struct Request<'a> {
     pub(crate) method: &'a [u8],
-    pub(crate) target: &'a [u8],
+    pub(crate) path: &'a [u8],
+    pub(crate) has_query: bool,
     pub(crate) content_type: Option<&'a [u8]>,
     pub(crate) idempotency_key: Option<&'a [u8]>,
     pub(crate) repeats_key: bool,
@@ -50,7 +51,10 @@ pub(crate) struct Request<'a> {
 
 /// Tells hot requests from cold ones.
 pub(crate) fn decode(on: Scenarios, request: &Request<'_>) -> Hot {
-    match request.target {
+    if request.has_query {
+        return Hot::Cold;
+    }
+    match request.path {
         b"/" if on.request_window => {
             let call = Call::HitWindow { window: Name::const_new(scenarios::REQUEST_WINDOW) };
             Hot::Call(Route::RequestWindow, call)
@@ -67,7 +71,7 @@ pub(crate) fn decode(on: Scenarios, request: &Request<'_>) -> Hot {
                 Err(_) => Hot::Cold,
             }
         }
-        target => decode_v1(request, target.strip_prefix(b"/v1/")),
+        path => decode_v1(request, path.strip_prefix(b"/v1/")),
     }
 }
 

@@ -118,6 +118,7 @@ fn edge(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_edge::Setti
         body_timeout: body?,
         idle_timeout: idle?,
         write_timeout: write?,
+        unsent_bytes_max: onrush_edge::limits::UNSENT_BYTES_MAX,
         drain_timeout: drain?,
         scenarios: onrush_edge::Scenarios {
             visitor_counter: raw.scenarios.visitor_counter,

@@ -1,0 +1,7 @@
+//! A running server, asked over sockets.
+
+mod meaning;
+mod quiet;
+mod stop;
+mod support;
+mod unread;

@@ -1,0 +1,104 @@
+//! Answers that nobody takes: they have a bound in bytes and in time, and whoever does take theirs is served.
+
+use std::time::Duration;
+
+use http::Request;
+
+use crate::support::{Http1, LONG_REQUEST, PATIENCE, Rig, Settings, call_http2, settings};
+
+const LIVE_REQUEST: &[u8] = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/// So many long answers are more than any socket's buffers take.
+const READS: usize = 20;
+
+#[test]
+fn a_long_answer_is_the_same_in_both_protocols() {
+    let rig = Rig::start(settings());
+    let list = rig.put_long_sale();
+    let uri = format!("http://{}/v1/sales?limit=100", rig.public());
+    assert!(call_http2(rig.public(), Request::builder().uri(uri).body(()).expect("a request"), b"") == list);
+    rig.wait_until("everything was taken", |rig| rig.metric("onrush_unsent_bytes") == 0);
+}
+
+/// Opens 64 streams that ask for a long answer and give it no window, and returns when the connection has ended.
+fn ask_and_take_nothing(rig: &Rig, when_asked: impl FnOnce(&Rig)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let address = rig.public();
+    let (mut connection, _client) = runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+        let mut builder = h2::client::Builder::new();
+        let handshake = builder.initial_window_size(0).handshake::<_, bytes::Bytes>(stream);
+        let (mut client, connection) = handshake.await.expect("HTTP/2");
+        let connection = tokio::spawn(connection);
+        let (tell, mut told) = tokio::sync::mpsc::channel(64);
+        for _ in 0..64 {
+            client = client.ready().await.expect("a stream");
+            let uri = format!("http://{address}/v1/sales?limit=100");
+            let request = Request::builder().uri(uri).body(()).expect("a request");
+            let (response, _) = client.send_request(request, true).expect("a request");
+            let tell = tell.clone();
+            tokio::spawn(async move {
+                let response = response.await;
+                let _ = tell.send(()).await;
+                // A response that is dropped would give its stream back.
+                std::future::pending::<()>().await;
+                drop(response);
+            });
+        }
+        // The heads of answers are under no flow control, so the first comes when its answer is made.
+        told.recv().await.expect("an answer");
+        (connection, client)
+    });
+    when_asked(rig);
+    runtime.block_on(async {
+        // How it ends is the server's affair: with an error or without.
+        let _ = tokio::time::timeout(PATIENCE, &mut connection).await.expect("a connection that ends");
+    });
+}
+
+#[test]
+fn http_2_without_a_window_holds_little_and_is_cut_off() {
+    let rig = Rig::start(Settings { write_timeout: Duration::from_secs(2), ..settings() });
+    let length = rig.put_long_sale().body.len() as u64;
+    ask_and_take_nothing(&rig, |rig| {
+        let unsent_bytes = rig.metric("onrush_unsent_bytes");
+        assert!(unsent_bytes >= length, "{unsent_bytes}");
+        assert!(unsent_bytes <= (1 << 20) + 5 * length, "{unsent_bytes} of answers of {length}");
+    });
+    assert_eq!(rig.metric("onrush_connections_cut_off_total{awaited=\"write\"}"), 1);
+    rig.wait_until("its answers are gone", |rig| rig.metric("onrush_unsent_bytes") == 0);
+}
+
+#[test]
+fn http_1_readers_that_take_nothing_are_cut_off() {
+    let rig = Rig::start(Settings { write_timeout: Duration::from_millis(300), ..settings() });
+    rig.put_long_sale();
+    let mut reader = Http1::connect_narrow(rig.public());
+    reader.send(&LONG_REQUEST.repeat(READS));
+    let cut_off = "onrush_connections_cut_off_total{awaited=\"write\"}";
+    rig.wait_until("it is cut off", |rig| rig.metric(cut_off) == 1);
+    rig.wait_until("its answer is gone", |rig| rig.metric("onrush_unsent_bytes") == 0);
+}
+
+#[test]
+fn all_unsent_answers_have_a_bound_and_the_slowest_make_room() {
+    let unsent_bytes_max = 3 << 20;
+    let rig = Rig::start(Settings { unsent_bytes_max, ..settings() });
+    let list = rig.put_long_sale();
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        let mut reader = Http1::connect_narrow(rig.public());
+        reader.send(&LONG_REQUEST.repeat(READS));
+        silent.push(reader);
+        assert!(Http1::connect(rig.public()).call(LIVE_REQUEST).is_some(), "short answers go on");
+        let unsent_bytes = rig.metric("onrush_unsent_bytes");
+        assert!(unsent_bytes <= unsent_bytes_max as u64, "{unsent_bytes}");
+    }
+    // As soon as the silent ones have taken nothing for long enough, they give way to who asks.
+    rig.wait_until("a long answer is served again", |rig| {
+        let answer = Http1::connect(rig.public()).call(LONG_REQUEST).expect("an answer");
+        assert!(answer == list || answer.body.contains("overloaded"), "{}", answer.status);
+        answer.status == 200 && rig.metric("onrush_connections_cut_off_total{awaited=\"room\"}") > 0
+    });
+    assert!(rig.metric("onrush_answers_without_room_total") > 0);
+}
