@@ -5,29 +5,23 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use onrush_node::Partition;
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
 use crate::components::Components;
-use crate::counters::EdgeCounters;
-use crate::deadlines::TICK;
-use crate::problem::Problem;
-use crate::pump::Pump;
+use crate::net::call_batcher::CallBatcher;
+use crate::net::counters::EdgeCounters;
+use crate::net::deadlines::TICK;
+use crate::net::listener::{accept_all, listen, probe};
+use crate::net::thread::EdgeThread;
 use crate::routes::{self, App};
 use crate::settings::Settings;
-use crate::thread::EdgeThread;
-use crate::{h1, hot};
-
-/// Connections that the kernel keeps for us while we are busy.
-const BACKLOG: i32 = 4096;
 
 /// The running edge. Dropping it does not stop it; [`Server::drain`] does.
 pub struct Server {
@@ -132,43 +126,6 @@ fn join(thread: JoinHandle<()>) {
     }
 }
 
-/// Makes sure that nobody else listens there: sharing the port with our own threads means that the system would let us
-/// share it with a second server as well.
-fn probe(address: SocketAddr) -> io::Result<Socket> {
-    let open = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        // Only a socket that listens keeps another from the same address.
-        socket.listen(1)?;
-        Ok(socket)
-    };
-    open().map_err(|error| named(address, &error))
-}
-
-fn named(address: SocketAddr, error: &io::Error) -> io::Error {
-    io::Error::new(
-        error.kind(),
-        format!(
-            "cannot listen on {address}: {error}; stop what listens there, or choose another --listen or --operator-listen"
-        ),
-    )
-}
-
-/// A listener that shares its port with those of the other threads; the kernel spreads connections over them.
-fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let open = || {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        socket.set_reuse_port(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok(socket.into())
-    };
-    open().map_err(|error: io::Error| named(address, &error))
-}
-
 struct ThreadStart {
     listener: std::net::TcpListener,
     settings: Arc<Settings>,
@@ -203,13 +160,13 @@ impl ThreadStart {
             Ok(listener) => listener,
             Err(error) => return tracing::error!(%error, "cannot watch the listener"),
         };
-        let pump = self.partition.as_ref().map(Pump::new);
-        let is_public = pump.is_some();
-        if let Some(pump) = &pump {
-            tokio::task::spawn_local(Rc::clone(pump).run());
+        let batcher = self.partition.as_ref().map(CallBatcher::new);
+        let is_public = batcher.is_some();
+        if let Some(batcher) = &batcher {
+            tokio::task::spawn_local(Rc::clone(batcher).run());
         }
         let prefix = random_prefix();
-        let thread = EdgeThread::new(self.settings, self.counters, pump, self.router, prefix);
+        let thread = EdgeThread::new(self.settings, self.counters, batcher, self.router, prefix);
         let ticking = Rc::clone(&thread);
         tokio::task::spawn_local(async move {
             let mut ticks = tokio::time::interval(TICK);
@@ -235,63 +192,6 @@ fn random_prefix() -> u32 {
     #[allow(clippy::cast_possible_truncation, reason = "any 32 bits will do")]
     let prefix = RandomState::new().hash_one(0) as u32;
     prefix
-}
-
-async fn accept_all(listener: &TcpListener, thread: &Rc<EdgeThread>) {
-    static TOLD: AtomicBool = AtomicBool::new(false);
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => accept(stream, thread),
-            Err(error) => {
-                if !TOLD.swap(true, Ordering::Relaxed) {
-                    tracing::warn!(%error, "cannot accept connections; the server goes on trying, and does not say this again");
-                }
-                // Out of file descriptors, most likely: give those that are open time to end.
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
-    }
-}
-
-fn accept(stream: TcpStream, thread: &Rc<EdgeThread>) {
-    let counters = &thread.counters;
-    counters.accepted_count.add(1);
-    let Some(place) = thread.take_place() else {
-        counters.over_capacity_count.add(1);
-        return refuse(&stream);
-    };
-    // Without it small answers wait for acknowledgements; a socket that cannot do it is closed already.
-    let _ = stream.set_nodelay(true);
-    let served = Rc::clone(thread);
-    let (hand_over, deadline) = tokio::sync::oneshot::channel();
-    let task = tokio::task::spawn_local(async move {
-        let _place = place;
-        if let Ok(deadline) = deadline.await {
-            h1::serve(stream, served, deadline).await;
-        }
-    });
-    // The receiver is in the task that was just spawned.
-    let _ = hand_over.send(thread.deadlines.watch(task.abort_handle()));
-}
-
-/// Tells a connection too many to come back later, if that can be done at once.
-fn refuse(stream: &TcpStream) {
-    let mut body = Vec::new();
-    let head = hot::render_problem(&Problem::overloaded(), &mut body);
-    let mut answer = Vec::new();
-    answer.extend_from_slice(b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n");
-    let length = body.len().to_string();
-    let mut write =
-        |name: &str, value: &str| answer.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
-    write("content-type", head.content_type);
-    write("content-length", &length);
-    for (name, value) in &head.fields {
-        write(name, value);
-    }
-    answer.extend_from_slice(b"\r\n");
-    answer.extend_from_slice(&body);
-    // A client that cannot take it now learns the same from the closed connection.
-    let _ = stream.try_write(&answer);
 }
 
 /// Lets connections end: those between requests at once, the others when they were answered.

@@ -11,8 +11,8 @@ use std::time::Duration;
 use slab::Slab;
 use tokio::task::AbortHandle;
 
-use crate::counters::{CutOff, EdgeCounters};
 use crate::limits::{STALLED_MS_MIN, TAKEN_BYTES_MIN};
+use crate::net::counters::{CutOff, EdgeCounters};
 use crate::settings::Settings;
 
 /// How often clocks are read and slow connections are looked for.

@@ -7,8 +7,8 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, header, response};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
-use crate::h1::{Body, Request as Parsed};
 use crate::limits::HEADERS_MAX;
+use crate::net::h1::{Body, Request as Parsed};
 use crate::problem::Problem;
 
 /// Makes a request for the router out of one that was parsed from `bytes`.

@@ -19,13 +19,14 @@ use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::deadlines::{Deadline, Phase};
 use crate::hot::{self, Hot, Route};
 use crate::limits::{COPIED_BODY_BYTES_MAX, HEAD_BYTES_MAX, PIPELINE_MAX, READ_BYTES};
+use crate::net::call_batcher::PendingCall;
+use crate::net::deadlines::{Deadline, Phase};
+use crate::net::h2;
+use crate::net::thread::EdgeThread;
 use crate::problem::Problem;
-use crate::pump::Answer;
-use crate::thread::EdgeThread;
-use crate::{cold, h2};
+use crate::router_bridge;
 
 use super::head::{Body, Parsed, Request, is_worth_parsing, parse};
 use super::rejection::Rejection;
@@ -69,29 +70,29 @@ struct Connection<'a> {
 
 /// Requests that arrived together.
 #[derive(Default)]
-struct Round {
-    turns: SmallVec<[Turn; 1]>,
-    then: Then,
+struct Pipeline {
+    hot: SmallVec<[HotRequest; 1]>,
+    next: Next,
 }
 
 /// One hot request and its answer.
-struct Turn {
-    state: TurnState,
+struct HotRequest {
+    state: HotState,
     request_id: CompactString,
     without_body: bool,
     keep_alive: bool,
     is_http_1_0: bool,
 }
 
-enum TurnState {
-    Waiting(Route, Answer),
+enum HotState {
+    Waiting(Route, PendingCall),
     Answered(Route, Reply),
     Refused(Box<Problem>),
 }
 
-/// What comes behind the hot requests of a round.
+/// What comes behind the hot requests of a pipeline.
 #[derive(Default)]
-enum Then {
+enum Next {
     /// Nothing: wait for more bytes.
     #[default]
     Read,
@@ -116,14 +117,15 @@ impl Connection<'_> {
     async fn run(&mut self) -> io::Result<End> {
         let mut is_first = true;
         loop {
-            let Some(mut round) = poll_fn(|context| self.poll_read_round(context, is_first)).await? else {
+            let Some(mut pipeline) = poll_fn(|context| self.poll_read_pipeline(context, is_first)).await?
+            else {
                 return Ok(End::Closed);
             };
             loop {
-                if matches!(round.then, Then::Http2) {
+                if matches!(pipeline.next, Next::Http2) {
                     return Ok(End::IsHttp2(mem::take(&mut self.carry)));
                 }
-                if !self.serve_round(round).await? {
+                if !self.serve_pipeline(pipeline).await? {
                     self.stream.shutdown().await?;
                     return Ok(End::Closed);
                 }
@@ -131,8 +133,8 @@ impl Connection<'_> {
                     break;
                 }
                 let carried = mem::take(&mut self.carry);
-                round = self.take_requests(&carried, false);
-                if round.turns.is_empty() && matches!(round.then, Then::Read) {
+                pipeline = self.take_requests(&carried, false);
+                if pipeline.hot.is_empty() && matches!(pipeline.next, Next::Read) {
                     break;
                 }
             }
@@ -144,11 +146,11 @@ impl Connection<'_> {
     }
 
     /// Reads once and takes up the requests that it completed. Nothing at the end of the stream.
-    fn poll_read_round(
+    fn poll_read_pipeline(
         &mut self,
         context: &mut Context<'_>,
         is_first: bool,
-    ) -> Poll<io::Result<Option<Round>>> {
+    ) -> Poll<io::Result<Option<Pipeline>>> {
         loop {
             let carried_length = self.carry.len();
             if carried_length == 0 {
@@ -159,9 +161,9 @@ impl Connection<'_> {
                 if buffer.filled().is_empty() {
                     return Poll::Ready(Ok(None));
                 }
-                let round = self.take_requests(buffer.filled(), is_first);
-                if !round.is_empty() {
-                    return Poll::Ready(Ok(Some(round)));
+                let pipeline = self.take_requests(buffer.filled(), is_first);
+                if !pipeline.is_empty() {
+                    return Poll::Ready(Ok(Some(pipeline)));
                 }
             } else {
                 self.carry.resize(carried_length + READ_BYTES, 0);
@@ -177,9 +179,9 @@ impl Connection<'_> {
                     continue;
                 }
                 let carried = mem::take(&mut self.carry);
-                let round = self.take_requests(&carried, is_first);
-                if !round.is_empty() {
-                    return Poll::Ready(Ok(Some(round)));
+                let pipeline = self.take_requests(&carried, is_first);
+                if !pipeline.is_empty() {
+                    return Poll::Ready(Ok(Some(pipeline)));
                 }
             }
         }
@@ -199,21 +201,21 @@ impl Connection<'_> {
     }
 
     /// Takes up the whole requests at the front of `bytes`, as far as they can be served at once, and keeps the rest.
-    fn take_requests(&mut self, bytes: &[u8], is_first: bool) -> Round {
-        let mut round = Round::default();
+    fn take_requests(&mut self, bytes: &[u8], is_first: bool) -> Pipeline {
+        let mut pipeline = Pipeline::default();
         let mut at = 0;
         if is_first && bytes.starts_with(&PREFACE[..bytes.len().min(PREFACE.len())]) {
             self.carry.extend_from_slice(bytes);
             if bytes.len() >= PREFACE.len() {
-                round.then = Then::Http2;
+                pipeline.next = Next::Http2;
             } else {
                 self.deadline.stay_or_enter(Phase::Head);
             }
-            return round;
+            return pipeline;
         }
         while at < bytes.len() {
-            if round.turns.len() == PIPELINE_MAX {
-                round.then = Then::Again;
+            if pipeline.hot.len() == PIPELINE_MAX {
+                pipeline.next = Next::Again;
                 break;
             }
             let rest = &bytes[at..];
@@ -228,9 +230,9 @@ impl Connection<'_> {
                     let ends = !request.keep_alive;
                     self.told_to_continue = false;
                     match self.take_up(rest, request) {
-                        Ok(turn) => round.turns.push(turn),
+                        Ok(request) => pipeline.hot.push(request),
                         Err(cold) => {
-                            round.then = Then::Cold(cold);
+                            pipeline.next = Next::Cold(cold);
                             at += length;
                             break;
                         }
@@ -247,23 +249,23 @@ impl Connection<'_> {
                 Parsed::PartialBody(awaiting) => {
                     self.deadline.stay_or_enter(Phase::Body);
                     if awaiting.expects_continue() && !mem::replace(&mut self.told_to_continue, true) {
-                        round.then = Then::Continue;
+                        pipeline.next = Next::Continue;
                     }
                     self.front = Some(Parsed::PartialBody(awaiting));
                     break;
                 }
                 Parsed::Rejected(rejection) => {
-                    round.then = Then::Reject(rejection);
+                    pipeline.next = Next::Reject(rejection);
                     break;
                 }
             }
         }
         self.carry.extend_from_slice(&bytes[at..]);
-        round
+        pipeline
     }
 
     /// Puts a hot request on its way, or copies a cold one.
-    fn take_up(&self, bytes: &[u8], request: Request) -> Result<Turn, Box<Cold>> {
+    fn take_up(&self, bytes: &[u8], request: Request) -> Result<HotRequest, Box<Cold>> {
         let part = |range: &Range<usize>| &bytes[range.clone()];
         let seen = hot::Request {
             method: part(&request.method),
@@ -277,10 +279,10 @@ impl Connection<'_> {
                 Body::Unfolded(body) => body,
             },
         };
-        let decoded = match &self.thread.pump {
-            Some(pump) => match hot::decode(self.thread.settings.scenarios, &seen) {
-                Hot::Call(route, call) => Some(TurnState::Waiting(route, pump.call(call))),
-                Hot::Problem(problem) => Some(TurnState::Refused(problem)),
+        let decoded = match &self.thread.batcher {
+            Some(batcher) => match hot::decode(self.thread.settings.scenarios, &seen) {
+                Hot::Call(route, call) => Some(HotState::Waiting(route, batcher.call(call))),
+                Hot::Problem(problem) => Some(HotState::Refused(problem)),
                 Hot::Cold => None,
             },
             None => None,
@@ -288,7 +290,7 @@ impl Connection<'_> {
         let Some(state) = decoded else {
             return Err(Box::new(Cold { bytes: bytes[..request.length].to_vec(), request }));
         };
-        Ok(Turn {
+        Ok(HotRequest {
             state,
             request_id: self.thread.request_id(request.fields.request_id.as_ref().map(part)),
             without_body: part(&request.method) == b"HEAD",
@@ -297,35 +299,35 @@ impl Connection<'_> {
         })
     }
 
-    /// Answers a round; whether the connection goes on.
-    async fn serve_round(&mut self, mut round: Round) -> io::Result<bool> {
+    /// Answers a pipeline; whether the connection goes on.
+    async fn serve_pipeline(&mut self, mut pipeline: Pipeline) -> io::Result<bool> {
         let mut goes_on = true;
-        if !round.turns.is_empty() {
+        if !pipeline.hot.is_empty() {
             self.deadline.enter(Phase::Busy);
-            for turn in &mut round.turns {
-                turn.settle().await;
+            for request in &mut pipeline.hot {
+                request.decided().await;
             }
             // Only the last answer may say that the connection ends (RFC 9112, section 9.6).
             if self.thread.draining.get()
-                && matches!(round.then, Then::Read)
-                && let Some(last) = round.turns.last_mut()
+                && matches!(pipeline.next, Next::Read)
+                && let Some(last) = pipeline.hot.last_mut()
             {
                 last.keep_alive = false;
             }
-            goes_on = round.turns.iter().all(|turn| turn.keep_alive);
-            self.send(|out, thread| render_turns(out, thread, round.turns)).await?;
+            goes_on = pipeline.hot.iter().all(|request| request.keep_alive);
+            self.send(|out, thread| render_hot(out, thread, pipeline.hot)).await?;
         }
         if !goes_on {
             return Ok(false);
         }
-        match round.then {
-            Then::Read | Then::Again | Then::Http2 => Ok(true),
-            Then::Continue => {
+        match pipeline.next {
+            Next::Read | Next::Again | Next::Http2 => Ok(true),
+            Next::Continue => {
                 self.send(|out, _| out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n")).await?;
                 self.deadline.enter(Phase::Body);
                 Ok(true)
             }
-            Then::Reject(rejection) => {
+            Next::Reject(rejection) => {
                 self.thread.counters.rejected_count.add(1);
                 if !matches!(rejection, Rejection::NotHttp1) {
                     self.send(|out, thread| write_rejection(out, thread, rejection)).await?;
@@ -333,7 +335,7 @@ impl Connection<'_> {
                 self.linger().await;
                 Ok(false)
             }
-            Then::Cold(cold) => self.serve_cold(*cold).await,
+            Next::Cold(cold) => self.serve_cold(*cold).await,
         }
     }
 
@@ -348,9 +350,9 @@ impl Connection<'_> {
             keep_alive: request.keep_alive && !self.thread.draining.get(),
             is_http_1_0: request.is_http_1_0,
         };
-        match cold::request_from(&bytes, &request) {
+        match router_bridge::request_from(&bytes, &request) {
             Ok(request) => {
-                let (parts, body) = cold::dispatch(&self.thread.router, request).await;
+                let (parts, body) = router_bridge::dispatch(&self.thread.router, request).await;
                 if !self.thread.deadlines.make_room(body.len()) {
                     self.send_problem(shape, &Problem::overloaded()).await?;
                 } else if body.len() <= COPIED_BODY_BYTES_MAX || shape.without_body {
@@ -443,41 +445,41 @@ impl Connection<'_> {
     }
 }
 
-impl Round {
+impl Pipeline {
     fn is_empty(&self) -> bool {
-        self.turns.is_empty() && matches!(self.then, Then::Read)
+        self.hot.is_empty() && matches!(self.next, Next::Read)
     }
 }
 
-impl Turn {
-    async fn settle(&mut self) {
-        if let TurnState::Waiting(_, answer) = &mut self.state {
+impl HotRequest {
+    async fn decided(&mut self) {
+        if let HotState::Waiting(_, answer) = &mut self.state {
             let reply = answer.await;
-            let settled = TurnState::Refused(Box::new(Problem::draining()));
-            if let TurnState::Waiting(route, _) = mem::replace(&mut self.state, settled) {
-                self.state = TurnState::Answered(route, reply);
+            let decided = HotState::Refused(Box::new(Problem::draining()));
+            if let HotState::Waiting(route, _) = mem::replace(&mut self.state, decided) {
+                self.state = HotState::Answered(route, reply);
             }
         }
     }
 }
 
-fn render_turns(out: &mut Vec<u8>, thread: &EdgeThread, turns: SmallVec<[Turn; 1]>) {
-    let Some(pump) = &thread.pump else { return };
-    thread.counters.hot_count.add(turns.len() as u64);
-    let ids = pump.partition().reservation_ids();
+fn render_hot(out: &mut Vec<u8>, thread: &EdgeThread, requests: SmallVec<[HotRequest; 1]>) {
+    let Some(batcher) = &thread.batcher else { return };
+    thread.counters.hot_count.add(requests.len() as u64);
+    let ids = batcher.partition().reservation_ids();
     let mut body = thread.body.borrow_mut();
-    for turn in turns {
+    for request in requests {
         body.clear();
         let shape = Shape {
-            request_id: &turn.request_id,
-            without_body: turn.without_body,
-            keep_alive: turn.keep_alive,
-            is_http_1_0: turn.is_http_1_0,
+            request_id: &request.request_id,
+            without_body: request.without_body,
+            keep_alive: request.keep_alive,
+            is_http_1_0: request.is_http_1_0,
         };
-        let head = match turn.state {
-            TurnState::Answered(route, reply) => hot::render(&route, reply, ids, thread.now_ms(), &mut body),
-            TurnState::Refused(problem) => hot::render_problem(&problem, &mut body),
-            TurnState::Waiting(..) => unreachable!("a turn is rendered when it is settled"),
+        let head = match request.state {
+            HotState::Answered(route, reply) => hot::render(&route, reply, ids, thread.now_ms(), &mut body),
+            HotState::Refused(problem) => hot::render_problem(&problem, &mut body),
+            HotState::Waiting(..) => unreachable!("a request is rendered when it is decided"),
         };
         write_answer(out, thread, shape, &head, &body);
     }

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
-use crate::counters::CutOff;
-use crate::deadlines::{Deadline, Phase, Unsent};
 use crate::limits::{H2_READS_MAX, H2_UNSENT_BYTES_MAX};
+use crate::net::counters::CutOff;
+use crate::net::deadlines::{Deadline, Phase, Unsent};
 
 use super::frames::Frames;
 

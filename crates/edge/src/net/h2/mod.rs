@@ -22,14 +22,14 @@ use tokio::net::TcpStream;
 use self::body::Pieces;
 use self::socket::CountedSocket;
 use self::streams::{OpenStream, Streams};
-use crate::cold;
-use crate::deadlines::{Deadline, TICK};
 use crate::hot::{self, Hot};
 use crate::http::authority::is_authority;
 use crate::http::target;
 use crate::limits::{H2_PIECE_BYTES, H2_STREAMS_MAX, HEAD_BYTES_MAX, HEADERS_MAX, TARGET_BYTES_MAX};
+use crate::net::deadlines::{Deadline, TICK};
+use crate::net::thread::EdgeThread;
 use crate::problem::Problem;
-use crate::thread::EdgeThread;
+use crate::router_bridge;
 
 /// How often a connection is asked whether anybody is still there, and how long it may take to say so.
 const PING_INTERVAL: Duration = Duration::from_secs(20);
@@ -189,12 +189,13 @@ async fn route(
         repeats_key: parts.headers.get_all("idempotency-key").iter().count() > 1,
         body: &body,
     };
-    let decoded = thread.pump.as_ref().map(|pump| (pump, hot::decode(thread.settings.scenarios, &seen)));
+    let decoded =
+        thread.batcher.as_ref().map(|batcher| (batcher, hot::decode(thread.settings.scenarios, &seen)));
     match decoded {
-        Some((pump, Hot::Call(route, call))) => {
-            let reply = pump.call(call).await;
+        Some((batcher, Hot::Call(route, call))) => {
+            let reply = batcher.call(call).await;
             let mut body = Vec::new();
-            let ids = pump.partition().reservation_ids();
+            let ids = batcher.partition().reservation_ids();
             let head = hot::render(&route, reply, ids, thread.now_ms(), &mut body);
             response(head, body)
         }
@@ -204,7 +205,7 @@ async fn route(
             let _turn = if parts.method.is_safe() { streams.turn_to_read().await } else { None };
             streams.room().await;
             let request = Request::from_parts(parts, RouterBody::from(body));
-            let (parts, body) = cold::dispatch(&thread.router, request).await;
+            let (parts, body) = router_bridge::dispatch(&thread.router, request).await;
             Response::from_parts(parts, body)
         }
     }

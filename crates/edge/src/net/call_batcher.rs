@@ -2,7 +2,7 @@
 //! and each connection is woken for its own.
 //!
 //! Everything that became readable in one turn of the event loop is handed over at once: the first call of a turn
-//! schedules the pump behind the connections that are ready, so it runs when all of them have had theirs.
+//! schedules the batcher behind the connections that are ready, so it runs when all of them have had theirs.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -17,15 +17,15 @@ use slab::Slab;
 use crate::limits::SUBMISSION_CALLS_MAX;
 
 /// The calls of one edge thread.
-pub(crate) struct Pump {
+pub(crate) struct CallBatcher {
     port: PartitionPort,
     outgoing: RefCell<Calls>,
-    slots: RefCell<Slab<Slot>>,
+    calls: RefCell<Slab<CallState>>,
     waker: Arc<OnceLock<Waker>>,
     scheduled: Cell<bool>,
 }
 
-enum Slot {
+enum CallState {
     /// On its way; who waits for it.
     Waiting(Option<Waker>),
     /// Back.
@@ -34,8 +34,8 @@ enum Slot {
     Abandoned,
 }
 
-impl Pump {
-    /// The pump of this thread; [`Pump::run`] must be spawned on it.
+impl CallBatcher {
+    /// The batcher of this thread; [`CallBatcher::run`] must be spawned on it.
     pub(crate) fn new(partition: &Arc<Partition>) -> Rc<Self> {
         let waker = Arc::new(OnceLock::<Waker>::new());
         let woken = Arc::clone(&waker);
@@ -47,7 +47,7 @@ impl Pump {
         Rc::new(Self {
             port,
             outgoing: RefCell::default(),
-            slots: RefCell::default(),
+            calls: RefCell::default(),
             waker,
             scheduled: Cell::new(false),
         })
@@ -58,41 +58,41 @@ impl Pump {
     }
 
     /// Puts a call on its way. It is made even if the returned future is dropped.
-    pub(crate) fn call(self: &Rc<Self>, call: Call) -> Answer {
-        let slot = self.slots.borrow_mut().insert(Slot::Waiting(None));
-        let token = Token::try_from(slot).expect("fewer calls than a token can tell apart");
+    pub(crate) fn call(self: &Rc<Self>, call: Call) -> PendingCall {
+        let key = self.calls.borrow_mut().insert(CallState::Waiting(None));
+        let token = Token::try_from(key).expect("fewer calls than a token can tell apart");
         self.outgoing.borrow_mut().push((token, call));
         if !self.scheduled.replace(true)
             && let Some(waker) = self.waker.get()
         {
             waker.wake_by_ref();
         }
-        Answer { pump: Rc::clone(self), token: Some(token) }
+        PendingCall { batcher: Rc::clone(self), token: Some(token) }
     }
 
     /// Moves calls out and answers in, for ever.
     pub(crate) async fn run(self: Rc<Self>) {
         poll_fn(|context| {
             self.waker.get_or_init(|| context.waker().clone());
-            // A thread whose pump is gone would never answer again.
+            // A thread whose batcher is gone would never answer again.
             let guard = AbortOnPanic;
-            self.turn();
+            self.exchange();
             drop(guard);
             Poll::<()>::Pending
         })
         .await;
     }
 
-    fn turn(&self) {
+    fn exchange(&self) {
         self.scheduled.set(false);
         loop {
             let calls = self.take_outgoing();
             if calls.is_empty() {
                 break;
             }
-            self.settle(self.port.submit(calls));
+            self.hand_out(self.port.submit(calls));
         }
-        self.settle(self.port.take());
+        self.hand_out(self.port.take());
     }
 
     fn take_outgoing(&self) -> Calls {
@@ -106,17 +106,17 @@ impl Pump {
         }
     }
 
-    fn settle(&self, replies: Replies) {
-        let mut slots = self.slots.borrow_mut();
+    fn hand_out(&self, replies: Replies) {
+        let mut calls = self.calls.borrow_mut();
         for (token, reply) in replies {
             let token = token as usize;
-            match std::mem::replace(&mut slots[token], Slot::Answered(reply)) {
-                Slot::Waiting(Some(waker)) => waker.wake(),
-                Slot::Waiting(None) => {}
-                Slot::Abandoned => {
-                    slots.remove(token);
+            match std::mem::replace(&mut calls[token], CallState::Answered(reply)) {
+                CallState::Waiting(Some(waker)) => waker.wake(),
+                CallState::Waiting(None) => {}
+                CallState::Abandoned => {
+                    calls.remove(token);
                 }
-                Slot::Answered(_) => unreachable!("a call is answered once"),
+                CallState::Answered(_) => unreachable!("a call is answered once"),
             }
         }
     }
@@ -135,13 +135,13 @@ impl Drop for AbortOnPanic {
 }
 
 /// The answer to a call, to be awaited.
-pub(crate) struct Answer {
-    pump: Rc<Pump>,
+pub(crate) struct PendingCall {
+    batcher: Rc<CallBatcher>,
     /// Absent once the answer was handed out.
     token: Option<Token>,
 }
 
-impl Future for Answer {
+impl Future for PendingCall {
     type Output = Reply;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Reply> {
@@ -149,30 +149,30 @@ impl Future for Answer {
             // Polled again after its answer, which no caller does; there is nothing better to say.
             return Poll::Ready(Err(Failure::LogUnavailable));
         };
-        let pump = Rc::clone(&self.pump);
-        let mut slots = pump.slots.borrow_mut();
-        let slot = &mut slots[token as usize];
-        if let Slot::Waiting(waker) = slot {
+        let batcher = Rc::clone(&self.batcher);
+        let mut calls = batcher.calls.borrow_mut();
+        let call = &mut calls[token as usize];
+        if let CallState::Waiting(waker) = call {
             *waker = Some(context.waker().clone());
             return Poll::Pending;
         }
         self.token = None;
-        match slots.remove(token as usize) {
-            Slot::Answered(reply) => Poll::Ready(reply),
-            Slot::Waiting(_) | Slot::Abandoned => unreachable!("a slot that is waited for"),
+        match calls.remove(token as usize) {
+            CallState::Answered(reply) => Poll::Ready(reply),
+            CallState::Waiting(_) | CallState::Abandoned => unreachable!("a call that is waited for"),
         }
     }
 }
 
-impl Drop for Answer {
+impl Drop for PendingCall {
     fn drop(&mut self) {
         let Some(token) = self.token else { return };
-        let mut slots = self.pump.slots.borrow_mut();
-        match &mut slots[token as usize] {
-            Slot::Answered(_) => {
-                slots.remove(token as usize);
+        let mut calls = self.batcher.calls.borrow_mut();
+        match &mut calls[token as usize] {
+            CallState::Answered(_) => {
+                calls.remove(token as usize);
             }
-            slot => *slot = Slot::Abandoned,
+            call => *call = CallState::Abandoned,
         }
     }
 }

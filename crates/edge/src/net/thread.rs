@@ -10,12 +10,12 @@ use axum::Router;
 use compact_str::CompactString;
 use onrush_core::TimeMs;
 
-use crate::counters::EdgeCounters;
-use crate::deadlines::Deadlines;
 use crate::limits::{
     BODY_BYTES_MAX, OPERATOR_BODY_BYTES_MAX, OPERATOR_CONNECTIONS_MAX, READ_BYTES, REQUEST_ID_BYTES_MAX,
 };
-use crate::pump::Pump;
+use crate::net::call_batcher::CallBatcher;
+use crate::net::counters::EdgeCounters;
+use crate::net::deadlines::Deadlines;
 use crate::settings::Settings;
 
 /// Shared by the connections of one thread.
@@ -24,7 +24,7 @@ pub(crate) struct EdgeThread {
     pub(crate) counters: Arc<EdgeCounters>,
     pub(crate) deadlines: Rc<Deadlines>,
     /// Absent on the operator's thread, which has no hot routes.
-    pub(crate) pump: Option<Rc<Pump>>,
+    pub(crate) batcher: Option<Rc<CallBatcher>>,
     pub(crate) router: Router,
     /// Largest body of a request on this thread's listener.
     pub(crate) body_bytes_max: usize,
@@ -51,16 +51,16 @@ impl EdgeThread {
     pub(crate) fn new(
         settings: Arc<Settings>,
         counters: Arc<EdgeCounters>,
-        pump: Option<Rc<Pump>>,
+        batcher: Option<Rc<CallBatcher>>,
         router: Router,
         request_id_prefix: u32,
     ) -> Rc<Self> {
-        let is_public = pump.is_some();
+        let is_public = batcher.is_some();
         let thread = Self {
             deadlines: Deadlines::new(Arc::clone(&settings), Arc::clone(&counters)),
             settings,
             counters,
-            pump,
+            batcher,
             router,
             body_bytes_max: if is_public { BODY_BYTES_MAX } else { OPERATOR_BODY_BYTES_MAX },
             draining: Cell::new(false),
@@ -102,7 +102,7 @@ impl EdgeThread {
 
     /// A place for one more connection; nothing if as many are open as may be.
     pub(crate) fn take_place(&self) -> Option<Place> {
-        let (is_public, counters) = (self.pump.is_some(), Arc::clone(&self.counters));
+        let (is_public, counters) = (self.batcher.is_some(), Arc::clone(&self.counters));
         let connections_max =
             if is_public { self.settings.connections_max } else { OPERATOR_CONNECTIONS_MAX };
         let place = Place { is_public, counters };

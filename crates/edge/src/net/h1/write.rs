@@ -3,8 +3,8 @@
 use http::StatusCode;
 
 use crate::hot::Head;
+use crate::net::thread::EdgeThread;
 use crate::problem::Problem;
-use crate::thread::EdgeThread;
 
 use super::rejection::Rejection;
 

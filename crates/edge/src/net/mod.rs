@@ -1,0 +1,9 @@
+//! Listeners, connections and the threads that serve them: everything between a socket and a whole request.
+
+pub(crate) mod call_batcher;
+pub(crate) mod counters;
+pub(crate) mod deadlines;
+pub mod h1;
+pub(crate) mod h2;
+pub(crate) mod listener;
+pub(crate) mod thread;
