@@ -121,11 +121,24 @@ impl LogDirectory {
         };
         let limit = before.min(older);
         let mut trimmed_count = 0;
+        while let Some(name) = self.take_cut_off_below(limit) {
+            self.remove(&name)?;
+            trimmed_count += 1;
+        }
         while let Some(segment) = self.take_oldest_below(limit) {
             self.drop_segment(&segment)?;
             trimmed_count += 1;
         }
         Ok(trimmed_count)
+    }
+
+    /// A file before a gap goes when all that lies before the gap may go.
+    fn take_cut_off_below(&self, limit: u64) -> Option<String> {
+        let mut extent = self.shared.live.extent();
+        if extent.segments.front()?.header.base_offset > limit {
+            return None;
+        }
+        extent.cut_off.pop_front()
     }
 
     fn take_oldest_below(&self, limit: u64) -> Option<Arc<Segment>> {
@@ -150,7 +163,12 @@ impl LogDirectory {
         if recycled {
             return Ok(());
         }
-        storage.remove(&segment.name).map_err(while_doing(storage, "remove", &segment.name))?;
+        self.remove(&segment.name)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), StorageError> {
+        let storage = &*self.shared.storage;
+        storage.remove(name).map_err(while_doing(storage, "remove", name))?;
         // One by one, so that a crash never keeps an older segment and loses a newer one.
         storage.sync_dir().map_err(while_doing(storage, "sync", ""))
     }

@@ -1,8 +1,8 @@
 //! What can go wrong, grouped by what the caller can do about it: try again, make room, re-open, or call a person.
 
-use std::fmt;
 use std::io;
 
+use crate::damage::Damage;
 use crate::storage::Storage;
 
 /// A call to the storage failed.
@@ -23,30 +23,6 @@ impl StorageError {
         matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 }
-
-/// Bytes that are not what was written there. Nothing is ever skipped or repaired on account of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// Path of the damaged file.
-    pub path: String,
-    /// First byte, counted from the beginning of the file, that is not understood.
-    pub position: u64,
-    /// Log offset of the first event that is lost with it.
-    pub offset: u64,
-    /// What was expected and what was found.
-    pub problem: String,
-    /// What a person can do.
-    pub remedy: String,
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, position, offset, problem, remedy } = self;
-        write!(f, "{path} is damaged at byte {position}, log offset {offset}: {problem}. {remedy}")
-    }
-}
-
-impl std::error::Error for Damage {}
 
 /// Why a directory or its log did not open. Nothing in the directory was changed on account of `Locked`, `Damaged`,
 /// `Refused` and `Settings`.

@@ -5,6 +5,8 @@
 //! looks into a payload, reads a clock or draws a random number. `docs/log-format.md` has the byte tables.
 
 mod block;
+mod chain;
+mod damage;
 mod directory;
 mod error;
 #[cfg(feature = "testing")]
@@ -24,8 +26,10 @@ mod storage;
 mod verify;
 mod walk;
 
+pub use chain::Gap;
+pub use damage::Damage;
 pub use directory::LogDirectory;
-pub use error::{AppendError, Damage, OpenError, ReadError, SnapshotError, StorageError};
+pub use error::{AppendError, OpenError, ReadError, SnapshotError, StorageError};
 pub use files::{DirStorage, SyncMethod};
 pub use format::Format;
 pub use frame::{FrameHeader, FrameKind, FrameRef, FrameSeed, decode_frame};

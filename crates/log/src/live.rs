@@ -16,6 +16,8 @@ pub(crate) struct Live {
 #[derive(Default)]
 pub(crate) struct Extent {
     pub(crate) segments: VecDeque<Arc<Segment>>,
+    /// Segment files before a gap, oldest first, which nobody reads.
+    pub(crate) cut_off: VecDeque<String>,
     pub(crate) durable_offset: u64,
     /// End of the durable frames in the last segment, bytes.
     pub(crate) durable_position: u64,

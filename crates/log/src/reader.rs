@@ -78,8 +78,15 @@ impl LogReader {
             };
             let file =
                 storage.open_read(&segment.name).map_err(while_doing(storage, "open", &segment.name))?;
-            let walk =
-                Walk { storage, file: &*file, segment: &segment, until, from_offset: reached, to_offset: to };
+            let walk = Walk {
+                storage,
+                file: &*file,
+                segment: &segment,
+                until,
+                from_offset: reached,
+                to_offset: to,
+                snapshot_offset: None,
+            };
             self.window.clear();
             walk.run(&mut self.window, &mut progress, visit)?;
             self.place = Some((segment.header.sequence, progress));

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::block::TailBuffer;
+use crate::chain::{Chain, Gap, read_chain};
+use crate::damage;
 use crate::directory::Shared;
-use crate::error::{AppendError, Damage, OpenError, StorageError, while_doing};
+use crate::error::{AppendError, OpenError, StorageError, while_doing};
 use crate::frame::{FrameKind, FrameRef};
 use crate::limits::{BLOCK_BYTES, SEGMENT_HEADER_BYTES};
 use crate::log::{Log, LogCounters, LogSettings, begin_segment};
-use crate::segment::{Segment, SegmentHeader, list_segments, read_segment};
+use crate::segment::{Segment, SegmentHeader};
 use crate::spare::{Spare, SpareThread};
-use crate::storage::{Storage, StorageFile};
+use crate::storage::StorageFile;
 use crate::walk::{Progress, Until, Visit, Walk, Window};
 
 /// Where and how to open a log.
@@ -42,6 +44,8 @@ pub struct Recovered {
     pub segment_count: usize,
     /// File and byte of an interrupted write that was cut off; it was never acknowledged.
     pub torn_at: Option<(String, u64)>,
+    /// Where the chain of segments is broken below the snapshot, which costs the state nothing.
+    pub gap: Option<Gap>,
 }
 
 /// Opens the log; the caller has made sure that no other writer exists.
@@ -55,7 +59,11 @@ pub(crate) fn open(
     if opening.resume_at.is_some_and(|resume_at| resume_at < opening.from_offset) {
         return Err(OpenError::Settings("cannot resume before the snapshot".to_owned()));
     }
-    let segments = read_chain(shared)?;
+    let Chain { segments, cut_off, gap } =
+        read_chain(&*shared.storage, shared.partition, opening.from_offset)?;
+    if let Some(gap) = &gap {
+        tracing::warn!("{gap}");
+    }
     let found = check_frames(shared, &segments, opening, visit)?;
 
     let storage = &*shared.storage;
@@ -68,6 +76,7 @@ pub(crate) fn open(
     {
         let mut extent = shared.live.extent();
         extent.replace(segments);
+        extent.cut_off = cut_off.into();
         extent.durable_offset = found.next_offset;
         extent.durable_position = found.position;
         extent.spare = Some(Arc::clone(&spare));
@@ -112,6 +121,7 @@ pub(crate) fn open(
         frame_count: found.frame_count,
         segment_count: shared.live.extent().segments.len(),
         torn_at,
+        gap,
     };
     Ok((log, recovered))
 }
@@ -144,53 +154,6 @@ fn prove_end(log: &mut Log, time_ms: u64) -> Result<(), OpenError> {
     }
 }
 
-/// Reads all segment headers and checks that they follow each other.
-fn read_chain(shared: &Shared) -> Result<Vec<Segment>, OpenError> {
-    let storage = &*shared.storage;
-    let mut segments: Vec<Segment> = Vec::new();
-    for (promised, name) in list_segments(storage)? {
-        let file = storage.open_read(&name).map_err(while_doing(storage, "open", &name))?;
-        let segment = read_segment(storage, &*file, promised, &name, Some(shared.partition))??;
-        if let Some(before) = segments.last() {
-            check_follows(storage, before, &segment)?;
-        }
-        segments.push(segment);
-    }
-    Ok(segments)
-}
-
-/// Whether `segment` can be the one after `before`.
-pub(crate) fn check_follows(
-    storage: &dyn Storage,
-    before: &Segment,
-    segment: &Segment,
-) -> Result<(), Damage> {
-    let (a, b) = (&before.header, &segment.header);
-    let problem = if b.sequence != a.sequence + 1 {
-        format!(
-            "expected segment {} before it, found segment {}: a file is missing",
-            b.sequence - 1,
-            a.sequence
-        )
-    } else if b.base_offset < a.base_offset || b.epoch < a.epoch {
-        format!("its offset or epoch is below that of segment {}", a.sequence)
-    } else {
-        return Ok(());
-    };
-    Err(Damage {
-        path: storage.path_of(&segment.name),
-        position: 0,
-        offset: b.base_offset,
-        problem,
-        remedy: format!(
-            "Nothing was changed. Restore the segment files of this directory from one copy. Without a copy, all \
-             events from offset {} on are lost: to accept that, move segment {} and all with a higher number out of \
-             the directory.",
-            b.base_offset, b.sequence
-        ),
-    })
-}
-
 /// Goes through the frames from the last segment that begins at or before the snapshot on.
 fn check_frames(
     shared: &Shared,
@@ -203,14 +166,16 @@ fn check_frames(
     let Some(oldest) = segments.first() else {
         return match opening.resume_at {
             Some(resume_at) if resume_at > from_offset => {
-                Err(all_missing(storage, from_offset, resume_at).into())
+                Err(damage::all_missing(storage.path_of(""), from_offset, resume_at).into())
             }
             _ => Ok(Progress::empty(from_offset)),
         };
     };
     let first = segments.partition_point(|segment| segment.header.base_offset <= from_offset);
     let Some(first) = first.checked_sub(1) else {
-        return Err(missing(storage, oldest, from_offset).into());
+        return Err(
+            damage::too_new(storage.path_of(&oldest.name), oldest.header.base_offset, from_offset).into()
+        );
     };
     let mut visit_between = |frame: FrameRef<'_>| {
         if frame.header.base_offset < from_offset {
@@ -230,40 +195,18 @@ fn check_frames(
             (None, None) => Until::Tail,
         };
         let file = storage.open_read(&segment.name).map_err(while_doing(storage, "open", &segment.name))?;
-        let walk = Walk { storage, file: &*file, segment, until, from_offset, to_offset: u64::MAX };
+        let snapshot_offset = Some(from_offset);
+        let walk =
+            Walk { storage, file: &*file, segment, until, from_offset, to_offset: u64::MAX, snapshot_offset };
         found = found.continued_in(segment);
         window.clear();
         walk.run(&mut window, &mut found, &mut visit_between)?;
         if next.is_none() && found.next_offset < from_offset {
-            let problem = format!("the log ends here, before the snapshot at offset {from_offset}");
-            return Err(walk.damage(found.position, found.next_offset, problem).into());
+            let place = (found.position, found.next_offset);
+            return Err(damage::too_short(storage.path_of(&segment.name), place, from_offset).into());
         }
     }
     Ok(found)
-}
-
-fn missing(storage: &dyn Storage, oldest: &Segment, from_offset: u64) -> Damage {
-    let base_offset = oldest.header.base_offset;
-    Damage {
-        path: storage.path_of(&oldest.name),
-        position: 0,
-        offset: from_offset,
-        problem: format!("this is the oldest segment and begins at {base_offset}: the one with {from_offset} is missing"),
-        remedy: "Nothing was changed. Restore the missing segment files, or the snapshot that they belong to, from a \
-                 copy of the directory."
-            .to_owned(),
-    }
-}
-
-/// A log that this process has written to is gone.
-fn all_missing(storage: &dyn Storage, from_offset: u64, resume_at: u64) -> Damage {
-    Damage {
-        path: storage.path_of(""),
-        position: 0,
-        offset: from_offset,
-        problem: format!("all segments are missing, and offsets up to {resume_at} were in them"),
-        remedy: "Nothing was changed. Put the segment files back.".to_owned(),
-    }
 }
 
 /// Writes the last frame once more and syncs. A process that was killed between write and sync, or whose sync failed,

@@ -4,7 +4,8 @@
 
 use crc32c::crc32c;
 
-use crate::error::{Damage, StorageError, while_doing};
+use crate::damage::{self, Damage};
+use crate::error::{StorageError, while_doing};
 use crate::frame::{FrameSeed, u32_at, u64_at};
 use crate::limits::{BLOCK_BYTES, FRAME_ALIGN_BYTES, SEGMENT_HEADER_BYTES};
 use crate::storage::{Storage, StorageFile};
@@ -142,13 +143,14 @@ pub(crate) fn list_segments(storage: &dyn Storage) -> Result<Vec<(SegmentName, S
     Ok(segments)
 }
 
-/// Reads and checks the header of a segment file.
+/// Reads and checks the header of a segment file of a log that starts from a snapshot at `from_offset`, or from 0.
 pub(crate) fn read_segment(
     storage: &dyn Storage,
     file: &dyn StorageFile,
     promised: SegmentName,
     name: &str,
     partition: Option<u32>,
+    from_offset: u64,
 ) -> Result<Result<Segment, Damage>, StorageError> {
     let mut block = [0; USED_BYTES];
     let mut filled = 0;
@@ -178,17 +180,8 @@ pub(crate) fn read_segment(
             let capacity = length / FRAME_ALIGN_BYTES * FRAME_ALIGN_BYTES;
             Ok(Segment { header, name: name.to_owned(), capacity: capacity.max(SEGMENT_HEADER_BYTES) })
         }
-        Err(problem) => Err(Damage {
-            path: storage.path_of(name),
-            position: 0,
-            offset: promised.base_offset,
-            problem,
-            remedy: format!(
-                "Nothing was changed. Restore this file from a copy of the directory. Without a copy, all events from \
-                 offset {} on are lost: to accept that, move this segment file and all with a higher number out of the \
-                 directory.",
-                promised.base_offset
-            ),
-        }),
+        Err(problem) => {
+            Err(damage::in_header(storage.path_of(name), promised.base_offset, from_offset, problem))
+        }
     })
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crc32c::{crc32c, crc32c_append};
 
 use crate::Format;
-use crate::error::{Damage, SnapshotError, StorageError, while_doing};
+use crate::damage::{self, Damage};
+use crate::error::{SnapshotError, StorageError, while_doing};
 use crate::frame::{u32_at, u64_at};
 use crate::limits::{CHUNK_BYTES_MAX, SNAPSHOT_COUNT_MAX};
 use crate::storage::{Storage, StorageFile};
@@ -299,15 +300,7 @@ impl SnapshotReader {
     }
 
     fn damage(&self, problem: String) -> Damage {
-        Damage {
-            path: self.storage.path_of(&self.name),
-            position: self.position,
-            offset: self.offset,
-            problem,
-            remedy: "Nothing is lost: the log is kept from the older snapshot on, or from its beginning while there is \
-                     only one. Restore this file from a copy or move it out of the directory and start again."
-                .to_owned(),
-        }
+        damage::in_snapshot(self.storage.path_of(&self.name), self.position, self.offset, problem)
     }
 }
 

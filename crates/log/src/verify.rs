@@ -4,9 +4,10 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crate::error::{Damage, ReadError, SnapshotError, StorageError, while_doing};
+use crate::chain::{Gap, check_follows, find_gap, start_of};
+use crate::damage::{self, Damage};
+use crate::error::{ReadError, SnapshotError, StorageError, while_doing};
 use crate::frame::{FrameKind, FrameRef};
-use crate::recovery::check_follows;
 use crate::segment::{Segment, SegmentHeader, SegmentName, list_segments, read_segment};
 use crate::snapshot::{self, SnapshotReader};
 use crate::storage::Storage;
@@ -15,10 +16,12 @@ use crate::walk::{Progress, Until, Visit, Walk, Window};
 /// What a directory holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
-    /// Segments, oldest first.
+    /// Segments, oldest first; those before a gap are left out.
     pub segments: Vec<SegmentReport>,
     /// Snapshots, newest first.
     pub snapshots: Vec<SnapshotReport>,
+    /// Where segments are missing that the newest whole snapshot makes unnecessary; this is not damage.
+    pub gap: Option<Gap>,
 }
 
 /// What a segment file holds.
@@ -70,6 +73,12 @@ impl Report {
         segments.chain(self.snapshots.iter().filter_map(|snapshot| snapshot.damage.as_ref())).next()
     }
 
+    /// Offset of the newest whole snapshot, from which the state starts, or 0.
+    fn start_offset(&self) -> u64 {
+        let whole = self.snapshots.iter().find(|snapshot| snapshot.damage.is_none());
+        whole.map_or(0, |snapshot| snapshot.offset)
+    }
+
     /// Offset of the oldest event and the offset after the newest.
     pub fn offsets(&self) -> (u64, u64) {
         let first =
@@ -89,18 +98,24 @@ pub fn inspect(
     storage: &Arc<dyn Storage>,
     mut visit: impl FnMut(&SegmentHeader, FrameRef<'_>) -> Result<(), String>,
 ) -> Result<Report, StorageError> {
-    let mut report = Report::default();
-    let segments = list_segments(&**storage)?;
-    let is_there = |name: &str| -> Result<bool, StorageError> {
-        Ok(list_segments(&**storage)?.iter().any(|(_, there)| there == name))
-    };
+    // First, because a server that is running takes new ones and trims what they cover.
+    let mut report = Report { snapshots: inspect_snapshots(storage)?, ..Report::default() };
+    let snapshot_offset = report.start_offset();
+    let storage = &**storage;
+    let (segments, gap) = list_with_gap(storage, snapshot_offset)?;
+    report.gap = gap;
+    let cut_off_count = report.gap.as_ref().map_or(0, |gap| gap.cut_off_count);
+    let start = start_of(&segments, snapshot_offset).unwrap_or(0);
     let mut before: Option<Segment> = None;
-    for (index, (promised, name)) in segments.iter().enumerate() {
-        let next = segments.get(index + 1).map(|(next, _)| next.base_offset);
+    for (index, (promised, name)) in segments.iter().enumerate().skip(cut_off_count) {
+        let next = segments.get(index + 1).map(|(next, _)| next);
+        let next = next.filter(|next| next.sequence == promised.sequence + 1).map(|next| next.base_offset);
         let partition = before.as_ref().map(|before| before.header.partition);
-        let inspected = inspect_segment(&**storage, *promised, name, next, partition, &mut visit);
-        let whole = inspected.as_ref().is_ok_and(|(report, _)| report.damage.is_none());
-        if !whole && !is_there(name)? {
+        let expected = Expected { promised: *promised, next, partition, snapshot_offset };
+        let inspected = inspect_segment(storage, name, &expected, &mut visit);
+        let whole =
+            inspected.as_ref().is_ok_and(|(report, _)| report.damage.is_none() && report.torn_at.is_none());
+        if !whole && !is_there(storage, name)? {
             // The server trimmed it while it was read, and with it all that are older.
             report.segments.clear();
             before = None;
@@ -108,35 +123,97 @@ pub fn inspect(
         }
         let (mut segment_report, segment) = inspected?;
         if let (Some(before), Some(segment)) = (&before, &segment)
-            && let Err(damage) = check_follows(&**storage, before, segment)
+            && let Err(damage) = check_follows(storage, before, segment)
         {
-            if is_there(&before.name)? {
+            if is_there(storage, &before.name)? {
                 segment_report.damage = Some(damage);
             } else {
                 report.segments.clear();
             }
         }
+        if let Some(damage) = segment_report.damage.as_mut().filter(|_| index < start) {
+            damage.remedy = damage::remedy_below(snapshot_offset);
+        }
         report.segments.push(segment_report);
         before = segment;
     }
-    let partition = report.segments.iter().find_map(|segment| segment.header).map(|header| header.partition);
+    check_ends(storage, &mut report, snapshot_offset)?;
+    Ok(report)
+}
+
+/// Names of segment files with what they promise, oldest first, and the newest gap among them.
+type Listing = (Vec<(SegmentName, String)>, Option<Gap>);
+
+/// Lists the segments, again and again while a server trims them.
+fn list_with_gap(storage: &dyn Storage, snapshot_offset: u64) -> Result<Listing, StorageError> {
+    let mut segments = list_segments(storage)?;
+    loop {
+        let gap = find_gap(storage, None, &segments, snapshot_offset);
+        let listed = list_segments(storage)?;
+        if matches!(gap, Ok(None)) || listed == segments {
+            return Ok((segments, gap?));
+        }
+        segments = listed;
+    }
+}
+
+/// Whether the segments reach from the snapshot on at least up to it.
+fn check_ends(storage: &dyn Storage, report: &mut Report, snapshot_offset: u64) -> Result<(), StorageError> {
+    let newest = snapshot::list(storage)?.first().copied();
+    // A server that took snapshots meanwhile has trimmed below them.
+    let is_at_rest = report.snapshots.first().map(|snapshot| snapshot.offset) == newest;
+    if let Some(oldest) = report.segments.first_mut()
+        && let Some(header) =
+            oldest.header.filter(|header| header.base_offset > snapshot_offset && is_at_rest)
+    {
+        let damage = damage::too_new(oldest.path.clone(), header.base_offset, snapshot_offset);
+        oldest.damage.get_or_insert(damage);
+    }
+    if let Some(last) = report.segments.last_mut().filter(|last| last.next_offset < snapshot_offset) {
+        let place = (last.used_bytes, last.next_offset);
+        let damage = damage::too_short(last.path.clone(), place, snapshot_offset);
+        last.damage.get_or_insert(damage);
+    }
+    Ok(())
+}
+
+fn is_there(storage: &dyn Storage, name: &str) -> Result<bool, StorageError> {
+    Ok(list_segments(storage)?.iter().any(|(_, there)| there == name))
+}
+
+fn inspect_snapshots(storage: &Arc<dyn Storage>) -> Result<Vec<SnapshotReport>, StorageError> {
+    let segments = list_segments(&**storage)?;
+    let partition = segments.iter().find_map(|(promised, name)| {
+        let file = storage.open_read(name).ok()?;
+        let segment = read_segment(&**storage, &*file, *promised, name, None, 0).ok()?.ok()?;
+        Some(segment.header.partition)
+    });
+    let mut snapshots = Vec::new();
     for offset in snapshot::list(&**storage)? {
         match inspect_snapshot(storage, partition, offset) {
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => {}
-            inspected => report.snapshots.push(inspected?),
+            inspected => snapshots.push(inspected?),
         }
     }
-    Ok(report)
+    Ok(snapshots)
+}
+
+/// What is known of a segment before it is read.
+struct Expected {
+    promised: SegmentName,
+    /// Base offset of the segment after it, if that is there.
+    next: Option<u64>,
+    partition: Option<u32>,
+    snapshot_offset: u64,
 }
 
 fn inspect_segment(
     storage: &dyn Storage,
-    promised: SegmentName,
     name: &str,
-    next_base_offset: Option<u64>,
-    partition: Option<u32>,
+    expected: &Expected,
     visit: &mut dyn FnMut(&SegmentHeader, FrameRef<'_>) -> Result<(), String>,
 ) -> Result<(SegmentReport, Option<Segment>), StorageError> {
+    let Expected { promised, next, partition, snapshot_offset } = *expected;
     let file = storage.open_read(name).map_err(while_doing(storage, "open", name))?;
     let mut report = SegmentReport {
         path: storage.path_of(name),
@@ -151,7 +228,7 @@ fn inspect_segment(
         torn_at: None,
         damage: None,
     };
-    let segment = match read_segment(storage, &*file, promised, name, partition)? {
+    let segment = match read_segment(storage, &*file, promised, name, partition, snapshot_offset)? {
         Ok(segment) => segment,
         Err(damage) => {
             report.damage = Some(damage);
@@ -166,8 +243,16 @@ fn inspect_segment(
         }
         visit(&segment.header, frame)
     };
-    let until = next_base_offset.map_or(Until::Tail, Until::Offset);
-    let walk = Walk { storage, file: &*file, segment: &segment, until, from_offset: 0, to_offset: u64::MAX };
+    let until = next.map_or(Until::Tail, Until::Offset);
+    let walk = Walk {
+        storage,
+        file: &*file,
+        segment: &segment,
+        until,
+        from_offset: 0,
+        to_offset: u64::MAX,
+        snapshot_offset: Some(snapshot_offset),
+    };
     let mut progress = Progress::at_start_of(&segment);
     let walked = walk_beside_a_writer(&walk, &mut progress, &mut counting)?;
     report.damage = walked;
@@ -238,6 +323,9 @@ impl fmt::Display for Report {
         }
         for snapshot in &self.snapshots {
             writeln!(f, "{snapshot}")?;
+        }
+        if let Some(gap) = &self.gap {
+            writeln!(f, "gap: {gap}")?;
         }
         let (first, next) = self.offsets();
         let batch_count: u64 = self.segments.iter().map(|segment| segment.batch_count).sum();

@@ -3,7 +3,8 @@
 
 use std::io;
 
-use crate::error::{Damage, ReadError, while_doing};
+use crate::damage::{self, Damage};
+use crate::error::{ReadError, while_doing};
 use crate::frame::{
     FrameProblem, FrameRef, FrameSeed, HEADER_BYTES, check_payload, decode_header, frame_bytes, has_magic,
 };
@@ -35,6 +36,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) from_offset: u64,
     /// Frames that begin at or after this offset are left for another walk.
     pub(crate) to_offset: u64,
+    /// Offset of the snapshot that the state starts from, or 0; `None` where that is not known.
+    pub(crate) snapshot_offset: Option<u64>,
 }
 
 /// How far a walk has come.
@@ -178,24 +181,13 @@ impl Walk<'_> {
 
     /// Names a place of this segment, with what a person can do about it.
     pub(crate) fn damage(&self, position: u64, offset: u64, problem: String) -> Damage {
-        let path = self.storage.path_of(&self.segment.name);
-        let restore = "Nothing was changed. Restore this file from a copy of the directory; `onrush log verify` shows \
-                       what each file holds.";
-        let remedy = if offset < self.from_offset {
-            format!(
-                "{restore} Without a copy, all events from offset {} on are lost: to accept that and start from the \
-                 snapshot at {}, move all segment files out of the directory.",
-                self.from_offset, self.from_offset
-            )
-        } else {
-            format!(
-                "{restore} Without a copy, all events from offset {offset} on are lost: to accept that, move the \
-                 segment files with a higher number out of the directory and run `truncate -s {position} {path} && \
-                 truncate -s {} {path}`.",
-                self.segment.header.segment_bytes
-            )
-        };
-        Damage { path, position, offset, problem, remedy }
+        damage::in_frames(
+            self.storage.path_of(&self.segment.name),
+            self.segment.header.segment_bytes,
+            (position, offset),
+            self.snapshot_offset,
+            problem,
+        )
     }
 
     fn check_order(&self, progress: &Progress, frame: &FrameRef<'_>) -> Result<(), Damage> {

@@ -38,7 +38,7 @@ fn sizes(marked: bool) -> Vec<Option<usize>> {
     sizes
 }
 
-fn damage_of(error: OpenError) -> Damage {
+pub(crate) fn damage_of(error: OpenError) -> Damage {
     match error {
         OpenError::Damaged(damage) => *damage,
         error => panic!("not damage: {error}"),
