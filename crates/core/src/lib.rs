@@ -31,7 +31,7 @@ pub use limits::{
 };
 pub use name::is_name;
 pub use refusal::{Ceiling, Refusal};
-pub use state::State;
+pub use state::{SaleImage, State};
 pub use terms::{InvalidTerms, SaleTerms, StockTerms, WindowShape};
 pub use view::{
     ReservationStatus, ReservationView, SaleStatus, SaleView, SalesPage, StockView, UnitTotals, WindowView,

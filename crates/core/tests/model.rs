@@ -12,8 +12,8 @@ use naive::{
     steps::{COUNTERS, CUSTOMERS, SALES, Step, WINDOWS, limits, step},
 };
 use onrush_core::{
-    Answer, Decision, Event, Limits, Now, Refusal, ReservationView, SaleStatus, SaleView, State, UnitTotals,
-    decide, decide_expiry,
+    Answer, Decision, Event, Limits, Now, Refusal, ReservationView, SaleImage, SaleStatus, SaleView, State,
+    UnitTotals, decide, decide_expiry,
 };
 use proptest::{
     collection::vec,
@@ -225,6 +225,12 @@ impl<'a> Run<'a> {
         let names: Vec<_> =
             self.state.sales_after(None, 10, now).sales.into_iter().map(|view| view.sale).collect();
         assert!(names.iter().eq(self.model.sales.keys()));
+        let images: Vec<_> = self.state.sale_images().collect();
+        assert_eq!(
+            SaleImage::page(images.iter(), 3, now),
+            self.state.sales_after(None, 3, now),
+            "images make the same pages"
+        );
     }
 
     fn compare_sale(&self, view: &SaleView) {
@@ -252,6 +258,8 @@ impl<'a> Run<'a> {
             _ => SaleStatus::SoldOut,
         };
         assert_eq!(view.status, status);
+        let image = self.state.sale_image(view.sale_no).expect("the sale is there");
+        assert_eq!((&**image.name(), image.view(wall)), (view.sale.as_str(), view.clone()));
 
         let mut by_customer: BTreeMap<&str, Vec<ReservationView>> = BTreeMap::new();
         for (seq, reservation) in (0..).zip(&sale.reservations) {

@@ -5,6 +5,7 @@ mod chunked;
 mod counters;
 mod customers;
 mod facts;
+mod image;
 mod index;
 mod names;
 mod read;
@@ -17,6 +18,7 @@ mod windows;
 
 use std::collections::BTreeSet;
 
+pub use self::image::SaleImage;
 use self::{counters::Counters, index::KeyedHash, sales::Sales, windows::Windows};
 pub(crate) use self::{
     reservations::Record,

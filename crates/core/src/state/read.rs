@@ -1,10 +1,10 @@
 //! Questions that readers ask of a state. A window is read at the partition's time, which counts as the state's if it is
 //! before that; where a sale stands follows the wall clock.
 
-use super::{Sale, State};
+use super::{Sale, State, image::page};
 use crate::{
-    CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, ReservationNo, ReservationView,
-    STOCKS_PER_PAGE_MAX, SaleStatus, SaleView, SalesPage, StockView, TimeMs, WindowView,
+    CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, ReservationNo, ReservationView, SaleView,
+    SalesPage, TimeMs, WindowView,
 };
 
 impl State {
@@ -26,17 +26,8 @@ impl State {
 
     /// At most `limit` sales in the order of names, from the first whose name comes after `sale`.
     pub fn sales_after(&self, sale: Option<&str>, limit: usize, wall: TimeMs) -> SalesPage {
-        let mut page = SalesPage { sales: Vec::new(), has_more: false };
-        let mut stock_count = 0;
-        for sale in self.sales.after(sale) {
-            if page.sales.len() == limit || stock_count >= STOCKS_PER_PAGE_MAX {
-                page.has_more = true;
-                break;
-            }
-            stock_count += sale.terms.stocks.len();
-            page.sales.push(sale.view(wall));
-        }
-        page
+        let sales = self.sales.after(sale);
+        page(sales.map(|sale| (sale.terms.stocks.len(), || sale.view(wall))), limit)
     }
 
     /// The reservation, if the sale exists and has it. A hold that is over stays held here until its `Expired` event.
@@ -69,50 +60,6 @@ impl State {
 }
 
 impl Sale {
-    fn view(&self, wall: TimeMs) -> SaleView {
-        let terms = &self.terms;
-        let mut stocks: Vec<StockView> = terms
-            .stocks
-            .iter()
-            .zip(&self.figures)
-            .map(|(terms, figures)| StockView {
-                stock: terms.stock.clone(),
-                title: terms.title.clone(),
-                starts_at: terms.starts_at,
-                ends_at: terms.ends_at,
-                quantity_total: terms.quantity_total,
-                quantity_held: figures.held,
-                quantity_confirmed: figures.confirmed,
-            })
-            .collect();
-        // Stable, and they come in the order of names.
-        stocks.sort_by_key(|stock| stock.starts_at);
-        SaleView {
-            sale_no: self.no,
-            sale: self.name.to_string(),
-            version: self.version,
-            title: terms.title.clone(),
-            opens_at: terms.opens_at,
-            closes_at: terms.closes_at,
-            per_customer_max: terms.per_customer_max,
-            hold_ttl_ms: terms.hold_ttl_ms,
-            status: self.status(wall),
-            stocks,
-        }
-    }
-
-    fn status(&self, wall: TimeMs) -> SaleStatus {
-        if self.terms.closes_at.is_some_and(|closes_at| closes_at <= wall) {
-            SaleStatus::Closed
-        } else if self.terms.opens_at.is_some_and(|opens_at| wall < opens_at) {
-            SaleStatus::Scheduled
-        } else if (0..self.figures.len()).all(|place| self.available(place) == 0) {
-            SaleStatus::SoldOut
-        } else {
-            SaleStatus::Open
-        }
-    }
-
     /// The reservation of this ordinal, which the sale must have.
     fn reservation_view(&self, seq: u32) -> ReservationView {
         let record = self.reservations.get(seq).expect("the sale has the reservation");

@@ -1,5 +1,7 @@
 //! One sale: its terms, its stocks' figures, its customers and its reservations.
 
+use std::sync::Arc;
+
 use super::{
     customers::Customers,
     index::KeyedHash,
@@ -12,9 +14,9 @@ use crate::{
 /// A sale that is not archived.
 pub(crate) struct Sale {
     pub(crate) no: SaleNo,
-    pub(crate) name: Box<str>,
+    pub(crate) name: Arc<str>,
     /// With the stocks in the order of their names.
-    pub(crate) terms: SaleTerms,
+    pub(crate) terms: Arc<SaleTerms>,
     /// The number of each stock of the terms.
     pub(crate) stock_nos: Vec<StockNo>,
     /// The figures of each stock of the terms.
@@ -72,7 +74,7 @@ impl Sale {
             no,
             name: name.into(),
             figures: vec![Figures::default(); stock_nos.len()],
-            terms,
+            terms: Arc::new(terms),
             stock_nos,
             places,
             version,
@@ -119,7 +121,7 @@ impl Sale {
         for (place, stock) in (0..).zip(&stock_nos) {
             self.places[usize::from(stock.0)] = place;
         }
-        (self.terms, self.stock_nos, self.figures) = (terms, stock_nos, figures);
+        (self.terms, self.stock_nos, self.figures) = (Arc::new(terms), stock_nos, figures);
         self.version += 1;
     }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     ops::Bound::{Excluded, Unbounded},
+    sync::Arc,
 };
 
 use super::{
@@ -17,7 +18,7 @@ pub(crate) struct Sales {
     free: Vec<u32>,
     by_name: Index,
     by_no: Index,
-    in_order: BTreeMap<Box<str>, u32>,
+    in_order: BTreeMap<Arc<str>, u32>,
 }
 
 impl Sales {
@@ -40,6 +41,10 @@ impl Sales {
         self.by_name.find(name_hash, |slot| &*self.at(slot).name == name).map(|slot| self.at(slot))
     }
 
+    pub(crate) fn get(&self, hash: &KeyedHash, no: SaleNo) -> Option<&Sale> {
+        self.slot(hash, no).map(|slot| self.at(slot))
+    }
+
     pub(crate) fn get_mut(&mut self, hash: &KeyedHash, no: SaleNo) -> Option<&mut Sale> {
         let slot = self.slot(hash, no)?;
         self.slots[slot as usize].as_deref_mut()
@@ -57,7 +62,7 @@ impl Sales {
             self.slots.push(None);
             u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 sales")
         });
-        let other = self.in_order.insert(sale.name.clone(), slot);
+        let other = self.in_order.insert(Arc::clone(&sale.name), slot);
         assert!(other.is_none(), "a sale's name is its own");
         self.slots[slot as usize] = Some(Box::new(sale));
         let slots = &self.slots;
@@ -93,8 +98,8 @@ impl Sales {
 
     pub(crate) fn memory_bytes(&self) -> usize {
         // A tree of such entries is about two thirds full.
-        let tree_entry = (size_of::<(Box<str>, u32)>() * 3).div_ceil(2);
-        let sales: usize = self.after(None).map(|sale| sale.memory_bytes() + sale.name.len()).sum();
+        let tree_entry = (size_of::<(Arc<str>, u32)>() * 3).div_ceil(2);
+        let sales: usize = self.after(None).map(Sale::memory_bytes).sum();
         self.slots.capacity() * size_of::<Option<Box<Sale>>>()
             + self.free.capacity() * size_of::<u32>()
             + self.by_name.heap_bytes()
