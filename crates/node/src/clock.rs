@@ -8,7 +8,7 @@ use onrush_core::TimeMs;
 use rustix::time::{ClockId, clock_gettime};
 
 /// What the clocks showed at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClockReading {
     /// The wall clock, since the Unix epoch. May step in either direction.
     pub wall: Duration,

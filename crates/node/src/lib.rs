@@ -3,32 +3,23 @@
 //! [`Partition::open`] reads back what was there and starts the threads; [`Partition::port`] gives an edge thread its
 //! way in and out. Nothing here knows HTTP, and no database or broker has a name here.
 
-mod batch;
 mod call;
 mod clock;
-mod leader;
 mod limits;
 mod metrics;
 mod partition;
-mod partition_clock;
-mod port;
-mod recovery;
 mod reservation_id;
-mod retention;
-mod seat;
 mod settings;
-mod snapshotter;
 mod threads;
 pub mod wire;
-mod writer;
 
 pub use call::{Call, Failure, KeyCall, LineCall, Name, Outcome, Reply, ReserveCall};
 pub use clock::{Clock, ClockReading, MachineClock, ManualClock, Stopwatch};
 pub use metrics::{BATCH_BUCKETS, Histogram, MetricsSnapshot, REFUSAL_CODES, SYNC_BUCKETS_US, refusal_code};
-pub use partition::{Partition, PartitionPort, Readiness};
-pub use port::{Calls, Replies, Token};
-pub use recovery::{OpenError, Recovered, lock_directory};
+pub use partition::{
+    Calls, OpenError, Partition, PartitionPort, Readiness, Recovered, Replies, Retention, RetentionHold,
+    Token, lock_directory,
+};
 pub use reservation_id::{RESERVATION_ID_BYTES, ReservationIds};
-pub use retention::{Retention, RetentionHold};
 pub use settings::Settings;
 pub use threads::spawn;

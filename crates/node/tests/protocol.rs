@@ -18,17 +18,19 @@
 //!                                                                         close the batch ── none? note that it sleeps,
 //!                                                                           │                give the cell back,
 //!                                                                           ▼                mailbox empty? park
-//!                                                                         write and sync, without the cell
+//!                                                                         write and sync, publish the view,
+//!                                                                           │                without the cell
 //!                                                                           ▼
 //!                                   answers of the batch are released ◀── batch n is in force
 //! ```
 //!
 //! What has to hold in every interleaving: each call is answered once, never before the batch that it rests on is in force,
-//! and nobody sleeps while there is something to do. No wait has a time limit here, so nothing may rest on one.
+//! whoever is answered finds his call in the view, and nobody sleeps while there is something to do. Who calls while the
+//! partition drains is answered as well: his call is done, or refused once the writer has finished. No wait has a time limit here, so nothing may rest on one.
 
 use std::collections::BTreeMap;
 
-use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
@@ -71,20 +73,23 @@ struct Cell {
     /// Answers that wait, with the batch that they rest on.
     waiting: Vec<(u64, Caller)>,
     writer_sleeps: bool,
+    stops: bool,
+    is_finished: bool,
 }
 
 struct Partition {
     mailbox: Mutex<Vec<Caller>>,
     cell: Mutex<Cell>,
-    draining: AtomicBool,
     meetings: AtomicUsize,
     writer: WakeUp,
     /// By the caller's number.
     callers: Vec<WakeUp>,
     /// How often each caller was answered.
     answers: Mutex<BTreeMap<Caller, u32>>,
-    /// What the log has.
-    written: Mutex<Vec<Caller>>,
+    /// What readers see.
+    view: Mutex<Vec<Caller>>,
+    /// Calls that came too late.
+    refused: Mutex<Vec<Caller>>,
 }
 
 /// One thing left out or done wrong, which the model must find.
@@ -99,6 +104,10 @@ enum Fault {
     NoWakeUp,
     /// Answers leave before their batch is in force.
     EarlyAnswer,
+    /// The view is published after the answers have left.
+    LateView,
+    /// The writer finishes without a last look at the mailbox.
+    FinishesOnMail,
 }
 
 impl Partition {
@@ -106,12 +115,12 @@ impl Partition {
         Arc::new(Self {
             mailbox: Mutex::new(Vec::new()),
             cell: Mutex::new(Cell::default()),
-            draining: AtomicBool::new(false),
             meetings: AtomicUsize::new(0),
             writer: WakeUp::default(),
             callers: std::iter::repeat_with(WakeUp::default).take(caller_count).collect(),
             answers: Mutex::new(BTreeMap::new()),
-            written: Mutex::new(Vec::new()),
+            view: Mutex::new(Vec::new()),
+            refused: Mutex::new(Vec::new()),
         })
     }
 
@@ -129,6 +138,11 @@ impl Partition {
             let Ok(mut cell) = self.cell.try_lock() else { break };
             let calls = std::mem::take(&mut *self.mailbox.lock().unwrap());
             for caller in calls {
+                if cell.is_finished {
+                    self.refused.lock().unwrap().push(caller);
+                    outbox.push(caller);
+                    continue;
+                }
                 if !reads(caller) {
                     cell.open_batch.push(caller);
                 }
@@ -158,8 +172,9 @@ impl Partition {
     }
 
     fn answer(&self, caller: Caller) {
-        let is_written = reads(caller) || self.written.lock().unwrap().contains(&caller);
-        assert!(is_written, "answered before the log had it");
+        let is_in_view = reads(caller) || self.view.lock().unwrap().contains(&caller);
+        let is_refused = self.refused.lock().unwrap().contains(&caller);
+        assert!(is_in_view || is_refused, "answered before it was in force and in the view");
         *self.answers.lock().unwrap().entry(caller).or_default() += 1;
         self.callers[caller].send();
     }
@@ -181,22 +196,29 @@ impl Partition {
                 cell.closed_count += 1;
                 let number = cell.closed_count;
                 drop(cell);
-                self.written.lock().unwrap().extend(batch);
-                self.release(number);
+                if fault == Fault::LateView {
+                    self.release(number);
+                    self.view.lock().unwrap().extend(batch);
+                } else {
+                    self.view.lock().unwrap().extend(batch);
+                    self.release(number);
+                }
                 continue;
             }
-            // In this order: what came before the drain began is seen.
-            let is_draining = self.draining.load(Ordering::Acquire);
-            if is_draining && self.mailbox.lock().unwrap().is_empty() {
-                return;
-            }
-            cell.writer_sleeps = true;
+            cell.is_finished = cell.stops && self.mailbox.lock().unwrap().is_empty();
+            let is_finished = cell.is_finished;
+            cell.writer_sleeps = !is_finished;
             self.meet();
             drop(cell);
             // Whoever came while the cell was taken left the mail for this thread.
-            if fault == Fault::SleepsOnMail || self.mailbox.lock().unwrap().is_empty() {
-                self.writer.wait();
+            let forgets = fault == if is_finished { Fault::FinishesOnMail } else { Fault::SleepsOnMail };
+            if !forgets && !self.mailbox.lock().unwrap().is_empty() {
+                self.run_as_leader(fault);
             }
+            if is_finished {
+                return;
+            }
+            self.writer.wait();
         }
     }
 
@@ -212,6 +234,11 @@ impl Partition {
         }
     }
 
+    fn drain(&self) {
+        self.cell.lock().unwrap().stops = true;
+        self.writer.send();
+    }
+
     /// Looks at the state as metrics do, and decides afterwards for those who found the cell taken.
     fn look(&self, fault: Fault) -> u64 {
         let in_force_count = self.cell.lock().unwrap().in_force_count;
@@ -222,9 +249,18 @@ impl Partition {
     }
 }
 
-/// Runs so many callers, one who looks if asked for, and a writer, through every interleaving with at most `preemptions`
-/// switches that nobody asked for.
-fn check(caller_count: usize, someone_looks: bool, preemptions: usize, fault: Fault) {
+/// What this thread does besides calling.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Besides {
+    Nothing,
+    /// Looks, before it calls.
+    Looks,
+    /// Drains, before it calls.
+    Drains,
+}
+
+/// Runs so many callers and a writer through every interleaving with at most `preemptions` switches that nobody asked for.
+fn check(caller_count: usize, besides: Besides, preemptions: usize, fault: Fault) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(preemptions);
     model.check(move || {
@@ -238,53 +274,66 @@ fn check(caller_count: usize, someone_looks: bool, preemptions: usize, fault: Fa
                 thread::spawn(move || partition.call(caller, fault))
             })
             .collect();
-        if someone_looks {
-            partition.look(fault);
+        match besides {
+            Besides::Nothing => {}
+            Besides::Looks => drop(partition.look(fault)),
+            Besides::Drains => partition.drain(),
         }
         partition.call(0, fault);
         for caller in callers {
             caller.join().unwrap();
         }
-        partition.draining.store(true, Ordering::Release);
-        partition.writer.send();
+        partition.drain();
         writer.join().unwrap();
         let answers = partition.answers.lock().unwrap();
         assert_eq!(answers.len(), caller_count, "a call was not answered");
         assert!(answers.values().all(|count| *count == 1), "a call was answered twice");
-        assert_eq!(partition.written.lock().unwrap().len(), caller_count.div_ceil(2));
+        let view = partition.view.lock().unwrap();
+        let refused = partition.refused.lock().unwrap();
+        assert!(refused.is_empty() || besides == Besides::Drains, "a call was refused");
+        let written_count = (0..caller_count).filter(|caller| !reads(*caller) && !refused.contains(caller));
+        assert_eq!(view.len(), written_count.count(), "what was not refused was done, once");
     });
 }
 
 #[test]
 fn every_call_is_answered_once_and_only_when_its_batch_is_in_force() {
-    check(2, false, 3, Fault::None);
+    check(2, Besides::Nothing, 3, Fault::None);
 }
 
 #[test]
 fn the_same_while_somebody_looks() {
-    check(2, true, 2, Fault::None);
+    check(2, Besides::Looks, 2, Fault::None);
+}
+
+#[test]
+fn the_same_while_the_partition_drains() {
+    check(2, Besides::Drains, 3, Fault::None);
 }
 
 #[test]
 fn the_same_with_three_callers() {
-    check(3, false, 2, Fault::None);
+    check(3, Besides::Nothing, 2, Fault::None);
 }
 
 /// Names the fault that a process of this test is to plant.
 const PLANTED: &str = "ONRUSH_TEST_PLANTED_FAULT";
 
-const FAULTS: [(&str, Fault); 4] = [
+const FAULTS: [(&str, Fault); 6] = [
     ("no-second-look", Fault::NoSecondLook),
     ("sleeps-on-mail", Fault::SleepsOnMail),
     ("no-wake-up", Fault::NoWakeUp),
     ("early-answer", Fault::EarlyAnswer),
+    ("late-view", Fault::LateView),
+    ("finishes-on-mail", Fault::FinishesOnMail),
 ];
 
 #[test]
 fn the_same_with_the_fault_that_is_planted() {
     let planted = std::env::var(PLANTED).unwrap_or_default();
     let fault = FAULTS.iter().find(|(name, _)| *name == planted).map_or(Fault::None, |(_, fault)| *fault);
-    check(2, false, 3, fault);
+    let besides = if fault == Fault::FinishesOnMail { Besides::Drains } else { Besides::Nothing };
+    check(2, besides, 3, fault);
 }
 
 /// A model that finds nothing proves nothing: each fault that is planted is found. In a process of its own, because loom

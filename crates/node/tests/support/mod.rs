@@ -97,6 +97,14 @@ impl Rig {
         }
     }
 
+    /// Waits until everything that was decided before is in force: a counter is read behind it.
+    pub(crate) fn await_decided(&self) {
+        assert_eq!(
+            code(&self.call(Call::ReadCounter { counter: Name::from("nobody") })),
+            "counter_not_found"
+        );
+    }
+
     pub(crate) fn put_sale(&self, sale: &str, quantity_total: u32, hold_ttl_ms: u32) {
         self.put_sale_between(sale, quantity_total, hold_ttl_ms, None, None);
     }

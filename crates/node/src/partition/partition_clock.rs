@@ -15,7 +15,7 @@ use crate::clock::{ClockReading, millis};
 use crate::limits::{CLOCK_OFFSET_SETTLED, CLOCK_OFFSET_WARNED, TOLD_BEFORE_LOGGED_MAX};
 
 /// Tells a partition's time. Pure: it is told what the clocks show.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PartitionClock {
     /// Since the Unix epoch.
     partition: Duration,
@@ -47,6 +47,11 @@ impl PartitionClock {
         self.partition += gap.clamp(passed * 9 / 10, passed * 11 / 10);
         self.last = reading;
         self.now()
+    }
+
+    /// The steady clock at the last reading.
+    pub(crate) fn steady(&self) -> Duration {
+        self.last.steady
     }
 
     /// As of the last reading.

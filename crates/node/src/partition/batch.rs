@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use onrush_core::{Event, TimeMs};
 
+use super::views::ViewChange;
 use crate::Name;
 use crate::wire::{encode_event, encode_time};
 
@@ -35,11 +36,13 @@ struct Merged {
 }
 
 /// A batch on its way to the log.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct ClosedBatch {
     pub(crate) payload: Vec<u8>,
     pub(crate) event_count: u32,
     pub(crate) time: TimeMs,
+    /// What it changes for readers. Empty but for a batch that was closed and is not yet in force.
+    pub(crate) view_change: ViewChange,
 }
 
 impl OpenBatch {

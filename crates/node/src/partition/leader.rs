@@ -1,9 +1,14 @@
 //! The one that decides. It owns the state of a partition and knows no thread, file or clock: it is told the time,
 //! handed calls, and asked for the batch that its answers rest on.
 
-use onrush_core::{Answer, Command, Event, Now, Refusal, State, TimeMs, WindowShape, decide, decide_expiry};
+use std::sync::Arc;
 
-use crate::batch::{ClosedBatch, OpenBatch};
+use onrush_core::{
+    Answer, Command, Event, Now, Refusal, SaleNo, State, TimeMs, WindowShape, decide, decide_expiry,
+};
+
+use super::batch::{ClosedBatch, OpenBatch};
+use super::views::{Counts, ViewChange};
 use crate::limits::{EXPIRIES_PER_TURN_MAX, OPEN_BATCH_BYTES_MAX, RECORD_BYTES_MAX, STOCK_BYTES_MAX};
 use crate::{Call, Failure, Outcome, Reply, ReservationIds, ReserveCall};
 
@@ -16,6 +21,10 @@ pub(crate) struct Leader {
     batch: OpenBatch,
     /// Holds are due that this turn did not get to; nothing else is decided before them.
     expiries_left: bool,
+    /// Sales that the open batch changed, some of them more than once.
+    changed_sales: Vec<SaleNo>,
+    /// Names of sales that it archived.
+    archived_sales: Vec<Arc<str>>,
     /// Batches closed so far; the open one will be the next.
     closed_count: u64,
 }
@@ -37,10 +46,12 @@ impl Leader {
             now,
             batch: OpenBatch::default(),
             expiries_left: false,
+            changed_sales: Vec::new(),
+            archived_sales: Vec::new(),
             closed_count: 0,
         };
         if leader.state.id_key().is_none() {
-            let founded = leader.settle(&Command::Found { id_key: fresh_id_key });
+            let founded = leader.decide_and_apply(&Command::Found { id_key: fresh_id_key });
             assert!(founded.is_ok(), "a partition without a secret can be founded");
         }
         leader
@@ -76,7 +87,7 @@ impl Leader {
                 return;
             }
             let Some(event) = decide_expiry(&self.state, self.time()) else { return };
-            self.take_up(&event);
+            self.apply_and_record(&event);
         }
     }
 
@@ -117,6 +128,7 @@ impl Leader {
             self.state.advance_time(self.time());
         }
         self.batch.close_into(recycled, self.time());
+        self.tell_change(&mut recycled.view_change);
         self.closed_count += 1;
         Some(self.closed_count)
     }
@@ -136,7 +148,7 @@ impl Leader {
             Call::HitWindow { window } => self.hit_window(&window),
             Call::PutWindow { window, shape } => self.answer(&Command::PutWindow { window: &window, shape }),
             Call::PutSale { sale, terms } => match self
-                .settle(&Command::PutSale { sale: &sale, terms: &terms })
+                .decide_and_apply(&Command::PutSale { sale: &sale, terms: &terms })
             {
                 Ok(Answer::SalePut { created }) => Ok(Outcome::SalePut { created, sale: self.sale(&sale)? }),
                 other => unexpected(other),
@@ -144,11 +156,11 @@ impl Leader {
             Call::ArchiveSale { sale } => self.answer(&Command::ArchiveSale { sale: &sale }),
             Call::Reserve(call) => self.reserve(call),
             Call::Confirm { sale, reservation } => {
-                self.settle(&Command::Confirm { sale: &sale, reservation }).map_err(refused)?;
+                self.decide_and_apply(&Command::Confirm { sale: &sale, reservation }).map_err(refused)?;
                 self.reservation(&sale, reservation)
             }
             Call::Release { sale, reservation } => {
-                self.settle(&Command::Release { sale: &sale, reservation }).map_err(refused)?;
+                self.decide_and_apply(&Command::Release { sale: &sale, reservation }).map_err(refused)?;
                 self.reservation(&sale, reservation)
             }
             Call::ReadCounter { counter } => {
@@ -173,15 +185,15 @@ impl Leader {
 
     fn hit_window(&mut self, window: &str) -> Reply {
         let hit = Command::HitWindow { window, default_shape: self.default_shape };
-        match self.settle(&hit) {
+        match self.decide_and_apply(&hit) {
             // Creating it is an event of its own.
             Ok(Answer::WindowPut { .. }) => self.answer(&hit),
-            other => told(other),
+            other => to_reply(other),
         }
     }
 
     fn reserve(&mut self, call: Box<ReserveCall>) -> Reply {
-        match call.with_command(|reserve| self.settle(&Command::Reserve(reserve))) {
+        match call.with_command(|reserve| self.decide_and_apply(&Command::Reserve(reserve))) {
             Ok(Answer::Reserved { reservation, status, created_at, expires_at, replayed }) => {
                 Ok(Outcome::Reserved { reservation, status, created_at, expires_at, replayed, call })
             }
@@ -191,20 +203,52 @@ impl Leader {
     }
 
     fn answer(&mut self, command: &Command<'_>) -> Reply {
-        told(self.settle(command))
+        to_reply(self.decide_and_apply(command))
     }
 
-    fn settle(&mut self, command: &Command<'_>) -> Result<Answer, Refusal> {
+    fn decide_and_apply(&mut self, command: &Command<'_>) -> Result<Answer, Refusal> {
         let decision = decide(&self.state, command, self.now)?;
         if let Some(event) = &decision.event {
-            self.take_up(event);
+            self.apply_and_record(event);
         }
         Ok(decision.answer)
     }
 
-    fn take_up(&mut self, event: &Event<'_>) {
+    fn apply_and_record(&mut self, event: &Event<'_>) {
+        self.note_change(event);
         self.state.apply(event, self.time());
         self.batch.record(event, self.time());
+    }
+
+    /// Remembers which sale an event changes; before it is applied.
+    fn note_change(&mut self, event: &Event<'_>) {
+        let sale = match *event {
+            Event::SaleArchived { sale_no } => {
+                return self.archived_sales.extend(self.state.sale_name(sale_no));
+            }
+            Event::SalePut { sale_no, .. } => sale_no,
+            Event::Reserved { reservation, .. }
+            | Event::Confirmed { reservation }
+            | Event::Released { reservation }
+            | Event::Expired { reservation } => reservation.sale,
+            Event::Founded { .. }
+            | Event::CounterAdded { .. }
+            | Event::WindowPut { .. }
+            | Event::WindowHit { .. } => return,
+        };
+        if self.changed_sales.last() != Some(&sale) {
+            self.changed_sales.push(sale);
+        }
+    }
+
+    /// Says what the batch that closes changed.
+    fn tell_change(&mut self, change: &mut ViewChange) {
+        self.changed_sales.sort_unstable();
+        self.changed_sales.dedup();
+        let images = self.changed_sales.drain(..).filter_map(|sale| self.state.sale_image(sale));
+        change.images.extend(images.map(Arc::new));
+        change.archived.append(&mut self.archived_sales);
+        change.counts = Counts::of(&self.state);
     }
 
     fn sale(&self, sale: &str) -> Result<Box<onrush_core::SaleView>, Failure> {
@@ -249,7 +293,7 @@ fn refused(refusal: Refusal) -> Failure {
     Failure::Refused { refusal, call: None }
 }
 
-fn told(answer: Result<Answer, Refusal>) -> Reply {
+fn to_reply(answer: Result<Answer, Refusal>) -> Reply {
     match answer.map_err(refused)? {
         Answer::Counter { value } => Ok(Outcome::Counter { value }),
         Answer::Window { count, shape } => Ok(Outcome::Window { count, shape }),

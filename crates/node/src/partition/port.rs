@@ -38,8 +38,8 @@ impl Port {
     }
 }
 
-/// Where the answers of one submission go. Sending them takes the sink, so nothing is answered twice.
-pub(crate) enum Sink {
+/// Where the answers of one submission go. Sending them takes it, so nothing is answered twice.
+pub(crate) enum ReplyTo {
     /// To a port, all at once.
     Port(Arc<Port>),
     /// The one answer of a single call.
@@ -50,12 +50,12 @@ pub(crate) enum Sink {
 /// however many submissions of one batch it had.
 #[derive(Default)]
 pub(crate) struct Outbox {
-    addressed: Vec<(Sink, Replies)>,
+    addressed: Vec<(ReplyTo, Replies)>,
 }
 
 impl Outbox {
-    pub(crate) fn push(&mut self, sink: Sink, replies: Replies) {
-        self.addressed.push((sink, replies));
+    pub(crate) fn push(&mut self, reply_to: ReplyTo, replies: Replies) {
+        self.addressed.push((reply_to, replies));
     }
 
     /// Delivers everything and wakes every port but `awake`, which is about to look by itself. Returns how many calls
@@ -63,17 +63,17 @@ impl Outbox {
     pub(crate) fn deliver(&mut self, awake: Option<&Arc<Port>>) -> usize {
         let mut answered_count = 0;
         let mut to_wake: Vec<Arc<Port>> = Vec::new();
-        for (sink, replies) in self.addressed.drain(..) {
+        for (reply_to, replies) in self.addressed.drain(..) {
             answered_count += replies.len();
-            match sink {
-                Sink::Port(port) => {
+            match reply_to {
+                ReplyTo::Port(port) => {
                     port.deliver(replies);
                     let known = awake.into_iter().chain(&to_wake).any(|other| Arc::ptr_eq(other, &port));
                     if !known {
                         to_wake.push(port);
                     }
                 }
-                Sink::Once(tell) => {
+                ReplyTo::Once(tell) => {
                     if let Some((_, reply)) = replies.into_iter().next() {
                         tell(reply);
                     }

@@ -8,9 +8,9 @@ use onrush_log::{
     FrameKind, FrameRef, Log, LogDirectory, LogSettings, Opening, SnapshotError, SnapshotReader, StorageError,
 };
 
+use super::leader::Leader;
 use crate::Settings;
 use crate::clock::Stopwatch;
-use crate::leader::Leader;
 use crate::wire::{DecodeError, FactDecoder, Record, decode_records};
 
 /// Why a partition did not open.

@@ -2,17 +2,16 @@
 //! and the result is written. The live state neither pauses nor forks, and the second one is gone when it is written.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use onrush_core::{Limits, State, TimeMs};
 use onrush_log::{LogDirectory, ReadError, SnapshotError, StorageError};
 
+use super::cell::LeaderCell;
+use super::recovery::{OpenError, load_snapshot, random_u64, replay};
+use super::retention::Retention;
 use crate::Settings;
-use crate::limits::{RECORD_BYTES_MAX, SNAPSHOT_CHUNK_BYTES};
-use crate::partition::Partition;
-use crate::recovery::{OpenError, load_snapshot, random_u64, replay};
-use crate::retention::Retention;
+use crate::limits::SNAPSHOT_CHUNK_BYTES;
 use crate::wire::encode_fact;
 
 /// How often it is looked whether a snapshot is due.
@@ -25,7 +24,7 @@ const NICENESS: i32 = 19;
 const STOPPING: &str = "the partition stops";
 
 pub(crate) struct Snapshotter {
-    partition: Arc<Partition>,
+    cell: Arc<LeaderCell>,
     directory: LogDirectory,
     retention: Retention,
     limits: Limits,
@@ -53,14 +52,14 @@ enum Failure {
 
 impl Snapshotter {
     pub(crate) fn new(
-        partition: &Arc<Partition>,
+        cell: Arc<LeaderCell>,
         directory: LogDirectory,
         retention: Retention,
         settings: &Settings,
         replayed_bytes: u64,
     ) -> Self {
         Self {
-            partition: Arc::clone(partition),
+            cell,
             directory,
             retention,
             limits: settings.limits,
@@ -99,25 +98,22 @@ impl Snapshotter {
     }
 
     fn stops(&self) -> bool {
-        self.partition.draining.load(Ordering::Acquire)
+        self.cell.is_draining()
     }
 
     fn is_due(&mut self) -> bool {
-        let (tally_bytes, is_full) = self.partition.look(|seat| {
-            (seat.tally.batch_bytes, seat.room_bytes <= RECORD_BYTES_MAX && !seat.room_is_coming)
-        });
+        let (tally_bytes, is_full) =
+            self.cell.look(|machine| (machine.tally().batch_bytes, !machine.has_room()));
         self.uncovered_bytes += tally_bytes - self.tally_bytes;
         self.tally_bytes = tally_bytes;
         // On a full disk no more log will come, and only a newer snapshot lets some of what is there go.
         let is_large = is_full || self.uncovered_bytes >= self.snapshot_bytes.max(self.newest_bytes);
-        is_large
-            && self.directory.reader().sealed_offset()
-                > self.partition.snapshot_offset.load(Ordering::Acquire)
+        is_large && self.directory.reader().sealed_offset() > self.cell.snapshot_offset()
     }
 
     /// Lets the log go that was held back: what a snapshot covers may be needed long after it was taken.
     fn trim_released(&mut self) {
-        let before = self.partition.snapshot_offset.load(Ordering::Acquire).min(self.retention.needed_from());
+        let before = self.cell.snapshot_offset().min(self.retention.needed_from());
         if before <= self.trimmed_before {
             return;
         }
@@ -141,7 +137,7 @@ impl Snapshotter {
         })?;
         self.newest_bytes = self.write(&state, time, offset)?;
         self.uncovered_bytes = self.uncovered_bytes.saturating_sub(applied_bytes);
-        self.partition.snapshot_offset.store(offset, Ordering::Release);
+        self.cell.set_snapshot_offset(offset);
         let before = offset.min(self.retention.needed_from());
         let trimmed_count = self.directory.trim(before)?;
         self.trimmed_before = before;

@@ -1,0 +1,255 @@
+//! What others have of a partition: a way in and out for calls, its figures, and its end.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use onrush_core::{Digest, State};
+use onrush_log::{LogDirectory, LogSettings};
+
+use super::cell::LeaderCell;
+use super::leader::Leader;
+use super::machine::{Machine, Submission};
+use super::partition_clock::PartitionClock;
+use super::port::{Calls, Port, Replies, ReplyTo};
+use super::recovery::{self, Loaded, OpenError, Recovered, lock_directory};
+use super::retention::Retention;
+use super::snapshots::Snapshotter;
+use super::views::View;
+use super::writer::Writer;
+use crate::clock::{Clock, MachineClock};
+use crate::limits::SIZED_OBJECTS_MAX;
+use crate::threads::{abort_after_panic, spawn};
+use crate::{Call, MetricsSnapshot, Outcome, Reply, ReservationIds, Settings};
+
+/// Whether calls make sense now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// They do.
+    Ready,
+    /// The log cannot take writes.
+    LogUnavailable,
+    /// The server is stopping.
+    Draining,
+}
+
+/// One partition. Shared by all edge threads.
+pub struct Partition {
+    cell: Arc<LeaderCell>,
+    ids: ReservationIds,
+    /// The server is about to drain; nothing but readiness shows it.
+    leaving: AtomicBool,
+    /// Reads that the view answered.
+    view_read_count: AtomicU64,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Partition {
+    /// Opens the partition in the settings' directory, reads back what is there, and starts its threads.
+    ///
+    /// # Errors
+    /// The directory is held by another process, cannot be read or written, or is damaged. Nothing is changed then.
+    pub fn open(settings: Settings) -> Result<(Arc<Self>, Recovered), OpenError> {
+        let directory = lock_directory(&settings)?;
+        let log_settings = settings.log_settings();
+        Self::open_in(directory, settings, log_settings, Arc::new(MachineClock), Retention::default())
+    }
+
+    /// As [`Partition::open`], on any storage and clocks, and with the log kept for whoever holds some of it.
+    ///
+    /// # Errors
+    /// See [`Partition::open`].
+    pub fn open_in(
+        directory: LogDirectory,
+        settings: Settings,
+        log_settings: LogSettings,
+        clock: Arc<dyn Clock>,
+        retention: Retention,
+    ) -> Result<(Arc<Self>, Recovered), OpenError> {
+        let id_key = recovery::fresh_id_key()?;
+        let Loaded { log, leader, recovered } =
+            recovery::load(&directory, &settings, &log_settings, None, id_key)?;
+        let ids = leader.ids().clone();
+        let partition_clock = PartitionClock::start(leader.time(), clock.read());
+        let view = View::of(leader.state(), partition_clock);
+        let machine = Machine::new(leader, partition_clock);
+        let cell = Arc::new(LeaderCell::new(machine, view.clone(), clock, settings.waiting_max));
+        cell.set_durable_offset(log.durable_offset());
+        cell.set_snapshot_offset(recovered.snapshot_offset.unwrap_or(0));
+        let snapshotter = Snapshotter::new(
+            Arc::clone(&cell),
+            directory.clone(),
+            retention,
+            &settings,
+            recovered.replayed_bytes,
+        );
+        let writer = Writer {
+            cell: Arc::clone(&cell),
+            directory,
+            settings,
+            log_settings,
+            log: Some(log),
+            id_key,
+            view,
+        };
+        // Calls that come before the thread runs find the log's room known.
+        writer.note_room();
+        let writer = spawn("log-writer", move || writer.run()).map_err(start_failure)?;
+        cell.set_writer(writer.thread().clone());
+        let snapshotter = spawn("snapshotter", move || snapshotter.run()).map_err(start_failure)?;
+        let partition = Self {
+            cell,
+            ids,
+            leaving: AtomicBool::new(false),
+            view_read_count: AtomicU64::new(0),
+            threads: Mutex::new(vec![writer, snapshotter]),
+        };
+        Ok((Arc::new(partition), recovered))
+    }
+
+    /// Refuses further calls, answers those that wait, closes the log and stops the partition's threads. Returns the
+    /// digest of the state, which a replay of the log gives again.
+    pub fn close(&self) -> Option<Digest> {
+        self.cell.drain();
+        let threads = std::mem::take(&mut *self.threads());
+        for thread in threads {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                abort_after_panic();
+            }
+        }
+        self.cell.look(|machine| machine.leader().map(|leader| leader.state().digest()))
+    }
+
+    fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How reservation ids of this partition are written and read.
+    pub fn reservation_ids(&self) -> &ReservationIds {
+        &self.ids
+    }
+
+    /// Runs one call and hands its answer to `done`, on this thread or another, once everything it rests on is durable.
+    /// For callers without a [`PartitionPort`]. `done` must not block.
+    pub fn call(&self, call: Call, done: impl FnOnce(Reply) + Send + 'static) {
+        if let Some(outcome) = self.read_view(&call) {
+            self.view_read_count.fetch_add(1, Ordering::Relaxed);
+            return done(Ok(outcome));
+        }
+        let reply_to = ReplyTo::Once(Box::new(done));
+        self.cell.submit(Submission { reply_to, calls: vec![(0, call)] }, None);
+    }
+
+    /// What the view answers to a call, if it can: a sale or a list of sales, as long as no hold is over that it still shows.
+    fn read_view(&self, call: &Call) -> Option<Outcome> {
+        let is_read = matches!(call, Call::ReadSale { .. } | Call::ListSales { .. });
+        if !is_read || self.cell.is_draining() {
+            return None;
+        }
+        let reading = self.cell.read_clock();
+        let view = self.cell.view().read();
+        if !view.is_current(reading) {
+            return None;
+        }
+        let wall = reading.wall_ms();
+        match call {
+            Call::ReadSale { sale } => Some(Outcome::Sale(Box::new(view.sale(sale, wall)?))),
+            Call::ListSales { after, count_max } => {
+                Some(Outcome::Sales(view.sales_after(after.as_deref(), usize::from(*count_max), wall)))
+            }
+            _ => None,
+        }
+    }
+
+    /// A place for the answers of one edge thread. `wake` is called at most once per batch, from any thread, when there
+    /// are answers to take; it must not block.
+    pub fn port(self: &Arc<Self>, wake: impl Fn() + Send + Sync + 'static) -> PartitionPort {
+        PartitionPort { partition: Arc::clone(self), port: Port::new(wake) }
+    }
+
+    /// From now on [`Partition::readiness`] is [`Readiness::Draining`], while calls are still answered.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether calls make sense now.
+    pub fn readiness(&self) -> Readiness {
+        if self.leaving.load(Ordering::Relaxed) || self.cell.is_draining() {
+            return Readiness::Draining;
+        }
+        let is_ready = self
+            .cell
+            .look(|machine| (machine.leader().is_some() && machine.has_room()) || machine.has_waiting());
+        if is_ready { Readiness::Ready } else { Readiness::LogUnavailable }
+    }
+
+    /// Figures as of now. Those of the state are the view's; the rest takes the cell for a moment.
+    pub fn metrics(&self) -> MetricsSnapshot {
+        let counts = self.cell.view().read().counts();
+        self.cell.look(|machine| {
+            let tally = machine.tally().clone();
+            MetricsSnapshot {
+                done_count: tally.done_count + self.view_read_count.load(Ordering::Relaxed),
+                refusals: tally.refusals_by_code(),
+                overloaded_count: self.cell.overloaded_count(),
+                log_unavailable_count: tally.log_unavailable_count,
+                waiting_count: self.cell.waiting_count() as u64,
+                batch_count: tally.batch_count,
+                event_count: tally.event_count,
+                batch_bytes: tally.batch_bytes,
+                batch_replies: tally.batch_replies,
+                sync_us: tally.sync_us,
+                reopened_count: tally.reopened_count,
+                durable_offset: self.cell.durable_offset(),
+                snapshot_offset: self.cell.snapshot_offset(),
+                room_bytes: machine.room_bytes() as u64,
+                clock_offset_ms: machine.clock().offset_ms(),
+                available: machine.leader().is_some(),
+                units: counts.units,
+                counter_count: counts.counter_count.into(),
+                window_count: counts.window_count.into(),
+                sale_count: counts.sale_count.into(),
+                reservation_count: counts.reservation_count.into(),
+                state_bytes: machine.leader().map(Leader::state).map_or(0, state_bytes),
+            }
+        })
+    }
+}
+
+fn start_failure(source: std::io::Error) -> OpenError {
+    OpenError::System { doing: "start a thread", source }
+}
+
+/// Heap bytes of a state; 0 if it has so many parts that adding them up would hold up whoever decides.
+fn state_bytes(state: &State) -> u64 {
+    let part_count = state.sale_count() + state.window_count() + state.counter_count();
+    if part_count > SIZED_OBJECTS_MAX { 0 } else { state.memory_bytes() as u64 }
+}
+
+/// One edge thread's access to a partition.
+pub struct PartitionPort {
+    partition: Arc<Partition>,
+    port: Arc<Port>,
+}
+
+impl PartitionPort {
+    /// Submits calls under tokens of the caller's and returns answers that are ready, of these calls or earlier ones.
+    /// Each call is answered exactly once, here, or by [`PartitionPort::take`] after a wake-up. Hand over a few hundred
+    /// calls at once at most: a submission goes into one batch.
+    pub fn submit(&self, calls: Calls) -> Replies {
+        let reply_to = ReplyTo::Port(Arc::clone(&self.port));
+        self.partition.cell.submit(Submission { reply_to, calls }, Some(&self.port));
+        self.port.take()
+    }
+
+    /// Answers that are ready.
+    pub fn take(&self) -> Replies {
+        self.port.take()
+    }
+
+    /// The partition behind it.
+    pub fn partition(&self) -> &Arc<Partition> {
+        &self.partition
+    }
+}

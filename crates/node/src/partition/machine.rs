@@ -1,0 +1,348 @@
+//! The partition as a machine that is stepped. What goes in: the time, calls, what the log has room for, that a batch is in
+//! force or that the log failed, and that it has to stop. What comes out: answers that may be told, what the log writer does
+//! next, and what each batch changes in the view. There is no thread, clock, file or chance in it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use onrush_core::{Now, TimeMs};
+
+use super::batch::ClosedBatch;
+use super::leader::Leader;
+use super::partition_clock::{ClockNotice, PartitionClock};
+use super::port::{Calls, Outbox, Replies, ReplyTo};
+use crate::clock::ClockReading;
+use crate::limits::{RECORD_BYTES_MAX, SUBMISSION_BYTES_MAX, TOLD_BEFORE_LOGGED_MAX};
+use crate::metrics::Tally;
+use crate::{Failure, Reply};
+
+/// How long nothing has to happen before the last batch is marked as complete.
+const MARK_DELAY: Duration = Duration::from_millis(20);
+/// From so many answers that wait at once, it is a rush: most clients that were just answered will be back at once, and a
+/// sync for the first few of them would cost the others the processor that they need (about 50 microseconds of it, and
+/// two wake-ups). So the writer lets the next batch grow until half of those who lately waited at once rest on it, but
+/// no longer than this.
+const RUSH_REPLIES: usize = 24;
+const GATHER_DELAY: Duration = Duration::from_micros(400);
+/// How often an idle writer looks at the clock, for holds that expire and times that were told.
+const IDLE_INTERVAL: Duration = Duration::from_millis(500);
+/// After which a time that was told is written down, should no batch do so.
+const TIME_MARK_DELAY: Duration = Duration::from_secs(1);
+/// How often a log without room is asked again whether it has some.
+const ROOM_INTERVAL: Duration = Duration::from_millis(5);
+
+const _: () = assert!(
+    TIME_MARK_DELAY.as_millis() + IDLE_INTERVAL.as_millis() < TOLD_BEFORE_LOGGED_MAX.as_millis(),
+    "a start skips more than can have been told"
+);
+
+/// Calls of one edge thread and where their answers go.
+pub(crate) struct Submission {
+    pub(crate) reply_to: ReplyTo,
+    pub(crate) calls: Calls,
+}
+
+impl Submission {
+    /// Answers every call with the same failure.
+    pub(crate) fn refuse(self, failure: impl Fn() -> Failure, outbox: &mut Outbox) {
+        let replies = self.calls.into_iter().map(|(token, _)| (token, Err(failure()))).collect();
+        outbox.push(self.reply_to, replies);
+    }
+}
+
+/// What the log writer does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Append the closed batch, which has this number.
+    Append { number: u64 },
+    /// Write down the time, which also proves the newest batch complete.
+    Mark { time: TimeMs },
+    /// Nothing until it is woken, but no longer than this.
+    Wait { at_most: Duration },
+    /// Everything is written, and nothing more will come: stop.
+    Finish,
+}
+
+/// Answers that wait for a batch to be in force.
+struct Waiting {
+    batch: u64,
+    reply_to: ReplyTo,
+    replies: Replies,
+}
+
+/// How far the partition's end has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    NotYet,
+    /// Nothing more will come; what is there is still written.
+    Stopping,
+    /// Everything is written, and the writer is gone.
+    Finished,
+}
+
+/// One partition, between its mailbox and its log.
+pub(crate) struct Machine {
+    /// Absent while the log is being opened again after a failed write.
+    leader: Option<Leader>,
+    clock: PartitionClock,
+    /// In order of their batches.
+    waiting: VecDeque<Waiting>,
+    /// Every batch up to this number is in force.
+    in_force: u64,
+    /// What the log is certain to take for the open batch.
+    room_bytes: usize,
+    /// That is about to become more: waiting is better than refusing.
+    room_is_coming: bool,
+    /// The log writer waits, and has to be woken when there is a batch that it wants.
+    writer_waits: bool,
+    /// Answers that have to rest on the open batch before the writer wants it.
+    writer_wants: usize,
+    /// Answers that rest on the open batch.
+    open_reply_count: usize,
+    /// Answers that waited at once lately: the most, fading.
+    waiting_replies: usize,
+    /// A batch came into force, and the next was not waited for yet.
+    may_gather: bool,
+    /// When the newest batch was appended, if nothing behind it proves it complete.
+    unmarked_since: Option<Duration>,
+    /// When somebody was first told something that rests on a later time than the log has.
+    told_since: Option<Duration>,
+    /// Newest time in the log.
+    logged: TimeMs,
+    ending: Ending,
+    tally: Tally,
+}
+
+impl Machine {
+    pub(crate) fn new(leader: Leader, clock: PartitionClock) -> Self {
+        Self {
+            leader: Some(leader),
+            clock,
+            waiting: VecDeque::new(),
+            in_force: 0,
+            room_bytes: 0,
+            room_is_coming: false,
+            writer_waits: false,
+            writer_wants: 0,
+            open_reply_count: 0,
+            waiting_replies: 0,
+            may_gather: false,
+            unmarked_since: None,
+            told_since: None,
+            logged: 0,
+            ending: Ending::NotYet,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Goes on to the moment of `reading`; holds that are due expire.
+    pub(crate) fn advance(&mut self, reading: ClockReading) {
+        let now: Now = self.clock.advance(reading);
+        if let Some(leader) = &mut self.leader {
+            leader.begin_turn(now, self.room_bytes);
+        }
+    }
+
+    /// Runs the calls of one submission. What rests on nothing that is still on its way goes to `outbox` at once.
+    pub(crate) fn call(&mut self, submission: Submission, outbox: &mut Outbox) {
+        if self.ending == Ending::Finished {
+            return submission.refuse(|| Failure::Draining, outbox);
+        }
+        let Some(leader) = &mut self.leader else {
+            self.tally.log_unavailable_count += submission.calls.len() as u64;
+            return submission.refuse(|| Failure::LogUnavailable, outbox);
+        };
+        let mut replies = Vec::with_capacity(submission.calls.len());
+        for (token, call) in submission.calls {
+            let reply: Reply = leader.run(call, self.room_bytes);
+            self.tally.reply(&reply);
+            replies.push((token, reply));
+        }
+        self.told_since.get_or_insert(self.clock.steady());
+        let batch = leader.rests_on();
+        if leader.has_batch() {
+            self.open_reply_count += replies.len();
+        }
+        if batch <= self.in_force {
+            outbox.push(submission.reply_to, replies);
+        } else {
+            self.waiting.push_back(Waiting { batch, reply_to: submission.reply_to, replies });
+        }
+    }
+
+    /// Whether more may be decided before the log has taken the open batch.
+    pub(crate) fn is_full(&self) -> bool {
+        self.leader.as_ref().is_some_and(|leader| {
+            leader.is_full(self.room_bytes)
+                || (self.room_is_coming && self.room_bytes < leader.batch_bytes() + SUBMISSION_BYTES_MAX)
+        })
+    }
+
+    /// Whether a writer that waits has something to do; if so the caller must wake it, and only the first caller is told.
+    pub(crate) fn wants_writer(&mut self) -> bool {
+        let due = self.writer_waits
+            && self.leader.as_ref().is_some_and(|leader| {
+                self.is_full() || (leader.has_batch() && self.open_reply_count >= self.writer_wants)
+            });
+        if due {
+            self.writer_waits = false;
+        }
+        due
+    }
+
+    /// What the log is certain to take from now on.
+    pub(crate) fn set_room(&mut self, room_bytes: usize, is_coming: bool) {
+        (self.room_bytes, self.room_is_coming) = (room_bytes, is_coming);
+    }
+
+    /// What the writer does next; a batch is closed into `batch`. `has_mail` says whether calls wait in the mailbox.
+    pub(crate) fn next_step(&mut self, batch: &mut ClosedBatch, has_mail: bool) -> Step {
+        let gathers = std::mem::take(&mut self.may_gather) && self.waiting_replies >= RUSH_REPLIES;
+        let wanted = self.waiting_replies / 2;
+        if gathers && self.open_reply_count < wanted && !self.is_full() {
+            (self.writer_wants, self.writer_waits) = (wanted, true);
+            return Step::Wait { at_most: GATHER_DELAY };
+        }
+        (self.writer_wants, self.writer_waits) = (0, false);
+        if let Some(number) = self.close_batch(batch) {
+            return Step::Append { number };
+        }
+        if self.ending != Ending::NotYet && !has_mail {
+            self.ending = Ending::Finished;
+            return Step::Finish;
+        }
+        if let Some(time) = self.due_mark() {
+            return Step::Mark { time };
+        }
+        self.writer_waits = true;
+        Step::Wait { at_most: self.idle_wait(has_mail) }
+    }
+
+    /// The batch of this number is in force; `took` is how long that took. Releases the answers that rest on it.
+    pub(crate) fn appended(&mut self, number: u64, batch: &ClosedBatch, took: Duration, outbox: &mut Outbox) {
+        self.in_force = number;
+        self.logged = batch.time;
+        self.unmarked_since = Some(self.clock.steady());
+        let mut released_count = 0;
+        while self.waiting.front().is_some_and(|waiting| waiting.batch <= number) {
+            if let Some(Waiting { reply_to, replies, .. }) = self.waiting.pop_front() {
+                released_count += replies.len();
+                outbox.push(reply_to, replies);
+            }
+        }
+        self.tally.batch(batch.event_count, batch.payload.len(), took);
+        self.tally.released(released_count);
+        let at_once = released_count + self.open_reply_count;
+        self.waiting_replies = at_once.max(self.waiting_replies - self.waiting_replies.div_ceil(16));
+        self.may_gather = true;
+    }
+
+    /// The mark is written, or the log has no room for one, and the next batch will do.
+    pub(crate) fn marked(&mut self, time: TimeMs) {
+        self.logged = self.logged.max(time);
+        (self.unmarked_since, self.told_since) = (None, None);
+    }
+
+    /// The log failed: the state may hold what the log does not, so it is given up, and every answer that waits becomes
+    /// "unknown".
+    pub(crate) fn failed(&mut self, outbox: &mut Outbox) {
+        self.leader = None;
+        (self.open_reply_count, self.waiting_replies) = (0, 0);
+        for Waiting { reply_to, replies, .. } in self.waiting.drain(..) {
+            self.tally.log_unavailable_count += replies.len() as u64;
+            let replies =
+                replies.into_iter().map(|(token, _)| (token, Err(Failure::LogUnavailable))).collect();
+            outbox.push(reply_to, replies);
+        }
+    }
+
+    /// Goes on with a leader whose state was read back from the log.
+    pub(crate) fn reopened(&mut self, leader: Leader) {
+        self.leader = Some(leader);
+        self.in_force = 0;
+        self.unmarked_since = None;
+        self.tally.reopened_count += 1;
+    }
+
+    /// Nothing more will come: once everything is written, the writer is told to finish.
+    pub(crate) fn stop(&mut self) {
+        if self.ending == Ending::NotYet {
+            self.ending = Ending::Stopping;
+        }
+    }
+
+    pub(crate) fn leader(&self) -> Option<&Leader> {
+        self.leader.as_ref()
+    }
+
+    /// The partition's time.
+    pub(crate) fn time(&self) -> TimeMs {
+        self.leader.as_ref().map_or(self.logged, Leader::time)
+    }
+
+    pub(crate) fn clock(&self) -> &PartitionClock {
+        &self.clock
+    }
+
+    pub(crate) fn take_clock_notice(&mut self) -> Option<ClockNotice> {
+        self.clock.take_notice()
+    }
+
+    /// Whether the log can take the next record, or soon can.
+    pub(crate) fn has_room(&self) -> bool {
+        self.room_bytes > RECORD_BYTES_MAX || self.room_is_coming
+    }
+
+    pub(crate) fn room_bytes(&self) -> usize {
+        self.room_bytes
+    }
+
+    /// Whether an answer still waits.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Closes the open batch, if there is one, for the log: its number.
+    fn close_batch(&mut self, recycled: &mut ClosedBatch) -> Option<u64> {
+        let number = self.leader.as_mut()?.close_batch(recycled)?;
+        recycled.view_change.clock = self.clock;
+        self.open_reply_count = 0;
+        self.room_bytes = self.room_bytes.saturating_sub(recycled.payload.len());
+        Some(number)
+    }
+
+    /// The time to write down, if it is due: nothing happened since the newest batch for a while, or somebody was told a time
+    /// that the log does not have, which has to survive a restart.
+    fn due_mark(&mut self) -> Option<TimeMs> {
+        let leader = self.leader.as_ref()?;
+        let is_due =
+            |since: Option<Duration>, delay| since.is_some_and(|since| self.clock.steady() >= since + delay);
+        let marks_time = is_due(self.told_since, TIME_MARK_DELAY);
+        if is_due(self.unmarked_since, MARK_DELAY) || (marks_time && leader.time() > self.logged) {
+            return Some(leader.time());
+        }
+        if marks_time {
+            self.told_since = None;
+        }
+        None
+    }
+
+    fn idle_wait(&self, has_mail: bool) -> Duration {
+        let mut wait = if self.unmarked_since.is_some() { MARK_DELAY } else { IDLE_INTERVAL };
+        if self.room_bytes <= RECORD_BYTES_MAX || has_mail {
+            wait = wait.min(ROOM_INTERVAL);
+        }
+        if let Some(due) = self.leader.as_ref().and_then(Leader::next_expiry) {
+            wait = wait.min(Duration::from_millis(due.saturating_sub(self.time()).max(1)));
+        }
+        wait
+    }
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

@@ -1,0 +1,117 @@
+//! What readers see without waiting for whoever decides: the partition as it stands with every batch that is in force. The
+//! writer publishes a new view with each batch, before any answer that rests on the batch leaves. So nobody is told what a
+//! crash could forget, and a client that was answered finds its own change.
+//!
+//! Views share what did not change. A batch costs as much as it has changed sales, however many sales there are.
+
+use std::sync::Arc;
+
+use super::partition_clock::PartitionClock;
+use crate::clock::ClockReading;
+use arc_swap::ArcSwap;
+use onrush_core::{SaleImage, SaleView, SalesPage, State, TimeMs, UnitTotals};
+use rpds::RedBlackTreeMapSync;
+
+/// Everything up to one batch that is in force.
+#[derive(Clone)]
+pub(crate) struct View {
+    sales: RedBlackTreeMapSync<Arc<str>, Arc<SaleImage>>,
+    counts: Counts,
+    /// As it was when the batch was closed.
+    clock: PartitionClock,
+}
+
+/// Figures of the whole partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) units: UnitTotals,
+    pub(crate) counter_count: u32,
+    pub(crate) window_count: u32,
+    pub(crate) sale_count: u32,
+    pub(crate) reservation_count: u32,
+    /// When the next hold expires.
+    pub(crate) next_expiry: Option<TimeMs>,
+}
+
+/// What a batch changes in the view before it.
+#[derive(Default)]
+pub(crate) struct ViewChange {
+    /// Names of sales that were archived. One of these may be the name of a sale in `images`, which came later.
+    pub(crate) archived: Vec<Arc<str>>,
+    /// Sales that changed, as they are now.
+    pub(crate) images: Vec<Arc<SaleImage>>,
+    pub(crate) counts: Counts,
+    pub(crate) clock: PartitionClock,
+}
+
+impl View {
+    /// Of a state that is in force as it is.
+    pub(crate) fn of(state: &State, clock: PartitionClock) -> Self {
+        let images = state.sale_images().map(|image| (Arc::clone(image.name()), Arc::new(image)));
+        Self { sales: images.collect(), counts: Counts::of(state), clock }
+    }
+
+    /// Takes the change of the next batch.
+    pub(crate) fn apply(&mut self, change: &mut ViewChange) {
+        for name in change.archived.drain(..) {
+            self.sales.remove_mut(&name);
+        }
+        for image in change.images.drain(..) {
+            self.sales.insert_mut(Arc::clone(image.name()), image);
+        }
+        (self.counts, self.clock) = (change.counts, change.clock);
+    }
+
+    /// Whether this is what the partition would answer at the moment of `reading`: no hold is over that the view still shows.
+    pub(crate) fn is_current(&self, reading: ClockReading) -> bool {
+        let mut clock = self.clock;
+        let now = clock.advance(reading);
+        self.counts.next_expiry.is_none_or(|due| due > now.partition)
+    }
+
+    pub(crate) fn sale(&self, sale: &str, wall: TimeMs) -> Option<SaleView> {
+        self.sales.get(sale).map(|image| image.view(wall))
+    }
+
+    /// At most `count_max` sales in the order of names, from the first whose name comes after `after`.
+    pub(crate) fn sales_after(&self, after: Option<&str>, count_max: usize, wall: TimeMs) -> SalesPage {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = after.map_or(Unbounded, Excluded);
+        let images = self.sales.range::<str, _>((from, Unbounded)).map(|(_, image)| &**image);
+        SaleImage::page(images, count_max, wall)
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+}
+
+impl Counts {
+    pub(crate) fn of(state: &State) -> Self {
+        Self {
+            units: state.unit_totals(),
+            counter_count: state.counter_count(),
+            window_count: state.window_count(),
+            sale_count: state.sale_count(),
+            reservation_count: state.reservation_count(),
+            next_expiry: state.next_expiry(),
+        }
+    }
+}
+
+/// The newest view, for any thread.
+pub(crate) struct PublishedView(ArcSwap<View>);
+
+impl PublishedView {
+    pub(crate) fn new(view: View) -> Self {
+        Self(ArcSwap::from_pointee(view))
+    }
+
+    pub(crate) fn publish(&self, view: &View) {
+        self.0.store(Arc::new(view.clone()));
+    }
+
+    pub(crate) fn read(&self) -> arc_swap::Guard<Arc<View>> {
+        self.0.load()
+    }
+}
