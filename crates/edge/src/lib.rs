@@ -12,6 +12,7 @@ pub mod limits;
 mod metrics;
 mod net;
 pub mod openapi;
+mod phases;
 pub mod problem;
 mod router_bridge;
 pub mod routes;

@@ -1,21 +1,26 @@
 //! The way to the router: for everything that is not hot, or not plain.
 
-use axum::Router;
 use axum::body::Body as RouterBody;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri, header, response};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
+use crate::http::request::Peer;
 use crate::limits::HEADERS_MAX;
 use crate::net::h1::{Body, Request as Parsed};
+use crate::net::thread::EdgeThread;
 use crate::problem::Problem;
 
 /// Makes a request for the router out of one that was parsed from `bytes`.
 ///
 /// # Errors
 /// The target is a byte string that no URI can have.
-pub(crate) fn request_from(bytes: &[u8], parsed: &Parsed) -> Result<Request<RouterBody>, Problem> {
+pub(crate) fn request_from(
+    bytes: &[u8],
+    parsed: &Parsed,
+    peer: Peer,
+) -> Result<Request<RouterBody>, Problem> {
     let method = Method::from_bytes(&bytes[parsed.method.clone()]);
     let method = method.map_err(|_| Problem::malformed("The method is not a valid HTTP method."))?;
     let uri = match &parsed.query {
@@ -30,6 +35,7 @@ pub(crate) fn request_from(bytes: &[u8], parsed: &Parsed) -> Result<Request<Rout
         Body::Unfolded(body) => Bytes::copy_from_slice(body),
     };
     let mut request = Request::new(RouterBody::from(body));
+    request.extensions_mut().insert(peer);
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     let mut slots = [httparse::EMPTY_HEADER; HEADERS_MAX];
@@ -54,9 +60,17 @@ pub(crate) fn request_from(bytes: &[u8], parsed: &Parsed) -> Result<Request<Rout
 }
 
 /// Sends a request to the router and takes the whole answer.
-pub(crate) async fn dispatch(router: &Router, request: Request<RouterBody>) -> (response::Parts, Bytes) {
-    let Ok(response) = router.clone().oneshot(request).await;
+pub(crate) async fn dispatch(thread: &EdgeThread, request: Request<RouterBody>) -> (response::Parts, Bytes) {
+    thread.counters.cold_count.add(1);
+    let seen = tracing::enabled!(tracing::Level::DEBUG).then(|| {
+        (request.extensions().get::<Peer>().copied(), request.method().clone(), request.uri().clone())
+    });
+    let Ok(response) = thread.router.clone().oneshot(request).await;
     let (parts, body) = response.into_parts();
+    if let Some((peer, method, uri)) = seen {
+        let (peer, status) = (peer.map(|Peer(address)| address), parts.status.as_u16());
+        tracing::debug!(?peer, %method, path = uri.path(), status, "answered by the router");
+    }
     // The router's bodies are in memory; collecting one cannot fail.
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     (parts, body)

@@ -7,6 +7,7 @@ use onrush_node::{Call, Name};
 
 pub(crate) use render::{Head, render, render_problem};
 
+use crate::http::request::Request;
 use crate::problem::Problem;
 use crate::settings::Scenarios;
 use crate::{dto, scenarios};
@@ -38,20 +39,9 @@ pub(crate) enum Route {
     Booking,
 }
 
-/// The parts of a request that the hot routes look at.
-pub(crate) struct Request<'a> {
-    pub(crate) method: &'a [u8],
-    pub(crate) path: &'a [u8],
-    pub(crate) has_query: bool,
-    pub(crate) content_type: Option<&'a [u8]>,
-    pub(crate) idempotency_key: Option<&'a [u8]>,
-    pub(crate) repeats_key: bool,
-    pub(crate) body: &'a [u8],
-}
-
 /// Tells hot requests from cold ones.
 pub(crate) fn decode(on: Scenarios, request: &Request<'_>) -> Hot {
-    if request.has_query {
+    if request.query.is_some() {
         return Hot::Cold;
     }
     match request.path {
@@ -64,7 +54,9 @@ pub(crate) fn decode(on: Scenarios, request: &Request<'_>) -> Hot {
             Hot::Call(Route::VisitorCounter, call)
         }
         b"/booking"
-            if on.slot_booking && request.method == b"POST" && is_plain_json(request.content_type) =>
+            if on.slot_booking
+                && request.method == b"POST"
+                && is_plain_json(request.fields.content_type()) =>
         {
             match scenarios::booking::decode(request.body) {
                 Ok(call) => Hot::Call(Route::Booking, Call::Reserve(call)),
@@ -96,11 +88,14 @@ fn decode_v1(request: &Request<'_>, path: Option<&[u8]>) -> Hot {
         return Hot::Call(Route::Window(window), call);
     }
     let sale = path.strip_prefix(b"sales/").and_then(|p| p.strip_suffix(b"/reservations"));
-    if request.method != b"POST" || !is_plain_json(request.content_type) || request.repeats_key {
+    if request.method != b"POST"
+        || !is_plain_json(request.fields.content_type())
+        || request.fields.repeats_key()
+    {
         return Hot::Cold;
     }
     let (Some(sale), Ok(key)) =
-        (sale.and_then(name), request.idempotency_key.map(std::str::from_utf8).transpose())
+        (sale.and_then(name), request.fields.idempotency_key().map(std::str::from_utf8).transpose())
     else {
         return Hot::Cold;
     };

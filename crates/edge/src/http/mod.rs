@@ -1,4 +1,5 @@
 //! What both HTTP versions mean by a request.
 
 pub(crate) mod authority;
+pub(crate) mod request;
 pub(crate) mod target;

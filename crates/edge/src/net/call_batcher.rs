@@ -176,3 +176,56 @@ impl Drop for PendingCall {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use onrush_node::{Name, Outcome, Settings};
+    use tokio::runtime::{Builder, LocalOptions};
+
+    /// Runs `test` on a thread with a batcher over a partition of its own.
+    fn with_batcher<F: Future<Output = ()>>(test: impl FnOnce(Rc<CallBatcher>) -> F) {
+        let directory = tempfile::tempdir().unwrap();
+        let (partition, _) = Partition::open(Settings::new(directory.path().join("data"))).unwrap();
+        let runtime =
+            Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
+        runtime.block_on(async {
+            let batcher = CallBatcher::new(&partition);
+            let running = tokio::task::spawn_local(Rc::clone(&batcher).run());
+            test(batcher).await;
+            running.abort();
+        });
+        drop(runtime);
+        partition.close();
+    }
+
+    fn add_to(counter: usize) -> Call {
+        Call::AddToCounter { counter: Name::from(&*format!("counter-{counter}")), by: 1 }
+    }
+
+    #[test]
+    fn each_call_gets_its_own_answer_however_many_there_are() {
+        with_batcher(|batcher| async move {
+            let count = 2 * SUBMISSION_CALLS_MAX + 3;
+            let pending: Vec<PendingCall> =
+                (0..count).map(|number| batcher.call(add_to(number % 7))).collect();
+            for (number, pending) in pending.into_iter().enumerate() {
+                let value = number as u64 / 7 + 1;
+                assert!(matches!(pending.await, Ok(Outcome::Counter { value: found }) if found == value));
+            }
+            assert!(batcher.calls.borrow().is_empty(), "nothing is left behind");
+        });
+    }
+
+    #[test]
+    fn a_call_that_nobody_waits_for_is_made_and_forgotten() {
+        with_batcher(|batcher| async move {
+            drop(batcher.call(add_to(1)));
+            let mut waited_for = batcher.call(add_to(1));
+            let reply = (&mut waited_for).await;
+            assert!(matches!(reply, Ok(Outcome::Counter { value: 2 })));
+            drop(waited_for);
+            assert!(batcher.calls.borrow().is_empty(), "nothing is left behind");
+        });
+    }
+}

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::h1;
 use super::thread::EdgeThread;
 use crate::hot;
+use crate::http::request::Peer;
 use crate::problem::Problem;
 
 /// Connections that the kernel keeps for us while we are busy.
@@ -59,7 +60,7 @@ pub(crate) async fn accept_all(listener: &TcpListener, thread: &Rc<EdgeThread>) 
     static TOLD: AtomicBool = AtomicBool::new(false);
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => accept(stream, thread),
+            Ok((stream, peer)) => accept(stream, Peer(peer), thread),
             Err(error) => {
                 if !TOLD.swap(true, Ordering::Relaxed) {
                     tracing::warn!(%error, "cannot accept connections; the server goes on trying, and does not say this again");
@@ -71,7 +72,7 @@ pub(crate) async fn accept_all(listener: &TcpListener, thread: &Rc<EdgeThread>) 
     }
 }
 
-fn accept(stream: TcpStream, thread: &Rc<EdgeThread>) {
+fn accept(stream: TcpStream, peer: Peer, thread: &Rc<EdgeThread>) {
     let counters = &thread.counters;
     counters.accepted_count.add(1);
     let Some(place) = thread.take_place() else {
@@ -85,7 +86,7 @@ fn accept(stream: TcpStream, thread: &Rc<EdgeThread>) {
     let task = tokio::task::spawn_local(async move {
         let _place = place;
         if let Ok(deadline) = deadline.await {
-            h1::serve(stream, served, deadline).await;
+            h1::serve(stream, peer, served, deadline).await;
         }
     });
     // The receiver is in the task that was just spawned.

@@ -7,36 +7,35 @@
 use std::future::poll_fn;
 use std::io;
 use std::mem;
-use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use compact_str::CompactString;
-use onrush_node::Reply;
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::hot::{self, Hot, Route};
+use crate::hot;
+use crate::http::request::{self, Peer};
 use crate::limits::{COPIED_BODY_BYTES_MAX, HEAD_BYTES_MAX, PIPELINE_MAX, READ_BYTES};
-use crate::net::call_batcher::PendingCall;
 use crate::net::deadlines::{Deadline, Phase};
 use crate::net::h2;
 use crate::net::thread::EdgeThread;
+use crate::phases::Exchange;
 use crate::problem::Problem;
 use crate::router_bridge;
 
-use super::head::{Body, Parsed, Request, is_worth_parsing, parse};
+use super::head::{Parsed, Request, is_worth_parsing, parse};
 use super::rejection::Rejection;
 use super::rest::{Rest, poll_write};
 use super::write::{Shape, write_answer, write_rejection, write_routed, write_routed_head};
 
 /// Serves a connection until either side ends it.
-pub(crate) async fn serve(mut stream: TcpStream, thread: Rc<EdgeThread>, deadline: Deadline) {
+pub(crate) async fn serve(mut stream: TcpStream, peer: Peer, thread: Rc<EdgeThread>, deadline: Deadline) {
     let mut connection = Connection {
         stream: &mut stream,
+        peer,
         thread: &thread,
         deadline: &deadline,
         carry: Vec::new(),
@@ -44,7 +43,7 @@ pub(crate) async fn serve(mut stream: TcpStream, thread: Rc<EdgeThread>, deadlin
         told_to_continue: false,
     };
     match connection.run().await {
-        Ok(End::IsHttp2(bytes)) => h2::serve(stream, bytes, &thread, deadline).await,
+        Ok(End::IsHttp2(bytes)) => h2::serve(stream, peer, bytes, &thread, deadline).await,
         // An error means that the client is gone: there is nobody to tell.
         Ok(End::Closed) | Err(_) => {}
     }
@@ -58,6 +57,7 @@ enum End {
 
 struct Connection<'a> {
     stream: &'a mut TcpStream,
+    peer: Peer,
     thread: &'a Rc<EdgeThread>,
     deadline: &'a Deadline,
     /// The beginning of a request whose end has not arrived.
@@ -75,19 +75,11 @@ struct Pipeline {
     next: Next,
 }
 
-/// One hot request and its answer.
+/// One hot request and what becomes of the connection after it.
 struct HotRequest {
-    state: HotState,
-    request_id: CompactString,
-    without_body: bool,
+    exchange: Exchange,
     keep_alive: bool,
     is_http_1_0: bool,
-}
-
-enum HotState {
-    Waiting(Route, PendingCall),
-    Answered(Route, Reply),
-    Refused(Box<Problem>),
 }
 
 /// What comes behind the hot requests of a pipeline.
@@ -266,37 +258,13 @@ impl Connection<'_> {
 
     /// Puts a hot request on its way, or copies a cold one.
     fn take_up(&self, bytes: &[u8], request: Request) -> Result<HotRequest, Box<Cold>> {
-        let part = |range: &Range<usize>| &bytes[range.clone()];
-        let seen = hot::Request {
-            method: part(&request.method),
-            path: request.path_of(bytes),
-            has_query: request.query.is_some(),
-            content_type: request.fields.content_type.as_ref().map(part),
-            idempotency_key: request.fields.idempotency_key.as_ref().map(part),
-            repeats_key: request.fields.repeats_key,
-            body: match &request.body {
-                Body::Inline(range) => part(range),
-                Body::Unfolded(body) => body,
-            },
-        };
-        let decoded = match &self.thread.batcher {
-            Some(batcher) => match hot::decode(self.thread.settings.scenarios, &seen) {
-                Hot::Call(route, call) => Some(HotState::Waiting(route, batcher.call(call))),
-                Hot::Problem(problem) => Some(HotState::Refused(problem)),
-                Hot::Cold => None,
-            },
-            None => None,
-        };
-        let Some(state) = decoded else {
-            return Err(Box::new(Cold { bytes: bytes[..request.length].to_vec(), request }));
-        };
-        Ok(HotRequest {
-            state,
-            request_id: self.thread.request_id(request.fields.request_id.as_ref().map(part)),
-            without_body: part(&request.method) == b"HEAD",
-            keep_alive: request.keep_alive,
-            is_http_1_0: request.is_http_1_0,
-        })
+        match Exchange::begin(self.thread, &request::Request::of_http1(&request, bytes)) {
+            Some(exchange) => {
+                let Request { keep_alive, is_http_1_0, .. } = request;
+                Ok(HotRequest { exchange, keep_alive, is_http_1_0 })
+            }
+            None => Err(Box::new(Cold { bytes: bytes[..request.length].to_vec(), request })),
+        }
     }
 
     /// Answers a pipeline; whether the connection goes on.
@@ -305,7 +273,7 @@ impl Connection<'_> {
         if !pipeline.hot.is_empty() {
             self.deadline.enter(Phase::Busy);
             for request in &mut pipeline.hot {
-                request.decided().await;
+                request.exchange.decided().await;
             }
             // Only the last answer may say that the connection ends (RFC 9112, section 9.6).
             if self.thread.draining.get()
@@ -342,7 +310,6 @@ impl Connection<'_> {
     async fn serve_cold(&mut self, cold: Cold) -> io::Result<bool> {
         let Cold { bytes, request } = cold;
         self.deadline.enter(Phase::Busy);
-        self.thread.counters.cold_count.add(1);
         let request_id = request.fields.request_id.clone().map(|range| &bytes[range]);
         let shape = Shape {
             request_id: &self.thread.request_id(request_id),
@@ -350,9 +317,9 @@ impl Connection<'_> {
             keep_alive: request.keep_alive && !self.thread.draining.get(),
             is_http_1_0: request.is_http_1_0,
         };
-        match router_bridge::request_from(&bytes, &request) {
+        match router_bridge::request_from(&bytes, &request, self.peer) {
             Ok(request) => {
-                let (parts, body) = router_bridge::dispatch(&self.thread.router, request).await;
+                let (parts, body) = router_bridge::dispatch(self.thread, request).await;
                 if !self.thread.deadlines.make_room(body.len()) {
                     self.send_problem(shape, &Problem::overloaded()).await?;
                 } else if body.len() <= COPIED_BODY_BYTES_MAX || shape.without_body {
@@ -451,36 +418,15 @@ impl Pipeline {
     }
 }
 
-impl HotRequest {
-    async fn decided(&mut self) {
-        if let HotState::Waiting(_, answer) = &mut self.state {
-            let reply = answer.await;
-            let decided = HotState::Refused(Box::new(Problem::draining()));
-            if let HotState::Waiting(route, _) = mem::replace(&mut self.state, decided) {
-                self.state = HotState::Answered(route, reply);
-            }
-        }
-    }
-}
-
 fn render_hot(out: &mut Vec<u8>, thread: &EdgeThread, requests: SmallVec<[HotRequest; 1]>) {
-    let Some(batcher) = &thread.batcher else { return };
     thread.counters.hot_count.add(requests.len() as u64);
-    let ids = batcher.partition().reservation_ids();
     let mut body = thread.body.borrow_mut();
-    for request in requests {
+    for HotRequest { mut exchange, keep_alive, is_http_1_0 } in requests {
         body.clear();
-        let shape = Shape {
-            request_id: &request.request_id,
-            without_body: request.without_body,
-            keep_alive: request.keep_alive,
-            is_http_1_0: request.is_http_1_0,
-        };
-        let head = match request.state {
-            HotState::Answered(route, reply) => hot::render(&route, reply, ids, thread.now_ms(), &mut body),
-            HotState::Refused(problem) => hot::render_problem(&problem, &mut body),
-            HotState::Waiting(..) => unreachable!("a request is rendered when it is decided"),
-        };
+        let request_id = mem::take(&mut exchange.request_id);
+        let shape =
+            Shape { request_id: &request_id, without_body: exchange.without_body, keep_alive, is_http_1_0 };
+        let head = exchange.render(thread, &mut body);
         write_answer(out, thread, shape, &head, &body);
     }
 }

@@ -22,12 +22,14 @@ use tokio::net::TcpStream;
 use self::body::Pieces;
 use self::socket::CountedSocket;
 use self::streams::{OpenStream, Streams};
-use crate::hot::{self, Hot};
+use crate::hot;
 use crate::http::authority::is_authority;
+use crate::http::request::{self, Peer};
 use crate::http::target;
 use crate::limits::{H2_PIECE_BYTES, H2_STREAMS_MAX, HEAD_BYTES_MAX, HEADERS_MAX, TARGET_BYTES_MAX};
 use crate::net::deadlines::{Deadline, TICK};
 use crate::net::thread::EdgeThread;
+use crate::phases::Exchange;
 use crate::problem::Problem;
 use crate::router_bridge;
 
@@ -39,7 +41,13 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const LAST_TICKS: u32 = 2;
 
 /// Serves a connection of which `bytes` were read already.
-pub(crate) async fn serve(socket: TcpStream, bytes: Vec<u8>, thread: &Rc<EdgeThread>, deadline: Deadline) {
+pub(crate) async fn serve(
+    socket: TcpStream,
+    peer: Peer,
+    bytes: Vec<u8>,
+    thread: &Rc<EdgeThread>,
+    deadline: Deadline,
+) {
     thread.counters.h2_count.add(1);
     let streams = Streams::new(deadline);
     let io = TokioIo::new(CountedSocket::new(socket, bytes, Rc::clone(&streams)));
@@ -54,7 +62,8 @@ pub(crate) async fn serve(socket: TcpStream, bytes: Vec<u8>, thread: &Rc<EdgeThr
         .max_send_buf_size(H2_PIECE_BYTES);
     let served = Rc::clone(thread);
     let of_service = Rc::clone(&streams);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let thread = Rc::clone(&served);
         let stream = OpenStream::new(&of_service);
         async move { Ok::<_, Infallible>(answer(&thread, stream.streams(), request).await) }
@@ -179,36 +188,19 @@ async fn route(
     body: Bytes,
 ) -> Response<Bytes> {
     streams.room().await;
-    let fields = |name: &'static str| parts.headers.get(name).map(HeaderValue::as_bytes);
-    let seen = hot::Request {
-        method: parts.method.as_str().as_bytes(),
-        path: parts.uri.path().as_bytes(),
-        has_query: parts.uri.query().is_some(),
-        content_type: fields("content-type"),
-        idempotency_key: fields("idempotency-key"),
-        repeats_key: parts.headers.get_all("idempotency-key").iter().count() > 1,
-        body: &body,
-    };
-    let decoded =
-        thread.batcher.as_ref().map(|batcher| (batcher, hot::decode(thread.settings.scenarios, &seen)));
-    match decoded {
-        Some((batcher, Hot::Call(route, call))) => {
-            let reply = batcher.call(call).await;
-            let mut body = Vec::new();
-            let ids = batcher.partition().reservation_ids();
-            let head = hot::render(&route, reply, ids, thread.now_ms(), &mut body);
-            response(head, body)
-        }
-        Some((_, Hot::Problem(problem))) => problem_response(&problem),
-        Some((_, Hot::Cold)) | None => {
-            // Reads can be long, and one connection must not ask for many of them at once. Writes have short answers.
-            let _turn = if parts.method.is_safe() { streams.turn_to_read().await } else { None };
-            streams.room().await;
-            let request = Request::from_parts(parts, RouterBody::from(body));
-            let (parts, body) = router_bridge::dispatch(&thread.router, request).await;
-            Response::from_parts(parts, body)
-        }
+    if let Some(mut exchange) = Exchange::begin(thread, &request::Request::of_http2(&parts, &body)) {
+        exchange.decided().await;
+        let mut body = Vec::new();
+        let head = exchange.render(thread, &mut body);
+        thread.counters.hot_count.add(1);
+        return response(head, body);
     }
+    // Reads can be long, and one connection must not ask for many of them at once. Writes have short answers.
+    let _turn = if parts.method.is_safe() { streams.turn_to_read().await } else { None };
+    streams.room().await;
+    let request = Request::from_parts(parts, RouterBody::from(body));
+    let (parts, body) = router_bridge::dispatch(thread, request).await;
+    Response::from_parts(parts, body)
 }
 
 fn problem_response(problem: &Problem) -> Response<Bytes> {

@@ -2,6 +2,7 @@
 //! `OpenAPI` document.
 
 mod conformance;
+mod hot;
 mod shop;
 mod sinks;
 

@@ -1,0 +1,71 @@
+//! What every request goes through, whichever protocol it came by, in this order:
+//!
+//! 1. **parse**: bytes become a [`Request`]; each protocol does that for itself ([`crate::net`]), with the same meaning
+//!    ([`crate::http`]);
+//! 2. **limits**: of its target, fields and body, on the way of parsing;
+//! 3. **route**: [`Exchange::begin`] tells the requests of a rush by their bytes; the rest go to the router by way of
+//!    [`crate::router_bridge`], which is where the operator's key and foreign sites are looked at too;
+//! 4. **decide**: the call goes to the partition with all others of this turn, and [`Exchange::decided`] waits for it;
+//! 5. **render**: [`Exchange::render`] writes the answer down.
+
+use std::mem;
+
+use compact_str::CompactString;
+use onrush_node::Reply;
+
+use crate::hot::{self, Hot, Route};
+use crate::http::request::Request;
+use crate::net::call_batcher::PendingCall;
+use crate::net::thread::EdgeThread;
+use crate::problem::Problem;
+
+/// A hot request and its answer.
+pub(crate) struct Exchange {
+    state: State,
+    pub(crate) request_id: CompactString,
+    /// The answer is to have no body.
+    pub(crate) without_body: bool,
+}
+
+enum State {
+    Waiting(Route, PendingCall),
+    Answered(Route, Reply),
+    Refused(Box<Problem>),
+}
+
+impl Exchange {
+    /// Puts a request on its way; nothing if it is one for the router.
+    pub(crate) fn begin(thread: &EdgeThread, request: &Request<'_>) -> Option<Self> {
+        let batcher = thread.batcher.as_ref()?;
+        let state = match hot::decode(thread.settings.scenarios, request) {
+            Hot::Call(route, call) => State::Waiting(route, batcher.call(call)),
+            Hot::Problem(problem) => State::Refused(problem),
+            Hot::Cold => return None,
+        };
+        let request_id = thread.request_id(request.fields.request_id());
+        Some(Self { state, request_id, without_body: request.is_head() })
+    }
+
+    /// Waits until its answer may be told.
+    pub(crate) async fn decided(&mut self) {
+        if let State::Waiting(_, call) = &mut self.state {
+            let reply = call.await;
+            let lost = State::Refused(Box::new(Problem::draining()));
+            if let State::Waiting(route, _) = mem::replace(&mut self.state, lost) {
+                self.state = State::Answered(route, reply);
+            }
+        }
+    }
+
+    /// Writes the body of the answer, which was decided, into `body`.
+    pub(crate) fn render(self, thread: &EdgeThread, body: &mut Vec<u8>) -> hot::Head {
+        match (self.state, &thread.batcher) {
+            (State::Answered(route, reply), Some(batcher)) => {
+                let ids = batcher.partition().reservation_ids();
+                hot::render(&route, reply, ids, thread.now_ms(), body)
+            }
+            (State::Refused(problem), _) => hot::render_problem(&problem, body),
+            (State::Waiting(..), _) | (_, None) => unreachable!("an exchange is rendered when it is decided"),
+        }
+    }
+}
