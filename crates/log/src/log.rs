@@ -50,7 +50,8 @@ impl LogSettings {
         Self { segment_bytes, spare_making: SpareMaking::Inline, segment_bytes_min }
     }
 
-    pub(crate) fn check(&self) -> Result<(), String> {
+    /// Whether a log can be opened with these values; otherwise a sentence that says why not.
+    pub fn check(&self) -> Result<(), String> {
         let Self { segment_bytes, segment_bytes_min, .. } = *self;
         if !(segment_bytes_min..=SEGMENT_BYTES_MAX).contains(&segment_bytes) {
             return Err(format!(

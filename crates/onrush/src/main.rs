@@ -10,8 +10,10 @@ mod logging;
 mod operator_client;
 mod output;
 mod reconcile;
+mod rereading;
 mod serve;
 mod settings;
+mod signals;
 mod sinks;
 mod table;
 mod targets;
@@ -23,7 +25,7 @@ use clap::{CommandFactory, Parser};
 
 use cli::{Action, CommandLine, ConfigAction, LogAction};
 use failure::Failure;
-use output::{complain, print};
+use output::{complain, print, warn};
 
 fn main() -> ExitCode {
     match run(CommandLine::parse().action) {
@@ -37,9 +39,9 @@ fn main() -> ExitCode {
 
 fn run(action: Action) -> Result<(), Failure> {
     match action {
-        Action::Serve(typed) => serve::serve(&settings::load(&typed.into(), environment())?),
+        Action::Serve(typed) => serve::serve(&typed.into()),
         Action::Config(ConfigAction::Check(typed)) => {
-            settings::load(&typed.into(), environment())?;
+            settings::load(&typed.into(), environment())?.warnings.iter().for_each(|text| warn(text));
             print("the settings are valid\n")
         }
         Action::Config(ConfigAction::Print(typed)) => print(&settings::print(&typed.into(), environment())?),

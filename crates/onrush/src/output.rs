@@ -22,6 +22,12 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Says on standard error what somebody should know who asked for something else.
+pub(crate) fn warn(text: &str) {
+    // Whoever cannot be warned gets the result all the same.
+    let _ = writeln!(io::stderr(), "onrush: warning: {text}");
+}
+
 /// Says on standard error why the process ends. Nobody may be able to read it, and then the exit code has to do.
 pub(crate) fn complain(failure: &Failure) {
     let text = format!("onrush: {failure}\n");

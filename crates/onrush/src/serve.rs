@@ -9,13 +9,14 @@ use onrush_log::{SnapshotError, SyncMethod};
 use onrush_node::{Clock, MachineClock, OpenError, Partition, Recovered, Retention, lock_directory};
 use onrush_sinks::Sinks;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::announcement::Announcement;
 use crate::failure::Failure;
 use crate::logging::MessageQueue;
-use crate::settings::Settings;
-use crate::{demo, descriptors, logging};
+use crate::rereading::Rereading;
+use crate::settings::{self, Flags, Settings};
+use crate::signals::{Hangups, Order, Signals};
+use crate::{demo, descriptors, environment, logging};
 
 /// How long sinks may write what is left in the log after it was closed. What they do not manage is written after the next
 /// start.
@@ -28,26 +29,37 @@ const EXIT_CODE_INTERRUPTED: i32 = 130;
 const MESSAGES_DRAIN: Duration = Duration::from_secs(1);
 
 /// Runs the server until SIGTERM or SIGINT, then drains it.
-pub(crate) fn serve(settings: &Settings) -> Result<(), Failure> {
+pub(crate) fn serve(flags: &Flags) -> Result<(), Failure> {
+    let settings = settings::load(flags, environment())?;
     let messages = logging::start(&settings.logging)?;
-    let outcome = open_and_run(settings, &messages);
-    messages.flush(MESSAGES_DRAIN);
+    let rereading = Rereading::new(flags, &messages, &settings.values);
+    let outcome = open_and_run(&settings, &messages.queue, rereading);
+    messages.queue.flush(MESSAGES_DRAIN);
     outcome
 }
 
-fn open_and_run(settings: &Settings, messages: &MessageQueue) -> Result<(), Failure> {
-    descriptors::raise_limit();
-    if settings.node.sync_method == SyncMethod::UnsafeNone {
-        tracing::warn!("log.sync is unsafe-none: a power cut loses what was acknowledged");
-    }
-    // Before the log is opened: a start that cannot succeed leaves nothing behind.
-    Server::check_addresses(&settings.edge).context("start listening")?;
-    let started = start_partition(settings)?;
+fn open_and_run(
+    settings: &Settings,
+    messages: &MessageQueue,
+    rereading: Rereading<'_>,
+) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("start the event loop of signals")?;
-    runtime.block_on(run(settings, messages, started))
+    let hangups = {
+        let _inside = runtime.enter();
+        Hangups::listen()?
+    };
+    descriptors::raise_limit();
+    if settings.node.sync_method == SyncMethod::UnsafeNone {
+        tracing::warn!("log.sync is unsafe-none: a power cut loses what was acknowledged");
+    }
+    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    // Before the log is opened: a start that cannot succeed leaves nothing behind.
+    Server::check_addresses(&settings.edge).context("start listening")?;
+    let started = start_partition(settings)?;
+    runtime.block_on(run(settings, messages, started, hangups, rereading))
 }
 
 /// A partition that is open, with its sinks at work.
@@ -77,9 +89,15 @@ fn start_partition(settings: &Settings) -> Result<Started, Failure> {
     }
 }
 
-async fn run(settings: &Settings, messages: &MessageQueue, started: Started) -> Result<(), Failure> {
+async fn run(
+    settings: &Settings,
+    messages: &MessageQueue,
+    started: Started,
+    hangups: Hangups,
+    mut rereading: Rereading<'_>,
+) -> Result<(), Failure> {
     let Started { partition, recovered, sinks } = started;
-    let mut signals = Signals::listen()?;
+    let mut signals = Signals::listen(hangups)?;
     let server = match start_edge(settings, messages, &partition, &sinks) {
         Ok(server) => server,
         Err(failure) => {
@@ -97,7 +115,9 @@ async fn run(settings: &Settings, messages: &MessageQueue, started: Started) -> 
     .make();
     notify(NotifyState::Ready);
 
-    signals.next().await;
+    while let Order::ReadSettings = signals.next().await {
+        rereading.read();
+    }
     notify(NotifyState::Stopping);
     tracing::info!("draining");
     let drained = tokio::task::spawn_blocking(move || {
@@ -107,7 +127,7 @@ async fn run(settings: &Settings, messages: &MessageQueue, started: Started) -> 
     });
     tokio::select! {
         outcome = drained => outcome.context("drain")?,
-        () = signals.next() => {
+        () = signals.stop() => {
             tracing::warn!("a second signal ends the drain; nothing that was acknowledged is lost");
             messages.flush(MESSAGES_DRAIN);
             std::process::exit(EXIT_CODE_INTERRUPTED);
@@ -142,26 +162,6 @@ fn open_failure(error: OpenError) -> Failure {
         OpenError::Log(onrush_log::OpenError::Damaged(_) | onrush_log::OpenError::Refused { .. })
         | OpenError::Snapshot(SnapshotError::Damaged(_)) => Failure::Damaged(error.to_string()),
         error => Failure::Runtime(anyhow!(error).context("open the log")),
-    }
-}
-
-/// SIGTERM and SIGINT, which mean the same.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).context("listen for signals");
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
 

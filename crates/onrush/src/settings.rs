@@ -9,10 +9,12 @@ mod layers;
 mod print;
 mod raw;
 mod resolve;
+mod secret_files;
 mod sinks;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -32,6 +34,10 @@ pub(crate) struct Settings {
     pub(crate) logging: Logging,
     /// Whether the example sales are created.
     pub(crate) demo: bool,
+    /// What a careful operator would change.
+    pub(crate) warnings: Vec<String>,
+    /// Every setting as it is printed, without secrets, to be compared with a later reading.
+    pub(crate) values: BTreeMap<String, String>,
 }
 
 /// Where the operator listener is, and the key that it asks for. Not for printing.

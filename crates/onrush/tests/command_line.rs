@@ -206,6 +206,9 @@ fn the_settings_of_compose_are_valid() {
     for name in ["operator-key", "postgres-password", "rabbitmq-password", "redis-password"] {
         std::fs::write(secrets.path().join(name), "0123456789abcdef0123456789abcdef\n")
             .expect("write a secret");
+        // In a container they are on a mount that is read-only, and belong to nobody else there.
+        let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(secrets.path().join(name), owner_only).expect("close the secret");
     }
     let compose = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../compose/onrush.toml");
     let settings = std::fs::read_to_string(compose).expect("read the settings");

@@ -173,6 +173,43 @@ fn the_demonstration_is_created_once() {
 }
 
 #[test]
+fn a_hangup_has_the_settings_read_again() {
+    let data = new_directory();
+    let file = data.path().join("onrush.toml");
+    let write = |text: &str| std::fs::write(&file, text).expect("write the settings");
+    write("");
+    let mut command = serve_command(&data.path().join("log"), &[]);
+    let server = Server::launch(command.arg("--config").arg(&file));
+    server.signal(Signal::HUP);
+    server.wait_for("nothing has changed");
+    write("[logging]\nlevel = \"debug\"\n[server]\nthreads = 3\nidle_timeout_ms = 7\n");
+    server.signal(Signal::HUP);
+    server.wait_for("logging.level is \\\"debug\\\" from now on");
+    server.wait_for("server.idle_timeout_ms, server.threads changed, which needs a restart");
+    write("[logging]\nlevel = \"loud\"\n");
+    server.signal(Signal::HUP);
+    server.wait_for("nothing changes: logging.level");
+    server.signal(Signal::TERM);
+    // A message of level debug.
+    server.wait_for("\"message\":\"log closed\"");
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
+fn signals_that_mean_nothing_change_nothing() {
+    let data = new_directory();
+    let server = Server::start(data.path(), &[]);
+    for signal in [Signal::USR1, Signal::USR2, Signal::ALARM, Signal::VTALARM, Signal::PROF, Signal::XFSZ] {
+        server.signal(signal);
+    }
+    for expected in 1..=3 {
+        assert!(request(&server.public, COUNT).contains(&format!("\"value\":{expected}")));
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
 fn a_second_signal_ends_the_drain() {
     let data = new_directory();
     let server = Server::start(data.path(), &[]);

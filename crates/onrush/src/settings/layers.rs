@@ -3,9 +3,9 @@
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use figment::error::{Actual, Kind};
+use figment::error::Actual;
 use figment::providers::{Format, Serialized, Toml};
-use figment::value::{Dict, Map, Value};
+use figment::value::{Dict, Map, Num, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::SettingsError;
@@ -37,6 +37,8 @@ pub(super) struct Layers {
     /// Beside the figment, because their names are the user's.
     pub(super) sinks: TypedSinks,
     pub(super) demo: bool,
+    /// What is wrong with what was typed: keys that do not exist and values of the wrong kind, which are left out.
+    pub(super) problems: Vec<String>,
 }
 
 /// One origin and the values that it gives.
@@ -46,8 +48,8 @@ struct Layer {
 }
 
 impl Layers {
-    /// Reads the file that the flags name and merges every layer over the one below it. A key that no section has is an
-    /// error that names it, wherever it was typed.
+    /// Reads the file that the flags name and merges every layer over the one below it. Goes on after a problem, so that all
+    /// of them can be told at once. Only without its file nothing is known.
     pub(super) fn read(
         flags: &Flags,
         environment: impl Iterator<Item = (String, String)>,
@@ -57,8 +59,15 @@ impl Layers {
         let mut layers = Vec::new();
         let mut problems = Vec::new();
         let mut sinks = TypedSinks::default();
+        let mut file_is_read = true;
         if let Some(path) = &flags.config {
-            layers.push(file_layer(path, &defaults.values, &mut sinks, &mut problems)?);
+            match file_layer(path, &defaults.values, &mut sinks, &mut problems) {
+                Ok(layer) => layers.push(layer),
+                Err(problem) => {
+                    problems.push(problem);
+                    file_is_read = false;
+                }
+            }
         }
         let mut variables: Vec<_> =
             environment.filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).collect();
@@ -75,14 +84,15 @@ impl Layers {
             }
         }
         layers.extend(flag_layers(flags));
-        if !problems.is_empty() {
+        for layer in &mut layers {
+            layer.leave_out_wrong_kinds(&defaults.values, &mut problems);
+        }
+        if !file_is_read {
             return Err(SettingsError { problems });
         }
         let figment = layers.into_iter().fold(Figment::from(defaults), Figment::merge);
-        let raw = figment.extract().map_err(|error| SettingsError {
-            problems: error.into_iter().map(|one| kind_problem(&one)).collect(),
-        })?;
-        Ok(Self { figment, raw, sinks, demo: flags.demo })
+        let raw = figment.extract().expect("every value has the kind of its default");
+        Ok(Self { figment, raw, sinks, demo: flags.demo, problems })
     }
 
     /// Where the value of `section.key` came from: [`ORIGIN_DEFAULT`], the path of a file, the name of a variable or a
@@ -94,6 +104,27 @@ impl Layers {
     /// Every value by section and key, both in alphabetical order.
     pub(super) fn values(&self) -> Dict {
         values_of(&self.raw)
+    }
+}
+
+impl Layer {
+    /// Every value of another kind than its default is a problem, and the layer goes on without it. So does a key that does
+    /// not exist, which is a problem already.
+    fn leave_out_wrong_kinds(&mut self, defaults: &Dict, problems: &mut Vec<String>) {
+        let origin = &self.origin;
+        self.values.retain(|section, _| defaults.contains_key(section));
+        for (section, value) in &mut self.values {
+            let (Some(known), Value::Dict(_, typed)) = (defaults[section].as_dict(), &mut *value) else {
+                *value = Value::from(Dict::new());
+                continue;
+            };
+            typed.retain(|key, value| {
+                let Some(default) = known.get(key) else { return false };
+                let problem = kind_problem(default, value);
+                problems.extend(problem.iter().map(|rule| format!("{section}.{key} (from {origin}) {rule}")));
+                problem.is_none()
+            });
+        }
     }
 }
 
@@ -120,7 +151,7 @@ fn file_layer(
     defaults: &Dict,
     sinks: &mut TypedSinks,
     problems: &mut Vec<String>,
-) -> Result<Layer, SettingsError> {
+) -> Result<Layer, String> {
     let origin = path.display().to_string();
     let text =
         std::fs::read_to_string(path).map_err(|error| format!("read the settings file {origin}: {error}"))?;
@@ -206,27 +237,29 @@ fn one_value(section: &str, key: &str, value: Value) -> Dict {
     Dict::from([(section.to_owned(), Value::from(Dict::from([(key.to_owned(), value)])))])
 }
 
-/// A value of the wrong kind, in one sentence that names the key and where it was typed.
-fn kind_problem(error: &figment::Error) -> String {
-    let key = error.path.join(".");
-    let origin = error.metadata.as_ref().map_or(ORIGIN_DEFAULT, |metadata| &metadata.name);
-    match &error.kind {
-        Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
-            let expected = match expected.as_str() {
-                "i64" => "a whole number",
-                "a boolean" => "true or false",
-                "a string" => "text in quotes",
-                other => other,
-            };
-            let actual = match actual {
-                Actual::Signed(number) => number.to_string(),
-                Actual::Unsigned(number) => number.to_string(),
-                other => other.to_string(),
-            };
-            format!("{key} (from {origin}) must be {expected}, not {actual}")
+/// What a value of another kind than the default must be; nothing if it is of that kind.
+fn kind_problem(default: &Value, value: &Value) -> Option<String> {
+    let expected = match (default, value) {
+        (Value::Num(..), Value::Num(_, number)) if is_i64(*number) => return None,
+        (Value::Bool(..), Value::Bool(..)) | (Value::String(..) | Value::Empty(..), Value::String(..)) => {
+            return None;
         }
-        other => format!("{key} (from {origin}): {other}"),
-    }
+        (Value::Num(..), _) => "a whole number",
+        (Value::Bool(..), _) => "true or false",
+        _ => "text in quotes",
+    };
+    let actual = match value.to_actual() {
+        Actual::Signed(number) => number.to_string(),
+        Actual::Unsigned(number) => number.to_string(),
+        other => other.to_string(),
+    };
+    Some(format!("must be {expected}, not {actual}"))
+}
+
+/// Whether a number is whole and a setting can hold it.
+fn is_i64(number: Num) -> bool {
+    let unsigned = || number.to_u128().is_some_and(|number| i64::try_from(number).is_ok());
+    number.to_i128().is_some_and(|number| i64::try_from(number).is_ok()) || unsigned()
 }
 
 fn listed(names: impl Iterator<Item = impl Display>) -> String {

@@ -1,11 +1,12 @@
 //! The merged settings written as a settings file.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use figment::value::Value;
 
 use super::layers::{Layers, ORIGIN_DEFAULT};
-use super::sinks::{self, Absent, PrintedSink};
+use super::sinks::{self, Absent, Key, PrintedSink, TypedValue};
 
 /// TOML that would give the same settings, with a comment behind every value that is not the default. Text is escaped
 /// by the rules of TOML 1.0 for basic strings.
@@ -28,22 +29,47 @@ pub(super) fn toml(layers: &Layers) -> String {
     text
 }
 
+/// Every setting and its value as TOML; empty where none is set. Passwords are not among them.
+pub(super) fn values(layers: &Layers) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for (section, values) in layers.values() {
+        let keys = values.as_dict().expect("every section holds keys");
+        all.extend(
+            keys.iter().map(|(key, value)| (format!("{section}.{key}"), written(value).unwrap_or_default())),
+        );
+    }
+    for sink in sinks::printed(&layers.sinks) {
+        let name = |key: &str| format!("{}.{}.{key}", sinks::SECTION, sink.name);
+        all.extend(
+            sink.keys
+                .iter()
+                .map(|(key, typed)| (name(key.name), sink_value(key, *typed).unwrap_or_default())),
+        );
+    }
+    all
+}
+
 /// One sink; where its password comes from is told, and nothing else about it.
 fn section(text: &mut String, sink: &PrintedSink<'_>) {
     write!(text, "\n[{}.{}]\n", sinks::SECTION, sink.name).expect("a String takes every write");
     for (key, typed) in &sink.keys {
-        let value = match (typed, key.absent) {
-            (Some(typed), _) => written(&typed.value),
-            (None, Absent::Text(text)) => Some(basic_string(text)),
-            (None, Absent::Number(number)) => Some(number.to_string()),
-            (None, Absent::Unset | Absent::Missing) => None,
-        };
         let name = key.name;
-        let value = value.map_or_else(|| format!("# {name} is not set"), |value| format!("{name} = {value}"));
+        let value = sink_value(key, *typed)
+            .map_or_else(|| format!("# {name} is not set"), |value| format!("{name} = {value}"));
         line(text, &value, typed.map_or(ORIGIN_DEFAULT, |typed| &typed.origin));
     }
     if let Some(variable) = sink.password_variable {
         line(text, &format!("# password: from {variable}"), ORIGIN_DEFAULT);
+    }
+}
+
+/// What was typed, or the default; nothing if there is neither.
+fn sink_value(key: &Key, typed: Option<&TypedValue>) -> Option<String> {
+    match (typed, key.absent) {
+        (Some(typed), _) => written(&typed.value),
+        (None, Absent::Text(text)) => Some(basic_string(text)),
+        (None, Absent::Number(number)) => Some(number.to_string()),
+        (None, Absent::Unset | Absent::Missing) => None,
     }
 }
 

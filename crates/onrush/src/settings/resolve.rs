@@ -6,24 +6,29 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use onrush_core::{Limits, PANES_MAX, SPAN_MS_MAX, WindowShape};
-use onrush_log::SyncMethod;
+use onrush_log::{LogSettings, SyncMethod};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::layers::{Layers, ORIGIN_DEFAULT};
 use super::raw::{RawLimits, RawLogging, RawOperator, RawRequestWindow, RawSettings};
-use super::{Logging, LoggingFormat, Operator, Settings, SettingsError, bounds, duration, sinks};
+use super::{
+    Logging, LoggingFormat, Operator, Settings, SettingsError, bounds, duration, print, secret_files, sinks,
+};
 
 /// Checks everything and reports every problem at once. Reads the operator's key file, and those of passwords.
 pub(super) fn resolve(layers: &Layers) -> Result<Settings, SettingsError> {
     let raw = &layers.raw;
-    let mut checks = Checks { layers, problems: Vec::new() };
+    let mut checks = Checks { layers, problems: layers.problems.clone() };
     let edge = edge(&mut checks, raw);
     let node = node(&mut checks, raw);
     let logging = logging(&mut checks, &raw.logging);
     let sinks = sinks::resolve(&layers.sinks, &mut checks.problems);
+    let warnings = secret_files::check(layers, &mut checks.problems);
     match (edge, node, logging) {
         (Some(edge), Some(node), Some(logging)) if checks.problems.is_empty() => {
-            Ok(Settings { edge, node, sinks, logging, demo: layers.demo })
+            let values = print::values(layers);
+            Ok(Settings { edge, node, sinks, logging, demo: layers.demo, warnings, values })
         }
         _ => Err(SettingsError { problems: checks.problems }),
     }
@@ -32,11 +37,11 @@ pub(super) fn resolve(layers: &Layers) -> Result<Settings, SettingsError> {
 /// Checks what a client of the operator listener needs, and nothing else: whoever looks after sinks need not be able to
 /// read their passwords.
 pub(super) fn resolve_operator(layers: &Layers) -> Result<Operator, SettingsError> {
-    let mut checks = Checks { layers, problems: Vec::new() };
-    let operator = operator(&mut checks, &layers.raw.operator);
-    operator
-        .map(|(address, key)| Operator { address, key })
-        .ok_or(SettingsError { problems: checks.problems })
+    let mut checks = Checks { layers, problems: layers.problems.clone() };
+    match operator(&mut checks, &layers.raw.operator) {
+        Some((address, key)) if checks.problems.is_empty() => Ok(Operator { address, key }),
+        _ => Err(SettingsError { problems: checks.problems }),
+    }
 }
 
 /// The problems found so far; every check that answers `None` has added one.
@@ -104,6 +109,11 @@ fn edge(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_edge::Setti
     let drain = checks.timeout("server.drain_timeout_ms", server.drain_timeout_ms, &bounds::DRAIN_TIMEOUT_MS);
     let operator = operator(checks, &raw.operator);
     let (operator_listen, operator_key) = operator?;
+    if let Some(listen) = listen
+        && overlap(listen, operator_listen)
+    {
+        return checks.refuse("operator.listen", operator_listen, "server.listen has this address already");
+    }
     let threads = match threads? {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         count => count,
@@ -126,6 +136,15 @@ fn edge(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_edge::Setti
             slot_booking: raw.scenarios.slot_booking,
         },
     })
+}
+
+/// Whether two listeners cannot both have these addresses.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let (a, b) = (one.ip(), other.ip());
+    one.port() == other.port()
+        && one.port() != 0
+        && one.is_ipv4() == other.is_ipv4()
+        && (a == b || a.is_unspecified() || b.is_unspecified())
 }
 
 /// The operator's address, and the key that it asks for if there is one.
@@ -168,10 +187,10 @@ fn operator_key(checks: &mut Checks<'_>, path: &str) -> Option<String> {
 
 fn node(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_node::Settings> {
     let log = &raw.log;
-    if log.directory.is_empty() {
-        let _: Option<()> = checks.refuse("log.directory", "\"\"", "must name a directory");
+    if log.directory.is_empty() || log.directory.contains('\0') {
+        let _: Option<()> = checks.refuse("log.directory", quoted(&log.directory), "must name a directory");
     }
-    let segment_bytes = checks.number("log.segment_bytes", log.segment_bytes, &bounds::SEGMENT_BYTES);
+    let segment_bytes = segment_bytes(checks, log.segment_bytes);
     let sync_method = checks.choice(
         "log.sync",
         &log.sync,
@@ -192,6 +211,15 @@ fn node(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_node::Setti
         default_shape: default_shape?,
         ..onrush_node::Settings::new(&log.directory)
     })
+}
+
+fn segment_bytes(checks: &mut Checks<'_>, value: i64) -> Option<u64> {
+    const KEY: &str = "log.segment_bytes";
+    let segment_bytes = checks.number(KEY, value, &bounds::SEGMENT_BYTES)?;
+    match LogSettings::new(segment_bytes).check() {
+        Ok(()) => Some(segment_bytes),
+        Err(problem) => checks.refuse(KEY, value, problem),
+    }
 }
 
 fn limits(checks: &mut Checks<'_>, raw: &RawLimits) -> Option<Limits> {
@@ -237,15 +265,24 @@ fn logging(checks: &mut Checks<'_>, raw: &RawLogging) -> Option<Logging> {
         &raw.format,
         &[("auto", LoggingFormat::Auto), ("pretty", LoggingFormat::Pretty), ("json", LoggingFormat::Json)],
     );
-    let level = match EnvFilter::builder().parse(&raw.level) {
-        Ok(_) if !raw.level.is_empty() => Some(raw.level.clone()),
-        _ => checks.refuse(
+    let is_level = EnvFilter::builder().parse(&raw.level).is_ok() && raw.level.split(',').all(is_directive);
+    let level = if is_level && !raw.level.is_empty() {
+        Some(raw.level.clone())
+    } else {
+        checks.refuse(
             "logging.level",
             quoted(&raw.level),
             "must be error, warn, info, debug, trace or off, for all or by part, such as info,onrush_node=debug",
-        ),
+        )
     };
     Some(Logging { format: format?, level: level? })
+}
+
+/// Whether a part of a level says a level. A bare word would be taken for the name of a part of the server, and a misspelt
+/// level for one that does not exist.
+fn is_directive(part: &str) -> bool {
+    let part = part.trim();
+    part.contains(['=', '[', '}']) || part.parse::<LevelFilter>().is_ok()
 }
 
 fn quoted(text: &str) -> String {

@@ -1,5 +1,8 @@
 //! Scripts of what is typed where, and what it then means or what is wrong with it.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use clap::Parser;
 use onrush_log::SyncMethod;
 
@@ -166,6 +169,37 @@ fn an_unknown_key_is_named() {
          refuses unknown key server.listn
          refuses unknown setting ONRUSH_FOO",
     );
+    check(
+        "file [server]
+         file listn = 1
+         file threads = 1.5
+         file connections_max = 0
+         file header_timeout_ms = 2001-01-01
+         file [log]
+         file sync = 7
+         file segment_bytes = 1048577
+         file [sinks.a]
+         file kind = 'redis'
+         env ONRUSH_FOO=1
+         env ONRUSH_SERVER__IDLE_TIMEOUT_MS=soon
+         env ONRUSH_LOGGING__LEVEL=loud
+         refuses unknown key server.listn
+         refuses server.threads (from /
+         refuses server.connections_max = 0
+         refuses server.header_timeout_ms (from /
+         refuses log.sync (from /
+         refuses log.segment_bytes = 1048577
+         refuses sinks.a.url
+         refuses unknown setting ONRUSH_FOO
+         refuses server.idle_timeout_ms (from ONRUSH_SERVER__IDLE_TIMEOUT_MS) must be a whole number
+         refuses logging.level = \"loud\"",
+    );
+    check(
+        "flags --config /nowhere/onrush.toml
+         env ONRUSH_SERVER__THREADS=many
+         refuses read the settings file /nowhere/onrush.toml
+         refuses server.threads (from ONRUSH_SERVER__THREADS) must be a whole number",
+    );
 }
 
 #[test]
@@ -233,6 +267,14 @@ fn texts_are_checked() {
     check("env ONRUSH_LOGGING__FORMAT=json\nshows format = \"json\"");
     check("env ONRUSH_LOGGING__FORMAT=xml\nrefuses logging.format = \"xml\"");
     check("env ONRUSH_LOGGING__LEVEL=info,onrush_node=debug\nshows level = \"info,onrush_node=debug\"");
+    check("env ONRUSH_LOGGING__LEVEL=WARN\nshows level = \"WARN\"");
+    for wrong in ["warning", "verbose", "info,verbose", "onrush_node", "info,onrush_node"] {
+        let rule = "must be error, warn, info, debug, trace or off";
+        check(&format!("env ONRUSH_LOGGING__LEVEL={wrong}\nrefuses logging.level = \"{wrong}\""));
+        check(&format!("env ONRUSH_LOGGING__LEVEL={wrong}\nrefuses {rule}"));
+    }
+    check("env ONRUSH_LOG__SEGMENT_BYTES=1048577\nrefuses log.segment_bytes = 1048577");
+    check("env ONRUSH_LOG__SEGMENT_BYTES=1048577\nrefuses is not a multiple of 4096");
     check("env ONRUSH_LOGGING__LEVEL=onrush_node=loud\nrefuses logging.level = \"onrush_node=loud\"");
     check("flags --listen localhost:8080\nrefuses server.listen = \"localhost:8080\" (from --listen)");
     check("flags --listen :8080\nrefuses must be IP:PORT");
@@ -258,6 +300,53 @@ fn an_operator_address_beyond_loopback_needs_a_key() {
     check("key 0123456789äbcdefg\nrefuses the key in it must be 16 to 256 printable ASCII characters");
     check(&format!("key {}\nrefuses must be 16 to 256", "k".repeat(257)));
     check("env ONRUSH_OPERATOR__KEY_FILE=/nowhere/key\nrefuses read the key: No such file");
+}
+
+#[test]
+fn two_listeners_have_two_addresses() {
+    for (public, operator) in
+        [("127.0.0.1:9", "127.0.0.1:9"), ("0.0.0.0:9", "127.0.0.1:9"), ("[::]:9", "[::1]:9")]
+    {
+        let flags = format!("flags --listen {public} --operator-listen {operator}");
+        check(&format!("{flags}\nrefuses server.listen has this address already"));
+    }
+    check("flags --listen 127.0.0.1:0 --operator-listen 127.0.0.1:0\nshows listen = \"127.0.0.1:0\"");
+    check("flags --listen 127.0.0.2:9 --operator-listen 127.0.0.1:9\nshows listen = \"127.0.0.2:9\"");
+}
+
+#[test]
+fn a_secret_is_its_owners() {
+    let directory = tempfile::tempdir().expect("make a directory");
+    let path = directory.path().join("key");
+    std::fs::write(&path, "0123456789abcdef\n").expect("write the key");
+    let name = path.to_str().expect("a temporary path is text");
+    let read = |mode: u32| {
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).expect("set the mode");
+        let environment = [
+            ("ONRUSH_OPERATOR__KEY_FILE", name),
+            ("ONRUSH_SINKS__A__KIND", "redis"),
+            ("ONRUSH_SINKS__A__URL", "redis://127.0.0.1"),
+            ("ONRUSH_SINKS__A__PASSWORD_FILE", name),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        load(&Flags::default(), environment.into_iter())
+    };
+    for mode in [0o600, 0o400] {
+        assert!(read(mode).expect("the settings are valid").warnings.is_empty());
+    }
+    for mode in [0o604, 0o644] {
+        let warnings = read(mode).expect("the settings are valid").warnings;
+        let keys = ["operator.key_file", "sinks.a.password_file"];
+        assert_eq!(
+            warnings,
+            keys.map(|key| format!("{key} = {name:?}: others can read this file: chmod 600 {name:?}"))
+        );
+    }
+    for mode in [0o620, 0o602, 0o666] {
+        let error = read(mode).err().expect("others can say what the key is").to_string();
+        assert!(error.contains("operator.key_file") && error.contains("chmod 600"), "{error}");
+        assert!(error.contains("sinks.a.password_file"), "{error}");
+    }
 }
 
 #[test]
@@ -329,7 +418,7 @@ fn what_was_typed_reaches_the_parts() {
         ..Flags::default()
     };
     let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let Settings { edge, node, sinks: _, logging, demo } =
+    let Settings { edge, node, sinks: _, logging, demo, warnings: _, values: _ } =
         load(&flags, environment.into_iter()).expect("the settings are valid");
     assert_eq!(
         (edge.listen.to_string(), edge.operator_listen.to_string()),

@@ -13,6 +13,9 @@ pub(in crate::settings) const SECTION: &str = "sinks";
 
 const PASSWORD: &str = "password";
 
+/// Keys whose values are paths of files that may hold secrets.
+const SECRET_FILES: [&str; 2] = ["password_file", "properties_file"];
+
 /// All sinks by name.
 #[derive(Default)]
 pub(in crate::settings) struct TypedSinks(pub(super) BTreeMap<String, TypedSink>);
@@ -99,6 +102,18 @@ impl TypedSinks {
         };
         typed.values.insert(key.to_owned(), TypedValue { value, origin: name.to_owned() });
         Some(Ok(()))
+    }
+}
+
+impl TypedSinks {
+    /// Key and path of every file that may hold a secret.
+    pub(in crate::settings) fn secret_files(&self) -> impl Iterator<Item = (String, &str)> {
+        self.0.iter().flat_map(|(sink, typed)| {
+            SECRET_FILES.into_iter().filter_map(move |key| {
+                let path = typed.values.get(key)?.value.as_str()?;
+                Some((format!("{SECTION}.{sink}.{key}"), path))
+            })
+        })
     }
 }
 
