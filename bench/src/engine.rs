@@ -217,9 +217,12 @@ fn put_sale(partition: &Partition) -> Result<()> {
         stocks: vec![stock],
     };
     let (sender, receiver) = sync_channel(1);
-    partition.call(Call::PutSale { sale: SALE.into(), terms: Box::new(terms) }, move |reply| {
-        let _ = sender.send(reply.is_ok());
-    });
+    partition.call(
+        Call::PutSale { sale: SALE.into(), terms: Box::new(terms), left_out: Vec::new() },
+        move |reply| {
+            let _ = sender.send(reply.is_ok());
+        },
+    );
     if !receiver.recv().context("wait for the sale")? {
         bail!("the sale was refused");
     }

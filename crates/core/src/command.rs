@@ -1,6 +1,6 @@
 //! Inputs to [`crate::decide()`]. They borrow from whoever received them.
 
-use crate::{ReservationNo, SaleTerms, WindowShape};
+use crate::{ReservationNo, SaleTerms, TermsField, WindowShape};
 
 /// What somebody asks of the partition.
 #[expect(missing_docs, reason = "the doc of a variant speaks of its fields")]
@@ -15,8 +15,9 @@ pub enum Command<'a> {
     HitWindow { window: &'a str, default_shape: WindowShape },
     /// Creates a window, or gives it another shape; another shape empties it.
     PutWindow { window: &'a str, shape: WindowShape },
-    /// Creates a sale or replaces its terms.
-    PutSale { sale: &'a str, terms: &'a SaleTerms },
+    /// Creates a sale or replaces its terms. Fields in `left_out` are at their defaults in `terms`, and it is refused if they
+    /// are not in a sale that exists: what is left out by mistake must not lift a limit.
+    PutSale { sale: &'a str, terms: &'a SaleTerms, left_out: &'a [TermsField] },
     /// Forgets a closed sale and all of its reservations.
     ArchiveSale { sale: &'a str },
     /// Claims units for a customer, all lines or none.

@@ -3,6 +3,8 @@
 mod reservations;
 mod sales;
 
+pub use sales::change_terms;
+
 use crate::{
     ADD_MAX, Ceiling, Command, Event, InvalidTerms, Now, Refusal, ReservationNo, ReservationStatus, State,
     TimeMs, WindowShape, is_name, state::Sale,
@@ -65,7 +67,7 @@ pub fn decide<'a>(state: &State, command: &Command<'a>, now: Now) -> Result<Deci
             decide_hit(state, window, default_shape, now.partition)
         }
         Command::PutWindow { window, shape } => decide_put_window(state, window, shape),
-        Command::PutSale { sale, terms } => sales::decide_put(state, sale, terms),
+        Command::PutSale { sale, terms, left_out } => sales::decide_put(state, sale, terms, left_out),
         Command::ArchiveSale { sale } => sales::decide_archive(state, sale, now.wall),
         Command::Reserve(ref claim) => reservations::decide_reserve(state, claim, now),
         Command::Confirm { sale, reservation } => {

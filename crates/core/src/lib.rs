@@ -16,10 +16,11 @@ mod name;
 mod refusal;
 mod state;
 mod terms;
+mod terms_change;
 mod view;
 
 pub use command::{Command, IdempotencyKey, LineRequest, Reserve};
-pub use decide::{Answer, Decision, decide, decide_expiry};
+pub use decide::{Answer, Decision, change_terms, decide, decide_expiry};
 pub use digest::Digest;
 pub use event::{Event, Line, Lines};
 pub use fact::Fact;
@@ -33,6 +34,7 @@ pub use name::is_name;
 pub use refusal::{Ceiling, Refusal};
 pub use state::{SaleImage, State};
 pub use terms::{InvalidTerms, SaleTerms, StockTerms, WindowShape};
+pub use terms_change::{TermsChange, TermsField};
 pub use view::{
     ReservationStatus, ReservationView, SaleStatus, SaleView, SalesPage, StockView, UnitTotals, WindowView,
 };

@@ -171,7 +171,11 @@ fn live(state: &mut State) {
                     now,
                 );
             }
-            run(state, &Command::PutSale { sale, terms: &terms(&["a", "b", "c"], 60_000) }, now);
+            run(
+                state,
+                &Command::PutSale { sale, terms: &terms(&["a", "b", "c"], 60_000), left_out: &[] },
+                now,
+            );
         }
     }
     run(state, &Command::ArchiveSale { sale: "t" }, TIME_MS_MAX);
@@ -188,10 +192,22 @@ fn sample() -> State {
         run(&mut state, &Command::HitWindow { window: "requests", default_shape: shape(1_000, 100) }, now);
     }
     run(&mut state, &Command::PutWindow { window: "empty", shape: shape(1, 1) }, 2_000);
-    run(&mut state, &Command::PutSale { sale: "gone", terms: &closed(terms(&["a"], 0), 1) }, 2_000);
+    run(
+        &mut state,
+        &Command::PutSale { sale: "gone", terms: &closed(terms(&["a"], 0), 1), left_out: &[] },
+        2_000,
+    );
     run(&mut state, &Command::ArchiveSale { sale: "gone" }, 2_000);
-    run(&mut state, &Command::PutSale { sale: "s", terms: &terms(&["b", "a", "old"], 5_000) }, 2_000);
-    run(&mut state, &Command::PutSale { sale: "s", terms: &terms(&["c", "a", "b"], 5_000) }, 2_000);
+    run(
+        &mut state,
+        &Command::PutSale { sale: "s", terms: &terms(&["b", "a", "old"], 5_000), left_out: &[] },
+        2_000,
+    );
+    run(
+        &mut state,
+        &Command::PutSale { sale: "s", terms: &terms(&["c", "a", "b"], 5_000), left_out: &[] },
+        2_000,
+    );
     run(&mut state, &Command::Reserve(claim("s", "c", &one("a", 1))), 2_000);
     run(&mut state, &Command::Reserve(claim("s", "d", &one("c", 2))), 3_000);
     let key = Some(IdempotencyKey { key: b"key", fingerprint: u64::MAX - 1 });
@@ -201,7 +217,11 @@ fn sample() -> State {
     run(&mut state, &Command::Reserve(claim("s", "c", &one("a", 1))), 4_000);
     run(&mut state, &Command::Confirm { sale: "s", reservation: number(1, 0) }, 4_000);
     run(&mut state, &Command::Release { sale: "s", reservation: number(1, 3) }, 4_000);
-    run(&mut state, &Command::PutSale { sale: "t", terms: &closed(terms(&["a"], 0), 10_000) }, 4_000);
+    run(
+        &mut state,
+        &Command::PutSale { sale: "t", terms: &closed(terms(&["a"], 0), 10_000), left_out: &[] },
+        4_000,
+    );
     run(&mut state, &Command::Reserve(claim("t", "c", &one("a", 1_000))), 8_000);
     let event = decide_expiry(&state, 8_500).expect("the second reservation is over");
     state.apply(&event, 8_500);

@@ -80,7 +80,7 @@ fn sample(shape: WindowShape) -> State {
     run(&Command::AddToCounter { counter: "home", by: 2 });
     run(&Command::PutWindow { window: "w", shape });
     run(&Command::HitWindow { window: "w", default_shape: shape });
-    run(&Command::PutSale { sale: "s", terms: &terms });
+    run(&Command::PutSale { sale: "s", terms: &terms, left_out: &[] });
     run(&claim);
     run(&Command::Release { sale: "s", reservation: released });
     run(&claim);

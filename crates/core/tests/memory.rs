@@ -17,7 +17,7 @@ fn memory_stays_within_its_bounds() {
 fn check_reservations() {
     let mut state = State::new(Limits::default(), 1);
     let terms = terms("a sneaker", "42", 1_000_000_000);
-    run(&mut state, &Command::PutSale { sale: "drop", terms: &terms }, 0);
+    run(&mut state, &Command::PutSale { sale: "drop", terms: &terms, left_out: &[] }, 0);
     let before = resident_bytes();
     let mut customer = String::new();
     let lines = [LineRequest { stock: "42", quantity: 1 }];
@@ -43,7 +43,7 @@ fn check_small_sales() {
     for number in 0..20_000 {
         name.clear();
         write!(name, "station-{number:06}").unwrap();
-        run(&mut state, &Command::PutSale { sale: &name, terms: &terms }, 0);
+        run(&mut state, &Command::PutSale { sale: &name, terms: &terms, left_out: &[] }, 0);
         for customer in ["900127015527", "900127015528"] {
             let lines = [LineRequest { stock: "2021-05-16", quantity: 1 }];
             let claim = Reserve { sale: &name, customer, lines: &lines, details: &[], key: None };

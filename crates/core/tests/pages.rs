@@ -26,7 +26,7 @@ fn put(state: &mut State, sale: &str, stock_count: usize) {
         hold_ttl_ms: 0,
         stocks: (0..stock_count).map(stock).collect(),
     };
-    settle(state, &Command::PutSale { sale, terms: &terms });
+    settle(state, &Command::PutSale { sale, terms: &terms, left_out: &[] });
 }
 
 fn reserve(state: &mut State, details: &[u8]) {

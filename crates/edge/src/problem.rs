@@ -248,6 +248,12 @@ impl Problem {
         Self::new(Code::UnsupportedMediaType, "Send JSON in UTF-8 with `Content-Type: application/json`.")
     }
 
+    /// 415 for a change of single fields.
+    pub fn not_a_merge_patch() -> Self {
+        let detail = "Send a JSON merge patch (RFC 7396) with `Content-Type: application/merge-patch+json`.";
+        Self::new(Code::UnsupportedMediaType, detail)
+    }
+
     /// 431 for header fields over `bytes_max` in all, or too many of them.
     pub fn headers_too_large(bytes_max: usize) -> Self {
         let detail = format!("Send fewer header fields, of at most {bytes_max} bytes with the request line.");

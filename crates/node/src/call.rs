@@ -3,7 +3,7 @@
 use compact_str::CompactString;
 use onrush_core::{
     IdempotencyKey, LineRequest, Refusal, ReservationNo, ReservationStatus, ReservationView, Reserve,
-    SaleTerms, SaleView, SalesPage, TimeMs, WindowShape,
+    SaleTerms, SaleView, SalesPage, TermsChange, TermsField, TimeMs, WindowShape,
 };
 use smallvec::SmallVec;
 
@@ -24,8 +24,10 @@ pub enum Call {
     ReadWindow { window: Name },
     /// Answer: [`Outcome::WindowPut`].
     PutWindow { window: Name, shape: WindowShape },
-    /// Answer: [`Outcome::SalePut`].
-    PutSale { sale: Name, terms: Box<SaleTerms> },
+    /// Answer: [`Outcome::SalePut`]. Fields in `left_out` are at their defaults in `terms`, and have to be in a sale that exists.
+    PutSale { sale: Name, terms: Box<SaleTerms>, left_out: Vec<TermsField> },
+    /// Changes single fields of a sale that exists. Answer: [`Outcome::SalePut`].
+    ChangeSale { sale: Name, change: Box<TermsChange> },
     /// Answer: [`Outcome::SaleArchived`].
     ArchiveSale { sale: Name },
     /// Answer: [`Outcome::Sale`].

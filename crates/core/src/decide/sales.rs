@@ -1,12 +1,29 @@
 //! Decisions about the terms of sales, and about their end.
 
 use super::{Answer, Decision, check_ceiling, check_name, find_sale};
-use crate::{Ceiling, Event, Refusal, SaleNo, SaleTerms, State, StockTerms, TimeMs, state::Sale};
+use crate::terms_change::check_left_out;
+use crate::{
+    Ceiling, Event, Refusal, SaleNo, SaleTerms, State, StockTerms, TermsChange, TermsField, TimeMs,
+    state::Sale,
+};
+
+/// The terms that a sale has after a change, to be put with [`crate::Command::PutSale`] before anything else is decided.
+///
+/// # Errors
+/// The sale does not exist, the change breaks a rule of terms, or a stock leaves out a field that is not at its default.
+pub fn change_terms(state: &State, name: &str, change: &TermsChange) -> Result<SaleTerms, Refusal> {
+    let sale = find_sale(state, name)?;
+    let terms = change.applied_to(&sale.terms);
+    terms.check()?;
+    check_left_out(&sale.terms, &terms, &change.left_out)?;
+    Ok(terms)
+}
 
 pub(super) fn decide_put<'a>(
     state: &State,
     name: &'a str,
     terms: &'a SaleTerms,
+    left_out: &[TermsField],
 ) -> Result<Decision<'a>, Refusal> {
     check_name("sale", name)?;
     terms.check()?;
@@ -23,6 +40,7 @@ pub(super) fn decide_put<'a>(
         ));
     };
 
+    check_left_out(&sale.terms, terms, left_out)?;
     let answer = Answer::SalePut { created: false };
     let mut wanted: Vec<&StockTerms> = terms.stocks.iter().collect();
     wanted.sort_unstable_by(|a, b| a.stock.cmp(&b.stock));
@@ -106,7 +124,7 @@ mod tests {
         let mut state = State::new(Limits::default(), 1);
         let mut put = |terms: SaleTerms| match decide(
             &state,
-            &Command::PutSale { sale: "s", terms: &terms },
+            &Command::PutSale { sale: "s", terms: &terms, left_out: &[] },
             Now::both(1),
         ) {
             Ok(Decision { event, .. }) => {

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use onrush_core::{
-    ADD_MAX, Answer, Ceiling, DETAILS_BYTES_MAX, Limits, Now, QUANTITY_MAX, Refusal, ReservationNo,
-    ReservationStatus, SaleNo, SaleTerms, WindowShape, is_name,
+    ADD_MAX, Answer, Ceiling, DETAILS_BYTES_MAX, InvalidTerms, Limits, Now, QUANTITY_MAX, Refusal,
+    ReservationNo, ReservationStatus, SaleNo, SaleTerms, TermsField, WindowShape, is_name,
 };
 
 pub(crate) mod steps;
@@ -50,7 +50,7 @@ impl Model {
             Step::Add { counter, by } => self.add(limits, counter, *by),
             Step::Hit { window, shape } => self.hit(limits, window, *shape, now),
             Step::PutWindow { window, shape } => self.put_window(limits, window, *shape),
-            Step::PutSale { sale, terms } => self.put_sale(limits, sale, terms),
+            Step::PutSale { sale, terms, left_out } => self.put_sale(limits, sale, terms, left_out),
             Step::Archive { sale } => self.archive(sale, wall),
             Step::Reserve(claim) => self.reserve(limits, claim, now, wall),
             Step::Confirm { sale, pick } => self.confirm(sale, self.find(sale, *pick), now),
@@ -158,6 +158,7 @@ impl Model {
         limits: &Limits,
         name: &'static str,
         terms: &SaleTerms,
+        left_out: &[TermsField],
     ) -> Result<(Answer, bool), Refusal> {
         check_name("sale", name)?;
         terms.check()?;
@@ -173,6 +174,27 @@ impl Model {
             self.sales.insert(name, Sale { no, terms: sorted, reservations: Vec::new() });
             return Ok((Answer::SalePut { created: true }, true));
         };
+        for field in left_out {
+            let (path, keeps) = match field {
+                TermsField::OpensAt => ("opens_at".into(), sale.terms.opens_at == terms.opens_at),
+                TermsField::ClosesAt => ("closes_at".into(), sale.terms.closes_at == terms.closes_at),
+                TermsField::PerCustomerMax => {
+                    let keeps = sale.terms.per_customer_max == terms.per_customer_max;
+                    ("per_customer_max".into(), keeps)
+                }
+                TermsField::HoldTtlMs => ("hold_ttl_ms".into(), sale.terms.hold_ttl_ms == terms.hold_ttl_ms),
+                TermsField::StockStartsAt(at) => {
+                    let new = &terms.stocks[*at];
+                    let mut old = sale.terms.stocks.iter().filter(|old| old.stock == new.stock);
+                    (format!("stocks[{at}].starts_at"), old.all(|old| old.starts_at == new.starts_at))
+                }
+                other => unreachable!("steps do not leave out {other:?}"),
+            };
+            ensure(keeps, || {
+                let rule = "is left out but is not at its default in this sale: give its value, or change single fields with PATCH";
+                Refusal::InvalidTerms(Box::new(InvalidTerms { field: path, rule }))
+            })?;
+        }
         if sale.terms == sorted {
             return Ok((Answer::SalePut { created: false }, false));
         }

@@ -2,7 +2,7 @@
 
 use onrush_core::{
     Command, IdempotencyKey, Limits, LineRequest, ReservationNo, Reserve, SaleNo, SaleTerms, StockTerms,
-    WindowShape,
+    TermsField, WindowShape,
 };
 use proptest::{
     collection::vec,
@@ -29,6 +29,7 @@ pub(crate) enum Step {
     PutSale {
         sale: &'static str,
         terms: SaleTerms,
+        left_out: Vec<TermsField>,
     },
     Archive {
         sale: &'static str,
@@ -88,7 +89,7 @@ impl Step {
             Self::Add { counter, by } => ask(&Command::AddToCounter { counter, by: *by }),
             Self::Hit { window, shape } => ask(&Command::HitWindow { window, default_shape: *shape }),
             Self::PutWindow { window, shape } => ask(&Command::PutWindow { window, shape: *shape }),
-            Self::PutSale { sale, terms } => ask(&Command::PutSale { sale, terms }),
+            Self::PutSale { sale, terms, left_out } => ask(&Command::PutSale { sale, terms, left_out }),
             Self::Archive { sale } => ask(&Command::ArchiveSale { sale }),
             Self::Confirm { sale, pick } => ask(&Command::Confirm { sale, reservation: find(sale, *pick) }),
             Self::Release { sale, pick } => ask(&Command::Release { sale, reservation: find(sale, *pick) }),
@@ -126,7 +127,11 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         6 => (select(COUNTERS.as_slice()), by).prop_map(|(counter, by)| Step::Add { counter, by }),
         8 => (select(WINDOWS.as_slice()), shape()).prop_map(|(window, shape)| Step::Hit { window, shape }),
         1 => (select(WINDOWS.as_slice()), shape()).prop_map(|(window, shape)| Step::PutWindow { window, shape }),
-        8 => (sale(), terms()).prop_map(|(sale, terms)| Step::PutSale { sale, terms }),
+        6 => (sale(), terms()).prop_map(|(sale, terms)| Step::PutSale { sale, terms, left_out: Vec::new() }),
+        2 => (sale(), terms()).prop_map(|(sale, terms)| {
+            let left_out = left_out_of(&terms);
+            Step::PutSale { sale, terms, left_out }
+        }),
         1 => sale().prop_map(|sale| Step::Archive { sale }),
         36 => claim(sale()).prop_map(Step::Reserve),
         10 => (sale(), pick()).prop_map(|(sale, pick)| Step::Confirm { sale, pick }),
@@ -177,6 +182,19 @@ fn terms() -> impl Strategy<Value = SaleTerms> {
             let stocks = stocks.into_iter().map(stock).collect();
             SaleTerms { title: "title".into(), opens_at, closes_at, per_customer_max, hold_ttl_ms, stocks }
         })
+}
+
+/// Every field that is at its default.
+fn left_out_of(terms: &SaleTerms) -> Vec<TermsField> {
+    let mut left_out = Vec::new();
+    left_out.extend(terms.opens_at.is_none().then_some(TermsField::OpensAt));
+    left_out.extend(terms.closes_at.is_none().then_some(TermsField::ClosesAt));
+    left_out.extend(terms.per_customer_max.is_none().then_some(TermsField::PerCustomerMax));
+    left_out.extend((terms.hold_ttl_ms == 0).then_some(TermsField::HoldTtlMs));
+    for (at, stock) in terms.stocks.iter().enumerate() {
+        left_out.extend(stock.starts_at.is_none().then_some(TermsField::StockStartsAt(at)));
+    }
+    left_out
 }
 
 fn claim(sale: impl Strategy<Value = &'static str>) -> impl Strategy<Value = Claim> {

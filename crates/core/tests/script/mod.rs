@@ -87,7 +87,19 @@ impl Run {
             }
             "put" => {
                 let sale = words.next()?;
-                self.decide(&Command::PutSale { sale, terms: &terms(words)? })
+                self.decide(&Command::PutSale { sale, terms: &terms(words)?, left_out: &[] })
+            }
+            "put-given" => {
+                let sale = words.next()?;
+                let (terms, left_out) = parse::given_terms(words)?;
+                self.decide(&Command::PutSale { sale, terms: &terms, left_out: &left_out })
+            }
+            "change" => {
+                let sale = words.next()?;
+                match onrush_core::change_terms(&self.state, sale, &parse::change(words)?) {
+                    Ok(terms) => self.decide(&Command::PutSale { sale, terms: &terms, left_out: &[] }),
+                    Err(refusal) => tell::refusal(&refusal),
+                }
             }
             "archive" => self.decide(&Command::ArchiveSale { sale: words.next()? }),
             "reserve" => self.reserve(words)?,

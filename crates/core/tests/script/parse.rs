@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use onrush_core::{Limits, LineRequest, SaleTerms, StockTerms, WindowShape};
+use onrush_core::{Limits, LineRequest, SaleTerms, StockTerms, TermsChange, TermsField, WindowShape};
 
 pub(crate) struct Words<'a> {
     positional: Vec<&'a str>,
@@ -30,6 +30,10 @@ impl<'a> Words<'a> {
     pub(crate) fn text(&mut self, name: &str) -> Option<&'a str> {
         let at = self.named.iter().position(|(other, _)| *other == name)?;
         Some(expand(self.named.swap_remove(at).1))
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.named.iter().any(|(other, _)| *other == name)
     }
 
     pub(crate) fn number<T: FromStr>(&mut self, name: &str) -> Result<Option<T>, String> {
@@ -88,6 +92,51 @@ pub(crate) fn terms(words: &mut Words<'_>) -> Result<SaleTerms, String> {
         hold_ttl_ms: u32::try_from(ttl).map_err(|_| "`ttl` is too long")?,
         stocks: stocks(words.text("stocks").unwrap_or("a:10"))?,
     })
+}
+
+/// The same, with the fields that the line leaves out.
+pub(crate) fn given_terms(words: &mut Words<'_>) -> Result<(SaleTerms, Vec<TermsField>), String> {
+    let fields = [
+        ("title", TermsField::Title),
+        ("opens", TermsField::OpensAt),
+        ("closes", TermsField::ClosesAt),
+        ("max", TermsField::PerCustomerMax),
+        ("ttl", TermsField::HoldTtlMs),
+    ];
+    let mut left_out: Vec<_> =
+        fields.into_iter().filter(|(name, _)| !words.has(name)).map(|(_, field)| field).collect();
+    let terms = terms(words)?;
+    left_out.extend(left_out_of_stocks(&terms.stocks));
+    Ok((terms, left_out))
+}
+
+/// `title=… opens=… closes=… max=… ttl=… stocks=…`, each to change; `none` takes a time or the limit away.
+pub(crate) fn change(words: &mut Words<'_>) -> Result<TermsChange, String> {
+    let time = |text: Option<&str>| -> Result<Option<Option<u64>>, String> {
+        text.map(|text| if text == "none" { Ok(None) } else { duration(text).map(Some) }).transpose()
+    };
+    let max = |text: &str| if text == "none" { Ok(None) } else { number(text).map(Some) };
+    let stocks = words.text("stocks").map(stocks).transpose()?;
+    let ttl = words.duration("ttl")?.map(|ttl| u32::try_from(ttl).map_err(|_| "`ttl` is too long"));
+    Ok(TermsChange {
+        title: words.text("title").map(str::to_owned),
+        opens_at: time(words.text("opens"))?,
+        closes_at: time(words.text("closes"))?,
+        per_customer_max: words.text("max").map(max).transpose()?,
+        hold_ttl_ms: ttl.transpose()?,
+        left_out: stocks.as_deref().map(left_out_of_stocks).unwrap_or_default(),
+        stocks,
+    })
+}
+
+fn left_out_of_stocks(stocks: &[StockTerms]) -> Vec<TermsField> {
+    let mut left_out = Vec::new();
+    for (at, stock) in stocks.iter().enumerate() {
+        left_out.extend(stock.title.is_empty().then_some(TermsField::StockTitle(at)));
+        left_out.extend(stock.starts_at.is_none().then_some(TermsField::StockStartsAt(at)));
+        left_out.extend(stock.ends_at.is_none().then_some(TermsField::StockEndsAt(at)));
+    }
+    left_out
 }
 
 fn stocks(text: &str) -> Result<Vec<StockTerms>, String> {

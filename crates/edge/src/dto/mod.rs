@@ -5,6 +5,7 @@ mod json;
 mod query;
 mod reservation;
 mod sale;
+mod sale_terms;
 pub(crate) mod sink;
 mod tally;
 
@@ -13,7 +14,8 @@ pub use query::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, ListQuery, parse_by, parse_l
 pub use reservation::{
     parse_reservation, reservation_status_text, write_reservation, write_reservations, write_reserved,
 };
-pub use sale::{parse_sale, sale_etag, sale_status_text, sales_etag, write_sale, write_sales};
+pub use sale::{sale_etag, sale_status_text, sales_etag, write_sale, write_sales};
+pub use sale_terms::{parse_sale, parse_sale_change};
 pub use sink::{parse_skip, write_sink, write_sinks};
 pub use tally::{parse_window_shape, write_counter, write_window, write_window_shape};
 
@@ -27,6 +29,9 @@ use crate::text::decode_segment;
 
 /// What a name must be, in words that finish the sentence "`field` …".
 pub const NAME_RULE: &str = "must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -";
+
+/// The media type of a change of single fields.
+pub const MERGE_PATCH: &str = "application/merge-patch+json";
 
 const KEY_RULE: &str = "must be 1 to 128 printable ASCII characters";
 
@@ -52,9 +57,18 @@ pub fn parse_idempotency_key(value: &[u8]) -> Result<&str, Problem> {
 
 /// Whether a `Content-Type` header field says JSON. Parameters such as a charset are not looked at.
 pub fn is_json(content_type: Option<&[u8]>) -> bool {
+    has_media_type(content_type, b"application/json")
+}
+
+/// Whether a `Content-Type` header field says JSON merge patch (RFC 7396).
+pub fn is_merge_patch(content_type: Option<&[u8]>) -> bool {
+    has_media_type(content_type, MERGE_PATCH.as_bytes())
+}
+
+fn has_media_type(content_type: Option<&[u8]>, wanted: &[u8]) -> bool {
     let Some(value) = content_type else { return false };
     let media_type = value.split(|byte| *byte == b';').next().unwrap_or_default();
-    media_type.trim_ascii().eq_ignore_ascii_case(b"application/json")
+    media_type.trim_ascii().eq_ignore_ascii_case(wanted)
 }
 
 /// A checked name of a JSON field; `field` is its path.

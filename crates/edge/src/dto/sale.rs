@@ -1,41 +1,10 @@
-//! Sales: what an operator puts, what readers get, and the tags by which they notice changes.
+//! Sales as readers get them, and the tags by which they notice changes.
 
-use std::borrow::Cow;
-
-use onrush_core::{SaleStatus, SaleTerms, SaleView, StockTerms, StockView, TimeMs};
-use serde::de::{Deserialize, Deserializer};
+use onrush_core::{SaleStatus, SaleView, StockView, TimeMs};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Object, parse_json, write_cursor};
-use crate::problem::Problem;
-use crate::text::{parse_rfc3339, write_json_string, write_number, write_rfc3339};
-
-const TIME_RULE: &str = "must be an RFC 3339 time from 1970-01-01T00:00:00Z to 9999-12-31T00:00:00Z, or null";
-
-/// The body of `PUT /v1/sales/{sale}`. Absent fields take their defaults; titles are empty by default.
-pub fn parse_sale(body: &[u8]) -> Result<Box<SaleTerms>, Problem> {
-    let read: SaleBody<'_> = parse_json(body)?;
-    let mut stocks = Vec::with_capacity(read.stocks.len());
-    for (at, Object(stock)) in read.stocks.into_iter().enumerate() {
-        stocks.push(StockTerms {
-            stock: stock.stock.into_owned(),
-            title: stock.title.into_owned(),
-            starts_at: time(stock.starts_at, || format!("stocks[{at}].starts_at"))?,
-            ends_at: time(stock.ends_at, || format!("stocks[{at}].ends_at"))?,
-            quantity_total: stock.quantity_total,
-        });
-    }
-    let terms = SaleTerms {
-        title: read.title.into_owned(),
-        opens_at: time(read.opens_at, || "opens_at".into())?,
-        closes_at: time(read.closes_at, || "closes_at".into())?,
-        per_customer_max: read.per_customer_max,
-        hold_ttl_ms: read.hold_ttl_ms,
-        stocks,
-    };
-    terms.check().map_err(|invalid| Problem::invalid(invalid.field, invalid.rule))?;
-    Ok(Box::new(terms))
-}
+use super::write_cursor;
+use crate::text::{write_json_string, write_number, write_rfc3339};
 
 /// Appends a sale with its stocks and figures.
 pub fn write_sale(out: &mut Vec<u8>, sale: &SaleView) {
@@ -104,46 +73,6 @@ pub const fn sale_status_text(status: SaleStatus) -> &'static str {
         SaleStatus::SoldOut => "sold_out",
         SaleStatus::Closed => "closed",
     }
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SaleBody<'a> {
-    #[serde(borrow, default)]
-    title: Cow<'a, str>,
-    #[serde(borrow, default, deserialize_with = "text_or_null")]
-    opens_at: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "text_or_null")]
-    closes_at: Option<Cow<'a, str>>,
-    #[serde(default)]
-    per_customer_max: Option<u32>,
-    #[serde(default)]
-    hold_ttl_ms: u32,
-    #[serde(borrow)]
-    stocks: Vec<Object<StockBody<'a>>>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StockBody<'a> {
-    #[serde(borrow)]
-    stock: Cow<'a, str>,
-    #[serde(borrow, default)]
-    title: Cow<'a, str>,
-    #[serde(borrow, default, deserialize_with = "text_or_null")]
-    starts_at: Option<Cow<'a, str>>,
-    #[serde(borrow, default, deserialize_with = "text_or_null")]
-    ends_at: Option<Cow<'a, str>>,
-    quantity_total: u32,
-}
-
-fn text_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, str>>, D::Error> {
-    Option::<String>::deserialize(deserializer).map(|text| text.map(Cow::Owned))
-}
-
-fn time(text: Option<Cow<'_, str>>, field: impl FnOnce() -> String) -> Result<Option<TimeMs>, Problem> {
-    let Some(text) = text else { return Ok(None) };
-    parse_rfc3339(&text).map(Some).ok_or_else(|| Problem::invalid(field(), TIME_RULE))
 }
 
 fn write_stock(out: &mut Vec<u8>, stock: &StockView) {

@@ -79,12 +79,15 @@ impl Operation {
     }
 
     /// A required JSON body of a schema of the components.
-    pub(super) fn body(mut self, schema: &str, example: Value) -> Self {
+    pub(super) fn body(self, schema: &str, example: Value) -> Self {
+        self.body_as("application/json", schema, example)
+    }
+
+    /// The same under another media type.
+    pub(super) fn body_as(mut self, media_type: &str, schema: &str, example: Value) -> Self {
         let content = content(named(schema), example);
-        let body = RequestBodyBuilder::new()
-            .content("application/json", content)
-            .required(Some(Required::True))
-            .build();
+        let body =
+            RequestBodyBuilder::new().content(media_type, content).required(Some(Required::True)).build();
         self.builder = self.builder.request_body(Some(body));
         self.codes.extend([Code::BodyTooLarge, Code::UnsupportedMediaType]);
         self

@@ -6,11 +6,12 @@ use utoipa::openapi::{HttpMethod, ResponseBuilder};
 use super::operations::{Operation, text_header};
 use super::parts::text;
 use super::public::example_sale;
+use crate::dto::MERGE_PATCH;
 use crate::problem::Code;
 
 const OPERATOR: &str = "operator";
 
-pub(super) fn all() -> [Operation; 4] {
+pub(super) fn all() -> [Operation; 5] {
     let terms = json!({
         "title": "Vaccination",
         "per_customer_max": 1,
@@ -26,8 +27,9 @@ pub(super) fn all() -> [Operation; 4] {
     [
         Operation::new(HttpMethod::Put, "/v1/sales/{sale}", OPERATOR, "putSale", "Create a sale or change its terms")
             .description(
-                "The same PUT again changes nothing. A stock that has reservations cannot be left out, nor have fewer units \
-                 than are held and confirmed.",
+                "The same PUT again changes nothing. A field may be left out only while it is at its default in the sale: \
+                 what is left out by mistake does not lift a limit. A stock that has reservations cannot be left out, nor \
+                 have fewer units than are held and confirmed.",
             )
             .name("sale", "The sale's name.")
             .body("SaleTerms", terms)
@@ -36,6 +38,17 @@ pub(super) fn all() -> [Operation; 4] {
             .json(200, "The sale as it is now.", "Sale", example_sale())
             .header(200, "ETag", etag())
             .problems(&[Code::QuantityBelowReserved])
+            .asks(),
+        Operation::new(HttpMethod::Patch, "/v1/sales/{sale}", OPERATOR, "changeSale", "Change single terms of a sale")
+            .description(
+                "A JSON merge patch (RFC 7396): absent fields stay as they are, null takes a field back to its default, \
+                 `stocks` replaces the whole list.",
+            )
+            .name("sale", "The sale's name.")
+            .body_as(MERGE_PATCH, "SaleChange", json!({"per_customer_max": 2}))
+            .json(200, "The sale as it is now.", "Sale", example_sale())
+            .header(200, "ETag", etag())
+            .problems(&[Code::SaleNotFound, Code::QuantityBelowReserved])
             .asks(),
         Operation::new(HttpMethod::Delete, "/v1/sales/{sale}", OPERATOR, "archiveSale", "Archive a closed sale")
             .description("Forgets the sale and its reservations and frees their memory.")

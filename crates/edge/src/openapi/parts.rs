@@ -71,11 +71,11 @@ pub(super) fn time_or_null(description: &str) -> ObjectBuilder {
 }
 
 /// A time in a request: with `Z` or an offset, from 1970 on.
+/// Times that a request may name begin with the Unix epoch.
+pub(super) const FROM_1970: &str = "^(19[7-9][0-9]|[2-9][0-9]{3})-";
+
 pub(super) fn request_time(description: &str) -> RefOr<Schema> {
-    time_or_null(description)
-        .pattern(Some("^(19[7-9][0-9]|[2-9][0-9]{3})-"))
-        .default(Some(Value::Null))
-        .into()
+    time_or_null(description).pattern(Some(FROM_1970)).default(Some(Value::Null)).into()
 }
 
 pub(super) fn list(description: &str, items: RefOr<Schema>, bounds: Option<(usize, usize)>) -> RefOr<Schema> {

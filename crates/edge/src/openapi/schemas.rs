@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 
-use super::parts::{list, name, named, object, one_of, request_time, text, time, time_or_null, whole};
+use super::parts::{
+    FROM_1970, list, name, named, object, one_of, request_time, text, time, time_or_null, whole,
+};
 use crate::dto::{LIST_LIMIT_MAX, reservation_status_text, sale_status_text};
 use crate::problem::Code;
 
@@ -26,6 +28,7 @@ pub(super) fn all() -> Vec<(&'static str, RefOr<Schema>)> {
         ("Stock", stock()),
         ("SaleList", sale_list()),
         ("SaleTerms", sale_terms()),
+        ("SaleChange", sale_change()),
         ("StockTerms", stock_terms()),
     ]);
     schemas.extend([
@@ -165,7 +168,7 @@ fn sale_list() -> RefOr<Schema> {
 
 fn sale_terms() -> RefOr<Schema> {
     object(
-        "What an operator says of a sale. Absent fields take their defaults, also when the sale exists.",
+        "What an operator says of a sale. Absent fields take their defaults; in a sale that exists they must be at them.",
         vec![
             ("title?", title()),
             ("opens_at?", request_time("Reservations are refused before; at once if null.")),
@@ -182,6 +185,32 @@ fn sale_terms() -> RefOr<Schema> {
                     named("StockTerms"),
                     Some((1, STOCKS_PER_SALE_MAX)),
                 ),
+            ),
+        ],
+    )
+}
+
+fn sale_change() -> RefOr<Schema> {
+    let whole_or_null = |description: &str, least, most: u32| {
+        whole(description, least, Some(most as usize))
+            .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
+            .into()
+    };
+    let time_or_null = |description| time_or_null(description).pattern(Some(FROM_1970)).into();
+    let title = text("For people; at most 256 bytes of UTF-8; empty if null.")
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .max_length(Some(TITLE_BYTES_MAX));
+    object(
+        "Changes of single terms of a sale: what is absent stays, null takes a field back to its default.",
+        vec![
+            ("title?", title.into()),
+            ("opens_at?", time_or_null("Reservations are refused before; at once if null.")),
+            ("closes_at?", time_or_null("Reservations are refused from then on; never if null.")),
+            ("per_customer_max?", whole_or_null("No limit if null.", 1, PER_CUSTOMER_MAX_MAX)),
+            ("hold_ttl_ms?", whole_or_null("0, which confirms at once, if null.", 0, HOLD_TTL_MS_MAX)),
+            (
+                "stocks?",
+                list("The whole list, in any order.", named("StockTerms"), Some((1, STOCKS_PER_SALE_MAX))),
             ),
         ],
     )

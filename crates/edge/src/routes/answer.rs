@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_node::Name;
 
-use crate::dto::{is_json, parse_name};
+use crate::dto::{is_json, is_merge_patch, parse_name};
 use crate::problem::Problem;
 
 const JSON: &str = "application/json";
@@ -28,6 +28,15 @@ pub(super) async fn json_body(request: Request, bytes_max: usize) -> Result<Byte
     let body =
         to_bytes(request.into_body(), bytes_max).await.map_err(|_| Problem::body_too_large(bytes_max))?;
     if is_json || body.is_empty() { Ok(body) } else { Err(Problem::unsupported_media_type()) }
+}
+
+/// The whole body, which must say that it is a JSON merge patch.
+pub(super) async fn merge_patch_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+    let content_type = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if !is_merge_patch(content_type) {
+        return Err(Problem::not_a_merge_patch());
+    }
+    to_bytes(request.into_body(), bytes_max).await.map_err(|_| Problem::body_too_large(bytes_max))
 }
 
 /// An answer of JSON that `write` appends.

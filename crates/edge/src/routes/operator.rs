@@ -11,7 +11,7 @@ use axum::routing::{get, put};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use onrush_node::{Call, Outcome};
 
-use super::answer::{json, json_body, name_at, with_header};
+use super::answer::{json, json_body, merge_patch_body, name_at, with_header};
 use super::public::{live, ready};
 use super::{App, mismatched};
 use crate::http::authority::{is_loopback, is_loopback_origin};
@@ -23,7 +23,7 @@ type Answer = Result<Response, Problem>;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/v1/sales/{sale}", put(put_sale).delete(archive_sale))
+        .route("/v1/sales/{sale}", put(put_sale).patch(change_sale).delete(archive_sale))
         .route("/v1/windows/{window}", put(put_window))
         .route("/metrics", get(read_metrics))
         .route("/livez", get(live))
@@ -57,8 +57,19 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
 async fn put_sale(State(app): State<Arc<App>>, request: Request) -> Answer {
     let sale = name_at(request.uri(), 2, "sale")?;
     let body = json_body(request, OPERATOR_BODY_BYTES_MAX).await?;
-    let terms = dto::parse_sale(&body)?;
-    match app.ask(Call::PutSale { sale, terms }).await? {
+    let (terms, left_out) = dto::parse_sale(&body)?;
+    sale_answer(&app, Call::PutSale { sale, terms, left_out }).await
+}
+
+async fn change_sale(State(app): State<Arc<App>>, request: Request) -> Answer {
+    let sale = name_at(request.uri(), 2, "sale")?;
+    let body = merge_patch_body(request, OPERATOR_BODY_BYTES_MAX).await?;
+    let change = dto::parse_sale_change(&body)?;
+    sale_answer(&app, Call::ChangeSale { sale, change }).await
+}
+
+async fn sale_answer(app: &App, call: Call) -> Answer {
+    match app.ask(call).await? {
         Outcome::SalePut { created, sale } => {
             let response = json(put_status(created), |out| dto::write_sale(out, &sale));
             Ok(with_header(response, header::ETAG, &dto::sale_etag(&sale)))

@@ -37,8 +37,9 @@ pub fn calls(request_shape: WindowShape) -> Vec<Call> {
         Call::PutSale {
             sale: "PWTC".into(),
             terms: sale("PWTC vaccination centre", (0..DAY_COUNT).map(slot).collect()),
+            left_out: Vec::new(),
         },
-        Call::PutSale { sale: "flash".into(), terms: sale("Flash sale", vec![flash]) },
+        Call::PutSale { sale: "flash".into(), terms: sale("Flash sale", vec![flash]), left_out: Vec::new() },
     ]
 }
 
@@ -68,8 +69,8 @@ mod tests {
         let calls = calls(shape);
         let [
             Call::PutWindow { window, .. },
-            Call::PutSale { sale, terms },
-            Call::PutSale { sale: flash, terms: flash_terms },
+            Call::PutSale { sale, terms, .. },
+            Call::PutSale { sale: flash, terms: flash_terms, .. },
         ] = &calls[..]
         else {
             panic!("{calls:?}");

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use onrush_core::{
-    Answer, Command, Event, Now, Refusal, SaleNo, State, TimeMs, WindowShape, decide, decide_expiry,
+    Answer, Command, Event, Now, Refusal, SaleNo, SaleTerms, State, TermsField, TimeMs, WindowShape,
+    change_terms, decide, decide_expiry,
 };
 
 use super::batch::{ClosedBatch, OpenBatch};
@@ -136,6 +137,14 @@ impl Leader {
     /// Decides or reads. `room_bytes` is what the log is certain to take for the open batch; a call that could need
     /// more is not decided.
     pub(crate) fn run(&mut self, call: Call, room_bytes: usize) -> Reply {
+        // A change becomes the terms that it makes, which is what goes to the log.
+        let call = match call {
+            Call::ChangeSale { sale, change } => {
+                let terms = change_terms(&self.state, &sale, &change).map_err(refused)?;
+                Call::PutSale { sale, terms: Box::new(terms), left_out: Vec::new() }
+            }
+            call => call,
+        };
         if let Some(bytes) = record_bytes_max(&call)
             && self.batch.bytes() + bytes > room_bytes
         {
@@ -147,12 +156,9 @@ impl Leader {
             }
             Call::HitWindow { window } => self.hit_window(&window),
             Call::PutWindow { window, shape } => self.answer(&Command::PutWindow { window: &window, shape }),
-            Call::PutSale { sale, terms } => match self
-                .decide_and_apply(&Command::PutSale { sale: &sale, terms: &terms })
-            {
-                Ok(Answer::SalePut { created }) => Ok(Outcome::SalePut { created, sale: self.sale(&sale)? }),
-                other => unexpected(other),
-            },
+            Call::PutSale { sale, terms, left_out } => self.put_sale(&sale, &terms, &left_out),
+            // `run` made it a put.
+            Call::ChangeSale { .. } => unreachable!("a change of a sale is put with all of its terms"),
             Call::ArchiveSale { sale } => self.answer(&Command::ArchiveSale { sale: &sale }),
             Call::Reserve(call) => self.reserve(call),
             Call::Confirm { sale, reservation } => {
@@ -180,6 +186,13 @@ impl Leader {
                 let found = self.state.reservations_of(&sale, &customer);
                 Ok(Outcome::Reservations(found.ok_or(refused(Refusal::SaleNotFound))?))
             }
+        }
+    }
+
+    fn put_sale(&mut self, sale: &str, terms: &SaleTerms, left_out: &[TermsField]) -> Reply {
+        match self.decide_and_apply(&Command::PutSale { sale, terms, left_out }) {
+            Ok(Answer::SalePut { created }) => Ok(Outcome::SalePut { created, sale: self.sale(sale)? }),
+            other => unexpected(other),
         }
     }
 
@@ -280,7 +293,8 @@ fn record_bytes_max(call: &Call) -> Option<usize> {
         | Call::Reserve(_)
         | Call::Confirm { .. }
         | Call::Release { .. } => Some(RECORD_BYTES_MAX),
-        Call::ReadCounter { .. }
+        Call::ChangeSale { .. }
+        | Call::ReadCounter { .. }
         | Call::ReadWindow { .. }
         | Call::ReadSale { .. }
         | Call::ListSales { .. }

@@ -95,7 +95,11 @@ impl Stepper {
             stocks: vec![stock("a"), stock("b")],
         };
         // Terms that are not new are told at once.
-        drop(self.call(Call::PutSale { sale: Name::from(sale), terms: Box::new(terms) }));
+        drop(self.call(Call::PutSale {
+            sale: Name::from(sale),
+            terms: Box::new(terms),
+            left_out: Vec::new(),
+        }));
     }
 
     /// The next step, without mail.

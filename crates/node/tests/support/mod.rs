@@ -132,7 +132,8 @@ impl Rig {
                 quantity_total,
             }],
         };
-        self.call(Call::PutSale { sale: Name::from(sale), terms: Box::new(terms) }).unwrap();
+        self.call(Call::PutSale { sale: Name::from(sale), terms: Box::new(terms), left_out: Vec::new() })
+            .unwrap();
     }
 
     pub(crate) fn reserve(&self, sale: &str, customer: &str) -> Reply {

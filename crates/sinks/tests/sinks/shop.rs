@@ -87,7 +87,8 @@ impl Shop {
             hold_ttl_ms,
             stocks: stocks.iter().map(stock).collect(),
         };
-        self.call(Call::PutSale { sale: Name::from(sale), terms: Box::new(terms) }).unwrap();
+        self.call(Call::PutSale { sale: Name::from(sale), terms: Box::new(terms), left_out: Vec::new() })
+            .unwrap();
     }
 
     pub(crate) fn reserve(&self, sale: &str, stock: &str, customer: &str) -> String {

@@ -130,7 +130,7 @@ fn methods_that_a_path_does_not_take_name_those_that_it_does() {
     }
     let (status, fields, _) = send(&operator_router(app(ALL, None)), "GET /v1/sales/PWTC");
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
-    assert!(fields.contains("allow: PUT,DELETE"), "{fields}");
+    assert!(fields.contains("allow: PUT,PATCH,DELETE"), "{fields}");
 }
 
 #[test]
@@ -233,6 +233,7 @@ fn reservations_are_made_and_found() {
 #[test]
 fn operators_put_and_archive() {
     let terms = "\ncontent-type: application/json\n\n{\"stocks\":[{\"stock\":\"a\",\"quantity_total\":1}]}";
+    let patch = "\ncontent-type: application/merge-patch+json\n\n";
     let shape = |body: &str| format!("PUT /v1/windows/home\ncontent-type: application/json\n\n{body}");
     let stocks: Vec<String> =
         (0..1_000).map(|at| format!("{{\"stock\":\"s{at}\",\"quantity_total\":1}}")).collect();
@@ -246,6 +247,13 @@ fn operators_put_and_archive() {
         (format!("PUT /v1/sales/full{terms}"), "503 overloaded"),
         ("PUT /v1/sales/PWTC\ncontent-type: application/json\n\n{}".into(), "400 invalid_request"),
         ("PUT /v1/sales/PWTC\n\n{}".into(), "415 unsupported_media_type"),
+        (format!("PATCH /v1/sales/PWTC{patch}{{\"per_customer_max\":2}}"), "200 \"sale\":\"PWTC\""),
+        (format!("PATCH /v1/sales/PWTC{patch}{{}}"), "200 etag: "),
+        (format!("PATCH /v1/sales/missing{patch}{{}}"), "404 sale_not_found"),
+        (format!("PATCH /v1/sales/PWTC{patch}{{\"max\":2}}"), "400 invalid_request"),
+        (format!("PATCH /v1/sales/PWTC{patch}[]"), "400 invalid_request"),
+        (format!("PATCH /v1/sales/PWTC{terms}"), "415 merge-patch"),
+        ("PATCH /v1/sales/PWTC\n\n{}".into(), "415 unsupported_media_type"),
         ("DELETE /v1/sales/PWTC".into(), "204 "),
         ("DELETE /v1/sales/missing".into(), "404 sale_not_found"),
         ("DELETE /v1/sales/open".into(), "409 sale_open"),

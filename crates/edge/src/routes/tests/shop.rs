@@ -131,6 +131,9 @@ fn answer(call: Call) -> Reply {
         Call::PutSale { sale, .. } => {
             Ok(Outcome::SalePut { created: sale == "new", sale: Box::new(sale_view(&sale)) })
         }
+        Call::ChangeSale { sale, .. } => {
+            Ok(Outcome::SalePut { created: false, sale: Box::new(sale_view(&sale)) })
+        }
         Call::ArchiveSale { sale } if sale == "open" => refuse(Refusal::SaleOpen),
         Call::ArchiveSale { .. } => Ok(Outcome::SaleArchived),
         Call::ReadSale { sale } => Ok(Outcome::Sale(Box::new(sale_view(&sale)))),
