@@ -28,6 +28,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "redis-server", package: "redis-server", needed_for: "benchmarks, tests with Redis" },
     Tool { program: "postgres", package: "postgresql", needed_for: "tests with PostgreSQL" },
     Tool { program: "faketime", package: "faketime", needed_for: "end-to-end checks of a wrong clock" },
+    Tool { program: "pgbouncer", package: "pgbouncer", needed_for: "tests with PostgreSQL" },
     Tool { program: "openssl", package: "openssl", needed_for: "tests with PostgreSQL" },
     Tool { program: "rabbitmq-server", package: "rabbitmq-server", needed_for: "tests with RabbitMQ" },
     Tool { program: "java", package: "default-jre-headless", needed_for: "tests with Kafka" },

@@ -17,8 +17,6 @@ const STILL_TIED: &[&[&str]] = &[
         "crates/log/src/recovery.rs",
     ],
     &["crates/edge/src/dto/mod.rs", "crates/edge/src/problem.rs"],
-    &["crates/connect/src/postgres/change_exchanges.rs", "crates/connect/src/postgres/transaction.rs"],
-    &["crates/connect/src/postgres/copy_rows.rs", "crates/connect/src/postgres/time.rs"],
     &["crates/connect/src/postgres/settings.rs", "crates/connect/src/postgres/tls.rs"],
 ];
 

@@ -9,10 +9,10 @@ use tokio_postgres::Error;
 use tokio_postgres::types::ToSql;
 
 use super::changes::{Changes, title};
-use super::copy_rows::bigint;
 use super::jsonb::storable_text;
+use super::numbers::bigint;
+use super::session::Session;
 use super::time::Timestamp;
-use super::transaction::Session;
 
 /// A statement under way, with the number of rows that it touches.
 pub(super) type Exchange<'a> = Pin<Box<dyn Future<Output = Result<u64, Error>> + Send + 'a>>;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use onrush_core::{ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TimeMs, WindowShape};
 use onrush_sinks::{Claim, Skipped};
 
-use super::copy_rows::bigint;
 use super::jsonb::storable_text;
+use super::numbers::bigint;
 use super::time::Timestamp;
 
 /// New statuses of reservations that are in the table already; the newest of each.

@@ -2,6 +2,7 @@
 
 use onrush_core::TimeMs;
 
+use super::numbers::bigint;
 use super::time::Timestamp;
 
 /// Signature, flags and length of the header extension.
@@ -106,11 +107,6 @@ fn encode_eight(out: &mut Vec<u8>, value: i64) {
     field[3] = 8;
     field[4..].copy_from_slice(&value.to_be_bytes());
     out.extend_from_slice(&field);
-}
-
-/// A number as PostgreSQL has it.
-pub(super) fn bigint(number: u64) -> i64 {
-    i64::try_from(number).expect("offsets, totals and times are far below 2^63")
 }
 
 #[cfg(test)]

@@ -44,6 +44,10 @@ pub(super) fn words(doing: &str, error: &Error) -> String {
     words
 }
 
+/// What is wrong when the server knows nothing of what was prepared or set in this session.
+pub(super) const POOLER: &str = "the connection changes its session of the server between transactions: a pooler stands \
+    between, such as pgbouncer with pool_mode = transaction. Let url lead to PostgreSQL itself, or set pool_mode = session";
+
 /// Characters of an error's text.
 const WORDS_MAX: usize = 500;
 
@@ -59,6 +63,7 @@ fn said_words(doing: &str, said: &DbError) -> String {
         "42501" => "; grant it, or let the owner of the schema start onrush once",
         "28P01" | "28000" => "; mend the password or pg_hba.conf",
         "3D000" => "; create the database",
+        "26000" | "42P05" => return words + "; " + POOLER,
         "25006" => "; the server is read-only for now",
         _ => "",
     };

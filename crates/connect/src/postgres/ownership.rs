@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use super::connection::Connection;
 use super::errors::unavailable;
 use super::migrations::lock_statement;
+use super::session::Session;
 
 /// What a runner holds after it took a schema over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,9 @@ pub(super) async fn take_over(
     let client = connection.client();
     let owners = "SELECT sink, log_id, partition, runner FROM sinks";
     let owners = client.query(owners, &[]).await.map_err(|error| unavailable(doing, &error))?;
+    if owners.is_empty() {
+        check_that_nothing_was_written(connection, schema, source).await?;
+    }
     for owner in &owners {
         check_owner(schema, source, partition, owner)?;
         if resumes && owner.get::<_, &str>(3) != runner {
@@ -85,8 +89,52 @@ pub(super) fn check_owner(
     Ok(())
 }
 
+/// A schema that has events and does not say up to where cannot be gone on with.
+async fn check_that_nothing_was_written(
+    connection: &Connection,
+    schema: &str,
+    source: &Source,
+) -> Result<(), TargetError> {
+    let written = connection.client().query_one("SELECT EXISTS (SELECT FROM events)", &[]).await;
+    if !written.map_err(|error| unavailable("look for events", &error))?.get::<_, bool>(0) {
+        return Ok(());
+    }
+    let Source { log_id, partition, sink, .. } = source;
+    Err(TargetError::Refused(format!(
+        "the table {schema}.sinks, which says up to where events are in the schema, is empty, and {schema}.events is \
+         not: it was truncated, or restored without its rows. Either put the row back with INSERT INTO {schema}.sinks \
+         (sink, log_id, partition, fence, runner, next_offset, next_row_id, updated_at) SELECT '{sink}', '{log_id}', \
+         {partition}, extract(epoch FROM now())::bigint, '', max(event_offset) + 1, (SELECT coalesce(max(id), 0) + 1 \
+         FROM {schema}.counter_history), now() FROM {schema}.events; or drop the schema, which gets all that the log \
+         still has. Then `onrush sinks retry {sink}`"
+    )))
+}
+
+/// Why a batch found no row of its sink with its fence and the offset that it goes on from.
+pub(super) async fn why_not_advanced(session: &Session, from: Option<i64>) -> TargetError {
+    let Session { connection, schema, sink, fence, .. } = session;
+    let query = "SELECT fence, next_offset FROM sinks WHERE sink = $1";
+    match connection.client().query_opt(query, &[sink]).await {
+        Err(error) => unavailable("read the sink's row", &error),
+        Ok(None) => TargetError::Unavailable(format!(
+            "the row of this sink in {schema}.sinks is gone: the table was truncated, or the row was deleted"
+        )),
+        Ok(Some(row)) if row.get::<_, i64>(0) != *fence => deposed(),
+        Ok(Some(row)) => TargetError::Refused(format!(
+            "next_offset in {schema}.sinks is {}, and this sink had left it at {}: somebody changed it. Put it back, or \
+             `onrush sinks retry {sink}` to go on from where it is now",
+            shown(row.get(1)),
+            shown(from)
+        )),
+    }
+}
+
+fn shown(offset: Option<i64>) -> String {
+    offset.map_or_else(|| "null".to_owned(), |offset| offset.to_string())
+}
+
 /// What a runner is told whose fence is no longer the newest.
-pub(super) fn deposed() -> TargetError {
+fn deposed() -> TargetError {
     TargetError::Refused(
         "another runner took over: it wrote to this schema after this one opened it".to_owned(),
     )

@@ -4,6 +4,7 @@ use futures_util::future::try_join_all;
 use onrush_sinks::{PATIENCE, TargetError};
 use tokio_postgres::Statement;
 
+use super::columns;
 use super::connection::{Connection, within};
 use super::errors::unavailable;
 
@@ -34,6 +35,12 @@ statements! {
     /// Sink, fence, offset before, offset after, id of the next row of `counter_history`. No row: another runner took over.
     advance = "UPDATE sinks SET next_offset = $4, next_row_id = $5, updated_at = now()
         WHERE sink = $1 AND fence = $2 AND next_offset IS NOT DISTINCT FROM $3";
+
+    /// See there.
+    columns = columns::NUMBER;
+
+    /// Whether this still is the session of the server in which the mark was set.
+    is_same_session = "SELECT WHERE current_setting('onrush.session', true) = $1";
 
     copy_events = "COPY events (event_offset, at, kind, key, reservation, body) FROM STDIN (FORMAT binary)";
 

@@ -6,14 +6,16 @@ use std::sync::mpsc::Receiver;
 use onrush_sinks::{PATIENCE, SinkEvent, Skipped, Source, Target, TargetError};
 
 use super::batch::Batch;
+use super::columns;
 use super::connection::{Connection, within};
 use super::errors::unavailable;
 use super::io_thread::{IoThread, died};
 use super::migrations::migrate;
 use super::ownership::{Tenure, runner_name, take_over};
+use super::session::Session;
 use super::settings::Settings;
 use super::statements::Statements;
-use super::transaction::{Advance, Session, write};
+use super::transaction::{Advance, write};
 
 /// A sink's schema in a PostgreSQL database. Exactly once: rows and the sink's offset are written in one transaction, which
 /// also checks that this runner is the newest and goes on where the last transaction ended.
@@ -207,15 +209,18 @@ async fn open_session(
     let prepared = within(PATIENCE, "open the schema", async {
         check_encoding(&connection).await?;
         migrate(&connection, schema).await?;
-        take_over(&connection, schema, &source, runner, resumes).await
+        let columns = columns::check(&connection, schema).await?;
+        Ok((columns, take_over(&connection, schema, &source, runner, resumes).await?))
     });
-    let tenure = prepared.await?;
+    let (columns, tenure) = prepared.await?;
     // Rows come in as arrays whose length the planner cannot know, into tables that may have grown since they were analysed.
     let plan_by_index = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
     connection.run("prepare the session", plan_by_index).await?;
     let statements = Statements::prepare(&connection).await?;
-    let session = Session { connection, statements, sink: source.sink, fence: tenure.fence };
-    Ok((session, tenure))
+    let mark = format!("{runner}.{}", tenure.fence);
+    connection.run("mark the session", &format!("SET onrush.session = '{mark}'")).await?;
+    let (sink, schema, fence) = (source.sink, schema.to_owned(), tenure.fence);
+    Ok((Session { connection, statements, schema, sink, fence, mark, columns }, tenure))
 }
 
 /// Only a database in UTF-8 takes every text.

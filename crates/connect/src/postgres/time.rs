@@ -7,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 use onrush_core::TimeMs;
 use tokio_postgres::types::{IsNull, ToSql, Type, accepts, to_sql_checked};
 
-use super::copy_rows::bigint;
+use super::numbers::bigint;
 
 /// Milliseconds from the Unix epoch to 2000-01-01.
 const EPOCH_MS: i64 = 946_684_800_000;

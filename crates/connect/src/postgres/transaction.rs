@@ -12,19 +12,12 @@ use super::batch::Batch;
 use super::change_exchanges::{Exchange, push_changes};
 use super::changes::Visits;
 use super::connection::{Connection, within};
-use super::copy_rows::{CopyRows, bigint};
-use super::errors::of_rows;
-use super::ownership::deposed;
-use super::statements::Statements;
+use super::copy_rows::CopyRows;
+use super::errors::{POOLER, of_rows};
+use super::numbers::bigint;
+use super::ownership::why_not_advanced;
+use super::session::Session;
 use super::time::Timestamp;
-
-/// A connection that holds the schema.
-pub(super) struct Session {
-    pub(super) connection: Connection,
-    pub(super) statements: Statements,
-    pub(super) sink: String,
-    pub(super) fence: i64,
-}
 
 /// From which offset to which a batch leads.
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +53,11 @@ pub(super) async fn write(session: &Session, batch: &mut Batch, advance: Advance
             }
         }
         push_changes(&mut exchanges, session, &batch.changes);
+        // Last, when the tables are locked: nobody changes them before COMMIT.
+        exchanges.push(Box::pin(is_same_session(session)));
+        exchanges.push(Box::pin(columns(session)));
         // The client sends each at its first poll, so the server gets them in this order.
-        check(join_all(exchanges).await)
+        check(session, advance, join_all(exchanges).await).await
     });
     written.await?;
     batch.event_rows = CopyRows::reusing(Vec::from(events));
@@ -75,12 +71,27 @@ pub(super) async fn write(session: &Session, batch: &mut Batch, advance: Advance
 }
 
 /// What came of the exchanges, in their order: what failed first is to blame for the rest.
-fn check(results: Vec<Result<u64, Error>>) -> Result<(), TargetError> {
-    for (at, result) in results.into_iter().enumerate() {
-        let row_count = result.map_err(|error| of_rows(DOING, &error))?;
-        if at == ADVANCE_AT && row_count != 1 {
-            return Err(deposed());
-        }
+async fn check(
+    session: &Session,
+    advance: Advance,
+    results: Vec<Result<u64, Error>>,
+) -> Result<(), TargetError> {
+    let mut answers = Vec::with_capacity(results.len());
+    for result in results {
+        answers.push(result.map_err(|error| of_rows(DOING, &error))?);
+    }
+    let [.., session_count, columns] = answers[..] else {
+        unreachable!("these are asked for in every batch")
+    };
+    if session_count != 1 {
+        return Err(TargetError::Unavailable(format!("{DOING}: {POOLER}")));
+    }
+    if answers[ADVANCE_AT] != 1 {
+        return Err(why_not_advanced(session, advance.from.map(bigint)).await);
+    }
+    if columns.cast_signed() != session.columns {
+        let reason = "the tables were changed meanwhile, so their columns are looked at again";
+        return Err(TargetError::Unavailable(format!("{DOING}: {reason}")));
     }
     Ok(())
 }
@@ -93,6 +104,15 @@ async fn step(session: &Session, next_row_id: u64, advance: Advance) -> Result<u
     let parameters: [&(dyn ToSql + Sync); 5] =
         [&session.sink, &session.fence, &from, &to, &bigint(next_row_id)];
     session.connection.client().execute(&session.statements.advance, &parameters).await
+}
+
+async fn is_same_session(session: &Session) -> Result<u64, Error> {
+    session.connection.client().execute(&session.statements.is_same_session, &[&session.mark]).await
+}
+
+async fn columns(session: &Session) -> Result<u64, Error> {
+    let row = session.connection.client().query_one(&session.statements.columns, &[]).await?;
+    Ok(row.get::<_, i64>(0).cast_unsigned())
 }
 
 async fn copy(connection: &Connection, statement: &Statement, rows: &Bytes) -> Result<u64, Error> {

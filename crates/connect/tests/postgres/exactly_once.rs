@@ -76,8 +76,8 @@ fn a_commit_whose_answer_is_cut_is_found_done() {
     let story = random(3, 80);
     let proxy = Proxy::new(place.address());
     let (mut failure_count, mut done_count) = (0, 0);
-    // The answers of opening and of one batch are some 3,000 bytes; the sweep ends behind the answer to COMMIT.
-    for cut in (1_000..8_000).step_by(23) {
+    // The answers of opening are some 6,000 bytes; the sweep ends behind the answer to the COMMIT of one batch.
+    for cut in (5_000..12_000).step_by(23) {
         place.db.run(&format!("DROP SCHEMA IF EXISTS {} CASCADE", place.settings.schema));
         assert_eq!(place.open(&mut place.target()), None);
         let mut target = place.target_through(proxy.address());

@@ -12,4 +12,5 @@ mod proxy;
 mod reading;
 mod rejections;
 mod story;
+mod tables;
 mod takeover;

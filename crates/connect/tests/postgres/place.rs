@@ -63,6 +63,10 @@ impl Place {
         format!("{host}:{}", config.get_ports()[0]).parse().unwrap()
     }
 
+    pub(crate) fn database(&self) -> String {
+        config(&self.settings).get_dbname().unwrap().to_owned()
+    }
+
     /// Opens a target, which has to succeed.
     pub(crate) fn open(&self, target: &mut Postgres) -> Option<u64> {
         target.open(&self.source).unwrap()
@@ -107,10 +111,19 @@ pub(crate) struct Db {
 
 impl Db {
     pub(crate) fn connect(settings: &Settings) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut config = config(settings);
         config.password(settings.password.as_ref().unwrap().reveal());
         config.options(format!("-c search_path={}", settings.schema));
+        Self::with(&config)
+    }
+
+    /// Through a pooler, which does not take options.
+    pub(crate) fn pooled(settings: &Settings) -> Self {
+        Self::with(&config(settings))
+    }
+
+    fn with(config: &Config) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (client, connection) = runtime.block_on(config.connect(tokio_postgres::NoTls)).unwrap();
         runtime.spawn(async { connection.await.unwrap() });
         Self { runtime, client }
