@@ -11,6 +11,7 @@ pub mod postgres;
 pub mod rabbitmq;
 pub mod redis;
 mod secret;
+mod tls;
 #[cfg(feature = "kafka")]
 mod waiting;
 
@@ -18,3 +19,4 @@ pub use audit::{Audit, Findings, Ledger, StoredEvent, Tally, fingerprint};
 pub use event_json::{event_id, event_type, source_uri, write_event_data, write_rfc3339};
 pub use form::Form;
 pub use secret::Secret;
+pub use tls::{Tls, TlsSettings};

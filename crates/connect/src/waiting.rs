@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use onrush_sinks::{PATIENCE, TargetError};
+use onrush_sinks::{EXCHANGE_TIMEOUT, TargetError};
 
 /// An event loop of a sink's own, driven only while the sink waits.
 pub(crate) struct Waiter {
@@ -18,13 +18,13 @@ impl Waiter {
         Ok(Self { runtime })
     }
 
-    /// Waits for `work` up to [`PATIENCE`]; `doing` is a verb phrase for the error.
+    /// Waits for `work` up to [`EXCHANGE_TIMEOUT`]; `doing` is a verb phrase for the error.
     pub(crate) fn wait<T>(
         &self,
         doing: &str,
         work: impl Future<Output = Result<T, TargetError>>,
     ) -> Result<T, TargetError> {
-        self.wait_for(PATIENCE, doing, work)
+        self.wait_for(EXCHANGE_TIMEOUT, doing, work)
     }
 
     /// The same with a limit of its own.

@@ -11,7 +11,7 @@ use onrush_node::{Retention, RetentionHold, Stopwatch};
 
 use crate::files::SinkFiles;
 use crate::settings::SinkSettings;
-use crate::status::{SinkRefusal, SinkState, SinkStatus, Stop};
+use crate::status::{SLOW_ANSWER, SinkRefusal, SinkState, SinkStatus, Stop};
 use crate::target::Skipped;
 
 /// One sink, as the partition, the operator and its own thread know it.
@@ -39,6 +39,8 @@ pub(crate) struct Shown {
     pub(crate) failure_count: u64,
     pub(crate) skipped_count: u64,
     pub(crate) last_error: Option<(TimeMs, String)>,
+    /// What its target is asked for, and since when.
+    asked: Option<(&'static str, Stopwatch)>,
 }
 
 /// What its thread is to do.
@@ -78,6 +80,7 @@ impl SinkHandle {
             failure_count: 0,
             skipped_count,
             last_error: None,
+            asked: None,
         };
         Ok(Arc::new(Self {
             settings,
@@ -111,7 +114,8 @@ impl SinkHandle {
 
     /// The sink as of now, in a log whose durable offset and bytes kept for it are these.
     pub(crate) fn status(&self, now: TimeMs, durable_offset: u64, backlog_bytes: u64) -> SinkStatus {
-        let shown = self.shown().clone();
+        let mut shown = self.shown().clone();
+        shown.note_slow_answer(now);
         let lag_events = durable_offset.saturating_sub(shown.sink_offset);
         SinkStatus {
             name: self.settings.name.clone(),
@@ -126,6 +130,12 @@ impl SinkHandle {
             skipped_count: shown.skipped_count,
             last_error: shown.last_error,
         }
+    }
+
+    /// Its target is asked for something until what this returns is dropped.
+    pub(crate) fn ask(&self, what: &'static str) -> Asked<'_> {
+        self.shown().asked = Some((what, Stopwatch::start()));
+        Asked(self)
     }
 
     /// Lets a stopped or waiting sink try again at once.
@@ -186,5 +196,27 @@ impl SinkHandle {
     /// Log kept for the sink.
     pub(crate) fn backlog_bytes(&self, reader: &LogReader) -> u64 {
         self.kept.offset().map_or(0, |offset| reader.bytes_from(offset))
+    }
+}
+
+impl Shown {
+    /// A target that does not answer is no failure yet, but somebody who looks has to see it.
+    fn note_slow_answer(&mut self, now: TimeMs) {
+        let Some((what, since)) = self.asked else { return };
+        let waited = since.elapsed();
+        if waited < SLOW_ANSWER {
+            return;
+        }
+        self.state = SinkState::Waiting;
+        self.last_error = Some((now, format!("{what}: no answer for {} s so far", waited.as_secs())));
+    }
+}
+
+/// A question to a target that is under way.
+pub(crate) struct Asked<'h>(&'h SinkHandle);
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.0.shown().asked = None;
     }
 }

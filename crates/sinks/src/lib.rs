@@ -25,5 +25,5 @@ pub use replay::{ReplayError, Replayed, log_extent, noted_offset, place_offset, 
 pub use replica::{CounterRow, Replica, ReplicaAnswer};
 pub use settings::{AtBacklogMax, SINK_NAME_BYTES_MAX, Selection, SinkSettings};
 pub use sinks::{PreparedSinks, Sinks};
-pub use status::{SinkRefusal, SinkState, SinkStatus, Stop};
-pub use target::{PATIENCE, Skipped, Source, Target, TargetError};
+pub use status::{SLOW_ANSWER, SinkRefusal, SinkState, SinkStatus, Stop};
+pub use target::{EXCHANGE_TIMEOUT, Skipped, Source, Target, TargetError};

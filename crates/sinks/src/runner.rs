@@ -126,7 +126,10 @@ impl Runner {
 
     /// Opens the target and follows the log until it is told to stop.
     fn follow(&mut self) -> Result<(), Trouble> {
-        let opened = self.writer.target.open(&self.source)?;
+        let opened = {
+            let _asked = self.handle.ask("open the target");
+            self.writer.target.open(&self.source)?
+        };
         self.begin(opened)?;
         self.handle.shown().state = SinkState::Running;
         loop {

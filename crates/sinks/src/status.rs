@@ -1,5 +1,7 @@
 //! What a sink tells about itself.
 
+use std::time::Duration;
+
 use onrush_core::TimeMs;
 
 /// A sink as of now. Counts are since the process started.
@@ -29,6 +31,9 @@ pub struct SinkStatus {
     pub last_error: Option<(TimeMs, String)>,
 }
 
+/// An answer of a target that takes longer shows as [`SinkState::Waiting`].
+pub const SLOW_ANSWER: Duration = Duration::from_millis(1_500);
+
 /// What a sink is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkState {
@@ -36,6 +41,8 @@ pub enum SinkState {
     Starting,
     /// Writing, or waiting for events.
     Running,
+    /// Its target has not answered for more than [`SLOW_ANSWER`]; the newest failure says what it was asked.
+    Waiting,
     /// Waiting before it tries again; the target could not be reached or refused for now.
     Retrying,
     /// It will not go on by itself; see [`Stop`].
@@ -48,6 +55,7 @@ impl SinkState {
         match self {
             Self::Starting => "starting",
             Self::Running => "running",
+            Self::Waiting => "waiting",
             Self::Retrying => "retrying",
             Self::Stopped(_) => "stopped",
         }

@@ -16,7 +16,7 @@ use crate::event::SinkEvent;
 /// After an error the target forgets what it was told since it was opened; the runner waits, opens it again, and goes on
 /// from the offset that `open` gives. So a target needs no repair of its own: what is durable in it decides.
 ///
-/// Calls may block, but never for ever: every exchange with the other side has a timeout of at most [`PATIENCE`] after which
+/// Calls may block, but never for ever: every exchange with the other side has a timeout of at most [`EXCHANGE_TIMEOUT`] after which
 /// it is [`TargetError::Unavailable`].
 pub trait Target: Send {
     /// What it is, as in the settings: `postgres`, `kafka`, `rabbitmq`, `redis`.
@@ -56,7 +56,7 @@ pub trait Target: Send {
 }
 
 /// Longest wait for the other side in one exchange.
-pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+pub const EXCHANGE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Where events come from.
 #[derive(Clone, Debug, PartialEq, Eq)]

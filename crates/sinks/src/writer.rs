@@ -165,7 +165,10 @@ impl TargetWriter {
             self.sent_count = written_count;
         }
         self.sent = self.passed;
-        let durable = self.target.send(self.passed)?;
+        let durable = {
+            let _asked = self.handle.ask("write events");
+            self.target.send(self.passed)?
+        };
         self.handle.shown().written_count += written_count as u64;
         self.note_durable(durable);
         if self.search.is_some() {
@@ -179,7 +182,10 @@ impl TargetWriter {
         if self.pushed_count > 0 {
             self.send()?;
         }
-        let durable = self.target.settle()?;
+        let durable = {
+            let _asked = self.handle.ask("wait until events are durable");
+            self.target.settle()?
+        };
         self.note_durable(durable);
         self.sent_count = 0;
         Ok(())

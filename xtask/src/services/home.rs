@@ -9,6 +9,9 @@ use anyhow::{Context as _, Result};
 use super::lines::Lines;
 use super::process::Process;
 
+/// How data directories are made; one that was made otherwise is made again.
+const VERSION: &str = "2";
+
 /// How many lines of a log are shown when a service fails.
 const SHOWN_LINES: usize = 25;
 
@@ -65,13 +68,13 @@ impl Home {
         Ok(self.processes()?.first().is_some_and(|process| process.is_alive()))
     }
 
-    /// Whether the data directory was made wholly.
+    /// Whether the data directory was made wholly, and as this version makes it.
     pub(crate) fn is_prepared(&self) -> bool {
-        self.path("prepared").exists()
+        std::fs::read_to_string(self.path("prepared")).is_ok_and(|version| version == VERSION)
     }
 
     pub(crate) fn keep_prepared(&self) -> Result<()> {
-        write_private(&self.path("prepared"), "")
+        write_private(&self.path("prepared"), VERSION)
     }
 
     /// Removes everything, a data directory elsewhere too, with the directory made to hold it.

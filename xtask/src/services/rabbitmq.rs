@@ -1,10 +1,12 @@
-//! RabbitMQ as one node under a name, a port mapper and a home of its own, so that it meets no other node of the machine.
+//! RabbitMQ as one node under a name, a port mapper and a home of its own, so that it meets no other node of the machine. A
+//! second port speaks TLS.
 
 use std::io::{Read as _, Write as _};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::certificates;
 use super::chance::{Ports, password};
 use super::home::{Home, make_private_directory, write_private};
 use super::lines::Lines;
@@ -27,12 +29,12 @@ impl Server for RabbitMq {
     }
 
     fn programs(&self) -> &'static [&'static str] {
-        &["rabbitmq-server", "epmd"]
+        &["rabbitmq-server", "epmd", "openssl"]
     }
 
     fn choose(&self, _: &Home, ports: &mut Ports) -> Result<Lines> {
         let mut settings = Lines::default();
-        for key in ["PORT", "NODES_PORT", "MAPPER_PORT"] {
+        for key in ["PORT", "TLS_PORT", "NODES_PORT", "MAPPER_PORT"] {
             settings.insert(key, ports.draw()?);
         }
         settings.insert("PASSWORD", password()?);
@@ -40,7 +42,8 @@ impl Server for RabbitMq {
     }
 
     fn prepare(&self, home: &Home, _: &Lines) -> Result<()> {
-        make_private_directory(&home.path("data"))
+        make_private_directory(&home.path("data"))?;
+        certificates::make(home)
     }
 
     fn launch(&self, home: &Home, settings: &Lines) -> Result<Vec<Process>> {
@@ -63,9 +66,16 @@ impl Server for RabbitMq {
         Ok(())
     }
 
-    fn variables(&self, _: &Home, settings: &Lines, process: Process) -> Result<Vec<(&'static str, String)>> {
+    fn variables(
+        &self,
+        home: &Home,
+        settings: &Lines,
+        process: Process,
+    ) -> Result<Vec<(&'static str, String)>> {
         Ok(vec![
             ("RABBITMQ_URL", format!("amqp://onrush@127.0.0.1:{}/onrush", settings.get("PORT")?)),
+            ("RABBITMQ_TLS_URL", format!("amqps://onrush@127.0.0.1:{}/onrush", settings.get("TLS_PORT")?)),
+            ("RABBITMQ_CA", home.path("ca.pem").display().to_string()),
             ("RABBITMQ_PASSWORD", settings.get("PASSWORD")?.to_owned()),
             ("RABBITMQ_PID", process.pid.to_string()),
         ])
@@ -75,6 +85,12 @@ impl Server for RabbitMq {
 fn write_configuration(home: &Home, settings: &Lines) -> Result<()> {
     let lines = [
         format!("listeners.tcp.local = 127.0.0.1:{}", settings.get("PORT")?),
+        format!("listeners.ssl.local = 127.0.0.1:{}", settings.get("TLS_PORT")?),
+        format!("ssl_options.cacertfile = {}", home.path("ca.pem").display()),
+        format!("ssl_options.certfile = {}", home.path("server.crt").display()),
+        format!("ssl_options.keyfile = {}", home.path("server.key").display()),
+        "ssl_options.verify = verify_none".to_owned(),
+        "ssl_options.fail_if_no_peer_cert = false".to_owned(),
         "default_user = onrush".to_owned(),
         format!("default_pass = {}", settings.get("PASSWORD")?),
         "default_vhost = onrush".to_owned(),

@@ -1,4 +1,4 @@
-//! Redis with an append-only file that is synced before every answer, and a password.
+//! Redis with an append-only file that is synced before every answer, a password, and a second port that speaks TLS.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::certificates;
 use super::chance::{Ports, password};
 use super::home::{Home, make_private_directory, write_private};
 use super::lines::Lines;
@@ -23,23 +24,25 @@ impl Server for Redis {
     }
 
     fn programs(&self) -> &'static [&'static str] {
-        &["redis-server"]
+        &["redis-server", "openssl"]
     }
 
     fn choose(&self, _: &Home, ports: &mut Ports) -> Result<Lines> {
         let mut settings = Lines::default();
         settings.insert("PORT", ports.draw()?);
+        settings.insert("TLS_PORT", ports.draw()?);
         settings.insert("PASSWORD", password()?);
         Ok(settings)
     }
 
     fn prepare(&self, home: &Home, _: &Lines) -> Result<()> {
-        make_private_directory(&home.path("data"))
+        make_private_directory(&home.path("data"))?;
+        certificates::make(home)
     }
 
     fn launch(&self, home: &Home, settings: &Lines) -> Result<Vec<Process>> {
         let configuration = home.path("redis.conf");
-        write_configuration(&configuration, &home.path("data"), settings)?;
+        write_configuration(&configuration, home, settings)?;
         // Given as a file, the configuration could be rewritten; read from standard input it cannot.
         let configuration = File::open(configuration).context("open redis.conf")?;
         let mut command = detached(&program("redis-server")?, None);
@@ -58,21 +61,34 @@ impl Server for Redis {
         Ok(())
     }
 
-    fn variables(&self, _: &Home, settings: &Lines, process: Process) -> Result<Vec<(&'static str, String)>> {
+    fn variables(
+        &self,
+        home: &Home,
+        settings: &Lines,
+        process: Process,
+    ) -> Result<Vec<(&'static str, String)>> {
         Ok(vec![
             ("REDIS_ADDRESS", format!("127.0.0.1:{}", settings.get("PORT")?)),
+            ("REDIS_TLS_ADDRESS", format!("127.0.0.1:{}", settings.get("TLS_PORT")?)),
+            ("REDIS_CA", home.path("ca.pem").display().to_string()),
             ("REDIS_PASSWORD", settings.get("PASSWORD")?.to_owned()),
             ("REDIS_PID", process.pid.to_string()),
         ])
     }
 }
 
-fn write_configuration(path: &Path, data: &Path, settings: &Lines) -> Result<()> {
+fn write_configuration(path: &Path, home: &Home, settings: &Lines) -> Result<()> {
+    let quoted = |file: &str| format!("\"{}\"", home.path(file).display());
     let lines = [
         "bind 127.0.0.1".to_owned(),
         format!("port {}", settings.get("PORT")?),
         format!("requirepass {}", settings.get("PASSWORD")?),
-        format!("dir \"{}\"", data.display()),
+        format!("dir {}", quoted("data")),
+        format!("tls-port {}", settings.get("TLS_PORT")?),
+        format!("tls-cert-file {}", quoted("server.crt")),
+        format!("tls-key-file {}", quoted("server.key")),
+        format!("tls-ca-cert-file {}", quoted("ca.pem")),
+        "tls-auth-clients no".to_owned(),
         "appendonly yes".to_owned(),
         "appendfsync always".to_owned(),
         "save \"\"".to_owned(),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use onrush_sinks::{PATIENCE, SinkEvent, Skipped, Source, TargetError};
+use onrush_sinks::{EXCHANGE_TIMEOUT, SinkEvent, Skipped, Source, TargetError};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
@@ -95,7 +95,7 @@ impl KafkaAuditor {
             .and_then(|()| consumer.assign(&assignment))
             .map_err(|error| lost(consumer, "read a partition", &error))?;
         loop {
-            match consumer.poll(PATIENCE) {
+            match consumer.poll(EXCHANGE_TIMEOUT) {
                 Some(Ok(message)) => {
                     self.store(topic, &message);
                     if message.offset() + 1 >= bounds.end {

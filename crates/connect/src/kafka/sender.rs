@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use onrush_sinks::{PATIENCE, TargetError};
+use onrush_sinks::{EXCHANGE_TIMEOUT, TargetError};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 use rdkafka::types::RDKafkaErrorCode;
@@ -16,7 +16,7 @@ use super::writer::Draft;
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Looks without a report before patience ends.
-const QUIET_LOOKS_MAX: u128 = PATIENCE.as_millis() / LOOK.as_millis();
+const QUIET_LOOKS_MAX: u128 = EXCHANGE_TIMEOUT.as_millis() / LOOK.as_millis();
 
 /// Looks for what is still to be reported of a producer that was purged, which comes from its own threads.
 const PURGE_LOOKS_MAX: u32 = 500;
@@ -108,7 +108,7 @@ impl Sender {
             quiet_count = if settled_count == before { quiet_count + 1 } else { 0 };
             self.producer.poll(LOOK);
         }
-        let text = format!("no message was acknowledged for {} s", PATIENCE.as_secs());
+        let text = format!("no message was acknowledged for {} s", EXCHANGE_TIMEOUT.as_secs());
         Err(TargetError::Unavailable(self.reports().with_complaint(text)))
     }
 

@@ -6,7 +6,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 use super::{properties, topics};
-use crate::{Form, Secret};
+use crate::{Form, Secret, Tls, TlsSettings};
 
 /// Messages that may wait for their acknowledgement; then [`push`](onrush_sinks::Target::push) waits for room.
 pub(super) const QUEUED_MESSAGES_MAX: u32 = 16_384;
@@ -15,8 +15,8 @@ pub(super) const QUEUED_MESSAGES_MAX: u32 = 16_384;
 const QUEUED_KIB_MAX: u32 = 65_536;
 
 /// A password goes over a line in clear only if somebody says so.
-const NO_TLS: &str = "a username needs TLS, which this build lacks: build with the feature kafka-tls, \
-    or set security.protocol=sasl_plaintext in properties_file, which sends the password in clear";
+const NO_TLS: &str = "a username, tls or tls_ca_file needs TLS, which this build lacks: build with the feature kafka-tls, \
+    or set tls = \"off\", which sends the password in clear";
 
 /// Plain values of one Kafka sink.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct Settings {
     pub form: Form,
     /// SASL user, over TLS and with mechanism PLAIN if `properties_file` names no other.
     pub username: Option<String>,
+    /// Whether the line is encrypted, where `properties_file` does not say it.
+    pub tls: TlsSettings,
     /// Its password.
     pub password: Option<Secret>,
     /// Further properties of librdkafka, `key=value` lines.
@@ -43,6 +45,7 @@ impl Settings {
         if self.username.is_some() != self.password.is_some() {
             return Err("username and password must be set together".to_owned());
         }
+        self.tls.check()?;
         let config = self.producer_config()?;
         config.create_native_config().map_err(|error| properties::refusal(&error)).map(drop)
     }
@@ -63,14 +66,37 @@ impl Settings {
                 config.set(key, value);
             }
         }
-        if self.username.is_some() && config.get("security.protocol").is_none() {
-            if cfg!(not(feature = "kafka-tls")) {
-                return Err(NO_TLS.to_owned());
-            }
-            config.set("security.protocol", "sasl_ssl");
-        }
+        self.set_tls(&mut config)?;
         config.set("bootstrap.servers", &self.brokers);
         Ok(config)
+    }
+
+    fn set_tls(&self, config: &mut ClientConfig) -> Result<(), String> {
+        let has_user = self.username.is_some();
+        let is_wanted = match self.tls.mode {
+            Tls::Auto => has_user || self.tls.ca_file.is_some(),
+            Tls::Off => false,
+            Tls::Verify | Tls::UnsafeNoVerify => true,
+        };
+        if config.get("security.protocol").is_none() {
+            if is_wanted && cfg!(not(feature = "kafka-tls")) {
+                return Err(NO_TLS.to_owned());
+            }
+            match (has_user, is_wanted) {
+                (true, true) => config.set("security.protocol", "sasl_ssl"),
+                (true, false) => config.set("security.protocol", "sasl_plaintext"),
+                (false, true) => config.set("security.protocol", "ssl"),
+                (false, false) => config,
+            };
+        }
+        if cfg!(feature = "kafka-tls") && is_wanted {
+            if let Some(file) = &self.tls.ca_file {
+                config.set("ssl.ca.location", file.display().to_string());
+            }
+            let verifies = self.tls.mode != Tls::UnsafeNoVerify;
+            config.set("enable.ssl.certificate.verification", verifies.to_string());
+        }
+        Ok(())
     }
 
     /// For the one producer of a sink.
@@ -131,6 +157,7 @@ mod tests {
             topic: "onrush".to_owned(),
             form: Form::Events,
             username: None,
+            tls: TlsSettings::default(),
             password: None,
             properties_file: None,
         }

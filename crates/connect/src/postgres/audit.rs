@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use onrush_sinks::{PATIENCE, SinkEvent, Skipped, Source, TargetError};
+use onrush_sinks::{EXCHANGE_TIMEOUT, SinkEvent, Skipped, Source, TargetError};
 use tokio_postgres::types::ToSql;
 
 use super::audit_queries::{COMPARE_EVENTS, COPY_EXPECTED, CREATE_EXPECTED, STATE_QUERIES};
@@ -193,7 +193,7 @@ async fn compare_page(
     let doing = "compare events";
     connection.run(doing, "TRUNCATE pg_temp.expected").await?;
     let client = connection.client();
-    let copied = within(PATIENCE, doing, async {
+    let copied = within(EXCHANGE_TIMEOUT, doing, async {
         if !rows.is_empty() {
             let sink = client.copy_in::<_, Bytes>(COPY_EXPECTED).await;
             let mut sink = pin!(sink.map_err(|error| unavailable(doing, &error))?);

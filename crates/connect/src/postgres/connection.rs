@@ -3,14 +3,15 @@
 use std::future::Future;
 use std::time::Duration;
 
-use onrush_sinks::{PATIENCE, TargetError};
+use onrush_sinks::{EXCHANGE_TIMEOUT, TargetError};
 use tokio::task::JoinHandle;
-use tokio_postgres::config::Host;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, NoTls, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::errors::unavailable;
 use super::settings::Settings;
-use super::tls;
 
 /// The port of a server that is not told another.
 const DEFAULT_PORT: u16 = 5432;
@@ -22,18 +23,21 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects within [`PATIENCE`] to the database that `config` names. Runs on an [`super::io_thread::IoThread`].
+    /// Connects within [`EXCHANGE_TIMEOUT`] to the database that `config` names. Runs on an [`super::io_thread::IoThread`].
     pub(super) async fn open(settings: &Settings, config: Config) -> Result<Self, TargetError> {
-        let connector = tls::connector(settings, config.get_ssl_mode()).map_err(TargetError::Unavailable)?;
+        let encrypted = match config.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => Some(settings.tls.client_config().map_err(TargetError::Unavailable)?),
+        };
         let doing = format!("connect to {}", servers(&config));
-        let connected = within(PATIENCE, &doing, async {
-            Box::pin(config.connect(connector)).await.map_err(|error| unavailable(&doing, &error))
+        let connected = within(EXCHANGE_TIMEOUT, &doing, async {
+            let connected = match encrypted {
+                None => connect(&config, NoTls).await,
+                Some(tls) => connect(&config, MakeRustlsConnect::new(tls)).await,
+            };
+            connected.map_err(|error| unavailable(&doing, &error))
         });
-        let (client, connection) = connected.await?;
-        let traffic = tokio::spawn(async move {
-            // Whoever waits for an answer on this connection gets the error, too.
-            let _ = connection.await;
-        });
+        let (client, traffic) = connected.await?;
         let this = Self { client, traffic };
         this.set_up(&settings.schema).await?;
         Ok(this)
@@ -62,9 +66,9 @@ impl Connection {
         self.run("prepare the session", &set_up).await
     }
 
-    /// Runs statements without parameters within [`PATIENCE`].
+    /// Runs statements without parameters within [`EXCHANGE_TIMEOUT`].
     pub(super) async fn run(&self, doing: &str, statements: &str) -> Result<(), TargetError> {
-        within(PATIENCE, doing, async {
+        within(EXCHANGE_TIMEOUT, doing, async {
             self.client.batch_execute(statements).await.map_err(|error| unavailable(doing, &error))
         })
         .await
@@ -75,6 +79,20 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.traffic.abort();
     }
+}
+
+/// Connects, and spawns the task that moves the bytes.
+async fn connect<T>(config: &Config, tls: T) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error>
+where
+    T: MakeTlsConnect<Socket>,
+    T::Stream: Send + 'static,
+{
+    let (client, connection) = Box::pin(config.connect(tls)).await?;
+    let traffic = tokio::spawn(async move {
+        // Whoever waits for an answer on this connection gets the error, too.
+        let _ = connection.await;
+    });
+    Ok((client, traffic))
 }
 
 /// Waits for `work` up to `limit`.

@@ -8,6 +8,8 @@ use onrush_sinks::TargetError;
 use tokio_postgres::Error;
 use tokio_postgres::error::DbError;
 
+use crate::tls;
+
 /// An error while connecting, preparing or reading: all of them may pass, or are mended in the server.
 pub(super) fn unavailable(doing: &str, error: &Error) -> TargetError {
     TargetError::Unavailable(words(doing, error))
@@ -32,6 +34,8 @@ fn is_rejection(code: &str) -> bool {
 pub(super) fn words(doing: &str, error: &Error) -> String {
     let mut words = if let Some(said) = error.as_db_error() {
         said_words(doing, said)
+    } else if let Some(cause) = tls::cause(error) {
+        format!("{doing}: {cause}")
     } else {
         let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
         format!("{doing}: {error}{cause}")

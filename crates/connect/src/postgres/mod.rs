@@ -20,10 +20,9 @@ mod settings;
 mod statements;
 mod target;
 mod time;
-mod tls;
 mod transaction;
 
 pub use audit::PostgresAuditor;
 pub use replica::PostgresReplica;
-pub use settings::{Rows, Settings, Tls};
+pub use settings::{Rows, Settings};
 pub use target::Postgres;

@@ -13,8 +13,8 @@ use super::session::Session;
 
 /// What a runner holds after it took a schema over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tenure {
-    pub(super) fence: i64,
+pub(super) struct Fence {
+    pub(super) number: i64,
     /// Offset of the first event that is not in the schema; `None` if none ever was.
     pub(super) next_offset: Option<i64>,
     /// Id of the next row of `counter_history`.
@@ -28,14 +28,14 @@ pub(super) fn runner_name() -> String {
 }
 
 /// Takes the schema over from whoever wrote to it before. `resumes` says that `runner` held it when its connection broke: then
-/// it goes on only if nobody else took over meanwhile, so that two runners do not depose each other in turns.
+/// it goes on only if nobody else took over meanwhile, so that two runners do not fence each other in turns.
 pub(super) async fn take_over(
     connection: &Connection,
     schema: &str,
     source: &Source,
     runner: &str,
     resumes: bool,
-) -> Result<Tenure, TargetError> {
+) -> Result<Fence, TargetError> {
     let doing = "take the schema over";
     connection.run(doing, &format!("BEGIN; {}", lock_statement(schema))).await?;
     let partition = i32::try_from(source.partition)
@@ -49,7 +49,7 @@ pub(super) async fn take_over(
     for owner in &owners {
         check_owner(schema, source, partition, owner)?;
         if resumes && owner.get::<_, &str>(3) != runner {
-            return Err(deposed());
+            return Err(fenced());
         }
     }
     let take = "INSERT INTO sinks AS s (sink, log_id, partition, fence, runner, next_row_id, updated_at)
@@ -58,9 +58,9 @@ pub(super) async fn take_over(
          RETURNING fence, next_offset, next_row_id";
     let taken = client.query_one(take, &[&source.sink, &source.log_id, &partition, &runner]).await;
     let taken = taken.map_err(|error| unavailable(doing, &error))?;
-    let tenure = Tenure { fence: taken.get(0), next_offset: taken.get(1), next_row_id: taken.get(2) };
+    let fence = Fence { number: taken.get(0), next_offset: taken.get(1), next_row_id: taken.get(2) };
     connection.run(doing, "COMMIT").await?;
-    Ok(tenure)
+    Ok(fence)
 }
 
 /// Whether the schema is this sink's own.
@@ -119,7 +119,7 @@ pub(super) async fn why_not_advanced(session: &Session, from: Option<i64>) -> Ta
         Ok(None) => TargetError::Unavailable(format!(
             "the row of this sink in {schema}.sinks is gone: the table was truncated, or the row was deleted"
         )),
-        Ok(Some(row)) if row.get::<_, i64>(0) != *fence => deposed(),
+        Ok(Some(row)) if row.get::<_, i64>(0) != *fence => fenced(),
         Ok(Some(row)) => TargetError::Refused(format!(
             "next_offset in {schema}.sinks is {}, and this sink had left it at {}: somebody changed it. Put it back, or \
              `onrush sinks retry {sink}` to go on from where it is now",
@@ -134,7 +134,7 @@ fn shown(offset: Option<i64>) -> String {
 }
 
 /// What a runner is told whose fence is no longer the newest.
-fn deposed() -> TargetError {
+fn fenced() -> TargetError {
     TargetError::Refused(
         "another runner took over: it wrote to this schema after this one opened it".to_owned(),
     )

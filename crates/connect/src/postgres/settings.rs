@@ -1,14 +1,12 @@
 //! What can be set about a database, and the check of it before anything connects.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use onrush_sinks::PATIENCE;
+use onrush_sinks::EXCHANGE_TIMEOUT;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
-use super::tls;
-use crate::Secret;
+use crate::{Secret, Tls, TlsSettings};
 
 /// Plain values of a PostgreSQL sink.
 #[derive(Clone, Debug)]
@@ -22,9 +20,7 @@ pub struct Settings {
     /// How many rows a counter gets.
     pub rows: Rows,
     /// Whether the connection is encrypted.
-    pub tls: Tls,
-    /// Certificates to trust, PEM; those of the system if absent.
-    pub tls_ca_file: Option<PathBuf>,
+    pub tls: TlsSettings,
     /// Where [`PostgresReplica`](super::PostgresReplica) reads, with the same password and `tls`.
     pub replica_url: Option<String>,
 }
@@ -37,20 +33,6 @@ pub enum Rows {
     Batch,
     /// One for each visit.
     Visit,
-}
-
-/// Whether the connection is encrypted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tls {
-    /// `Off` on loopback and unix sockets, `Verify` elsewhere.
-    #[default]
-    Auto,
-    /// In the clear.
-    Off,
-    /// Encrypted, with a certificate for the host's name from somebody trusted.
-    Verify,
-    /// Encrypted, whoever answers.
-    UnsafeNoVerify,
 }
 
 /// Longest wait for one host to take a connection.
@@ -66,8 +48,7 @@ impl Settings {
             password: None,
             schema: "onrush".to_owned(),
             rows: Rows::default(),
-            tls: Tls::default(),
-            tls_ca_file: None,
+            tls: TlsSettings::default(),
             replica_url: None,
         }
     }
@@ -87,15 +68,12 @@ impl Settings {
         if let Some(url) = &self.replica_url {
             parse("replica_url", url)?;
         }
-        if let Some(file) = &self.tls_ca_file {
-            tls::roots_of(file)?;
-        }
-        Ok(())
+        self.tls.check()
     }
 
     /// How to connect for writing.
     pub(super) fn primary(&self, application: &str) -> Result<tokio_postgres::Config, String> {
-        let mut config = self.complete(parse("url", &self.url)?, application, PATIENCE);
+        let mut config = self.complete(parse("url", &self.url)?, application, EXCHANGE_TIMEOUT);
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         Ok(config)
     }
@@ -119,7 +97,7 @@ impl Settings {
             config.application_name(application);
         }
         config
-            .ssl_mode(match self.tls {
+            .ssl_mode(match self.tls.mode {
                 Tls::Off => SslMode::Disable,
                 Tls::Auto if is_local(&config) => SslMode::Disable,
                 Tls::Auto | Tls::Verify | Tls::UnsafeNoVerify => SslMode::Require,
@@ -212,7 +190,7 @@ mod tests {
     fn a_missing_certificate_file_is_found_at_once() {
         check(
             "postgresql://db/",
-            |settings| settings.tls_ca_file = Some("/nowhere/ca.pem".into()),
+            |settings| settings.tls.ca_file = Some("/nowhere/ca.pem".into()),
             "tls_ca_file",
         );
     }
@@ -231,7 +209,8 @@ mod tests {
             ("postgresql://localhost/", Tls::Verify, SslMode::Require),
             ("postgresql://localhost/", Tls::UnsafeNoVerify, SslMode::Require),
         ] {
-            let settings = Settings { tls, ..Settings::new(url) };
+            let mut settings = Settings::new(url);
+            settings.tls.mode = tls;
             assert_eq!(settings.primary("test").unwrap().get_ssl_mode(), wanted, "{url} {tls:?}");
         }
     }

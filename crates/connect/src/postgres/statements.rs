@@ -1,7 +1,7 @@
 //! The statements of a sink's transactions, prepared once for a connection.
 
 use futures_util::future::try_join_all;
-use onrush_sinks::{PATIENCE, TargetError};
+use onrush_sinks::{EXCHANGE_TIMEOUT, TargetError};
 use tokio_postgres::Statement;
 
 use super::columns;
@@ -19,7 +19,7 @@ macro_rules! statements {
             /// Prepares all of them in one round trip.
             pub(super) async fn prepare(connection: &Connection) -> Result<Self, TargetError> {
                 let doing = "prepare the statements";
-                let prepared = within(PATIENCE, doing, async {
+                let prepared = within(EXCHANGE_TIMEOUT, doing, async {
                     let statements = [$($sql),*].map(|sql| connection.client().prepare(sql));
                     try_join_all(statements).await.map_err(|error| unavailable(doing, &error))
                 });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use onrush_sinks::{PATIENCE, SinkEvent, Skipped, Source, Target, TargetError};
+use onrush_sinks::{EXCHANGE_TIMEOUT, SinkEvent, Skipped, Source, Target, TargetError};
 
 use super::batch::Batch;
 use super::columns;
@@ -11,7 +11,7 @@ use super::connection::{Connection, within};
 use super::errors::unavailable;
 use super::io_thread::{IoThread, died};
 use super::migrations::migrate;
-use super::ownership::{Tenure, runner_name, take_over};
+use super::ownership::{Fence, runner_name, take_over};
 use super::session::Session;
 use super::settings::Settings;
 use super::statements::Statements;
@@ -31,7 +31,7 @@ pub struct Postgres {
 /// Events of a batch while the server is quick; figures are in `docs/sinks/postgres.md`. Large events reach the bound on bytes
 /// first.
 const BATCH_EVENTS_MAX: usize = 32_768;
-/// Events of a batch at least; a server that needs [`PATIENCE`] for these is as good as away.
+/// Events of a batch at least; a server that needs [`EXCHANGE_TIMEOUT`] for these is as good as away.
 const BATCH_EVENTS_MIN: usize = 64;
 
 /// An open target. At most one batch is under way.
@@ -68,7 +68,7 @@ impl Postgres {
     }
 
     /// Gives the connection up after an error. One that may pass shrinks the batches, so that a slow server gets ahead.
-    fn heed<T>(&mut self, result: Result<T, TargetError>) -> Result<T, TargetError> {
+    fn noting<T>(&mut self, result: Result<T, TargetError>) -> Result<T, TargetError> {
         match &result {
             Ok(_) => return result,
             Err(TargetError::Unavailable(_)) => {
@@ -105,7 +105,7 @@ impl Target for Postgres {
         link.open.push(event);
         if link.open.is_full() {
             let handed_over = link.hand_over(event.offset + 1);
-            return self.heed(handed_over);
+            return self.noting(handed_over);
         }
         Ok(())
     }
@@ -117,7 +117,7 @@ impl Target for Postgres {
 
     fn send(&mut self, offset: u64) -> Result<u64, TargetError> {
         let sent = self.link()?.send(offset);
-        let durable = self.heed(sent)?;
+        let durable = self.noting(sent)?;
         self.batch_events_max = (self.batch_events_max * 2).min(BATCH_EVENTS_MAX);
         Ok(durable)
     }
@@ -125,7 +125,7 @@ impl Target for Postgres {
     fn settle(&mut self) -> Result<u64, TargetError> {
         let link = self.link()?;
         let settled = link.finish().map(|()| link.durable.unwrap_or(0));
-        self.heed(settled)
+        self.noting(settled)
     }
 
     fn batch_events_max(&self) -> usize {
@@ -140,13 +140,13 @@ impl Link {
             settings.primary(&format!("onrush sink {}", source.sink)).map_err(TargetError::Refused)?;
         let rows = settings.rows;
         let (settings, source, runner) = (settings.clone(), source.clone(), runner.to_owned());
-        let (session, tenure) = io.wait(async move {
+        let (session, fence) = io.wait(async move {
             let connection = Connection::open(&settings, config).await?;
             open_session(connection, &settings.schema, source, &runner, resumes).await
         })?;
         let mut open = Batch::new(rows);
-        open.next_row_id = tenure.next_row_id.cast_unsigned();
-        let reached = tenure.next_offset.map(i64::cast_unsigned);
+        open.next_row_id = fence.next_row_id.cast_unsigned();
+        let reached = fence.next_offset.map(i64::cast_unsigned);
         Ok(Self {
             io,
             session: Arc::new(session),
@@ -205,22 +205,23 @@ async fn open_session(
     source: Source,
     runner: &str,
     resumes: bool,
-) -> Result<(Session, Tenure), TargetError> {
-    let prepared = within(PATIENCE, "open the schema", async {
+) -> Result<(Session, Fence), TargetError> {
+    let prepared = within(EXCHANGE_TIMEOUT, "open the schema", async {
         check_encoding(&connection).await?;
         migrate(&connection, schema).await?;
         let columns = columns::check(&connection, schema).await?;
         Ok((columns, take_over(&connection, schema, &source, runner, resumes).await?))
     });
-    let (columns, tenure) = prepared.await?;
+    let (columns, fence) = prepared.await?;
     // Rows come in as arrays whose length the planner cannot know, into tables that may have grown since they were analysed.
     let plan_by_index = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
     connection.run("prepare the session", plan_by_index).await?;
     let statements = Statements::prepare(&connection).await?;
-    let mark = format!("{runner}.{}", tenure.fence);
+    let mark = format!("{runner}.{}", fence.number);
     connection.run("mark the session", &format!("SET onrush.session = '{mark}'")).await?;
-    let (sink, schema, fence) = (source.sink, schema.to_owned(), tenure.fence);
-    Ok((Session { connection, statements, schema, sink, fence, mark, columns }, tenure))
+    let (sink, schema) = (source.sink, schema.to_owned());
+    let session = Session { connection, statements, schema, sink, fence: fence.number, mark, columns };
+    Ok((session, fence))
 }
 
 /// Only a database in UTF-8 takes every text.

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use futures_util::SinkExt;
 use futures_util::future::join_all;
-use onrush_sinks::{PATIENCE, TargetError};
+use onrush_sinks::{EXCHANGE_TIMEOUT, TargetError};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Statement};
 
@@ -37,7 +37,7 @@ pub(super) async fn write(session: &Session, batch: &mut Batch, advance: Advance
     let [events, reservations, history] =
         [&mut batch.event_rows, &mut batch.reservation_rows, &mut batch.history_rows]
             .map(|rows| Bytes::from(rows.take()));
-    let written = within(PATIENCE, DOING, async {
+    let written = within(EXCHANGE_TIMEOUT, DOING, async {
         let Session { connection, statements, .. } = session;
         let mut exchanges: Vec<Exchange<'_>> = vec![
             Box::pin(async { connection.client().batch_execute("BEGIN").await.map(|()| 0) }),
@@ -64,7 +64,7 @@ pub(super) async fn write(session: &Session, batch: &mut Batch, advance: Advance
     batch.reservation_rows = CopyRows::reusing(Vec::from(reservations));
     batch.history_rows = CopyRows::reusing(Vec::from(history));
     write_visits(session, &batch.changes.visits).await?;
-    within(PATIENCE, DOING, async {
+    within(EXCHANGE_TIMEOUT, DOING, async {
         session.connection.client().batch_execute("COMMIT").await.map_err(|error| of_rows(DOING, &error))
     })
     .await
@@ -173,7 +173,8 @@ impl<'a> Portion<'a> {
         let parameters: [&(dyn ToSql + Sync); 6] =
             [&all.first_ids, &all.offsets, &all.counters, &all.first_values, &all.bys, &all.ats];
         let insert = session.connection.client().execute(&session.statements.add_visits, &parameters);
-        within(PATIENCE, DOING, async { insert.await.map_err(|error| of_rows(DOING, &error)) }).await?;
+        within(EXCHANGE_TIMEOUT, DOING, async { insert.await.map_err(|error| of_rows(DOING, &error)) })
+            .await?;
         Ok(())
     }
 }

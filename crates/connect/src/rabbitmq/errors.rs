@@ -3,6 +3,8 @@
 use lapin::{Error, ErrorKind};
 use onrush_sinks::TargetError;
 
+use crate::tls;
+
 /// Reply codes of AMQP 0-9-1 and RabbitMQ.
 const NOT_FOUND: u16 = 404;
 const RESOURCE_LOCKED: u16 = 405;
@@ -54,7 +56,7 @@ fn reply_code(error: &Error) -> Option<u16> {
 fn sentence(error: &Error) -> String {
     match error.kind() {
         ErrorKind::ProtocolError(error) => error.get_message().to_string(),
-        ErrorKind::IOError(error) => error.to_string(),
+        ErrorKind::IOError(error) => tls::cause(&**error).unwrap_or_else(|| error.to_string()),
         _ => error.to_string(),
     }
 }

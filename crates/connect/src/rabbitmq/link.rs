@@ -2,12 +2,20 @@
 //! still publish.
 
 use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
+
 use lapin::options::{ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::tcp::{AMQPUriTcpExt as _, RustlsConnector};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
-use onrush_sinks::{PATIENCE, Source, TargetError};
+use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind, Event, ExchangeKind};
+use onrush_sinks::{EXCHANGE_TIMEOUT, Source, TargetError};
+use rustls::ClientConfig;
 use tokio::runtime::Runtime;
 
 use super::Settings;
@@ -16,8 +24,10 @@ use super::errors::{is_locked, is_not_found, unavailable, undeclarable};
 /// Seconds between heartbeats, unless the url says otherwise: a broker forgets a dead connection, and its lock, after two or three.
 const HEARTBEAT_S: u16 = 10;
 /// How long an open waits for the connection before it to be gone.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
+/// How often it is looked whether the broker blocks the connection; twice in a row is enough.
+const BLOCKED_INTERVAL: Duration = Duration::from_millis(500);
 
 /// One connection, one channel, and the event loop that drives them, which answers heartbeats while the sink is idle.
 pub(super) struct Link {
@@ -25,7 +35,11 @@ pub(super) struct Link {
     runtime: Option<Runtime>,
     pub(super) connection: Connection,
     pub(super) channel: Channel,
+    events: Mutex<Events>,
 }
+
+/// What the client tells of a connection.
+type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
 
 impl Link {
     /// Connects and logs in.
@@ -40,13 +54,20 @@ impl Link {
             .build()
             .map_err(|error| TargetError::Unavailable(format!("start an event loop: {error}")))?;
         let doing = format!("connect to RabbitMQ at {}:{}", uri.authority.host, uri.authority.port);
+        let encrypted = match uri.scheme {
+            AMQPScheme::AMQP => None,
+            AMQPScheme::AMQPS => Some(settings.tls.client_config().map_err(TargetError::Unavailable)?),
+        };
         let connected = wait(&runtime, &doing, async {
-            let connection = Connection::connect_uri(uri, properties).await?;
+            let connection = connect(uri, properties, encrypted).await?;
+            let events = Mutex::new(Box::pin(connection.events_listener()) as Events);
             let channel = connection.create_channel().await?;
-            Ok((connection, channel))
+            Ok((connection, channel, events))
         });
         match connected {
-            Ok((connection, channel)) => Ok(Self { runtime: Some(runtime), connection, channel }),
+            Ok((connection, channel, events)) => {
+                Ok(Self { runtime: Some(runtime), connection, channel, events })
+            }
             Err(failed) => {
                 runtime.shutdown_background();
                 Err(failed.meaning(|error| unavailable(&doing, error)))
@@ -54,7 +75,7 @@ impl Link {
         }
     }
 
-    /// Waits for the broker up to [`PATIENCE`].
+    /// Waits for the broker up to [`EXCHANGE_TIMEOUT`].
     pub(super) fn ask<T>(
         &self,
         doing: &str,
@@ -82,7 +103,7 @@ impl Link {
         let name = lock_name(source);
         let doing = "take over from the connection before";
         let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
-        for _ in 0..LOCK_PATIENCE.as_millis() / LOCK_PAUSE.as_millis() {
+        for _ in 0..LOCK_TIMEOUT.as_millis() / LOCK_PAUSE.as_millis() {
             let channel = self.channel.clone();
             let declared = channel.queue_declare(name.as_str().into(), options, FieldTable::default());
             match wait(self.runtime(), doing, declared) {
@@ -153,6 +174,43 @@ impl Link {
         }
     }
 
+    /// Waits for `work`, which needs the broker to take messages, up to [`EXCHANGE_TIMEOUT`]; if the broker has said that it takes
+    /// none, not so long.
+    pub(super) async fn wait_unless_blocked<T>(
+        &self,
+        doing: &str,
+        work: impl Future<Output = T>,
+    ) -> Result<T, TargetError> {
+        let mut work = pin!(work);
+        let mut was_blocked = false;
+        for _ in 0..EXCHANGE_TIMEOUT.as_millis() / BLOCKED_INTERVAL.as_millis() {
+            if let Ok(done) = tokio::time::timeout(BLOCKED_INTERVAL, &mut work).await {
+                return Ok(done);
+            }
+            let is_blocked = self.connection.status().blocked();
+            if is_blocked && was_blocked {
+                let reason = self.blocked_reason().unwrap_or_else(|| "see its alarms".to_owned());
+                return Err(TargetError::Unavailable(format!(
+                    "{doing}: the broker takes no messages for now: {reason}"
+                )));
+            }
+            was_blocked = is_blocked;
+        }
+        Err(late(doing))
+    }
+
+    /// What the broker said when it blocked the connection last.
+    fn blocked_reason(&self) -> Option<String> {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut newest = None;
+        while let Some(Some(event)) = events.next().now_or_never() {
+            if let Event::ConnectionBlocked(reason) = event {
+                newest = Some(reason);
+            }
+        }
+        newest
+    }
+
     /// From now on the broker says of each message that it has it.
     pub(super) fn confirm(&self) -> Result<(), TargetError> {
         self.ask("select confirms", self.channel.confirm_select(ConfirmSelectOptions::default()))
@@ -166,6 +224,28 @@ impl Drop for Link {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Connects, with TLS of this configuration if there is one.
+async fn connect(
+    uri: AMQPUri,
+    properties: ConnectionProperties,
+    encrypted: Option<ClientConfig>,
+) -> lapin::Result<Connection> {
+    let Some(config) = encrypted else { return Connection::connect_uri(uri, properties).await };
+    let connector = RustlsConnector::from(config);
+    let runtime = lapin::runtime::default_runtime()?;
+    let connect = async move |uri: AMQPUri, runtime| {
+        let host = uri.authority.host.clone();
+        let clear = AMQPUri { scheme: AMQPScheme::AMQP, ..uri };
+        let stream = clear.connect_async(&runtime).await.map_err(io_error)?;
+        stream.into_rustls(&connector, &host).await.map_err(io_error)
+    };
+    Connection::connector(uri, runtime, connect, properties).await
+}
+
+fn io_error(error: io::Error) -> lapin::Error {
+    ErrorKind::IOError(Arc::new(error)).into()
 }
 
 /// The exclusive queue of a sink's only connection.
@@ -193,7 +273,7 @@ fn wait<T>(
     doing: &str,
     work: impl Future<Output = lapin::Result<T>>,
 ) -> Result<T, Failed> {
-    let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, work).await });
+    let answer = runtime.block_on(async { tokio::time::timeout(EXCHANGE_TIMEOUT, work).await });
     match answer {
         Ok(answer) => answer.map_err(Failed::Answer),
         Err(_) => Err(Failed::Late(late(doing))),
@@ -202,5 +282,5 @@ fn wait<T>(
 
 /// No answer came in time.
 pub(super) fn late(doing: &str) -> TargetError {
-    TargetError::Unavailable(format!("{doing}: no answer within {} s", PATIENCE.as_secs()))
+    TargetError::Unavailable(format!("{doing}: no answer within {} s", EXCHANGE_TIMEOUT.as_secs()))
 }

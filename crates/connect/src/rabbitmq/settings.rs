@@ -2,7 +2,7 @@
 
 use lapin::uri::AMQPUri;
 
-use crate::{Form, Secret};
+use crate::{Form, Secret, TlsSettings};
 
 /// Plain values.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Settings {
     pub url: String,
     /// The user's password, if there is one.
     pub password: Option<Secret>,
+    /// Whom to believe if the url asks for TLS.
+    pub tls: TlsSettings,
     /// Durable topic exchange; empty for the default exchange, whose routing key is the queue. At most [`NAME_BYTES_MAX`] bytes.
     pub exchange: String,
     /// Durable queue that gets everything; empty to declare and bind none. At most [`NAME_BYTES_MAX`] bytes.
@@ -57,6 +59,7 @@ impl Settings {
         if !["amqp", "amqps"].contains(&url.scheme()) {
             return Err("url must begin with amqp:// or amqps://".into());
         }
+        self.tls.check_scheme(url.scheme() == "amqps", "amqps")?;
         self.uri()?;
         if self.exchange.len() > NAME_BYTES_MAX || self.queue.len() > NAME_BYTES_MAX {
             return Err(format!("exchange and queue must be at most {NAME_BYTES_MAX} bytes"));

@@ -11,11 +11,11 @@ use futures_util::FutureExt as _;
 use futures_util::future::poll_fn;
 use lapin::options::BasicPublishOptions;
 use lapin::{Confirmation, PublisherConfirm};
-use onrush_sinks::{PATIENCE, SinkEvent, Source, Target, TargetError};
+use onrush_sinks::{SinkEvent, Source, Target, TargetError};
 
 use super::Settings;
 use super::errors::unpublishable;
-use super::link::{Link, late};
+use super::link::Link;
 use super::message::Publication;
 
 /// Events of a batch. The client looks through everything unconfirmed for many a confirm, so more of them are slower.
@@ -169,14 +169,9 @@ impl Session {
         let Self { link, gathered, unconfirmed, .. } = self;
         let only = if is_alone && gathered.len() == 1 { Some(gathered[0].offset) } else { None };
         for run in gathered.chunks_mut(RUN_MESSAGES) {
-            let written = link.runtime().block_on(async {
-                tokio::time::timeout(PATIENCE, publish_run(&link.channel, settings, run, unconfirmed)).await
-            });
-            match written {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(unpublishable(PUBLISHING, &error, only)),
-                Err(_) => return Err(self.overdue(PUBLISHING)),
-            }
+            let run = publish_run(&link.channel, settings, run, unconfirmed);
+            let written = link.runtime().block_on(link.wait_unless_blocked(PUBLISHING, run));
+            written?.map_err(|error| unpublishable(PUBLISHING, &error, only))?;
         }
         gathered.clear();
         self.gathered_bytes = 0;
@@ -196,31 +191,17 @@ impl Session {
     fn confirm(&self, confirms: Unconfirmed) -> Result<(), TargetError> {
         let is_alone = self.unconfirmed.is_empty() && confirms.len() == 1;
         let only = if is_alone { Some(confirms[0].0) } else { None };
-        let confirmed = self.link.runtime().block_on(async {
+        self.link.runtime().block_on(async {
             for (_, mut confirm) in confirms {
                 // Most are there already; a timer for each would cost more than the message.
                 let answer = match (&mut confirm).now_or_never() {
-                    Some(answer) => Ok(answer),
-                    None => tokio::time::timeout(PATIENCE, confirm).await,
+                    Some(answer) => answer,
+                    None => self.link.wait_unless_blocked(CONFIRMING, confirm).await?,
                 };
-                match answer {
-                    Ok(Ok(confirmation)) => taken(&confirmation)?,
-                    Ok(Err(error)) => return Err(Some(unpublishable(CONFIRMING, &error, only))),
-                    Err(_) => return Err(None),
-                }
+                taken(&answer.map_err(|error| unpublishable(CONFIRMING, &error, only))?)?;
             }
             Ok(())
-        });
-        confirmed.map_err(|error| error.unwrap_or_else(|| self.overdue(CONFIRMING)))
-    }
-
-    /// The broker let [`PATIENCE`] pass; why, if it said so.
-    fn overdue(&self, doing: &str) -> TargetError {
-        if self.link.connection.status().blocked() {
-            let reason = "the broker takes nothing for now (no memory or disk; see its alarms)";
-            return TargetError::Unavailable(format!("{doing}: {reason}"));
-        }
-        late(doing)
+        })
     }
 }
 
@@ -251,8 +232,8 @@ async fn publish_run(
     Ok(())
 }
 
-/// Whether the broker has the message; the error is never late.
-fn taken(confirmation: &Confirmation) -> Result<(), Option<TargetError>> {
+/// Whether the broker has the message.
+fn taken(confirmation: &Confirmation) -> Result<(), TargetError> {
     let reason = match confirmation {
         Confirmation::Ack(None) => return Ok(()),
         Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned)) => {
@@ -261,5 +242,5 @@ fn taken(confirmation: &Confirmation) -> Result<(), Option<TargetError>> {
         Confirmation::Nack(None) => "the broker refused a message: the queue is full, or was lost".into(),
         Confirmation::NotRequested => "the broker does not confirm".into(),
     };
-    Err(Some(TargetError::Unavailable(format!("{PUBLISHING}: {reason}"))))
+    Err(TargetError::Unavailable(format!("{PUBLISHING}: {reason}")))
 }

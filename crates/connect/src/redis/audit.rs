@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use ::redis::{Connection, Value};
+use ::redis::Value;
 use onrush_sinks::{SinkEvent, Skipped, Source, TargetError};
 
 use super::Settings;
-use super::connection::{connect, not_understood, receive, text, unavailable, write_argument, write_command};
+use super::connection::{Connection, connect, not_understood, receive, text, write_argument, write_command};
 use crate::{Audit, Findings, event_id, event_type, write_event_data, write_rfc3339};
 
 /// Entries that are read at once.
@@ -67,7 +67,7 @@ impl RedisAuditor {
         for argument in arguments {
             write_argument(&mut command, argument.as_bytes());
         }
-        connection.send_packed_command(&command).map_err(|error| unavailable(READING, &error))?;
+        connection.send(READING, &command)?;
         receive(connection, READING)
     }
 

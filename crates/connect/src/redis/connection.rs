@@ -1,30 +1,79 @@
 //! A connection to Redis that never waits longer than a sink may, and what its errors mean for a sink.
 
+use std::io;
 use std::time::Duration;
 
-use ::redis::{Connection, ErrorKind, RedisError, Value};
-use onrush_sinks::{PATIENCE, TargetError};
+use ::redis::{ErrorKind, Parser, RedisError, Value};
+use onrush_sinks::{EXCHANGE_TIMEOUT, TargetError};
 
 use super::Settings;
+use super::stream::Stream;
+use crate::tls;
 
-/// Longest wait for the connection, and for each of the three answers to a login: [`PATIENCE`] together.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(7);
+/// Longest wait for the connection, and for each of the three answers to a login: [`EXCHANGE_TIMEOUT`] together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(7);
+
+/// A connection that is logged in.
+pub(super) struct Connection {
+    stream: Stream,
+    parser: Parser,
+}
 
 /// Connects and logs in.
 pub(super) fn connect(settings: &Settings) -> Result<Connection, TargetError> {
     let info = settings.connection_info().map_err(TargetError::Unavailable)?;
-    if settings.url.starts_with("rediss:") {
-        // The client takes the process's default provider and panics if there is none; a second call changes nothing.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
     let doing = format!("connect to Redis at {}", info.addr());
-    let failed = |error| unavailable(&doing, &error);
-    let client = ::redis::Client::open(info).map_err(failed)?;
-    let connection = client.get_connection_with_timeout(CONNECT_PATIENCE).map_err(failed)?;
-    // These bound every read and write, not the whole exchange: a slow line may take its time as long as it moves.
-    connection.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-    connection.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
+    let stream = Stream::connect(info.addr(), &settings.tls, CONNECT_TIMEOUT);
+    let stream = stream.map_err(|error| lost(&doing, &error, CONNECT_TIMEOUT))?;
+    let mut connection = Connection { stream, parser: Parser::new() };
+    let login = info.redis_settings();
+    if let Some(password) = login.password() {
+        let words: Vec<&str> = ["AUTH"].into_iter().chain(login.username()).chain([password]).collect();
+        connection.log_in(&doing, &words)?;
+    }
+    if login.db() != 0 {
+        connection.log_in(&doing, &["SELECT", &login.db().to_string()])?;
+    }
+    // Bounds every read and write, not the whole exchange: a slow line may take its time as long as it moves.
+    let bounded = connection.stream.set_timeout(EXCHANGE_TIMEOUT);
+    bounded.map_err(|error| lost(&doing, &error, EXCHANGE_TIMEOUT))?;
     Ok(connection)
+}
+
+impl Connection {
+    fn log_in(&mut self, doing: &str, words: &[&str]) -> Result<(), TargetError> {
+        let mut command = Vec::new();
+        write_command(&mut command, words.len());
+        for word in words {
+            write_argument(&mut command, word.as_bytes());
+        }
+        self.send(doing, &command)?;
+        receive(self, doing).map(drop)
+    }
+
+    /// Writes commands.
+    pub(super) fn send(&mut self, doing: &str, commands: &[u8]) -> Result<(), TargetError> {
+        let written = io::Write::write_all(&mut self.stream, commands);
+        written
+            .and_then(|()| io::Write::flush(&mut self.stream))
+            .map_err(|error| lost(doing, &error, EXCHANGE_TIMEOUT))
+    }
+
+    /// The next answer; one that the server calls an error is an error.
+    pub(super) fn answer(&mut self) -> Result<Value, RedisError> {
+        self.parser.parse_value(&mut self.stream).and_then(Value::extract_error)
+    }
+}
+
+/// The connection failed; the client waited for so long.
+fn lost(doing: &str, error: &io::Error, waited: Duration) -> TargetError {
+    let cause = match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            format!("no answer within {} s", waited.as_secs())
+        }
+        _ => tls::cause(error).unwrap_or_else(|| error.to_string()),
+    };
+    TargetError::Unavailable(format!("{doing}: {cause}"))
 }
 
 /// What to do about an error of Redis: a key of a wrong type is for people, everything else may pass by itself or is mended
@@ -34,15 +83,17 @@ pub(super) fn unavailable(doing: &str, error: &RedisError) -> TargetError {
         return TargetError::Refused(format!("{doing}: a key of the sink holds something else: {error}"));
     }
     if matches!(error.kind(), ErrorKind::Io) && error.is_timeout() {
-        return TargetError::Unavailable(format!("{doing}: no answer within {} s", PATIENCE.as_secs()));
+        return TargetError::Unavailable(format!(
+            "{doing}: no answer within {} s",
+            EXCHANGE_TIMEOUT.as_secs()
+        ));
     }
     TargetError::Unavailable(format!("{doing}: {error}"))
 }
 
 /// The next answer; an error that the server sent is an error.
 pub(super) fn receive(connection: &mut Connection, doing: &str) -> Result<Value, TargetError> {
-    let answer = connection.recv_response().and_then(Value::extract_error);
-    answer.map_err(|error| unavailable(doing, &error))
+    connection.answer().map_err(|error| unavailable(doing, &error))
 }
 
 /// The text of an answer that is one.

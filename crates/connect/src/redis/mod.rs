@@ -5,6 +5,7 @@ mod connection;
 mod encoding;
 mod session;
 mod settings;
+mod stream;
 mod target;
 
 pub use audit::RedisAuditor;

@@ -7,10 +7,10 @@
 
 use std::mem;
 
-use ::redis::{Connection, Value};
+use ::redis::Value;
 use onrush_sinks::{SinkEvent, TargetError};
 
-use super::connection::{receive, text, unavailable};
+use super::connection::{Connection, receive, text, unavailable};
 use super::encoding::{Encoder, NO_ENTRY};
 
 const ADDING: &str = "add to the stream";
@@ -186,7 +186,7 @@ impl Session {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), TargetError> {
-        self.connection.send_packed_command(bytes).map_err(|error| unavailable(ADDING, &error))
+        self.connection.send(ADDING, bytes)
     }
 }
 
@@ -200,7 +200,7 @@ struct Guard {
 
 /// The answer to `XINFO STREAM`: the id that was given last, [`NO_ENTRY`] without a stream.
 fn receive_last_id(connection: &mut Connection) -> Result<String, TargetError> {
-    let answer = connection.recv_response().and_then(Value::extract_error);
+    let answer = connection.answer();
     let fields = match answer {
         Ok(Value::Array(fields)) => fields,
         Ok(_) => return Err(not_understood()),

@@ -2,7 +2,7 @@
 
 use ::redis::{ConnectionInfo, IntoConnectionInfo};
 
-use crate::Secret;
+use crate::{Secret, TlsSettings};
 
 /// Plain values.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Settings {
     pub url: String,
     /// The user's password, if there is one.
     pub password: Option<Secret>,
+    /// Whom to believe if the url asks for TLS.
+    pub tls: TlsSettings,
     /// Key of the stream, 1 to [`STREAM_BYTES_MAX`] bytes. Who writes it and how far is in the hash `<stream>:onrush`.
     pub stream: String,
     /// Entries that the stream keeps, about; older ones are trimmed. 0 keeps all.
@@ -33,6 +35,7 @@ impl Settings {
         if url.fragment().is_some() {
             return Err("url must not have a fragment".into());
         }
+        self.tls.check_scheme(url.scheme() == "rediss", "rediss")?;
         self.connection_info()?;
         if self.stream.is_empty() || self.stream.len() > STREAM_BYTES_MAX {
             return Err(format!("stream must be 1 to {STREAM_BYTES_MAX} bytes"));

@@ -1,10 +1,10 @@
 //! The target: events become entries `<offset>-0` of a stream.
 
-use ::redis::{Connection, Value};
+use ::redis::Value;
 use onrush_sinks::{SinkEvent, Source, Target, TargetError};
 
 use super::Settings;
-use super::connection::{connect, not_understood, receive, text, unavailable, write_argument, write_command};
+use super::connection::{Connection, connect, not_understood, receive, text, write_argument, write_command};
 use super::encoding::Encoder;
 use super::session::Session;
 
@@ -95,7 +95,7 @@ fn take_over(
     for argument in arguments {
         write_argument(&mut command, argument.as_bytes());
     }
-    connection.send_packed_command(&command).map_err(|error| unavailable(OPENING, &error))?;
+    connection.send(OPENING, &command)?;
     let answer = receive(connection, OPENING)?;
     let Value::Array(parts) = &answer else { return Err(not_understood(OPENING)) };
     let part = |at: usize| parts.get(at).and_then(text).unwrap_or_default();

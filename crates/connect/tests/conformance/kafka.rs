@@ -24,7 +24,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use crate::harness::{Harness, Seen, WRONG_PASSWORD};
 use crate::services::variable;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A topic of its own, deleted in the end.
 pub(crate) struct Place {
@@ -71,6 +71,7 @@ impl Place {
             form: Form::Events,
             username: None,
             password: None,
+            tls: onrush_connect::TlsSettings::default(),
             properties_file: None,
         }
     }
@@ -81,7 +82,7 @@ impl Place {
         for (key, value) in settings {
             new = new.set(key, value);
         }
-        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        let options = AdminOptions::new().operation_timeout(Some(EXCHANGE_TIMEOUT));
         let answers = block_on(self.admin().create_topics(&[new], &options)).unwrap();
         answers.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
     }
@@ -93,12 +94,12 @@ impl Place {
         let consumer: BaseConsumer = config.create().unwrap();
         let mut messages = Vec::new();
         for partition in 0..partition_count(&consumer, topic) {
-            let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE).unwrap();
+            let (low, high) = consumer.fetch_watermarks(topic, partition, EXCHANGE_TIMEOUT).unwrap();
             let mut assignment = TopicPartitionList::new();
             assignment.add_partition_offset(topic, partition, Offset::Offset(low)).unwrap();
             consumer.assign(&assignment).unwrap();
             for _ in low..high {
-                messages.push(consumer.poll(PATIENCE).expect("the broker answers").unwrap().detach());
+                messages.push(consumer.poll(EXCHANGE_TIMEOUT).expect("the broker answers").unwrap().detach());
             }
         }
         messages
@@ -117,7 +118,7 @@ impl Place {
 }
 
 fn partition_count(consumer: &BaseConsumer, topic: &str) -> i32 {
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).unwrap();
+    let metadata = consumer.fetch_metadata(Some(topic), EXCHANGE_TIMEOUT).unwrap();
     i32::try_from(metadata.topics()[0].partitions().len()).unwrap()
 }
 
@@ -200,7 +201,8 @@ impl Drop for Place {
 /// Waits for an administrator's work.
 pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(PATIENCE, work).await.expect("the broker answers") })
+    runtime
+        .block_on(async { tokio::time::timeout(EXCHANGE_TIMEOUT, work).await.expect("the broker answers") })
 }
 
 /// Leads connections from the advertised port to a proxy.

@@ -44,6 +44,7 @@ impl RabbitMqHarness {
         let settings = Settings {
             url: url.to_string(),
             password: Some(Secret::new(password)),
+            tls: onrush_connect::TlsSettings::default(),
             exchange: self.name.clone(),
             queue: self.name.clone(),
             queue_type: QueueType::Stream,

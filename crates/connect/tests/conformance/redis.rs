@@ -31,6 +31,7 @@ impl RedisHarness {
         let settings = Settings {
             url: format!("redis://{address}/0"),
             password: Some(Secret::new(password)),
+            tls: onrush_connect::TlsSettings::default(),
             stream: self.stream.clone(),
             length_max: 0,
         };

@@ -129,6 +129,7 @@ fn an_absent_broker_is_named_and_the_password_is_not() {
         form: onrush_connect::Form::Events,
         username: Some("onrush".to_owned()),
         password: Some(Secret::new(WRONG_PASSWORD)),
+        tls: onrush_connect::TlsSettings::default(),
         properties_file: Some(file.path().to_owned()),
     };
     let error = Kafka::new(settings).open(&source()).unwrap_err();

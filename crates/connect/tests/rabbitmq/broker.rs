@@ -48,6 +48,7 @@ impl Broker {
         Settings {
             url: self.url.clone(),
             password: Some(Secret::new(self.password.as_str())),
+            tls: onrush_connect::TlsSettings::default(),
             exchange: name.clone(),
             queue: name,
             queue_type: QueueType::Quorum,

@@ -15,6 +15,7 @@ mod harness;
 #[path = "../conformance/services.rs"]
 mod services;
 mod settings;
+mod tls;
 
 use onrush_connect::rabbitmq::{QueueType, RabbitMq, RabbitMqAuditor, Settings};
 use onrush_connect::{Audit as _, Findings, Form};

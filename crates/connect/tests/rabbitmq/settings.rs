@@ -7,6 +7,7 @@ fn settings(url: &str, exchange: &str, queue: &str) -> Settings {
     Settings {
         url: url.into(),
         password: Some(Secret::new("hidden")),
+        tls: onrush_connect::TlsSettings::default(),
         exchange: exchange.into(),
         queue: queue.into(),
         queue_type: QueueType::default(),

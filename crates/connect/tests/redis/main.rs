@@ -12,6 +12,7 @@ mod events;
 mod harness;
 mod server;
 mod settings;
+mod tls;
 
 use onrush_connect::redis::{Redis, RedisAuditor, Settings};
 use onrush_connect::{Audit as _, Findings};

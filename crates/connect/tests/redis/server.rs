@@ -51,6 +51,7 @@ impl Server {
         Settings {
             url: format!("redis://{}/0", self.address),
             password: Some(Secret::new(PASSWORD)),
+            tls: onrush_connect::TlsSettings::default(),
             stream: "s".into(),
             length_max: 0,
         }

@@ -4,7 +4,13 @@ use onrush_connect::Secret;
 use onrush_connect::redis::{STREAM_BYTES_MAX, Settings};
 
 fn settings(url: &str, stream: &str) -> Settings {
-    Settings { url: url.into(), password: Some(Secret::new("hidden")), stream: stream.into(), length_max: 0 }
+    Settings {
+        url: url.into(),
+        password: Some(Secret::new("hidden")),
+        tls: onrush_connect::TlsSettings::default(),
+        stream: stream.into(),
+        length_max: 0,
+    }
 }
 
 #[test]

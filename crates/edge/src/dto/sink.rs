@@ -121,6 +121,7 @@ mod tests {
         for (state, name) in [
             (SinkState::Starting, "starting"),
             (SinkState::Running, "running"),
+            (SinkState::Waiting, "waiting"),
             (SinkState::Retrying, "retrying"),
         ] {
             let start = format!("\"state\":\"{name}\",\"reason\":null,\"skippable_offset\":null");

@@ -64,7 +64,10 @@ fn sink() -> RefOr<Schema> {
         vec![
             ("sink", name()),
             ("kind", one_of("What it writes to.", &["postgres", "kafka", "rabbitmq", "redis"])),
-            ("state", one_of("What it is doing.", &["starting", "running", "retrying", "stopped"])),
+            (
+                "state",
+                one_of("What it is doing.", &["starting", "running", "waiting", "retrying", "stopped"]),
+            ),
             ("reason", or_null(text("Why it stopped, for people."), Type::String)),
             (
                 "skippable_offset",

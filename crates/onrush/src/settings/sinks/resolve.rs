@@ -7,9 +7,9 @@ use std::path::Path;
 
 #[cfg(feature = "kafka")]
 use onrush_connect::kafka;
-use onrush_connect::postgres::{self, Rows, Tls};
+use onrush_connect::postgres::{self, Rows};
 use onrush_connect::rabbitmq::{self, QueueType};
-use onrush_connect::{Form, Secret, redis};
+use onrush_connect::{Form, Secret, Tls, TlsSettings, redis};
 use onrush_core::is_name;
 use onrush_sinks::{AtBacklogMax, EventKind, Selection, SinkSettings};
 
@@ -163,18 +163,24 @@ fn has_password(url: &str) -> bool {
     before_host.contains(':') || words.contains("password=") || words.contains("pass=")
 }
 
-fn postgres(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSettings> {
-    let primary_url = required_url(keys);
-    let schema = keys.text("schema");
-    let rows = keys.choice("rows", &[("batch", Rows::Batch), ("visit", Rows::Visit)]);
+/// Whether and how connections are encrypted: the same for every kind.
+fn tls(keys: &mut SinkKeys<'_>) -> Option<TlsSettings> {
     let choices = [
         ("auto", Tls::Auto),
         ("off", Tls::Off),
         ("verify", Tls::Verify),
         ("unsafe-no-verify", Tls::UnsafeNoVerify),
     ];
-    let tls = keys.choice("tls", &choices);
-    let tls_ca_file = keys.path("tls_ca_file");
+    let mode = keys.choice("tls", &choices);
+    let ca_file = keys.path("tls_ca_file");
+    Some(TlsSettings { mode: mode?, ca_file })
+}
+
+fn postgres(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSettings> {
+    let primary_url = required_url(keys);
+    let schema = keys.text("schema");
+    let rows = keys.choice("rows", &[("batch", Rows::Batch), ("visit", Rows::Visit)]);
+    let tls = tls(keys);
     let replica_url = url(keys, "replica_url");
     Some(TargetSettings::Postgres(postgres::Settings {
         url: primary_url?,
@@ -182,7 +188,6 @@ fn postgres(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetS
         schema: schema?,
         rows: rows?,
         tls: tls?,
-        tls_ca_file,
         replica_url,
     }))
 }
@@ -192,6 +197,7 @@ fn kafka(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSett
     let brokers = keys.text("brokers");
     let topic = keys.text("topic");
     let form = keys.choice("form", &FORMS);
+    let tls = tls(keys);
     let username = keys.optional("username");
     let properties_file = keys.path("properties_file");
     Some(TargetSettings::Kafka(kafka::Settings {
@@ -199,6 +205,7 @@ fn kafka(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSett
         topic: topic?,
         form: form?,
         username,
+        tls: tls?,
         password,
         properties_file,
     }))
@@ -211,6 +218,7 @@ fn kafka(keys: &mut SinkKeys<'_>, _: Option<Secret>) -> Option<TargetSettings> {
 
 fn rabbitmq(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSettings> {
     let url = required_url(keys);
+    let tls = tls(keys);
     let exchange = keys.text("exchange");
     let queue = keys.text("queue");
     let choices =
@@ -220,6 +228,7 @@ fn rabbitmq(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetS
     Some(TargetSettings::RabbitMq(rabbitmq::Settings {
         url: url?,
         password,
+        tls: tls?,
         exchange: exchange?,
         queue: queue?,
         queue_type: queue_type?,
@@ -229,11 +238,13 @@ fn rabbitmq(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetS
 
 fn redis(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSettings> {
     let url = required_url(keys);
+    let tls = tls(keys);
     let stream = keys.text("stream");
     let length_max = keys.number("length_max", &LENGTH);
     Some(TargetSettings::Redis(redis::Settings {
         url: url?,
         password,
+        tls: tls?,
         stream: stream?,
         length_max: length_max?,
     }))

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use onrush_connect::postgres::{Rows, Tls};
+use onrush_connect::Tls;
+use onrush_connect::postgres::Rows;
 use onrush_connect::rabbitmq::QueueType;
 use onrush_connect::{Form, Secret};
 use onrush_sinks::{AtBacklogMax, EventKind};
@@ -86,7 +87,7 @@ fn a_key_belongs_to_its_kind() {
         "{REDIS}file schema = \"x\"\nrefuses a sink of kind redis has no such key; it has kind, events"
     ));
     check(&format!(
-        "{RABBITMQ}env ONRUSH_SINKS__MQ__TLS=off\nrefuses sinks.mq.tls (from ONRUSH_SINKS__MQ__TLS): a sink of"
+        "{RABBITMQ}env ONRUSH_SINKS__MQ__SCHEMA=x\nrefuses sinks.mq.schema (from ONRUSH_SINKS__MQ__SCHEMA): a sink of"
     ));
     for kind in ["postgres", "rabbitmq", "redis"] {
         check(&format!(
@@ -345,9 +346,9 @@ fn what_was_typed_reaches_every_sink() {
     assert_eq!((redis.stream.as_str(), redis.length_max, redis.password.is_none()), ("r", 9, true));
     assert_eq!(postgres.url, "postgresql://onrush@db/shop");
     assert_eq!(postgres.password.as_ref().map(Secret::reveal), Some(" hunter2"));
-    assert_eq!((postgres.schema.as_str(), postgres.rows, postgres.tls), ("s", Rows::Visit, Tls::Off));
+    assert_eq!((postgres.schema.as_str(), postgres.rows, postgres.tls.mode), ("s", Rows::Visit, Tls::Off));
     assert_eq!(
-        (&postgres.tls_ca_file, postgres.replica_url.as_deref()),
+        (&postgres.tls.ca_file, postgres.replica_url.as_deref()),
         (&None, Some("postgresql://replica/shop"))
     );
 
