@@ -17,7 +17,6 @@ const STILL_TIED: &[&[&str]] = &[
         "crates/log/src/recovery.rs",
     ],
     &["crates/edge/src/dto/mod.rs", "crates/edge/src/problem.rs"],
-    &["crates/connect/src/postgres/settings.rs", "crates/connect/src/postgres/tls.rs"],
 ];
 
 /// The path of a module from the root of its crate.
