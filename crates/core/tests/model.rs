@@ -5,7 +5,7 @@
 
 mod naive;
 
-use std::{cell::RefCell, collections::BTreeMap, env, fmt::Debug, str::FromStr};
+use std::{cell::RefCell, collections::BTreeMap, env, fmt::Debug, str::FromStr, sync::Arc};
 
 use naive::{
     Model,
@@ -227,7 +227,7 @@ impl<'a> Run<'a> {
         assert!(names.iter().eq(self.model.sales.keys()));
         let images: Vec<_> = self.state.sale_images().collect();
         assert_eq!(
-            SaleImage::page(images.iter(), 3, now),
+            SaleImage::page(images.into_iter().map(Arc::new), 3, now),
             self.state.sales_after(None, 3, now),
             "images make the same pages"
         );

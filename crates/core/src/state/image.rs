@@ -43,6 +43,11 @@ impl SaleImage {
         }
     }
 
+    /// The sale's number.
+    pub fn no(&self) -> SaleNo {
+        self.no
+    }
+
     /// The sale's name.
     pub fn name(&self) -> &Arc<str> {
         &self.name
@@ -55,8 +60,8 @@ impl SaleImage {
     }
 
     /// At most `limit` of these sales.
-    pub fn page<'a>(sales: impl Iterator<Item = &'a Self>, limit: usize, wall: TimeMs) -> SalesPage {
-        page(sales.map(|sale| (sale.terms.stocks.len(), || sale.view(wall))), limit)
+    pub fn page(sales: impl Iterator<Item = Arc<Self>>, limit: usize, wall: TimeMs) -> SalesPage {
+        page(sales.map(|sale| (sale.terms.stocks.len(), move || sale.view(wall))), limit)
     }
 }
 

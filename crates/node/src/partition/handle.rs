@@ -15,7 +15,7 @@ use super::port::{Calls, Port, Replies, ReplyTo};
 use super::recovery::{self, Loaded, OpenError, Recovered, lock_directory};
 use super::retention::Retention;
 use super::snapshots::Snapshotter;
-use super::views::View;
+use super::views::ViewWriter;
 use super::writer::Writer;
 use crate::clock::{Clock, MachineClock};
 use crate::limits::SIZED_OBJECTS_MAX;
@@ -71,9 +71,9 @@ impl Partition {
             recovery::load(&directory, &settings, &log_settings, None, id_key)?;
         let ids = leader.ids().clone();
         let partition_clock = PartitionClock::start(leader.time(), clock.read());
-        let view = View::of(leader.state(), partition_clock);
+        let view = ViewWriter::of(leader.state(), partition_clock);
         let machine = Machine::new(leader, partition_clock);
-        let cell = Arc::new(LeaderCell::new(machine, view.clone(), clock, settings.waiting_max));
+        let cell = Arc::new(LeaderCell::new(machine, view.view().clone(), clock, settings.waiting_max));
         cell.set_durable_offset(log.durable_offset());
         cell.set_snapshot_offset(recovered.snapshot_offset.unwrap_or(0));
         let snapshotter = Snapshotter::new(

@@ -8,7 +8,7 @@ use onrush_log::Format;
 
 use super::*;
 use crate::partition::port::Port;
-use crate::partition::views::View;
+use crate::partition::views::{View, ViewWriter};
 use crate::wire::{DecodeError, decode_records};
 use crate::{Call, LineCall, Name, Outcome, ReserveCall};
 
@@ -23,7 +23,7 @@ struct Stepper {
     port: Arc<Port>,
     /// Payloads of the batches that are in force, with their times.
     log: Vec<(Vec<u8>, TimeMs)>,
-    view: View,
+    view: ViewWriter,
     next_token: u32,
 }
 
@@ -32,7 +32,7 @@ impl Stepper {
         let reading = ClockReading { wall: START, steady: Duration::from_secs(5) };
         let leader = Leader::new(State::new(Limits::default(), 1), 0, SHAPE, KEY);
         let clock = PartitionClock::start(leader.time(), reading);
-        let view = View::of(leader.state(), clock);
+        let view = ViewWriter::of(leader.state(), clock);
         let mut machine = Machine::new(leader, clock);
         machine.set_room(1 << 30, false);
         let mut stepper =
@@ -130,6 +130,10 @@ impl Stepper {
         }
     }
 
+    fn view(&self) -> &View {
+        self.view.view()
+    }
+
     fn state(&self) -> &State {
         self.machine.leader().expect("the log works").state()
     }
@@ -155,13 +159,13 @@ impl Stepper {
     fn check_view(&self) {
         let wall = self.reading.wall_ms();
         let page = self.state().sales_after(None, 100, wall);
-        assert_eq!(self.view.sales_after(None, 100, wall), page);
+        assert_eq!(self.view().sales_after(None, 100, wall), page);
         for sale in page.sales {
-            assert_eq!(self.view.sale(&sale.sale, wall).as_ref(), Some(&sale));
+            assert_eq!(self.view().sale(&sale.sale, wall).as_ref(), Some(&sale));
             let rest = self.state().sales_after(Some(&sale.sale), 1, wall);
-            assert_eq!(self.view.sales_after(Some(&sale.sale), 1, wall), rest);
+            assert_eq!(self.view().sales_after(Some(&sale.sale), 1, wall), rest);
         }
-        assert_eq!(self.view.counts(), crate::partition::views::Counts::of(self.state()));
+        assert_eq!(self.view().counts(), crate::partition::views::Counts::of(self.state()));
     }
 }
 
@@ -232,14 +236,14 @@ fn holds_expire_when_nobody_calls() {
     stepper.write_all();
     let (Step::Wait { at_most }, _) = stepper.step() else { panic!("nothing to write") };
     assert_eq!(at_most, Duration::from_millis(300).saturating_sub(MARK_DELAY), "until the hold is over");
-    assert!(stepper.view.is_current(stepper.reading));
+    assert!(stepper.view().is_current(stepper.reading));
     stepper.reading.wall += at_most;
     stepper.reading.steady += at_most;
-    assert!(!stepper.view.is_current(stepper.reading), "the view shows a hold that is over");
+    assert!(!stepper.view().is_current(stepper.reading), "the view shows a hold that is over");
     stepper.machine.advance(stepper.reading);
     assert!(matches!(stepper.write_all(), Step::Wait { .. }));
-    assert!(stepper.view.is_current(stepper.reading));
-    assert_eq!(stepper.view.sale("s", 0).expect("it is there").stocks[0].quantity_held, 0);
+    assert!(stepper.view().is_current(stepper.reading));
+    assert_eq!(stepper.view().sale("s", 0).expect("it is there").stocks[0].quantity_held, 0);
     assert_eq!(stepper.replayed().digest(), stepper.digest());
 }
 

@@ -2,23 +2,35 @@
 //! writer publishes a new view with each batch, before any answer that rests on the batch leaves. So nobody is told what a
 //! crash could forget, and a client that was answered finds its own change.
 //!
-//! Views share what did not change. A batch costs as much as it has changed sales, however many sales there are.
+//! A sale that a batch changed is replaced where it stands, in one step; the map of sales is replaced when one is added or
+//! archived, and shares what did not change. So a batch costs as much as it has changed sales, however many sales there are.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use onrush_core::{SaleImage, SaleNo, SaleView, SalesPage, State, TimeMs, UnitTotals};
+use rpds::RedBlackTreeMapSync;
 
 use super::partition_clock::PartitionClock;
 use crate::clock::ClockReading;
-use arc_swap::ArcSwap;
-use onrush_core::{SaleImage, SaleView, SalesPage, State, TimeMs, UnitTotals};
-use rpds::RedBlackTreeMapSync;
 
-/// Everything up to one batch that is in force.
+/// A sale as it is with the newest batch that is in force and changed it.
+type ShownSale = Arc<ArcSwap<SaleImage>>;
+
+/// What readers take.
 #[derive(Clone)]
 pub(crate) struct View {
-    sales: RedBlackTreeMapSync<Arc<str>, Arc<SaleImage>>,
+    sales: RedBlackTreeMapSync<Arc<str>, ShownSale>,
     counts: Counts,
-    /// As it was when the batch was closed.
+    /// As it was when the newest batch was closed.
     clock: PartitionClock,
+}
+
+/// Takes the changes of each batch, for readers. Only the log writer has it.
+pub(crate) struct ViewWriter {
+    view: View,
+    by_no: HashMap<SaleNo, ShownSale>,
 }
 
 /// Figures of the whole partition.
@@ -44,24 +56,47 @@ pub(crate) struct ViewChange {
     pub(crate) clock: PartitionClock,
 }
 
-impl View {
+impl ViewWriter {
     /// Of a state that is in force as it is.
     pub(crate) fn of(state: &State, clock: PartitionClock) -> Self {
-        let images = state.sale_images().map(|image| (Arc::clone(image.name()), Arc::new(image)));
-        Self { sales: images.collect(), counts: Counts::of(state), clock }
+        let view = View { sales: RedBlackTreeMapSync::new_sync(), counts: Counts::of(state), clock };
+        let mut writer = Self { view, by_no: HashMap::new() };
+        for image in state.sale_images() {
+            writer.show(Arc::new(image));
+        }
+        writer
     }
 
-    /// Takes the change of the next batch.
+    /// Takes the change of the next batch. Readers see its sales at once, and the rest when the view is published.
     pub(crate) fn apply(&mut self, change: &mut ViewChange) {
         for name in change.archived.drain(..) {
-            self.sales.remove_mut(&name);
+            if let Some(shown) = self.view.sales.get(&name) {
+                self.by_no.remove(&shown.load().no());
+                self.view.sales.remove_mut(&name);
+            }
         }
         for image in change.images.drain(..) {
-            self.sales.insert_mut(Arc::clone(image.name()), image);
+            self.show(image);
         }
-        (self.counts, self.clock) = (change.counts, change.clock);
+        (self.view.counts, self.view.clock) = (change.counts, change.clock);
     }
 
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
+    fn show(&mut self, image: Arc<SaleImage>) {
+        if let Some(shown) = self.by_no.get(&image.no()) {
+            return shown.store(image);
+        }
+        let (no, name) = (image.no(), Arc::clone(image.name()));
+        let shown = Arc::new(ArcSwap::new(image));
+        self.by_no.insert(no, Arc::clone(&shown));
+        self.view.sales.insert_mut(name, shown);
+    }
+}
+
+impl View {
     /// Whether this is what the partition would answer at the moment of `reading`: no hold is over that the view still shows.
     pub(crate) fn is_current(&self, reading: ClockReading) -> bool {
         let mut clock = self.clock;
@@ -70,14 +105,14 @@ impl View {
     }
 
     pub(crate) fn sale(&self, sale: &str, wall: TimeMs) -> Option<SaleView> {
-        self.sales.get(sale).map(|image| image.view(wall))
+        self.sales.get(sale).map(|shown| shown.load().view(wall))
     }
 
     /// At most `count_max` sales in the order of names, from the first whose name comes after `after`.
     pub(crate) fn sales_after(&self, after: Option<&str>, count_max: usize, wall: TimeMs) -> SalesPage {
         use std::ops::Bound::{Excluded, Unbounded};
         let from = after.map_or(Unbounded, Excluded);
-        let images = self.sales.range::<str, _>((from, Unbounded)).map(|(_, image)| &**image);
+        let images = self.sales.range::<str, _>((from, Unbounded)).map(|(_, shown)| shown.load_full());
         SaleImage::page(images, count_max, wall)
     }
 

@@ -12,7 +12,7 @@ use super::cell::LeaderCell;
 use super::machine::{Machine, Step};
 use super::port::Outbox;
 use super::recovery::{self, Loaded};
-use super::views::View;
+use super::views::ViewWriter;
 use crate::Settings;
 use crate::clock::Stopwatch;
 
@@ -33,8 +33,8 @@ pub(crate) struct Writer {
     pub(crate) log: Option<Log>,
     /// The secret of the partition, should its first batch not have reached the log.
     pub(crate) id_key: [u8; 16],
-    /// What was published last.
-    pub(crate) view: View,
+    /// What readers see.
+    pub(crate) view: ViewWriter,
 }
 
 impl Writer {
@@ -78,7 +78,7 @@ impl Writer {
                 self.note_durable();
                 // Before anybody is told of the batch, so that whoever was told finds it in the view.
                 self.view.apply(&mut batch.view_change);
-                self.cell.view().publish(&self.view);
+                self.cell.view().publish(self.view.view());
                 self.cell.take().appended(number, batch, took, outbox);
                 self.cell.deliver(outbox, None);
             }
@@ -139,8 +139,8 @@ impl Writer {
         self.note_room();
         let mut machine = self.cell.take();
         // Nobody decides meanwhile, so nobody is told of what the view does not show yet.
-        self.view = View::of(leader.state(), *machine.clock());
-        self.cell.view().publish(&self.view);
+        self.view = ViewWriter::of(leader.state(), *machine.clock());
+        self.cell.view().publish(self.view.view());
         machine.reopened(leader);
         drop(machine);
         self.note_durable();
