@@ -1,5 +1,7 @@
 //! What an operator says of a sale that exists: which fields were left out when all were to be given, and which are to change.
 
+#![allow(clippy::option_option, reason = "left out, null and a value are three things")]
+
 use crate::{InvalidTerms, SaleTerms, StockTerms, TimeMs};
 
 /// The rule that a left-out field breaks, in words that finish the sentence "`field` …".

@@ -89,18 +89,8 @@ impl Run {
                 let sale = words.next()?;
                 self.decide(&Command::PutSale { sale, terms: &terms(words)?, left_out: &[] })
             }
-            "put-given" => {
-                let sale = words.next()?;
-                let (terms, left_out) = parse::given_terms(words)?;
-                self.decide(&Command::PutSale { sale, terms: &terms, left_out: &left_out })
-            }
-            "change" => {
-                let sale = words.next()?;
-                match onrush_core::change_terms(&self.state, sale, &parse::change(words)?) {
-                    Ok(terms) => self.decide(&Command::PutSale { sale, terms: &terms, left_out: &[] }),
-                    Err(refusal) => tell::refusal(&refusal),
-                }
-            }
+            "put-given" => self.put_given(words)?,
+            "change" => self.change(words)?,
             "archive" => self.decide(&Command::ArchiveSale { sale: words.next()? }),
             "reserve" => self.reserve(words)?,
             "confirm" | "release" => {
@@ -174,6 +164,20 @@ impl Run {
             }
         }
         expired.join(" ")
+    }
+
+    fn put_given(&mut self, words: &mut Words<'_>) -> Result<String, String> {
+        let sale = words.next()?;
+        let (terms, left_out) = parse::given_terms(words)?;
+        Ok(self.decide(&Command::PutSale { sale, terms: &terms, left_out: &left_out }))
+    }
+
+    fn change(&mut self, words: &mut Words<'_>) -> Result<String, String> {
+        let sale = words.next()?;
+        Ok(match onrush_core::change_terms(&self.state, sale, &parse::change(words)?) {
+            Ok(terms) => self.decide(&Command::PutSale { sale, terms: &terms, left_out: &[] }),
+            Err(refusal) => tell::refusal(&refusal),
+        })
     }
 
     fn hit(&mut self, words: &mut Words<'_>) -> Result<String, String> {

@@ -1,5 +1,7 @@
 //! What an operator says of a sale: all of its terms, or changes of single fields as a JSON merge patch (RFC 7396).
 
+#![allow(clippy::option_option, reason = "left out, null and a value are three things")]
+
 use std::borrow::Cow;
 
 use onrush_core::{SaleTerms, StockTerms, TermsChange, TermsField, TimeMs};

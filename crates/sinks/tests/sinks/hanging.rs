@@ -10,7 +10,7 @@ use crate::shop::{Shop, one};
 struct Hanging(Receiver<()>);
 
 impl Hanging {
-    fn new() -> (Sender<()>, Box<dyn Target>) {
+    fn with_its_end() -> (Sender<()>, Box<dyn Target>) {
         let (sender, receiver) = channel();
         (sender, Box::new(Self(receiver)))
     }
@@ -45,7 +45,7 @@ impl Target for Hanging {
 #[test]
 fn what_it_does_not_answer_is_told() {
     let directory = tempfile::tempdir().unwrap();
-    let (answer, target) = Hanging::new();
+    let (answer, target) = Hanging::with_its_end();
     let shop = Shop::open(directory.path(), vec![(one(), target)]);
     let reason_of = |what| {
         let status = shop.wait(what, |status| status.state == SinkState::Waiting);
