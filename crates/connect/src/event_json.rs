@@ -3,14 +3,34 @@
 
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
-use onrush_core::TimeMs;
+use onrush_core::{Incarnation, TimeMs};
 use onrush_sinks::{Change, Claim, EventKind, ReservationSubject, SinkEvent, Source};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
-/// The id of an event: partition and offset. Together with [`source_uri`] it is unique for ever and the same at every repeat.
-pub fn event_id(source: &Source, offset: u64) -> String {
-    format!("{}-{offset}", source.partition)
+/// The id of an event: partition and offset, and behind them the log's incarnation, in hexadecimal digits, unless it is the
+/// first. Together with [`source_uri`] it is unique for ever and the same at every repeat, also when an older copy of the
+/// log goes on and gives an offset to another event.
+pub fn event_id(source: &Source, event: &SinkEvent<'_>) -> String {
+    let mut id = Vec::with_capacity(32);
+    write_event_id(&mut id, source.partition, event);
+    String::from_utf8(id).expect("an id is digits")
+}
+
+/// Appends the id of an event.
+pub fn write_event_id(out: &mut Vec<u8>, partition: u32, event: &SinkEvent<'_>) {
+    use std::io::Write as _;
+    write!(out, "{partition}-{}", event.offset).expect("writing to memory succeeds");
+    if event.incarnation != Incarnation::FIRST {
+        write!(out, "-{:08x}", event.incarnation.0).expect("writing to memory succeeds");
+    }
+}
+
+/// The offset in the id of an event of this partition.
+pub(crate) fn offset_in_id(partition: u32, id: &str) -> Option<u64> {
+    let mut parts = id.split('-');
+    let is_of_partition = parts.next()?.parse() == Ok(partition);
+    parts.next()?.parse().ok().filter(|_| is_of_partition)
 }
 
 /// Which log an event comes from, as the `source` of a CloudEvent: a URI reference.

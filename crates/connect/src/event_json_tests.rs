@@ -1,6 +1,8 @@
 //! Golden JSON for every kind of event, and names that JSON has to escape.
 
-use onrush_core::{ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TIME_MS_MAX, WindowShape};
+use onrush_core::{
+    Incarnation, ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TIME_MS_MAX, WindowShape,
+};
 use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Source};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -32,7 +34,7 @@ const FULL: Claim<'_> = Claim {
 
 fn json(change: Change<'_>) -> String {
     let mut out = b"before ".to_vec();
-    write_event_data(&mut out, &SinkEvent { offset: 1, at: 2, change });
+    write_event_data(&mut out, &SinkEvent { offset: 1, incarnation: Incarnation::FIRST, at: 2, change });
     String::from_utf8(out).unwrap().strip_prefix("before ").expect("it appends").to_owned()
 }
 
@@ -105,11 +107,22 @@ fn each_change_has_its_golden_json() {
 fn ids_sources_and_types_are_stable() {
     let log_id = "01JAVXN0WZ9Q4T8S7R6P5M4K3H".to_owned();
     let source = Source { log_id, partition: 3, sink: "shop".to_owned() };
-    assert_eq!(event_id(&source, u64::MAX), "3-18446744073709551615");
     assert_eq!(source_uri(&source), "/onrush/01JAVXN0WZ9Q4T8S7R6P5M4K3H");
-    let event =
-        SinkEvent { offset: 1, at: 2, change: Change::SaleArchived { sale_no: SaleNo(0), sale: "s" } };
+    let event = SinkEvent {
+        offset: 1,
+        incarnation: Incarnation::FIRST,
+        at: 2,
+        change: Change::SaleArchived { sale_no: SaleNo(0), sale: "s" },
+    };
     assert_eq!(event_type(&event), "dev.onrush.sale.archived");
+    let last = SinkEvent { offset: u64::MAX, ..event };
+    assert_eq!(event_id(&source, &last), "3-18446744073709551615");
+    // After an older copy of the log went on, the same offset belongs to another event.
+    let later = SinkEvent { incarnation: Incarnation(0x00ab_cdef), ..last };
+    assert_eq!(event_id(&source, &later), "3-18446744073709551615-00abcdef");
+    for id in ["3-7", "3-7-00abcdef"] {
+        assert_eq!((offset_in_id(3, id), offset_in_id(4, id)), (Some(7), None));
+    }
 }
 
 proptest! {

@@ -121,7 +121,7 @@ fn write_json(out: &mut Vec<u8>, message: &impl Serialize) {
 
 #[cfg(test)]
 mod tests {
-    use onrush_core::{ReservationNo, SaleNo, StockNo};
+    use onrush_core::{Incarnation, ReservationNo, SaleNo, StockNo};
     use onrush_sinks::SinkLine;
 
     use super::*;
@@ -149,7 +149,7 @@ mod tests {
             Change::Expired { subject, claim },
         ];
         changes.map(|change| {
-            let event = SinkEvent { offset: 1, at: 2, change };
+            let event = SinkEvent { offset: 1, incarnation: Incarnation::FIRST, at: 2, change };
             let mut payload = Vec::new();
             let has_one = form.write_payload(&mut payload, &event);
             assert!(!has_one || form.covers(event.kind()));
@@ -210,8 +210,12 @@ mod tests {
     #[test]
     fn what_a_form_leaves_out_leaves_the_buffer_alone() {
         let mut out = b"before".to_vec();
-        let event =
-            SinkEvent { offset: 1, at: 2, change: Change::CounterAdded { counter: "c", by: 1, value: 1 } };
+        let event = SinkEvent {
+            offset: 1,
+            incarnation: Incarnation::FIRST,
+            at: 2,
+            change: Change::CounterAdded { counter: "c", by: 1, value: 1 },
+        };
         for form in [Form::Booking, Form::Order] {
             assert!(!form.write_payload(&mut out, &event) && !form.covers(event.kind()));
         }

@@ -20,7 +20,7 @@ mod messages;
 #[path = "kafka/refusals.rs"]
 mod refusals;
 
-use onrush_core::TimeMs;
+use onrush_core::{Incarnation, TimeMs};
 use onrush_sinks::{Change, SinkEvent, Source, Target};
 
 const AT: TimeMs = 1_760_000_000_123;
@@ -32,7 +32,12 @@ fn source() -> Source {
 /// One of a few keys that do not share a partition.
 fn counter(offset: u64) -> SinkEvent<'static> {
     let counter = ["red", "green", "blue", "white", "black"][usize::try_from(offset % 5).unwrap()];
-    SinkEvent { offset, at: AT + offset, change: Change::CounterAdded { counter, by: 1, value: offset } }
+    SinkEvent {
+        offset,
+        incarnation: Incarnation::FIRST,
+        at: AT + offset,
+        change: Change::CounterAdded { counter, by: 1, value: offset },
+    }
 }
 
 /// Writes the events `offsets` as one batch.

@@ -18,6 +18,7 @@ impl State {
             Event::Founded { id_key } => {
                 assert!(self.id_key.replace(id_key).is_none(), "a partition is founded once");
             }
+            Event::IncarnationBegun { incarnation } => self.incarnation = incarnation,
             Event::CounterAdded { counter, by, value } => self.counters.add(&self.hash, counter, by, value),
             Event::WindowPut { window, shape } => self.windows.put(&self.hash, window, shape),
             Event::WindowHit { window, pane, by } => self.windows.hit(&self.hash, window, pane, by),
@@ -37,7 +38,9 @@ impl State {
                     key,
                     details,
                 };
+                let incarnation = self.incarnation;
                 let sale = self.add_reservation(reservation, &claim);
+                sale.begin_incarnation(reservation.seq, incarnation);
                 sale.version += 1;
             }
             Event::Confirmed { reservation } => self.transition(reservation, ReservationStatus::Confirmed),

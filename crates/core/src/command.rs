@@ -1,6 +1,6 @@
 //! Inputs to [`crate::decide()`]. They borrow from whoever received them.
 
-use crate::{ReservationNo, SaleTerms, TermsField, WindowShape};
+use crate::{Incarnation, ReservationRef, SaleTerms, TermsField, WindowShape};
 
 /// What somebody asks of the partition.
 #[expect(missing_docs, reason = "the doc of a variant speaks of its fields")]
@@ -8,6 +8,8 @@ use crate::{ReservationNo, SaleTerms, TermsField, WindowShape};
 pub enum Command<'a> {
     /// Gives a new partition the secret under which its reservation ids are written. Refused if it has one.
     Found { id_key: [u8; 16] },
+    /// Says that what is decided from now on is of this incarnation.
+    BeginIncarnation { incarnation: Incarnation },
     /// Adds to a counter and creates it if need be. `by` is 1 to [`crate::ADD_MAX`].
     AddToCounter { counter: &'a str, by: u32 },
     /// Counts one request in a window. Creating it is an event of its own: where there is none, the decision is a
@@ -23,9 +25,9 @@ pub enum Command<'a> {
     /// Claims units for a customer, all lines or none.
     Reserve(Reserve<'a>),
     /// Makes a held reservation final.
-    Confirm { sale: &'a str, reservation: ReservationNo },
+    Confirm { sale: &'a str, reservation: ReservationRef },
     /// Gives the units of a held or confirmed reservation back.
-    Release { sale: &'a str, reservation: ReservationNo },
+    Release { sale: &'a str, reservation: ReservationRef },
 }
 
 /// A claim of one customer on stocks of one sale.

@@ -6,8 +6,8 @@ mod sales;
 pub use sales::change_terms;
 
 use crate::{
-    ADD_MAX, Ceiling, Command, Event, InvalidTerms, Now, Refusal, ReservationNo, ReservationStatus, State,
-    TimeMs, WindowShape, is_name, state::Sale,
+    ADD_MAX, Ceiling, Command, Event, Incarnation, InvalidTerms, Now, Refusal, ReservationNo, ReservationRef,
+    ReservationStatus, State, TimeMs, WindowShape, is_name, state::Sale,
 };
 
 /// The outcome of a command that was not refused.
@@ -25,6 +25,8 @@ pub struct Decision<'a> {
 pub enum Answer {
     /// The partition was founded.
     Founded,
+    /// What is decided from now on is of the incarnation.
+    IncarnationBegun,
     /// The counter's total, this addition included.
     Counter { value: u64 },
     /// The window's count, this request included.
@@ -38,16 +40,16 @@ pub enum Answer {
     /// The claim was made, now or, if `replayed`, by an earlier command with this key; `status` and `expires_at` (only while it
     /// is held) say where it stands now.
     Reserved {
-        reservation: ReservationNo,
+        reservation: ReservationRef,
         status: ReservationStatus,
         created_at: TimeMs,
         expires_at: Option<TimeMs>,
         replayed: bool,
     },
     /// The reservation is confirmed.
-    Confirmed { reservation: ReservationNo },
+    Confirmed { reservation: ReservationRef },
     /// The reservation is released.
-    Released { reservation: ReservationNo },
+    Released { reservation: ReservationRef },
 }
 
 /// Decides about a command at `now`. Nothing changes until the event is applied, at the partition's time of the same `now`.
@@ -62,6 +64,7 @@ pub fn decide<'a>(state: &State, command: &Command<'a>, now: Now) -> Result<Deci
             None => Ok(Decision::new(Event::Founded { id_key }, Answer::Founded)),
             Some(_) => Err(Refusal::AlreadyFounded),
         },
+        Command::BeginIncarnation { incarnation } => Ok(decide_incarnation(state, incarnation)),
         Command::AddToCounter { counter, by } => decide_add(state, counter, by),
         Command::HitWindow { window, default_shape } => {
             decide_hit(state, window, default_shape, now.partition)
@@ -95,6 +98,13 @@ impl<'a> Decision<'a> {
     fn nothing_new(answer: Answer) -> Self {
         Self { event: None, answer }
     }
+}
+
+fn decide_incarnation(state: &State, incarnation: Incarnation) -> Decision<'static> {
+    if incarnation == state.incarnation {
+        return Decision::nothing_new(Answer::IncarnationBegun);
+    }
+    Decision::new(Event::IncarnationBegun { incarnation }, Answer::IncarnationBegun)
 }
 
 fn decide_add<'a>(state: &State, counter: &'a str, by: u32) -> Result<Decision<'a>, Refusal> {

@@ -4,12 +4,15 @@
 //! then its fields in the order in which [`Fact`] declares them: numbers little-endian in their own width; strings and
 //! byte strings behind their length in 32 bits; an optional field behind a byte that is 1 if it is there and 0, alone,
 //! if not; sequences behind their count in 32 bits; a struct as its fields in the order of its declaration.
+//!
+//! A field that was added to a fact later stands at its end, behind a byte of its own, from 0x40 on, that is the tag of no
+//! fact; at its default it is left out. So a state that does not have it keeps its digest.
 
 use std::fmt;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::{Fact, IdempotencyKey, Lines, SaleTerms, State, StockNo, WindowShape};
+use crate::{Fact, IdempotencyKey, Incarnation, Lines, SaleTerms, State, StockNo, WindowShape};
 
 /// The fingerprint of a state. Displayed as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +41,9 @@ impl fmt::Display for Digest {
     }
 }
 
+/// Before a field that was added later: the incarnation of a partition.
+const PARTITION_INCARNATION: u8 = 0x40;
+
 /// Encoded facts are hashed whenever they are so many bytes.
 const FLUSH_BYTES: usize = 1 << 14;
 
@@ -46,11 +52,15 @@ struct Encoding(Vec<u8>);
 impl Encoding {
     fn fact(&mut self, fact: &Fact<'_>) {
         match *fact {
-            Fact::Partition { ref id_key, time, sales_ever } => {
+            Fact::Partition { ref id_key, time, sales_ever, incarnation } => {
                 self.bytes(&[0]);
                 self.optional(id_key.as_ref(), |this, key| this.bytes(key));
                 self.bytes(&time.to_le_bytes());
                 self.bytes(&sales_ever.to_le_bytes());
+                if incarnation != Incarnation::FIRST {
+                    self.bytes(&[PARTITION_INCARNATION]);
+                    self.bytes(&incarnation.0.to_le_bytes());
+                }
             }
             Fact::Counter { counter, value } => {
                 self.bytes(&[1]);
@@ -79,6 +89,12 @@ impl Encoding {
                 }
                 self.bytes(&stocks_ever.to_le_bytes());
                 self.bytes(&version.to_le_bytes());
+            }
+            Fact::Incarnation { first, incarnation } => {
+                self.bytes(&[6]);
+                self.bytes(&first.sale.0.to_le_bytes());
+                self.bytes(&first.seq.to_le_bytes());
+                self.bytes(&incarnation.0.to_le_bytes());
             }
             Fact::Reservation {
                 reservation,

@@ -2,7 +2,9 @@
 
 use arrayvec::ArrayVec;
 
-use crate::{IdempotencyKey, LINES_MAX, ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs, WindowShape};
+use crate::{
+    IdempotencyKey, Incarnation, LINES_MAX, ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs, WindowShape,
+};
 
 /// So many units of one stock, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub type Lines = ArrayVec<Line, LINES_MAX>;
 pub enum Event<'a> {
     /// The partition exists; its reservation ids are written under this secret.
     Founded { id_key: [u8; 16] },
+    /// What follows is of this incarnation.
+    IncarnationBegun { incarnation: Incarnation },
     /// A counter grew by `by` to `value`, and exists from now on.
     CounterAdded { counter: &'a str, by: u64, value: u64 },
     /// A window has this shape from now on, and is empty.

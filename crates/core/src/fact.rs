@@ -1,7 +1,7 @@
 //! The state as a stream of facts, in one canonical order: what a snapshot stores and what the digest is taken over.
 
 use crate::{
-    IdempotencyKey, Lines, ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs, WindowShape,
+    IdempotencyKey, Incarnation, Lines, ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs, WindowShape,
     view::ReservationStatus,
 };
 
@@ -11,7 +11,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact<'a> {
     /// Once, first.
-    Partition { id_key: Option<[u8; 16]>, time: TimeMs, sales_ever: u32 },
+    Partition { id_key: Option<[u8; 16]>, time: TimeMs, sales_ever: u32, incarnation: Incarnation },
     /// A counter and its total.
     Counter { counter: &'a str, value: u64 },
     /// A window, its panes to follow.
@@ -27,6 +27,8 @@ pub enum Fact<'a> {
         stocks_ever: u16,
         version: u64,
     },
+    /// From this reservation of the sale before on, they are of this incarnation; the reservation itself comes next.
+    Incarnation { first: ReservationNo, incarnation: Incarnation },
     /// A reservation of the sale before. `hold_until` is what `expires_at` was when it was made (absent if confirmed at once).
     Reservation {
         reservation: ReservationNo,

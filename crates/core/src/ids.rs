@@ -28,6 +28,17 @@ pub struct SaleNo(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StockNo(pub u16);
 
+/// What the log's history was when something was made. Each opening of a log that decides something begins another, with a
+/// tag drawn at random; but the opening that founded the log has [`Incarnation::FIRST`]. So if an older copy of a log goes
+/// on, the numbers that it gives a second time are told apart from those that were given before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Incarnation(pub u32);
+
+impl Incarnation {
+    /// That of the opening that founded the log, and of everything made before logs had incarnations.
+    pub const FIRST: Self = Self(0);
+}
+
 /// A reservation: the sale that it belongs to and its ordinal there, from 0 without gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReservationNo {
@@ -35,4 +46,20 @@ pub struct ReservationNo {
     pub sale: SaleNo,
     /// How many reservations that sale had before this one.
     pub seq: u32,
+}
+
+/// A reservation as its id names it: another history may have another reservation of the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReservationRef {
+    /// Its number.
+    pub no: ReservationNo,
+    /// That in which it was made.
+    pub incarnation: Incarnation,
+}
+
+impl From<ReservationNo> for ReservationRef {
+    /// A reservation of the first incarnation.
+    fn from(no: ReservationNo) -> Self {
+        Self { no, incarnation: Incarnation::FIRST }
+    }
 }

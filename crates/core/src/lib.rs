@@ -24,7 +24,7 @@ pub use decide::{Answer, Decision, change_terms, decide, decide_expiry};
 pub use digest::Digest;
 pub use event::{Event, Line, Lines};
 pub use fact::Fact;
-pub use ids::{Now, ReservationNo, SaleNo, StockNo, TimeMs};
+pub use ids::{Incarnation, Now, ReservationNo, ReservationRef, SaleNo, StockNo, TimeMs};
 pub use limits::{
     ADD_MAX, CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, DETAILS_BYTES_MAX, HOLD_TTL_MS_MAX,
     KEY_BYTES_MAX, LINES_MAX, Limits, NAME_BYTES_MAX, PANES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_MAX,

@@ -1,6 +1,6 @@
 //! What readers see of the state: owned copies that outlive the leader's turn.
 
-use crate::{ReservationNo, SaleNo, TimeMs, WindowShape};
+use crate::{ReservationRef, SaleNo, TimeMs, WindowShape};
 
 /// Where a reservation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,8 +94,8 @@ pub struct StockView {
 /// A reservation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReservationView {
-    /// Its number.
-    pub reservation: ReservationNo,
+    /// Its number and incarnation.
+    pub reservation: ReservationRef,
     /// The sale's name.
     pub sale: String,
     /// Who reserved.

@@ -2,8 +2,9 @@
 //! changed in any field makes restoring panic, or makes a state that later commands could break.
 
 use onrush_core::{
-    Command, Fact, IdempotencyKey, Limits, Line, LineRequest, Now, ReservationNo, ReservationStatus, Reserve,
-    SaleNo, SaleTerms, State, StockNo, StockTerms, TIME_MS_MAX, WindowShape, decide, decide_expiry,
+    Command, Fact, IdempotencyKey, Incarnation, Limits, Line, LineRequest, Now, ReservationNo,
+    ReservationStatus, Reserve, SaleNo, SaleTerms, State, StockNo, StockTerms, TIME_MS_MAX, WindowShape,
+    decide, decide_expiry,
 };
 
 /// Numbers at which something might break.
@@ -31,11 +32,12 @@ fn the_digest_is_what_it_was() {
     // Snapshots carry it. If this changes, so does the version of the snapshot format.
     assert_eq!(State::new(Limits::default(), 1).digest().to_string(), "0ad0aa4823cee1d60874238db4108b4f");
     assert_eq!(sample().digest().to_string(), "d881b36f652190dd0dd5aeddace2be92");
+    assert_eq!(grown_sample().digest().to_string(), "36cbd7fe8a1349c6525c8ad50200c9d0");
 }
 
 #[test]
 fn a_state_is_its_facts() {
-    let state = sample();
+    let state = grown_sample();
     let mut restored = State::restore(Limits::default(), 77);
     state.facts(&mut |fact| restored.restore_fact(&fact).unwrap());
     assert_eq!(restored.digest(), state.digest());
@@ -50,11 +52,11 @@ fn a_state_is_its_facts() {
 
 #[test]
 fn facts_out_of_place_are_turned_away() {
-    let fact_count = each_fact(&sample(), |_, _| {});
+    let fact_count = each_fact(&grown_sample(), |_, _| {});
     for at in 0..fact_count {
         // Leaving out what others build on is noticed; leaving out the rest is what the snapshot's own digest is for.
         let mut left_out = Restoring::new();
-        each_fact(&sample(), |number, fact| {
+        each_fact(&grown_sample(), |number, fact| {
             if number != at {
                 left_out.take(fact);
             }
@@ -62,7 +64,7 @@ fn facts_out_of_place_are_turned_away() {
         left_out.finish();
 
         let mut repeated = Restoring::new();
-        each_fact(&sample(), |number, fact| {
+        each_fact(&grown_sample(), |number, fact| {
             repeated.take(fact);
             if number == at {
                 repeated.take(fact);
@@ -71,12 +73,12 @@ fn facts_out_of_place_are_turned_away() {
         assert!(repeated.finish().is_some(), "fact {at} was taken twice");
 
         let mut early = Restoring::new();
-        each_fact(&sample(), |number, fact| {
+        each_fact(&grown_sample(), |number, fact| {
             if number == at {
                 early.take(fact);
             }
         });
-        each_fact(&sample(), |number, fact| {
+        each_fact(&grown_sample(), |number, fact| {
             if number != at {
                 early.take(fact);
             }
@@ -87,13 +89,13 @@ fn facts_out_of_place_are_turned_away() {
 
 #[test]
 fn facts_with_any_field_changed_do_no_harm() {
-    let fact_count = each_fact(&sample(), |_, _| {});
+    let fact_count = each_fact(&grown_sample(), |_, _| {});
     let mut refused_count = 0;
     for at in 0..fact_count {
         for field in 0..FIELDS {
             for value in VALUES {
                 let mut restoring = Restoring::new();
-                each_fact(&sample(), |number, fact| {
+                each_fact(&grown_sample(), |number, fact| {
                     if number == at {
                         change(fact, field, value, &mut |fact| restoring.take(fact));
                     } else {
@@ -149,12 +151,12 @@ fn live(state: &mut State) {
             for sale_no in 0..4 {
                 for seq in 0..9 {
                     let reservation = ReservationNo { sale: SaleNo(sale_no), seq };
-                    state.reservation(sale, reservation);
+                    state.reservation(sale, reservation.into());
                     if seq % 2 == 0 {
-                        run(state, &Command::Confirm { sale, reservation }, now);
+                        run(state, &Command::Confirm { sale, reservation: reservation.into() }, now);
                     }
                     if seq % 3 == 0 {
-                        run(state, &Command::Release { sale, reservation }, now);
+                        run(state, &Command::Release { sale, reservation: reservation.into() }, now);
                     }
                 }
             }
@@ -181,7 +183,18 @@ fn live(state: &mut State) {
     run(state, &Command::ArchiveSale { sale: "t" }, TIME_MS_MAX);
 }
 
-/// A state that has some of everything.
+/// A state that also has what came later.
+fn grown_sample() -> State {
+    let mut state = sample();
+    for tag in [7, 8] {
+        run(&mut state, &Command::BeginIncarnation { incarnation: Incarnation(tag) }, 8_500);
+        run(&mut state, &Command::Reserve(claim("s", "d", &one("c", 1))), 8_500);
+        run(&mut state, &Command::Reserve(claim("s", "zz", &one("c", 1))), 8_500);
+    }
+    state
+}
+
+/// A state that has some of everything that there was from the beginning.
 fn sample() -> State {
     let mut state = State::new(Limits::default(), 9);
     let number = |sale, seq| ReservationNo { sale: SaleNo(sale), seq };
@@ -215,8 +228,8 @@ fn sample() -> State {
     let full = Reserve { details: br#"{"seat":7}"#, key, ..claim("s", "c", &lines) };
     run(&mut state, &Command::Reserve(full), 4_000);
     run(&mut state, &Command::Reserve(claim("s", "c", &one("a", 1))), 4_000);
-    run(&mut state, &Command::Confirm { sale: "s", reservation: number(1, 0) }, 4_000);
-    run(&mut state, &Command::Release { sale: "s", reservation: number(1, 3) }, 4_000);
+    run(&mut state, &Command::Confirm { sale: "s", reservation: number(1, 0).into() }, 4_000);
+    run(&mut state, &Command::Release { sale: "s", reservation: number(1, 3).into() }, 4_000);
     run(
         &mut state,
         &Command::PutSale { sale: "t", terms: &closed(terms(&["a"], 0), 10_000), left_out: &[] },
@@ -287,9 +300,10 @@ const FIELDS: usize = 10;
 fn change(fact: &Fact<'_>, field: usize, value: u64, give: &mut impl FnMut(&Fact<'_>)) {
     let (mut fact, name) = (fact.clone(), NAMES[value as usize % NAMES.len()]);
     match &mut fact {
-        Fact::Partition { id_key, time, sales_ever } => match field {
+        Fact::Partition { id_key, time, sales_ever, incarnation } => match field {
             0 => *id_key = None,
             1 => *time = value,
+            2 => incarnation.0 = value as u32,
             _ => *sales_ever = value as u32,
         },
         Fact::Counter { counter, value: total } => match field {
@@ -304,6 +318,11 @@ fn change(fact: &Fact<'_>, field: usize, value: u64, give: &mut impl FnMut(&Fact
         Fact::Pane { pane, count } => match field {
             0 => *pane = value,
             _ => *count = value,
+        },
+        Fact::Incarnation { first, incarnation } => match field {
+            0 => first.sale.0 = value as u32,
+            1 => first.seq = value as u32,
+            _ => incarnation.0 = value as u32,
         },
         Fact::Sale { .. } => return change_sale(&fact, field, value, give),
         Fact::Reservation { reservation, customer, status, lines, created_at, hold_until, key, details } => {

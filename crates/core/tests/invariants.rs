@@ -82,7 +82,7 @@ fn sample(shape: WindowShape) -> State {
     run(&Command::HitWindow { window: "w", default_shape: shape });
     run(&Command::PutSale { sale: "s", terms: &terms, left_out: &[] });
     run(&claim);
-    run(&Command::Release { sale: "s", reservation: released });
+    run(&Command::Release { sale: "s", reservation: released.into() });
     run(&claim);
     state
 }

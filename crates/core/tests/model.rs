@@ -23,7 +23,7 @@ use proptest::{
 /// Sequences of commands in an ordinary run.
 const CASES: u32 = 512;
 /// Every outcome that a sequence can come to.
-const KINDS: [&str; 36] = [
+const KINDS: [&str; 37] = [
     "AlreadyFounded",
     "Confirmed",
     "Counter",
@@ -33,6 +33,7 @@ const KINDS: [&str; 36] = [
     "Founded",
     "HoldExpired",
     "IdempotencyKeyReused",
+    "IncarnationBegun",
     "InsufficientStock",
     "InvalidName",
     "InvalidTerms",
@@ -263,10 +264,10 @@ impl<'a> Run<'a> {
 
         let mut by_customer: BTreeMap<&str, Vec<ReservationView>> = BTreeMap::new();
         for (seq, reservation) in (0..).zip(&sale.reservations) {
-            let number = onrush_core::ReservationNo { sale: sale.no, seq };
+            let named = sale.named(seq);
             let claim = &reservation.claim;
             let expected = ReservationView {
-                reservation: number,
+                reservation: named,
                 sale: view.sale.clone(),
                 customer: claim.customer.into(),
                 status: reservation.status,
@@ -275,7 +276,7 @@ impl<'a> Run<'a> {
                 created_at: reservation.created_at,
                 expires_at: reservation.hold_until.filter(|_| reservation.is_held()),
             };
-            assert_eq!(self.state.reservation(&view.sale, number).as_ref(), Some(&expected));
+            assert_eq!(self.state.reservation(&view.sale, named).as_ref(), Some(&expected));
             by_customer.entry(claim.customer).or_default().push(expected);
         }
         for customer in CUSTOMERS {

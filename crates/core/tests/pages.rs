@@ -44,8 +44,8 @@ fn a_customer_sees_the_newest_reservations() {
     }
     let views = state.reservations_of("s", "c").unwrap();
     assert_eq!(views.len(), CUSTOMER_RESERVATIONS_MAX);
-    assert_eq!(views[0].reservation.seq, 200);
-    assert!(views.is_sorted_by_key(|view| view.reservation.seq));
+    assert_eq!(views[0].reservation.no.seq, 200);
+    assert!(views.is_sorted_by_key(|view| view.reservation.no.seq));
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_customer_with_many_details_sees_fewer() {
     }
     let views = state.reservations_of("s", "c").unwrap();
     assert_eq!(views.len(), CUSTOMER_DETAILS_BYTES_MAX / DETAILS_BYTES_MAX + 1);
-    assert_eq!(views.last().unwrap().reservation.seq, 99);
+    assert_eq!(views.last().unwrap().reservation.no.seq, 99);
 }
 
 #[test]

@@ -51,6 +51,7 @@ pub struct SnapshotReader {
     length: u64,
     position: u64,
     format: Format,
+    partition: u32,
     offset: u64,
     time_ms: u64,
     total_bytes: u64,
@@ -188,6 +189,7 @@ impl SnapshotReader {
             length,
             position: 0,
             format: Format::V1,
+            partition: 0,
             offset,
             time_ms: 0,
             total_bytes: 0,
@@ -199,6 +201,7 @@ impl SnapshotReader {
         match check_header(&header, partition, offset) {
             Ok(format) => {
                 reader.format = format;
+                reader.partition = u32_at(&header, 12);
                 reader.time_ms = u64_at(&header, 24);
                 reader.position = HEADER_BYTES as u64;
                 Ok(reader)
@@ -210,6 +213,11 @@ impl SnapshotReader {
     /// The state is that after all events below this offset.
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// The partition whose state it is.
+    pub fn partition(&self) -> u32 {
+        self.partition
     }
 
     /// How the content of its chunks is written.

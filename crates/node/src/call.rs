@@ -2,7 +2,7 @@
 
 use compact_str::CompactString;
 use onrush_core::{
-    IdempotencyKey, LineRequest, Refusal, ReservationNo, ReservationStatus, ReservationView, Reserve,
+    IdempotencyKey, LineRequest, Refusal, ReservationRef, ReservationStatus, ReservationView, Reserve,
     SaleTerms, SaleView, SalesPage, TermsChange, TermsField, TimeMs, WindowShape,
 };
 use smallvec::SmallVec;
@@ -37,11 +37,11 @@ pub enum Call {
     /// Answer: [`Outcome::Reserved`].
     Reserve(Box<ReserveCall>),
     /// Answer: [`Outcome::Reservation`].
-    Confirm { sale: Name, reservation: ReservationNo },
+    Confirm { sale: Name, reservation: ReservationRef },
     /// Answer: [`Outcome::Reservation`].
-    Release { sale: Name, reservation: ReservationNo },
+    Release { sale: Name, reservation: ReservationRef },
     /// Answer: [`Outcome::Reservation`].
-    ReadReservation { sale: Name, reservation: ReservationNo },
+    ReadReservation { sale: Name, reservation: ReservationRef },
     /// Answer: [`Outcome::Reservations`].
     ReadCustomer { sale: Name, customer: Name },
 }
@@ -124,7 +124,7 @@ pub enum Outcome {
     /// The claim was made, now or, if `replayed`, by an earlier call with this key; `status` and `expires_at` (only while it is
     /// held) say where it stands now.
     Reserved {
-        reservation: ReservationNo,
+        reservation: ReservationRef,
         status: ReservationStatus,
         created_at: TimeMs,
         expires_at: Option<TimeMs>,

@@ -8,6 +8,8 @@ use onrush_log::{LogSettings, SyncMethod};
 /// Plain values; see each for its unit and default.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The partition's number, in its log and in the ids of its reservations; default 0.
+    pub partition: u16,
     /// Where the log and the snapshots are. Made if it does not exist.
     pub directory: PathBuf,
     /// Bytes of one log file, default 64 MiB.
@@ -28,6 +30,7 @@ impl Settings {
     /// The defaults, for a data directory.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
+            partition: 0,
             directory: directory.into(),
             segment_bytes: onrush_log::SEGMENT_BYTES_DEFAULT,
             sync_method: SyncMethod::Fdatasync,

@@ -54,9 +54,9 @@ fn sink_named<'s>(settings: &'s Settings, name: &str) -> Result<&'s Sink, Failur
 fn compare(settings: &Settings, sink: &Sink) -> Result<Comparison, Failure> {
     let directory = settings.node.directory.as_path();
     let name = sink.node.name.as_str();
-    let Replayed { log_id, from, to: log_to } = log_extent(directory).map_err(unread)?;
+    let Replayed { log_id, partition, from, to: log_to } = log_extent(directory).map_err(unread)?;
     let skipped = skipped(directory, name).map_err(unread)?;
-    let source = Source { log_id, partition: 0, sink: name.to_owned() };
+    let source = Source { log_id, partition: partition.into(), sink: name.to_owned() };
     // What was written is looked at after this, so it reaches at least as far.
     let known_to = if sink.target.target().keeps_offset() {
         log_to

@@ -1,6 +1,6 @@
 //! Events as sinks get them: with the names that people know instead of the numbers that records carry.
 
-use onrush_core::{ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs, WindowShape};
+use onrush_core::{Incarnation, ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs, WindowShape};
 
 use onrush_node::RESERVATION_ID_BYTES;
 
@@ -9,6 +9,8 @@ use onrush_node::RESERVATION_ID_BYTES;
 pub struct SinkEvent<'a> {
     /// Its place in the log: unique in its partition, growing, not gapless.
     pub offset: u64,
+    /// The log's incarnation in which it was decided: with the offset, it tells the event from that of another history.
+    pub incarnation: Incarnation,
     /// Partition time at which it was decided, milliseconds since the Unix epoch; never less than that of the event before.
     pub at: TimeMs,
     /// What happened.

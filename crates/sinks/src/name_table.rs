@@ -4,7 +4,10 @@
 use std::collections::HashMap;
 
 use compact_str::CompactString;
-use onrush_core::{Event, Fact, Line, Lines, ReservationNo, ReservationStatus, SaleNo, SaleTerms, StockNo};
+use onrush_core::{
+    Event, Fact, Incarnation, Line, Lines, ReservationNo, ReservationRef, ReservationStatus, SaleNo,
+    SaleTerms, StockNo,
+};
 use smallvec::SmallVec;
 
 use crate::event::{Change, Claim, ReservationSubject, SinkEvent, SinkLine};
@@ -14,6 +17,7 @@ use onrush_node::wire::{Record, encode_fact};
 /// The names as of one offset.
 pub(crate) struct NameTable {
     ids: ReservationIds,
+    incarnation: Incarnation,
     sales: HashMap<SaleNo, NamedSale>,
     holds: HashMap<ReservationNo, Hold>,
 }
@@ -29,6 +33,8 @@ struct NamedSale {
     places: Vec<Option<u16>>,
     /// Reservations of it that are held, so that they go with it.
     held_count: usize,
+    /// The ordinals from which on its reservations are of another incarnation than those before, each with that; rising.
+    incarnations: Vec<(u32, Incarnation)>,
 }
 
 /// A reservation that is held: what it claims is told again when it is settled.
@@ -51,7 +57,7 @@ const UNKNOWN_HOLD: Unknown = Unknown("its reservation was not held");
 impl NameTable {
     /// Of a log without events, whose ids are these.
     pub(crate) fn new(ids: ReservationIds) -> Self {
-        Self { ids, sales: HashMap::new(), holds: HashMap::new() }
+        Self { ids, incarnation: Incarnation::FIRST, sales: HashMap::new(), holds: HashMap::new() }
     }
 
     /// Learns from one fact of a snapshot or a place; facts that name nothing are passed over.
@@ -64,6 +70,7 @@ impl NameTable {
                     stock_nos: stock_nos.to_vec(),
                     places: vec![None; usize::from(*stocks_ever)],
                     held_count: 0,
+                    incarnations: Vec::new(),
                 };
                 if named.stock_nos.iter().any(|no| no.0 >= *stocks_ever) {
                     return Err("a stock's number was never given");
@@ -77,13 +84,20 @@ impl NameTable {
                     self.hold(*reservation, customer, lines, details, key).map_err(|unknown| unknown.0)?;
                 }
             }
-            Fact::Partition { .. } | Fact::Counter { .. } | Fact::Window { .. } | Fact::Pane { .. } => {}
+            Fact::Partition { incarnation, .. } => self.incarnation = *incarnation,
+            Fact::Incarnation { first, incarnation } => {
+                let named = self.sales.get_mut(&first.sale).ok_or("an incarnation has no sale")?;
+                named.begin_incarnation(first.seq, *incarnation);
+            }
+            Fact::Counter { .. } | Fact::Window { .. } | Fact::Pane { .. } => {}
         }
         Ok(())
     }
 
     /// Appends facts from which [`NameTable::restore`] makes the same names again.
     pub(crate) fn write_facts(&self, out: &mut Vec<u8>) {
+        let incarnation = self.incarnation;
+        encode_fact(out, &Fact::Partition { id_key: None, time: 0, sales_ever: 0, incarnation });
         for (sale_no, named) in &self.sales {
             let stocks_ever =
                 u16::try_from(named.places.len()).expect("a sale has fewer than 2^16 stocks ever");
@@ -98,6 +112,10 @@ impl NameTable {
                     version: 0,
                 },
             );
+            for (seq, incarnation) in &named.incarnations {
+                let first = ReservationNo { sale: *sale_no, seq: *seq };
+                encode_fact(out, &Fact::Incarnation { first, incarnation: *incarnation });
+            }
         }
         for (reservation, hold) in &self.holds {
             let fact = Fact::Reservation {
@@ -122,10 +140,14 @@ impl NameTable {
         record: &Record<'_>,
         visit: impl FnOnce(&SinkEvent<'_>) -> R,
     ) -> Result<Option<R>, Unknown> {
-        let at = record.at;
-        let give = |change: Change<'_>| visit(&SinkEvent { offset, at, change });
+        let (at, incarnation) = (record.at, self.incarnation);
+        let give = |change: Change<'_>| visit(&SinkEvent { offset, incarnation, at, change });
         Ok(match &record.event {
             Event::Founded { .. } => None,
+            Event::IncarnationBegun { incarnation } => {
+                self.incarnation = *incarnation;
+                None
+            }
             Event::CounterAdded { counter, by, value } => {
                 Some(give(Change::CounterAdded { counter, by: *by, value: *value }))
             }
@@ -160,6 +182,7 @@ impl NameTable {
             stock_nos: Vec::new(),
             places: Vec::new(),
             held_count: 0,
+            incarnations: Vec::new(),
         });
         let mut terms = terms.clone();
         terms.stocks.sort_unstable_by(|a, b| a.stock.cmp(&b.stock));
@@ -194,10 +217,12 @@ impl NameTable {
         if expires_at.is_some() {
             self.hold(*reservation, customer, lines, details, key)?;
         }
-        let named = self.sales.get(&reservation.sale).ok_or(UNKNOWN_SALE)?;
+        let named = self.sales.get_mut(&reservation.sale).ok_or(UNKNOWN_SALE)?;
+        named.begin_incarnation(reservation.seq, self.incarnation);
+        let named = &*named;
         let lines = named.lines(lines)?;
         let claim = Claim { customer, lines: &lines, details, idempotency_key: key_text(key) };
-        let subject = self.subject(named, *reservation);
+        let subject = named.subject(&self.ids, *reservation);
         Ok(give(Change::Reserved { subject, claim, expires_at: *expires_at }))
     }
 
@@ -212,7 +237,7 @@ impl NameTable {
             self.sales.get_mut(&reservation.sale).ok_or(UNKNOWN_SALE)?.held_count -= 1;
         }
         let named = self.sales.get(&reservation.sale).ok_or(UNKNOWN_SALE)?;
-        let subject = self.subject(named, reservation);
+        let subject = named.subject(&self.ids, reservation);
         let lines = hold.as_ref().map(|hold| named.lines(&hold.lines)).transpose()?;
         let claim = hold.as_ref().zip(lines.as_ref()).map(|(hold, lines)| Claim {
             customer: &hold.customer,
@@ -225,10 +250,6 @@ impl NameTable {
             Event::Expired { .. } => Change::Expired { subject, claim: claim.ok_or(UNKNOWN_HOLD)? },
             _ => Change::Released { subject, claim },
         }))
-    }
-
-    fn subject<'n>(&self, named: &'n NamedSale, reservation_no: ReservationNo) -> ReservationSubject<'n> {
-        ReservationSubject { reservation_no, reservation: self.ids.write(reservation_no), sale: &named.sale }
     }
 
     fn hold(
@@ -256,6 +277,21 @@ impl NamedSale {
         for (place, no) in (0..).zip(&self.stock_nos) {
             self.places[usize::from(no.0)] = Some(place);
         }
+    }
+
+    /// From the reservation of this ordinal on they are of this incarnation, as the state does it.
+    fn begin_incarnation(&mut self, seq: u32, incarnation: Incarnation) {
+        let before = self.incarnations.last().map_or(Incarnation::FIRST, |(_, before)| *before);
+        if incarnation != before {
+            self.incarnations.push((seq, incarnation));
+        }
+    }
+
+    fn subject(&self, ids: &ReservationIds, no: ReservationNo) -> ReservationSubject<'_> {
+        let begun_count = self.incarnations.partition_point(|(first, _)| *first <= no.seq);
+        let incarnation = begun_count.checked_sub(1).map_or(Incarnation::FIRST, |at| self.incarnations[at].1);
+        let reservation = ids.write(ReservationRef { no, incarnation });
+        ReservationSubject { reservation_no: no, reservation, sale: &self.sale }
     }
 
     fn lines(&self, lines: &[Line]) -> Result<SmallVec<[SinkLine<'_>; 4]>, Unknown> {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use onrush_core::{
-    Event, Fact, Limits, Line, ReservationNo, ReservationStatus, SaleNo, SaleTerms, State, StockNo,
-    StockTerms,
+    Event, Fact, Incarnation, Limits, Line, ReservationNo, ReservationStatus, SaleNo, SaleTerms, State,
+    StockNo, StockTerms,
 };
 use onrush_log::Format;
 use proptest::prelude::*;
@@ -20,6 +20,7 @@ enum Step {
     Put { sale: u32, stocks: BTreeSet<u8> },
     Reserve { sale: u32, stock: usize, held: bool },
     Settle { sale: u32, seq: u32, confirms: bool },
+    Begin(u32),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -36,6 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
             seq,
             confirms
         }),
+        (0..3_u32).prop_map(Step::Begin),
     ]
 }
 
@@ -101,9 +103,14 @@ impl Both {
                 .map(|(no, stock)| format!("{}={}", no.0, stock.stock))
                 .collect::<Vec<_>>()
                 .join(" "),
-            Change::Reserved { claim, .. }
-            | Change::Confirmed { claim, .. }
-            | Change::Released { claim: Some(claim), .. } => {
+            Change::Reserved { subject, claim, .. }
+            | Change::Confirmed { subject, claim }
+            | Change::Released { subject, claim: Some(claim) } => {
+                let reservation = ReservationIds::new(0, [7; 16]).read(subject.id()).expect("its own id");
+                assert!(
+                    self.state.reservation(subject.sale, reservation).is_some(),
+                    "the state knows the id"
+                );
                 format!("{} {}", claim.customer, claim.lines[0].stock)
             }
             _ => String::new(),
@@ -115,7 +122,7 @@ impl Both {
     fn restart(&mut self) {
         let mut facts = Vec::new();
         self.names.write_facts(&mut facts);
-        let mut names = NameTable::new(ReservationIds::new([7; 16]));
+        let mut names = NameTable::new(ReservationIds::new(0, [7; 16]));
         FactDecoder::new(Format::NEWEST)
             .decode(&facts, |fact| names.restore(fact))
             .expect("what was written reads back");
@@ -139,6 +146,14 @@ impl Both {
                 let after = known(&self.state, *sale).stocks;
                 let expected: Vec<_> = after.iter().map(|(no, name)| format!("{}={name}", no.0)).collect();
                 prop_assert_eq!(told, expected.join(" "));
+            }
+            Step::Begin(tag) => {
+                let event = Event::IncarnationBegun { incarnation: Incarnation(*tag) };
+                self.state.apply(&event, 1);
+                let record = Record { index: 0, at: 1, event };
+                self.offset += 1;
+                let told = self.names.tell(self.offset, &record, |_| ()).expect("it follows");
+                prop_assert_eq!(told, None);
             }
             Step::Reserve { sale, stock, held } => {
                 let before = known(&self.state, *sale);
@@ -177,7 +192,7 @@ impl Both {
 proptest! {
     #[test]
     fn names_and_state_agree(steps in prop::collection::vec((step(), prop::bool::weighted(0.1)), 1..60)) {
-        let ids = ReservationIds::new([7; 16]);
+        let ids = ReservationIds::new(0, [7; 16]);
         let mut both =
             Both { state: State::new(Limits::default(), 1), names: NameTable::new(ids), offset: 0 };
         for (step, restarts) in &steps {
@@ -191,7 +206,7 @@ proptest! {
 
 #[test]
 fn what_does_not_follow_is_refused() {
-    let mut names = NameTable::new(ReservationIds::new([7; 16]));
+    let mut names = NameTable::new(ReservationIds::new(0, [7; 16]));
     let reservation = ReservationNo { sale: SaleNo(0), seq: 0 };
     for event in [
         Event::SaleArchived { sale_no: SaleNo(0) },

@@ -22,6 +22,8 @@ use onrush_node::wire::{DecodeError, FactDecoder, Record, decode_records};
 pub struct Replayed {
     /// Identity of the log.
     pub log_id: String,
+    /// The partition whose log it is.
+    pub partition: u16,
     /// The first offset from which events can be told; above 0 if the log was trimmed.
     pub from: u64,
     /// The offset after the last event.
@@ -63,6 +65,12 @@ pub enum ReplayError {
     /// Whoever was given the events.
     #[error("{0}")]
     Visitor(String),
+}
+
+impl From<UnknownPartition> for ReplayError {
+    fn from(error: UnknownPartition) -> Self {
+        Self::Damaged(error.to_string())
+    }
 }
 
 impl From<StartPointError> for ReplayError {
@@ -129,6 +137,7 @@ fn directory_error(directory: &Path, source: std::io::Error) -> ReplayError {
 struct Reading<'v> {
     /// Names, once the founding or a snapshot told the secret behind the ids.
     names: Option<(NameTable, ReservationIds)>,
+    partition: u16,
     from: u64,
     to: u64,
     visit: &'v mut dyn FnMut(&SinkEvent<'_>) -> Result<(), String>,
@@ -142,7 +151,7 @@ fn read(
     let storage = DirStorage::existing(directory).map_err(|source| directory_error(directory, source))?;
     let storage: Arc<dyn Storage> = Arc::new(storage);
     let base = oldest_snapshot(&storage)?;
-    let mut reading = Reading { names: None, from: 0, to: 0, visit, failed: None };
+    let mut reading = Reading { names: None, partition: 0, from: 0, to: 0, visit, failed: None };
     let mut is_first = true;
     let mut trimmed = None;
     let report = onrush_log::inspect(&storage, |_, frame| {
@@ -177,7 +186,16 @@ fn read(
     let Some((_, ids)) = reading.names else {
         return Err(ReplayError::Empty { directory: directory.display().to_string() });
     };
-    Ok(Replayed { log_id: log_id(&ids), from: reading.from, to: reading.to })
+    Ok(Replayed { log_id: log_id(&ids), partition: reading.partition, from: reading.from, to: reading.to })
+}
+
+/// A partition's number as ids hold it.
+#[derive(Debug, thiserror::Error)]
+#[error("it is of partition {0}, and there are at most 65536")]
+struct UnknownPartition(u32);
+
+fn partition_no(partition: u32) -> Result<u16, UnknownPartition> {
+    u16::try_from(partition).map_err(|_| UnknownPartition(partition))
 }
 
 /// Offset of a snapshot, the secret in it, and how its names are read when they are needed.
@@ -187,6 +205,7 @@ fn oldest_snapshot(storage: &Arc<dyn Storage>) -> Result<Option<SnapshotBase>, R
     let Some(offset) = list_snapshots(&**storage)?.last().copied() else { return Ok(None) };
     let mut snapshot = SnapshotReader::open(Arc::clone(storage), None, offset)?;
     let (mut id_key, format) = (None, snapshot.format());
+    let partition = partition_no(snapshot.partition())?;
     if let Some(chunk) = snapshot.next_chunk()? {
         let mut look = |fact: &Fact<'_>| {
             if let Fact::Partition { id_key: Some(key), .. } = fact {
@@ -202,7 +221,7 @@ fn oldest_snapshot(storage: &Arc<dyn Storage>) -> Result<Option<SnapshotBase>, R
     let read_names = move |ids: &ReservationIds| {
         read_snapshot(&mut SnapshotReader::open(Arc::clone(&storage), None, offset)?, ids)
     };
-    Ok(id_key.map(|key| (offset, ReservationIds::new(key), Box::new(read_names) as _)))
+    Ok(id_key.map(|key| (offset, ReservationIds::new(partition, key), Box::new(read_names) as _)))
 }
 
 /// Why a frame could not be told.
@@ -212,10 +231,13 @@ enum Untold {
     Decode(#[from] DecodeError),
     #[error(transparent)]
     Unknown(#[from] Unknown),
+    #[error(transparent)]
+    Partition(#[from] UnknownPartition),
 }
 
 impl Reading<'_> {
     fn take(&mut self, header: &FrameHeader, payload: &[u8]) -> Result<(), Untold> {
+        self.partition = partition_no(header.partition)?;
         decode_records(header.format, payload, header.time_ms, |record| {
             let offset = header.base_offset + record.index;
             self.to = offset + 1;
@@ -228,7 +250,7 @@ impl Reading<'_> {
 
     fn tell(&mut self, offset: u64, record: &Record<'_>) -> Result<(), Untold> {
         if let onrush_core::Event::Founded { id_key } = &record.event {
-            let ids = ReservationIds::new(*id_key);
+            let ids = ReservationIds::new(self.partition, *id_key);
             self.names = Some((NameTable::new(ids.clone()), ids));
         }
         let (Some((names, _)), None) = (&mut self.names, &self.failed) else { return Ok(()) };

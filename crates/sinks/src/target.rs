@@ -63,7 +63,7 @@ pub const EXCHANGE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs
 pub struct Source {
     /// Identity of the log: the same for ever, another for every other log, not secret, 26 letters and digits.
     pub log_id: String,
-    /// The partition; event ids are `partition-offset`.
+    /// The partition; ids of events begin with it.
     pub partition: u32,
     /// The sink's name in the settings.
     pub sink: String,
@@ -105,5 +105,5 @@ pub enum TargetError {
 /// The identity of a log: what its secret makes of the number that no reservation has. It tells nothing about the secret.
 pub(crate) fn log_id(ids: &ReservationIds) -> String {
     let nobody = ReservationNo { sale: SaleNo(u32::MAX), seq: u32::MAX };
-    ids.write(nobody).iter().map(|letter| char::from(*letter)).collect()
+    ids.write(nobody.into()).iter().map(|letter| char::from(*letter)).collect()
 }

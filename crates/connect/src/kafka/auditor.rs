@@ -13,9 +13,9 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::murmur2::partition_of;
 use super::reports::Reports;
 use super::topics::Topics;
-use super::writer::{ID_HEADER, SOURCE_HEADER, TYPE_HEADER, id_prefix};
+use super::writer::{ID_HEADER, SOURCE_HEADER, TYPE_HEADER};
 use super::{Settings, cluster};
-use crate::event_json::kind_type;
+use crate::event_json::{kind_type, offset_in_id};
 use crate::{Audit, Findings, Form, Ledger, StoredEvent, Tally, fingerprint, source_uri};
 
 /// Longest wait for the bounds of a partition.
@@ -26,7 +26,7 @@ pub struct KafkaAuditor {
     settings: Settings,
     topics: Topics,
     source: String,
-    id_prefix: String,
+    partition: u32,
     range: std::ops::Range<u64>,
     ledger: Ledger,
     /// The newest event of each key, by partition.
@@ -47,7 +47,7 @@ impl KafkaAuditor {
             topics: Topics::new(&settings.topic),
             settings,
             source: String::new(),
-            id_prefix: String::new(),
+            partition: 0,
             range: 0..0,
             ledger: Ledger::default(),
             newest: HashMap::new(),
@@ -143,7 +143,7 @@ impl KafkaAuditor {
             return None;
         }
         let id = std::str::from_utf8(header(message, ID_HEADER)?).ok()?;
-        id.strip_prefix(&self.id_prefix)?.parse().ok()
+        offset_in_id(self.partition, id)
     }
 
     /// Whether retention took what there was of an event that is not there.
@@ -163,7 +163,7 @@ impl Audit for KafkaAuditor {
         let config = self.settings.auditor_config().map_err(TargetError::Unavailable)?;
         *self = Self::new(self.settings.clone());
         self.source = source_uri(source);
-        self.id_prefix = id_prefix(source);
+        self.partition = source.partition;
         self.range = from..to;
         let client_config = self.settings.client_config().map_err(TargetError::Unavailable)?;
         let described = cluster::describe(&self.settings, &client_config)?;

@@ -1,15 +1,13 @@
 //! How an event becomes a message: topic, key, headers, payload. For [`Form::Events`] that is the binary mode of the Kafka
 //! protocol binding for `CloudEvents` 1.0.
 
-use std::io::Write as _;
-
 use onrush_core::TimeMs;
 use onrush_sinks::{EventKind, SinkEvent, Source};
 use rdkafka::message::{Header, OwnedHeaders, ToBytes};
 
 use super::topics::Topics;
 use crate::event_json::kind_type;
-use crate::{Form, event_id, source_uri, write_rfc3339};
+use crate::{Form, source_uri, write_event_id, write_rfc3339};
 
 /// Which event a message is for.
 pub(super) const ID_HEADER: &str = "ce_id";
@@ -22,8 +20,7 @@ pub(super) const TYPE_HEADER: &str = "ce_type";
 pub(super) struct Writer {
     topics: Topics,
     form: Form,
-    /// An id without its offset.
-    id_prefix: Vec<u8>,
+    partition: u32,
     source: String,
     /// In the order of [`EventKind::ALL`].
     types: [String; EventKind::ALL.len()],
@@ -45,7 +42,7 @@ impl Writer {
         Self {
             topics,
             form,
-            id_prefix: id_prefix(source).into_bytes(),
+            partition: source.partition,
             source: source_uri(source),
             types: EventKind::ALL.map(kind_type),
             id: Vec::new(),
@@ -62,8 +59,7 @@ impl Writer {
             return None;
         }
         self.id.clear();
-        self.id.extend_from_slice(&self.id_prefix);
-        write!(self.id, "{}", event.offset).expect("writing to memory succeeds");
+        write_event_id(&mut self.id, self.partition, event);
         let mut headers = OwnedHeaders::new_with_capacity(7);
         headers = with(headers, ID_HEADER, &self.id);
         headers = with(headers, SOURCE_HEADER, &self.source);
@@ -81,14 +77,6 @@ impl Writer {
         }
         Some(Draft { topic: self.topics.of(event.kind()), payload: &self.payload, headers })
     }
-}
-
-/// What is before the offset in the id of every event of a log.
-pub(super) fn id_prefix(source: &Source) -> String {
-    let mut id = event_id(source, 0);
-    let offset = id.pop();
-    assert_eq!(offset, Some('0'), "an id ends with its offset");
-    id
 }
 
 fn with<V: ToBytes + ?Sized>(headers: OwnedHeaders, key: &str, value: &V) -> OwnedHeaders {

@@ -30,7 +30,7 @@ pub(super) fn with_storable<R>(event: &SinkEvent<'_>, then: impl FnOnce(&SinkEve
         Change::SalePut { sale_no, sale, terms, stock_nos } if has_nul(terms) => {
             let terms = storable_terms(terms);
             let change = Change::SalePut { sale_no: *sale_no, sale, terms: &terms, stock_nos };
-            then(&SinkEvent { offset: event.offset, at: event.at, change })
+            then(&SinkEvent { change, ..event.clone() })
         }
         _ => then(event),
     }

@@ -16,6 +16,7 @@ use super::errors::unavailable;
 use super::link::{Link, late};
 use super::message::{payload, routing_key};
 use super::{QueueType, Settings};
+use crate::event_json::offset_in_id;
 use crate::{Audit, Findings, Ledger, StoredEvent, Tally, event_type, fingerprint, source_uri};
 
 /// Messages that one consumer holds unacknowledged; another takes over then.
@@ -267,8 +268,7 @@ fn offset_of(source: &Source, delivery: &Delivery) -> Option<u64> {
     if from.as_bytes() != source_uri(source).as_bytes() {
         return None;
     }
-    let (partition, offset) = delivery.properties.message_id().as_ref()?.as_str().split_once('-')?;
-    if partition.parse() == Ok(source.partition) { offset.parse().ok() } else { None }
+    offset_in_id(source.partition, delivery.properties.message_id().as_ref()?.as_str())
 }
 
 fn header<'d>(delivery: &'d Delivery, name: &str) -> Option<&'d AMQPValue> {

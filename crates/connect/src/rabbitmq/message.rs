@@ -49,7 +49,7 @@ pub(super) fn routing_key(event: &SinkEvent<'_>, settings: &Settings) -> String 
 }
 
 fn properties(event: &SinkEvent<'_>, form: Form, source: &Source) -> BasicProperties {
-    let id = event_id(source, event.offset);
+    let id = event_id(source, event);
     let kind = event_type(event);
     let mut headers = FieldTable::default();
     let mut put = |name: &str, value: &[u8]| {

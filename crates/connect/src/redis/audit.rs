@@ -237,7 +237,7 @@ impl Entry {
         let (mut time, mut body) = (Vec::new(), Vec::new());
         write_rfc3339(&mut time, event.at);
         write_event_data(&mut body, event);
-        let (id, kind) = (event_id(source, event.offset), event_type(event));
+        let (id, kind) = (event_id(source, event), event_type(event));
         let expected: [(&str, &[u8]); 5] = [
             ("id", id.as_bytes()),
             ("type", kind.as_bytes()),

@@ -1,12 +1,10 @@
 //! Events as commands, gathered into transactions that are written at once.
 
-use std::io::Write as _;
-
 use onrush_sinks::{EventKind, SinkEvent};
 
 use super::Settings;
 use super::connection::{write_argument, write_command};
-use crate::{event_type, write_event_data, write_rfc3339};
+use crate::{event_type, write_event_data, write_event_id, write_rfc3339};
 
 /// Events of one transaction, at most: the server does nothing else meanwhile, for two or three milliseconds.
 const RUN_EVENTS_MAX: usize = 512;
@@ -61,7 +59,7 @@ impl Encoder {
         // An entry's id must be greater than 0-0.
         self.last = format!("{offset}-{}", u8::from(offset == 0));
         write_argument(out, self.last.as_bytes());
-        refill(scratch, |text| write!(text, "{}-{offset}", self.partition).expect("memory takes it"));
+        refill(scratch, |text| write_event_id(text, self.partition, event));
         write_field(out, b"id", scratch);
         let kind = self.types[event.kind() as usize].get_or_insert_with(|| event_type(event));
         write_field(out, b"type", kind.as_bytes());

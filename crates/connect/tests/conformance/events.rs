@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use onrush_connect::write_event_data;
-use onrush_core::{ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TimeMs, WindowShape};
+use onrush_core::{Incarnation, ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TimeMs, WindowShape};
 use onrush_node::RESERVATION_ID_BYTES;
 use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Source};
 
@@ -89,7 +89,7 @@ impl StoryEvent {
                 Change::Expired { subject: taken.subject(), claim: taken.claim(&mut lines) }
             }
         };
-        take(&SinkEvent { offset: self.offset, at: self.at, change })
+        take(&SinkEvent { offset: self.offset, incarnation: Incarnation::FIRST, at: self.at, change })
     }
 
     /// As somebody who reads the target sees it.

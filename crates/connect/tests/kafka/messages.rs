@@ -2,7 +2,7 @@
 
 use onrush_connect::Form;
 use onrush_connect::kafka::{Kafka, Settings};
-use onrush_core::{ReservationNo, SaleNo, StockNo};
+use onrush_core::{Incarnation, ReservationNo, SaleNo, StockNo};
 use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Target};
 use rdkafka::message::{Message, OwnedMessage};
 
@@ -26,7 +26,12 @@ const CLAIM: Claim<'_> = Claim {
 };
 
 fn confirmed(offset: u64) -> SinkEvent<'static> {
-    SinkEvent { offset, at: AT, change: Change::Confirmed { subject: SUBJECT, claim: CLAIM } }
+    SinkEvent {
+        offset,
+        incarnation: Incarnation::FIRST,
+        at: AT,
+        change: Change::Confirmed { subject: SUBJECT, claim: CLAIM },
+    }
 }
 
 fn written(place: &Place, form: Form, events: &[SinkEvent<'_>]) -> Vec<OwnedMessage> {
@@ -80,7 +85,12 @@ fn a_booking_in_the_details_of_another_reservation_is_none() {
     let lines = [SinkLine { stock_no: StockNo(0), stock: "shoe", quantity: 1 }];
     let subject = ReservationSubject { sale: "flash", ..SUBJECT };
     let claim = Claim { lines: &lines, ..CLAIM };
-    let forged = SinkEvent { offset: 2, at: AT, change: Change::Confirmed { subject, claim } };
+    let forged = SinkEvent {
+        offset: 2,
+        incarnation: Incarnation::FIRST,
+        at: AT,
+        change: Change::Confirmed { subject, claim },
+    };
     assert!(written(&place, Form::Booking, &[forged]).is_empty());
 }
 

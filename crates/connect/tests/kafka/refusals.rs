@@ -5,7 +5,7 @@ use std::path::Path;
 
 use onrush_connect::Secret;
 use onrush_connect::kafka::{Kafka, Settings};
-use onrush_core::{ReservationNo, SaleNo};
+use onrush_core::{Incarnation, ReservationNo, SaleNo};
 use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, Target, TargetError};
 
 use crate::harness::{Harness, WRONG_PASSWORD};
@@ -20,7 +20,7 @@ fn large(offset: u64, details: &[u8]) -> SinkEvent<'_> {
         reservation: *b"01hzy3v7k2m4n6p8q0r2s4t6v8",
         sale: "blue",
     };
-    SinkEvent { offset, at: AT, change: Change::Expired { subject, claim } }
+    SinkEvent { offset, incarnation: Incarnation::FIRST, at: AT, change: Change::Expired { subject, claim } }
 }
 
 fn incompressible_details() -> Vec<u8> {

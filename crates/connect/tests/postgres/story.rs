@@ -1,6 +1,6 @@
 //! Events that own what they say, told one after the other, and a random but valid sequence of them.
 
-use onrush_core::{ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TimeMs, WindowShape};
+use onrush_core::{Incarnation, ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TimeMs, WindowShape};
 use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Target, TargetError};
 
 /// What happened, as [`Change`] with owned parts.
@@ -96,7 +96,7 @@ impl Told {
             What::Released { was_held, .. } => Change::Released { subject, claim: was_held.then_some(claim) },
             What::Expired { .. } => Change::Expired { subject, claim },
         };
-        then(&SinkEvent { offset: self.offset, at: self.at, change })
+        then(&SinkEvent { offset: self.offset, incarnation: Incarnation::FIRST, at: self.at, change })
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Answer, Decision, check_ceiling, check_name, find_sale};
 use crate::{
     Ceiling, DETAILS_BYTES_MAX, Event, IdempotencyKey, KEY_BYTES_MAX, LINES_MAX, Line, LineRequest, Lines,
-    Now, QUANTITY_MAX, Refusal, ReservationNo, ReservationStatus, Reserve, State, TimeMs,
+    Now, QUANTITY_MAX, Refusal, ReservationNo, ReservationRef, ReservationStatus, Reserve, State, TimeMs,
     state::{Record, Sale},
 };
 
@@ -56,6 +56,7 @@ pub(super) fn decide_reserve<'a>(
     let expires_at = (hold_ttl_ms > 0).then(|| created_at + u64::from(hold_ttl_ms));
     let (customer, key, details) = (claim.customer, claim.key, claim.details);
     let event = Event::Reserved { reservation, customer, lines, expires_at, key, details };
+    let reservation = ReservationRef { no: reservation, incarnation: state.incarnation };
     let status = if expires_at.is_some() { ReservationStatus::Held } else { ReservationStatus::Confirmed };
     let answer = Answer::Reserved { reservation, status, created_at, expires_at, replayed: false };
     Ok(Decision::new(event, answer))
@@ -64,14 +65,16 @@ pub(super) fn decide_reserve<'a>(
 pub(super) fn decide_confirm(
     state: &State,
     sale: &str,
-    reservation: ReservationNo,
+    reservation: ReservationRef,
     now: TimeMs,
 ) -> Result<Decision<'static>, Refusal> {
     let record = find_reservation(state, sale, reservation)?;
     let answer = Answer::Confirmed { reservation };
     match record.status() {
         ReservationStatus::Held if is_over(record, now) => Err(Refusal::HoldExpired),
-        ReservationStatus::Held => Ok(Decision::new(Event::Confirmed { reservation }, answer)),
+        ReservationStatus::Held => {
+            Ok(Decision::new(Event::Confirmed { reservation: reservation.no }, answer))
+        }
         ReservationStatus::Confirmed => Ok(Decision::nothing_new(answer)),
         ReservationStatus::Released => Err(Refusal::ReservationNotHeld),
         ReservationStatus::Expired => Err(Refusal::HoldExpired),
@@ -81,7 +84,7 @@ pub(super) fn decide_confirm(
 pub(super) fn decide_release(
     state: &State,
     sale: &str,
-    reservation: ReservationNo,
+    reservation: ReservationRef,
     now: TimeMs,
 ) -> Result<Decision<'static>, Refusal> {
     let record = find_reservation(state, sale, reservation)?;
@@ -89,7 +92,7 @@ pub(super) fn decide_release(
     match record.status() {
         ReservationStatus::Held if is_over(record, now) => Err(Refusal::HoldExpired),
         ReservationStatus::Held | ReservationStatus::Confirmed => {
-            Ok(Decision::new(Event::Released { reservation }, answer))
+            Ok(Decision::new(Event::Released { reservation: reservation.no }, answer))
         }
         ReservationStatus::Released => Ok(Decision::nothing_new(answer)),
         ReservationStatus::Expired => Err(Refusal::HoldExpired),
@@ -114,7 +117,7 @@ fn find_replay(
     let record = sale.reservations.get(seq).expect("a key belongs to a reservation");
     let is_over = is_over(record, now);
     Ok(Some(Answer::Reserved {
-        reservation: ReservationNo { sale: sale.no, seq },
+        reservation: sale.reservation_ref(seq),
         status: if is_over { ReservationStatus::Expired } else { record.status() },
         created_at: record.created_at,
         expires_at: record.expires_at().filter(|_| !is_over),
@@ -158,11 +161,10 @@ fn find_lines(sale: &Sale, asked: &[LineRequest<'_>]) -> Result<Lines, Refusal> 
 fn find_reservation<'s>(
     state: &'s State,
     sale: &str,
-    reservation: ReservationNo,
+    reservation: ReservationRef,
 ) -> Result<&'s Record, Refusal> {
     let sale = find_sale(state, sale)?;
-    let is_of_sale = reservation.sale == sale.no;
-    sale.reservations.get(reservation.seq).filter(|_| is_of_sale).ok_or(Refusal::ReservationNotFound)
+    sale.find(reservation).ok_or(Refusal::ReservationNotFound)
 }
 
 /// Whether the reservation is held no longer, though no event has said so yet.

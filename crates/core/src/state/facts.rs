@@ -6,7 +6,12 @@ use crate::{Fact, ReservationNo};
 impl State {
     /// Gives every fact of the state to `take`, in the order of [`Fact`]. Two states with equal facts are equal.
     pub fn facts(&self, take: &mut impl FnMut(Fact<'_>)) {
-        take(Fact::Partition { id_key: self.id_key, time: self.time, sales_ever: self.sales_ever });
+        take(Fact::Partition {
+            id_key: self.id_key,
+            time: self.time,
+            sales_ever: self.sales_ever,
+            incarnation: self.incarnation,
+        });
         for (counter, value) in self.counters.sorted() {
             take(Fact::Counter { counter, value });
         }
@@ -25,7 +30,11 @@ impl State {
                 stocks_ever: sale.stocks_ever(),
                 version: sale.version,
             });
+            let mut begun = sale.incarnations.iter().peekable();
             for (seq, record) in (0..).zip(sale.reservations.iter()) {
+                while let Some(&(_, incarnation)) = begun.next_if(|(first, _)| *first == seq) {
+                    take(Fact::Incarnation { first: ReservationNo { sale: sale.no, seq }, incarnation });
+                }
                 take(Fact::Reservation {
                     reservation: ReservationNo { sale: sale.no, seq },
                     customer: sale.customers.name(record.customer),

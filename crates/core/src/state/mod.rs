@@ -24,7 +24,7 @@ pub(crate) use self::{
     reservations::Record,
     sale::{Claim, Sale},
 };
-use crate::{Limits, SaleNo, TIME_MS_MAX, TimeMs, UnitTotals};
+use crate::{Incarnation, Limits, SaleNo, TIME_MS_MAX, TimeMs, UnitTotals};
 
 /// The state of one partition.
 pub struct State {
@@ -32,6 +32,7 @@ pub struct State {
     pub(crate) hash: KeyedHash,
     pub(crate) time: TimeMs,
     pub(crate) id_key: Option<[u8; 16]>,
+    pub(crate) incarnation: Incarnation,
     pub(crate) counters: Counters,
     pub(crate) windows: Windows,
     pub(crate) sales: Sales,
@@ -62,6 +63,7 @@ impl State {
             hash: KeyedHash::new(hash_seed),
             time: 0,
             id_key: None,
+            incarnation: Incarnation::FIRST,
             counters: Counters::new(),
             windows: Windows::new(),
             sales: Sales::new(),
@@ -87,6 +89,11 @@ impl State {
     /// The secret under which reservation ids are written, once the partition is founded.
     pub fn id_key(&self) -> Option<[u8; 16]> {
         self.id_key
+    }
+
+    /// That of what was decided last.
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
     }
 
     /// When the next held reservation expires.

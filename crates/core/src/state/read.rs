@@ -3,7 +3,7 @@
 
 use super::{Sale, State, image::page};
 use crate::{
-    CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, ReservationNo, ReservationView, SaleView,
+    CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, ReservationRef, ReservationView, SaleView,
     SalesPage, TimeMs, WindowView,
 };
 
@@ -31,10 +31,9 @@ impl State {
     }
 
     /// The reservation, if the sale exists and has it. A hold that is over stays held here until its `Expired` event.
-    pub fn reservation(&self, sale: &str, reservation: ReservationNo) -> Option<ReservationView> {
+    pub fn reservation(&self, sale: &str, reservation: ReservationRef) -> Option<ReservationView> {
         let sale = self.sales.find(&self.hash, sale)?;
-        let is_there = sale.no == reservation.sale && reservation.seq < sale.reservations.len();
-        is_there.then(|| sale.reservation_view(reservation.seq))
+        sale.find(reservation).map(|_| sale.reservation_view(reservation.no.seq))
     }
 
     /// The newest reservations of a customer, newest last: [`CUSTOMER_RESERVATIONS_MAX`] of them, or fewer if their details
@@ -69,7 +68,7 @@ impl Sale {
         };
         let lines = self.reservations.lines(seq);
         ReservationView {
-            reservation: ReservationNo { sale: self.no, seq },
+            reservation: self.reservation_ref(seq),
             sale: self.name.to_string(),
             customer: self.customers.name(record.customer).to_owned(),
             status: record.status(),

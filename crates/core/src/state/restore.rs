@@ -3,8 +3,8 @@
 
 use super::{Claim, Sale, State};
 use crate::{
-    DETAILS_BYTES_MAX, Fact, HOLD_TTL_MS_MAX, IdempotencyKey, KEY_BYTES_MAX, Limits, Lines, QUANTITY_MAX,
-    ReservationNo, ReservationStatus, SaleNo, SaleTerms, StockNo, TIME_MS_MAX, TimeMs, is_name,
+    DETAILS_BYTES_MAX, Fact, HOLD_TTL_MS_MAX, IdempotencyKey, Incarnation, KEY_BYTES_MAX, Limits, Lines,
+    QUANTITY_MAX, ReservationNo, ReservationStatus, SaleNo, SaleTerms, StockNo, TIME_MS_MAX, TimeMs, is_name,
 };
 
 impl State {
@@ -17,7 +17,7 @@ impl State {
     /// what is wrong with the fact, the state is of no use.
     pub fn restore_fact(&mut self, fact: &Fact<'_>) -> Result<(), &'static str> {
         match *fact {
-            Fact::Partition { id_key, time, sales_ever } => {
+            Fact::Partition { id_key, time, sales_ever, incarnation } => {
                 let is_known = self.id_key.is_some() || self.time > 0 || self.sales_ever > 0;
                 ensure(
                     !is_known && self.counter_count() == 0 && self.window_count() == 0,
@@ -25,6 +25,7 @@ impl State {
                 )?;
                 ensure(time <= TIME_MS_MAX, "the partition's time is out of bounds")?;
                 (self.id_key, self.time, self.sales_ever) = (id_key, time, sales_ever);
+                self.incarnation = incarnation;
                 Ok(())
             }
             Fact::Counter { counter, value } => {
@@ -45,6 +46,7 @@ impl State {
             Fact::Sale { sale_no, sale, terms, stock_nos, stocks_ever, version } => {
                 self.restore_sale(sale_no, sale, terms, stock_nos, stocks_ever, version)
             }
+            Fact::Incarnation { first, incarnation } => self.restore_incarnation(first, incarnation),
             Fact::Reservation {
                 reservation,
                 customer,
@@ -97,6 +99,18 @@ impl State {
         self.stock_count = self.stock_count.checked_add(stock_count).ok_or("there are too many stocks")?;
         self.sales.insert(&self.hash, sale);
         Ok(())
+    }
+
+    fn restore_incarnation(
+        &mut self,
+        first: ReservationNo,
+        incarnation: Incarnation,
+    ) -> Result<(), &'static str> {
+        let sale = self.sales.last_mut().ok_or("an incarnation has no sale")?;
+        let is_next = first.sale == sale.no && first.seq == sale.reservations.len();
+        ensure(is_next, "an incarnation does not begin with the next reservation")?;
+        let is_other = sale.begin_incarnation(first.seq, incarnation);
+        ensure(is_other, "an incarnation is that of the reservation before")
     }
 
     fn restore_reservation(&mut self, number: ReservationNo, claim: &Claim<'_>) -> Result<(), &'static str> {

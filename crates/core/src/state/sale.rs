@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::{
     customers::Customers,
     index::KeyedHash,
-    reservations::{NewReservation, Reservations},
+    reservations::{NewReservation, Record, Reservations},
 };
 use crate::{
-    IdempotencyKey, Lines, ReservationStatus, SaleNo, SaleTerms, StockNo, StockTerms, TimeMs, UnitTotals,
+    IdempotencyKey, Incarnation, Lines, ReservationNo, ReservationRef, ReservationStatus, SaleNo, SaleTerms,
+    StockNo, StockTerms, TimeMs, UnitTotals,
 };
 
 /// A sale that is not archived.
@@ -24,6 +25,8 @@ pub(crate) struct Sale {
     /// Where a stock is in the terms, by its number; [`GONE`] if it was taken out.
     places: Vec<u16>,
     pub(crate) version: u64,
+    /// The ordinals from which on its reservations are of another incarnation than those before, each with that; rising.
+    pub(crate) incarnations: Vec<(u32, Incarnation)>,
     pub(crate) customers: Customers,
     pub(crate) reservations: Reservations,
 }
@@ -78,6 +81,7 @@ impl Sale {
             stock_nos,
             places,
             version,
+            incarnations: Vec::new(),
             customers: Customers::new(),
             reservations: Reservations::new(),
         }
@@ -138,6 +142,29 @@ impl Sale {
 
     pub(crate) fn available(&self, place: usize) -> u32 {
         self.terms.stocks[place].quantity_total - self.figures[place].taken()
+    }
+
+    /// From the reservation of this ordinal on they are of this incarnation; whether it is another than before.
+    pub(crate) fn begin_incarnation(&mut self, seq: u32, incarnation: Incarnation) -> bool {
+        let before = self.incarnations.last().map_or(Incarnation::FIRST, |(_, before)| *before);
+        let is_other = incarnation != before;
+        if is_other {
+            self.incarnations.push((seq, incarnation));
+        }
+        is_other
+    }
+
+    /// The reservation of this ordinal as its id names it.
+    pub(crate) fn reservation_ref(&self, seq: u32) -> ReservationRef {
+        let begun_count = self.incarnations.partition_point(|(first, _)| *first <= seq);
+        let incarnation = begun_count.checked_sub(1).map_or(Incarnation::FIRST, |at| self.incarnations[at].1);
+        ReservationRef { no: ReservationNo { sale: self.no, seq }, incarnation }
+    }
+
+    /// The reservation that an id names.
+    pub(crate) fn find(&self, reservation: ReservationRef) -> Option<&Record> {
+        let seq = reservation.no.seq;
+        self.reservations.get(seq).filter(|_| self.reservation_ref(seq) == reservation)
     }
 
     /// Adds the next reservation.
@@ -224,6 +251,7 @@ impl Sale {
             + self.stock_nos.capacity() * size_of::<StockNo>()
             + self.figures.capacity() * size_of::<Figures>()
             + self.places.capacity() * size_of::<u16>()
+            + self.incarnations.capacity() * size_of::<(u32, Incarnation)>()
             + self.customers.heap_bytes()
             + self.reservations.heap_bytes()
     }

@@ -55,6 +55,11 @@ impl Sales {
         self.slots.last()?.as_deref()
     }
 
+    /// As [`Sales::last`], to be changed.
+    pub(crate) fn last_mut(&mut self) -> Option<&mut Sale> {
+        self.slots.last_mut()?.as_deref_mut()
+    }
+
     /// Adds a sale whose name and number no other sale has.
     pub(crate) fn insert(&mut self, hash: &KeyedHash, sale: Sale) {
         let (name_hash, no_hash) = (hash.of_bytes(sale.name.as_bytes()), hash.of_number(sale.no.0));

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use onrush_core::{
-    ADD_MAX, Answer, Ceiling, DETAILS_BYTES_MAX, InvalidTerms, Limits, Now, QUANTITY_MAX, Refusal,
-    ReservationNo, ReservationStatus, SaleNo, SaleTerms, TermsField, WindowShape, is_name,
+    ADD_MAX, Answer, Ceiling, DETAILS_BYTES_MAX, Incarnation, InvalidTerms, Limits, Now, QUANTITY_MAX,
+    Refusal, ReservationNo, ReservationRef, ReservationStatus, SaleNo, SaleTerms, TermsField, WindowShape,
+    is_name,
 };
 
 pub(crate) mod steps;
@@ -16,6 +17,7 @@ use self::steps::{Claim, Pick, Step};
 pub(crate) struct Model {
     pub(crate) time: u64,
     is_founded: bool,
+    incarnation: Incarnation,
     pub(crate) counters: BTreeMap<&'static str, u64>,
     pub(crate) windows: BTreeMap<&'static str, Window>,
     pub(crate) sales: BTreeMap<&'static str, Sale>,
@@ -36,6 +38,7 @@ pub(crate) struct Sale {
 pub(crate) struct Reservation {
     pub(crate) claim: Claim,
     pub(crate) status: ReservationStatus,
+    pub(crate) incarnation: Incarnation,
     pub(crate) created_at: u64,
     pub(crate) hold_until: Option<u64>,
 }
@@ -47,6 +50,7 @@ impl Model {
         let now = partition.max(self.time);
         let (answer, is_new) = match step {
             Step::Found => self.found(),
+            Step::Begin(incarnation) => Ok(self.begin(*incarnation)),
             Step::Add { counter, by } => self.add(limits, counter, *by),
             Step::Hit { window, shape } => self.hit(limits, window, *shape, now),
             Step::PutWindow { window, shape } => self.put_window(limits, window, *shape),
@@ -66,14 +70,14 @@ impl Model {
     }
 
     /// The reservation that a step means.
-    pub(crate) fn find(&self, sale: &str, pick: Pick) -> ReservationNo {
+    pub(crate) fn find(&self, sale: &str, pick: Pick) -> ReservationRef {
         match (pick, self.sales.get(sale)) {
             (Pick::Newest(back), Some(sale)) => {
                 let count = u32::try_from(sale.reservations.len()).expect("few");
-                ReservationNo { sale: sale.no, seq: count.saturating_sub(1).saturating_sub(back) }
+                sale.named(count.saturating_sub(1).saturating_sub(back))
             }
-            (Pick::Newest(_), None) => ReservationNo { sale: SaleNo(0), seq: 0 },
-            (Pick::Number(number), _) => number,
+            (Pick::Newest(_), None) => ReservationNo { sale: SaleNo(0), seq: 0 }.into(),
+            (Pick::Named(reservation), _) => reservation,
         }
     }
 
@@ -100,6 +104,11 @@ impl Model {
         ensure(!self.is_founded, || Refusal::AlreadyFounded)?;
         self.is_founded = true;
         Ok((Answer::Founded, true))
+    }
+
+    fn begin(&mut self, incarnation: Incarnation) -> (Answer, bool) {
+        let before = std::mem::replace(&mut self.incarnation, incarnation);
+        (Answer::IncarnationBegun, before != incarnation)
     }
 
     fn add(&mut self, limits: &Limits, counter: &'static str, by: u32) -> Result<(Answer, bool), Refusal> {
@@ -244,7 +253,9 @@ impl Model {
         let ttl = u64::from(sale.terms.hold_ttl_ms);
         let hold_until = (ttl > 0).then_some(now + ttl);
         let status = if ttl > 0 { ReservationStatus::Held } else { ReservationStatus::Confirmed };
-        sale.reservations.push(Reservation { claim: claim.clone(), status, created_at: now, hold_until });
+        let (claim, incarnation) = (claim.clone(), self.incarnation);
+        sale.reservations.push(Reservation { claim, status, incarnation, created_at: now, hold_until });
+        let reservation = ReservationRef { no: reservation, incarnation };
         let answer = Answer::Reserved {
             reservation,
             status,
@@ -255,8 +266,8 @@ impl Model {
         Ok((answer, true))
     }
 
-    fn confirm(&mut self, sale: &str, number: ReservationNo, now: u64) -> Result<(Answer, bool), Refusal> {
-        let found = self.reservation(sale, number)?;
+    fn confirm(&mut self, sale: &str, asked: ReservationRef, now: u64) -> Result<(Answer, bool), Refusal> {
+        let found = self.reservation(sale, asked)?;
         match found.status {
             ReservationStatus::Expired => return Err(Refusal::HoldExpired),
             ReservationStatus::Held if found.hold_until <= Some(now) => return Err(Refusal::HoldExpired),
@@ -264,18 +275,18 @@ impl Model {
             ReservationStatus::Held | ReservationStatus::Confirmed => {}
         }
         let was = std::mem::replace(&mut found.status, ReservationStatus::Confirmed);
-        Ok((Answer::Confirmed { reservation: number }, was != ReservationStatus::Confirmed))
+        Ok((Answer::Confirmed { reservation: asked }, was != ReservationStatus::Confirmed))
     }
 
-    fn release(&mut self, sale: &str, number: ReservationNo, now: u64) -> Result<(Answer, bool), Refusal> {
-        let found = self.reservation(sale, number)?;
+    fn release(&mut self, sale: &str, asked: ReservationRef, now: u64) -> Result<(Answer, bool), Refusal> {
+        let found = self.reservation(sale, asked)?;
         match found.status {
             ReservationStatus::Expired => return Err(Refusal::HoldExpired),
             ReservationStatus::Held if found.hold_until <= Some(now) => return Err(Refusal::HoldExpired),
             ReservationStatus::Held | ReservationStatus::Released | ReservationStatus::Confirmed => {}
         }
         let was = std::mem::replace(&mut found.status, ReservationStatus::Released);
-        Ok((Answer::Released { reservation: number }, was != ReservationStatus::Released))
+        Ok((Answer::Released { reservation: asked }, was != ReservationStatus::Released))
     }
 
     fn sale(&self, name: &str) -> Result<&Sale, Refusal> {
@@ -283,12 +294,14 @@ impl Model {
         self.sales.get(name).ok_or(Refusal::SaleNotFound)
     }
 
-    fn reservation(&mut self, sale: &str, number: ReservationNo) -> Result<&mut Reservation, Refusal> {
+    fn reservation(&mut self, sale: &str, asked: ReservationRef) -> Result<&mut Reservation, Refusal> {
         self.sale(sale)?;
         let sale = self.sales.get_mut(sale).expect("it was found above");
-        let found =
-            (sale.no == number.sale).then(|| sale.reservations.get_mut(number.seq as usize)).flatten();
-        found.ok_or(Refusal::ReservationNotFound)
+        let is_of_sale = sale.no == asked.no.sale;
+        let found = sale.reservations.get_mut(asked.no.seq as usize);
+        found
+            .filter(|found| is_of_sale && found.incarnation == asked.incarnation)
+            .ok_or(Refusal::ReservationNotFound)
     }
 }
 
@@ -302,6 +315,13 @@ impl Window {
 }
 
 impl Sale {
+    /// The reservation of this ordinal as its id names it.
+    pub(crate) fn named(&self, seq: u32) -> ReservationRef {
+        let found = self.reservations.get(seq as usize);
+        let incarnation = found.map_or(Incarnation::FIRST, |found| found.incarnation);
+        ReservationRef { no: ReservationNo { sale: self.no, seq }, incarnation }
+    }
+
     /// Units of a stock that are held and confirmed.
     pub(crate) fn taken(&self, stock: &str) -> u64 {
         let takes = |reservation: &&Reservation| reservation.is_held() || reservation.is_confirmed();
@@ -326,7 +346,7 @@ impl Sale {
                 && known == key
             {
                 ensure(print == fingerprint, || Refusal::IdempotencyKeyReused)?;
-                let reservation = ReservationNo { sale: self.no, seq };
+                let reservation = self.named(seq);
                 let is_held = first.is_held() && first.hold_until > Some(now);
                 let status = match first.status {
                     ReservationStatus::Held if !is_held => ReservationStatus::Expired,

@@ -1,8 +1,8 @@
 //! Random steps over few names and few times, so that they meet each other often.
 
 use onrush_core::{
-    Command, IdempotencyKey, Limits, LineRequest, ReservationNo, Reserve, SaleNo, SaleTerms, StockTerms,
-    TermsField, WindowShape,
+    Command, IdempotencyKey, Incarnation, Limits, LineRequest, ReservationNo, ReservationRef, Reserve,
+    SaleNo, SaleTerms, StockTerms, TermsField, WindowShape,
 };
 use proptest::{
     collection::vec,
@@ -14,6 +14,7 @@ use proptest::{
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Found,
+    Begin(Incarnation),
     Add {
         counter: &'static str,
         by: u32,
@@ -59,7 +60,7 @@ pub(crate) enum Step {
 pub(crate) enum Pick {
     /// One that the sale has, so many before the newest, if it has so many.
     Newest(u32),
-    Number(ReservationNo),
+    Named(ReservationRef),
 }
 
 #[derive(Clone, Debug)]
@@ -81,11 +82,12 @@ impl Step {
     /// Asks the step of a state. `find` tells which reservation of a sale is meant. `None` for steps that are no commands.
     pub(crate) fn with_command<'a, T>(
         &'a self,
-        find: impl FnOnce(&str, Pick) -> ReservationNo,
+        find: impl FnOnce(&str, Pick) -> ReservationRef,
         ask: impl FnOnce(&Command<'a>) -> T,
     ) -> Option<T> {
         Some(match self {
             Self::Found => ask(&Command::Found { id_key: [7; 16] }),
+            Self::Begin(incarnation) => ask(&Command::BeginIncarnation { incarnation: *incarnation }),
             Self::Add { counter, by } => ask(&Command::AddToCounter { counter, by: *by }),
             Self::Hit { window, shape } => ask(&Command::HitWindow { window, default_shape: *shape }),
             Self::PutWindow { window, shape } => ask(&Command::PutWindow { window, shape: *shape }),
@@ -124,6 +126,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     let by = prop_oneof![8 => 1..4u32, 1 => Just(1_000_000), 1 => prop_oneof![Just(0), any::<u32>()]];
     prop_oneof![
         1 => Just(Step::Found),
+        2 => incarnation().prop_map(Step::Begin),
         6 => (select(COUNTERS.as_slice()), by).prop_map(|(counter, by)| Step::Add { counter, by }),
         8 => (select(WINDOWS.as_slice()), shape()).prop_map(|(window, shape)| Step::Hit { window, shape }),
         1 => (select(WINDOWS.as_slice()), shape()).prop_map(|(window, shape)| Step::PutWindow { window, shape }),
@@ -216,6 +219,11 @@ fn claim(sale: impl Strategy<Value = &'static str>) -> impl Strategy<Value = Cla
 }
 
 fn pick() -> impl Strategy<Value = Pick> {
-    let number = (0..4u32, 0..20u32).prop_map(|(sale, seq)| ReservationNo { sale: SaleNo(sale), seq });
-    prop_oneof![9 => (0..12u32).prop_map(Pick::Newest), 1 => number.prop_map(Pick::Number)]
+    let no = (0..4u32, 0..20u32).prop_map(|(sale, seq)| ReservationNo { sale: SaleNo(sale), seq });
+    let named = (no, incarnation()).prop_map(|(no, incarnation)| ReservationRef { no, incarnation });
+    prop_oneof![9 => (0..12u32).prop_map(Pick::Newest), 2 => named.prop_map(Pick::Named)]
+}
+
+fn incarnation() -> impl Strategy<Value = Incarnation> {
+    select([0, 1, u32::MAX].as_slice()).prop_map(Incarnation)
 }

@@ -6,7 +6,8 @@ mod tell;
 use std::collections::HashMap;
 
 use onrush_core::{
-    Answer, Command, IdempotencyKey, Limits, LineRequest, Now, Refusal, ReservationNo, Reserve, SaleNo, State,
+    Answer, Command, IdempotencyKey, Incarnation, Limits, LineRequest, Now, Refusal, ReservationNo,
+    ReservationRef, Reserve, SaleNo, State,
 };
 
 use self::parse::{Words, duration, shape, terms};
@@ -49,7 +50,7 @@ struct Run {
     limits: Limits,
     now: Now,
     /// Reservations by the names that the script gives them.
-    named: HashMap<String, (String, ReservationNo)>,
+    named: HashMap<String, (String, ReservationRef)>,
 }
 
 impl Run {
@@ -71,6 +72,10 @@ impl Run {
             "time" => tell::time(self.state.time()),
             "next-expiry" => self.state.next_expiry().map_or("never".into(), tell::time),
             "found" => self.decide(&Command::Found { id_key: [words.number("key")?.unwrap_or(0); 16] }),
+            "begin" => {
+                let incarnation = Incarnation(parse::number(words.next()?)?);
+                self.decide(&Command::BeginIncarnation { incarnation })
+            }
             "add" => {
                 let counter = words.next()?;
                 self.decide(&Command::AddToCounter { counter, by: words.number("by")?.unwrap_or(1) })
@@ -209,7 +214,11 @@ impl Run {
             Ok((answer @ Answer::Reserved { reservation, replayed, .. }, is_new)) => {
                 assert_eq!(replayed, !is_new);
                 if replayed {
-                    return Ok(format!("{} of {}", tell::answer(&answer, is_new), self.name_of(reservation)));
+                    return Ok(format!(
+                        "{} of {}",
+                        tell::answer(&answer, is_new),
+                        self.name_of(reservation.no)
+                    ));
                 }
                 self.named.insert(name.into(), (sale.into(), reservation));
                 tell::answer(&answer, is_new)
@@ -219,25 +228,29 @@ impl Run {
         })
     }
 
-    /// A reservation by the name that the script gave it, or as `#sale_no.seq`; `sale=` looks for it in another sale.
-    fn reservation(&self, words: &mut Words<'_>) -> Result<(String, ReservationNo), String> {
+    /// A reservation by the name that the script gave it, or as `#sale_no.seq`; `sale=` looks for it in another sale, `of=`
+    /// in another incarnation.
+    fn reservation(&self, words: &mut Words<'_>) -> Result<(String, ReservationRef), String> {
         let name = words.next()?;
-        let (sale, reservation) = match name.strip_prefix('#') {
+        let (sale, mut reservation) = match name.strip_prefix('#') {
             Some(number) => {
                 let (sale_no, seq) = number.split_once('.').ok_or("a number is `#sale_no.seq`")?;
                 let number =
                     ReservationNo { sale: SaleNo(parse::number(sale_no)?), seq: parse::number(seq)? };
-                ("s".to_owned(), number)
+                ("s".to_owned(), number.into())
             }
             None => self.named.get(name).cloned().ok_or(format!("no reservation is named `{name}`"))?,
         };
+        if let Some(incarnation) = words.number("of")? {
+            reservation.incarnation = Incarnation(incarnation);
+        }
         Ok((words.text("sale").map_or(sale, str::to_owned), reservation))
     }
 
     fn reservations_of(&self, words: &mut Words<'_>) -> Result<String, String> {
         let (sale, customer) = (words.next()?, words.next()?);
         let Some(views) = self.state.reservations_of(sale, customer) else { return Ok("none".into()) };
-        let names: Vec<_> = views.iter().map(|view| self.name_of(view.reservation)).collect();
+        let names: Vec<_> = views.iter().map(|view| self.name_of(view.reservation.no)).collect();
         Ok(names.join(" "))
     }
 
@@ -254,7 +267,7 @@ impl Run {
     }
 
     fn name_of(&self, reservation: ReservationNo) -> String {
-        let named = self.named.iter().find(|(_, (_, number))| *number == reservation);
+        let named = self.named.iter().find(|(_, (_, named))| named.no == reservation);
         named.map_or_else(|| format!("#{}.{}", reservation.sale.0, reservation.seq), |(name, _)| name.clone())
     }
 }

@@ -6,6 +6,7 @@ pub(crate) fn answer(answer: &Answer, is_new: bool) -> String {
     let again = |text: &str| if is_new { text.to_owned() } else { format!("{text} already") };
     match *answer {
         Answer::Founded => "founded".into(),
+        Answer::IncarnationBegun => again("begun"),
         Answer::Counter { value } => value.to_string(),
         Answer::Window { count, .. } => count.to_string(),
         Answer::WindowPut { .. } | Answer::SalePut { .. } if !is_new => "unchanged".into(),

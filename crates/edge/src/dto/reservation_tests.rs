@@ -158,7 +158,7 @@ fn answers_byte_for_byte() {
         r#"{"reservation":"0123456789abcdefghjkmnpqrs","sale":"pwtc","customer":"ann","status":"held","lines":[{"stock":"b","quantity":1},{"stock":"c","quantity":20}],"details":{"x": 1},"created_at":"1970-01-01T00:00:00.000Z","expires_at":"1970-01-01T00:00:00.001Z"}"#
     );
     let view = ReservationView {
-        reservation: ReservationNo { sale: SaleNo(0), seq: 0 },
+        reservation: ReservationNo { sale: SaleNo(0), seq: 0 }.into(),
         sale: "pwtc".into(),
         customer: "ann".into(),
         status: ReservationStatus::Expired,

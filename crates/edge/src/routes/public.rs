@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
-use onrush_core::ReservationNo;
+use onrush_core::ReservationRef;
 use onrush_core::SalesPage;
 use onrush_node::{Call, Name, Outcome, Readiness};
 
@@ -170,7 +170,7 @@ async fn read_customer(State(app): State<Arc<App>>, uri: Uri) -> Answer {
 }
 
 /// The sale and the reservation that a path names. An id that this server never wrote is one that does not exist.
-fn reservation_at(app: &App, uri: &Uri) -> Result<(Name, ReservationNo), Problem> {
+fn reservation_at(app: &App, uri: &Uri) -> Result<(Name, ReservationRef), Problem> {
     let sale = name_at(uri, 2, "sale")?;
     decode_segment(segment(uri, 4))
         .and_then(|id| app.backend.ids().read(&id))

@@ -66,9 +66,9 @@ impl Partition {
         clock: Arc<dyn Clock>,
         retention: Retention,
     ) -> Result<(Arc<Self>, Recovered), OpenError> {
-        let id_key = recovery::fresh_id_key()?;
+        let identity = recovery::draw_identity()?;
         let Loaded { log, leader, recovered } =
-            recovery::load(&directory, &settings, &log_settings, None, id_key)?;
+            recovery::load(&directory, &settings, &log_settings, None, identity)?;
         let ids = leader.ids().clone();
         let partition_clock = PartitionClock::start(leader.time(), clock.read());
         let view = ViewWriter::of(leader.state(), partition_clock);
@@ -89,7 +89,7 @@ impl Partition {
             settings,
             log_settings,
             log: Some(log),
-            id_key,
+            identity,
             view,
         };
         // Calls that come before the thread runs find the log's room known.

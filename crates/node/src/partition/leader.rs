@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use onrush_core::{
-    Answer, Command, Event, Now, Refusal, SaleNo, SaleTerms, State, TermsField, TimeMs, WindowShape,
-    change_terms, decide, decide_expiry,
+    Answer, Command, Event, Incarnation, Now, Refusal, SaleNo, SaleTerms, State, TermsField, TimeMs,
+    WindowShape, change_terms, decide, decide_expiry,
 };
 
 use super::batch::{ClosedBatch, OpenBatch};
+use super::identity::Identity;
 use super::views::{Counts, ViewChange};
 use crate::limits::{EXPIRIES_PER_TURN_MAX, OPEN_BATCH_BYTES_MAX, RECORD_BYTES_MAX, STOCK_BYTES_MAX};
 use crate::{Call, Failure, Outcome, Reply, ReservationIds, ReserveCall};
@@ -20,6 +21,8 @@ pub(crate) struct Leader {
     default_shape: WindowShape,
     now: Now,
     batch: OpenBatch,
+    /// To be begun before the next event.
+    next_incarnation: Option<Incarnation>,
     /// Holds are due that this turn did not get to; nothing else is decided before them.
     expiries_left: bool,
     /// Sales that the open batch changed, some of them more than once.
@@ -31,28 +34,34 @@ pub(crate) struct Leader {
 }
 
 impl Leader {
-    /// Takes up a state. A partition that was never founded is, under `fresh_id_key`.
+    /// Takes up a state. A partition that was never founded is, under the secret of `identity`. Where it was founded by
+    /// another process, the first event begins the incarnation of this one.
     pub(crate) fn new(
         state: State,
         time: TimeMs,
         default_shape: WindowShape,
-        fresh_id_key: [u8; 16],
+        partition: u16,
+        identity: Identity,
     ) -> Self {
         let now = Now::both(time.max(state.time()));
-        let ids = ReservationIds::new(state.id_key().unwrap_or(fresh_id_key));
+        let id_key = state.id_key().unwrap_or(identity.id_key);
+        let ids = ReservationIds::new(partition, id_key);
+        let is_founder = id_key == identity.id_key;
+        let has_begun = is_founder || state.incarnation() == identity.incarnation;
         let mut leader = Self {
             state,
             ids,
             default_shape,
             now,
             batch: OpenBatch::default(),
+            next_incarnation: (!has_begun).then_some(identity.incarnation),
             expiries_left: false,
             changed_sales: Vec::new(),
             archived_sales: Vec::new(),
             closed_count: 0,
         };
         if leader.state.id_key().is_none() {
-            let founded = leader.decide_and_apply(&Command::Found { id_key: fresh_id_key });
+            let founded = leader.decide_and_apply(&Command::Found { id_key });
             assert!(founded.is_ok(), "a partition without a secret can be founded");
         }
         leader
@@ -88,7 +97,16 @@ impl Leader {
                 return;
             }
             let Some(event) = decide_expiry(&self.state, self.time()) else { return };
+            self.begin_incarnation();
             self.apply_and_record(&event);
+        }
+    }
+
+    /// What is decided from now on is told apart from what an older copy of the log, or a younger one, comes to. Costs an
+    /// event, so it waits until there is another.
+    fn begin_incarnation(&mut self) {
+        if let Some(incarnation) = self.next_incarnation.take() {
+            self.apply_and_record(&Event::IncarnationBegun { incarnation });
         }
     }
 
@@ -220,7 +238,11 @@ impl Leader {
     }
 
     fn decide_and_apply(&mut self, command: &Command<'_>) -> Result<Answer, Refusal> {
-        let decision = decide(&self.state, command, self.now)?;
+        let mut decision = decide(&self.state, command, self.now)?;
+        if decision.event.is_some() && self.next_incarnation.is_some() {
+            self.begin_incarnation();
+            decision = decide(&self.state, command, self.now)?;
+        }
         if let Some(event) = &decision.event {
             self.apply_and_record(event);
         }
@@ -245,6 +267,7 @@ impl Leader {
             | Event::Released { reservation }
             | Event::Expired { reservation } => reservation.sale,
             Event::Founded { .. }
+            | Event::IncarnationBegun { .. }
             | Event::CounterAdded { .. }
             | Event::WindowPut { .. }
             | Event::WindowHit { .. } => return,
@@ -268,7 +291,7 @@ impl Leader {
         self.state.sale(sale, self.now.wall).map(Box::new).ok_or(refused(Refusal::SaleNotFound))
     }
 
-    fn reservation(&self, sale: &str, reservation: onrush_core::ReservationNo) -> Reply {
+    fn reservation(&self, sale: &str, reservation: onrush_core::ReservationRef) -> Reply {
         let Some(view) = self.state.reservation(sale, reservation) else {
             let sale_exists = self.state.sale(sale, self.now.wall).is_some();
             let refusal = if sale_exists { Refusal::ReservationNotFound } else { Refusal::SaleNotFound };

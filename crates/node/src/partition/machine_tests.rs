@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use onrush_core::{Digest, Limits, SaleTerms, State, StockTerms, WindowShape};
+use onrush_core::{Digest, Incarnation, Limits, SaleTerms, State, StockTerms, WindowShape};
 use onrush_log::Format;
 
 use super::*;
+use crate::partition::identity::Identity;
 use crate::partition::port::Port;
 use crate::partition::views::{View, ViewWriter};
 use crate::wire::{DecodeError, decode_records};
 use crate::{Call, LineCall, Name, Outcome, ReserveCall};
 
 const START: Duration = Duration::from_secs(1_700_000_000);
-const KEY: [u8; 16] = [7; 16];
+const IDENTITY: Identity = Identity { id_key: [7; 16], incarnation: Incarnation(9) };
 const SHAPE: WindowShape = WindowShape { span_ms: 1_000, precision_ms: 100 };
 
 /// A machine with a log that does as it is told.
@@ -30,7 +31,7 @@ struct Stepper {
 impl Stepper {
     fn new() -> Self {
         let reading = ClockReading { wall: START, steady: Duration::from_secs(5) };
-        let leader = Leader::new(State::new(Limits::default(), 1), 0, SHAPE, KEY);
+        let leader = Leader::new(State::new(Limits::default(), 1), 0, SHAPE, 0, IDENTITY);
         let clock = PartitionClock::start(leader.time(), reading);
         let view = ViewWriter::of(leader.state(), clock);
         let mut machine = Machine::new(leader, clock);
@@ -218,7 +219,7 @@ fn after_a_failure_nothing_that_waited_is_known_and_the_log_is_right() {
     assert!(matches!(stepper.add(), Some(Err(Failure::LogUnavailable))));
     assert!(matches!(stepper.step().0, Step::Wait { .. }));
     let time = stepper.log.iter().map(|(_, time)| *time).max().expect("there are batches");
-    stepper.machine.reopened(Leader::new(stepper.replayed(), time, SHAPE, KEY));
+    stepper.machine.reopened(Leader::new(stepper.replayed(), time, SHAPE, 0, IDENTITY));
     stepper.machine.set_room(1 << 30, false);
     assert!(stepper.add().is_none());
     let (Step::Append { number: 1 }, batch) = stepper.step() else { panic!("batches count anew") };

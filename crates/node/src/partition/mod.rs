@@ -14,6 +14,7 @@
 mod batch;
 mod cell;
 mod handle;
+mod identity;
 mod leader;
 mod machine;
 mod partition_clock;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use onrush_core::{Limits, State, TimeMs};
+use onrush_core::{Incarnation, Limits, State, TimeMs};
 use onrush_log::{
     FrameKind, FrameRef, Log, LogDirectory, LogSettings, Opening, SnapshotError, SnapshotReader, StorageError,
 };
 
+use super::identity::Identity;
 use super::leader::Leader;
 use crate::Settings;
 use crate::clock::Stopwatch;
@@ -81,14 +82,13 @@ pub(crate) struct Loaded {
 }
 
 /// Reads everything back. `resume_at` is the durable offset of a log of this process whose last write failed.
-/// `fresh_id_key` becomes the secret of a partition that has none; a process always gives the same, so that ids that it
-/// wrote stay good.
+/// `identity` is always the same in a process.
 pub(crate) fn load(
     directory: &LogDirectory,
     settings: &Settings,
     log_settings: &LogSettings,
     resume_at: Option<u64>,
-    fresh_id_key: [u8; 16],
+    identity: Identity,
 ) -> Result<Loaded, OpenError> {
     let stopwatch = Stopwatch::start();
     let snapshot_offset = directory.snapshots()?.first().copied();
@@ -118,7 +118,7 @@ pub(crate) fn load(
         sale_count: state.sale_count().into(),
         reservation_count: state.reservation_count().into(),
     };
-    let leader = Leader::new(state, time, settings.default_shape, fresh_id_key);
+    let leader = Leader::new(state, time, settings.default_shape, settings.partition, identity);
     Ok(Loaded { log, leader, recovered })
 }
 
@@ -162,9 +162,11 @@ pub(crate) fn load_snapshot(
     Ok((state, snapshot.time_ms()))
 }
 
-/// A secret for reservation ids.
-pub(crate) fn fresh_id_key() -> Result<[u8; 16], OpenError> {
-    Ok(((u128::from(random_u64()?) << 64) | u128::from(random_u64()?)).to_be_bytes())
+/// What this process brings to a partition.
+pub(crate) fn draw_identity() -> Result<Identity, OpenError> {
+    let id_key = ((u128::from(random_u64()?) << 64) | u128::from(random_u64()?)).to_be_bytes();
+    let tag = u32::try_from(random_u64()? >> 32).unwrap_or(u32::MAX);
+    Ok(Identity { id_key, incarnation: Incarnation(tag.max(1)) })
 }
 
 /// Randomness for what must not be guessed: seeds and secrets.
@@ -181,5 +183,5 @@ pub fn lock_directory(settings: &Settings) -> Result<LogDirectory, OpenError> {
         onrush_log::DirStorage::create(&settings.directory, settings.sync_method).map_err(|source| {
             OpenError::Directory { directory: settings.directory.display().to_string(), source }
         })?;
-    Ok(LogDirectory::lock(Arc::new(storage), 0)?)
+    Ok(LogDirectory::lock(Arc::new(storage), settings.partition.into())?)
 }

@@ -9,6 +9,7 @@ use onrush_log::{AppendError, Log, LogDirectory, LogSettings};
 
 use super::batch::ClosedBatch;
 use super::cell::LeaderCell;
+use super::identity::Identity;
 use super::machine::{Machine, Step};
 use super::port::Outbox;
 use super::recovery::{self, Loaded};
@@ -31,8 +32,7 @@ pub(crate) struct Writer {
     pub(crate) log_settings: LogSettings,
     /// Absent only while it is being opened again.
     pub(crate) log: Option<Log>,
-    /// The secret of the partition, should its first batch not have reached the log.
-    pub(crate) id_key: [u8; 16],
+    pub(crate) identity: Identity,
     /// What readers see.
     pub(crate) view: ViewWriter,
 }
@@ -119,7 +119,7 @@ impl Writer {
                 &self.settings,
                 &self.log_settings,
                 Some(resume_at),
-                self.id_key,
+                self.identity,
             );
             match loaded {
                 Ok(loaded) => return self.go_on(loaded),

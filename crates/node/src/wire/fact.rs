@@ -1,6 +1,6 @@
 //! Facts, the content of snapshots, as bytes: a kind byte, then its fields, as a group that can grow, as in records.
 
-use onrush_core::{Fact, ReservationStatus, SaleNo, SaleTerms, StockNo};
+use onrush_core::{Fact, Incarnation, ReservationStatus, SaleNo, SaleTerms, StockNo};
 use onrush_log::Format;
 
 use super::error::{DecodeError, DecodeReason};
@@ -17,9 +17,13 @@ const WINDOW: u8 = 3;
 const PANE: u8 = 4;
 const SALE: u8 = 5;
 const RESERVATION: u8 = 6;
+const INCARNATION: u8 = 7;
 
 /// Kinds from here on may be passed over by a reader that does not know them.
 const OPTIONAL_KINDS: u8 = 128;
+
+/// Field of a `PARTITION` fact.
+const PARTITION_INCARNATION: Field = Field::required(1);
 
 /// Fields of a `RESERVATION` fact.
 const HOLD_UNTIL: Field = Field::required(1);
@@ -46,6 +50,7 @@ fn kind_of(fact: &Fact<'_>) -> u8 {
         Fact::Pane { .. } => PANE,
         Fact::Sale { .. } => SALE,
         Fact::Reservation { .. } => RESERVATION,
+        Fact::Incarnation { .. } => INCARNATION,
     }
 }
 
@@ -57,16 +62,20 @@ fn name_of(kind: u8) -> &'static str {
         PANE => "pane",
         SALE => "sale",
         RESERVATION => "reservation",
+        INCARNATION => "incarnation",
         _ => "fact",
     }
 }
 
 fn put_fields(out: &mut Vec<u8>, fact: &Fact<'_>) {
     match fact {
-        Fact::Partition { id_key, time, sales_ever } => {
+        Fact::Partition { id_key, time, sales_ever, incarnation } => {
             put_bytes(out, id_key.as_ref().map_or(&[], |key| key));
             put_u64(out, *time);
             put_u64(out, (*sales_ever).into());
+            if *incarnation != Incarnation::FIRST {
+                PARTITION_INCARNATION.put_u64(out, incarnation.0.into());
+            }
         }
         Fact::Counter { counter, value } => {
             put_bytes(out, counter.as_bytes());
@@ -89,6 +98,10 @@ fn put_fields(out: &mut Vec<u8>, fact: &Fact<'_>) {
             }
             put_u64(out, (*stocks_ever).into());
             put_u64(out, *version);
+        }
+        Fact::Incarnation { first, incarnation } => {
+            put_reservation(out, *first);
+            put_u64(out, incarnation.0.into());
         }
         Fact::Reservation { reservation, customer, status, lines, created_at, hold_until, key, details } => {
             put_reservation(out, *reservation);
@@ -173,7 +186,12 @@ impl FactDecoder {
                 } else {
                     Some(id_key.try_into().map_err(|_| input.wrong("a secret has another length"))?)
                 };
-                Fact::Partition { id_key, time: input.u64()?, sales_ever: input.u32()? }
+                let (time, sales_ever) = (input.u64()?, input.u32()?);
+                let incarnation = match self.format {
+                    Format::V1 => Incarnation::FIRST,
+                    Format::V2 => decode_partition_incarnation(input)?,
+                };
+                Fact::Partition { id_key, time, sales_ever, incarnation }
             }
             COUNTER => Fact::Counter { counter: input.text()?, value: input.u64()? },
             WINDOW => Fact::Window { window: input.text()?, shape: input.shape()? },
@@ -191,6 +209,10 @@ impl FactDecoder {
             }
             RESERVATION if self.format == Format::V1 => decode_reservation_fact_v1(input)?,
             RESERVATION => decode_reservation_fact(input)?,
+            INCARNATION if self.format != Format::V1 => Fact::Incarnation {
+                first: decode_reservation(input)?,
+                incarnation: Incarnation(input.u32()?),
+            },
             _ if self.format != Format::V1 && kind >= OPTIONAL_KINDS => return Ok(None),
             _ => {
                 let reason = DecodeReason::UnknownKind { of: "fact kind", kind };
@@ -198,6 +220,18 @@ impl FactDecoder {
             }
         }))
     }
+}
+
+fn decode_partition_incarnation(input: &mut Input<'_>) -> Result<Incarnation, DecodeError> {
+    let mut incarnation = Incarnation::FIRST;
+    input.fields(name_of(PARTITION), |field, content| {
+        let is_known = field == PARTITION_INCARNATION;
+        if is_known {
+            incarnation = Incarnation(content.u32()?);
+        }
+        Ok(is_known)
+    })?;
+    Ok(incarnation)
 }
 
 fn decode_reservation_fact<'a>(input: &mut Input<'a>) -> Result<Fact<'a>, DecodeError> {

@@ -1,7 +1,9 @@
 //! Events as records: a kind byte, then its fields, as a group that can grow. Records follow one another without gaps; a
 //! batch's payload is a sequence of them. A time record dates the events behind it.
 
-use onrush_core::{Event, IdempotencyKey, Line, Lines, ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs};
+use onrush_core::{
+    Event, IdempotencyKey, Incarnation, Line, Lines, ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs,
+};
 use onrush_log::Format;
 
 use super::error::{DecodeError, DecodeReason};
@@ -20,6 +22,7 @@ const RESERVED: u8 = 8;
 const CONFIRMED: u8 = 9;
 const RELEASED: u8 = 10;
 const EXPIRED: u8 = 11;
+const INCARNATION_BEGUN: u8 = 12;
 
 /// Kinds from here on may be passed over by a reader that does not know them; they count as events.
 const OPTIONAL_KINDS: u8 = 128;
@@ -61,6 +64,7 @@ pub(crate) fn encode_event(out: &mut Vec<u8>, event: &Event<'_>) {
 fn kind_of(event: &Event<'_>) -> u8 {
     match event {
         Event::Founded { .. } => FOUNDED,
+        Event::IncarnationBegun { .. } => INCARNATION_BEGUN,
         Event::CounterAdded { .. } => COUNTER_ADDED,
         Event::WindowPut { .. } => WINDOW_PUT,
         Event::WindowHit { .. } => WINDOW_HIT,
@@ -85,6 +89,7 @@ fn name_of(kind: u8) -> &'static str {
         CONFIRMED => "confirmed",
         RELEASED => "released",
         EXPIRED => "expired",
+        INCARNATION_BEGUN => "incarnation begun",
         _ => "record",
     }
 }
@@ -92,6 +97,7 @@ fn name_of(kind: u8) -> &'static str {
 fn put_fields(out: &mut Vec<u8>, event: &Event<'_>) {
     match event {
         Event::Founded { id_key } => out.extend_from_slice(id_key),
+        Event::IncarnationBegun { incarnation } => put_u64(out, incarnation.0.into()),
         Event::CounterAdded { counter, by, value } => {
             put_bytes(out, counter.as_bytes());
             put_u64(out, *by);
@@ -239,6 +245,9 @@ fn decode_event<'e, 'p: 'e>(
         CONFIRMED => Event::Confirmed { reservation: decode_reservation(input)? },
         RELEASED => Event::Released { reservation: decode_reservation(input)? },
         EXPIRED => Event::Expired { reservation: decode_reservation(input)? },
+        INCARNATION_BEGUN if format != Format::V1 => {
+            Event::IncarnationBegun { incarnation: Incarnation(input.u32()?) }
+        }
         _ if format != Format::V1 && kind >= OPTIONAL_KINDS => return Ok(Decoded::PassedOver),
         _ => {
             let reason = DecodeReason::UnknownKind { of: "record kind", kind };

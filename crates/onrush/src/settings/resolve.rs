@@ -204,6 +204,7 @@ fn node(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_node::Setti
     let limits = limits(checks, &raw.limits);
     let default_shape = window_shape(checks, &raw.request_window);
     Some(onrush_node::Settings {
+        partition: 0,
         segment_bytes: segment_bytes?,
         sync_method: sync_method?,
         snapshot_bytes: snapshot_bytes?,

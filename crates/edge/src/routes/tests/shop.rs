@@ -1,8 +1,8 @@
 //! A stand-in for a partition whose answers follow from the names in a call.
 
 use onrush_core::{
-    Ceiling, Refusal, ReservationNo, ReservationStatus, ReservationView, SaleNo, SaleStatus, SaleView,
-    SalesPage, StockView, TimeMs, UnitTotals, WindowShape,
+    Ceiling, Refusal, ReservationNo, ReservationRef, ReservationStatus, ReservationView, SaleNo, SaleStatus,
+    SaleView, SalesPage, StockView, TimeMs, UnitTotals, WindowShape,
 };
 use onrush_node::{
     Call, Failure, Histogram, MetricsSnapshot, Name, Outcome, REFUSAL_CODES, Readiness, Reply,
@@ -29,12 +29,12 @@ impl Default for Shop {
 
 impl Shop {
     pub(super) fn that_is(readiness: Readiness) -> Self {
-        Self { readiness, ids: ReservationIds::new([7; 16]) }
+        Self { readiness, ids: ReservationIds::new(0, [7; 16]) }
     }
 
     /// The id of reservation number `seq` of sale 1.
     pub(super) fn id(&self, seq: u32) -> String {
-        let id = self.ids.write(ReservationNo { sale: SaleNo(1), seq });
+        let id = self.ids.write(ReservationNo { sale: SaleNo(1), seq }.into());
         String::from_utf8(id.to_vec()).expect("ids are ASCII")
     }
 }
@@ -155,7 +155,7 @@ fn answer(call: Call) -> Reply {
         )))),
         Call::ReadCustomer { customer, .. } if customer == "nobody" => Ok(Outcome::Reservations(Vec::new())),
         Call::ReadCustomer { sale, .. } => {
-            let reservation = ReservationNo { sale: SaleNo(1), seq: 7 };
+            let reservation = ReservationNo { sale: SaleNo(1), seq: 7 }.into();
             Ok(Outcome::Reservations(vec![reservation_view(&sale, reservation, ReservationStatus::Held)]))
         }
     }
@@ -176,7 +176,7 @@ fn reserve(call: Box<ReserveCall>) -> Reply {
     let replayed = call.key.as_ref().is_some_and(|key| key.key == "again");
     let is_held = call.customer == "holder";
     Ok(Outcome::Reserved {
-        reservation: ReservationNo { sale: SaleNo(1), seq: 7 },
+        reservation: ReservationNo { sale: SaleNo(1), seq: 7 }.into(),
         status: match (is_held, replayed) {
             (true, _) => ReservationStatus::Held,
             (false, true) => ReservationStatus::Expired,
@@ -223,7 +223,7 @@ fn sale_view(name: &str) -> SaleView {
     }
 }
 
-fn reservation_view(sale: &str, reservation: ReservationNo, status: ReservationStatus) -> ReservationView {
+fn reservation_view(sale: &str, reservation: ReservationRef, status: ReservationStatus) -> ReservationView {
     ReservationView {
         reservation,
         sale: sale.into(),

@@ -1,0 +1,99 @@
+//! What an older copy of a partition's directory comes to: nothing that it makes is taken for what was made since.
+
+#![allow(clippy::disallowed_methods, reason = "a test waits for real threads")]
+
+mod support;
+
+use onrush_core::{Incarnation, ReservationRef};
+use onrush_log::faulty::Fault;
+use onrush_node::{Call, Name, Outcome};
+use support::{Rig, code, settings};
+
+/// Reserves, and gives the id that the client gets.
+fn reserve(rig: &Rig, customer: &str) -> String {
+    match rig.reserve("s", customer).unwrap() {
+        Outcome::Reserved { reservation, .. } => id(rig, reservation),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn id(rig: &Rig, reservation: ReservationRef) -> String {
+    let id = rig.partition.reservation_ids().write(reservation);
+    String::from_utf8(id.to_vec()).unwrap()
+}
+
+/// What reading the reservation of this id comes to.
+fn read(rig: &Rig, id: &str) -> String {
+    let reservation = rig.partition.reservation_ids().read(id).expect("an id of this partition");
+    let reply = rig.call(Call::ReadReservation { sale: Name::from("s"), reservation });
+    match reply {
+        Ok(Outcome::Reservation(view)) => view.customer,
+        reply => code(&reply).to_owned(),
+    }
+}
+
+#[test]
+fn an_older_copy_that_goes_on_gives_other_ids() {
+    let first = Rig::new();
+    first.put_sale("s", 100, 60_000);
+    let kept = reserve(&first, "kept");
+    let copy = first.disk.after_power_cut(|| false);
+    let lost = [reserve(&first, "lost"), reserve(&first, "gone")];
+    drop(first.close());
+
+    let mut given = vec![kept.clone(), lost[0].clone(), lost[1].clone()];
+    for round in 0..3 {
+        let restored = Rig::on(copy.after_power_cut(|| false), settings());
+        assert_eq!(read(&restored, &kept), "kept");
+        let new = [reserve(&restored, "new"), reserve(&restored, "newer")];
+        for id in &lost {
+            assert_eq!(read(&restored, id), "reservation_not_found", "round {round}");
+            let reservation = restored.partition.reservation_ids().read(id).unwrap();
+            let sale = Name::from("s");
+            let release = restored.call(Call::Release { sale: sale.clone(), reservation });
+            assert_eq!(code(&release), "reservation_not_found");
+            let confirm = restored.call(Call::Confirm { sale, reservation });
+            assert_eq!(code(&confirm), "reservation_not_found");
+        }
+        assert_eq!(restored.figures("s"), (3, 0), "nobody else's units were given back");
+        given.extend(new.clone());
+        // They stay good over a restart, and what comes then is of yet another incarnation.
+        let again = Rig::on(restored.close().0, settings());
+        assert_eq!([read(&again, &new[0]), read(&again, &new[1])], ["new", "newer"]);
+        given.push(reserve(&again, "newest"));
+    }
+    let count = given.len();
+    given.sort();
+    given.dedup();
+    assert_eq!(given.len(), count, "an id was given twice");
+}
+
+#[test]
+fn a_partition_that_decides_nothing_begins_nothing() {
+    let rig = Rig::new();
+    rig.put_sale("s", 100, 0);
+    let (disk, digest) = rig.close();
+    let offset = Rig::on(disk.after_power_cut(|| false), settings()).recovered.offset;
+    let (disk, again) = Rig::on(disk, settings()).close();
+    let third = Rig::on(disk, settings());
+    assert_eq!((third.recovered.offset, again), (offset, digest));
+    assert_eq!(code(&third.call(Call::ReadSale { sale: Name::from("s") })), "done");
+    assert_eq!(third.close().1, digest);
+}
+
+#[test]
+fn the_founder_needs_no_other_incarnation_however_often_its_log_failed() {
+    let rig = Rig::inline();
+    rig.put_sale("s", 100, 0);
+    let before = reserve(&rig, "before");
+    rig.disk.fail_at(rig.disk.operation_count(), Fault::Error);
+    assert_eq!(code(&rig.reserve("s", "unknown")), "log_unavailable");
+    let after = loop {
+        let reply = rig.reserve("s", "after");
+        if let Ok(Outcome::Reserved { reservation, .. }) = reply {
+            break reservation;
+        }
+    };
+    assert_eq!(after.incarnation, Incarnation::FIRST);
+    assert_eq!(read(&rig, &before), "before");
+}
