@@ -220,9 +220,10 @@ fn retried<T>(what: &str, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
     }
 }
 
-/// The offset of an event id, `partition-offset`.
+/// The offset of an event id, `partition-offset` or `partition-offset-incarnation`.
 fn offset_of(id: &str) -> Result<u64> {
-    let offset = id.strip_prefix("0-").with_context(|| format!("the id {id:?} is not of partition 0"))?;
+    let rest = id.strip_prefix("0-").with_context(|| format!("the id {id:?} is not of partition 0"))?;
+    let offset = rest.split_once('-').map_or(rest, |(offset, _)| offset);
     offset.parse().with_context(|| format!("read the id {id:?}"))
 }
 
