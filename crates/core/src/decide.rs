@@ -7,7 +7,7 @@ pub use sales::change_terms;
 
 use crate::{
     ADD_MAX, Ceiling, Command, Event, Incarnation, InvalidTerms, Now, Refusal, ReservationNo, ReservationRef,
-    ReservationStatus, State, TimeMs, WindowShape, is_name, state::Sale,
+    ReservationStatus, State, TimeMs, WindowShape, is_name, is_new_name, state::Sale,
 };
 
 /// The outcome of a command that was not refused.
@@ -115,7 +115,7 @@ fn decide_add<'a>(state: &State, counter: &'a str, by: u32) -> Result<Decision<'
     let value = if let Some(value) = state.counter(counter) {
         value.checked_add(by).ok_or(Refusal::CeilingReached(Ceiling::CounterValue))?
     } else {
-        check_name("counter", counter)?;
+        check_new_name("counter", counter)?;
         check_ceiling(state.counter_count() < state.limits.counters_max, Ceiling::Counters)?;
         by
     };
@@ -143,7 +143,7 @@ fn decide_put_window<'a>(
 ) -> Result<Decision<'a>, Refusal> {
     let found = state.windows.get(&state.hash, window);
     if found.is_none() {
-        check_name("window", window)?;
+        check_new_name("window", window)?;
     }
     shape.check()?;
     let answer = Answer::WindowPut { created: found.is_none(), shape };
@@ -164,6 +164,10 @@ fn find_sale<'s>(state: &'s State, name: &str) -> Result<&'s Sale, Refusal> {
 
 fn check_name(field: &'static str, name: &str) -> Result<(), Refusal> {
     if is_name(name) { Ok(()) } else { Err(Refusal::InvalidName { field }) }
+}
+
+fn check_new_name(field: &'static str, name: &str) -> Result<(), Refusal> {
+    if is_new_name(name) { Ok(()) } else { Err(Refusal::InvalidName { field }) }
 }
 
 fn check_ceiling(has_room: bool, ceiling: Ceiling) -> Result<(), Refusal> {

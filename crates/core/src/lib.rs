@@ -28,9 +28,10 @@ pub use ids::{Incarnation, Now, ReservationNo, ReservationRef, SaleNo, StockNo, 
 pub use limits::{
     ADD_MAX, CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, DETAILS_BYTES_MAX, HOLD_TTL_MS_MAX,
     KEY_BYTES_MAX, LINES_MAX, Limits, NAME_BYTES_MAX, PANES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_MAX,
-    QUANTITY_TOTAL_MAX, SPAN_MS_MAX, STOCKS_PER_PAGE_MAX, STOCKS_PER_SALE_MAX, TIME_MS_MAX, TITLE_BYTES_MAX,
+    QUANTITY_TOTAL_MAX, SPAN_MS_MAX, STOCKS_PER_PAGE_MAX, STOCKS_PER_SALE_MAX, TERMS_TIME_MS_MAX,
+    TIME_MS_MAX, TITLE_BYTES_MAX,
 };
-pub use name::is_name;
+pub use name::{is_name, is_new_name};
 pub use refusal::{Ceiling, Refusal};
 pub use state::{SaleImage, State};
 pub use terms::{InvalidTerms, SaleTerms, StockTerms, WindowShape};

@@ -32,8 +32,10 @@ pub const HOLD_TTL_MS_MAX: u32 = 86_400_000;
 pub const SPAN_MS_MAX: u32 = 86_400_000;
 /// The greatest `span / precision` of a window.
 pub const PANES_MAX: u32 = 10_000;
-/// The latest time: 9999-12-31T00:00:00Z. A later `now` counts as this one; terms that name a later time are refused.
+/// The latest time of a partition: 9999-12-31T00:00:00Z. A later `now` counts as this one.
 pub const TIME_MS_MAX: u64 = 253_402_214_400_000;
+/// The latest time that terms may name: 9999-12-31T23:59:59.999Z, the last with a year of four digits.
+pub const TERMS_TIME_MS_MAX: u64 = 253_402_300_799_999;
 
 const _: () =
     assert!(LINES_MAX * (QUANTITY_MAX as usize) < u16::MAX as usize, "a reservation's units fit 16 bits");

@@ -6,7 +6,8 @@ use crate::{InvalidTerms, TimeMs};
 #[expect(missing_docs, reason = "the doc of a variant speaks of its fields")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// A name is empty, too long, or has a character outside `A-Z a-z 0-9 . _ ~ : @ -`; which name, as in `customer`.
+    /// A name is empty, too long, or has a character outside `A-Z a-z 0-9 . _ ~ : @ -`, or is `.` or `..` and would be new;
+    /// which name, as in `customer`.
     InvalidName { field: &'static str },
     /// Terms of a sale or a window break a rule.
     InvalidTerms(Box<InvalidTerms>),
@@ -24,18 +25,20 @@ pub enum Refusal {
     ReservationNotFound,
     /// Line number `line` (from 0) asks for more than the stock has left.
     InsufficientStock { line: u8, quantity_available: u32 },
-    /// The customer would have more units than the sale allows.
-    CustomerLimitReached { per_customer_max: u32 },
+    /// The customer has `quantity_taken` units held and confirmed, and would have more than the sale allows.
+    CustomerLimitReached { per_customer_max: u32, quantity_taken: u64 },
     /// The sale opens later.
     SaleNotOpen { opens_at: TimeMs },
     /// The sale has closed.
-    SaleClosed,
+    SaleClosed { closes_at: TimeMs },
     /// The reservation was released before.
     ReservationNotHeld,
     /// The reservation expired before.
     HoldExpired,
-    /// The new terms have fewer units of this stock than are held and confirmed, or leave out a stock that has reservations.
-    QuantityBelowReserved { stock: Box<str> },
+    /// The new terms have fewer units of this stock than are held and confirmed.
+    QuantityBelowReserved { stock: Box<str>, quantity_held: u32, quantity_confirmed: u32 },
+    /// The new terms leave out this stock, which has reservations or had some.
+    StockInUse { stock: Box<str>, quantity_held: u32, quantity_confirmed: u32 },
     /// The sale has not closed, so it cannot be archived.
     SaleOpen,
     /// The key belongs to another claim.

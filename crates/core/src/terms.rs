@@ -2,7 +2,7 @@
 
 use crate::{
     HOLD_TTL_MS_MAX, NAME_BYTES_MAX, PANES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_TOTAL_MAX, SPAN_MS_MAX,
-    STOCKS_PER_SALE_MAX, TIME_MS_MAX, TITLE_BYTES_MAX, TimeMs, is_name,
+    STOCKS_PER_SALE_MAX, TERMS_TIME_MS_MAX, TITLE_BYTES_MAX, TimeMs, is_name, is_new_name,
 };
 
 /// The terms of a sale, as an operator puts them.
@@ -55,9 +55,9 @@ pub struct InvalidTerms {
     pub rule: &'static str,
 }
 
-const NAME_RULE: &str = "must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -";
+const NAME_RULE: &str = "must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -, and not . or ..";
 const TITLE_RULE: &str = "must be at most 256 bytes";
-const TIME_RULE: &str = "must not be later than 9999-12-31T00:00:00Z";
+const TIME_RULE: &str = "must not be later than 9999-12-31T23:59:59.999Z";
 
 impl SaleTerms {
     /// Whether every field is within its bounds; the first that is not, otherwise.
@@ -92,6 +92,17 @@ impl SaleTerms {
         let repeated = names.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| pair[1].1).min();
         repeated
             .map_or(Ok(()), |at| Err(invalid(stock_field(at, "stock"), "must differ from every other stock")))
+    }
+}
+
+impl SaleTerms {
+    /// Whether the stocks that `is_known` does not know have names that may be given to new ones; the first that has not,
+    /// otherwise.
+    pub(crate) fn check_new_names(&self, is_known: impl Fn(&str) -> bool) -> Result<(), InvalidTerms> {
+        self.stocks.iter().enumerate().try_for_each(|(at, stock)| {
+            let name = stock.stock.as_str();
+            ensure(is_new_name(name) || is_known(name), || stock_field(at, "stock"), NAME_RULE)
+        })
     }
 }
 
@@ -142,7 +153,7 @@ fn precedes(start: Option<TimeMs>, end: Option<TimeMs>) -> bool {
 }
 
 fn check_time(time: Option<TimeMs>, field: impl FnOnce() -> String) -> Result<(), InvalidTerms> {
-    ensure(time.is_none_or(|time| time <= TIME_MS_MAX), field, TIME_RULE)
+    ensure(time.is_none_or(|time| time <= TERMS_TIME_MS_MAX), field, TIME_RULE)
 }
 
 fn stock_field(at: usize, name: &str) -> String {
@@ -161,4 +172,5 @@ const _: () = assert!(TITLE_BYTES_MAX == 256 && NAME_BYTES_MAX == 64 && STOCKS_P
 const _: () = assert!(
     PER_CUSTOMER_MAX_MAX == 1_000_000 && HOLD_TTL_MS_MAX == 86_400_000 && QUANTITY_TOTAL_MAX == 1_000_000_000
 );
-const _: () = assert!(SPAN_MS_MAX == 86_400_000 && PANES_MAX == 10_000 && TIME_MS_MAX == 253_402_214_400_000);
+const _: () =
+    assert!(SPAN_MS_MAX == 86_400_000 && PANES_MAX == 10_000 && TERMS_TIME_MS_MAX == 253_402_300_799_999);

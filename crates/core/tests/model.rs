@@ -51,6 +51,7 @@ const KINDS: [&str; 37] = [
     "SaleOpen",
     "SalePut",
     "Sales",
+    "StockInUse",
     "StockNotFound",
     "Stocks",
     "Window",

@@ -15,6 +15,10 @@ pub const BODY_BYTES_MAX: usize = 16 << 10;
 /// Bytes of an operator's request body: a sale may have 1,000 stocks with titles. At it: 413 and the connection closes.
 pub const OPERATOR_BODY_BYTES_MAX: usize = 1 << 20;
 
+/// Objects and lists within each other in the `details` of a reservation, the object itself included: readers of events
+/// have parsers that give up, or worse, at some depth. At it: 400.
+pub const DETAILS_DEPTH_MAX: usize = 64;
+
 /// Requests of one connection that are served at once when a client sends them without waiting. The rest stay in the
 /// connection's buffer, and then in the client's.
 pub(crate) const PIPELINE_MAX: usize = 64;

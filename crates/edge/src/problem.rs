@@ -43,6 +43,7 @@ pub enum Code {
     SaleClosed,
     ReservationNotHeld,
     QuantityBelowReserved,
+    StockInUse,
     SaleOpen,
     SinkNotStopped,
     HoldExpired,
@@ -76,6 +77,7 @@ impl Code {
         Self::SaleClosed,
         Self::ReservationNotHeld,
         Self::QuantityBelowReserved,
+        Self::StockInUse,
         Self::SaleOpen,
         Self::SinkNotStopped,
         Self::HoldExpired,
@@ -127,6 +129,7 @@ impl Code {
             Self::QuantityBelowReserved => {
                 (409, "quantity_below_reserved", "The quantity is below the units held and confirmed")
             }
+            Self::StockInUse => (409, "stock_in_use", "The stock has reservations, or had some"),
             Self::SaleOpen => (409, "sale_open", "The sale has not closed"),
             Self::SinkNotStopped => (409, "sink_not_stopped", "The sink is not stopped at that offset"),
             Self::HoldExpired => (410, "hold_expired", "The hold has expired"),
@@ -162,8 +165,10 @@ enum Member {
     Field(Cow<'static, str>),
     Stock(Name),
     StockLeft { stock: Name, quantity_available: u32 },
-    PerCustomerMax(u32),
+    StockTaken { stock: Name, quantity_held: u32, quantity_confirmed: u32 },
+    CustomerLimit { per_customer_max: u32, quantity_taken: u64 },
     OpensAt(TimeMs),
+    ClosesAt(TimeMs),
 }
 
 impl Problem {
@@ -382,26 +387,47 @@ impl Problem {
                 "Ask for quantity_available or fewer, or for another stock.",
             )
             .with(Member::StockLeft { stock: stock_of(*line), quantity_available: *quantity_available }),
-            Refusal::CustomerLimitReached { per_customer_max } => {
-                let detail = "The customer would have more than per_customer_max units. Release some or ask for fewer.";
-                Self::new(Code::CustomerLimitReached, detail).with(Member::PerCustomerMax(*per_customer_max))
+            Refusal::CustomerLimitReached { per_customer_max, quantity_taken } => {
+                let detail = "With what was asked for, the customer would have more than per_customer_max units. Release \
+                              some or ask for fewer.";
+                let (per_customer_max, quantity_taken) = (*per_customer_max, *quantity_taken);
+                Self::new(Code::CustomerLimitReached, detail)
+                    .with(Member::CustomerLimit { per_customer_max, quantity_taken })
             }
             Refusal::SaleNotOpen { opens_at } => Self::new(Code::SaleNotOpen, "Try again from opens_at on.")
                 .retry_after(opens_at.saturating_sub(now_ms).div_ceil(1_000).max(1))
                 .with(Member::OpensAt(*opens_at)),
-            Refusal::SaleClosed => Self::new(Code::SaleClosed, "The sale takes no more reservations."),
+            Refusal::SaleClosed { closes_at } => {
+                Self::new(Code::SaleClosed, "The sale takes no more reservations.")
+                    .with(Member::ClosesAt(*closes_at))
+            }
             Refusal::ReservationNotHeld => {
                 Self::new(Code::ReservationNotHeld, "It was released before. Make a new reservation.")
             }
             Refusal::HoldExpired => {
                 Self::new(Code::HoldExpired, "Its units went back to the stock. Make a new reservation.")
             }
-            Refusal::QuantityBelowReserved { stock } => {
+            Refusal::QuantityBelowReserved { stock, quantity_held, quantity_confirmed } => {
                 let detail = format!(
-                    "Stock {stock} has more units held and confirmed than that. Keep the stock, with a quantity_total of \
-                     at least those units."
+                    "Stock {stock} has more units held and confirmed than that. Give it a quantity_total of at least those \
+                     units."
                 );
-                Self::new(Code::QuantityBelowReserved, detail).with(Member::Stock(Name::from(&**stock)))
+                Self::new(Code::QuantityBelowReserved, detail).with(Member::StockTaken {
+                    stock: Name::from(&**stock),
+                    quantity_held: *quantity_held,
+                    quantity_confirmed: *quantity_confirmed,
+                })
+            }
+            Refusal::StockInUse { stock, quantity_held, quantity_confirmed } => {
+                let detail = format!(
+                    "Reservations name stock {stock}, be they released or expired, so it cannot be left out. Keep it; with a \
+                     quantity_total of the units held and confirmed it sells no more."
+                );
+                Self::new(Code::StockInUse, detail).with(Member::StockTaken {
+                    stock: Name::from(&**stock),
+                    quantity_held: *quantity_held,
+                    quantity_confirmed: *quantity_confirmed,
+                })
             }
             Refusal::SaleOpen => {
                 Self::new(Code::SaleOpen, "Give the sale a closes_at in the past with PUT, then delete it.")
@@ -451,17 +477,30 @@ impl Member {
                 out.extend_from_slice(b",\"quantity_available\":");
                 write_number(out, *quantity_available);
             }
-            Self::PerCustomerMax(per_customer_max) => {
+            Self::StockTaken { stock, quantity_held, quantity_confirmed } => {
+                out.extend_from_slice(b",\"stock\":");
+                write_json_string(out, stock);
+                out.extend_from_slice(b",\"quantity_held\":");
+                write_number(out, *quantity_held);
+                out.extend_from_slice(b",\"quantity_confirmed\":");
+                write_number(out, *quantity_confirmed);
+            }
+            Self::CustomerLimit { per_customer_max, quantity_taken } => {
                 out.extend_from_slice(b",\"per_customer_max\":");
                 write_number(out, *per_customer_max);
+                out.extend_from_slice(b",\"quantity_taken\":");
+                write_number(out, *quantity_taken);
             }
-            Self::OpensAt(opens_at) => {
-                out.extend_from_slice(b",\"opens_at\":\"");
-                write_rfc3339(out, *opens_at);
-                out.push(b'"');
-            }
+            Self::OpensAt(opens_at) => write_time(out, b",\"opens_at\":\"", *opens_at),
+            Self::ClosesAt(closes_at) => write_time(out, b",\"closes_at\":\"", *closes_at),
         }
     }
+}
+
+fn write_time(out: &mut Vec<u8>, name: &[u8], time: TimeMs) {
+    out.extend_from_slice(name);
+    write_rfc3339(out, time);
+    out.push(b'"');
 }
 
 /// The frequent values without an allocation.

@@ -4,16 +4,16 @@
 
 use std::borrow::Cow;
 
-use onrush_core::{TIME_MS_MAX, TimeMs};
+use onrush_core::{TERMS_TIME_MS_MAX, TimeMs};
 
 const DAY_MS: u64 = 86_400_000;
 /// Days from 0000-03-01 to 1970-01-01.
 const DAYS_TO_EPOCH: u64 = 719_468;
 const DAYS_PER_ERA: u64 = 146_097;
 
-/// Appends `time` as `2021-05-16T08:00:00.000Z`. Later times than [`TIME_MS_MAX`] are written as that.
+/// Appends `time` as `2021-05-16T08:00:00.000Z`. Later times than [`TERMS_TIME_MS_MAX`] are written as that.
 pub fn write_rfc3339(out: &mut Vec<u8>, time: TimeMs) {
-    let time = time.min(TIME_MS_MAX);
+    let time = time.min(TERMS_TIME_MS_MAX);
     let (year, month, day) = civil_from_days(time / DAY_MS);
     let in_day = time % DAY_MS;
     let mut text = *b"0000-00-00T00:00:00.000Z";
@@ -27,7 +27,7 @@ pub fn write_rfc3339(out: &mut Vec<u8>, time: TimeMs) {
     out.extend_from_slice(&text);
 }
 
-/// Reads an RFC 3339 time with `Z` or an offset, between 1970 and [`TIME_MS_MAX`]. Digits beyond milliseconds are
+/// Reads an RFC 3339 time with `Z` or an offset, between 1970 and [`TERMS_TIME_MS_MAX`]. Digits beyond milliseconds are
 /// dropped. A leap second (`:60`) is not a time here.
 pub fn parse_rfc3339(text: &str) -> Option<TimeMs> {
     let bytes = text.as_bytes();
@@ -55,7 +55,7 @@ pub fn parse_rfc3339(text: &str) -> Option<TimeMs> {
     let days = i64::try_from(days_from_civil(year, month, day)).ok()? - i64::try_from(DAYS_TO_EPOCH).ok()?;
     let in_day_ms = i64::try_from(((hour * 60 + minute) * 60 + second) * 1_000 + fraction_ms).ok()?;
     let time = days * i64::try_from(DAY_MS).ok()? + in_day_ms - offset_ms;
-    u64::try_from(time).ok().filter(|time| *time <= TIME_MS_MAX)
+    u64::try_from(time).ok().filter(|time| *time <= TERMS_TIME_MS_MAX)
 }
 
 /// Whether `text` is a date as in `2021-05-16` that exists.
@@ -220,8 +220,8 @@ mod tests {
             (1_621_152_000_000, "2021-05-16T08:00:00.000Z"),
             (4_107_542_399_999, "2100-02-28T23:59:59.999Z"),
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
-            (TIME_MS_MAX, "9999-12-31T00:00:00.000Z"),
-            (u64::MAX, "9999-12-31T00:00:00.000Z"),
+            (TERMS_TIME_MS_MAX, "9999-12-31T23:59:59.999Z"),
+            (u64::MAX, "9999-12-31T23:59:59.999Z"),
         ] {
             assert_eq!(written(time), text);
         }
@@ -237,8 +237,10 @@ mod tests {
             ("1969-12-31T23:30:00-00:30", Some(0)),
             ("1969-12-31T23:59:59Z", None),
             ("1970-01-01T00:00:00+00:01", None),
-            ("9999-12-31T00:00:00Z", Some(TIME_MS_MAX)),
-            ("9999-12-31T00:00:00.001Z", None),
+            ("9999-12-31T23:59:59Z", Some(TERMS_TIME_MS_MAX - 999)),
+            ("9999-12-31T23:59:59.999999Z", Some(TERMS_TIME_MS_MAX)),
+            ("9999-12-31T23:59:59Z-00:01", None),
+            ("9999-12-31T23:59:59-00:01", None),
             ("2000-02-29T00:00:00Z", Some(951_782_400_000)),
             ("2100-02-29T00:00:00Z", None),
             ("2021-04-31T00:00:00Z", None),
@@ -293,12 +295,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_time_reads_back_as_written(time in 0..=TIME_MS_MAX) {
+        fn a_time_reads_back_as_written(time in 0..=TERMS_TIME_MS_MAX) {
             prop_assert_eq!(parse_rfc3339(&written(time)), Some(time));
         }
 
         #[test]
-        fn a_date_agrees_with_another_calendar(time in 0..=TIME_MS_MAX) {
+        fn a_date_agrees_with_another_calendar(time in 0..=TERMS_TIME_MS_MAX) {
             let other = jiff::Timestamp::from_millisecond(i64::try_from(time).unwrap()).unwrap();
             prop_assert_eq!(written(time), format!("{other:.3}"));
         }

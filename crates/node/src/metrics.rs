@@ -91,7 +91,7 @@ pub struct MetricsSnapshot {
 }
 
 /// Codes of refusals in the order of [`MetricsSnapshot::refusals`].
-pub const REFUSAL_CODES: [&str; 16] = [
+pub const REFUSAL_CODES: [&str; 17] = [
     "invalid_request",
     "counter_not_found",
     "window_not_found",
@@ -106,6 +106,7 @@ pub const REFUSAL_CODES: [&str; 16] = [
     "hold_expired",
     "quantity_below_reserved",
     "sale_open",
+    "stock_in_use",
     "idempotency_key_reused",
     "overloaded",
 ];
@@ -129,13 +130,14 @@ fn refusal_index(refusal: &Refusal) -> usize {
         Refusal::InsufficientStock { .. } => 6,
         Refusal::CustomerLimitReached { .. } => 7,
         Refusal::SaleNotOpen { .. } => 8,
-        Refusal::SaleClosed => 9,
+        Refusal::SaleClosed { .. } => 9,
         Refusal::ReservationNotHeld => 10,
         Refusal::HoldExpired => 11,
         Refusal::QuantityBelowReserved { .. } => 12,
         Refusal::SaleOpen => 13,
-        Refusal::IdempotencyKeyReused => 14,
-        Refusal::CeilingReached(_) => 15,
+        Refusal::StockInUse { .. } => 14,
+        Refusal::IdempotencyKeyReused => 15,
+        Refusal::CeilingReached(_) => 16,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Decisions about reservations.
 
-use super::{Answer, Decision, check_ceiling, check_name, find_sale};
+use super::{Answer, Decision, check_ceiling, check_new_name, find_sale};
 use crate::{
     Ceiling, DETAILS_BYTES_MAX, Event, IdempotencyKey, KEY_BYTES_MAX, LINES_MAX, Line, LineRequest, Lines,
     Now, QUANTITY_MAX, Refusal, ReservationNo, ReservationRef, ReservationStatus, Reserve, State, TimeMs,
@@ -22,7 +22,7 @@ pub(super) fn decide_reserve<'a>(
 
     let customer = sale.customers.find(&state.hash, claim.customer);
     if customer.is_none() {
-        check_name("customer", claim.customer)?;
+        check_new_name("customer", claim.customer)?;
     }
     let lines = find_lines(sale, claim.lines)?;
     if claim.details.len() > DETAILS_BYTES_MAX {
@@ -30,9 +30,9 @@ pub(super) fn decide_reserve<'a>(
     }
     if let Some(per_customer_max) = sale.terms.per_customer_max {
         let asked: u64 = lines.iter().map(|line| u64::from(line.quantity)).sum();
-        let taken = customer.map_or(0, |customer| sale.customers.units(customer));
-        if taken + asked > u64::from(per_customer_max) {
-            return Err(Refusal::CustomerLimitReached { per_customer_max });
+        let quantity_taken = customer.map_or(0, |customer| sale.customers.units(customer));
+        if quantity_taken + asked > u64::from(per_customer_max) {
+            return Err(Refusal::CustomerLimitReached { per_customer_max, quantity_taken });
         }
     }
     for (line, asked) in (0..).zip(&lines) {
@@ -128,7 +128,7 @@ fn find_replay(
 fn check_open(sale: &Sale, wall: TimeMs) -> Result<(), Refusal> {
     match (sale.terms.opens_at, sale.terms.closes_at) {
         (Some(opens_at), _) if wall < opens_at => Err(Refusal::SaleNotOpen { opens_at }),
-        (_, Some(closes_at)) if closes_at <= wall => Err(Refusal::SaleClosed),
+        (_, Some(closes_at)) if closes_at <= wall => Err(Refusal::SaleClosed { closes_at }),
         _ => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! Decisions about the terms of sales, and about their end.
 
-use super::{Answer, Decision, check_ceiling, check_name, find_sale};
+use super::{Answer, Decision, check_ceiling, check_name, check_new_name, find_sale};
 use crate::terms_change::check_left_out;
 use crate::{
     Ceiling, Event, Refusal, SaleNo, SaleTerms, State, StockTerms, TermsChange, TermsField, TimeMs,
@@ -30,6 +30,8 @@ pub(super) fn decide_put<'a>(
     let stocks_max = u64::from(state.limits.stocks_max);
     let stocks_after = u64::from(state.stock_count()) + terms.stocks.len() as u64;
     let Some(sale) = state.sales.find(&state.hash, name) else {
+        check_new_name("sale", name)?;
+        terms.check_new_names(|_| false)?;
         let has_number = state.sales_ever < u32::MAX;
         check_ceiling(has_number && state.sale_count() < state.limits.sales_max, Ceiling::Sales)?;
         check_ceiling(stocks_after <= stocks_max, Ceiling::Stocks)?;
@@ -47,6 +49,7 @@ pub(super) fn decide_put<'a>(
     if is_same(&sale.terms, terms, &wanted) {
         return Ok(Decision::nothing_new(answer));
     }
+    terms.check_new_names(|stock| sale.place_of(stock).is_some())?;
     check_reserved(sale, &wanted)?;
     let kept_count = wanted.iter().filter(|stock| sale.place_of(&stock.stock).is_some()).count();
     let numbers_left = usize::from(u16::MAX - sale.stocks_ever());
@@ -85,12 +88,20 @@ fn is_same(old: &SaleTerms, new: &SaleTerms, wanted: &[&StockTerms]) -> bool {
 fn check_reserved(sale: &Sale, wanted: &[&StockTerms]) -> Result<(), Refusal> {
     for (stock, figures) in sale.terms.stocks.iter().zip(&sale.figures) {
         let kept = wanted.binary_search_by(|wanted| wanted.stock.cmp(&stock.stock));
-        let is_allowed = match kept {
-            Ok(at) => figures.taken() <= wanted[at].quantity_total,
-            Err(_) => !figures.is_reserved,
-        };
-        if !is_allowed {
-            return Err(Refusal::QuantityBelowReserved { stock: stock.stock.as_str().into() });
+        let stock = || stock.stock.as_str().into();
+        let (quantity_held, quantity_confirmed) = (figures.held, figures.confirmed);
+        match kept {
+            Ok(at) if figures.taken() > wanted[at].quantity_total => {
+                return Err(Refusal::QuantityBelowReserved {
+                    stock: stock(),
+                    quantity_held,
+                    quantity_confirmed,
+                });
+            }
+            Err(_) if figures.is_reserved => {
+                return Err(Refusal::StockInUse { stock: stock(), quantity_held, quantity_confirmed });
+            }
+            _ => {}
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use onrush_core::{
     ADD_MAX, Answer, Ceiling, DETAILS_BYTES_MAX, Incarnation, InvalidTerms, Limits, Now, QUANTITY_MAX,
     Refusal, ReservationNo, ReservationRef, ReservationStatus, SaleNo, SaleTerms, TermsField, WindowShape,
-    is_name,
+    is_name, is_new_name,
 };
 
 pub(crate) mod steps;
@@ -117,7 +117,7 @@ impl Model {
             rule: "must be 1 to 1000000",
         })?;
         if !self.counters.contains_key(counter) {
-            check_name("counter", counter)?;
+            check_new_name("counter", counter)?;
             check_ceiling(self.counters.len(), limits.counters_max, Ceiling::Counters)?;
         }
         let value = self.counters.entry(counter).or_default();
@@ -148,7 +148,7 @@ impl Model {
     ) -> Result<(Answer, bool), Refusal> {
         let created = !self.windows.contains_key(name);
         if created {
-            check_name("window", name)?;
+            check_new_name("window", name)?;
         }
         shape.check()?;
         if created {
@@ -175,6 +175,7 @@ impl Model {
         sorted.stocks.sort_by_key(|stock| stock.stock.clone());
         let stock_count: usize = self.sales.values().map(|sale| sale.terms.stocks.len()).sum();
         let Some(sale) = self.sales.get_mut(name) else {
+            check_new_name("sale", name)?;
             check_ceiling(self.sales.len(), limits.sales_max, Ceiling::Sales)?;
             let has_room = stock_count + terms.stocks.len() <= limits.stocks_max as usize;
             ensure(has_room, || Refusal::CeilingReached(Ceiling::Stocks))?;
@@ -210,8 +211,19 @@ impl Model {
         for old in &sale.terms.stocks {
             let new = sorted.stocks.iter().find(|new| new.stock == old.stock);
             let ever = sale.reservations.iter().any(|reservation| reservation.units(&old.stock) > 0);
-            let is_allowed = new.map_or(!ever, |new| sale.taken(&old.stock) <= u64::from(new.quantity_total));
-            ensure(is_allowed, || Refusal::QuantityBelowReserved { stock: old.stock.as_str().into() })?;
+            let stock = || old.stock.as_str().into();
+            let (quantity_held, quantity_confirmed) = sale.held_and_confirmed(&old.stock);
+            let is_enough = new.is_none_or(|new| quantity_held + quantity_confirmed <= new.quantity_total);
+            ensure(is_enough, || Refusal::QuantityBelowReserved {
+                stock: stock(),
+                quantity_held,
+                quantity_confirmed,
+            })?;
+            ensure(new.is_some() || !ever, || Refusal::StockInUse {
+                stock: stock(),
+                quantity_held,
+                quantity_confirmed,
+            })?;
         }
         let added = terms.stocks.len().saturating_sub(sale.terms.stocks.len());
         let has_room = added == 0 || stock_count + added <= limits.stocks_max as usize;
@@ -322,10 +334,20 @@ impl Sale {
         ReservationRef { no: ReservationNo { sale: self.no, seq }, incarnation }
     }
 
+    /// Units of a stock that are held, and units that are confirmed.
+    pub(crate) fn held_and_confirmed(&self, stock: &str) -> (u32, u32) {
+        let units = |takes: fn(&Reservation) -> bool| {
+            let units: u64 =
+                self.reservations.iter().filter(|one| takes(one)).map(|one| one.units(stock)).sum();
+            u32::try_from(units).expect("a stock's total fits 32 bits")
+        };
+        (units(Reservation::is_held), units(Reservation::is_confirmed))
+    }
+
     /// Units of a stock that are held and confirmed.
     pub(crate) fn taken(&self, stock: &str) -> u64 {
-        let takes = |reservation: &&Reservation| reservation.is_held() || reservation.is_confirmed();
-        self.reservations.iter().filter(takes).map(|reservation| reservation.units(stock)).sum()
+        let (held, confirmed) = self.held_and_confirmed(stock);
+        u64::from(held) + u64::from(confirmed)
     }
 
     /// Units of any stock that a customer holds and has confirmed.
@@ -369,8 +391,10 @@ impl Sale {
         if let Some(opens_at) = terms.opens_at {
             ensure(opens_at <= wall, || Refusal::SaleNotOpen { opens_at })?;
         }
-        ensure(terms.closes_at.is_none_or(|closes_at| wall < closes_at), || Refusal::SaleClosed)?;
-        check_name("customer", claim.customer)?;
+        if let Some(closes_at) = terms.closes_at {
+            ensure(wall < closes_at, || Refusal::SaleClosed { closes_at })?;
+        }
+        check_new_name("customer", claim.customer)?;
 
         let lines = &claim.lines;
         let invalid = |field, rule| Refusal::Invalid { field, rule };
@@ -390,9 +414,9 @@ impl Sale {
 
         let asked: u64 = lines.iter().map(|(_, quantity)| u64::from(*quantity)).sum();
         if let Some(per_customer_max) = terms.per_customer_max {
-            let units = self.taken_by(claim.customer) + asked;
-            ensure(units <= u64::from(per_customer_max), || Refusal::CustomerLimitReached {
-                per_customer_max,
+            let quantity_taken = self.taken_by(claim.customer);
+            ensure(quantity_taken + asked <= u64::from(per_customer_max), || {
+                Refusal::CustomerLimitReached { per_customer_max, quantity_taken }
             })?;
         }
         for (line, (stock, quantity)) in (0..).zip(lines) {
@@ -434,6 +458,10 @@ impl Reservation {
 
 fn check_name(field: &'static str, name: &str) -> Result<(), Refusal> {
     ensure(is_name(name), || Refusal::InvalidName { field })
+}
+
+fn check_new_name(field: &'static str, name: &str) -> Result<(), Refusal> {
+    ensure(is_new_name(name), || Refusal::InvalidName { field })
 }
 
 fn check_ceiling(count: usize, max: u32, ceiling: Ceiling) -> Result<(), Refusal> {

@@ -38,14 +38,19 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         Refusal::InsufficientStock { line, quantity_available } => {
             format!("insufficient_stock line={line} available={quantity_available}")
         }
-        Refusal::CustomerLimitReached { per_customer_max } => {
-            format!("customer_limit_reached max={per_customer_max}")
+        Refusal::CustomerLimitReached { per_customer_max, quantity_taken } => {
+            format!("customer_limit_reached max={per_customer_max} taken={quantity_taken}")
         }
         Refusal::SaleNotOpen { opens_at } => format!("sale_not_open opens={}", time(*opens_at)),
-        Refusal::SaleClosed => "sale_closed".into(),
+        Refusal::SaleClosed { closes_at } => format!("sale_closed since={}", time(*closes_at)),
         Refusal::ReservationNotHeld => "reservation_not_held".into(),
         Refusal::HoldExpired => "hold_expired".into(),
-        Refusal::QuantityBelowReserved { stock } => format!("quantity_below_reserved {stock}"),
+        Refusal::QuantityBelowReserved { stock, quantity_held, quantity_confirmed } => {
+            format!("quantity_below_reserved {stock} held={quantity_held} confirmed={quantity_confirmed}")
+        }
+        Refusal::StockInUse { stock, quantity_held, quantity_confirmed } => {
+            format!("stock_in_use {stock} held={quantity_held} confirmed={quantity_confirmed}")
+        }
         Refusal::SaleOpen => "sale_open".into(),
         Refusal::IdempotencyKeyReused => "idempotency_key_reused".into(),
         Refusal::CeilingReached(ceiling) => format!("ceiling {ceiling:?}"),

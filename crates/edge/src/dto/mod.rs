@@ -28,7 +28,7 @@ use crate::problem::Problem;
 use crate::text::decode_segment;
 
 /// What a name must be, in words that finish the sentence "`field` …".
-pub const NAME_RULE: &str = "must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -";
+pub const NAME_RULE: &str = "must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -, and not . or ..";
 
 /// The media type of a change of single fields.
 pub const MERGE_PATCH: &str = "application/merge-patch+json";

@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{NAME_RULE, Object, name_field, parse_idempotency_key, parse_json};
+use crate::limits::DETAILS_DEPTH_MAX;
 use crate::problem::Problem;
 use crate::text::{write_number, write_rfc3339};
 
@@ -220,7 +221,30 @@ fn checked_details(details: Option<&RawValue>) -> Result<&[u8], Problem> {
             &format!("must be at most {DETAILS_BYTES_MAX} bytes of JSON"),
         ));
     }
+    if nests_deeper_than(DETAILS_DEPTH_MAX, details) {
+        let rule = format!("must not nest objects and lists deeper than {DETAILS_DEPTH_MAX}");
+        return Err(Problem::invalid("details", &rule));
+    }
     Ok(details)
+}
+
+/// Whether valid JSON has more than `max` objects and lists within each other, itself included.
+fn nests_deeper_than(max: usize, json: &[u8]) -> bool {
+    let mut depth = 0;
+    let (mut is_in_string, mut is_escaped) = (false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => is_in_string = !is_in_string,
+            _ if is_in_string => {}
+            b'{' | b'[' if depth == max => return true,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// A stable hash over the parts, each preceded by its length, so that no two different claims write the same bytes.

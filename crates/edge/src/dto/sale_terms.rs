@@ -11,7 +11,8 @@ use super::{Object, parse_json};
 use crate::problem::Problem;
 use crate::text::parse_rfc3339;
 
-const TIME_RULE: &str = "must be an RFC 3339 time from 1970-01-01T00:00:00Z to 9999-12-31T00:00:00Z, or null";
+const TIME_RULE: &str =
+    "must be an RFC 3339 time from 1970-01-01T00:00:00Z to 9999-12-31T23:59:59.999Z, or null";
 
 /// The body of `PUT /v1/sales/{sale}`, with the fields that it leaves out; those are at their defaults. Titles are empty by
 /// default.

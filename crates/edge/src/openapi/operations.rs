@@ -288,11 +288,22 @@ fn example(code: Code) -> Problem {
         Code::SinkNotFound => Problem::from_sink_refusal(&SinkRefusal::NotFound),
         Code::MethodNotAllowed => Problem::method_not_allowed(Some("GET,HEAD")),
         Code::InsufficientStock => refused(Refusal::InsufficientStock { line: 0, quantity_available: 0 }),
-        Code::CustomerLimitReached => refused(Refusal::CustomerLimitReached { per_customer_max: 1 }),
+        Code::CustomerLimitReached => {
+            refused(Refusal::CustomerLimitReached { per_customer_max: 1, quantity_taken: 1 })
+        }
         Code::SaleNotOpen => refused(Refusal::SaleNotOpen { opens_at: EXAMPLE_NOW_MS + 60_000 }),
-        Code::SaleClosed => refused(Refusal::SaleClosed),
+        Code::SaleClosed => refused(Refusal::SaleClosed { closes_at: EXAMPLE_NOW_MS - 3_600_000 }),
         Code::ReservationNotHeld => refused(Refusal::ReservationNotHeld),
-        Code::QuantityBelowReserved => refused(Refusal::QuantityBelowReserved { stock: "2021-05-16".into() }),
+        Code::QuantityBelowReserved => refused(Refusal::QuantityBelowReserved {
+            stock: "2021-05-16".into(),
+            quantity_held: 12,
+            quantity_confirmed: 340,
+        }),
+        Code::StockInUse => refused(Refusal::StockInUse {
+            stock: "2021-05-16".into(),
+            quantity_held: 0,
+            quantity_confirmed: 0,
+        }),
         Code::SaleOpen => refused(Refusal::SaleOpen),
         Code::SinkNotStopped => Problem::from_sink_refusal(&SinkRefusal::NotStoppedThere),
         Code::HoldExpired => refused(Refusal::HoldExpired),

@@ -37,7 +37,7 @@ pub(super) fn all() -> [Operation; 5] {
             .header(201, "ETag", etag())
             .json(200, "The sale as it is now.", "Sale", example_sale())
             .header(200, "ETag", etag())
-            .problems(&[Code::QuantityBelowReserved])
+            .problems(&[Code::QuantityBelowReserved, Code::StockInUse])
             .asks(),
         Operation::new(HttpMethod::Patch, "/v1/sales/{sale}", OPERATOR, "changeSale", "Change single terms of a sale")
             .description(

@@ -8,7 +8,8 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{KnownFormat, Ref, RefOr, Schema};
 
 /// What a name matches, as a regular expression of JSON Schema.
-pub(super) const NAME_PATTERN: &str = "^[A-Za-z0-9._~:@-]{1,64}$";
+/// Not `.` and not `..`; how long it may be is said beside it.
+pub(super) const NAME_PATTERN: &str = "^(\\.{3}|\\.{0,2}[A-Za-z0-9_~:@-])[A-Za-z0-9._~:@-]*$";
 
 const _: () = assert!(NAME_BYTES_MAX == 64, "the pattern says this number");
 

@@ -12,6 +12,7 @@ use super::parts::{
     FROM_1970, list, name, named, object, one_of, request_time, text, time, time_or_null, whole,
 };
 use crate::dto::{LIST_LIMIT_MAX, reservation_status_text, sale_status_text};
+use crate::limits::DETAILS_DEPTH_MAX;
 use crate::problem::Code;
 
 /// Every schema of the components by name.
@@ -51,6 +52,8 @@ pub(super) fn all() -> Vec<(&'static str, RefOr<Schema>)> {
 
 fn problem() -> RefOr<Schema> {
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    let taken =
+        |what| format!("`quantity_below_reserved`, `stock_in_use`: units of the stock that are {what}.");
     object(
         "What went wrong (RFC 9457). `code` is stable; `detail` is for people.",
         vec![
@@ -62,12 +65,22 @@ fn problem() -> RefOr<Schema> {
             ("field?", text("`invalid_request`: the field, parameter or header at fault.").into()),
             (
                 "stock?",
-                text("`insufficient_stock`, `stock_not_found`, `quantity_below_reserved`: which stock.")
-                    .into(),
+                text(
+                    "`insufficient_stock`, `stock_not_found`, `quantity_below_reserved`, `stock_in_use`: which stock.",
+                )
+                .into(),
             ),
             ("quantity_available?", whole("`insufficient_stock`: what the stock has left.", 0, None).into()),
+            ("quantity_held?", whole(&taken("held"), 0, None).into()),
+            ("quantity_confirmed?", whole(&taken("confirmed"), 0, None).into()),
             ("per_customer_max?", whole("`customer_limit_reached`: the sale's limit.", 1, None).into()),
+            (
+                "quantity_taken?",
+                whole("`customer_limit_reached`: units that the customer holds and has confirmed.", 0, None)
+                    .into(),
+            ),
             ("opens_at?", time("`sale_not_open`: when the sale opens.")),
+            ("closes_at?", time("`sale_closed`: when the sale closed.")),
         ],
     )
 }
@@ -275,7 +288,10 @@ fn reservation_request() -> RefOr<Schema> {
             ("lines", list("On distinct stocks of the sale.", named("Line"), Some((1, LINES_MAX)))),
             (
                 "details?",
-                details("Anything to keep with it: at most 4,096 bytes as sent, white space included."),
+                details(&format!(
+                    "Anything to keep with it: at most 4,096 bytes as sent, white space included, and at most \
+                     {DETAILS_DEPTH_MAX} objects and lists within each other."
+                )),
             ),
         ],
     )

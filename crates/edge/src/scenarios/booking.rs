@@ -62,7 +62,8 @@ pub fn write_refused(out: &mut Vec<u8>, refusal: &Refusal, call: &ReserveCall) {
             refused("MySejahteraID already has a booking at this station")
         }
         Refusal::SaleNotOpen { .. } => refused("Sorry, booking has not opened yet"),
-        Refusal::SaleClosed => refused("Sorry, booking has closed"),
+        Refusal::InvalidName { field: "customer" } => refused(format!("MySejahteraID {NAME_RULE}")),
+        Refusal::SaleClosed { .. } => refused("Sorry, booking has closed"),
         _ => refused("Sorry, the booking cannot be taken"),
     };
     refused.write(out);
@@ -195,11 +196,15 @@ mod tests {
             ),
             (Refusal::InsufficientStock { line: 0, quantity_available: 0 }, "Sorry, station is fully booked"),
             (
-                Refusal::CustomerLimitReached { per_customer_max: 1 },
+                Refusal::CustomerLimitReached { per_customer_max: 1, quantity_taken: 1 },
                 "MySejahteraID already has a booking at this station",
             ),
             (Refusal::SaleNotOpen { opens_at: 1 }, "Sorry, booking has not opened yet"),
-            (Refusal::SaleClosed, "Sorry, booking has closed"),
+            (Refusal::SaleClosed { closes_at: 1 }, "Sorry, booking has closed"),
+            (
+                Refusal::InvalidName { field: "customer" },
+                "MySejahteraID must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -, and not . or ..",
+            ),
             (Refusal::CeilingReached(Ceiling::Reservations), "Sorry, the booking cannot be taken"),
         ] {
             let mut out = Vec::new();

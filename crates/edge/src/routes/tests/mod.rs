@@ -244,6 +244,7 @@ fn operators_put_and_archive() {
         (format!("PUT /v1/sales/PWTC{terms}"), "200 \"sale\":\"PWTC\""),
         (format!("PUT /v1/sales/PWTC\n{large}"), "200 \"sale\":\"PWTC\""),
         (format!("PUT /v1/sales/below{terms}"), "409 quantity_below_reserved"),
+        (format!("PUT /v1/sales/used{terms}"), "409 stock_in_use"),
         (format!("PUT /v1/sales/full{terms}"), "503 overloaded"),
         ("PUT /v1/sales/PWTC\ncontent-type: application/json\n\n{}".into(), "400 invalid_request"),
         ("PUT /v1/sales/PWTC\n\n{}".into(), "415 unsupported_media_type"),

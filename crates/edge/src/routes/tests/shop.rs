@@ -125,7 +125,11 @@ fn answer(call: Call) -> Reply {
         Call::ReadWindow { .. } => Ok(Outcome::Window { count: 3, shape: SHAPE }),
         Call::PutWindow { shape, .. } => Ok(Outcome::WindowPut { created: false, shape }),
         Call::PutSale { sale, .. } if sale == "below" => {
-            refuse(Refusal::QuantityBelowReserved { stock: "a".into() })
+            let stock = "a".into();
+            refuse(Refusal::QuantityBelowReserved { stock, quantity_held: 1, quantity_confirmed: 2 })
+        }
+        Call::PutSale { sale, .. } if sale == "used" => {
+            refuse(Refusal::StockInUse { stock: "a".into(), quantity_held: 0, quantity_confirmed: 0 })
         }
         Call::PutSale { sale, .. } if sale == "full" => refuse(Refusal::CeilingReached(Ceiling::Sales)),
         Call::PutSale { sale, .. } => {
@@ -164,10 +168,10 @@ fn answer(call: Call) -> Reply {
 fn reserve(call: Box<ReserveCall>) -> Reply {
     let refusal = match (call.customer.as_str(), call.key.as_ref().map(|key| key.key.as_str())) {
         (_, Some("other")) => Some(Refusal::IdempotencyKeyReused),
-        ("limited", _) => Some(Refusal::CustomerLimitReached { per_customer_max: 1 }),
+        ("limited", _) => Some(Refusal::CustomerLimitReached { per_customer_max: 1, quantity_taken: 1 }),
         ("late", _) => Some(Refusal::InsufficientStock { line: 0, quantity_available: 1 }),
         ("early", _) => Some(Refusal::SaleNotOpen { opens_at: NOW_MS + 90_000 }),
-        ("closed", _) => Some(Refusal::SaleClosed),
+        ("closed", _) => Some(Refusal::SaleClosed { closes_at: NOW_MS }),
         _ => None,
     };
     if let Some(refusal) = refusal {
