@@ -99,6 +99,7 @@ fn answer(call: Call) -> Reply {
     let sale_name = match &call {
         Call::ReadSale { sale }
         | Call::ArchiveSale { sale }
+        | Call::ChangeSale { sale, .. }
         | Call::Confirm { sale, .. }
         | Call::Release { sale, .. }
         | Call::ReadReservation { sale, .. }
