@@ -23,7 +23,7 @@ use proptest::{
 /// Sequences of commands in an ordinary run.
 const CASES: u32 = 512;
 /// Every outcome that a sequence can come to.
-const KINDS: [&str; 37] = [
+const KINDS: [&str; 38] = [
     "AlreadyFounded",
     "Confirmed",
     "Counter",

@@ -246,14 +246,8 @@ impl Problem {
             Refusal::InvalidName { field } => Self::invalid(*field, crate::dto::NAME_RULE),
             Refusal::InvalidTerms(invalid) => Self::invalid(invalid.field.clone(), invalid.rule),
             Refusal::Invalid { field, rule } => Self::invalid(*field, rule),
-            Refusal::CounterNotFound => Self::new(
-                Code::CounterNotFound,
-                "Check the name; a counter exists once something was added to it.",
-            ),
-            Refusal::WindowNotFound => Self::new(
-                Code::WindowNotFound,
-                "Check the name; a window exists once a request was counted in it.",
-            ),
+            Refusal::CounterNotFound => Self::new(Code::CounterNotFound, COUNTER_NOT_FOUND),
+            Refusal::WindowNotFound => Self::new(Code::WindowNotFound, WINDOW_NOT_FOUND),
             Refusal::SaleNotFound => Self::sale_not_found(),
             Refusal::StockNotFound { line } => {
                 Self::new(Code::StockNotFound, "Check the stock's name against the stocks of the sale.")
@@ -279,33 +273,29 @@ impl Problem {
                 Self::new(Code::SaleClosed, "The sale takes no more reservations.")
                     .with(Member::ClosesAt(*closes_at))
             }
-            Refusal::ReservationNotHeld => {
-                Self::new(Code::ReservationNotHeld, "It was released before. Make a new reservation.")
-            }
-            Refusal::HoldExpired => {
-                Self::new(Code::HoldExpired, "Its units went back to the stock. Make a new reservation.")
-            }
+            Refusal::ReservationNotHeld => Self::new(Code::ReservationNotHeld, RESERVATION_NOT_HELD),
+            Refusal::HoldExpired => Self::new(Code::HoldExpired, HOLD_EXPIRED),
             Refusal::QuantityBelowReserved { stock, quantity_held, quantity_confirmed } => {
                 let detail = format!(
                     "Stock {stock} has more units held and confirmed than that. Give it a quantity_total of at least those \
                      units."
                 );
-                Self::new(Code::QuantityBelowReserved, detail).with(Member::StockTaken {
-                    stock: Name::from(&**stock),
-                    quantity_held: *quantity_held,
-                    quantity_confirmed: *quantity_confirmed,
-                })
+                Self::new(Code::QuantityBelowReserved, detail).with(stock_taken(
+                    stock,
+                    *quantity_held,
+                    *quantity_confirmed,
+                ))
             }
             Refusal::StockInUse { stock, quantity_held, quantity_confirmed } => {
                 let detail = format!(
                     "Reservations name stock {stock}, be they released or expired, so it cannot be left out. Keep it; with a \
                      quantity_total of the units held and confirmed it sells no more."
                 );
-                Self::new(Code::StockInUse, detail).with(Member::StockTaken {
-                    stock: Name::from(&**stock),
-                    quantity_held: *quantity_held,
-                    quantity_confirmed: *quantity_confirmed,
-                })
+                Self::new(Code::StockInUse, detail).with(stock_taken(
+                    stock,
+                    *quantity_held,
+                    *quantity_confirmed,
+                ))
             }
             Refusal::SaleOpen => {
                 Self::new(Code::SaleOpen, "Give the sale a closes_at in the past with PUT, then delete it.")
@@ -320,6 +310,15 @@ impl Problem {
         }
     }
 }
+
+fn stock_taken(stock: &str, quantity_held: u32, quantity_confirmed: u32) -> Member {
+    Member::StockTaken { stock: Name::from(stock), quantity_held, quantity_confirmed }
+}
+
+const RESERVATION_NOT_HELD: &str = "It was released before. Make a new reservation.";
+const HOLD_EXPIRED: &str = "Its units went back to the stock. Make a new reservation.";
+const COUNTER_NOT_FOUND: &str = "Check the name; a counter exists once something was added to it.";
+const WINDOW_NOT_FOUND: &str = "Check the name; a window exists once a request was counted in it.";
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
