@@ -95,7 +95,7 @@ fn request(address: &str, head: &str) -> String {
 
 fn request_with(address: &str, head: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("connect");
-    let fields = "Host: x\r\nConnection: close\r\nContent-Type: application/json";
+    let fields = "Host: localhost\r\nConnection: close\r\nContent-Type: application/json";
     let length = body.len();
     write!(stream, "{head}\r\n{fields}\r\nContent-Length: {length}\r\n\r\n{body}").expect("send a request");
     let mut answer = String::new();
