@@ -76,6 +76,13 @@ async fn check(
     advance: Advance,
     results: Vec<Result<u64, Error>>,
 ) -> Result<(), TargetError> {
+    let has_advanced = !matches!(results[ADVANCE_AT], Ok(row_count) if row_count != 1);
+    if !has_advanced && results.iter().any(Result::is_err) {
+        // What failed behind it, failed because of it: somebody else's rows are there.
+        let rollback = session.connection.client().batch_execute("ROLLBACK");
+        rollback.await.map_err(|error| of_rows(DOING, &error))?;
+        return Err(why_not_advanced(session, advance.from.map(bigint)).await);
+    }
     let mut answers = Vec::with_capacity(results.len());
     for result in results {
         answers.push(result.map_err(|error| of_rows(DOING, &error))?);
@@ -86,7 +93,7 @@ async fn check(
     if session_count != 1 {
         return Err(TargetError::Unavailable(format!("{DOING}: {POOLER}")));
     }
-    if answers[ADVANCE_AT] != 1 {
+    if !has_advanced {
         return Err(why_not_advanced(session, advance.from.map(bigint)).await);
     }
     if columns.cast_signed() != session.columns {

@@ -253,7 +253,7 @@ fn operators_put_and_archive() {
         (format!("PATCH /v1/sales/missing{patch}{{}}"), "404 sale_not_found"),
         (format!("PATCH /v1/sales/PWTC{patch}{{\"max\":2}}"), "400 invalid_request"),
         (format!("PATCH /v1/sales/PWTC{patch}[]"), "400 invalid_request"),
-        (format!("PATCH /v1/sales/PWTC{terms}"), "415 merge-patch"),
+        (format!("PATCH /v1/sales/PWTC{terms}"), "415 unsupported_media_type"),
         ("PATCH /v1/sales/PWTC\n\n{}".into(), "415 unsupported_media_type"),
         ("DELETE /v1/sales/PWTC".into(), "204 "),
         ("DELETE /v1/sales/missing".into(), "404 sale_not_found"),
