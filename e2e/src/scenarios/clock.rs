@@ -41,11 +41,11 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     server.kill()?;
 
     let server = launch.start()?;
-    let output = fs::read_to_string(&launch.output).context("read the server's output")?;
-    ensure!(
-        output.contains("the log's newest time is"),
-        "the start says nothing of the log's time:\n{output}"
-    );
+    // Messages are written by a thread of their own.
+    await_that("the start tells of the log's time", || {
+        let output = fs::read_to_string(&launch.output).context("read the server's output")?;
+        Ok(output.contains("the log's newest time is"))
+    })?;
     holds_end(&server, "restarted").context("after a restart with the right clock")?;
     check_reserve(&server, "later", "restarted", 409, "sale_not_open")?;
     clock.set_ahead(3_601)?;
