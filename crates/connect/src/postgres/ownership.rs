@@ -134,7 +134,7 @@ fn shown(offset: Option<i64>) -> String {
 }
 
 /// What a runner is told whose fence is no longer the newest.
-fn fenced() -> TargetError {
+pub(super) fn fenced() -> TargetError {
     TargetError::Refused(
         "another runner took over: it wrote to this schema after this one opened it".to_owned(),
     )

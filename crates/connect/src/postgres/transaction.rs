@@ -5,6 +5,7 @@ use bytes::Bytes;
 use futures_util::SinkExt;
 use futures_util::future::join_all;
 use onrush_sinks::{EXCHANGE_TIMEOUT, TargetError};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Statement};
 
@@ -15,7 +16,7 @@ use super::connection::{Connection, within};
 use super::copy_rows::CopyRows;
 use super::errors::{POOLER, of_rows};
 use super::numbers::bigint;
-use super::ownership::why_not_advanced;
+use super::ownership::{fenced, why_not_advanced};
 use super::session::Session;
 use super::time::Timestamp;
 
@@ -77,11 +78,10 @@ async fn check(
     results: Vec<Result<u64, Error>>,
 ) -> Result<(), TargetError> {
     let has_advanced = !matches!(results[ADVANCE_AT], Ok(row_count) if row_count != 1);
-    if !has_advanced && results.iter().any(Result::is_err) {
-        // What failed behind it, failed because of it: somebody else's rows are there.
-        let rollback = session.connection.client().batch_execute("ROLLBACK");
-        rollback.await.map_err(|error| of_rows(DOING, &error))?;
-        return Err(why_not_advanced(session, advance.from.map(bigint)).await);
+    let repeats_rows = |result: &Result<u64, Error>| matches!(result, Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION));
+    if !has_advanced && results.iter().any(repeats_rows) {
+        // The rows are there, and the fence is not this runner's: somebody else wrote them.
+        return Err(fenced());
     }
     let mut answers = Vec::with_capacity(results.len());
     for result in results {
