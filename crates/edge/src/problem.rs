@@ -298,7 +298,7 @@ impl Problem {
                 ))
             }
             Refusal::SaleOpen => {
-                Self::new(Code::SaleOpen, "Give the sale a closes_at in the past with PUT, then delete it.")
+                Self::new(Code::SaleOpen, "Give the sale a closes_at in the past with PATCH, then delete it.")
             }
             Refusal::IdempotencyKeyReused => {
                 Self::new(Code::IdempotencyKeyReused, "Use a new Idempotency-Key for every new reservation.")
