@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything a developer does, each as one command that works on a fresh machine.
 
 mod fuzz;
+mod hang;
 mod machine;
 mod programs;
 mod services;

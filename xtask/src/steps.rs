@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::hang::{SILENCE_MAX, Watchdog};
+
 /// What became of every step so far.
 pub(crate) struct Steps {
     started: Instant,
@@ -89,7 +91,8 @@ pub(crate) fn execute(command: &mut Command) -> Result<()> {
     succeeded(command, status)
 }
 
-/// Like [`execute`], showing the output as it comes and keeping the lines that `keep` wants.
+/// Like [`execute`], showing the output as it comes and keeping the lines that `keep` wants. What the command started is
+/// killed if nothing comes for [`SILENCE_MAX`].
 pub(crate) fn execute_keeping(
     command: &mut Command,
     keep: impl Fn(&str) -> bool,
@@ -115,14 +118,17 @@ fn follow(command: &mut Command, mut line_seen: impl FnMut(&str)) -> Result<()> 
     let mut child = command.spawn().with_context(|| format!("start {}", shown(command)))?;
     // The command keeps its ends of the pipe until they are replaced; while it does, the reader sees no end.
     command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let watchdog = Watchdog::start(child.id(), SILENCE_MAX);
     let mut reader = BufReader::new(output);
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line).context("read the output")? > 0 {
+        watchdog.line_seen();
         std::io::stdout().write_all(&line).context("write to standard output")?;
         line_seen(String::from_utf8_lossy(&line).trim_end());
         line.clear();
     }
     let status = child.wait().context("wait for the command")?;
+    watchdog.stop();
     succeeded(command, status)
 }
 

@@ -113,12 +113,13 @@ async fn run(
         recovered: &recovered,
     }
     .make();
-    notify(NotifyState::Ready);
+    let addresses = format!("public {}, operator {}", server.address(), server.operator_address());
+    notify(&[NotifyState::Ready, NotifyState::Status(&addresses)]);
 
     while let Order::ReadSettings = signals.next().await {
         rereading.read();
     }
-    notify(NotifyState::Stopping);
+    notify(&[NotifyState::Stopping]);
     tracing::info!("draining");
     let drained = tokio::task::spawn_blocking(move || {
         server.drain();
@@ -166,8 +167,8 @@ fn open_failure(error: OpenError) -> Failure {
 }
 
 /// Tells the service manager, if there is one. One that cannot be told will see for itself.
-fn notify(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "could not notify the service manager");
     }
 }

@@ -3,9 +3,10 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,6 +15,9 @@ use tempfile::TempDir;
 const BINARY: &str = env!("CARGO_BIN_EXE_onrush");
 
 const LOST: &str = "onrush_log_lines_lost_total ";
+
+/// Longer than any step takes, also on a busy machine. Whoever waits longer hangs.
+const HANG_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A server that says nothing by standard error; it is ready.
 struct Server {
@@ -28,9 +32,9 @@ impl Server {
         let directory = tempfile::tempdir().expect("make a directory");
         let notify = directory.path().join("notify");
         let socket = UnixDatagram::bind(&notify).expect("open a socket");
-        let (public, operator) = (free_address(), free_address());
+        socket.set_read_timeout(Some(HANG_TIMEOUT)).expect("set a timeout");
         let child = Command::new(BINARY)
-            .args(["serve", "--listen", &public, "--operator-listen", &operator, "--data"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--operator-listen", "127.0.0.1:0", "--data"])
             .arg(directory.path().join("data"))
             .env_clear()
             .env("NOTIFY_SOCKET", &notify)
@@ -41,15 +45,26 @@ impl Server {
             .stderr(stderr)
             .spawn()
             .expect("start the binary");
-        let mut told = [0; 100];
-        let received = socket.recv(&mut told).expect("receive a notification");
-        assert!(told[..received].starts_with(b"READY=1"));
-        Self { child, public, operator, _directory: directory }
+        let mut server =
+            Self { child, public: String::new(), operator: String::new(), _directory: directory };
+        let mut told = [0; 200];
+        let received = match socket.recv(&mut told) {
+            Ok(received) => received,
+            Err(error) => panic!("not ready: {error}; its state: {:?}", server.child.try_wait()),
+        };
+        let told = std::str::from_utf8(&told[..received]).expect("a notification is text");
+        let addresses = told.trim_end().strip_prefix("READY=1\nSTATUS=public ");
+        let (public, operator) = addresses
+            .and_then(|addresses| addresses.split_once(", operator "))
+            .unwrap_or_else(|| panic!("no addresses in {told:?}"));
+        public.clone_into(&mut server.public);
+        operator.clone_into(&mut server.operator);
+        server
     }
 
     /// Waits until a line is lost.
     fn loses_a_line(&self) {
-        while self.lost() == 0 {}
+        wait_until("a line is lost", || (self.lost() > 0).then_some(()));
     }
 
     /// The figure of lost lines.
@@ -67,14 +82,32 @@ impl Server {
         }
         let id = i32::try_from(self.child.id()).expect("a process id fits");
         kill_process(Pid::from_raw(id).expect("a process id is positive"), Signal::TERM).expect("signal");
-        assert_eq!(self.child.wait().expect("wait for the server").code(), Some(0));
+        let status = wait_until("the server ends", || self.child.try_wait().expect("look at the server"));
+        assert_eq!(status.code(), Some(0));
     }
 }
 
-/// An address that was free a moment ago.
-fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
-    listener.local_addr().expect("a listener has an address").to_string()
+impl Drop for Server {
+    /// Nothing stays behind a test that failed.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks until there is an answer.
+#[allow(clippy::disallowed_methods, reason = "the server is another process, which can only be asked again")]
+fn wait_until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let pause = Duration::from_millis(10);
+    let mut waited = Duration::ZERO;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(waited < HANG_TIMEOUT, "waited {waited:?} until {what}");
+        std::thread::sleep(pause);
+        waited += pause;
+    }
 }
 
 fn get(address: &str, path: &str) -> String {
@@ -83,6 +116,7 @@ fn get(address: &str, path: &str) -> String {
 
 fn ask(address: &str, method: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("connect");
+    stream.set_read_timeout(Some(HANG_TIMEOUT)).expect("set a timeout");
     write!(stream, "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("send");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("read an answer");
