@@ -89,8 +89,8 @@ fn tag(name: &str, description: &str) -> utoipa::openapi::Tag {
 fn description() -> String {
     format!(
         "Counts, admits and reserves when everyone arrives at once. A success is answered only after it is durable.\n\n\
-         Times are RFC 3339 in UTC. Names are 1 to 64 of `A-Z a-z 0-9 . _ ~ : @ -`. Unknown fields in a request are \
-         an error. A body is at most {BODY_BYTES_MAX} bytes ({OPERATOR_BODY_BYTES_MAX} on the operator listener), a target \
+         Times are RFC 3339 in UTC. Names are 1 to 64 of `A-Z a-z 0-9 . _ ~ : @ -`. Unknown fields and query \
+         parameters are an error, and so is a body where a call takes none. A body is at most {BODY_BYTES_MAX} bytes ({OPERATOR_BODY_BYTES_MAX} on the operator listener), a target \
          {TARGET_BYTES_MAX}, request line and header fields together {HEAD_BYTES_MAX}. Every error is \
          `application/problem+json` (RFC 9457) with a stable `code`. Every GET but `/web-counter/increment` also answers \
          HEAD. An `X-Request-Id` of a request comes back in its answer; without one it is made."

@@ -62,6 +62,11 @@ impl Problem {
         Self::new(Code::InvalidRequest, detail)
     }
 
+    /// 400 for a call that takes no body.
+    pub fn unexpected_body() -> Self {
+        Self::malformed("This call takes no body. Nothing was done.")
+    }
+
     /// 401.
     pub fn unauthorized() -> Self {
         Self::new(Code::Unauthorized, "Send the operator key as `Authorization: Bearer …`.")

@@ -10,7 +10,9 @@ pub(crate) mod sink;
 mod tally;
 
 pub use json::{Object, parse_json};
-pub use query::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, ListQuery, parse_by, parse_list, write_cursor};
+pub use query::{
+    LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, ListQuery, parse_by, parse_list, parse_no_query, write_cursor,
+};
 pub use reservation::{
     parse_reservation, reservation_status_text, write_reservation, write_reservations, write_reserved,
 };

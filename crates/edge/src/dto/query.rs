@@ -26,6 +26,11 @@ pub struct ListQuery {
     pub limit: u16,
 }
 
+/// The query of a call that takes no parameters.
+pub fn parse_no_query(query: Option<&str>) -> Result<(), Problem> {
+    parameters(query, []).map(|[]| ())
+}
+
 /// The query of `POST /v1/counters/{counter}`: `by`, 1 to [`ADD_MAX`], or 1.
 pub fn parse_by(query: Option<&str>) -> Result<u32, Problem> {
     let [by] = parameters(query, ["by"])?;
@@ -82,7 +87,12 @@ fn parameters<'a, const N: usize>(
             return Err(Problem::malformed("The query is not percent-encoded UTF-8."));
         };
         let Some(at) = known.iter().position(|known| *known == name) else {
-            let rule = format!("is not a known query parameter; known here: {}", known.join(", "));
+            let rule = match known.as_slice() {
+                [] => "is not a query parameter of this call, which takes none".to_owned(),
+                known => {
+                    format!("is not a query parameter of this call, which takes {}", known.join(" and "))
+                }
+            };
             return Err(Problem::invalid(name.into_owned(), &rule));
         };
         if values[at].replace(value).is_some() {
@@ -125,6 +135,17 @@ mod tests {
             (Some("by=%ff"), None),
         ] {
             assert_eq!(parse_by(query).ok(), by, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn calls_without_parameters() {
+        for query in [None, Some(""), Some("&&")] {
+            parse_no_query(query).unwrap();
+        }
+        for (query, field) in [("a", "a"), ("dry_run=true", "dry_run"), ("%61=1", "a"), ("=1", "")] {
+            let problem = parse_no_query(Some(query)).unwrap_err();
+            assert!(problem.detail().starts_with(&format!("`{field}` is not a query parameter")), "{query}");
         }
     }
 

@@ -1,5 +1,5 @@
 //! The routes that a rush hits, matched on bytes before any router. Whatever is out of the ordinary about a request
-//! (an escape in its path, a query, a wrong method, another content type) makes it cold: the router has the same routes.
+//! (an escape in its path, a query, a wrong method, a body where none belongs, another content type) makes it cold: the router has the same routes.
 
 mod render;
 
@@ -45,11 +45,13 @@ pub(crate) fn decode(on: Scenarios, request: &Request<'_>) -> Hot {
         return Hot::Cold;
     }
     match request.path {
-        b"/" if on.request_window => {
+        b"/" if on.request_window && request.body.is_empty() => {
             let call = Call::HitWindow { window: Name::const_new(scenarios::REQUEST_WINDOW) };
             Hot::Call(Route::RequestWindow, call)
         }
-        b"/web-counter/increment" if on.visitor_counter && request.method == b"GET" => {
+        b"/web-counter/increment"
+            if on.visitor_counter && request.method == b"GET" && request.body.is_empty() =>
+        {
             let call = Call::AddToCounter { counter: Name::const_new(scenarios::VISITOR_COUNTER), by: 1 };
             Hot::Call(Route::VisitorCounter, call)
         }
@@ -70,7 +72,7 @@ pub(crate) fn decode(on: Scenarios, request: &Request<'_>) -> Hot {
 fn decode_v1(request: &Request<'_>, path: Option<&[u8]>) -> Hot {
     let Some(path) = path else { return Hot::Cold };
     if let Some(counter) = path.strip_prefix(b"counters/") {
-        let Some(counter) = name(counter) else { return Hot::Cold };
+        let Some(counter) = name(counter).filter(|_| request.body.is_empty()) else { return Hot::Cold };
         let call = match request.method {
             b"POST" => Call::AddToCounter { counter: counter.clone(), by: 1 },
             b"GET" => Call::ReadCounter { counter: counter.clone() },
@@ -79,7 +81,7 @@ fn decode_v1(request: &Request<'_>, path: Option<&[u8]>) -> Hot {
         return Hot::Call(Route::Counter(counter), call);
     }
     if let Some(window) = path.strip_prefix(b"windows/") {
-        let Some(window) = name(window) else { return Hot::Cold };
+        let Some(window) = name(window).filter(|_| request.body.is_empty()) else { return Hot::Cold };
         let call = match request.method {
             b"POST" => Call::HitWindow { window: window.clone() },
             b"GET" => Call::ReadWindow { window: window.clone() },

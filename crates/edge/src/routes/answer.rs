@@ -1,16 +1,46 @@
 //! Pieces that handlers share: names out of paths, bodies out of requests, and JSON answers.
 
 use axum::body::{Body, to_bytes};
-use axum::extract::Request;
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::Response;
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_node::Name;
 
-use crate::dto::{is_json, is_merge_patch, parse_name};
+use crate::dto::{is_json, is_merge_patch, parse_name, parse_no_query};
 use crate::problem::Problem;
 
 const JSON: &str = "application/json";
+
+/// A request that has no query parameters. Every handler asks for this, or takes the query apart by itself.
+pub(super) struct WithoutQuery;
+
+impl<S: Sync> FromRequestParts<S> for WithoutQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parse_no_query(parts.uri.query()).map(|()| Self)
+    }
+}
+
+/// A request that has no body. Every handler asks for this, or reads the body by itself.
+pub(super) struct WithoutBody {
+    pub(super) uri: Uri,
+    pub(super) fields: HeaderMap,
+}
+
+impl<S: Sync> FromRequest<S> for WithoutBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        match to_bytes(body, 0).await {
+            Ok(_) => Ok(Self { uri: parts.uri, fields: parts.headers }),
+            Err(_) => Err(Problem::unexpected_body()),
+        }
+    }
+}
 
 /// Segment number `index` of the path, from 0 after the leading slash, still percent-encoded.
 pub(super) fn segment(uri: &Uri, index: usize) -> &str {

@@ -9,6 +9,7 @@ use axum::routing::get;
 use http::{HeaderValue, header};
 
 use super::App;
+use super::answer::{WithoutBody, WithoutQuery};
 use crate::openapi;
 
 const PAGE: &str = include_str!("../../assets/docs.html");
@@ -25,15 +26,20 @@ static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(openapi::documen
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/openapi.json", get(|| async { file("application/json", DOCUMENT.clone()) }))
-        .route("/docs", get(|| async { page() }))
-        .route(
-            "/docs/rapidoc-min.js",
-            get(|| async { file("text/javascript; charset=utf-8", Bytes::from_static(VIEWER)) }),
-        )
+        .route("/openapi.json", get(document))
+        .route("/docs", get(page))
+        .route("/docs/rapidoc-min.js", get(viewer))
 }
 
-fn page() -> Response {
+async fn document(_: WithoutQuery, _: WithoutBody) -> Response {
+    file("application/json", DOCUMENT.clone())
+}
+
+async fn viewer(_: WithoutQuery, _: WithoutBody) -> Response {
+    file("text/javascript; charset=utf-8", Bytes::from_static(VIEWER))
+}
+
+async fn page(_: WithoutQuery, _: WithoutBody) -> Response {
     let mut response = file("text/html; charset=utf-8", Bytes::from_static(PAGE.as_bytes()));
     let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);

@@ -8,10 +8,10 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::{get, put};
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use onrush_node::{Call, Outcome};
 
-use super::answer::{json, json_body, merge_patch_body, name_at, with_header};
+use super::answer::{WithoutBody, WithoutQuery, json, json_body, merge_patch_body, name_at, with_header};
 use super::public::{live, ready};
 use super::{App, mismatched};
 use crate::http::authority::{is_loopback, is_loopback_origin};
@@ -54,14 +54,14 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
     !is_ours || !all("host").all(is_loopback) || all("sec-fetch-site").any(is_site_foreign)
 }
 
-async fn put_sale(State(app): State<Arc<App>>, request: Request) -> Answer {
+async fn put_sale(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
     let sale = name_at(request.uri(), 2, "sale")?;
     let body = json_body(request, OPERATOR_BODY_BYTES_MAX).await?;
     let (terms, left_out) = dto::parse_sale(&body)?;
     sale_answer(&app, Call::PutSale { sale, terms, left_out }).await
 }
 
-async fn change_sale(State(app): State<Arc<App>>, request: Request) -> Answer {
+async fn change_sale(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
     let sale = name_at(request.uri(), 2, "sale")?;
     let body = merge_patch_body(request, OPERATOR_BODY_BYTES_MAX).await?;
     let change = dto::parse_sale_change(&body)?;
@@ -78,8 +78,8 @@ async fn sale_answer(app: &App, call: Call) -> Answer {
     }
 }
 
-async fn archive_sale(State(app): State<Arc<App>>, uri: Uri) -> Answer {
-    let sale = name_at(&uri, 2, "sale")?;
+async fn archive_sale(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+    let sale = name_at(&request.uri, 2, "sale")?;
     match app.ask(Call::ArchiveSale { sale }).await? {
         Outcome::SaleArchived => {
             let mut response = Response::new(Body::empty());
@@ -90,7 +90,7 @@ async fn archive_sale(State(app): State<Arc<App>>, uri: Uri) -> Answer {
     }
 }
 
-async fn put_window(State(app): State<Arc<App>>, request: Request) -> Answer {
+async fn put_window(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
     let window = name_at(request.uri(), 2, "window")?;
     let shape = dto::parse_window_shape(&json_body(request, OPERATOR_BODY_BYTES_MAX).await?)?;
     match app.ask(Call::PutWindow { window, shape }).await? {
@@ -101,7 +101,7 @@ async fn put_window(State(app): State<Arc<App>>, request: Request) -> Answer {
     }
 }
 
-async fn read_metrics(State(app): State<Arc<App>>) -> Response {
+async fn read_metrics(State(app): State<Arc<App>>, _: WithoutQuery, _: WithoutBody) -> Response {
     let mut response = Response::new(Body::from(app.metrics()));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
     response

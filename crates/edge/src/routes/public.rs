@@ -11,7 +11,7 @@ use onrush_core::ReservationRef;
 use onrush_core::SalesPage;
 use onrush_node::{Call, Name, Outcome, Readiness};
 
-use super::answer::{json, json_body, name_at, segment, tagged, with_header};
+use super::answer::{WithoutBody, WithoutQuery, json, json_body, name_at, segment, tagged, with_header};
 use super::{App, mismatched};
 use crate::dto;
 use crate::limits::BODY_BYTES_MAX;
@@ -36,12 +36,12 @@ pub(super) fn routes() -> Router<Arc<App>> {
 }
 
 /// Answers as long as the process can.
-pub(super) async fn live() -> Response {
+pub(super) async fn live(_: WithoutQuery, _: WithoutBody) -> Response {
     json(StatusCode::OK, |out| out.extend_from_slice(b"{\"status\":\"live\"}"))
 }
 
 /// Answers whether calls make sense now.
-pub(super) async fn ready(State(app): State<Arc<App>>) -> Answer {
+pub(super) async fn ready(State(app): State<Arc<App>>, _: WithoutQuery, _: WithoutBody) -> Answer {
     match app.backend.readiness() {
         Readiness::Ready => Ok(json(StatusCode::OK, |out| out.extend_from_slice(b"{\"status\":\"ready\"}"))),
         Readiness::LogUnavailable => Err(Problem::log_unavailable()),
@@ -49,14 +49,14 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Answer {
     }
 }
 
-async fn add_to_counter(State(app): State<Arc<App>>, uri: Uri) -> Answer {
-    let counter = name_at(&uri, 2, "counter")?;
-    let by = dto::parse_by(uri.query())?;
+async fn add_to_counter(State(app): State<Arc<App>>, request: WithoutBody) -> Answer {
+    let counter = name_at(&request.uri, 2, "counter")?;
+    let by = dto::parse_by(request.uri.query())?;
     counter_answer(&app, counter.clone(), Call::AddToCounter { counter, by }).await
 }
 
-async fn read_counter(State(app): State<Arc<App>>, uri: Uri) -> Answer {
-    let counter = name_at(&uri, 2, "counter")?;
+async fn read_counter(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+    let counter = name_at(&request.uri, 2, "counter")?;
     counter_answer(&app, counter.clone(), Call::ReadCounter { counter }).await
 }
 
@@ -69,13 +69,13 @@ async fn counter_answer(app: &App, counter: Name, call: Call) -> Answer {
     }
 }
 
-async fn hit_window(State(app): State<Arc<App>>, uri: Uri) -> Answer {
-    let window = name_at(&uri, 2, "window")?;
+async fn hit_window(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+    let window = name_at(&request.uri, 2, "window")?;
     window_answer(&app, window.clone(), Call::HitWindow { window }).await
 }
 
-async fn read_window(State(app): State<Arc<App>>, uri: Uri) -> Answer {
-    let window = name_at(&uri, 2, "window")?;
+async fn read_window(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+    let window = name_at(&request.uri, 2, "window")?;
     window_answer(&app, window.clone(), Call::ReadWindow { window }).await
 }
 
@@ -88,8 +88,8 @@ async fn window_answer(app: &App, window: Name, call: Call) -> Answer {
     }
 }
 
-async fn list_sales(State(app): State<Arc<App>>, request: Request) -> Answer {
-    let query = dto::parse_list(request.uri().query())?;
+async fn list_sales(State(app): State<Arc<App>>, request: WithoutBody) -> Answer {
+    let query = dto::parse_list(request.uri.query())?;
     let call = Call::ListSales { after: query.after, count_max: query.limit };
     let SalesPage { sales, has_more } = match app.ask(call).await? {
         Outcome::Sales(page) => page,
@@ -97,20 +97,20 @@ async fn list_sales(State(app): State<Arc<App>>, request: Request) -> Answer {
     };
     let next_after = sales.last().filter(|_| has_more).map(|sale| sale.sale.as_str());
     let etag = dto::sales_etag(&sales, next_after);
-    Ok(tagged(request.headers(), &etag, |out| dto::write_sales(out, &sales, next_after)))
+    Ok(tagged(&request.fields, &etag, |out| dto::write_sales(out, &sales, next_after)))
 }
 
-async fn read_sale(State(app): State<Arc<App>>, request: Request) -> Answer {
-    let sale = name_at(request.uri(), 2, "sale")?;
+async fn read_sale(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+    let sale = name_at(&request.uri, 2, "sale")?;
     match app.ask(Call::ReadSale { sale }).await? {
         Outcome::Sale(sale) => {
-            Ok(tagged(request.headers(), &dto::sale_etag(&sale), |out| dto::write_sale(out, &sale)))
+            Ok(tagged(&request.fields, &dto::sale_etag(&sale), |out| dto::write_sale(out, &sale)))
         }
         other => mismatched(&other),
     }
 }
 
-async fn reserve(State(app): State<Arc<App>>, request: Request) -> Answer {
+async fn reserve(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
     let sale = name_at(request.uri(), 2, "sale")?;
     let key = idempotency_key(&request)?;
     let body = json_body(request, BODY_BYTES_MAX).await?;
@@ -133,18 +133,18 @@ async fn reserve(State(app): State<Arc<App>>, request: Request) -> Answer {
     }
 }
 
-async fn read_reservation(State(app): State<Arc<App>>, uri: Uri) -> Answer {
-    let (sale, reservation) = reservation_at(&app, &uri)?;
+async fn read_reservation(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+    let (sale, reservation) = reservation_at(&app, &request.uri)?;
     reservation_answer(&app, Call::ReadReservation { sale, reservation }).await
 }
 
-async fn confirm(State(app): State<Arc<App>>, uri: Uri) -> Answer {
-    let (sale, reservation) = reservation_at(&app, &uri)?;
+async fn confirm(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+    let (sale, reservation) = reservation_at(&app, &request.uri)?;
     reservation_answer(&app, Call::Confirm { sale, reservation }).await
 }
 
-async fn release(State(app): State<Arc<App>>, uri: Uri) -> Answer {
-    let (sale, reservation) = reservation_at(&app, &uri)?;
+async fn release(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+    let (sale, reservation) = reservation_at(&app, &request.uri)?;
     reservation_answer(&app, Call::Release { sale, reservation }).await
 }
 
@@ -158,9 +158,9 @@ async fn reservation_answer(app: &App, call: Call) -> Answer {
     }
 }
 
-async fn read_customer(State(app): State<Arc<App>>, uri: Uri) -> Answer {
-    let sale = name_at(&uri, 2, "sale")?;
-    let customer = name_at(&uri, 4, "customer")?;
+async fn read_customer(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+    let sale = name_at(&request.uri, 2, "sale")?;
+    let customer = name_at(&request.uri, 4, "customer")?;
     match app.ask(Call::ReadCustomer { sale, customer }).await? {
         Outcome::Reservations(views) => Ok(json(StatusCode::OK, |out| {
             dto::write_reservations(out, &views, |view| app.backend.ids().write(view.reservation));

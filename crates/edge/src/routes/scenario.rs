@@ -7,10 +7,10 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{any, get, post};
-use http::{HeaderName, Method, StatusCode, Uri, header};
+use http::{HeaderName, Method, StatusCode, header};
 use onrush_node::{Call, Failure, Outcome};
 
-use super::answer::{json, json_as, json_body, name_at, with_header};
+use super::answer::{WithoutBody, WithoutQuery, json, json_as, json_body, name_at, with_header};
 use super::{App, mismatched};
 use crate::limits::BODY_BYTES_MAX;
 use crate::problem::Problem;
@@ -35,10 +35,16 @@ pub(super) fn routes(on: Scenarios) -> Router<Arc<App>> {
 }
 
 /// GET alone: a HEAD must not count a visitor who sees nothing.
-async fn increment(State(app): State<Arc<App>>, method: Method) -> Answer {
+async fn increment(
+    State(app): State<Arc<App>>,
+    method: Method,
+    query: Result<WithoutQuery, Problem>,
+    body: Result<WithoutBody, Problem>,
+) -> Answer {
     if method != Method::GET {
         return Err(Problem::method_not_allowed(Some("GET")));
     }
+    query.and(body)?;
     match app.ask(Call::AddToCounter { counter: scenarios::VISITOR_COUNTER.into(), by: 1 }).await? {
         Outcome::Counter { value } => {
             Ok(json_as(scenarios::VISITOR_COUNTER_CONTENT_TYPE, StatusCode::OK, |out| {
@@ -52,7 +58,7 @@ async fn increment(State(app): State<Arc<App>>, method: Method) -> Answer {
 /// Whether the replica failed when it was last asked. A process has one at most.
 static REPLICA_FAILS: AtomicBool = AtomicBool::new(false);
 
-async fn read_row(State(app): State<Arc<App>>) -> Answer {
+async fn read_row(State(app): State<Arc<App>>, _: WithoutQuery, _: WithoutBody) -> Answer {
     let Some(replica) = &app.components.replica else { return Err(Problem::no_replica()) };
     let content_type = scenarios::VISITOR_COUNTER_CONTENT_TYPE;
     match replica.newest(scenarios::VISITOR_COUNTER).await {
@@ -76,7 +82,7 @@ async fn read_row(State(app): State<Arc<App>>) -> Answer {
     }
 }
 
-async fn count_request(State(app): State<Arc<App>>) -> Answer {
+async fn count_request(State(app): State<Arc<App>>, _: WithoutQuery, _: WithoutBody) -> Answer {
     match app.ask(Call::HitWindow { window: scenarios::REQUEST_WINDOW.into() }).await? {
         Outcome::Window { count, .. } => {
             Ok(json_as(scenarios::REQUEST_WINDOW_CONTENT_TYPE, StatusCode::OK, |out| {
@@ -87,8 +93,8 @@ async fn count_request(State(app): State<Arc<App>>) -> Answer {
     }
 }
 
-async fn read_station(State(app): State<Arc<App>>, uri: Uri) -> Answer {
-    let sale = name_at(&uri, 1, "name")?;
+async fn read_station(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+    let sale = name_at(&request.uri, 1, "name")?;
     match app.ask(Call::ReadSale { sale }).await? {
         Outcome::Sale(sale) => {
             let mut body = Vec::new();
@@ -102,7 +108,7 @@ async fn read_station(State(app): State<Arc<App>>, uri: Uri) -> Answer {
     }
 }
 
-async fn book(State(app): State<Arc<App>>, request: Request) -> Answer {
+async fn book(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
     let body = json_body(request, BODY_BYTES_MAX).await?;
     let call = match booking::decode(&body) {
         Ok(call) => call,

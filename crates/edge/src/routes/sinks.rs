@@ -6,11 +6,11 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use http::{StatusCode, Uri};
+use http::StatusCode;
 use onrush_sinks::{SinkRefusal, SinkStatus};
 
 use super::App;
-use super::answer::{json, json_body, name_at};
+use super::answer::{WithoutBody, WithoutQuery, json, json_body, name_at};
 use crate::components::SinkOperations;
 use crate::dto;
 use crate::limits::OPERATOR_BODY_BYTES_MAX;
@@ -26,23 +26,23 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/v1/sinks/{sink}/skip", post(skip))
 }
 
-async fn list(State(app): State<Arc<App>>) -> Response {
+async fn list(State(app): State<Arc<App>>, _: WithoutQuery, _: WithoutBody) -> Response {
     let sinks = app.components.sinks.as_ref().map(|sinks| sinks.statuses()).unwrap_or_default();
     json(StatusCode::OK, |out| dto::write_sinks(out, &sinks))
 }
 
-async fn read(State(app): State<Arc<App>>, uri: Uri) -> Answer {
-    let sink = name_at(&uri, 2, "sink")?;
+async fn read(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+    let sink = name_at(&request.uri, 2, "sink")?;
     let status = app.components.sinks.as_ref().and_then(|sinks| sinks.status(&sink));
     answer(status.ok_or(SinkRefusal::NotFound))
 }
 
-async fn retry(State(app): State<Arc<App>>, uri: Uri) -> Answer {
-    let sink = name_at(&uri, 2, "sink")?;
+async fn retry(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+    let sink = name_at(&request.uri, 2, "sink")?;
     tell(&app, move |sinks| sinks.retry(&sink)).await
 }
 
-async fn skip(State(app): State<Arc<App>>, request: Request) -> Answer {
+async fn skip(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
     let sink = name_at(request.uri(), 2, "sink")?;
     let offset = dto::parse_skip(&json_body(request, OPERATOR_BODY_BYTES_MAX).await?)?;
     tell(&app, move |sinks| sinks.skip(&sink, offset)).await

@@ -3,5 +3,6 @@
 mod meaning;
 mod quiet;
 mod stop;
+mod strict;
 mod support;
 mod unread;

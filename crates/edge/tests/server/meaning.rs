@@ -141,7 +141,7 @@ fn an_absolute_target_has_its_own_path_and_host() {
         client.call(format!("{line}\r\nHost: other.example\r\n\r\n").as_bytes()).expect("an answer")
     };
     let hidden = call(&mut client, "POST http://x?a=/v1/counters/smug HTTP/1.1");
-    assert!(hidden.body.contains("requestCount"), "the path is /: {hidden:?}");
+    assert!(hidden.body.contains("`a` is not a query parameter"), "the path is /: {hidden:?}");
     let unseen = call(&mut client, "GET http://x/v1/counters/smug HTTP/1.1");
     assert_eq!(unseen.status, 404, "nothing was counted: {unseen:?}");
     let root = call(&mut client, "GET http://x HTTP/1.1");
@@ -198,7 +198,7 @@ fn http_1_0_is_told_nothing_before_its_answer() {
         assert!(Http1::connect(rig.public()).call(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").is_some());
     }
     let answer = client.call(b"{}").expect("an answer");
-    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.body.contains("takes no body"), "{answer:?}");
 }
 
 #[test]

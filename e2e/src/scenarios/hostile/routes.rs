@@ -104,13 +104,16 @@ fn numbers() -> Vec<Row> {
             .adds(1)
             .open(),
         Row::new("HEAD", request("HEAD", "/v1/counters/hostile"), &[200]).open(),
-        // The body is either ignored, and the request counted as any other, or refused: which of them is open, so that the
-        // counter is one that nobody watches.
         Row::new(
             "a body where none belongs",
-            request_json("POST", "/v1/counters/unwatched", &[], "{\"by\":5}"),
-            &[200, 400],
-        ),
+            request_json("POST", "/v1/counters/hostile", &[], "{\"by\":5}"),
+            &[400],
+        )
+        .code("invalid_request")
+        .open(),
+        Row::new("a query that nobody knows", request("GET", "/v1/counters/hostile?by=5"), &[400])
+            .code("invalid_request")
+            .open(),
     ]);
     rows
 }
