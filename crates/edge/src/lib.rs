@@ -2,8 +2,9 @@
 //!
 //! [`Server`] runs one event loop per core, each with its own listener and connections. The routes of a rush are
 //! matched on bytes ([`hot`]) and reach the partition in batches ([`net::call_batcher`]); everything else goes to a router
-//! ([`routes`]). JSON, statuses and words live here and nowhere below.
+//! ([`api`]). JSON, statuses and words live here and nowhere below.
 
+pub mod api;
 mod components;
 pub mod dto;
 mod hot;
@@ -15,7 +16,7 @@ pub mod openapi;
 mod phases;
 pub mod problem;
 mod router_bridge;
-pub mod routes;
+
 pub mod scenarios;
 mod server;
 mod settings;

@@ -14,13 +14,13 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
+use crate::api::{self, App};
 use crate::components::Components;
 use crate::net::call_batcher::CallBatcher;
 use crate::net::counters::EdgeCounters;
 use crate::net::deadlines::TICK;
 use crate::net::listener::{accept_all, listen, probe};
 use crate::net::thread::EdgeThread;
-use crate::routes::{self, App};
 use crate::settings::Settings;
 
 /// The running edge. Dropping it does not stop it; [`Server::drain`] does.
@@ -72,7 +72,7 @@ impl Server {
                 settings: Arc::clone(&settings),
                 counters: Arc::clone(&counters),
                 partition: Some(Arc::clone(partition)),
-                router: routes::public_router(Arc::clone(&app)),
+                router: api::public_router(Arc::clone(&app)),
                 stopped: stopped.clone(),
             };
             threads.push(start.spawn(&format!("edge-{number}"))?);
@@ -82,7 +82,7 @@ impl Server {
             settings: Arc::clone(&settings),
             counters,
             partition: None,
-            router: routes::operator_router(app),
+            router: api::operator_router(app),
             stopped,
         };
         let operator = start.spawn("operator")?;

@@ -12,7 +12,7 @@ use onrush_core::SalesPage;
 use onrush_node::{Call, Name, Outcome, Readiness};
 
 use super::answer::{WithoutBody, WithoutQuery, json, json_body, name_at, segment, tagged, with_header};
-use super::{App, mismatched};
+use super::app::{App, mismatched};
 use crate::dto;
 use crate::limits::BODY_BYTES_MAX;
 use crate::problem::Problem;

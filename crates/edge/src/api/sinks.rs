@@ -9,8 +9,8 @@ use axum::routing::{get, post};
 use http::StatusCode;
 use onrush_sinks::{SinkRefusal, SinkStatus};
 
-use super::App;
 use super::answer::{WithoutBody, WithoutQuery, json, json_body, name_at};
+use super::app::App;
 use crate::components::SinkOperations;
 use crate::dto;
 use crate::limits::OPERATOR_BODY_BYTES_MAX;

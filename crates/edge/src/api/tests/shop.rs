@@ -9,7 +9,7 @@ use onrush_node::{
     ReservationIds, ReserveCall,
 };
 
-use crate::routes::{Backend, Done};
+use crate::api::app::{Backend, Done};
 
 /// 2021-05-16T00:00:00Z
 const NOW_MS: TimeMs = 1_621_123_200_000;

@@ -1,19 +1,8 @@
-//! The paths of both listeners as axum routers. They serve everything that is not hot, and hot requests that come in an odd
-//! form or over HTTP/2; both ways use the same codecs and answer alike.
-
-mod answer;
-mod docs;
-mod operator;
-mod public;
-mod scenario;
-mod sinks;
-#[cfg(test)]
-mod tests;
+//! What all routes share: what answers their calls, the settings they look at, and the parts beside the partition.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::Router;
 use onrush_core::TimeMs;
 use onrush_node::{
     Call, Clock as _, Failure, MachineClock, MetricsSnapshot, Outcome, Partition, Readiness, Reply,
@@ -49,13 +38,13 @@ pub trait Backend: Send + Sync {
 
 /// What all routes share.
 pub struct App {
-    backend: Arc<dyn Backend>,
-    scenarios: Scenarios,
-    operator_key: Option<String>,
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) scenarios: Scenarios,
+    pub(super) operator_key: Option<String>,
     edge_metrics: ReadEdgeMetrics,
-    components: Components,
+    pub(super) components: Components,
     /// What the replica last told of its lag, milliseconds; [`LAG_UNKNOWN`] until it did.
-    replica_lag_ms: AtomicU64,
+    pub(super) replica_lag_ms: AtomicU64,
 }
 
 const LAG_UNKNOWN: u64 = u64::MAX;
@@ -96,7 +85,7 @@ impl App {
     }
 
     /// The page of figures.
-    fn metrics(&self) -> String {
+    pub(super) fn metrics(&self) -> String {
         let sinks = self.components.sinks.as_ref().map(|sinks| sinks.statuses()).unwrap_or_default();
         let lag_ms =
             Some(self.replica_lag_ms.load(Ordering::Relaxed)).filter(|lag_ms| *lag_ms != LAG_UNKNOWN);
@@ -106,7 +95,7 @@ impl App {
     }
 
     /// Runs a call. A backend that is gone without an answer leaves it unknown whether the call was done.
-    async fn call(&self, call: Call) -> Reply {
+    pub(super) async fn call(&self, call: Call) -> Reply {
         let (sender, receiver) = oneshot::channel();
         // The receiver is dropped only if the client has gone, and then nobody wants the answer.
         self.backend.call(call, Box::new(move |reply| drop(sender.send(reply))));
@@ -114,32 +103,13 @@ impl App {
     }
 
     /// Runs a call and turns a failure into the problem to answer with.
-    async fn ask(&self, call: Call) -> Result<Outcome, Problem> {
+    pub(super) async fn ask(&self, call: Call) -> Result<Outcome, Problem> {
         self.call(call).await.map_err(|failure| Problem::from_failure(&failure, self.backend.now_ms()))
     }
 }
 
-/// Every path of the public listener.
-pub fn public_router(app: Arc<App>) -> Router {
-    let router = public::routes().merge(docs::routes()).merge(scenario::routes(app.scenarios));
-    with_fallbacks(router).with_state(app)
-}
-
-/// Every path of the operator listener; all of them ask for the key if one is set, and else for nothing of another site.
-pub fn operator_router(app: Arc<App>) -> Router {
-    let router = with_fallbacks(operator::routes().merge(sinks::routes()).merge(docs::routes()));
-    router.layer(axum::middleware::from_fn_with_state(Arc::clone(&app), operator::admit)).with_state(app)
-}
-
-/// Problems instead of axum's own empty 404 and 405. The router itself adds `Allow`.
-fn with_fallbacks(router: Router<Arc<App>>) -> Router<Arc<App>> {
-    router
-        .fallback(|| async { Problem::not_found() })
-        .method_not_allowed_fallback(|| async { Problem::method_not_allowed(None) })
-}
-
 /// A backend that answers a call with the outcome of another is broken beyond this request.
-fn mismatched(outcome: &Outcome) -> ! {
+pub(super) fn mismatched(outcome: &Outcome) -> ! {
     unreachable!("the backend answered with {outcome:?}")
 }
 

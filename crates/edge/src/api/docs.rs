@@ -8,8 +8,8 @@ use axum::response::Response;
 use axum::routing::get;
 use http::{HeaderValue, header};
 
-use super::App;
 use super::answer::{WithoutBody, WithoutQuery};
+use super::app::App;
 use crate::openapi;
 
 const PAGE: &str = include_str!("../../assets/docs.html");

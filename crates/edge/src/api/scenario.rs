@@ -11,7 +11,7 @@ use http::{HeaderName, Method, StatusCode, header};
 use onrush_node::{Call, Failure, Outcome};
 
 use super::answer::{WithoutBody, WithoutQuery, json, json_as, json_body, name_at, with_header};
-use super::{App, mismatched};
+use super::app::{App, mismatched};
 use crate::limits::BODY_BYTES_MAX;
 use crate::problem::Problem;
 use crate::scenarios::{self, booking, stations, visitor};

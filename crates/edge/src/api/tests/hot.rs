@@ -6,9 +6,9 @@ use http::Request;
 
 use super::shop::Shop;
 use super::{ALL, app, public_router, send};
+use crate::api::app::Backend;
 use crate::hot::{self, Hot};
 use crate::http::request;
-use crate::routes::Backend;
 
 /// The answer by bytes: status, fields in alphabetical order, and body. Nothing if the request is one for the router.
 fn answer_hot(request: &str) -> Option<(u16, Vec<String>, String)> {

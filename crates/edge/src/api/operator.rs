@@ -12,8 +12,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use onrush_node::{Call, Outcome};
 
 use super::answer::{WithoutBody, WithoutQuery, json, json_body, merge_patch_body, name_at, with_header};
+use super::app::{App, mismatched};
 use super::public::{live, ready};
-use super::{App, mismatched};
 use crate::http::authority::{is_loopback, is_loopback_origin};
 use crate::limits::OPERATOR_BODY_BYTES_MAX;
 use crate::problem::Problem;
