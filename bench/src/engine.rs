@@ -116,7 +116,7 @@ pub(crate) fn carry_out(order: &str) -> Result<()> {
         batch_count: after.batch_count - before.batch_count,
         batch_bytes: after.batch_bytes - before.batch_bytes,
         resident_bytes: resident_bytes(&own).saturating_sub(resident_before),
-        snapshot_offset: after.snapshot_offset,
+        snapshot_offset: after.snapshot_offset.unwrap_or(0),
         state_bytes: after.state_bytes - before.state_bytes,
         usage: Usage::of(&own).since(usage_before),
     };
@@ -234,7 +234,7 @@ fn wait_for_snapshot(partition: &Partition) -> Result<MetricsSnapshot> {
     let limit = Instant::now() + Duration::from_mins(1);
     loop {
         let metrics = partition.metrics();
-        if metrics.snapshot_offset > 0 {
+        if metrics.snapshot_offset.is_some() {
             return Ok(metrics);
         }
         ensure!(Instant::now() < limit, "no snapshot was taken");

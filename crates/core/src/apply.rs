@@ -39,9 +39,10 @@ impl State {
                     details,
                 };
                 let incarnation = self.incarnation;
-                let sale = self.add_reservation(reservation, &claim);
-                sale.begin_incarnation(reservation.seq, incarnation);
-                sale.version += 1;
+                self.add_reservation(reservation, &claim, |sale| {
+                    sale.begin_incarnation(reservation.seq, incarnation);
+                    sale.version += 1;
+                });
             }
             Event::Confirmed { reservation } => self.transition(reservation, ReservationStatus::Confirmed),
             Event::Released { reservation } => self.transition(reservation, ReservationStatus::Released),
@@ -49,11 +50,19 @@ impl State {
         }
     }
 
-    /// Adds the next reservation of a sale, and counts it.
-    pub(crate) fn add_reservation(&mut self, number: ReservationNo, claim: &Claim<'_>) -> &mut Sale {
-        let sale = self.sales.get_mut(&self.hash, number.sale).expect("a reservation has a sale");
-        assert_eq!(number.seq, sale.reservations.len(), "reservations have no gaps");
-        sale.add(&self.hash, claim);
+    /// Adds the next reservation of a sale, and counts it. `then` changes the sale that has it.
+    pub(crate) fn add_reservation(
+        &mut self,
+        number: ReservationNo,
+        claim: &Claim<'_>,
+        then: impl FnOnce(&mut Sale),
+    ) {
+        let added = self.sales.change(&self.hash, number.sale, |sale| {
+            assert_eq!(number.seq, sale.reservations.len(), "reservations have no gaps");
+            sale.add(&self.hash, claim);
+            then(sale);
+        });
+        added.expect("a reservation has a sale");
         let units: u64 = claim.lines.iter().map(|line| u64::from(line.quantity)).sum();
         match claim.status {
             ReservationStatus::Held => {
@@ -67,7 +76,6 @@ impl State {
         }
         self.reservation_count += 1;
         self.details_bytes += claim.details.len() as u64;
-        sale
     }
 
     fn transition(&mut self, number: ReservationNo, to: ReservationStatus) {
@@ -97,17 +105,18 @@ impl State {
     }
 
     fn apply_sale_put(&mut self, sale_no: SaleNo, name: &str, terms: &SaleTerms) {
-        let before = if let Some(sale) = self.sales.get_mut(&self.hash, sale_no) {
+        let changed = self.sales.change(&self.hash, sale_no, |sale| {
             assert_eq!(&*sale.name, name, "a sale keeps its name");
             let before = (sale.unit_totals(), sale.terms.stocks.len());
             sale.put_terms(terms);
             before
-        } else {
+        });
+        let before = changed.unwrap_or_else(|| {
             assert_eq!(sale_no.0, self.sales_ever, "sales have no gaps");
             self.sales_ever += 1;
             self.sales.insert(&self.hash, Sale::new(sale_no, name, terms));
             Default::default()
-        };
+        });
         let total: u64 = terms.stocks.iter().map(|stock| u64::from(stock.quantity_total)).sum();
         self.unit_totals.total = self.unit_totals.total - before.0.total + total;
         self.stock_count = self.stock_count - stock_count(before.1) + stock_count(terms.stocks.len());

@@ -117,6 +117,7 @@ fn decide_add<'a>(state: &State, counter: &'a str, by: u32) -> Result<Decision<'
     } else {
         check_new_name("counter", counter)?;
         check_ceiling(state.counter_count() < state.limits.counters_max, Ceiling::Counters)?;
+        check_memory(state)?;
         by
     };
     Ok(Decision::new(Event::CounterAdded { counter, by, value }, Answer::Counter { value }))
@@ -132,7 +133,11 @@ fn decide_hit<'a>(
         return decide_put_window(state, window, default);
     };
     let shape = found.shape;
-    let event = Event::WindowHit { window, pane: shape.pane(now), by: 1 };
+    let pane = shape.pane(now);
+    if found.grows_at(pane) {
+        check_memory(state)?;
+    }
+    let event = Event::WindowHit { window, pane, by: 1 };
     Ok(Decision::new(event, Answer::Window { count: found.count(now) + 1, shape }))
 }
 
@@ -150,7 +155,10 @@ fn decide_put_window<'a>(
     match found {
         Some(found) if found.shape == shape => return Ok(Decision::nothing_new(answer)),
         Some(_) => {}
-        None => check_ceiling(state.window_count() < state.limits.windows_max, Ceiling::Windows)?,
+        None => {
+            check_ceiling(state.window_count() < state.limits.windows_max, Ceiling::Windows)?;
+            check_memory(state)?;
+        }
     }
     Ok(Decision::new(Event::WindowPut { window, shape }, answer))
 }
@@ -172,6 +180,12 @@ fn check_new_name(field: &'static str, name: &str) -> Result<(), Refusal> {
 
 fn check_ceiling(has_room: bool, ceiling: Ceiling) -> Result<(), Refusal> {
     if has_room { Ok(()) } else { Err(Refusal::CeilingReached(ceiling)) }
+}
+
+/// Whether the state may take more memory.
+fn check_memory(state: &State) -> Result<(), Refusal> {
+    let has_room = (state.memory_bytes() as u64) < state.limits.state_bytes_max;
+    check_ceiling(has_room, Ceiling::StateBytes)
 }
 
 impl From<InvalidTerms> for Refusal {

@@ -62,6 +62,11 @@ pub struct Limits {
     pub reservations_max: u32,
     /// Bytes of the details of all those reservations together.
     pub details_bytes_max: u64,
+    /// Bytes of the whole state, as [`crate::State::memory_bytes`] has them. Once it has as many, nothing is taken that needs
+    /// more: new counters, windows and sales, longer terms, reservations, and a request that needs room for another pane of
+    /// its window. So the state passes the ceiling by what one command takes at most. What frees memory is never refused,
+    /// nor is what needs none.
+    pub state_bytes_max: u64,
 }
 
 impl Default for Limits {
@@ -73,6 +78,7 @@ impl Default for Limits {
             stocks_max: 2_000_000,
             reservations_max: 50_000_000,
             details_bytes_max: 1 << 30,
+            state_bytes_max: 4 << 30,
         }
     }
 }

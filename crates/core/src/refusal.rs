@@ -64,6 +64,8 @@ pub enum Ceiling {
     Reservations,
     /// [`crate::Limits::details_bytes_max`]
     DetailsBytes,
+    /// [`crate::Limits::state_bytes_max`]
+    StateBytes,
     /// A counter's 64 bits
     CounterValue,
 }

@@ -2,12 +2,16 @@
 
 use std::{fmt::Write, fs};
 
-use onrush_core::{Command, Limits, LineRequest, Now, Reserve, SaleTerms, State, StockTerms, decide};
+use onrush_core::{
+    Command, IdempotencyKey, KEY_BYTES_MAX, LINES_MAX, Limits, LineRequest, NAME_BYTES_MAX, Now, Reserve,
+    SaleTerms, State, StockTerms, decide,
+};
 
 /// One test, so that nothing else in the process asks for memory meanwhile.
 #[test]
 fn memory_stays_within_its_bounds() {
     check_reservations();
+    check_largest_reservations();
     check_small_sales();
     check_counters();
 }
@@ -33,6 +37,41 @@ fn check_reservations() {
     if let (Some(before), Some(after)) = (before, resident_bytes()) {
         assert_at_most(after - before, 75 * 1_000_000, "reservations, as the system sees them");
     }
+    state.check_memory_bytes();
+}
+
+/// Two hundred thousand holds of 16 lines, each of a customer with a name of 64 bytes and under a key of 128: 400 bytes each.
+/// A second state, as there is one while a snapshot is taken, is made from the first one's facts and is no larger.
+fn check_largest_reservations() {
+    const COUNT: u64 = 200_000;
+    let mut state = State::new(Limits::default(), 1);
+    let names: Vec<String> = (0..LINES_MAX).map(|number| format!("stock-{number}")).collect();
+    let mut terms = terms("a sneaker", "any", 1_000_000_000);
+    let stock = terms.stocks.remove(0);
+    terms.stocks = names.iter().map(|name| StockTerms { stock: name.clone(), ..stock.clone() }).collect();
+    terms.per_customer_max = None;
+    terms.hold_ttl_ms = 60_000;
+    run(&mut state, &Command::PutSale { sale: "drop", terms: &terms, left_out: &[] }, 0);
+    let before = resident_bytes();
+    let lines: Vec<_> = names.iter().map(|name| LineRequest { stock: name, quantity: 1 }).collect();
+    for number in 0..COUNT {
+        let customer = format!("{number:0NAME_BYTES_MAX$}");
+        let key = format!("{number:0KEY_BYTES_MAX$}");
+        let key = Some(IdempotencyKey { key: key.as_bytes(), fingerprint: number });
+        let claim = Reserve { sale: "drop", customer: &customer, lines: &lines, details: &[], key };
+        run(&mut state, &Command::Reserve(claim), 1);
+    }
+    assert_at_most(state.memory_bytes() as u64, 400 * COUNT, "the largest reservations");
+    let one = resident_bytes();
+    let mut second = State::restore(Limits::default(), 2);
+    state.facts(&mut |fact| second.restore_fact(&fact).expect("a state's own facts are sound"));
+    assert_at_most(second.memory_bytes() as u64, 400 * COUNT, "the same in a second state");
+    if let (Some(before), Some(one), Some(two)) = (before, one, resident_bytes()) {
+        assert_at_most(one - before, 420 * COUNT, "the largest reservations, as the system sees them");
+        assert_at_most(two - before, 2 * 420 * COUNT, "two states, as the system sees them");
+    }
+    state.check_memory_bytes();
+    second.check_memory_bytes();
 }
 
 /// Twenty thousand sales of one stock and two reservations: 1,200 bytes each.

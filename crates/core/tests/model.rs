@@ -199,6 +199,7 @@ impl<'a> Run<'a> {
     }
 
     fn compare(&self) {
+        self.state.check_memory_bytes();
         let now = self.clock.max(self.model.time);
         for counter in COUNTERS {
             assert_eq!(self.state.counter(counter), self.model.counters.get(counter).copied());

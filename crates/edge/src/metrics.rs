@@ -158,12 +158,14 @@ fn render_log(page: &mut Page, node: &MetricsSnapshot) {
         node.reopened_count,
     );
     page.single("onrush_log_durable_offset", "gauge", "Next offset to become durable.", node.durable_offset);
-    page.single(
-        "onrush_log_snapshot_offset",
-        "gauge",
-        "Offset of the newest snapshot.",
-        node.snapshot_offset,
-    );
+    if let Some(offset) = node.snapshot_offset {
+        page.single(
+            "onrush_log_snapshot_offset",
+            "gauge",
+            "Offset of the newest snapshot, if there is one.",
+            offset,
+        );
+    }
     page.single(
         "onrush_log_room_bytes",
         "gauge",
@@ -216,7 +218,8 @@ fn render_state(page: &mut Page, node: &MetricsSnapshot) {
         ("onrush_windows", "Windows in memory.", node.window_count),
         ("onrush_sales", "Sales in memory.", node.sale_count),
         ("onrush_reservations", "Reservations in memory.", node.reservation_count),
-        ("onrush_state_bytes", "Heap bytes of the state, computed.", node.state_bytes),
+        ("onrush_state_bytes", "Bytes of the state in memory.", node.state_bytes),
+        ("onrush_state_bytes_max", "Bytes from which on the state takes no more.", node.state_bytes_max),
     ] {
         page.single(name, "gauge", help, count);
     }

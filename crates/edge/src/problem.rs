@@ -413,6 +413,9 @@ fn ceiling_detail(ceiling: Ceiling) -> &'static str {
         Ceiling::DetailsBytes => {
             "The server keeps limits.details_bytes_max bytes of details. Delete closed sales, send none or raise the setting."
         }
+        Ceiling::StateBytes => {
+            "The server keeps limits.state_bytes_max bytes in memory. Delete closed sales or raise the setting."
+        }
         Ceiling::CounterValue => "The counter has reached its 64 bits. Use another counter.",
     }
 }

@@ -142,6 +142,7 @@ fn a_ceiling_names_its_setting() {
         (Ceiling::Stocks, "limits.stocks_max"),
         (Ceiling::Reservations, "limits.reservations_max"),
         (Ceiling::DetailsBytes, "limits.details_bytes_max"),
+        (Ceiling::StateBytes, "limits.state_bytes_max"),
         (Ceiling::CounterValue, "64 bits"),
     ] {
         let failure = Failure::Refused { refusal: Refusal::CeilingReached(ceiling), call: None };

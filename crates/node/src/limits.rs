@@ -18,9 +18,6 @@ pub(crate) const SUBMISSION_BYTES_MAX: usize = 256 * RECORD_BYTES_MAX;
 /// Holds that one turn lets expire. Calls wait in the mailbox until the turns that follow have let the rest expire.
 pub(crate) const EXPIRIES_PER_TURN_MAX: usize = 4_096;
 
-/// Counters, windows and sales up to which the size of the state is added up when the metrics are read.
-pub(crate) const SIZED_OBJECTS_MAX: u32 = 10_000;
-
 /// Times in a row that one thread takes the mailbox before it leaves the rest to the log writer.
 pub(crate) const ROUNDS_PER_TURN_MAX: usize = 8;
 

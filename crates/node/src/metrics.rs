@@ -68,8 +68,8 @@ pub struct MetricsSnapshot {
     pub reopened_count: u64,
     /// Next offset to become durable.
     pub durable_offset: u64,
-    /// State at the newest snapshot.
-    pub snapshot_offset: u64,
+    /// The newest snapshot's, if there is one.
+    pub snapshot_offset: Option<u64>,
     /// Payload bytes that the log is certain to take next.
     pub room_bytes: u64,
     /// How far the partition's time is ahead of the wall clock; negative if it is behind.
@@ -86,8 +86,10 @@ pub struct MetricsSnapshot {
     pub sale_count: u64,
     /// See `counter_count`.
     pub reservation_count: u64,
-    /// Heap bytes of the state, computed.
+    /// Bytes of the state, as [`onrush_core::State::memory_bytes`] has them.
     pub state_bytes: u64,
+    /// [`onrush_core::Limits::state_bytes_max`]
+    pub state_bytes_max: u64,
 }
 
 /// Codes of refusals in the order of [`MetricsSnapshot::refusals`].

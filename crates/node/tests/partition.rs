@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use onrush_core::{Ceiling, Limits, Refusal};
 use onrush_log::faulty::{Fault, FaultyStorage};
 use onrush_log::{LogDirectory, LogSettings};
 use onrush_node::{
@@ -343,6 +344,29 @@ fn no_unit_is_sold_twice_by_many_ports() {
 }
 
 #[test]
+fn the_bytes_of_the_state_are_known_however_much_it_holds() {
+    let limits = Limits { state_bytes_max: 400_000, ..Limits::default() };
+    let rig = Rig::on(FaultyStorage::new(), Settings { limits, ..settings() });
+    let empty = rig.partition.metrics().state_bytes;
+    for number in 0..20_000 {
+        let counter = Name::from(format!("c-{number}").as_str());
+        rig.partition.call(Call::AddToCounter { counter, by: 1 }, |_| ());
+    }
+    assert!(matches!(
+        rig.add("one-more"),
+        Err(Failure::Refused { refusal: Refusal::CeilingReached(Ceiling::StateBytes), .. })
+    ));
+    let full = rig.partition.metrics();
+    assert!(full.counter_count > 5_000 && full.state_bytes > empty, "{full:?}");
+    assert_eq!(full.state_bytes_max, 400_000);
+    let (disk, _) = rig.close();
+    let again = Rig::on(disk, settings());
+    let restored = again.partition.metrics();
+    assert_eq!(restored.counter_count, full.counter_count);
+    assert!(restored.state_bytes > empty, "{restored:?}");
+}
+
+#[test]
 fn a_restart_begins_at_the_newest_snapshot() {
     let rig = Rig::on(FaultyStorage::new(), Settings { snapshot_bytes: 100 << 10, ..settings() });
     rig.put_sale("s", 1_000_000, 0);
@@ -355,7 +379,7 @@ fn a_restart_begins_at_the_newest_snapshot() {
         }
         assert!(rig.reserve("s", &format!("last-{round}")).is_ok());
         sold += 1;
-        if rig.partition.metrics().snapshot_offset > 0 && round > 100 {
+        if rig.partition.metrics().snapshot_offset.is_some() && round > 100 {
             break;
         }
         if round % 100 == 99 {

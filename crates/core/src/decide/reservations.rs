@@ -1,6 +1,6 @@
 //! Decisions about reservations.
 
-use super::{Answer, Decision, check_ceiling, check_new_name, find_sale};
+use super::{Answer, Decision, check_ceiling, check_memory, check_new_name, find_sale};
 use crate::{
     Ceiling, DETAILS_BYTES_MAX, Event, IdempotencyKey, KEY_BYTES_MAX, LINES_MAX, Line, LineRequest, Lines,
     Now, QUANTITY_MAX, Refusal, ReservationNo, ReservationRef, ReservationStatus, Reserve, State, TimeMs,
@@ -49,6 +49,7 @@ pub(super) fn decide_reserve<'a>(
         claim.details.is_empty() || details_bytes <= limits.details_bytes_max,
         Ceiling::DetailsBytes,
     )?;
+    check_memory(state)?;
 
     let reservation = ReservationNo { sale: sale.no, seq: sale.reservations.len() };
     let hold_ttl_ms = sale.terms.hold_ttl_ms;

@@ -1,10 +1,10 @@
 //! Decisions about the terms of sales, and about their end.
 
-use super::{Answer, Decision, check_ceiling, check_name, check_new_name, find_sale};
+use super::{Answer, Decision, check_ceiling, check_memory, check_name, check_new_name, find_sale};
 use crate::terms_change::check_left_out;
 use crate::{
     Ceiling, Event, Refusal, SaleNo, SaleTerms, State, StockTerms, TermsChange, TermsField, TimeMs,
-    state::Sale,
+    state::{Sale, copy_bytes},
 };
 
 /// The terms that a sale has after a change, to be put with [`crate::Command::PutSale`] before anything else is decided.
@@ -35,6 +35,7 @@ pub(super) fn decide_put<'a>(
         let has_number = state.sales_ever < u32::MAX;
         check_ceiling(has_number && state.sale_count() < state.limits.sales_max, Ceiling::Sales)?;
         check_ceiling(stocks_after <= stocks_max, Ceiling::Stocks)?;
+        check_memory(state)?;
         let sale_no = SaleNo(state.sales_ever);
         return Ok(Decision::new(
             Event::SalePut { sale_no, sale: name, terms },
@@ -56,6 +57,10 @@ pub(super) fn decide_put<'a>(
     let is_growing = wanted.len() > sale.terms.stocks.len();
     let has_room = !is_growing || stocks_after - sale.terms.stocks.len() as u64 <= stocks_max;
     check_ceiling(has_room && wanted.len() - kept_count <= numbers_left, Ceiling::Stocks)?;
+    // Terms that take no more memory have to pass, or no sale could be closed to be archived.
+    if kept_count < wanted.len() || copy_bytes(terms) > copy_bytes(&sale.terms) {
+        check_memory(state)?;
+    }
     Ok(Decision::new(Event::SalePut { sale_no: sale.no, sale: name, terms }, answer))
 }
 

@@ -84,6 +84,12 @@ impl Customers {
         self.entries.heap_bytes() + self.names.heap_bytes() + self.by_name.heap_bytes()
     }
 
+    pub(crate) fn check_bytes(&self) {
+        self.entries.check_bytes();
+        self.names.check_bytes();
+        self.by_name.check_bytes();
+    }
+
     fn find_hashed(&self, name_hash: u64, name: &str) -> Option<u32> {
         self.by_name.find(name_hash, |entry| self.names.bytes(self.entries[entry].name) == name.as_bytes())
     }

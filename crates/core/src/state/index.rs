@@ -42,6 +42,7 @@ pub(crate) struct Index {
     /// By the low bits of the hash's upper half; each shard is named `2^(directory depth - its depth)` times.
     directory: Vec<u32>,
     shards: Vec<Shard>,
+    heap_bytes: usize,
 }
 
 struct Shard {
@@ -51,7 +52,7 @@ struct Shard {
 
 impl Index {
     pub(crate) const fn new() -> Self {
-        Self { directory: Vec::new(), shards: Vec::new() }
+        Self { directory: Vec::new(), shards: Vec::new(), heap_bytes: 0 }
     }
 
     /// The entry with this hash for which `is_it` holds.
@@ -65,15 +66,17 @@ impl Index {
     /// Adds an entry that is not there. `hash_of` gives the hash of any entry that is.
     pub(crate) fn insert(&mut self, hash: u64, entry: u32, hash_of: impl Fn(u32) -> u64) {
         if self.directory.is_empty() {
-            self.directory.reserve_exact(1);
-            self.directory.push(0);
-            self.shards.reserve_exact(1);
-            self.shards.push(Shard { table: HashTable::new(), depth: 0 });
+            self.begin();
         }
         loop {
             let at = self.shard_at(hash);
             let shard = &mut self.shards[at];
             if shard.table.len() < SHARD_MAX || shard.depth == DEPTH_MAX {
+                if shard.table.len() == shard.table.capacity() {
+                    let before = shard.table.allocation_size();
+                    shard.table.reserve(1, |&entry| hash_of(entry));
+                    self.heap_bytes = self.heap_bytes - before + shard.table.allocation_size();
+                }
                 shard.table.insert_unique(hash, entry, |&entry| hash_of(entry));
                 return;
             }
@@ -89,12 +92,26 @@ impl Index {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        // Shards are alike beyond the first few, so that asking some of them is close enough.
-        let sample = &self.shards[..self.shards.len().min(64)];
-        let sampled: usize = sample.iter().map(|shard| shard.table.allocation_size()).sum();
-        self.directory.capacity() * size_of::<u32>()
-            + self.shards.capacity() * size_of::<Shard>()
-            + sampled * self.shards.len() / sample.len().max(1)
+        self.heap_bytes
+    }
+
+    /// Whether the bytes that are kept are those that there are.
+    pub(crate) fn check_bytes(&self) {
+        let tables: usize = self.shards.iter().map(|shard| shard.table.allocation_size()).sum();
+        assert_eq!(self.heap_bytes, tables + self.list_bytes(), "bytes of an index");
+    }
+
+    fn list_bytes(&self) -> usize {
+        self.directory.capacity() * size_of::<u32>() + self.shards.capacity() * size_of::<Shard>()
+    }
+
+    #[cold]
+    fn begin(&mut self) {
+        self.directory.reserve_exact(1);
+        self.directory.push(0);
+        self.shards.reserve_exact(1);
+        self.shards.push(Shard { table: HashTable::new(), depth: 0 });
+        self.heap_bytes = self.list_bytes();
     }
 
     fn shard_at(&self, hash: u64) -> usize {
@@ -102,6 +119,7 @@ impl Index {
     }
 
     fn split(&mut self, at: usize, hash_of: &impl Fn(u32) -> u64) {
+        let before = self.list_bytes() + self.shards[at].table.allocation_size();
         let shard = &mut self.shards[at];
         if 1 << shard.depth == self.directory.len() {
             self.directory.extend_from_within(..);
@@ -125,6 +143,8 @@ impl Index {
                 *reference = new;
             }
         }
+        let tables = [at, new as usize].map(|shard| self.shards[shard].table.allocation_size());
+        self.heap_bytes = self.heap_bytes - before + self.list_bytes() + tables.iter().sum::<usize>();
     }
 }
 

@@ -35,4 +35,8 @@ impl Names {
     pub(crate) fn heap_bytes(&self) -> usize {
         self.bytes.heap_bytes()
     }
+
+    pub(crate) fn check_bytes(&self) {
+        self.bytes.check_bytes();
+    }
 }

@@ -160,6 +160,16 @@ impl Reservations {
             + self.extras.as_ref().map_or(0, |extras| size_of::<Extras>() + extras.heap_bytes())
     }
 
+    pub(crate) fn check_bytes(&self) {
+        self.records.check_bytes();
+        if let Some(Extras { lines, details, details_bytes: _, keys, by_key }) = self.extras.as_deref() {
+            lines.check_bytes();
+            details.check_bytes();
+            keys.check_bytes();
+            by_key.check_bytes();
+        }
+    }
+
     fn extra<'a, T>(&'a self, seq: u32, find: impl FnOnce(&'a Extras) -> Option<&'a [T]>) -> &'a [T] {
         let found = self.extras.as_deref().and_then(find);
         found.unwrap_or_else(|| panic!("reservation {seq} has what its record says it has"))

@@ -106,11 +106,12 @@ impl State {
         first: ReservationNo,
         incarnation: Incarnation,
     ) -> Result<(), &'static str> {
-        let sale = self.sales.last_mut().ok_or("an incarnation has no sale")?;
+        let sale = self.sales.last().ok_or("an incarnation has no sale")?;
         let is_next = first.sale == sale.no && first.seq == sale.reservations.len();
         ensure(is_next, "an incarnation does not begin with the next reservation")?;
-        let is_other = sale.begin_incarnation(first.seq, incarnation);
-        ensure(is_other, "an incarnation is that of the reservation before")
+        let begin = |sale: &mut Sale| sale.begin_incarnation(first.seq, incarnation);
+        let is_other = self.sales.change(&self.hash, first.sale, begin);
+        ensure(is_other == Some(true), "an incarnation is that of the reservation before")
     }
 
     fn restore_reservation(&mut self, number: ReservationNo, claim: &Claim<'_>) -> Result<(), &'static str> {
@@ -132,7 +133,7 @@ impl State {
                 "two reservations have the same key",
             )?;
         }
-        self.add_reservation(number, claim);
+        self.add_reservation(number, claim, |_| ());
         Ok(())
     }
 }

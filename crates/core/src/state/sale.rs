@@ -29,6 +29,8 @@ pub(crate) struct Sale {
     pub(crate) incarnations: Vec<(u32, Incarnation)>,
     pub(crate) customers: Customers,
     pub(crate) reservations: Reservations,
+    /// Bytes of all but the last three, the sale itself included.
+    terms_bytes: usize,
 }
 
 /// What has become of the units of a stock.
@@ -52,6 +54,8 @@ pub(crate) struct Claim<'a> {
 }
 
 const GONE: u16 = u16::MAX;
+/// What an `Arc` has beside its content: two counts.
+const ARC_BYTES: usize = 2 * size_of::<usize>();
 
 impl Sale {
     pub(crate) fn new(no: SaleNo, name: &str, terms: &SaleTerms) -> Self {
@@ -73,7 +77,7 @@ impl Sale {
         for (place, stock) in (0..).zip(&stock_nos) {
             places[usize::from(stock.0)] = place;
         }
-        Self {
+        let mut sale = Self {
             no,
             name: name.into(),
             figures: vec![Figures::default(); stock_nos.len()],
@@ -84,7 +88,10 @@ impl Sale {
             incarnations: Vec::new(),
             customers: Customers::new(),
             reservations: Reservations::new(),
-        }
+            terms_bytes: 0,
+        };
+        sale.terms_bytes = sale.count_terms_bytes();
+        sale
     }
 
     /// The number that the next new stock will get.
@@ -126,6 +133,7 @@ impl Sale {
             self.places[usize::from(stock.0)] = place;
         }
         (self.terms, self.stock_nos, self.figures) = (Arc::new(terms), stock_nos, figures);
+        self.terms_bytes = self.count_terms_bytes();
         self.version += 1;
     }
 
@@ -241,19 +249,26 @@ impl Sale {
 
     /// Bytes that the sale owns, itself included.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let texts: usize =
-            self.terms.stocks.iter().map(|stock| stock.stock.capacity() + stock.title.capacity()).sum();
-        size_of::<Self>()
-            + self.name.len()
-            + self.terms.title.capacity()
-            + texts
-            + self.terms.stocks.capacity() * size_of::<StockTerms>()
-            + self.stock_nos.capacity() * size_of::<StockNo>()
-            + self.figures.capacity() * size_of::<Figures>()
-            + self.places.capacity() * size_of::<u16>()
+        self.terms_bytes
             + self.incarnations.capacity() * size_of::<(u32, Incarnation)>()
             + self.customers.heap_bytes()
             + self.reservations.heap_bytes()
+    }
+
+    pub(crate) fn check_bytes(&self) {
+        assert_eq!(self.terms_bytes, self.count_terms_bytes(), "bytes of a sale's terms");
+        self.customers.check_bytes();
+        self.reservations.check_bytes();
+    }
+
+    fn count_terms_bytes(&self) -> usize {
+        size_of::<Self>()
+            + 2 * ARC_BYTES
+            + self.name.len()
+            + copy_bytes(&self.terms)
+            + self.stock_nos.capacity() * size_of::<StockNo>()
+            + self.figures.capacity() * size_of::<Figures>()
+            + self.places.capacity() * size_of::<u16>()
     }
 }
 
@@ -267,4 +282,10 @@ impl Figures {
 /// The same terms without stocks.
 fn empty(terms: &SaleTerms) -> SaleTerms {
     SaleTerms { title: String::new(), stocks: Vec::new(), ..*terms }
+}
+
+/// Bytes of a copy of these terms.
+pub(crate) fn copy_bytes(terms: &SaleTerms) -> usize {
+    let texts: usize = terms.stocks.iter().map(|stock| stock.stock.len() + stock.title.len()).sum();
+    size_of::<SaleTerms>() + terms.title.len() + terms.stocks.len() * size_of::<StockTerms>() + texts
 }

@@ -19,6 +19,8 @@ pub(crate) struct Sales {
     by_name: Index,
     by_no: Index,
     in_order: BTreeMap<Arc<str>, u32>,
+    /// Bytes of the sales themselves.
+    sale_bytes: usize,
 }
 
 impl Sales {
@@ -29,6 +31,7 @@ impl Sales {
             by_name: Index::new(),
             by_no: Index::new(),
             in_order: BTreeMap::new(),
+            sale_bytes: 0,
         }
     }
 
@@ -45,6 +48,7 @@ impl Sales {
         self.slot(hash, no).map(|slot| self.at(slot))
     }
 
+    /// As [`Sales::get`], for what neither adds to the sale nor takes away from it.
     pub(crate) fn get_mut(&mut self, hash: &KeyedHash, no: SaleNo) -> Option<&mut Sale> {
         let slot = self.slot(hash, no)?;
         self.slots[slot as usize].as_deref_mut()
@@ -55,9 +59,19 @@ impl Sales {
         self.slots.last()?.as_deref()
     }
 
-    /// As [`Sales::last`], to be changed.
-    pub(crate) fn last_mut(&mut self) -> Option<&mut Sale> {
-        self.slots.last_mut()?.as_deref_mut()
+    /// Changes a sale, if it is there, in any way.
+    pub(crate) fn change<T>(
+        &mut self,
+        hash: &KeyedHash,
+        no: SaleNo,
+        change: impl FnOnce(&mut Sale) -> T,
+    ) -> Option<T> {
+        let slot = self.slot(hash, no)?;
+        let sale = self.slots[slot as usize].as_deref_mut()?;
+        let before = sale.memory_bytes();
+        let changed = change(sale);
+        self.sale_bytes = self.sale_bytes - before + sale.memory_bytes();
+        Some(changed)
     }
 
     /// Adds a sale whose name and number no other sale has.
@@ -69,6 +83,7 @@ impl Sales {
         });
         let other = self.in_order.insert(Arc::clone(&sale.name), slot);
         assert!(other.is_none(), "a sale's name is its own");
+        self.sale_bytes += sale.memory_bytes();
         self.slots[slot as usize] = Some(Box::new(sale));
         let slots = &self.slots;
         let sale_at =
@@ -85,6 +100,7 @@ impl Sales {
         self.by_no.remove(hash.of_number(no.0), slot);
         self.in_order.remove(&sale.name);
         self.free.push(slot);
+        self.sale_bytes -= sale.memory_bytes();
         Some(sale)
     }
 
@@ -104,13 +120,20 @@ impl Sales {
     pub(crate) fn memory_bytes(&self) -> usize {
         // A tree of such entries is about two thirds full.
         let tree_entry = (size_of::<(Arc<str>, u32)>() * 3).div_ceil(2);
-        let sales: usize = self.after(None).map(Sale::memory_bytes).sum();
         self.slots.capacity() * size_of::<Option<Box<Sale>>>()
             + self.free.capacity() * size_of::<u32>()
             + self.by_name.heap_bytes()
             + self.by_no.heap_bytes()
             + self.in_order.len() * tree_entry
-            + sales
+            + self.sale_bytes
+    }
+
+    pub(crate) fn check_bytes(&self) {
+        self.by_name.check_bytes();
+        self.by_no.check_bytes();
+        self.after(None).for_each(Sale::check_bytes);
+        let sale_bytes: usize = self.after(None).map(Sale::memory_bytes).sum();
+        assert_eq!(self.sale_bytes, sale_bytes, "bytes of sales");
     }
 
     fn slot(&self, hash: &KeyedHash, no: SaleNo) -> Option<u32> {

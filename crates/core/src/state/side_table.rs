@@ -48,6 +48,11 @@ impl<T: Copy, const BITS: u32> SideTable<T, BITS> {
         self.places.heap_bytes() + self.runs.heap_bytes()
     }
 
+    pub(crate) fn check_bytes(&self) {
+        self.places.check_bytes();
+        self.runs.check_bytes();
+    }
+
     fn run(&self, place: &Place) -> &[T] {
         &self.runs.tail(place.at)[..usize::from(place.len)]
     }

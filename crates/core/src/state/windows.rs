@@ -20,6 +20,8 @@ pub(crate) struct Windows {
     entries: Chunked<Window, 8>,
     names: Names,
     by_name: Index,
+    /// Panes that there is room for, in all windows together.
+    pane_capacity: usize,
 }
 
 /// One window.
@@ -39,7 +41,7 @@ struct Pane {
 
 impl Windows {
     pub(crate) const fn new() -> Self {
-        Self { entries: Chunked::new(), names: Names::new(), by_name: Index::new() }
+        Self { entries: Chunked::new(), names: Names::new(), by_name: Index::new(), pane_capacity: 0 }
     }
 
     pub(crate) fn count(&self) -> u32 {
@@ -56,6 +58,7 @@ impl Windows {
         match self.find(name_hash, name) {
             Some(entry) => {
                 let window = &mut self.entries[entry];
+                self.pane_capacity -= window.panes.capacity();
                 *window = Window { name: window.name, shape, panes: VecDeque::new(), total: 0 };
             }
             None => self.insert(hash, name_hash, name, shape),
@@ -66,7 +69,7 @@ impl Windows {
     pub(crate) fn hit(&mut self, hash: &KeyedHash, name: &str, pane: u64, by: u64) {
         let entry =
             self.find(hash.of_bytes(name.as_bytes()), name).expect("a window exists before it is hit");
-        self.entries[entry].hit(pane, by);
+        self.pane_capacity += self.entries[entry].hit(pane, by);
     }
 
     /// Takes a window back from a stored state, its panes to follow: in the order of names, or not at all.
@@ -98,7 +101,7 @@ impl Windows {
         if window.panes.front().is_some_and(|first| first.pane < window.shape.oldest_pane(pane)) {
             return Err("panes are further apart than the window is wide");
         }
-        window.hit(pane, count);
+        self.pane_capacity += window.hit(pane, count);
         Ok(())
     }
 
@@ -111,11 +114,18 @@ impl Windows {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        let panes: usize = self.entries.iter().map(|window| window.panes.capacity()).sum();
         self.entries.heap_bytes()
             + self.names.heap_bytes()
             + self.by_name.heap_bytes()
-            + panes * size_of::<Pane>()
+            + self.pane_capacity * size_of::<Pane>()
+    }
+
+    pub(crate) fn check_bytes(&self) {
+        self.entries.check_bytes();
+        self.names.check_bytes();
+        self.by_name.check_bytes();
+        let panes: usize = self.entries.iter().map(|window| window.panes.capacity()).sum();
+        assert_eq!(self.pane_capacity, panes, "panes of windows");
     }
 
     fn find(&self, name_hash: u64, name: &str) -> Option<u32> {
@@ -142,14 +152,24 @@ impl Window {
         first.map_or(0, |pane| self.total - pane.total_before)
     }
 
+    /// Whether a hit in this pane makes the window take more memory.
+    pub(crate) fn grows_at(&self, pane: u64) -> bool {
+        let is_full = self.panes.len() == self.panes.capacity();
+        let is_new = || self.panes.back().is_none_or(|newest| newest.pane != pane);
+        let keeps_all = || self.panes.front().is_none_or(|front| front.pane >= self.shape.oldest_pane(pane));
+        is_full && is_new() && keeps_all()
+    }
+
     /// Panes that hold requests with their counts, oldest first.
     pub(crate) fn panes(&self) -> impl Iterator<Item = (u64, u64)> {
         let ends = self.panes.iter().skip(1).map(|next| next.total_before).chain([self.total]);
         self.panes.iter().zip(ends).map(|(pane, end)| (pane.pane, end - pane.total_before))
     }
 
-    fn hit(&mut self, pane: u64, by: u64) {
+    /// Counts `by` requests. Returns for how many more panes there is room than before.
+    fn hit(&mut self, pane: u64, by: u64) -> usize {
         assert!(by > 0, "a hit counts something");
+        let capacity_before = self.panes.capacity();
         match self.panes.back() {
             Some(newest) if newest.pane == pane => {}
             newest => {
@@ -162,5 +182,6 @@ impl Window {
             }
         }
         self.total += by;
+        self.panes.capacity() - capacity_before
     }
 }

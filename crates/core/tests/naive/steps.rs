@@ -117,6 +117,7 @@ pub(crate) fn limits() -> impl Strategy<Value = Limits> {
         stocks_max: 6,
         reservations_max: 10,
         details_bytes_max: 30,
+        ..Limits::default()
     };
     prop_oneof![3 => Just(Limits::default()), 1 => Just(few)]
 }

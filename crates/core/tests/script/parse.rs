@@ -175,7 +175,7 @@ pub(crate) fn lines(text: &str) -> Result<Vec<LineRequest<'_>>, String> {
         .collect()
 }
 
-/// `counters=… windows=… sales=… stocks=… reservations=… details_bytes=…`
+/// `counters=… windows=… sales=… stocks=… reservations=… details_bytes=… state_bytes=…`
 pub(crate) fn limits(words: &mut Words<'_>) -> Result<Limits, String> {
     let default = Limits::default();
     Ok(Limits {
@@ -185,6 +185,7 @@ pub(crate) fn limits(words: &mut Words<'_>) -> Result<Limits, String> {
         stocks_max: words.number("stocks")?.unwrap_or(default.stocks_max),
         reservations_max: words.number("reservations")?.unwrap_or(default.reservations_max),
         details_bytes_max: words.number("details_bytes")?.unwrap_or(default.details_bytes_max),
+        state_bytes_max: words.number("state_bytes")?.unwrap_or(default.state_bytes_max),
     })
 }
 

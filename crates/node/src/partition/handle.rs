@@ -4,11 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use onrush_core::{Digest, State};
+use onrush_core::Digest;
 use onrush_log::{LogDirectory, LogSettings};
 
 use super::cell::LeaderCell;
-use super::leader::Leader;
 use super::machine::{Machine, Submission};
 use super::partition_clock::PartitionClock;
 use super::port::{Calls, Port, Replies, ReplyTo};
@@ -18,7 +17,6 @@ use super::snapshots::Snapshotter;
 use super::views::ViewWriter;
 use super::writer::Writer;
 use crate::clock::{Clock, MachineClock};
-use crate::limits::SIZED_OBJECTS_MAX;
 use crate::threads::{abort_after_panic, spawn};
 use crate::{Call, MetricsSnapshot, Outcome, Reply, ReservationIds, Settings};
 
@@ -41,6 +39,8 @@ pub struct Partition {
     leaving: AtomicBool,
     /// Reads that the view answered.
     view_read_count: AtomicU64,
+    /// The ceiling of the state's bytes.
+    state_bytes_max: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -83,6 +83,7 @@ impl Partition {
             &settings,
             recovered.replayed_bytes,
         );
+        let state_bytes_max = settings.limits.state_bytes_max;
         let writer = Writer {
             cell: Arc::clone(&cell),
             directory,
@@ -102,6 +103,7 @@ impl Partition {
             ids,
             leaving: AtomicBool::new(false),
             view_read_count: AtomicU64::new(0),
+            state_bytes_max,
             threads: Mutex::new(vec![writer, snapshotter]),
         };
         Ok((Arc::new(partition), recovered))
@@ -202,7 +204,7 @@ impl Partition {
                 sync_us: tally.sync_us,
                 reopened_count: tally.reopened_count,
                 durable_offset: self.cell.durable_offset(),
-                snapshot_offset: self.cell.snapshot_offset(),
+                snapshot_offset: Some(self.cell.snapshot_offset()).filter(|offset| *offset > 0),
                 room_bytes: machine.room_bytes() as u64,
                 clock_offset_ms: machine.clock().offset_ms(),
                 available: machine.leader().is_some(),
@@ -211,7 +213,8 @@ impl Partition {
                 window_count: counts.window_count.into(),
                 sale_count: counts.sale_count.into(),
                 reservation_count: counts.reservation_count.into(),
-                state_bytes: machine.leader().map(Leader::state).map_or(0, state_bytes),
+                state_bytes: counts.state_bytes,
+                state_bytes_max: self.state_bytes_max,
             }
         })
     }
@@ -219,12 +222,6 @@ impl Partition {
 
 fn start_failure(source: std::io::Error) -> OpenError {
     OpenError::System { doing: "start a thread", source }
-}
-
-/// Heap bytes of a state; 0 if it has so many parts that adding them up would hold up whoever decides.
-fn state_bytes(state: &State) -> u64 {
-    let part_count = state.sale_count() + state.window_count() + state.counter_count();
-    if part_count > SIZED_OBJECTS_MAX { 0 } else { state.memory_bytes() as u64 }
 }
 
 /// One edge thread's access to a partition.

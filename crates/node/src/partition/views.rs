@@ -41,6 +41,7 @@ pub(crate) struct Counts {
     pub(crate) window_count: u32,
     pub(crate) sale_count: u32,
     pub(crate) reservation_count: u32,
+    pub(crate) state_bytes: u64,
     /// When the next hold expires.
     pub(crate) next_expiry: Option<TimeMs>,
 }
@@ -129,6 +130,7 @@ impl Counts {
             window_count: state.window_count(),
             sale_count: state.sale_count(),
             reservation_count: state.reservation_count(),
+            state_bytes: state.memory_bytes() as u64,
             next_expiry: state.next_expiry(),
         }
     }

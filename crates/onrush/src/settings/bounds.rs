@@ -21,5 +21,7 @@ pub(super) const SNAPSHOT_BYTES: RangeInclusive<i64> = 1 << 20..=1 << 40;
 pub(super) const OBJECTS: RangeInclusive<i64> = 0..=2_000_000_000;
 /// Details of all reservations together: up to 1 TiB.
 pub(super) const DETAILS_BYTES: RangeInclusive<i64> = 0..=1 << 40;
+/// The whole state: up to 16 TiB.
+pub(super) const STATE_BYTES: RangeInclusive<i64> = 0..=1 << 44;
 /// The key of the operator listener, in bytes: long enough not to be guessed, short enough for a header.
 pub(super) const OPERATOR_KEY_BYTES: RangeInclusive<usize> = 16..=256;

@@ -53,6 +53,7 @@ pub(super) struct RawLimits {
     pub(super) stocks_max: i64,
     pub(super) reservations_max: i64,
     pub(super) details_bytes_max: i64,
+    pub(super) state_bytes_max: i64,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -118,6 +119,7 @@ impl Default for RawLimits {
             stocks_max: 2_000_000,
             reservations_max: 50_000_000,
             details_bytes_max: 1 << 30,
+            state_bytes_max: 4 << 30,
         }
     }
 }

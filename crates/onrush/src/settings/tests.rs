@@ -231,6 +231,7 @@ fn every_number_has_a_range() {
         ("limits.stocks_max", 0, 2_000_000_000),
         ("limits.reservations_max", 0, 2_000_000_000),
         ("limits.details_bytes_max", 0, 1 << 40),
+        ("limits.state_bytes_max", 0, 1 << 44),
     ] {
         let variable = format!("ONRUSH_{}", key.to_uppercase().replace('.', "__"));
         for good in [least, most] {
@@ -407,6 +408,7 @@ fn what_was_typed_reaches_the_parts() {
         ("ONRUSH_LIMITS__STOCKS_MAX", "24"),
         ("ONRUSH_LIMITS__RESERVATIONS_MAX", "25"),
         ("ONRUSH_LIMITS__DETAILS_BYTES_MAX", "26"),
+        ("ONRUSH_LIMITS__STATE_BYTES_MAX", "27"),
         ("ONRUSH_SCENARIOS__SLOT_BOOKING", "true"),
     ];
     let flags = Flags {
@@ -439,7 +441,8 @@ fn what_was_typed_reaches_the_parts() {
     assert_eq!(node.sync_method, SyncMethod::Direct);
     let limits = node.limits;
     assert_eq!((limits.counters_max, limits.windows_max, limits.sales_max), (21, 22, 23));
-    assert_eq!((limits.stocks_max, limits.reservations_max, limits.details_bytes_max), (24, 25, 26));
+    assert_eq!((limits.stocks_max, limits.reservations_max), (24, 25));
+    assert_eq!((limits.details_bytes_max, limits.state_bytes_max), (26, 27));
     assert_eq!((node.default_shape.span_ms, node.default_shape.precision_ms), (31, 7));
     assert_eq!((logging.format, logging.level.as_str(), demo), (LoggingFormat::Auto, "info", false));
 }

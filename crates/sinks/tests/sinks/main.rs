@@ -241,7 +241,7 @@ fn the_log_is_kept_for_a_sink_that_lags_and_trimmed_when_it_does_not() {
         .expect("a snapshot is taken");
         shop.partition.metrics().snapshot_offset
     };
-    let first = snapshots(0);
+    let first = snapshots(None);
     let second = snapshots(first);
     snapshots(second);
     assert_eq!(told(directory.path()).0.from, 0, "nothing is trimmed while the sink lacks it");

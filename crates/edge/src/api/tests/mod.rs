@@ -273,6 +273,15 @@ fn operators_put_and_archive() {
 }
 
 #[test]
+fn a_figure_that_is_not_known_is_absent() {
+    let (_, _, page) = send(&operator_router(app(ALL, None)), "GET /metrics");
+    for line in ["onrush_state_bytes 1000", "onrush_state_bytes_max 4294967296"] {
+        assert!(page.lines().any(|one| one == line), "no {line} in\n{page}");
+    }
+    assert!(!page.contains("onrush_log_snapshot_offset"), "{page}");
+}
+
+#[test]
 fn a_key_guards_every_operator_path() {
     let router = operator_router(app(ALL, Some("secret")));
     check_all(

@@ -73,7 +73,7 @@ impl Backend for Shop {
             sync_us: Histogram { counts: [1; 14], above: 2, sum: 3_000_050 },
             reopened_count: 0,
             durable_offset: 0,
-            snapshot_offset: 0,
+            snapshot_offset: None,
             room_bytes: 0,
             clock_offset_ms: -1_500,
             available: true,
@@ -82,7 +82,8 @@ impl Backend for Shop {
             window_count: 0,
             sale_count: 0,
             reservation_count: 0,
-            state_bytes: 0,
+            state_bytes: 1_000,
+            state_bytes_max: 4 << 30,
         }
     }
 
