@@ -7,7 +7,7 @@ use std::process::Output;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::http::{self, request, request_json};
+use crate::http::{self, request};
 use crate::server::Launch;
 
 /// How long sinks may take to write what they lack once their targets are there.
@@ -86,7 +86,7 @@ pub(crate) fn sink(operator: SocketAddr, name: &str) -> Result<Sink> {
 
 /// Tells a sink to try again now.
 pub(crate) fn retry(operator: SocketAddr, name: &str) -> Result<Sink> {
-    http::once(operator, &request_json("POST", &format!("/v1/sinks/{name}/retry"), &[], "{}"))?.expect(200)
+    http::once(operator, &request("POST", &format!("/v1/sinks/{name}/retry")))?.expect(200)
 }
 
 /// Waits until a sink is as wanted.

@@ -75,7 +75,8 @@ fn check_refusals(server: &Server, offset: u64) -> Result<()> {
         ("/v1/sinks/postgres/skip", format!("{{\"offset\":{}}}", offset + 1), 409, "sink_not_stopped"),
         ("/v1/sinks/redis/skip", format!("{{\"offset\":{offset}}}"), 409, "sink_not_stopped"),
         ("/v1/sinks/nothing/skip", format!("{{\"offset\":{offset}}}"), 404, "sink_not_found"),
-        ("/v1/sinks/nothing/retry", "{}".to_owned(), 404, "sink_not_found"),
+        ("/v1/sinks/nothing/retry", String::new(), 404, "sink_not_found"),
+        ("/v1/sinks/postgres/retry", "{}".to_owned(), 400, "invalid_request"),
     ] {
         let answer = http::once(server.operator(), &request_json("POST", target, &[], &body))?;
         ensure!(answer.status == status, "{target} was answered {}: {}", answer.status, answer.text());
