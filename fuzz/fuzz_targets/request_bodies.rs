@@ -4,7 +4,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use onrush_edge::{dto, scenarios};
+use onrush_edge::api::windows::body::parse_window_shape;
+use onrush_edge::dto;
+use onrush_edge::scenarios::slot_booking::booking;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(call) = dto::parse_reservation("sale", Some("key"), bytes) {
@@ -16,6 +18,6 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(again.key, call.key, "the fingerprint is stable");
     }
     let _ = dto::parse_sale(bytes);
-    let _ = dto::parse_window_shape(bytes);
-    let _ = scenarios::booking::decode(bytes);
+    let _ = parse_window_shape(bytes);
+    let _ = booking::decode(bytes);
 });

@@ -1,13 +1,11 @@
 //! The `OpenAPI` 3.1 document of both listeners, built from the bounds that the parsers use and from problems as they are
 //! really written.
 
-mod operations;
-mod operator;
-mod parts;
-mod public;
-mod scenarios;
+pub(crate) mod operation;
+pub(crate) mod operator;
+pub(crate) mod parts;
+pub(crate) mod public;
 mod schemas;
-mod sinks;
 
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
@@ -15,9 +13,11 @@ use utoipa::openapi::{
     Components, ComponentsBuilder, InfoBuilder, License, OpenApiBuilder, PathsBuilder, Server,
 };
 
-use self::operations::Shared;
+use self::operation::Shared;
+use crate::api;
 use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX, OPERATOR_BODY_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::problem::Code;
+use crate::settings::Scenarios;
 
 /// The document as pretty JSON that ends in a newline.
 ///
@@ -26,7 +26,8 @@ use crate::problem::Code;
 pub fn document() -> String {
     let mut paths = PathsBuilder::new();
     let mut shared = Shared::default();
-    for operation in public::all().chain(operator::all()).chain(sinks::all()).chain(scenarios::all()) {
+    let routes = api::public_routes(Scenarios::ALL).into_iter().chain(api::operator_routes());
+    for operation in routes.flat_map(|route| route.operations) {
         paths = operation.add_to(paths, &mut shared);
     }
     let document = OpenApiBuilder::new()
@@ -68,16 +69,16 @@ fn components(shared: &Shared) -> Components {
         .description(Some("The operator key, if one is set."))
         .build();
     let mut components = ComponentsBuilder::new()
-        .security_scheme(operations::OPERATOR_KEY, SecurityScheme::Http(bearer))
-        .header(operations::REQUEST_ID, operations::request_id_header());
-    for (name, schema) in schemas::all() {
+        .security_scheme(operation::OPERATOR_KEY, SecurityScheme::Http(bearer))
+        .header(operation::REQUEST_ID, operation::request_id_header());
+    for (name, schema) in schemas::all().into_iter().chain(api::schemas()) {
         components = components.schema(name, schema);
     }
     for code in Code::ALL {
-        components = components.example(code.as_str(), operations::problem_example(code));
+        components = components.example(code.as_str(), operation::problem_example(code));
     }
     for code in &shared.codes {
-        components = components.response(code.as_str(), operations::problem_response(&[*code], None));
+        components = components.response(code.as_str(), operation::problem_response(&[*code], None));
     }
     components.build()
 }

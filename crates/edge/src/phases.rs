@@ -13,7 +13,7 @@ use std::mem;
 use compact_str::CompactString;
 use onrush_node::Reply;
 
-use crate::hot::{self, Hot, Route};
+use crate::hot::{self, Hot, Rendering};
 use crate::http::request::Request;
 use crate::net::call_batcher::PendingCall;
 use crate::net::thread::EdgeThread;
@@ -28,8 +28,8 @@ pub(crate) struct Exchange {
 }
 
 enum State {
-    Waiting(Route, PendingCall),
-    Answered(Route, Reply),
+    Waiting(Rendering, PendingCall),
+    Answered(Rendering, Reply),
     Refused(Box<Problem>),
 }
 
@@ -37,8 +37,8 @@ impl Exchange {
     /// Puts a request on its way; nothing if it is one for the router.
     pub(crate) fn begin(thread: &EdgeThread, request: &Request<'_>) -> Option<Self> {
         let batcher = thread.batcher.as_ref()?;
-        let state = match hot::decode(thread.settings.scenarios, request) {
-            Hot::Call(route, call) => State::Waiting(route, batcher.call(call)),
+        let state = match thread.hot.decode(request) {
+            Hot::Call(call, rendering) => State::Waiting(rendering, batcher.call(call)),
             Hot::Problem(problem) => State::Refused(problem),
             Hot::Cold => return None,
         };
@@ -51,8 +51,8 @@ impl Exchange {
         if let State::Waiting(_, call) = &mut self.state {
             let reply = call.await;
             let lost = State::Refused(Box::new(Problem::draining()));
-            if let State::Waiting(route, _) = mem::replace(&mut self.state, lost) {
-                self.state = State::Answered(route, reply);
+            if let State::Waiting(rendering, _) = mem::replace(&mut self.state, lost) {
+                self.state = State::Answered(rendering, reply);
             }
         }
     }
@@ -60,9 +60,9 @@ impl Exchange {
     /// Writes the body of the answer, which was decided, into `body`.
     pub(crate) fn render(self, thread: &EdgeThread, body: &mut Vec<u8>) -> hot::Head {
         match (self.state, &thread.batcher) {
-            (State::Answered(route, reply), Some(batcher)) => {
+            (State::Answered(rendering, reply), Some(batcher)) => {
                 let ids = batcher.partition().reservation_ids();
-                hot::render(&route, reply, ids, thread.now_ms(), body)
+                rendering.render(reply, ids, thread.now_ms(), body)
             }
             (State::Refused(problem), _) => hot::render_problem(&problem, body),
             (State::Waiting(..), _) | (_, None) => unreachable!("an exchange is rendered when it is decided"),

@@ -248,7 +248,7 @@ impl Problem {
                 .map_or_else(Name::default, |l| l.stock.clone())
         };
         match refusal {
-            Refusal::InvalidName { field } => Self::invalid(*field, crate::dto::NAME_RULE),
+            Refusal::InvalidName { field } => Self::invalid(*field, crate::text::NAME_RULE),
             Refusal::InvalidTerms(invalid) => Self::invalid(invalid.field.clone(), invalid.rule),
             Refusal::Invalid { field, rule } => Self::invalid(*field, rule),
             Refusal::CounterNotFound => Self::new(Code::CounterNotFound, COUNTER_NOT_FOUND),

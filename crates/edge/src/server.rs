@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::api::{self, App};
 use crate::components::Components;
+use crate::hot::HotTable;
 use crate::net::call_batcher::CallBatcher;
 use crate::net::counters::EdgeCounters;
 use crate::net::deadlines::TICK;
@@ -72,6 +73,7 @@ impl Server {
                 settings: Arc::clone(&settings),
                 counters: Arc::clone(&counters),
                 partition: Some(Arc::clone(partition)),
+                hot: api::hot_table(settings.scenarios),
                 router: api::public_router(Arc::clone(&app)),
                 stopped: stopped.clone(),
             };
@@ -82,6 +84,7 @@ impl Server {
             settings: Arc::clone(&settings),
             counters,
             partition: None,
+            hot: HotTable::default(),
             router: api::operator_router(app),
             stopped,
         };
@@ -132,6 +135,7 @@ struct ThreadStart {
     counters: Arc<EdgeCounters>,
     /// Absent on the operator's thread.
     partition: Option<Arc<Partition>>,
+    hot: HotTable,
     router: axum::Router,
     stopped: watch::Receiver<Stop>,
 }
@@ -166,7 +170,7 @@ impl ThreadStart {
             tokio::task::spawn_local(Rc::clone(batcher).run());
         }
         let prefix = random_prefix();
-        let thread = EdgeThread::new(self.settings, self.counters, batcher, self.router, prefix);
+        let thread = EdgeThread::new(self.settings, self.counters, batcher, self.hot, self.router, prefix);
         let ticking = Rc::clone(&thread);
         tokio::task::spawn_local(async move {
             let mut ticks = tokio::time::interval(TICK);

@@ -43,3 +43,8 @@ pub struct Scenarios {
     /// `/stations/{name}` and `/booking`
     pub slot_booking: bool,
 }
+
+impl Scenarios {
+    /// All of them on.
+    pub const ALL: Self = Self { visitor_counter: true, request_window: true, slot_booking: true };
+}

@@ -4,7 +4,12 @@
 
 use std::borrow::Cow;
 
-use onrush_core::{TERMS_TIME_MS_MAX, TimeMs};
+use onrush_core::{NAME_BYTES_MAX, TERMS_TIME_MS_MAX, TimeMs};
+
+/// What a name must be, in words that finish the sentence "`field` …".
+pub const NAME_RULE: &str = "must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -, and not . or ..";
+
+const _: () = assert!(NAME_BYTES_MAX == 64, "the rule says this number");
 
 const DAY_MS: u64 = 86_400_000;
 /// Days from 0000-03-01 to 1970-01-01.

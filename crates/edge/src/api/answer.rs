@@ -8,13 +8,16 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_node::Name;
 
-use crate::dto::{is_json, is_merge_patch, parse_name, parse_no_query};
+use crate::http::media_type::{JSON, is_json, is_merge_patch};
+use crate::http::name::parse_name;
+use crate::http::query::parse_no_query;
 use crate::problem::Problem;
 
-const JSON: &str = "application/json";
+/// What a handler answers.
+pub(crate) type Answer = Result<Response, Problem>;
 
 /// A request that has no query parameters. Every handler asks for this, or takes the query apart by itself.
-pub(super) struct WithoutQuery;
+pub(crate) struct WithoutQuery;
 
 impl<S: Sync> FromRequestParts<S> for WithoutQuery {
     type Rejection = Problem;
@@ -25,9 +28,9 @@ impl<S: Sync> FromRequestParts<S> for WithoutQuery {
 }
 
 /// A request that has no body. Every handler asks for this, or reads the body by itself.
-pub(super) struct WithoutBody {
-    pub(super) uri: Uri,
-    pub(super) fields: HeaderMap,
+pub(crate) struct WithoutBody {
+    pub(crate) uri: Uri,
+    pub(crate) fields: HeaderMap,
 }
 
 impl<S: Sync> FromRequest<S> for WithoutBody {
@@ -43,17 +46,17 @@ impl<S: Sync> FromRequest<S> for WithoutBody {
 }
 
 /// Segment number `index` of the path, from 0 after the leading slash, still percent-encoded.
-pub(super) fn segment(uri: &Uri, index: usize) -> &str {
+pub(crate) fn segment(uri: &Uri, index: usize) -> &str {
     uri.path().split('/').nth(index + 1).unwrap_or_default()
 }
 
 /// The name in segment number `index`; `field` is what the path calls it.
-pub(super) fn name_at(uri: &Uri, index: usize, field: &'static str) -> Result<Name, Problem> {
+pub(crate) fn name_at(uri: &Uri, index: usize, field: &'static str) -> Result<Name, Problem> {
     parse_name(segment(uri, index), field)
 }
 
 /// The whole body, which must say that it is JSON. An absent body is reported before an absent content type.
-pub(super) async fn json_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+pub(crate) async fn json_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     let is_json = is_json(request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes));
     let body =
         to_bytes(request.into_body(), bytes_max).await.map_err(|_| Problem::body_too_large(bytes_max))?;
@@ -61,7 +64,7 @@ pub(super) async fn json_body(request: Request, bytes_max: usize) -> Result<Byte
 }
 
 /// The whole body, which must say that it is a JSON merge patch.
-pub(super) async fn merge_patch_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+pub(crate) async fn merge_patch_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     let content_type = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     if !is_merge_patch(content_type) {
         return Err(Problem::not_a_merge_patch());
@@ -70,12 +73,12 @@ pub(super) async fn merge_patch_body(request: Request, bytes_max: usize) -> Resu
 }
 
 /// An answer of JSON that `write` appends.
-pub(super) fn json(status: StatusCode, write: impl FnOnce(&mut Vec<u8>)) -> Response {
+pub(crate) fn json(status: StatusCode, write: impl FnOnce(&mut Vec<u8>)) -> Response {
     json_as(JSON, status, write)
 }
 
 /// The same with a content type of its own.
-pub(super) fn json_as(
+pub(crate) fn json_as(
     content_type: &'static str,
     status: StatusCode,
     write: impl FnOnce(&mut Vec<u8>),
@@ -88,8 +91,13 @@ pub(super) fn json_as(
     response
 }
 
+/// The status of an answer to PUT.
+pub(crate) const fn put_status(created: bool) -> StatusCode {
+    if created { StatusCode::CREATED } else { StatusCode::OK }
+}
+
 /// The same answer with one more header field. Values are made of names and numbers, which are all visible ASCII.
-pub(super) fn with_header(mut response: Response, name: HeaderName, value: &str) -> Response {
+pub(crate) fn with_header(mut response: Response, name: HeaderName, value: &str) -> Response {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }
@@ -97,7 +105,7 @@ pub(super) fn with_header(mut response: Response, name: HeaderName, value: &str)
 }
 
 /// An answer under an entity tag, or 304 if the client has it already (RFC 9110 section 13.1.2).
-pub(super) fn tagged(request: &HeaderMap, etag: &str, write: impl FnOnce(&mut Vec<u8>)) -> Response {
+pub(crate) fn tagged(request: &HeaderMap, etag: &str, write: impl FnOnce(&mut Vec<u8>)) -> Response {
     let response = if is_known(request, etag) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;

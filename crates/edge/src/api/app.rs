@@ -38,13 +38,13 @@ pub trait Backend: Send + Sync {
 
 /// What all routes share.
 pub struct App {
-    pub(super) backend: Arc<dyn Backend>,
-    pub(super) scenarios: Scenarios,
-    pub(super) operator_key: Option<String>,
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) scenarios: Scenarios,
+    pub(crate) operator_key: Option<String>,
     edge_metrics: ReadEdgeMetrics,
-    pub(super) components: Components,
+    pub(crate) components: Components,
     /// What the replica last told of its lag, milliseconds; [`LAG_UNKNOWN`] until it did.
-    pub(super) replica_lag_ms: AtomicU64,
+    pub(crate) replica_lag_ms: AtomicU64,
 }
 
 const LAG_UNKNOWN: u64 = u64::MAX;
@@ -85,7 +85,7 @@ impl App {
     }
 
     /// The page of figures.
-    pub(super) fn metrics(&self) -> String {
+    pub(crate) fn metrics(&self) -> String {
         let sinks = self.components.sinks.as_ref().map(|sinks| sinks.statuses()).unwrap_or_default();
         let lag_ms =
             Some(self.replica_lag_ms.load(Ordering::Relaxed)).filter(|lag_ms| *lag_ms != LAG_UNKNOWN);
@@ -95,7 +95,7 @@ impl App {
     }
 
     /// Runs a call. A backend that is gone without an answer leaves it unknown whether the call was done.
-    pub(super) async fn call(&self, call: Call) -> Reply {
+    pub(crate) async fn call(&self, call: Call) -> Reply {
         let (sender, receiver) = oneshot::channel();
         // The receiver is dropped only if the client has gone, and then nobody wants the answer.
         self.backend.call(call, Box::new(move |reply| drop(sender.send(reply))));
@@ -103,13 +103,13 @@ impl App {
     }
 
     /// Runs a call and turns a failure into the problem to answer with.
-    pub(super) async fn ask(&self, call: Call) -> Result<Outcome, Problem> {
+    pub(crate) async fn ask(&self, call: Call) -> Result<Outcome, Problem> {
         self.call(call).await.map_err(|failure| Problem::from_failure(&failure, self.backend.now_ms()))
     }
 }
 
 /// A backend that answers a call with the outcome of another is broken beyond this request.
-pub(super) fn mismatched(outcome: &Outcome) -> ! {
+pub(crate) fn mismatched(outcome: &Outcome) -> ! {
     unreachable!("the backend answered with {outcome:?}")
 }
 

@@ -1,33 +1,77 @@
-//! The paths of both listeners as axum routers. They serve everything that is not hot, and hot requests that come in an odd
-//! form or over HTTP/2; both ways use the same codecs and answer alike.
+//! The routes of both listeners, a folder for each capability. A route states once what it is ([`route`]); the routers and
+//! the table of hot routes are made here from all of them. Routers serve everything that is not hot, and hot requests that
+//! come in an odd form; both ways use the same codecs and answer alike.
 
-mod answer;
+pub(crate) mod answer;
 pub mod app;
+mod counters;
 mod docs;
+mod health;
 mod operator;
 mod public;
-mod scenario;
-mod sinks;
+pub(crate) mod route;
+pub(crate) mod sales;
+pub(crate) mod sinks;
 #[cfg(test)]
 mod tests;
+pub mod windows;
 
 use std::sync::Arc;
 
 use axum::Router;
+use utoipa::openapi::{RefOr, Schema};
 
+use crate::hot::HotTable;
 use crate::problem::Problem;
+use crate::scenarios;
+use crate::settings::Scenarios;
 pub use app::App;
+use route::Route;
+
+/// Every route of the public listener, with the scenarios that are on.
+pub(crate) fn public_routes(on: Scenarios) -> Vec<Route> {
+    let mut routes = Vec::from(counters::routes());
+    routes.extend(windows::routes());
+    routes.extend(public::routes());
+    routes.extend(health::routes());
+    routes.extend(scenarios::routes(on));
+    routes
+}
+
+/// Every route of the operator listener.
+pub(crate) fn operator_routes() -> Vec<Route> {
+    let mut routes = Vec::from(windows::operator_routes());
+    routes.extend(operator::routes());
+    routes.extend(sinks::routes());
+    routes.extend(health::routes());
+    routes
+}
+
+/// The schemas of all bodies.
+pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
+    let tallies = counters::schemas().into_iter().chain(windows::schemas());
+    tallies.chain(sinks::schemas()).chain(health::schemas()).chain(scenarios::schemas())
+}
 
 /// Every path of the public listener.
 pub fn public_router(app: Arc<App>) -> Router {
-    let router = public::routes().merge(docs::routes()).merge(scenario::routes(app.scenarios));
-    with_fallbacks(router).with_state(app)
+    routed(public_routes(app.scenarios)).with_state(app)
+}
+
+/// What a rush asks the public listener for.
+pub(crate) fn hot_table(on: Scenarios) -> HotTable {
+    HotTable::new(public_routes(on).iter().filter_map(Route::hot_route))
 }
 
 /// Every path of the operator listener; all of them ask for the key if one is set, and else for nothing of another site.
 pub fn operator_router(app: Arc<App>) -> Router {
-    let router = with_fallbacks(operator::routes().merge(sinks::routes()).merge(docs::routes()));
-    router.layer(axum::middleware::from_fn_with_state(Arc::clone(&app), operator::admit)).with_state(app)
+    let asked = axum::middleware::from_fn_with_state(Arc::clone(&app), operator::admit);
+    routed(operator_routes()).layer(asked).with_state(app)
+}
+
+fn routed(routes: Vec<Route>) -> Router<Arc<App>> {
+    let paths = routes.into_iter().fold(Router::new(), |paths, route| route.add_to(paths));
+    with_fallbacks(paths.merge(docs::routes()))
 }
 
 /// Problems instead of axum's own empty 404 and 405. The router itself adds `Allow`.

@@ -2,32 +2,32 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use axum::routing::{get, put};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use onrush_node::{Call, Outcome};
 
-use super::answer::{WithoutBody, WithoutQuery, json, json_body, merge_patch_body, name_at, with_header};
+use super::answer::{
+    Answer, WithoutBody, WithoutQuery, json, json_body, merge_patch_body, name_at, put_status, with_header,
+};
 use super::app::{App, mismatched};
-use super::public::{live, ready};
+use super::route::Route;
 use crate::http::authority::{is_loopback, is_loopback_origin};
 use crate::limits::OPERATOR_BODY_BYTES_MAX;
+use crate::openapi::operator as operations;
 use crate::problem::Problem;
 use crate::{dto, metrics};
 
-type Answer = Result<Response, Problem>;
-
-pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/v1/sales/{sale}", put(put_sale).patch(change_sale).delete(archive_sale))
-        .route("/v1/windows/{window}", put(put_window))
-        .route("/metrics", get(read_metrics))
-        .route("/livez", get(live))
-        .route("/readyz", get(ready))
+pub(super) fn routes() -> [Route; 4] {
+    let [put, changed, archived, figures] = operations::all();
+    [
+        Route::new(put, put_sale),
+        Route::new(changed, change_sale),
+        Route::new(archived, archive_sale),
+        Route::new(figures, read_metrics),
+    ]
 }
 
 /// Lets a request through if it carries the key, or, where no key is set, if no other site can have made it.
@@ -90,25 +90,10 @@ async fn archive_sale(State(app): State<Arc<App>>, _: WithoutQuery, request: Wit
     }
 }
 
-async fn put_window(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
-    let window = name_at(request.uri(), 2, "window")?;
-    let shape = dto::parse_window_shape(&json_body(request, OPERATOR_BODY_BYTES_MAX).await?)?;
-    match app.ask(Call::PutWindow { window, shape }).await? {
-        Outcome::WindowPut { created, shape } => {
-            Ok(json(put_status(created), |out| dto::write_window_shape(out, shape)))
-        }
-        other => mismatched(&other),
-    }
-}
-
 async fn read_metrics(State(app): State<Arc<App>>, _: WithoutQuery, _: WithoutBody) -> Response {
     let mut response = Response::new(Body::from(app.metrics()));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
     response
-}
-
-const fn put_status(created: bool) -> StatusCode {
-    if created { StatusCode::CREATED } else { StatusCode::OK }
 }
 
 fn carries(headers: &HeaderMap, key: &str) -> bool {

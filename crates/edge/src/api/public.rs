@@ -2,94 +2,44 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
-use axum::response::Response;
-use axum::routing::{get, post};
+use compact_str::{CompactString, format_compact};
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_core::ReservationRef;
 use onrush_core::SalesPage;
-use onrush_node::{Call, Name, Outcome, Readiness};
+use onrush_node::{Call, Failure, Name, Outcome, Reply, ReservationIds};
 
-use super::answer::{WithoutBody, WithoutQuery, json, json_body, name_at, segment, tagged, with_header};
+use super::answer::{
+    Answer, WithoutBody, WithoutQuery, json, json_body, name_at, segment, tagged, with_header,
+};
 use super::app::{App, mismatched};
+use super::route::Route;
+use super::sales::page::parse_list;
 use crate::dto;
+use crate::hot::{Head, Hot, Rendering, is_plain_json, plain_name};
+use crate::http::media_type::JSON;
+use crate::http::request::Request as HotRequest;
 use crate::limits::BODY_BYTES_MAX;
+use crate::openapi::public as operations;
 use crate::problem::Problem;
 use crate::text::decode_segment;
 
-type Answer = Result<Response, Problem>;
-
-pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/v1/counters/{counter}", get(read_counter).post(add_to_counter))
-        .route("/v1/windows/{window}", get(read_window).post(hit_window))
-        .route("/v1/sales", get(list_sales))
-        .route("/v1/sales/{sale}", get(read_sale))
-        .route("/v1/sales/{sale}/reservations", post(reserve))
-        .route("/v1/sales/{sale}/reservations/{reservation}", get(read_reservation))
-        .route("/v1/sales/{sale}/reservations/{reservation}/confirm", post(confirm))
-        .route("/v1/sales/{sale}/reservations/{reservation}/release", post(release))
-        .route("/v1/sales/{sale}/customers/{customer}/reservations", get(read_customer))
-        .route("/livez", get(live))
-        .route("/readyz", get(ready))
-}
-
-/// Answers as long as the process can.
-pub(super) async fn live(_: WithoutQuery, _: WithoutBody) -> Response {
-    json(StatusCode::OK, |out| out.extend_from_slice(b"{\"status\":\"live\"}"))
-}
-
-/// Answers whether calls make sense now.
-pub(super) async fn ready(State(app): State<Arc<App>>, _: WithoutQuery, _: WithoutBody) -> Answer {
-    match app.backend.readiness() {
-        Readiness::Ready => Ok(json(StatusCode::OK, |out| out.extend_from_slice(b"{\"status\":\"ready\"}"))),
-        Readiness::LogUnavailable => Err(Problem::log_unavailable()),
-        Readiness::Draining => Err(Problem::draining()),
-    }
-}
-
-async fn add_to_counter(State(app): State<Arc<App>>, request: WithoutBody) -> Answer {
-    let counter = name_at(&request.uri, 2, "counter")?;
-    let by = dto::parse_by(request.uri.query())?;
-    counter_answer(&app, counter.clone(), Call::AddToCounter { counter, by }).await
-}
-
-async fn read_counter(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
-    let counter = name_at(&request.uri, 2, "counter")?;
-    counter_answer(&app, counter.clone(), Call::ReadCounter { counter }).await
-}
-
-async fn counter_answer(app: &App, counter: Name, call: Call) -> Answer {
-    match app.ask(call).await? {
-        Outcome::Counter { value } => {
-            Ok(json(StatusCode::OK, |out| dto::write_counter(out, &counter, value)))
-        }
-        other => mismatched(&other),
-    }
-}
-
-async fn hit_window(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
-    let window = name_at(&request.uri, 2, "window")?;
-    window_answer(&app, window.clone(), Call::HitWindow { window }).await
-}
-
-async fn read_window(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
-    let window = name_at(&request.uri, 2, "window")?;
-    window_answer(&app, window.clone(), Call::ReadWindow { window }).await
-}
-
-async fn window_answer(app: &App, window: Name, call: Call) -> Answer {
-    match app.ask(call).await? {
-        Outcome::Window { count, shape } => {
-            Ok(json(StatusCode::OK, |out| dto::write_window(out, &window, count, shape)))
-        }
-        other => mismatched(&other),
-    }
+pub(super) fn routes() -> [Route; 7] {
+    let [list, read] = operations::sales();
+    let [reserved, read_one, confirmed, released, of_customer] = operations::reservations();
+    [
+        Route::new(list, list_sales),
+        Route::new(read, read_sale),
+        Route::new(reserved, reserve).hot(decode_reserve),
+        Route::new(read_one, read_reservation),
+        Route::new(confirmed, confirm),
+        Route::new(released, release),
+        Route::new(of_customer, read_customer),
+    ]
 }
 
 async fn list_sales(State(app): State<Arc<App>>, request: WithoutBody) -> Answer {
-    let query = dto::parse_list(request.uri.query())?;
+    let query = parse_list(request.uri.query())?;
     let call = Call::ListSales { after: query.after, count_max: query.limit };
     let SalesPage { sales, has_more } = match app.ask(call).await? {
         Outcome::Sales(page) => page,
@@ -185,4 +135,37 @@ fn idempotency_key(request: &Request) -> Result<Option<String>, Problem> {
         return Err(Problem::invalid("Idempotency-Key", "is given twice"));
     }
     Ok(key.map(str::to_owned))
+}
+
+/// A hot request for a reservation.
+fn decode_reserve(request: &HotRequest<'_>, segment: &[u8]) -> Hot {
+    if !is_plain_json(request) || request.fields.repeats_key() {
+        return Hot::Cold;
+    }
+    let key = request.fields.idempotency_key().map(std::str::from_utf8).transpose();
+    let (Some(sale), Ok(key)) = (plain_name(segment), key) else { return Hot::Cold };
+    match dto::parse_reservation(&sale, key, request.body) {
+        Ok(call) => Hot::Call(Call::Reserve(call), Rendering::without_name(write_reserve)),
+        Err(problem) => Hot::Problem(Box::new(problem)),
+    }
+}
+
+/// The answer to a hot request for a reservation.
+fn write_reserve(_: &Name, reply: Reply, ids: &ReservationIds, out: &mut Vec<u8>) -> Result<Head, Failure> {
+    let mut head = Head::ok(JSON);
+    match reply? {
+        Outcome::Reserved { reservation, status, created_at, expires_at, replayed, call } => {
+            let id = ids.write(reservation);
+            dto::write_reserved(out, &id, &call, status, created_at, expires_at);
+            if replayed {
+                head.fields.push(("idempotent-replayed", CompactString::const_new("true")));
+            } else {
+                head.status = 201;
+                let id = std::str::from_utf8(&id).unwrap_or_default();
+                head.fields.push(("location", format_compact!("/v1/sales/{}/reservations/{id}", call.sale)));
+            }
+        }
+        other => mismatched(&other),
+    }
+    Ok(head)
 }

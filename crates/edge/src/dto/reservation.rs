@@ -13,9 +13,12 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{NAME_RULE, Object, name_field, parse_idempotency_key, parse_json};
+use super::parse_idempotency_key;
+use crate::http::json::{Object, parse_json};
+use crate::http::name::name_field;
 use crate::limits::DETAILS_DEPTH_MAX;
 use crate::problem::Problem;
+use crate::text::NAME_RULE;
 use crate::text::{write_number, write_rfc3339};
 
 /// Characters of a reservation's id.

@@ -3,7 +3,7 @@
 use onrush_core::{SaleStatus, SaleView, StockView, TimeMs};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::write_cursor;
+use crate::api::sales::page::write_cursor;
 use crate::text::{write_json_string, write_number, write_rfc3339};
 
 /// Appends a sale with its stocks and figures.

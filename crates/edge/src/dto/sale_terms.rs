@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use onrush_core::{SaleTerms, StockTerms, TermsChange, TermsField, TimeMs};
 use serde::de::{Deserialize, Deserializer};
 
-use super::{Object, parse_json};
+use crate::http::json::{Object, parse_json};
 use crate::problem::Problem;
 use crate::text::parse_rfc3339;
 

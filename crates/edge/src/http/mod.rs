@@ -1,5 +1,9 @@
-//! What both HTTP versions mean by a request.
+//! What both HTTP versions mean by a request, and what its parts are made of.
 
 pub(crate) mod authority;
+pub(crate) mod json;
+pub(crate) mod media_type;
+pub(crate) mod name;
+pub(crate) mod query;
 pub(crate) mod request;
 pub(crate) mod target;

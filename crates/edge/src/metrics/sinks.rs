@@ -102,7 +102,7 @@ mod tests {
     use onrush_sinks::{SinkState, Stop};
 
     use super::*;
-    use crate::dto::sink::sample;
+    use crate::api::sinks::body::sample;
 
     #[test]
     fn every_sink_has_every_figure() {

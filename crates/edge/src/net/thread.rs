@@ -10,6 +10,7 @@ use axum::Router;
 use compact_str::CompactString;
 use onrush_core::TimeMs;
 
+use crate::hot::HotTable;
 use crate::limits::{
     BODY_BYTES_MAX, OPERATOR_BODY_BYTES_MAX, OPERATOR_CONNECTIONS_MAX, READ_BYTES, REQUEST_ID_BYTES_MAX,
 };
@@ -25,6 +26,8 @@ pub(crate) struct EdgeThread {
     pub(crate) deadlines: Rc<Deadlines>,
     /// Absent on the operator's thread, which has no hot routes.
     pub(crate) batcher: Option<Rc<CallBatcher>>,
+    /// Empty on the operator's thread.
+    pub(crate) hot: HotTable,
     pub(crate) router: Router,
     /// Largest body of a request on this thread's listener.
     pub(crate) body_bytes_max: usize,
@@ -52,6 +55,7 @@ impl EdgeThread {
         settings: Arc<Settings>,
         counters: Arc<EdgeCounters>,
         batcher: Option<Rc<CallBatcher>>,
+        hot: HotTable,
         router: Router,
         request_id_prefix: u32,
     ) -> Rc<Self> {
@@ -61,6 +65,7 @@ impl EdgeThread {
             settings,
             counters,
             batcher,
+            hot,
             router,
             body_bytes_max: if is_public { BODY_BYTES_MAX } else { OPERATOR_BODY_BYTES_MAX },
             draining: Cell::new(false),

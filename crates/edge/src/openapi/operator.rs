@@ -3,15 +3,13 @@
 use serde_json::json;
 use utoipa::openapi::{HttpMethod, ResponseBuilder};
 
-use super::operations::{Operation, text_header};
+use super::operation::{OPERATOR, Operation, text_header};
 use super::parts::text;
 use super::public::example_sale;
-use crate::dto::MERGE_PATCH;
+use crate::http::media_type::MERGE_PATCH;
 use crate::problem::Code;
 
-const OPERATOR: &str = "operator";
-
-pub(super) fn all() -> [Operation; 5] {
+pub(crate) fn all() -> [Operation; 4] {
     let terms = json!({
         "title": "Vaccination",
         "per_customer_max": 1,
@@ -22,7 +20,6 @@ pub(super) fn all() -> [Operation; 5] {
             "quantity_total": 1000,
         }],
     });
-    let shape = json!({"span_ms": 60_000, "precision_ms": 100});
     let etag = || text_header("The sale's entity tag.");
     [
         Operation::new(HttpMethod::Put, "/v1/sales/{sale}", OPERATOR, "putSale", "Create a sale or change its terms")
@@ -55,13 +52,6 @@ pub(super) fn all() -> [Operation; 5] {
             .name("sale", "The sale's name.")
             .answer(204, ResponseBuilder::new().description("It is gone."))
             .problems(&[Code::SaleNotFound, Code::SaleOpen])
-            .asks(),
-        Operation::new(HttpMethod::Put, "/v1/windows/{window}", OPERATOR, "putWindow", "Shape a window")
-            .description("Creates the window; another shape empties one that exists.")
-            .name("window", "The window's name.")
-            .body("WindowShape", shape.clone())
-            .json(201, "The window is new.", "WindowShape", shape.clone())
-            .json(200, "The window has the shape.", "WindowShape", shape)
             .asks(),
         Operation::new(HttpMethod::Get, "/metrics", OPERATOR, "readMetrics", "Figures for Prometheus").content(
             200,

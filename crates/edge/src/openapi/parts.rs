@@ -9,12 +9,12 @@ use utoipa::openapi::{KnownFormat, Ref, RefOr, Schema};
 
 /// What a name matches, as a regular expression of JSON Schema.
 /// Not `.` and not `..`; how long it may be is said beside it.
-pub(super) const NAME_PATTERN: &str = "^(\\.{3}|\\.{0,2}[A-Za-z0-9_~:@-])[A-Za-z0-9._~:@-]*$";
+pub(crate) const NAME_PATTERN: &str = "^(\\.{3}|\\.{0,2}[A-Za-z0-9_~:@-])[A-Za-z0-9._~:@-]*$";
 
 const _: () = assert!(NAME_BYTES_MAX == 64, "the pattern says this number");
 
 /// An object without other fields than these; a `?` after a name makes the field optional.
-pub(super) fn object(description: &str, fields: Vec<(&str, RefOr<Schema>)>) -> RefOr<Schema> {
+pub(crate) fn object(description: &str, fields: Vec<(&str, RefOr<Schema>)>) -> RefOr<Schema> {
     let mut object = ObjectBuilder::new()
         .schema_type(Type::Object)
         .description(Some(description))
@@ -29,11 +29,11 @@ pub(super) fn object(description: &str, fields: Vec<(&str, RefOr<Schema>)>) -> R
 }
 
 /// A reference to a schema of the components.
-pub(super) fn named(schema: &str) -> RefOr<Schema> {
+pub(crate) fn named(schema: &str) -> RefOr<Schema> {
     Ref::from_schema_name(schema).into()
 }
 
-pub(super) fn name(description: &str) -> RefOr<Schema> {
+pub(crate) fn name(description: &str) -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .description(Some(description))
@@ -43,15 +43,15 @@ pub(super) fn name(description: &str) -> RefOr<Schema> {
         .into()
 }
 
-pub(super) fn text(description: &str) -> ObjectBuilder {
+pub(crate) fn text(description: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).description(Some(description))
 }
 
-pub(super) fn one_of(description: &str, values: &[&str]) -> RefOr<Schema> {
+pub(crate) fn one_of(description: &str, values: &[&str]) -> RefOr<Schema> {
     text(description).enum_values(Some(values.iter().copied())).into()
 }
 
-pub(super) fn whole(description: &str, minimum: usize, maximum: Option<usize>) -> ObjectBuilder {
+pub(crate) fn whole(description: &str, minimum: usize, maximum: Option<usize>) -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::Integer)
         .description(Some(description))
@@ -60,12 +60,12 @@ pub(super) fn whole(description: &str, minimum: usize, maximum: Option<usize>) -
 }
 
 /// A time in an answer.
-pub(super) fn time(description: &str) -> RefOr<Schema> {
+pub(crate) fn time(description: &str) -> RefOr<Schema> {
     text(description).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).into()
 }
 
 /// A time in an answer that may be absent.
-pub(super) fn time_or_null(description: &str) -> ObjectBuilder {
+pub(crate) fn time_or_null(description: &str) -> ObjectBuilder {
     text(description)
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
@@ -73,13 +73,13 @@ pub(super) fn time_or_null(description: &str) -> ObjectBuilder {
 
 /// A time in a request: with `Z` or an offset, from 1970 on.
 /// Times that a request may name begin with the Unix epoch.
-pub(super) const FROM_1970: &str = "^(19[7-9][0-9]|[2-9][0-9]{3})-";
+pub(crate) const FROM_1970: &str = "^(19[7-9][0-9]|[2-9][0-9]{3})-";
 
-pub(super) fn request_time(description: &str) -> RefOr<Schema> {
+pub(crate) fn request_time(description: &str) -> RefOr<Schema> {
     time_or_null(description).pattern(Some(FROM_1970)).default(Some(Value::Null)).into()
 }
 
-pub(super) fn list(description: &str, items: RefOr<Schema>, bounds: Option<(usize, usize)>) -> RefOr<Schema> {
+pub(crate) fn list(description: &str, items: RefOr<Schema>, bounds: Option<(usize, usize)>) -> RefOr<Schema> {
     ArrayBuilder::new()
         .description(Some(description))
         .items(items)

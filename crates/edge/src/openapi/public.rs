@@ -1,69 +1,16 @@
 //! Operations of the public listener, and those that both listeners have.
 
-use onrush_core::{ADD_MAX, KEY_BYTES_MAX};
+use onrush_core::KEY_BYTES_MAX;
 use serde_json::{Value, json};
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::{HttpMethod, ResponseBuilder};
 
-use super::operations::{Operation, optional_parameter, path_parameter, text_header};
+use super::operation::{Operation, PUBLIC, optional_parameter, path_parameter, text_header};
 use super::parts::{text, whole};
-use crate::dto::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
+use crate::api::sales::page::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
 use crate::problem::Code;
 
-const PUBLIC: &str = "public";
-
-pub(super) fn all() -> impl Iterator<Item = Operation> {
-    tallies().into_iter().chain(sales()).chain(reservations()).chain(health())
-}
-
-fn tallies() -> [Operation; 4] {
-    let counter = json!({"counter": "home", "value": 123});
-    let window = json!({"window": "home", "count": 4, "span_ms": 60_000, "precision_ms": 100});
-    let by = whole("How much to add.", 1, Some(ADD_MAX as usize)).default(Some(json!(1)));
-    [
-        Operation::new(
-            HttpMethod::Post,
-            "/v1/counters/{counter}",
-            PUBLIC,
-            "addToCounter",
-            "Add to a counter",
-        )
-        .description("Creates the counter if need be. Every answer has a total of its own.")
-        .name("counter", "The counter's name.")
-        .parameter(optional_parameter("by", ParameterIn::Query, "How much to add.", by))
-        .json(200, "The total, this addition included.", "Counter", counter.clone())
-        .asks(),
-        Operation::new(HttpMethod::Get, "/v1/counters/{counter}", PUBLIC, "readCounter", "Read a counter")
-            .name("counter", "The counter's name.")
-            .json(200, "The total.", "Counter", counter)
-            .problems(&[Code::CounterNotFound])
-            .asks(),
-        Operation::new(
-            HttpMethod::Post,
-            "/v1/windows/{window}",
-            PUBLIC,
-            "hitWindow",
-            "Count a request in a window",
-        )
-        .description("Creates the window with the default shape if need be.")
-        .name("window", "The window's name.")
-        .json(200, "The count, this request included.", "Window", window.clone())
-        .asks(),
-        Operation::new(
-            HttpMethod::Get,
-            "/v1/windows/{window}",
-            PUBLIC,
-            "readWindow",
-            "Read a window without counting",
-        )
-        .name("window", "The window's name.")
-        .json(200, "The count.", "Window", window)
-        .problems(&[Code::WindowNotFound])
-        .asks(),
-    ]
-}
-
-fn sales() -> [Operation; 2] {
+pub(crate) fn sales() -> [Operation; 2] {
     let limit = whole("Sales on a page.", 1, Some(usize::from(LIST_LIMIT_MAX)))
         .default(Some(json!(LIST_LIMIT_DEFAULT)));
     let cursor = text("The `next_cursor` of the page before.").min_length(Some(1));
@@ -97,16 +44,26 @@ fn sales() -> [Operation; 2] {
     ]
 }
 
-fn reservations() -> [Operation; 5] {
+pub(crate) fn reservations() -> [Operation; 5] {
     [
         reserve(),
-        one_reservation(HttpMethod::Get, "", "readReservation", "Read a reservation"),
-        one_reservation(HttpMethod::Post, "/confirm", "confirmReservation", "Make a held reservation final")
-            .description("Repeating it changes nothing.")
-            .problems(&[Code::ReservationNotHeld, Code::HoldExpired]),
+        one_reservation(
+            HttpMethod::Get,
+            "/v1/sales/{sale}/reservations/{reservation}",
+            "readReservation",
+            "Read a reservation",
+        ),
         one_reservation(
             HttpMethod::Post,
-            "/release",
+            "/v1/sales/{sale}/reservations/{reservation}/confirm",
+            "confirmReservation",
+            "Make a held reservation final",
+        )
+        .description("Repeating it changes nothing.")
+        .problems(&[Code::ReservationNotHeld, Code::HoldExpired]),
+        one_reservation(
+            HttpMethod::Post,
+            "/v1/sales/{sale}/reservations/{reservation}/release",
             "releaseReservation",
             "Give the units of a reservation back",
         )
@@ -162,30 +119,15 @@ fn reserve() -> Operation {
         .asks()
 }
 
-/// An operation on one reservation, at its path with this ending.
-fn one_reservation(method: HttpMethod, ending: &str, id: &str, summary: &str) -> Operation {
-    let path = format!("/v1/sales/{{sale}}/reservations/{{reservation}}{ending}");
+/// An operation on one reservation.
+fn one_reservation(method: HttpMethod, path: &'static str, id: &str, summary: &str) -> Operation {
     let id_schema = text("The reservation's id.").min_length(Some(1)).max_length(Some(32));
-    Operation::new(method, &path, PUBLIC, id, summary)
+    Operation::new(method, path, PUBLIC, id, summary)
         .name("sale", "The sale's name.")
         .parameter(path_parameter("reservation", "The reservation's id.", id_schema.into()))
         .json(200, "The reservation as it is now.", "Reservation", example_reservation())
         .problems(&[Code::SaleNotFound, Code::ReservationNotFound])
         .asks()
-}
-
-fn health() -> [Operation; 2] {
-    [
-        Operation::new(HttpMethod::Get, "/livez", "health", "live", "Whether the process answers").json(
-            200,
-            "It does.",
-            "Health",
-            json!({"status": "live"}),
-        ),
-        Operation::new(HttpMethod::Get, "/readyz", "health", "ready", "Whether to send requests here")
-            .json(200, "Yes.", "Health", json!({"status": "ready"}))
-            .problems(&[Code::LogUnavailable, Code::Draining]),
-    ]
 }
 
 fn idempotency_key() -> Parameter {

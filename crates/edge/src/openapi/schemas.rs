@@ -2,7 +2,7 @@
 
 use onrush_core::{
     HOLD_TTL_MS_MAX, LINES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_MAX, QUANTITY_TOTAL_MAX, ReservationStatus,
-    SPAN_MS_MAX, STOCKS_PER_SALE_MAX, SaleStatus, TITLE_BYTES_MAX,
+    STOCKS_PER_SALE_MAX, SaleStatus, TITLE_BYTES_MAX,
 };
 use serde_json::{Value, json};
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, SchemaType, Type};
@@ -11,43 +11,28 @@ use utoipa::openapi::{RefOr, Schema};
 use super::parts::{
     FROM_1970, list, name, named, object, one_of, request_time, text, time, time_or_null, whole,
 };
-use crate::dto::{LIST_LIMIT_MAX, reservation_status_text, sale_status_text};
+use crate::api::sales::page::LIST_LIMIT_MAX;
+use crate::dto::{reservation_status_text, sale_status_text};
 use crate::limits::DETAILS_DEPTH_MAX;
 use crate::problem::Code;
 
 /// Every schema of the components by name.
 pub(super) fn all() -> Vec<(&'static str, RefOr<Schema>)> {
-    let mut schemas = vec![
-        ("Problem", problem()),
-        ("Counter", counter()),
-        ("Window", window()),
-        ("WindowShape", window_shape()),
-        ("Health", health()),
-    ];
-    schemas.extend([
+    let sales = [
         ("Sale", sale()),
         ("Stock", stock()),
         ("SaleList", sale_list()),
         ("SaleTerms", sale_terms()),
         ("SaleChange", sale_change()),
         ("StockTerms", stock_terms()),
-    ]);
-    schemas.extend([
+    ];
+    let reservations = [
         ("Line", line()),
         ("ReservationRequest", reservation_request()),
         ("Reservation", reservation()),
         ("ReservationList", reservation_list()),
-    ]);
-    schemas.extend([
-        ("RequestCount", request_count()),
-        ("StationDay", station_day()),
-        ("Booking", booking()),
-        ("BookingRefused", booking_refused()),
-        ("VisitorRow", visitor_row()),
-        ("VisitorRowUnread", visitor_row_unread()),
-    ]);
-    schemas.extend(super::sinks::schemas());
-    schemas
+    ];
+    [("Problem", problem())].into_iter().chain(sales).chain(reservations).collect()
 }
 
 fn problem() -> RefOr<Schema> {
@@ -83,52 +68,6 @@ fn problem() -> RefOr<Schema> {
             ("closes_at?", time("`sale_closed`: when the sale closed.")),
         ],
     )
-}
-
-fn counter() -> RefOr<Schema> {
-    object(
-        "A total for ever.",
-        vec![("counter", name("Its name.")), ("value", whole("Its total.", 0, None).into())],
-    )
-}
-
-fn window() -> RefOr<Schema> {
-    object(
-        "The count over the last `span_ms`, in panes of `precision_ms`.",
-        vec![
-            ("window", name("Its name.")),
-            (
-                "count",
-                whole(
-                    "Requests in the panes that the span reaches back to, the current one included.",
-                    0,
-                    None,
-                )
-                .into(),
-            ),
-            ("span_ms", span_ms()),
-            ("precision_ms", precision_ms()),
-        ],
-    )
-}
-
-fn window_shape() -> RefOr<Schema> {
-    object(
-        "The shape of a window: at most 10,000 panes of `precision_ms` in `span_ms`.",
-        vec![("span_ms", span_ms()), ("precision_ms", precision_ms())],
-    )
-}
-
-fn span_ms() -> RefOr<Schema> {
-    whole("How far back the window looks.", 1, Some(SPAN_MS_MAX as usize)).into()
-}
-
-fn precision_ms() -> RefOr<Schema> {
-    whole("The width of one pane; at most the span.", 1, Some(SPAN_MS_MAX as usize)).into()
-}
-
-fn health() -> RefOr<Schema> {
-    object("Whether the server is up.", vec![("status", one_of("What it is.", &["live", "ready"]))])
 }
 
 fn sale() -> RefOr<Schema> {
@@ -331,70 +270,5 @@ fn reservation_list() -> RefOr<Schema> {
     object(
         "All reservations of a customer in a sale.",
         vec![("reservations", list("Oldest first.", named("Reservation"), None))],
-    )
-}
-
-fn request_count() -> RefOr<Schema> {
-    object(
-        "How many requests the window holds.",
-        vec![("requestCount", whole("This request included.", 0, None).into())],
-    )
-}
-
-fn station_day() -> RefOr<Schema> {
-    object(
-        "What one day of a station has left.",
-        vec![
-            ("location", name("The station.")),
-            ("date", text("YYYYMMDD").pattern(Some("^[0-9]{8}$")).into()),
-            ("availability", whole("Free slots.", 0, None).into()),
-        ],
-    )
-}
-
-fn booking() -> RefOr<Schema> {
-    let field = |description: &str| RefOr::from(text(description));
-    object(
-        "A booking. Fields that are absent count as empty.",
-        vec![
-            ("mysejahteraId", name("Who books: one slot per person.")),
-            ("firstName?", field("Kept with the booking.")),
-            ("lastName?", field("Kept with the booking.")),
-            ("address?", field("Kept with the booking.")),
-            ("location", name("The station.")),
-            ("phoneNumber?", field("Kept with the booking.")),
-            ("date", text("YYYYMMDD").pattern(Some("^[0-9]{8}$")).into()),
-        ],
-    )
-}
-
-fn visitor_row() -> RefOr<Schema> {
-    object(
-        "The newest row of the visitor counter's history. Before the first, numbers are 0 and times are year 1.",
-        vec![
-            ("ID", whole("Grows from row to row.", 0, None).into()),
-            ("CreatedAt", time("When it was counted.")),
-            ("UpdatedAt", time("The same: rows do not change.")),
-            ("DeletedAt", time_or_null("Always null.").into()),
-            ("counter", whole("The total then.", 0, None).into()),
-        ],
-    )
-}
-
-fn visitor_row_unread() -> RefOr<Schema> {
-    object(
-        "Why no row was read.",
-        vec![
-            ("status", one_of("Always `Unsuccessful`.", &["Unsuccessful"])),
-            ("reason", text("For people.").into()),
-            ("code", whole("Repeats the status of the answer.", 503, Some(503)).into()),
-        ],
-    )
-}
-
-fn booking_refused() -> RefOr<Schema> {
-    object(
-        "Why nothing was booked.",
-        vec![("message", text("For people.").into()), ("status", one_of("Always `Failed`.", &["Failed"]))],
     )
 }

@@ -3,7 +3,7 @@
 use onrush_core::{SaleTerms, StockTerms, TimeMs, WindowShape};
 use onrush_node::Call;
 
-use super::REQUEST_WINDOW;
+use super::request_window::WINDOW;
 use crate::text::write_rfc3339;
 
 const DAY_MS: TimeMs = 86_400_000;
@@ -33,7 +33,7 @@ pub fn calls(request_shape: WindowShape) -> Vec<Call> {
         quantity_total: 10_000,
     };
     vec![
-        Call::PutWindow { window: REQUEST_WINDOW.into(), shape: request_shape },
+        Call::PutWindow { window: WINDOW.into(), shape: request_shape },
         Call::PutSale {
             sale: "PWTC".into(),
             terms: sale("PWTC vaccination centre", (0..DAY_COUNT).map(slot).collect()),

@@ -7,6 +7,7 @@ use http::Request;
 use super::shop::Shop;
 use super::{ALL, app, public_router, send};
 use crate::api::app::Backend;
+use crate::api::hot_table;
 use crate::hot::{self, Hot};
 use crate::http::request;
 
@@ -22,12 +23,12 @@ fn answer_hot(request: &str) -> Option<(u16, Vec<String>, String)> {
     let (parts, ()) = built.body(()).expect("a request that HTTP knows").into_parts();
     let shop = Shop::default();
     let mut body_out = Vec::new();
-    let head = match hot::decode(ALL, &request::Request::of_http2(&parts, body.as_bytes())) {
-        Hot::Call(route, call) => {
+    let head = match hot_table(ALL).decode(&request::Request::of_http2(&parts, body.as_bytes())) {
+        Hot::Call(call, rendering) => {
             let (tell, told) = sync_channel(1);
             shop.call(call, Box::new(move |reply| tell.send(reply).expect("somebody who waits")));
             let reply = told.recv().expect("an answer");
-            hot::render(&route, reply, shop.ids(), shop.now_ms(), &mut body_out)
+            rendering.render(reply, shop.ids(), shop.now_ms(), &mut body_out)
         }
         Hot::Problem(problem) => hot::render_problem(&problem, &mut body_out),
         Hot::Cold => return None,

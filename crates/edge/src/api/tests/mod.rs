@@ -19,7 +19,7 @@ use crate::metrics::EdgeMetrics;
 use crate::settings::Scenarios;
 use shop::Shop;
 
-const ALL: Scenarios = Scenarios { visitor_counter: true, request_window: true, slot_booking: true };
+const ALL: Scenarios = Scenarios::ALL;
 
 fn app(scenarios: Scenarios, operator_key: Option<&str>) -> Arc<App> {
     let edge_metrics = Arc::new(EdgeMetrics::default);

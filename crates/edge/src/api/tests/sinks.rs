@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use onrush_sinks::{CounterRow, Replica, ReplicaAnswer, SinkRefusal, SinkState, SinkStatus, Stop};
 
 use super::{ALL, app, check, check_all, send};
+use crate::api::sinks::body::sample;
 use crate::api::tests::shop::Shop;
 use crate::api::{App, operator_router, public_router};
 use crate::components::{Components, SinkOperations};
-use crate::dto::sink::sample;
 use crate::metrics::EdgeMetrics;
 
 /// Two sinks: `shop`, which stopped at offset 7 until it is told otherwise, and `full`, which cannot record what is skipped.

@@ -7,8 +7,8 @@ use onrush_core::{DETAILS_BYTES_MAX, Refusal, is_name};
 use onrush_node::{LineCall, Name, ReserveCall};
 use smallvec::smallvec;
 
-use crate::dto::{NAME_RULE, parse_json};
-use crate::text::write_json_string;
+use crate::http::json::parse_json;
+use crate::text::{NAME_RULE, write_json_string};
 
 /// Why nothing was booked, in the words of the answer.
 #[derive(Debug, PartialEq, Eq)]

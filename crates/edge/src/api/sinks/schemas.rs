@@ -1,49 +1,14 @@
-//! Operations that look after the sinks, and the schemas of their bodies.
+//! The schemas of the bodies, and an example.
 
 use serde_json::{Value, json};
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, SchemaType, Type};
-use utoipa::openapi::{HttpMethod, RefOr, Schema};
+use utoipa::openapi::{RefOr, Schema};
 
-use super::operations::{Operation, path_parameter};
-use super::parts::{list, named, object, one_of, text, time, whole};
-use crate::problem::Code;
+use crate::openapi::parts::{list, named, object, one_of, text, time, whole};
 
-const OPERATOR: &str = "operator";
 const NAME_PATTERN: &str = "^[a-z][a-z0-9_-]{0,31}$";
 
-pub(super) fn all() -> [Operation; 4] {
-    let new = |method, path: &str, id, summary| Operation::new(method, path, OPERATOR, id, summary);
-    [
-        new(HttpMethod::Get, "/v1/sinks", "listSinks", "List the sinks").json(
-            200,
-            "All of them.",
-            "SinkList",
-            json!({"sinks": [example()]}),
-        ),
-        new(HttpMethod::Get, "/v1/sinks/{sink}", "readSink", "Read a sink")
-            .parameter(path_parameter("sink", "The sink's name.", name()))
-            .json(200, "The sink.", "Sink", example())
-            .problems(&[Code::SinkNotFound]),
-        new(HttpMethod::Post, "/v1/sinks/{sink}/retry", "retrySink", "Wake a sink")
-            .description("A sink that stopped or waits tries again at once.")
-            .parameter(path_parameter("sink", "The sink's name.", name()))
-            .json(200, "The sink.", "Sink", example())
-            .problems(&[Code::SinkNotFound, Code::SinkNotStopped, Code::Draining]),
-        new(
-            HttpMethod::Post,
-            "/v1/sinks/{sink}/skip",
-            "skipSinkEvent",
-            "Leave out the event at which a sink stopped",
-        )
-        .description("The decision is recorded before the sink goes on, and `onrush reconcile` knows of it.")
-        .parameter(path_parameter("sink", "The sink's name.", name()))
-        .body("SinkSkip", json!({"offset": 4711}))
-        .json(200, "The sink.", "Sink", example())
-        .problems(&[Code::SinkNotFound, Code::SinkNotStopped, Code::LogUnavailable, Code::Draining]),
-    ]
-}
-
-pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 3] {
+pub(in crate::api) fn schemas() -> [(&'static str, RefOr<Schema>); 3] {
     [
         ("Sink", sink()),
         ("SinkList", object("All sinks.", vec![("sinks", list("By name.", named("Sink"), None))])),
@@ -101,11 +66,11 @@ fn or_null(schema: ObjectBuilder, one: Type) -> RefOr<Schema> {
     schema.schema_type(SchemaType::from_iter([one, Type::Null])).into()
 }
 
-fn name() -> RefOr<Schema> {
+pub(super) fn name() -> RefOr<Schema> {
     text("Its name in the settings.").pattern(Some(NAME_PATTERN)).into()
 }
 
-fn example() -> Value {
+pub(super) fn example() -> Value {
     json!({
         "sink": "shop",
         "kind": "postgres",

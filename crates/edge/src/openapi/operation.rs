@@ -22,11 +22,23 @@ use super::parts::{name, named, text, whole};
 use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::problem::{CONTENT_TYPE, Code, Problem};
 
+/// The tag of what customers' requests reach.
+pub(crate) const PUBLIC: &str = "public";
+
+/// The tag of what only the operator listener answers.
+pub(crate) const OPERATOR: &str = "operator";
+
+/// The tag of what both listeners answer.
+pub(crate) const HEALTH: &str = "health";
+
+/// The tag of what ready-made applications answer.
+pub(crate) const SCENARIOS: &str = "scenarios";
+
 /// The name of the operator's security scheme.
-pub(super) const OPERATOR_KEY: &str = "operator_key";
+pub(crate) const OPERATOR_KEY: &str = "operator_key";
 
 /// The name of the header field that every answer has.
-pub(super) const REQUEST_ID: &str = "X-Request-Id";
+pub(crate) const REQUEST_ID: &str = "X-Request-Id";
 
 /// The time in examples: 2021-05-16T00:00:00Z.
 const EXAMPLE_NOW_MS: TimeMs = 1_621_123_200_000;
@@ -41,9 +53,9 @@ const ALWAYS: [Code; 5] = [
 ];
 
 /// An operation under construction.
-pub(super) struct Operation {
-    method: HttpMethod,
-    path: String,
+pub(crate) struct Operation {
+    pub(crate) method: HttpMethod,
+    pub(crate) path: &'static str,
     tag: &'static str,
     builder: OperationBuilder,
     codes: Vec<Code>,
@@ -52,39 +64,45 @@ pub(super) struct Operation {
 
 /// Parts that several operations refer to.
 #[derive(Default)]
-pub(super) struct Shared {
+pub(crate) struct Shared {
     /// Responses that stand for one code alone.
-    pub(super) codes: Vec<Code>,
+    pub(crate) codes: Vec<Code>,
 }
 
 impl Operation {
-    pub(super) fn new(method: HttpMethod, path: &str, tag: &'static str, id: &str, summary: &str) -> Self {
+    pub(crate) fn new(
+        method: HttpMethod,
+        path: &'static str,
+        tag: &'static str,
+        id: &str,
+        summary: &str,
+    ) -> Self {
         let builder = OperationBuilder::new().tag(tag).operation_id(Some(id)).summary(Some(summary));
-        Self { method, path: path.to_owned(), tag, builder, codes: ALWAYS.to_vec(), answers: BTreeMap::new() }
+        Self { method, path, tag, builder, codes: ALWAYS.to_vec(), answers: BTreeMap::new() }
     }
 
-    pub(super) fn description(mut self, description: &str) -> Self {
+    pub(crate) fn description(mut self, description: &str) -> Self {
         self.builder = self.builder.description(Some(description));
         self
     }
 
     /// A name in the path.
-    pub(super) fn name(self, parameter: &str, description: &str) -> Self {
+    pub(crate) fn name(self, parameter: &str, description: &str) -> Self {
         self.parameter(path_parameter(parameter, description, name(description)))
     }
 
-    pub(super) fn parameter(mut self, parameter: Parameter) -> Self {
+    pub(crate) fn parameter(mut self, parameter: Parameter) -> Self {
         self.builder = self.builder.parameter(parameter);
         self
     }
 
     /// A required JSON body of a schema of the components.
-    pub(super) fn body(self, schema: &str, example: Value) -> Self {
+    pub(crate) fn body(self, schema: &str, example: Value) -> Self {
         self.body_as("application/json", schema, example)
     }
 
     /// The same under another media type.
-    pub(super) fn body_as(mut self, media_type: &str, schema: &str, example: Value) -> Self {
+    pub(crate) fn body_as(mut self, media_type: &str, schema: &str, example: Value) -> Self {
         let content = content(named(schema), example);
         let body =
             RequestBodyBuilder::new().content(media_type, content).required(Some(Required::True)).build();
@@ -94,11 +112,11 @@ impl Operation {
     }
 
     /// A JSON answer of a schema of the components.
-    pub(super) fn json(self, status: u16, description: &str, schema: &str, example: Value) -> Self {
+    pub(crate) fn json(self, status: u16, description: &str, schema: &str, example: Value) -> Self {
         self.content(status, description, "application/json", named(schema), example)
     }
 
-    pub(super) fn content(
+    pub(crate) fn content(
         self,
         status: u16,
         description: &str,
@@ -110,13 +128,13 @@ impl Operation {
         self.answer(status, ResponseBuilder::new().description(description).content(content_type, content))
     }
 
-    pub(super) fn answer(mut self, status: u16, response: ResponseBuilder) -> Self {
+    pub(crate) fn answer(mut self, status: u16, response: ResponseBuilder) -> Self {
         self.answers.insert(status, with_request_id(response).build());
         self
     }
 
     /// Adds a header field to an answer that was described before.
-    pub(super) fn header(mut self, status: u16, field: &str, header: Header) -> Self {
+    pub(crate) fn header(mut self, status: u16, field: &str, header: Header) -> Self {
         if let Some(response) = self.answers.get_mut(&status) {
             response.headers.insert(field.to_owned(), header.into());
         }
@@ -124,21 +142,21 @@ impl Operation {
     }
 
     /// Problems that it can end in besides those that all can.
-    pub(super) fn problems(mut self, codes: &[Code]) -> Self {
+    pub(crate) fn problems(mut self, codes: &[Code]) -> Self {
         self.codes.extend_from_slice(codes);
         self
     }
 
     /// Problems of everything that asks the partition.
-    pub(super) fn asks(self) -> Self {
+    pub(crate) fn asks(self) -> Self {
         self.problems(&[Code::Overloaded, Code::LogUnavailable, Code::Draining])
     }
 
-    pub(super) fn add_to(mut self, paths: PathsBuilder, shared: &mut Shared) -> PathsBuilder {
-        if matches!(self.tag, "operator" | "health") {
+    pub(crate) fn add_to(mut self, paths: PathsBuilder, shared: &mut Shared) -> PathsBuilder {
+        if matches!(self.tag, OPERATOR | HEALTH) {
             self.codes.extend([Code::Unauthorized, Code::CrossSite]);
         }
-        if self.tag == "operator" {
+        if self.tag == OPERATOR {
             let server = Server::builder()
                 .url("http://127.0.0.1:8081")
                 .description(Some("The operator listener, by default here."))
@@ -170,7 +188,7 @@ impl Operation {
     }
 }
 
-pub(super) fn path_parameter(parameter: &str, description: &str, schema: RefOr<Schema>) -> Parameter {
+pub(crate) fn path_parameter(parameter: &str, description: &str, schema: RefOr<Schema>) -> Parameter {
     ParameterBuilder::new()
         .name(parameter)
         .parameter_in(ParameterIn::Path)
@@ -180,7 +198,7 @@ pub(super) fn path_parameter(parameter: &str, description: &str, schema: RefOr<S
         .build()
 }
 
-pub(super) fn optional_parameter(
+pub(crate) fn optional_parameter(
     parameter: &str,
     place: ParameterIn,
     description: &str,
@@ -195,22 +213,22 @@ pub(super) fn optional_parameter(
         .build()
 }
 
-pub(super) fn text_header(description: &str) -> Header {
+pub(crate) fn text_header(description: &str) -> Header {
     HeaderBuilder::new().schema(Some(text(description))).description(Some(description)).build()
 }
 
 /// The field that every answer has.
-pub(super) fn request_id_header() -> Header {
+pub(crate) fn request_id_header() -> Header {
     text_header("The request's own, or one that was made for it.")
 }
 
 /// A problem of this code as it is really written.
-pub(super) fn problem_example(code: Code) -> Example {
+pub(crate) fn problem_example(code: Code) -> Example {
     ExampleBuilder::new().summary(code.title()).value(Some(example_body(code))).build()
 }
 
 /// One response for all problems of a status. An answer of another form with the same status keeps its content beside them.
-pub(super) fn problem_response(codes: &[Code], described: Option<Response>) -> Response {
+pub(crate) fn problem_response(codes: &[Code], described: Option<Response>) -> Response {
     let names: Vec<String> = codes.iter().map(|code| format!("`{}`", code.as_str())).collect();
     let mut content = ContentBuilder::new().schema(Some(named("Problem"))).build();
     for code in codes {

@@ -6,17 +6,17 @@ use onrush_sinks::CounterRow;
 use crate::text::{write_json_string, write_number, write_rfc3339};
 
 /// Says how far the replica is behind its primary, milliseconds.
-pub const REPLICA_LAG: &str = "onrush-replica-lag-ms";
+pub(super) const REPLICA_LAG: &str = "onrush-replica-lag-ms";
 
 /// Seconds after which asking a replica again makes sense.
-pub const REPLICA_RETRY_S: &str = "5";
+pub(super) const REPLICA_RETRY_S: &str = "5";
 
 /// The time of a row that does not exist, as Go writes its zero time.
 const NO_TIME: &[u8] = b"0001-01-01T00:00:00Z";
 
 /// Appends `{"ID":7,"CreatedAt":"…","UpdatedAt":"…","DeletedAt":null,"counter":7}`; without a row, numbers are 0 and times are
 /// year 1.
-pub fn write_row(out: &mut Vec<u8>, row: Option<&CounterRow>) {
+pub(super) fn write_row(out: &mut Vec<u8>, row: Option<&CounterRow>) {
     out.extend_from_slice(b"{\"ID\":");
     write_number(out, row.map_or(0, |row| row.id));
     // Rows are never changed, so both times are the same.
@@ -34,7 +34,7 @@ pub fn write_row(out: &mut Vec<u8>, row: Option<&CounterRow>) {
 }
 
 /// Appends `{"status":"Unsuccessful","reason":"…","code":503}`.
-pub fn write_unsuccessful(out: &mut Vec<u8>, reason: &str) {
+pub(super) fn write_unsuccessful(out: &mut Vec<u8>, reason: &str) {
     out.extend_from_slice(b"{\"status\":\"Unsuccessful\",\"reason\":");
     write_json_string(out, reason);
     out.extend_from_slice(b",\"code\":503}");

@@ -2,12 +2,12 @@
 
 use onrush_sinks::{SinkState, SinkStatus, Stop};
 
-use super::parse_json;
+use crate::http::json::parse_json;
 use crate::problem::Problem;
 use crate::text::{write_json_string, write_number, write_rfc3339};
 
 /// Appends `{"sinks":[…]}`.
-pub fn write_sinks(out: &mut Vec<u8>, sinks: &[SinkStatus]) {
+pub(crate) fn write_sinks(out: &mut Vec<u8>, sinks: &[SinkStatus]) {
     out.extend_from_slice(b"{\"sinks\":[");
     for (at, sink) in sinks.iter().enumerate() {
         if at > 0 {
@@ -19,7 +19,7 @@ pub fn write_sinks(out: &mut Vec<u8>, sinks: &[SinkStatus]) {
 }
 
 /// Appends one sink. Its name, kind and state need no escapes.
-pub fn write_sink(out: &mut Vec<u8>, sink: &SinkStatus) {
+pub(crate) fn write_sink(out: &mut Vec<u8>, sink: &SinkStatus) {
     out.extend_from_slice(b"{\"sink\":\"");
     out.extend_from_slice(sink.name.as_bytes());
     out.extend_from_slice(b"\",\"kind\":\"");
@@ -69,7 +69,7 @@ pub fn write_sink(out: &mut Vec<u8>, sink: &SinkStatus) {
 }
 
 /// The body of `POST /v1/sinks/{sink}/skip`: the offset of the event to leave out.
-pub fn parse_skip(body: &[u8]) -> Result<u64, Problem> {
+pub(crate) fn parse_skip(body: &[u8]) -> Result<u64, Problem> {
     parse_json(body).map(|SkipBody { offset }| offset)
 }
 

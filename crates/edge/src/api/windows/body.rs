@@ -1,19 +1,10 @@
-//! Counters and windows: answers of a few bytes, and the body that shapes a window.
+//! Answers of a few bytes, and the body that shapes a window.
 
 use onrush_core::WindowShape;
 
-use super::parse_json;
+use crate::http::json::parse_json;
 use crate::problem::Problem;
 use crate::text::write_number;
-
-/// Appends `{"counter":"home","value":123}`. The name needs no escapes.
-pub fn write_counter(out: &mut Vec<u8>, counter: &str, value: u64) {
-    out.extend_from_slice(b"{\"counter\":\"");
-    out.extend_from_slice(counter.as_bytes());
-    out.extend_from_slice(b"\",\"value\":");
-    write_number(out, value);
-    out.push(b'}');
-}
 
 /// Appends `{"window":"home","count":4,"span_ms":60000,"precision_ms":100}`. The name needs no escapes.
 pub fn write_window(out: &mut Vec<u8>, window: &str, count: u64, shape: WindowShape) {
@@ -62,9 +53,6 @@ mod tests {
     #[test]
     fn answers_byte_for_byte() {
         let mut out = Vec::new();
-        write_counter(&mut out, "home", u64::MAX);
-        assert_eq!(out, br#"{"counter":"home","value":18446744073709551615}"#);
-        out.clear();
         write_window(&mut out, "home", 4, WindowShape { span_ms: 60_000, precision_ms: 100 });
         assert_eq!(out, br#"{"window":"home","count":4,"span_ms":60000,"precision_ms":100}"#);
         out.clear();

@@ -5,11 +5,11 @@ use onrush_core::SaleView;
 use crate::text::{is_date, write_number};
 
 /// How long a list may be shown before it is asked for again.
-pub const CACHE_CONTROL: &str = "public, max-age=1";
+pub(super) const CACHE_CONTROL: &str = "public, max-age=1";
 
 /// Appends `[{"location":"PWTC","date":"20210516","availability":1000},…]`, sorted by date: one entry for every stock whose
 /// name is a date. Returns whether there was any; a sale without one is no station.
-pub fn write(out: &mut Vec<u8>, sale: &SaleView) -> bool {
+pub(super) fn write(out: &mut Vec<u8>, sale: &SaleView) -> bool {
     let mut days: Vec<_> = sale.stocks.iter().filter(|stock| is_date(&stock.stock)).collect();
     days.sort_unstable_by(|a, b| a.stock.cmp(&b.stock));
     for (at, day) in days.iter().enumerate() {

@@ -14,14 +14,14 @@ use crate::problem::Problem;
 
 /// A `T` that is written as a JSON object. Derived readers of structs would take an array of the fields as well.
 #[derive(Debug)]
-pub struct Object<T>(
+pub(crate) struct Object<T>(
     /// What was read.
     pub T,
 );
 
 /// Reads a body as an object of `T`. The first pass is the fast one; only a body that it rejects is read again to find the
 /// path of the field at fault.
-pub fn parse_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+pub(crate) fn parse_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     if body.is_empty() {
         return Err(Problem::malformed("The body is missing; send a JSON object."));
     }
@@ -67,7 +67,7 @@ fn field_path(path: &str, name: &str) -> String {
 /// What the value of a field must be.
 fn rule_of(field: &str) -> String {
     match field {
-        "customer" | "stock" => super::NAME_RULE.to_owned(),
+        "customer" | "stock" => crate::text::NAME_RULE.to_owned(),
         "lines" => format!("must be a list of 1 to {LINES_MAX} objects"),
         "stocks" => format!("must be a list of 1 to {STOCKS_PER_SALE_MAX} objects"),
         "quantity" => format!("must be a whole number from 1 to {QUANTITY_MAX}"),

@@ -1,0 +1,80 @@
+//! A route, stated once: its path and method, what answers it, how a rush's requests are told by their bytes, and its
+//! entries in the `OpenAPI` document. The router, the table of hot routes and the document are all made from this.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::routing::{MethodFilter, MethodRouter, any, on};
+use utoipa::openapi::HttpMethod;
+
+use super::app::App;
+use crate::hot::{Decode, HotRoute};
+use crate::openapi::operation::Operation;
+
+/// One route of a listener.
+pub(crate) struct Route {
+    pub(crate) path: &'static str,
+    /// One, or one for each method of a path that takes all of them.
+    pub(crate) operations: Vec<Operation>,
+    /// Nothing takes every method.
+    method: Option<&'static str>,
+    handler: MethodRouter<Arc<App>>,
+    hot: Option<Decode>,
+}
+
+impl Route {
+    /// What is described as `operation` is answered by `handler`.
+    pub(crate) fn new<H, T>(operation: Operation, handler: H) -> Self
+    where
+        H: Handler<T, Arc<App>>,
+        T: 'static,
+    {
+        let (filter, method) = method_of(&operation);
+        Self {
+            path: operation.path,
+            method: Some(method),
+            operations: vec![operation],
+            handler: on(filter, handler),
+            hot: None,
+        }
+    }
+
+    /// Every method of `path` is answered by `handler`, which may refuse some; the document has these operations of it.
+    pub(crate) fn any<H, T>(path: &'static str, operations: Vec<Operation>, handler: H) -> Self
+    where
+        H: Handler<T, Arc<App>>,
+        T: 'static,
+    {
+        Self { path, method: None, operations, handler: any(handler), hot: None }
+    }
+
+    /// Plain requests to this route are told by their bytes.
+    #[must_use]
+    pub(crate) fn hot(self, decode: Decode) -> Self {
+        Self { hot: Some(decode), ..self }
+    }
+
+    /// The route as bytes, if it is hot.
+    pub(crate) fn hot_route(&self) -> Option<HotRoute> {
+        self.hot.map(|decode| HotRoute::new(self.method, self.path, decode))
+    }
+
+    /// The route in a router.
+    pub(crate) fn add_to(self, router: Router<Arc<App>>) -> Router<Arc<App>> {
+        router.route(self.path, self.handler)
+    }
+}
+
+fn method_of(operation: &Operation) -> (MethodFilter, &'static str) {
+    match operation.method {
+        HttpMethod::Get => (MethodFilter::GET, "GET"),
+        HttpMethod::Post => (MethodFilter::POST, "POST"),
+        HttpMethod::Put => (MethodFilter::PUT, "PUT"),
+        HttpMethod::Patch => (MethodFilter::PATCH, "PATCH"),
+        HttpMethod::Delete => (MethodFilter::DELETE, "DELETE"),
+        HttpMethod::Options => (MethodFilter::OPTIONS, "OPTIONS"),
+        HttpMethod::Head => (MethodFilter::HEAD, "HEAD"),
+        HttpMethod::Trace => (MethodFilter::TRACE, "TRACE"),
+    }
+}

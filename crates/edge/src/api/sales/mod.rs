@@ -1,0 +1,3 @@
+//! Sales.
+
+pub(crate) mod page;

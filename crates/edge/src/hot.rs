@@ -1,0 +1,150 @@
+//! Requests of a rush, told by their bytes before any router. A route says of itself how ([`HotTable`] is made from all
+//! routes). Whatever is out of the ordinary about a request (an escape in its path, a query, another content type) makes it
+//! cold: the router has the same routes, and answers alike.
+
+use compact_str::CompactString;
+use onrush_core::TimeMs;
+use onrush_node::{Call, Failure, Name, Reply, ReservationIds};
+use smallvec::SmallVec;
+
+use crate::http::request::Request;
+use crate::problem::{self, Problem};
+
+/// What a request turned out to be.
+pub(crate) enum Hot {
+    /// A call, and how to write its answer.
+    Call(Call, Rendering),
+    /// Refused before it became a call.
+    Problem(Box<Problem>),
+    /// A request for the router.
+    Cold,
+}
+
+/// Makes a call of a request to its path; the bytes are the segment that the path leaves open, empty if there is none.
+pub(crate) type Decode = fn(&Request<'_>, &[u8]) -> Hot;
+
+/// Appends the body of the answer for a name, if the route has one. A failure that it hands back becomes a problem.
+pub(crate) type Write = fn(&Name, Reply, &ReservationIds, &mut Vec<u8>) -> Result<Head, Failure>;
+
+/// How to write the answer to a call.
+pub(crate) struct Rendering {
+    name: Name,
+    write: Write,
+}
+
+impl Rendering {
+    /// For an answer that repeats `name`.
+    pub(crate) fn of(name: Name, write: Write) -> Self {
+        Self { name, write }
+    }
+
+    /// For an answer that repeats no name of the path.
+    pub(crate) fn without_name(write: Write) -> Self {
+        Self { name: Name::const_new(""), write }
+    }
+
+    /// Writes the answer into `body`.
+    pub(crate) fn render(&self, reply: Reply, ids: &ReservationIds, now: TimeMs, body: &mut Vec<u8>) -> Head {
+        (self.write)(&self.name, reply, ids, body)
+            .unwrap_or_else(|failure| render_problem(&Problem::from_failure(&failure, now), body))
+    }
+}
+
+/// Everything of an answer but its body and what every answer has.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    pub(crate) content_type: &'static str,
+    pub(crate) fields: SmallVec<[(&'static str, CompactString); 1]>,
+}
+
+impl Head {
+    /// A success.
+    pub(crate) fn ok(content_type: &'static str) -> Self {
+        Self { status: 200, content_type, fields: SmallVec::new() }
+    }
+}
+
+/// Writes a problem into `body`.
+pub(crate) fn render_problem(problem: &Problem, body: &mut Vec<u8>) -> Head {
+    problem.write_body(body);
+    let fields = problem.headers().map(|(name, value)| (name, CompactString::from(value))).collect();
+    Head { status: problem.status(), content_type: problem::CONTENT_TYPE, fields }
+}
+
+/// A route as bytes.
+pub(crate) struct HotRoute {
+    /// Nothing takes every method.
+    method: Option<&'static [u8]>,
+    /// What stands before the open segment, or the whole path if it has none.
+    before: &'static [u8],
+    /// What stands behind the open segment.
+    after: Option<&'static [u8]>,
+    decode: Decode,
+}
+
+impl HotRoute {
+    /// Of a path with one open segment in braces at most.
+    pub(crate) fn new(method: Option<&'static str>, path: &'static str, decode: Decode) -> Self {
+        let (before, after) = match path.split_once('{').map(|(before, rest)| (before, rest.split_once('}')))
+        {
+            Some((before, Some((_, after)))) => (before, Some(after.as_bytes())),
+            _ => (path, None),
+        };
+        Self { method: method.map(str::as_bytes), before: before.as_bytes(), after, decode }
+    }
+
+    /// The open segment of a request to this route.
+    fn segment_of<'a>(&self, request: &Request<'a>) -> Option<&'a [u8]> {
+        let rest = request.path.strip_prefix(self.before)?;
+        let segment = match self.after {
+            Some(after) => rest.strip_suffix(after)?,
+            None => rest.is_empty().then_some(rest)?,
+        };
+        self.method.is_none_or(|method| method == request.method).then_some(segment)
+    }
+}
+
+/// All hot routes that are on.
+#[derive(Default)]
+pub(crate) struct HotTable(Vec<HotRoute>);
+
+impl HotTable {
+    pub(crate) fn new(routes: impl IntoIterator<Item = HotRoute>) -> Self {
+        Self(routes.into_iter().collect())
+    }
+
+    /// Tells hot requests from cold ones.
+    pub(crate) fn decode(&self, request: &Request<'_>) -> Hot {
+        if request.query.is_some() {
+            return Hot::Cold;
+        }
+        for route in &self.0 {
+            if let Some(segment) = route.segment_of(request) {
+                return (route.decode)(request, segment);
+            }
+        }
+        Hot::Cold
+    }
+}
+
+/// The call about the name that `segment` is, of a request without a body. A segment that needs decoding is none.
+pub(crate) fn bare_call(request: &Request<'_>, segment: &[u8], call: fn(Name) -> Call, write: Write) -> Hot {
+    match plain_name(segment).filter(|_| request.body.is_empty()) {
+        Some(name) => Hot::Call(call(name.clone()), Rendering::of(name, write)),
+        None => Hot::Cold,
+    }
+}
+
+/// The name that a path segment is, if it is one without any decoding.
+pub(crate) fn plain_name(segment: &[u8]) -> Option<Name> {
+    let segment = std::str::from_utf8(segment).ok()?;
+    // Dot segments mean something else in a path (RFC 3986, section 5.2.4); the router says what.
+    let is_dots = matches!(segment, "." | "..");
+    (onrush_core::is_name(segment) && !is_dots).then(|| Name::from(segment))
+}
+
+/// Whether the body is JSON, said in the usual words.
+pub(crate) fn is_plain_json(request: &Request<'_>) -> bool {
+    request.fields.content_type().is_some_and(|value| value.eq_ignore_ascii_case(b"application/json"))
+}

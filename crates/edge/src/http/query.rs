@@ -1,0 +1,64 @@
+//! Query parameters. Unknown and repeated ones are errors, as unknown fields of a body are.
+
+use std::borrow::Cow;
+
+use crate::problem::Problem;
+use crate::text::decode_segment;
+
+/// The query of a call that takes no parameters.
+pub(crate) fn parse_no_query(query: Option<&str>) -> Result<(), Problem> {
+    parameters(query, []).map(|[]| ())
+}
+
+/// The decoded values of the parameters that are `known`, in that order.
+pub(crate) fn parameters<'a, const N: usize>(
+    query: Option<&'a str>,
+    known: [&'static str; N],
+) -> Result<[Option<Cow<'a, str>>; N], Problem> {
+    let mut values = [const { None }; N];
+    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let decoded = decode_segment(name).zip(decode_segment(value));
+        let Some((name, value)) = decoded else {
+            return Err(Problem::malformed("The query is not percent-encoded UTF-8."));
+        };
+        let Some(at) = known.iter().position(|known| *known == name) else {
+            let rule = match known.as_slice() {
+                [] => "is not a query parameter of this call, which takes none".to_owned(),
+                known => {
+                    format!("is not a query parameter of this call, which takes {}", known.join(" and "))
+                }
+            };
+            return Err(Problem::invalid(name.into_owned(), &rule));
+        };
+        if values[at].replace(value).is_some() {
+            return Err(Problem::invalid(known[at], "is given twice"));
+        }
+    }
+    Ok(values)
+}
+
+/// A whole number from 1 to `max` in the value `text` of the parameter `field`.
+pub(crate) fn whole_number(field: &'static str, text: &str, max: u32) -> Result<u32, Problem> {
+    Some(text)
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|text| text.parse().ok())
+        .filter(|number| (1..=max).contains(number))
+        .ok_or_else(|| Problem::invalid(field, &format!("must be a whole number from 1 to {max}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_without_parameters() {
+        for query in [None, Some(""), Some("&&")] {
+            parse_no_query(query).unwrap();
+        }
+        for (query, field) in [("a", "a"), ("dry_run=true", "dry_run"), ("%61=1", "a"), ("=1", "")] {
+            let problem = parse_no_query(Some(query)).unwrap_err();
+            assert!(problem.detail().starts_with(&format!("`{field}` is not a query parameter")), "{query}");
+        }
+    }
+}
