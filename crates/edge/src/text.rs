@@ -4,6 +4,9 @@
 
 use std::borrow::Cow;
 
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
+use jiff::fmt::temporal::DateTimePrinter;
 use onrush_core::{NAME_BYTES_MAX, TERMS_TIME_MS_MAX, TimeMs};
 
 /// What a name must be, in words that finish the sentence "`field` …".
@@ -11,29 +14,26 @@ pub const NAME_RULE: &str = "must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @
 
 const _: () = assert!(NAME_BYTES_MAX == 64, "the rule says this number");
 
-const DAY_MS: u64 = 86_400_000;
-/// Days from 0000-03-01 to 1970-01-01.
-const DAYS_TO_EPOCH: u64 = 719_468;
-const DAYS_PER_ERA: u64 = 146_097;
+/// Times are civil times since then: a `Timestamp` of jiff leaves room for time zones and ends hours before the year 9999.
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// Appends `time` as `2021-05-16T08:00:00.000Z`. Later times than [`TERMS_TIME_MS_MAX`] are written as that.
+///
+/// # Panics
+///
+/// Never: every such time has a civil time, and memory takes the text.
 pub fn write_rfc3339(out: &mut Vec<u8>, time: TimeMs) {
-    let time = time.min(TERMS_TIME_MS_MAX);
-    let (year, month, day) = civil_from_days(time / DAY_MS);
-    let in_day = time % DAY_MS;
-    let mut text = *b"0000-00-00T00:00:00.000Z";
-    put_digits(&mut text[0..4], year);
-    put_digits(&mut text[5..7], month);
-    put_digits(&mut text[8..10], day);
-    put_digits(&mut text[11..13], in_day / 3_600_000);
-    put_digits(&mut text[14..16], in_day / 60_000 % 60);
-    put_digits(&mut text[17..19], in_day / 1_000 % 60);
-    put_digits(&mut text[20..23], in_day % 1_000);
-    out.extend_from_slice(&text);
+    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+    let since_epoch = SignedDuration::from_millis(time.min(TERMS_TIME_MS_MAX).cast_signed());
+    let time = EPOCH.checked_add(since_epoch).expect("the year 9999 is a civil time");
+    PRINTER.print_datetime(&time, &mut *out).expect("memory takes the text");
+    out.push(b'Z');
 }
 
 /// Reads an RFC 3339 time with `Z` or an offset, between 1970 and [`TERMS_TIME_MS_MAX`]. Digits beyond milliseconds are
 /// dropped. A leap second (`:60`) is not a time here.
+///
+/// The form is checked here because jiff reads more than RFC 3339 (`20210516T08Z`, `:60`, `[UTC]`); the calendar is jiff's.
 pub fn parse_rfc3339(text: &str) -> Option<TimeMs> {
     let bytes = text.as_bytes();
     let (date_time, rest) = bytes.split_at_checked(19)?;
@@ -45,21 +45,15 @@ pub fn parse_rfc3339(text: &str) -> Option<TimeMs> {
     if !punctuated {
         return None;
     }
-    let [year, month, day] =
-        [digits(&date_time[0..4])?, digits(&date_time[5..7])?, digits(&date_time[8..10])?];
+    let year = i16::from(digits(&date_time[0..2])?) * 100 + i16::from(digits(&date_time[2..4])?);
+    let [month, day] = [digits(&date_time[5..7])?, digits(&date_time[8..10])?];
     let [hour, minute, second] =
         [digits(&date_time[11..13])?, digits(&date_time[14..16])?, digits(&date_time[17..19])?];
-    if !(1..=12).contains(&month) || !(1..=days_in_month(year, month)).contains(&day) {
-        return None;
-    }
-    if hour > 23 || minute > 59 || second > 59 {
-        return None;
-    }
     let (fraction_ms, rest) = take_fraction(rest)?;
     let offset_ms = offset_ms(rest)?;
-    let days = i64::try_from(days_from_civil(year, month, day)).ok()? - i64::try_from(DAYS_TO_EPOCH).ok()?;
-    let in_day_ms = i64::try_from(((hour * 60 + minute) * 60 + second) * 1_000 + fraction_ms).ok()?;
-    let time = days * i64::try_from(DAY_MS).ok()? + in_day_ms - offset_ms;
+    let [month, day, hour, minute, second] = [month, day, hour, minute, second].map(u8::cast_signed);
+    let civil = DateTime::new(year, month, day, hour, minute, second, 0).ok()?;
+    let time = civil.duration_since(EPOCH).as_millis() + i128::from(fraction_ms) - i128::from(offset_ms);
     u64::try_from(time).ok().filter(|time| *time <= TERMS_TIME_MS_MAX)
 }
 
@@ -100,68 +94,16 @@ pub fn write_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// Undoes percent-encoding (RFC 3986 section 2.1) of one path segment or query value; nothing if an escape is broken or the
-/// bytes are not UTF-8. A `+` stays a `+`.
+/// Undoes percent-encoding (RFC 3986 section 2.1) of one path segment or query value; nothing if an escape is broken, which
+/// the library would leave as it stands, or if the bytes are not UTF-8. A `+` stays a `+`.
 pub fn decode_segment(segment: &str) -> Option<Cow<'_, str>> {
-    let Some(first) = memchr::memchr(b'%', segment.as_bytes()) else {
-        return Some(Cow::Borrowed(segment));
-    };
-    let mut decoded = Vec::with_capacity(segment.len());
-    decoded.extend_from_slice(&segment.as_bytes()[..first]);
-    let mut rest = &segment.as_bytes()[first..];
-    while let [byte, after @ ..] = rest {
-        if *byte == b'%' {
-            let [high, low, after @ ..] = after else { return None };
-            decoded.push((hex_value(*high)? << 4) | hex_value(*low)?);
-            rest = after;
-        } else {
-            decoded.push(*byte);
-            rest = after;
-        }
+    let bytes = segment.as_bytes();
+    let is_escape =
+        |at: usize| bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    if !memchr::memchr_iter(b'%', bytes).all(is_escape) {
+        return None;
     }
-    String::from_utf8(decoded).ok().map(Cow::Owned)
-}
-
-/// The value of one hexadecimal digit in either case.
-pub fn hex_value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
-}
-
-/// Year, month and day of the day that many days after 1970-01-01, by `civil_from_days` of Howard Hinnant's
-/// "chrono-Compatible Low-Level Date Algorithms", for days that are not negative.
-fn civil_from_days(days: u64) -> (u64, u64, u64) {
-    let days = days + DAYS_TO_EPOCH;
-    let era = days / DAYS_PER_ERA;
-    let day_of_era = days % DAYS_PER_ERA;
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
-}
-
-/// Days from 0000-03-01, by `days_from_civil` of the same source. January and February of year 0 count as day 0.
-fn days_from_civil(year: u64, month: u64, day: u64) -> u64 {
-    let Some(year) = year.checked_sub(u64::from(month <= 2)) else { return 0 };
-    let year_of_era = year % 400;
-    let month_from_march = if month > 2 { month - 3 } else { month + 9 };
-    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    year / 400 * DAYS_PER_ERA + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year
-}
-
-fn days_in_month(year: u64, month: u64) -> u64 {
-    match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
-        2 => 28,
-        _ => 31,
-    }
+    percent_encoding::percent_decode(bytes).decode_utf8().ok()
 }
 
 /// Milliseconds of an optional fraction, and what follows it.
@@ -186,29 +128,25 @@ fn offset_ms(text: &[u8]) -> Option<i64> {
             if hours > 23 || minutes > 59 {
                 return None;
             }
-            let ms = i64::try_from((hours * 60 + minutes) * 60_000).ok()?;
+            let ms = (i64::from(hours) * 60 + i64::from(minutes)) * 60_000;
             Some(if *sign == b'-' { -ms } else { ms })
         }
         _ => None,
     }
 }
 
-fn digits(text: &[u8]) -> Option<u64> {
-    text.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0')))
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "a remainder of 10")]
-fn put_digits(place: &mut [u8], mut number: u64) {
-    for digit in place.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-    }
+/// Two digits.
+fn digits(text: &[u8]) -> Option<u8> {
+    text.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + (byte - b'0')))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
     use proptest::prelude::*;
+
+    use super::*;
 
     fn written(time: TimeMs) -> String {
         let mut out = Vec::new();
@@ -306,8 +244,11 @@ mod tests {
 
         #[test]
         fn a_date_agrees_with_another_calendar(time in 0..=TERMS_TIME_MS_MAX) {
-            let other = jiff::Timestamp::from_millisecond(i64::try_from(time).unwrap()).unwrap();
-            prop_assert_eq!(written(time), format!("{other:.3}"));
+            let other = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(time));
+            let [_, day, month, year, in_day, _] = other.split(' ').collect::<Vec<_>>()[..] else { panic!("{other}") };
+            let month = 1 + "JanFebMarAprMayJunJulAugSepOctNovDec".find(month).unwrap() / 3;
+            let expected = format!("{year}-{month:02}-{day}T{in_day}.{:03}Z", time % 1_000);
+            prop_assert_eq!(written(time), expected);
         }
 
         #[test]

@@ -5,7 +5,6 @@ use onrush_node::Name;
 
 use crate::http::query::{parameters, whole_number};
 use crate::problem::Problem;
-use crate::text::hex_value;
 
 /// Sales on one page of the list.
 pub(crate) const LIST_LIMIT_MAX: u16 = 100;
@@ -42,6 +41,10 @@ pub(crate) fn write_cursor(out: &mut Vec<u8>, name: &str) {
     for byte in std::iter::once(CURSOR_VERSION).chain(name.bytes()) {
         out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
     }
+}
+
+fn hex_value(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 fn read_cursor(cursor: &str) -> Result<Name, Problem> {
