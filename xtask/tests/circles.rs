@@ -16,6 +16,9 @@ const STILL_TIED: &[&[&str]] = &[&[
     "crates/log/src/recovery.rs",
 ]];
 
+/// Folders in which each folder is a room of its own: what one capability or one scenario needs of another stands above both.
+const ROOMS: &[&str] = &["crates/edge/src/api", "crates/edge/src/scenarios"];
+
 /// The path of a module from the root of its crate.
 type ModulePath = Vec<String>;
 
@@ -324,6 +327,53 @@ fn no_files_lead_to_each_other() {
         ));
     }
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n\n"));
+}
+
+/// The folder in `parent` that `file` lies in, if it lies in one.
+fn room_of<'a>(file: &'a Path, parent: &Path) -> Option<&'a Path> {
+    let below = file.strip_prefix(parent).ok()?;
+    (below.components().count() > 1)
+        .then(|| Path::new(below.components().next().expect("it has two").as_os_str()))
+}
+
+/// Each arrow between two rooms of the same folder, in words.
+fn arrows_between_rooms(read: &Crate, parent: &Path) -> Vec<String> {
+    let arrows = read.arrows();
+    let between = arrows.iter().filter_map(|(&(from, to), names)| {
+        let (from, to) = (room_of(&read.files[from], parent)?, room_of(&read.files[to], parent)?);
+        let names = names.iter().cloned().collect::<Vec<_>>().join(", ");
+        (from != to).then(|| format!("{} -> {}: {names}", from.display(), to.display()))
+    });
+    between.collect()
+}
+
+#[test]
+fn no_capability_and_no_scenario_names_another() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace");
+    let edge = Crate::read(&workspace.join("crates/edge/src/lib.rs"));
+    for parent in ROOMS.iter().map(|parent| workspace.join(parent)) {
+        let rooms: BTreeSet<_> = edge.files.iter().filter_map(|file| room_of(file, &parent)).collect();
+        assert!(rooms.len() >= 3, "{} has only the rooms {rooms:?}", parent.display());
+        let arrows = arrows_between_rooms(&edge, &parent);
+        assert!(arrows.is_empty(), "put what both need above them:\n{}", arrows.join("\n"));
+    }
+}
+
+#[test]
+fn an_arrow_between_rooms_is_found() {
+    let directory = tempfile::tempdir().expect("make a directory");
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("make a folder");
+        std::fs::write(path, text).expect("write a file");
+    };
+    write("lib.rs", "mod api;");
+    write("api/mod.rs", "mod a; mod b; pub struct Shared;");
+    write("api/a/mod.rs", "use super::Shared; use super::b::Inner; fn f(_: Shared, _: Inner) {}");
+    write("api/b/mod.rs", "pub struct Inner;");
+    let arrows =
+        arrows_between_rooms(&Crate::read(&directory.path().join("lib.rs")), &directory.path().join("api"));
+    assert_eq!(arrows, ["a -> b: Inner, super::b::Inner"]);
 }
 
 #[test]

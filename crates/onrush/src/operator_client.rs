@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::settings::Operator;
 
 /// Longest wait for an answer: skipping waits for the disk.
-const PATIENCE: Duration = Duration::from_secs(30);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of an answer that are read; more is an error. 32 sinks with long reasons are far below it.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
@@ -56,7 +56,7 @@ impl OperatorClient {
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(ANSWER_TIMEOUT))
             .build()
             .into();
         Ok(Self { agent, address: reachable(address), key })
@@ -115,7 +115,9 @@ impl OperatorClient {
             ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => anyhow!(
                 "nothing listens on {address}: start the server with `onrush serve`, or say with --operator-listen where it is"
             ),
-            ureq::Error::Timeout(_) => anyhow!("{address} did not answer within {} s", PATIENCE.as_secs()),
+            ureq::Error::Timeout(_) => {
+                anyhow!("{address} did not answer within {} s", ANSWER_TIMEOUT.as_secs())
+            }
             other => anyhow!("ask {address}: {other}"),
         })
     }

@@ -13,7 +13,7 @@ use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 /// How long a client waits for what must come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Asks for what [`Rig::put_long_sale`] made.
 pub(crate) const LONG_REQUEST: &[u8] = b"GET /v1/sales?limit=100 HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -79,7 +79,7 @@ impl Rig {
     pub(crate) fn wait_until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let begun = Instant::now();
         while !is_so(self) {
-            assert!(begun.elapsed() < PATIENCE, "never: {what}");
+            assert!(begun.elapsed() < ANSWER_TIMEOUT, "never: {what}");
             std::thread::yield_now();
         }
     }
@@ -92,7 +92,7 @@ impl Rig {
             server.drain();
             let _ = tell.send(());
         });
-        told.recv_timeout(PATIENCE).expect("a server that stops");
+        told.recv_timeout(ANSWER_TIMEOUT).expect("a server that stops");
     }
 
     /// Creates a sale of one stock, `unit`.
@@ -157,7 +157,7 @@ pub(crate) struct Http1 {
 impl Http1 {
     pub(crate) fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT)).expect("a time limit");
         Self { stream, received: Vec::new() }
     }
 
@@ -167,7 +167,7 @@ impl Http1 {
         socket.set_recv_buffer_size(4 << 10).expect("a small buffer");
         socket.connect(&address.into()).expect("a connection");
         let stream = TcpStream::from(socket);
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT)).expect("a time limit");
         Self { stream, received: Vec::new() }
     }
 
@@ -266,5 +266,6 @@ pub(crate) fn call_http2(address: SocketAddr, request: http::Request<()>, body: 
         let fields = parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         Answer::new(parts.status.as_u16(), fields, &body)
     };
-    runtime.block_on(async { tokio::time::timeout(PATIENCE, exchange).await.expect("an answer in time") })
+    runtime
+        .block_on(async { tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.expect("an answer in time") })
 }

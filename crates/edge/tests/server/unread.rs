@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Request;
 
-use crate::support::{Http1, LONG_REQUEST, PATIENCE, Rig, Settings, call_http2, settings};
+use crate::support::{ANSWER_TIMEOUT, Http1, LONG_REQUEST, Rig, Settings, call_http2, settings};
 
 const LIVE_REQUEST: &[u8] = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -52,7 +52,7 @@ fn ask_and_take_nothing(rig: &Rig, when_asked: impl FnOnce(&Rig)) {
     when_asked(rig);
     runtime.block_on(async {
         // How it ends is the server's affair: with an error or without.
-        let _ = tokio::time::timeout(PATIENCE, &mut connection).await.expect("a connection that ends");
+        let _ = tokio::time::timeout(ANSWER_TIMEOUT, &mut connection).await.expect("a connection that ends");
     });
 }
 

@@ -15,7 +15,7 @@ use onrush_sinks::{SinkSettings, SinkState, SinkStatus, Sinks, Stop, Target};
 
 pub(crate) const START_MS: u64 = 1_700_000_000_000;
 /// How long a test waits for what has to come.
-const PATIENCE: Duration = Duration::from_secs(30);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) struct Shop {
     pub(crate) partition: Arc<Partition>,
@@ -64,7 +64,7 @@ impl Shop {
     pub(crate) fn call(&self, call: Call) -> Reply {
         let (tell, told) = sync_channel(1);
         self.partition.call(call, move |reply| tell.send(reply).unwrap());
-        told.recv_timeout(PATIENCE).expect("every call is answered")
+        told.recv_timeout(ANSWER_TIMEOUT).expect("every call is answered")
     }
 
     pub(crate) fn add(&self, counter: &str) {
@@ -174,7 +174,7 @@ pub(crate) fn wait_for<T>(_what: &str, mut look: impl FnMut() -> Option<T>) -> O
         if let Some(found) = look() {
             return Some(found);
         }
-        if waited > PATIENCE {
+        if waited > ANSWER_TIMEOUT {
             return None;
         }
         std::thread::sleep(interval);
