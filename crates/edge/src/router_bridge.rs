@@ -2,11 +2,13 @@
 
 use axum::body::Body as RouterBody;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Uri, header, response};
+use http::{HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::BodyExt;
+use hyper::body::Body as _;
 use tower::ServiceExt;
 
 use crate::http::request::Peer;
+use crate::http::response::{self, Response, Stream};
 use crate::limits::HEADERS_MAX;
 use crate::net::h1::{Body, Request as Parsed};
 use crate::net::thread::EdgeThread;
@@ -59,19 +61,25 @@ pub(crate) fn request_from(
     Ok(request)
 }
 
-/// Sends a request to the router and takes the whole answer.
-pub(crate) async fn dispatch(thread: &EdgeThread, request: Request<RouterBody>) -> (response::Parts, Bytes) {
+/// Sends a request to the router. An answer whose length is known is in memory and comes whole; any other is a stream.
+pub(crate) async fn dispatch(thread: &EdgeThread, request: Request<RouterBody>) -> Response {
     thread.counters.cold_count.add(1);
     let seen = tracing::enabled!(tracing::Level::DEBUG).then(|| {
         (request.extensions().get::<Peer>().copied(), request.method().clone(), request.uri().clone())
     });
+    let is_head = request.method() == Method::HEAD;
     let Ok(response) = thread.router.clone().oneshot(request).await;
     let (parts, body) = response.into_parts();
     if let Some((peer, method, uri)) = seen {
         let (peer, status) = (peer.map(|Peer(address)| address), parts.status.as_u16());
         tracing::debug!(?peer, %method, path = uri.path(), status, "answered by the router");
     }
-    // The router's bodies are in memory; collecting one cannot fail.
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    (parts, body)
+    let body = if body.size_hint().exact().is_some() {
+        // Collecting what is in memory cannot fail.
+        let whole = body.collect().await.map(http_body_util::Collected::to_bytes);
+        response::Body::Bytes(whole.unwrap_or_default())
+    } else {
+        response::Body::Stream(Stream::new(body))
+    };
+    Response::of_router(parts, body, is_head)
 }

@@ -1,4 +1,4 @@
-//! What both HTTP versions mean by a request, and what its parts are made of.
+//! What both HTTP versions mean by a request and by an answer, and what their parts are made of.
 
 pub(crate) mod authority;
 pub(crate) mod json;
@@ -6,4 +6,6 @@ pub(crate) mod media_type;
 pub(crate) mod name;
 pub(crate) mod query;
 pub(crate) mod request;
+pub(crate) mod response;
+pub(crate) mod size;
 pub(crate) mod target;

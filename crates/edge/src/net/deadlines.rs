@@ -178,6 +178,11 @@ impl Deadline {
         Unsent { deadlines: Rc::clone(&self.deadlines), timed: Rc::clone(timed), bytes }
     }
 
+    /// As [`Deadlines::make_room`].
+    pub(crate) fn make_room(&self, bytes: usize) -> bool {
+        self.deadlines.make_room(bytes)
+    }
+
     /// Bytes of this connection's answers that wait to be taken.
     pub(crate) fn unsent_bytes(&self) -> usize {
         self.timed.unsent_bytes.get()

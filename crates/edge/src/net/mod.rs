@@ -6,4 +6,6 @@ pub(crate) mod deadlines;
 pub mod h1;
 pub(crate) mod h2;
 pub(crate) mod listener;
+#[cfg(test)]
+mod stream_tests;
 pub(crate) mod thread;

@@ -1,5 +1,7 @@
 //! Chunked bodies (RFC 9112, section 7.1), put together once all of them has arrived.
 
+use crate::http::size::TooLarge;
+
 use super::rejection::Rejection;
 
 /// Longest line of a chunk's size with extensions, or of a trailer field, bytes.
@@ -53,7 +55,7 @@ impl Unfolding {
                     let Some(line) = take_line(bytes, &mut self.at)? else { return Ok(None) };
                     let size = chunk_size(line)?;
                     if self.body.len() + size > body_bytes_max {
-                        return Err(Rejection::BodyTooLarge);
+                        return Err(Rejection::TooLarge(TooLarge::Body));
                     }
                     self.place = if size == 0 { Place::Trailer(0) } else { Place::Chunk(size) };
                 }
@@ -71,7 +73,7 @@ impl Unfolding {
                     Some([]) => {
                         return Ok(Some(Unfolded { body: std::mem::take(&mut self.body), length: self.at }));
                     }
-                    Some(_) if count >= TRAILERS_MAX => return Err(Rejection::HeadersTooLarge),
+                    Some(_) if count >= TRAILERS_MAX => return Err(Rejection::TooLarge(TooLarge::Head)),
                     Some(_) => self.place = Place::Trailer(count + 1),
                 },
             }
@@ -162,7 +164,7 @@ mod tests {
         ] {
             assert!(matches!(check(bytes), Err(Rejection::Malformed(_))), "{bytes:?}");
         }
-        assert_eq!(check("11\r\n"), Err(Rejection::BodyTooLarge));
-        assert_eq!(check("8\r\n01234567\r\n9\r\n"), Err(Rejection::BodyTooLarge));
+        assert_eq!(check("11\r\n"), Err(Rejection::TooLarge(TooLarge::Body)));
+        assert_eq!(check("8\r\n01234567\r\n9\r\n"), Err(Rejection::TooLarge(TooLarge::Body)));
     }
 }

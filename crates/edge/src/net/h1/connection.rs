@@ -16,20 +16,19 @@ use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::hot;
 use crate::http::request::{self, Peer};
+use crate::http::response::{Body, Broken, Response, Stream};
 use crate::limits::{COPIED_BODY_BYTES_MAX, HEAD_BYTES_MAX, PIPELINE_MAX, READ_BYTES};
 use crate::net::deadlines::{Deadline, Phase};
 use crate::net::h2;
 use crate::net::thread::EdgeThread;
-use crate::phases::Exchange;
-use crate::problem::Problem;
+use crate::phases::{Exchange, finish};
 use crate::router_bridge;
 
 use super::head::{Parsed, Request, is_worth_parsing, parse};
 use super::rejection::Rejection;
 use super::rest::{Rest, poll_write};
-use super::write::{Shape, write_answer, write_rejection, write_routed, write_routed_head};
+use super::write::{Framing, Shape, write_answer, write_chunk, write_head, write_rejection};
 
 /// Serves a connection until either side ends it.
 pub(crate) async fn serve(mut stream: TcpStream, peer: Peer, thread: Rc<EdgeThread>, deadline: Deadline) {
@@ -297,8 +296,8 @@ impl Connection<'_> {
             }
             Next::Reject(rejection) => {
                 self.thread.counters.rejected_count.add(1);
-                if !matches!(rejection, Rejection::NotHttp1) {
-                    self.send(|out, thread| write_rejection(out, thread, rejection)).await?;
+                if let Some(problem) = rejection.problem(self.thread.body_bytes_max) {
+                    self.send(|out, thread| write_rejection(out, thread, &problem)).await?;
                 }
                 self.linger().await;
                 Ok(false)
@@ -311,36 +310,81 @@ impl Connection<'_> {
         let Cold { bytes, request } = cold;
         self.deadline.enter(Phase::Busy);
         let request_id = request.fields.request_id.clone().map(|range| &bytes[range]);
+        let is_head = &bytes[request.method.clone()] == b"HEAD";
         let shape = Shape {
             request_id: &self.thread.request_id(request_id),
-            without_body: &bytes[request.method.clone()] == b"HEAD",
             keep_alive: request.keep_alive && !self.thread.draining.get(),
             is_http_1_0: request.is_http_1_0,
         };
-        match router_bridge::request_from(&bytes, &request, self.peer) {
-            Ok(request) => {
-                let (parts, body) = router_bridge::dispatch(self.thread, request).await;
-                if !self.thread.deadlines.make_room(body.len()) {
-                    self.send_problem(shape, &Problem::overloaded()).await?;
-                } else if body.len() <= COPIED_BODY_BYTES_MAX || shape.without_body {
-                    self.send(|out, thread| write_routed(out, thread, shape, &parts, &body)).await?;
-                } else {
-                    let length = body.len();
-                    let write = |out: &mut Vec<u8>, thread: &EdgeThread| {
-                        write_routed_head(out, thread, shape, &parts, length);
-                    };
-                    self.send_with(body, write).await?;
-                }
+        let response = match router_bridge::request_from(&bytes, &request, self.peer) {
+            Ok(request) => router_bridge::dispatch(self.thread, request).await,
+            Err(problem) => Response::of_problem(&problem),
+        };
+        self.send_response(finish(self.thread, response, is_head), shape).await
+    }
+
+    /// Sends an answer; whether the connection goes on.
+    async fn send_response(&mut self, response: Response, shape: Shape<'_>) -> io::Result<bool> {
+        let framing = Framing::of(&response, shape.is_http_1_0);
+        let shape = Shape { keep_alive: shape.keep_alive && framing != Framing::Close, ..shape };
+        let Response { status, fields, body, .. } = response;
+        let write = |out: &mut Vec<u8>, thread: &EdgeThread| {
+            write_head(out, thread, shape, (status, &fields), framing);
+        };
+        match body {
+            Body::Bytes(bytes) if bytes.len() <= COPIED_BODY_BYTES_MAX => {
+                self.send(|out, thread| {
+                    write(out, thread);
+                    out.extend_from_slice(&bytes);
+                })
+                .await?;
             }
-            Err(problem) => self.send_problem(shape, &problem).await?,
+            Body::Bytes(bytes) => self.send_with(bytes, write).await?,
+            Body::Stream(stream) => {
+                self.send(write).await?;
+                self.send_stream(stream, framing).await?;
+            }
         }
         Ok(shape.keep_alive)
     }
 
-    async fn send_problem(&mut self, shape: Shape<'_>, problem: &Problem) -> io::Result<()> {
-        let mut body = Vec::new();
-        let head = hot::render_problem(problem, &mut body);
-        self.send(|out, thread| write_answer(out, thread, shape, &head, &body)).await
+    /// Sends the pieces of a stream as they come, each when the one before it is gone. An error, after which the client sees
+    /// that the end is missing, if the maker fails or the client closes its side.
+    async fn send_stream(&mut self, mut stream: Stream, framing: Framing) -> io::Result<()> {
+        while let Some(piece) = self.next_piece(&mut stream).await? {
+            for part in piece.chunks(COPIED_BODY_BYTES_MAX) {
+                let write = |out: &mut Vec<u8>, _: &EdgeThread| match framing {
+                    Framing::Chunked => write_chunk(out, part),
+                    Framing::Nothing | Framing::Length(_) | Framing::Close => out.extend_from_slice(part),
+                };
+                self.send(write).await?;
+            }
+        }
+        if framing == Framing::Chunked {
+            self.send(|out, _| write_chunk(out, &[])).await?;
+        }
+        Ok(())
+    }
+
+    async fn next_piece(&mut self, stream: &mut Stream) -> io::Result<Option<Bytes>> {
+        self.deadline.enter(Phase::Busy);
+        // Further requests wait in the socket, and behind them the end of the connection cannot be seen.
+        let mut may_end = true;
+        poll_fn(|context| {
+            if let Poll::Ready(next) = stream.poll_next(context) {
+                return Poll::Ready(next.transpose().map_err(|Broken| io::ErrorKind::UnexpectedEof.into()));
+            }
+            let mut first = [0];
+            if may_end {
+                match ready!(self.stream.poll_peek(context, &mut ReadBuf::new(&mut first))) {
+                    Ok(0) => return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+                    Ok(_) => may_end = false,
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Writes down answers in the thread's buffer and sends them.
@@ -419,14 +463,12 @@ impl Pipeline {
 }
 
 fn render_hot(out: &mut Vec<u8>, thread: &EdgeThread, requests: SmallVec<[HotRequest; 1]>) {
-    thread.counters.hot_count.add(requests.len() as u64);
     let mut body = thread.body.borrow_mut();
     for HotRequest { mut exchange, keep_alive, is_http_1_0 } in requests {
         body.clear();
         let request_id = mem::take(&mut exchange.request_id);
-        let shape =
-            Shape { request_id: &request_id, without_body: exchange.without_body, keep_alive, is_http_1_0 };
-        let head = exchange.render(thread, &mut body);
-        write_answer(out, thread, shape, &head, &body);
+        let shape = Shape { request_id: &request_id, keep_alive, is_http_1_0 };
+        let (head, length) = exchange.render(thread, &mut body);
+        write_answer(out, thread, shape, &head, length, &body);
     }
 }

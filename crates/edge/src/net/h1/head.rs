@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use crate::http::authority::is_authority;
+use crate::http::size::{TooLarge, check_head};
 use crate::http::target;
 use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX, TARGET_BYTES_MAX};
 
@@ -136,7 +137,7 @@ impl Awaiting {
     ) -> Result<Option<(Body, usize)>, Rejection> {
         let start = self.body_start;
         match &mut self.framing {
-            Framing::Length(length) if *length > body_bytes_max => Err(Rejection::BodyTooLarge),
+            Framing::Length(length) if *length > body_bytes_max => Err(Rejection::TooLarge(TooLarge::Body)),
             Framing::Length(length) => {
                 let end = start + *length;
                 Ok((buffer.len() >= end).then_some((Body::Inline(start..end), end)))
@@ -144,7 +145,7 @@ impl Awaiting {
             Framing::Chunked(unfolding) => match unfolding.go_on(&buffer[start..], body_bytes_max)? {
                 Some(Unfolded { body, length }) => Ok(Some((Body::Unfolded(body), start + length))),
                 // Chunks may be as small as a byte, but not wrapped in whatever size somebody likes.
-                None if buffer.len() - start > 4 * body_bytes_max => Err(Rejection::BodyTooLarge),
+                None if buffer.len() - start > 4 * body_bytes_max => Err(Rejection::TooLarge(TooLarge::Body)),
                 None => Ok(None),
             },
         }
@@ -161,7 +162,7 @@ pub fn parse(buffer: &[u8], body_bytes_max: usize) -> Parsed {
     let head_length = match head.parse_with_uninit_headers(bytes, &mut slots) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return partial_head(bytes),
-        Err(httparse::Error::TooManyHeaders) => return Parsed::Rejected(Rejection::HeadersTooLarge),
+        Err(httparse::Error::TooManyHeaders) => return Parsed::Rejected(Rejection::TooLarge(TooLarge::Head)),
         Err(error) => return Parsed::Rejected(Rejection::of_head(bytes, error)),
     };
     let body_start = skipped + head_length;
@@ -187,12 +188,7 @@ fn read_head(
     let (Some(method), Some(target), Some(version)) = (head.method, head.path, head.version) else {
         return Err(Rejection::Malformed("the request line is incomplete"));
     };
-    if target.len() > TARGET_BYTES_MAX {
-        return Err(Rejection::TargetTooLong);
-    }
-    if head_length > HEAD_BYTES_MAX {
-        return Err(Rejection::HeadersTooLarge);
-    }
+    check_head(target.len(), head_length, head.headers.len()).map_err(Rejection::TooLarge)?;
     let is_http_1_0 = version == 0;
     let origin = buffer.as_ptr() as usize;
     let range = |part: &[u8]| {
@@ -234,8 +230,10 @@ fn leading_empty_lines(buffer: &[u8]) -> usize {
 /// The head has not ended yet: wait for more of it, unless it is too long already.
 fn partial_head(bytes: &[u8]) -> Parsed {
     match memchr::memchr(b'\n', bytes) {
-        None if bytes.len() > REQUEST_LINE_BYTES_MAX => Parsed::Rejected(Rejection::TargetTooLong),
-        _ if bytes.len() > HEAD_BYTES_MAX => Parsed::Rejected(Rejection::HeadersTooLarge),
+        None if bytes.len() > REQUEST_LINE_BYTES_MAX => {
+            Parsed::Rejected(Rejection::TooLarge(TooLarge::Target))
+        }
+        _ if bytes.len() > HEAD_BYTES_MAX => Parsed::Rejected(Rejection::TooLarge(TooLarge::Head)),
         _ => Parsed::PartialHead,
     }
 }

@@ -1,5 +1,7 @@
 //! Requests as bytes, and what they are taken for.
 
+use crate::http::size::TooLarge;
+
 use super::head::is_worth_parsing;
 use super::{Body, Parsed, Rejection, parse};
 
@@ -26,9 +28,9 @@ fn check(bytes: &[u8]) -> String {
             format!("partial body{}", if awaiting.expects_continue() { " 100" } else { "" })
         }
         Parsed::Rejected(Rejection::Malformed(_)) => "400".to_owned(),
-        Parsed::Rejected(Rejection::BodyTooLarge) => "413".to_owned(),
-        Parsed::Rejected(Rejection::TargetTooLong) => "414".to_owned(),
-        Parsed::Rejected(Rejection::HeadersTooLarge) => "431".to_owned(),
+        Parsed::Rejected(Rejection::TooLarge(TooLarge::Body)) => "413".to_owned(),
+        Parsed::Rejected(Rejection::TooLarge(TooLarge::Target)) => "414".to_owned(),
+        Parsed::Rejected(Rejection::TooLarge(TooLarge::Head)) => "431".to_owned(),
         Parsed::Rejected(Rejection::NotHttp1) => "not HTTP/1".to_owned(),
     }
 }

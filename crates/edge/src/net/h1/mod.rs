@@ -9,6 +9,7 @@ mod rejection;
 mod rest;
 mod write;
 
+pub use crate::http::size::TooLarge;
 pub use head::{Awaiting, Body, Fields, Parsed, Request, parse};
 pub use rejection::Rejection;
 

@@ -1,16 +1,15 @@
 //! Why bytes cannot be served as a request.
 
+use crate::http::size::TooLarge;
+use crate::problem::Problem;
+
 /// Why the front of a buffer cannot be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// 400, with what is wrong.
     Malformed(&'static str),
-    /// 413
-    BodyTooLarge,
-    /// 414
-    TargetTooLong,
-    /// 431
-    HeadersTooLarge,
+    /// 413, 414 or 431
+    TooLarge(TooLarge),
     /// Something else than HTTP/1 is spoken: the connection is closed without a word, because an answer would be read as
     /// what it is not (RFC 9113, section 3.4).
     NotHttp1,
@@ -20,6 +19,15 @@ impl Rejection {
     /// What is to be said about a head in which the parser found `error`.
     pub(super) fn of_head(bytes: &[u8], error: httparse::Error) -> Self {
         if is_foreign(bytes) { Self::NotHttp1 } else { Self::Malformed(reason(error)) }
+    }
+
+    /// What the client is told, if anything, on a listener that takes bodies of `body_bytes_max`.
+    pub(super) fn problem(self, body_bytes_max: usize) -> Option<Problem> {
+        match self {
+            Self::Malformed(reason) => Some(Problem::malformed(reason)),
+            Self::TooLarge(part) => Some(part.problem(body_bytes_max)),
+            Self::NotHttp1 => None,
+        }
     }
 }
 

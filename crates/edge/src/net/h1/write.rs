@@ -3,27 +3,48 @@
 use http::StatusCode;
 
 use crate::hot::Head;
+use crate::http::response::{Body, Response};
 use crate::net::thread::EdgeThread;
 use crate::problem::Problem;
-
-use super::rejection::Rejection;
 
 /// What an answer needs to know about its request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape<'a> {
     pub(super) request_id: &'a str,
-    /// `HEAD`: the body is left out, its length is not.
-    pub(super) without_body: bool,
     pub(super) keep_alive: bool,
     pub(super) is_http_1_0: bool,
 }
 
-/// Appends a whole answer to `out`.
+/// How a client finds the end of a body (RFC 9112, section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// There is none.
+    Nothing,
+    Length(usize),
+    Chunked,
+    /// It ends with the connection.
+    Close,
+}
+
+impl Framing {
+    /// How `response` is sent to a client of HTTP/1.0 or later.
+    pub(super) fn of(response: &Response, is_http_1_0: bool) -> Self {
+        match (&response.body, response.length) {
+            (Body::Stream(_), None) if is_http_1_0 => Self::Close,
+            (Body::Stream(_), None) => Self::Chunked,
+            (_, Some(length)) => Self::Length(length),
+            (Body::Bytes(_), None) => Self::Nothing,
+        }
+    }
+}
+
+/// Appends the whole answer of a hot route to `out`. `length` is that of the body which GET would have.
 pub(super) fn write_answer(
     out: &mut Vec<u8>,
     thread: &EdgeThread,
     shape: Shape<'_>,
     head: &Head,
+    length: usize,
     body: &[u8],
 ) {
     write_status(out, head.status);
@@ -33,66 +54,40 @@ pub(super) fn write_answer(
     for (name, value) in &head.fields {
         write_field(out, name.as_bytes(), value.as_bytes());
     }
-    write_end(out, thread, shape, Some(body.len()));
-    if !shape.without_body {
-        out.extend_from_slice(body);
-    }
+    write_end(out, thread, shape, Framing::Length(length));
+    out.extend_from_slice(body);
 }
 
-/// Appends a whole answer of the router's to `out`.
-pub(super) fn write_routed(
+/// Appends everything of an answer but its body to `out`.
+pub(super) fn write_head(
     out: &mut Vec<u8>,
     thread: &EdgeThread,
     shape: Shape<'_>,
-    response: &http::response::Parts,
-    body: &[u8],
+    response: (StatusCode, &http::HeaderMap),
+    framing: Framing,
 ) {
-    write_routed_head(out, thread, shape, response, body.len());
-    if !shape.without_body && !has_no_body(response.status) {
-        out.extend_from_slice(body);
+    let (status, fields) = response;
+    write_status(out, status.as_u16());
+    for (name, value) in fields {
+        write_field(out, name.as_str().as_bytes(), value.as_bytes());
     }
+    write_end(out, thread, shape, framing);
 }
 
-/// Appends everything of it but a body of `length` bytes.
-pub(super) fn write_routed_head(
-    out: &mut Vec<u8>,
-    thread: &EdgeThread,
-    shape: Shape<'_>,
-    response: &http::response::Parts,
-    length: usize,
-) {
-    write_status(out, response.status.as_u16());
-    for (name, value) in &response.headers {
-        if name != http::header::CONTENT_LENGTH {
-            write_field(out, name.as_str().as_bytes(), value.as_bytes());
-        }
-    }
-    // A router that answers HEAD by itself has left the body out and said how long it is.
-    let declared = response.headers.get(http::header::CONTENT_LENGTH);
-    let declared = declared.and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
-    let length = (!has_no_body(response.status))
-        .then(|| declared.map_or(length, |declared: usize| declared.max(length)));
-    write_end(out, thread, shape, length);
-}
-
-fn has_no_body(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+/// Appends a piece of a chunked body; an empty one ends it (RFC 9112, section 7.1).
+pub(super) fn write_chunk(out: &mut Vec<u8>, piece: &[u8]) {
+    out.extend_from_slice(format!("{:x}\r\n", piece.len()).as_bytes());
+    out.extend_from_slice(piece);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends the answer to bytes that are no request. The connection closes behind it.
-pub(super) fn write_rejection(out: &mut Vec<u8>, thread: &EdgeThread, rejection: Rejection) {
-    let problem = match rejection {
-        Rejection::Malformed(reason) => Problem::malformed(reason),
-        Rejection::BodyTooLarge => Problem::body_too_large(thread.body_bytes_max),
-        Rejection::TargetTooLong => Problem::target_too_long(crate::limits::TARGET_BYTES_MAX),
-        Rejection::NotHttp1 => return,
-        Rejection::HeadersTooLarge => Problem::headers_too_large(crate::limits::HEAD_BYTES_MAX),
-    };
+pub(super) fn write_rejection(out: &mut Vec<u8>, thread: &EdgeThread, problem: &Problem) {
     let request_id = thread.request_id(None);
     let mut body = Vec::new();
-    let head = crate::hot::render_problem(&problem, &mut body);
-    let shape = Shape { request_id: &request_id, without_body: false, keep_alive: false, is_http_1_0: false };
-    write_answer(out, thread, shape, &head, &body);
+    let head = crate::hot::render_problem(problem, &mut body);
+    let shape = Shape { request_id: &request_id, keep_alive: false, is_http_1_0: false };
+    write_answer(out, thread, shape, &head, body.len(), &body);
 }
 
 fn write_status(out: &mut Vec<u8>, status: u16) {
@@ -121,9 +116,13 @@ fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_end(out: &mut Vec<u8>, thread: &EdgeThread, shape: Shape<'_>, length: Option<usize>) {
-    if let Some(length) = length {
-        write_field(out, b"content-length", itoa::Buffer::new().format(length).as_bytes());
+fn write_end(out: &mut Vec<u8>, thread: &EdgeThread, shape: Shape<'_>, framing: Framing) {
+    match framing {
+        Framing::Length(length) => {
+            write_field(out, b"content-length", itoa::Buffer::new().format(length).as_bytes());
+        }
+        Framing::Chunked => write_field(out, b"transfer-encoding", b"chunked"),
+        Framing::Nothing | Framing::Close => {}
     }
     write_field(out, b"x-request-id", shape.request_id.as_bytes());
     match (shape.keep_alive, shape.is_http_1_0) {

@@ -3,40 +3,85 @@
 //! hyper takes one piece at a time from a body and waits for the stream's window before it takes the next, but what it
 //! has taken is out of our sight. So each piece itself holds on to the answer that it belongs to.
 
-use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
 
+use crate::http::response::{self, Stream};
 use crate::limits::H2_PIECE_BYTES;
 
-use super::streams::HeldAnswer;
+use super::streams::{HeldAnswer, OpenStream, Streams};
 
 /// What of an answer's body was not asked for yet.
 pub(super) struct Pieces {
     bytes: Bytes,
     held: Rc<HeldAnswer>,
+    /// What comes behind the bytes, and that the stream is open until then.
+    more: Option<(Stream, OpenStream)>,
 }
 
+/// The answer cannot be made whole: its maker failed, or there is no room for what comes next. The client sees that its
+/// stream is reset.
+#[derive(Debug)]
+pub(super) struct Incomplete;
+
+impl fmt::Display for Incomplete {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the answer cannot be made whole")
+    }
+}
+
+impl std::error::Error for Incomplete {}
+
 impl Pieces {
-    pub(super) fn new(bytes: Bytes, held: HeldAnswer) -> Self {
-        Self { bytes, held: Rc::new(held) }
+    pub(super) fn new(body: response::Body, streams: &Rc<Streams>) -> Self {
+        let (bytes, more) = match body {
+            response::Body::Bytes(bytes) => (bytes, None),
+            response::Body::Stream(stream) => (Bytes::new(), Some((stream, OpenStream::new(streams)))),
+        };
+        let held = Rc::new(streams.hold(bytes.len()));
+        Self { bytes, held, more }
+    }
+
+    /// Takes the next bytes of a stream; nothing at its end.
+    fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<(), Incomplete>>> {
+        let Some((stream, open)) = &mut self.more else { return Poll::Ready(None) };
+        match ready!(stream.poll_next(context)) {
+            Some(Ok(bytes)) if open.streams().make_room(bytes.len()) => {
+                self.held = Rc::new(open.streams().hold(bytes.len()));
+                self.bytes = bytes;
+                Poll::Ready(Some(Ok(())))
+            }
+            Some(_) => {
+                self.more = None;
+                Poll::Ready(Some(Err(Incomplete)))
+            }
+            None => {
+                self.more = None;
+                Poll::Ready(None)
+            }
+        }
     }
 }
 
 impl Body for Pieces {
     type Data = Piece;
-    type Error = Infallible;
+    type Error = Incomplete;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Piece>, Infallible>>> {
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Piece>, Incomplete>>> {
         if self.bytes.is_empty() {
-            return Poll::Ready(None);
+            match ready!(self.poll_more(context)) {
+                None => return Poll::Ready(None),
+                Some(Err(incomplete)) => return Poll::Ready(Some(Err(incomplete))),
+                Some(Ok(())) => {}
+            }
         }
         let length = self.bytes.len().min(H2_PIECE_BYTES);
         let piece = Piece { bytes: self.bytes.split_to(length), held: Rc::clone(&self.held) };
@@ -44,11 +89,14 @@ impl Body for Pieces {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes.is_empty() && self.more.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.len() as u64)
+        match self.more {
+            None => SizeHint::with_exact(self.bytes.len() as u64),
+            Some(_) => SizeHint::default(),
+        }
     }
 }
 

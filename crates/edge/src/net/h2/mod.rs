@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use axum::body::Body as RouterBody;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use http::{Method, Request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -22,14 +22,15 @@ use tokio::net::TcpStream;
 use self::body::Pieces;
 use self::socket::CountedSocket;
 use self::streams::{OpenStream, Streams};
-use crate::hot;
 use crate::http::authority::is_authority;
 use crate::http::request::{self, Peer};
+use crate::http::response::Response;
+use crate::http::size::{TooLarge, check_head as check_head_size};
 use crate::http::target;
-use crate::limits::{H2_PIECE_BYTES, H2_STREAMS_MAX, HEAD_BYTES_MAX, HEADERS_MAX, TARGET_BYTES_MAX};
+use crate::limits::{H2_PIECE_BYTES, H2_STREAMS_MAX, HEAD_BYTES_MAX};
 use crate::net::deadlines::{Deadline, TICK};
 use crate::net::thread::EdgeThread;
-use crate::phases::Exchange;
+use crate::phases::{Exchange, finish};
 use crate::problem::Problem;
 use crate::router_bridge;
 
@@ -97,29 +98,25 @@ async fn answer(
     thread: &Rc<EdgeThread>,
     streams: &Rc<Streams>,
     request: Request<Incoming>,
-) -> Response<Pieces> {
+) -> http::Response<Pieces> {
     let given = request.headers().get("x-request-id").map(|id| id.as_bytes().trim_ascii());
     let request_id = thread.request_id(given);
-    let without_body = request.method() == Method::HEAD;
-    let mut response = match whole(thread, request).await {
+    let is_head = request.method() == Method::HEAD;
+    let response = match whole(thread, request).await {
         Ok((parts, body)) => route(thread, streams, parts, body).await,
-        Err(problem) => problem_response(&problem),
+        Err(problem) => Response::of_problem(&problem),
     };
-    if without_body {
-        let length = response.body().len();
-        response.headers_mut().entry(CONTENT_LENGTH).or_insert(length.into());
-        *response.body_mut() = Bytes::new();
-    }
-    if !thread.deadlines.make_room(response.body().len()) {
-        response = problem_response(&Problem::overloaded());
+    let Response { status, fields, length, body } = finish(thread, response, is_head);
+    let mut response = http::Response::new(Pieces::new(body, streams));
+    *response.status_mut() = status;
+    *response.headers_mut() = fields;
+    if let Some(length) = length {
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert("x-request-id", id);
     }
-    response.map(|body| {
-        let held = streams.hold(body.len());
-        Pieces::new(body, held)
-    })
+    response
 }
 
 /// Waits for the whole request.
@@ -128,15 +125,11 @@ async fn whole(
     request: Request<Incoming>,
 ) -> Result<(http::request::Parts, Bytes), Problem> {
     let target_length = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    if target_length > TARGET_BYTES_MAX {
-        return Err(Problem::target_too_long(TARGET_BYTES_MAX));
-    }
     let field_bytes =
         |(name, value): (&http::HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
     let head_bytes: usize = request.headers().iter().map(field_bytes).sum();
-    if head_bytes > HEAD_BYTES_MAX || request.headers().len() > HEADERS_MAX {
-        return Err(Problem::headers_too_large(HEAD_BYTES_MAX));
-    }
+    check_head_size(target_length, head_bytes, request.headers().len())
+        .map_err(|part| part.problem(thread.body_bytes_max))?;
     let (parts, body) = request.into_parts();
     let parts = check_head(parts)?;
     let body = tokio::time::timeout(
@@ -146,7 +139,7 @@ async fn whole(
     match body.await {
         Ok(Ok(body)) => Ok((parts, body.to_bytes())),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(Problem::body_too_large(thread.body_bytes_max))
+            Err(TooLarge::Body.problem(thread.body_bytes_max))
         }
         Ok(Err(_)) => Err(Problem::malformed("The body ended before it was whole.")),
         Err(_) => Err(Problem::malformed("The body did not arrive in time.")),
@@ -186,40 +179,18 @@ async fn route(
     streams: &Rc<Streams>,
     parts: http::request::Parts,
     body: Bytes,
-) -> Response<Bytes> {
+) -> Response {
     streams.room().await;
     if let Some(mut exchange) = Exchange::begin(thread, &request::Request::of_http2(&parts, &body)) {
         exchange.decided().await;
         let mut body = Vec::new();
-        let head = exchange.render(thread, &mut body);
-        thread.counters.hot_count.add(1);
-        return response(head, body);
+        let (head, length) = exchange.render(thread, &mut body);
+        return Response { length: Some(length), ..Response::of_hot(head, body) };
     }
     // Reads can be long, and one connection must not ask for many of them at once. Writes have short answers.
     let _turn = if parts.method.is_safe() { streams.turn_to_read().await } else { None };
     streams.room().await;
-    let request = Request::from_parts(parts, RouterBody::from(body));
-    let (parts, body) = router_bridge::dispatch(thread, request).await;
-    Response::from_parts(parts, body)
-}
-
-fn problem_response(problem: &Problem) -> Response<Bytes> {
-    let mut body = Vec::new();
-    let head = hot::render_problem(problem, &mut body);
-    response(head, body)
-}
-
-fn response(head: hot::Head, body: Vec<u8>) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(body));
-    *response.status_mut() = StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers: &mut HeaderMap = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(head.content_type));
-    for (name, value) in head.fields {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(name, value);
-        }
-    }
-    response
+    router_bridge::dispatch(thread, Request::from_parts(parts, RouterBody::from(body))).await
 }
 
 /// Runs the streams of a connection on the thread of the connection.

@@ -51,6 +51,11 @@ impl Streams {
         self.reads.acquire().await.ok()
     }
 
+    /// Whether an answer, or the next part of one, of `bytes` may be begun.
+    pub(super) fn make_room(&self, bytes: usize) -> bool {
+        self.deadline.make_room(bytes)
+    }
+
     /// Counts an answer until it is dropped.
     pub(super) fn hold(self: &Rc<Self>, bytes: usize) -> HeldAnswer {
         HeldAnswer { unsent: Some(self.deadline.hold(bytes)), streams: Rc::clone(self) }

@@ -1,0 +1,122 @@
+//! An answer, whichever protocol it leaves by: bytes that are there, or a stream of pieces that are still being made.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::body::Body as RouterBody;
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use hyper::body::Body as _;
+
+use crate::hot;
+use crate::problem::Problem;
+
+/// All of an answer but what a protocol adds by itself.
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    /// Without `Content-Length`.
+    pub(crate) fields: HeaderMap,
+    /// Bytes of the body, or of that which GET would have had; nothing for a stream, and for a status without a body.
+    pub(crate) length: Option<usize>,
+    pub(crate) body: Body,
+}
+
+/// What an answer says.
+pub(crate) enum Body {
+    Bytes(Bytes),
+    Stream(Stream),
+}
+
+/// A body that comes piece by piece. It lasts as long as its maker has more to say and the client stays: a maker without an
+/// end has to come to one when the server stops, or the drain waits for it.
+pub(crate) struct Stream(RouterBody);
+
+/// The maker of a stream failed: what was sent is not the whole, and the client has to see that.
+#[derive(Debug)]
+pub(crate) struct Broken;
+
+impl Response {
+    /// What a hot route or a problem says.
+    pub(crate) fn of_hot(head: hot::Head, body: Vec<u8>) -> Self {
+        let status = StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut fields = HeaderMap::with_capacity(head.fields.len() + 2);
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static(head.content_type));
+        for (name, value) in head.fields {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                fields.insert(name, value);
+            }
+        }
+        Self { status, fields, length: Some(body.len()), body: Body::Bytes(body.into()) }
+    }
+
+    pub(crate) fn of_problem(problem: &Problem) -> Self {
+        let mut body = Vec::new();
+        let head = hot::render_problem(problem, &mut body);
+        Self::of_hot(head, body)
+    }
+
+    /// What the router says to a request, of HEAD or not.
+    pub(crate) fn of_router(parts: http::response::Parts, body: Body, is_head: bool) -> Self {
+        let http::response::Parts { status, headers: mut fields, .. } = parts;
+        // To HEAD the router has left the body out, and said how long it is unless it was a stream.
+        let declared = fields.remove(CONTENT_LENGTH);
+        let declared = declared.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        let length = match &body {
+            _ if has_no_body(status) => None,
+            Body::Bytes(_) if is_head => declared,
+            Body::Bytes(bytes) => Some(bytes.len()),
+            Body::Stream(_) => declared,
+        };
+        Self { status, fields, length, body }
+    }
+
+    /// The same as the answer to HEAD.
+    pub(crate) fn without_body(self) -> Self {
+        Self { body: Body::default(), ..self }
+    }
+}
+
+impl Body {
+    /// Bytes that are in memory.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Stream(_) => 0,
+        }
+    }
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::Bytes(Bytes::new())
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(body: RouterBody) -> Self {
+        Self(body)
+    }
+
+    /// The next piece, which is not empty; nothing at the end.
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+        loop {
+            match ready!(Pin::new(&mut self.0).poll_frame(context)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "an answer ended before it was whole");
+                    return Poll::Ready(Some(Err(Broken)));
+                }
+                // Trailers are not sent.
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(piece) if !piece.is_empty() => return Poll::Ready(Some(Ok(piece))),
+                    Ok(_) | Err(_) => {}
+                },
+            }
+        }
+    }
+}
+
+fn has_no_body(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
