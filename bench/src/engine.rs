@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use onrush_core::{SaleTerms, StockTerms};
+use onrush_core::{Precondition, SaleTerms, StockTerms};
 use onrush_node::{
     Call, Calls, LineCall, MetricsSnapshot, Name, Outcome, Partition, PartitionPort, Reply, ReserveCall,
     Settings,
@@ -218,7 +218,12 @@ fn put_sale(partition: &Partition) -> Result<()> {
     };
     let (sender, receiver) = sync_channel(1);
     partition.call(
-        Call::PutSale { sale: SALE.into(), terms: Box::new(terms), left_out: Vec::new() },
+        Call::PutSale {
+            sale: SALE.into(),
+            terms: Box::new(terms),
+            left_out: Vec::new(),
+            only_if: Precondition::None,
+        },
         move |reply| {
             let _ = sender.send(reply.is_ok());
         },

@@ -41,7 +41,7 @@ impl State {
                 let incarnation = self.incarnation;
                 self.add_reservation(reservation, &claim, |sale| {
                     sale.begin_incarnation(reservation.seq, incarnation);
-                    sale.version += 1;
+                    sale.begin_version(incarnation);
                 });
             }
             Event::Confirmed { reservation } => self.transition(reservation, ReservationStatus::Confirmed),
@@ -79,8 +79,9 @@ impl State {
     }
 
     fn transition(&mut self, number: ReservationNo, to: ReservationStatus) {
+        let incarnation = self.incarnation;
         let sale = self.sales.get_mut(&self.hash, number.sale).expect("a reservation has a sale");
-        let from = sale.transition(number.seq, to);
+        let from = sale.transition(number.seq, to, incarnation);
         let record = sale.reservations.get(number.seq).expect("it has just moved on");
         let units = record.units();
         if from == ReservationStatus::Held {
@@ -105,16 +106,17 @@ impl State {
     }
 
     fn apply_sale_put(&mut self, sale_no: SaleNo, name: &str, terms: &SaleTerms) {
+        let incarnation = self.incarnation;
         let changed = self.sales.change(&self.hash, sale_no, |sale| {
             assert_eq!(&*sale.name, name, "a sale keeps its name");
             let before = (sale.unit_totals(), sale.terms.stocks.len());
-            sale.put_terms(terms);
+            sale.put_terms(terms, incarnation);
             before
         });
         let before = changed.unwrap_or_else(|| {
             assert_eq!(sale_no.0, self.sales_ever, "sales have no gaps");
             self.sales_ever += 1;
-            self.sales.insert(&self.hash, Sale::new(sale_no, name, terms));
+            self.sales.insert(&self.hash, Sale::new(sale_no, name, terms, incarnation));
             Default::default()
         });
         let total: u64 = terms.stocks.iter().map(|stock| u64::from(stock.quantity_total)).sum();

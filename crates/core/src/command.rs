@@ -1,6 +1,6 @@
 //! Inputs to [`crate::decide()`]. They borrow from whoever received them.
 
-use crate::{Incarnation, ReservationRef, SaleTerms, TermsField, WindowShape};
+use crate::{Incarnation, Precondition, ReservationRef, SaleTerms, TermsField, WindowShape};
 
 /// What somebody asks of the partition.
 #[expect(missing_docs, reason = "the doc of a variant speaks of its fields")]
@@ -19,9 +19,9 @@ pub enum Command<'a> {
     PutWindow { window: &'a str, shape: WindowShape },
     /// Creates a sale or replaces its terms. Fields in `left_out` are at their defaults in `terms`, and it is refused if they
     /// are not in a sale that exists: what is left out by mistake must not lift a limit.
-    PutSale { sale: &'a str, terms: &'a SaleTerms, left_out: &'a [TermsField] },
+    PutSale { sale: &'a str, terms: &'a SaleTerms, left_out: &'a [TermsField], only_if: &'a Precondition },
     /// Forgets a closed sale and all of its reservations.
-    ArchiveSale { sale: &'a str },
+    ArchiveSale { sale: &'a str, only_if: &'a Precondition },
     /// Claims units for a customer, all lines or none.
     Reserve(Reserve<'a>),
     /// Makes a held reservation final.

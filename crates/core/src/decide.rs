@@ -70,8 +70,10 @@ pub fn decide<'a>(state: &State, command: &Command<'a>, now: Now) -> Result<Deci
             decide_hit(state, window, default_shape, now.partition)
         }
         Command::PutWindow { window, shape } => decide_put_window(state, window, shape),
-        Command::PutSale { sale, terms, left_out } => sales::decide_put(state, sale, terms, left_out),
-        Command::ArchiveSale { sale } => sales::decide_archive(state, sale, now.wall),
+        Command::PutSale { sale, terms, left_out, only_if } => {
+            sales::decide_put(state, sale, terms, left_out, only_if)
+        }
+        Command::ArchiveSale { sale, only_if } => sales::decide_archive(state, sale, only_if, now.wall),
         Command::Reserve(ref claim) => reservations::decide_reserve(state, claim, now),
         Command::Confirm { sale, reservation } => {
             reservations::decide_confirm(state, sale, reservation, now.partition)

@@ -1,18 +1,12 @@
 //! A fingerprint of a state: equal for equal states, whatever their hash seeds, limits and histories.
 //!
-//! It is the XXH3-128 (seed 0), in big-endian bytes, of the state's facts in their order. A fact is its tag (one byte),
-//! then its fields in the order in which [`Fact`] declares them: numbers little-endian in their own width; strings and
-//! byte strings behind their length in 32 bits; an optional field behind a byte that is 1 if it is there and 0, alone,
-//! if not; sequences behind their count in 32 bits; a struct as its fields in the order of its declaration.
-//!
-//! A field that was added to a fact later stands at its end, behind a byte of its own, from 0x40 on, that is the tag of no
-//! fact; at its default it is left out. So a state that does not have it keeps its digest.
+//! It is the XXH3-128 (seed 0), in big-endian bytes, of the state's facts in their order, each as [`crate::encoding`] has it.
 
 use std::fmt;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::{Fact, IdempotencyKey, Incarnation, Lines, SaleTerms, State, StockNo, WindowShape};
+use crate::{State, encoding::Encoding};
 
 /// The fingerprint of a state. Displayed as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,129 +35,5 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Before a field that was added later: the incarnation of a partition.
-const PARTITION_INCARNATION: u8 = 0x40;
-
 /// Encoded facts are hashed whenever they are so many bytes.
 const FLUSH_BYTES: usize = 1 << 14;
-
-struct Encoding(Vec<u8>);
-
-impl Encoding {
-    fn fact(&mut self, fact: &Fact<'_>) {
-        match *fact {
-            Fact::Partition { ref id_key, time, sales_ever, incarnation } => {
-                self.bytes(&[0]);
-                self.optional(id_key.as_ref(), |this, key| this.bytes(key));
-                self.bytes(&time.to_le_bytes());
-                self.bytes(&sales_ever.to_le_bytes());
-                if incarnation != Incarnation::FIRST {
-                    self.bytes(&[PARTITION_INCARNATION]);
-                    self.bytes(&incarnation.0.to_le_bytes());
-                }
-            }
-            Fact::Counter { counter, value } => {
-                self.bytes(&[1]);
-                self.run(counter.as_bytes());
-                self.bytes(&value.to_le_bytes());
-            }
-            Fact::Window { window, shape: WindowShape { span_ms, precision_ms } } => {
-                self.bytes(&[2]);
-                self.run(window.as_bytes());
-                self.bytes(&span_ms.to_le_bytes());
-                self.bytes(&precision_ms.to_le_bytes());
-            }
-            Fact::Pane { pane, count } => {
-                self.bytes(&[3]);
-                self.bytes(&pane.to_le_bytes());
-                self.bytes(&count.to_le_bytes());
-            }
-            Fact::Sale { sale_no, sale, terms, stock_nos, stocks_ever, version } => {
-                self.bytes(&[4]);
-                self.bytes(&sale_no.0.to_le_bytes());
-                self.run(sale.as_bytes());
-                self.terms(terms);
-                self.count(stock_nos.len());
-                for StockNo(number) in stock_nos {
-                    self.bytes(&number.to_le_bytes());
-                }
-                self.bytes(&stocks_ever.to_le_bytes());
-                self.bytes(&version.to_le_bytes());
-            }
-            Fact::Incarnation { first, incarnation } => {
-                self.bytes(&[6]);
-                self.bytes(&first.sale.0.to_le_bytes());
-                self.bytes(&first.seq.to_le_bytes());
-                self.bytes(&incarnation.0.to_le_bytes());
-            }
-            Fact::Reservation {
-                reservation,
-                customer,
-                status,
-                ref lines,
-                created_at,
-                hold_until,
-                key,
-                details,
-            } => {
-                self.bytes(&[5]);
-                self.bytes(&reservation.sale.0.to_le_bytes());
-                self.bytes(&reservation.seq.to_le_bytes());
-                self.run(customer.as_bytes());
-                self.bytes(&[status as u8]);
-                self.lines(lines);
-                self.bytes(&created_at.to_le_bytes());
-                self.optional(hold_until.as_ref(), |this, time| this.bytes(&time.to_le_bytes()));
-                self.optional(key.as_ref(), |this, IdempotencyKey { key, fingerprint }| {
-                    this.run(key);
-                    this.bytes(&fingerprint.to_le_bytes());
-                });
-                self.run(details);
-            }
-        }
-    }
-
-    fn terms(&mut self, terms: &SaleTerms) {
-        self.run(terms.title.as_bytes());
-        self.optional(terms.opens_at.as_ref(), |this, time| this.bytes(&time.to_le_bytes()));
-        self.optional(terms.closes_at.as_ref(), |this, time| this.bytes(&time.to_le_bytes()));
-        self.optional(terms.per_customer_max.as_ref(), |this, max| this.bytes(&max.to_le_bytes()));
-        self.bytes(&terms.hold_ttl_ms.to_le_bytes());
-        self.count(terms.stocks.len());
-        for stock in &terms.stocks {
-            self.run(stock.stock.as_bytes());
-            self.run(stock.title.as_bytes());
-            self.optional(stock.starts_at.as_ref(), |this, time| this.bytes(&time.to_le_bytes()));
-            self.optional(stock.ends_at.as_ref(), |this, time| this.bytes(&time.to_le_bytes()));
-            self.bytes(&stock.quantity_total.to_le_bytes());
-        }
-    }
-
-    fn lines(&mut self, lines: &Lines) {
-        self.count(lines.len());
-        for line in lines {
-            self.bytes(&line.stock.0.to_le_bytes());
-            self.bytes(&line.quantity.to_le_bytes());
-        }
-    }
-
-    fn optional<T>(&mut self, value: Option<&T>, encode: impl FnOnce(&mut Self, &T)) {
-        self.bytes(&[u8::from(value.is_some())]);
-        if let Some(value) = value {
-            encode(self, value);
-        }
-    }
-
-    fn run(&mut self, run: &[u8]) {
-        self.count(run.len());
-        self.bytes(run);
-    }
-
-    fn count(&mut self, count: usize) {
-        self.bytes(&u32::try_from(count).expect("a field has fewer than 2^32 entries").to_le_bytes());
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-}

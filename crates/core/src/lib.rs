@@ -8,20 +8,24 @@ mod apply;
 mod command;
 mod decide;
 mod digest;
+mod encoding;
 mod event;
 mod fact;
 mod ids;
 mod limits;
 mod name;
+mod precondition;
 mod refusal;
 mod state;
 mod terms;
 mod terms_change;
+mod version;
 mod view;
 
 pub use command::{Command, IdempotencyKey, LineRequest, Reserve};
 pub use decide::{Answer, Decision, change_terms, decide, decide_expiry};
 pub use digest::Digest;
+pub use encoding::terms_version;
 pub use event::{Event, Line, Lines};
 pub use fact::Fact;
 pub use ids::{Incarnation, Now, ReservationNo, ReservationRef, SaleNo, StockNo, TimeMs};
@@ -32,10 +36,12 @@ pub use limits::{
     TIME_MS_MAX, TITLE_BYTES_MAX,
 };
 pub use name::{is_name, is_new_name};
+pub use precondition::Precondition;
 pub use refusal::{Ceiling, Refusal};
 pub use state::{SaleImage, State};
 pub use terms::{InvalidTerms, SaleTerms, StockTerms, WindowShape};
 pub use terms_change::{TermsChange, TermsField};
+pub use version::{SaleVersion, TermsVersion};
 pub use view::{
     ReservationStatus, ReservationView, SaleStatus, SaleView, SalesPage, StockView, UnitTotals, WindowView,
 };

@@ -39,6 +39,8 @@ pub enum Refusal {
     QuantityBelowReserved { stock: Box<str>, quantity_held: u32, quantity_confirmed: u32 },
     /// The new terms leave out this stock, which has reservations or had some.
     StockInUse { stock: Box<str>, quantity_held: u32, quantity_confirmed: u32 },
+    /// The sale is not as the command's [`crate::Precondition`] requires.
+    PreconditionFailed,
     /// The sale has not closed, so it cannot be archived.
     SaleOpen,
     /// The key belongs to another claim.

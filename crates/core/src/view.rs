@@ -1,6 +1,6 @@
 //! What readers see of the state: owned copies that outlive the leader's turn.
 
-use crate::{ReservationRef, SaleNo, TimeMs, WindowShape};
+use crate::{ReservationRef, SaleNo, SaleVersion, TimeMs, WindowShape};
 
 /// Where a reservation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +45,8 @@ pub struct SaleView {
     pub sale_no: SaleNo,
     /// Its name.
     pub sale: String,
-    /// Grows with every change of the sale or its stocks' figures.
-    pub version: u64,
+    /// Changes whenever anything here does, but for the status.
+    pub version: SaleVersion,
     /// See [`crate::SaleTerms`].
     pub title: String,
     /// See [`crate::SaleTerms`].

@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use onrush_core::{
-    Command, Event, Limits, Line, LineRequest, Lines, Now, ReservationNo, Reserve, SaleNo, SaleTerms, State,
-    StockNo, StockTerms, WindowShape, decide,
+    Command, Event, Limits, Line, LineRequest, Lines, Now, Precondition, ReservationNo, Reserve, SaleNo,
+    SaleTerms, State, StockNo, StockTerms, WindowShape, decide,
 };
 
 #[test]
@@ -80,7 +80,7 @@ fn sample(shape: WindowShape) -> State {
     run(&Command::AddToCounter { counter: "home", by: 2 });
     run(&Command::PutWindow { window: "w", shape });
     run(&Command::HitWindow { window: "w", default_shape: shape });
-    run(&Command::PutSale { sale: "s", terms: &terms, left_out: &[] });
+    run(&Command::PutSale { sale: "s", terms: &terms, left_out: &[], only_if: &Precondition::None });
     run(&claim);
     run(&Command::Release { sale: "s", reservation: released.into() });
     run(&claim);

@@ -3,8 +3,8 @@
 use std::{fmt::Write, fs};
 
 use onrush_core::{
-    Command, IdempotencyKey, KEY_BYTES_MAX, LINES_MAX, Limits, LineRequest, NAME_BYTES_MAX, Now, Reserve,
-    SaleTerms, State, StockTerms, decide,
+    Command, IdempotencyKey, KEY_BYTES_MAX, LINES_MAX, Limits, LineRequest, NAME_BYTES_MAX, Now,
+    Precondition, Reserve, SaleTerms, State, StockTerms, decide,
 };
 
 /// One test, so that nothing else in the process asks for memory meanwhile.
@@ -21,7 +21,11 @@ fn memory_stays_within_its_bounds() {
 fn check_reservations() {
     let mut state = State::new(Limits::default(), 1);
     let terms = terms("a sneaker", "42", 1_000_000_000);
-    run(&mut state, &Command::PutSale { sale: "drop", terms: &terms, left_out: &[] }, 0);
+    run(
+        &mut state,
+        &Command::PutSale { sale: "drop", terms: &terms, left_out: &[], only_if: &Precondition::None },
+        0,
+    );
     let before = resident_bytes();
     let mut customer = String::new();
     let lines = [LineRequest { stock: "42", quantity: 1 }];
@@ -51,7 +55,11 @@ fn check_largest_reservations() {
     terms.stocks = names.iter().map(|name| StockTerms { stock: name.clone(), ..stock.clone() }).collect();
     terms.per_customer_max = None;
     terms.hold_ttl_ms = 60_000;
-    run(&mut state, &Command::PutSale { sale: "drop", terms: &terms, left_out: &[] }, 0);
+    run(
+        &mut state,
+        &Command::PutSale { sale: "drop", terms: &terms, left_out: &[], only_if: &Precondition::None },
+        0,
+    );
     let before = resident_bytes();
     let lines: Vec<_> = names.iter().map(|name| LineRequest { stock: name, quantity: 1 }).collect();
     for number in 0..COUNT {
@@ -82,7 +90,11 @@ fn check_small_sales() {
     for number in 0..20_000 {
         name.clear();
         write!(name, "station-{number:06}").unwrap();
-        run(&mut state, &Command::PutSale { sale: &name, terms: &terms, left_out: &[] }, 0);
+        run(
+            &mut state,
+            &Command::PutSale { sale: &name, terms: &terms, left_out: &[], only_if: &Precondition::None },
+            0,
+        );
         for customer in ["900127015527", "900127015528"] {
             let lines = [LineRequest { stock: "2021-05-16", quantity: 1 }];
             let claim = Reserve { sale: &name, customer, lines: &lines, details: &[], key: None };

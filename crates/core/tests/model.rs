@@ -23,7 +23,7 @@ use proptest::{
 /// Sequences of commands in an ordinary run.
 const CASES: u32 = 512;
 /// Every outcome that a sequence can come to.
-const KINDS: [&str; 38] = [
+const KINDS: [&str; 39] = [
     "AlreadyFounded",
     "Confirmed",
     "Counter",
@@ -37,6 +37,7 @@ const KINDS: [&str; 38] = [
     "InsufficientStock",
     "InvalidName",
     "InvalidTerms",
+    "PreconditionFailed",
     "QuantityBelowReserved",
     "Released",
     "Replayed",
@@ -136,7 +137,8 @@ impl<'a> Run<'a> {
 
     fn command(&mut self, step: &'a Step) {
         let find = |sale: &str, pick| self.model.find(sale, pick);
-        let decision = step.with_command(find, |command| decide(&self.state, command, self.now()));
+        let require = |sale: &str, condition| self.model.precondition(sale, condition);
+        let decision = step.with_command(find, require, |command| decide(&self.state, command, self.now()));
         let expected = self.model.run(&self.limits, step, self.now());
         let answer = decision.expect("the step is a command").map(|Decision { event, answer }| {
             if let Some(event) = event {

@@ -1,6 +1,8 @@
 //! Names that were given before dot segments were refused: what has them goes on.
 
-use onrush_core::{Command, Event, Limits, Now, Refusal, SaleNo, SaleTerms, State, StockTerms, decide};
+use onrush_core::{
+    Command, Event, Limits, Now, Precondition, Refusal, SaleNo, SaleTerms, State, StockTerms, decide,
+};
 
 fn terms(quantity_total: u32) -> SaleTerms {
     let stock = ".".into();
@@ -37,13 +39,16 @@ fn dot_segments_that_were_given_go_on() {
     let refused = |command| decide(&restored, &command, Now::both(1)).err();
     let after = terms(2);
     assert_eq!(refused(Command::AddToCounter { counter: ".", by: 1 }), None);
-    assert_eq!(refused(Command::PutSale { sale: "..", terms: &after, left_out: &[] }), None);
+    assert_eq!(
+        refused(Command::PutSale { sale: "..", terms: &after, left_out: &[], only_if: &Precondition::None }),
+        None
+    );
     assert_eq!(
         refused(Command::AddToCounter { counter: "..", by: 1 }),
         Some(Refusal::InvalidName { field: "counter" })
     );
     assert_eq!(
-        refused(Command::PutSale { sale: ".", terms: &after, left_out: &[] }),
+        refused(Command::PutSale { sale: ".", terms: &after, left_out: &[], only_if: &Precondition::None }),
         Some(Refusal::InvalidName { field: "sale" })
     );
 }

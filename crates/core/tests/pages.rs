@@ -2,7 +2,7 @@
 
 use onrush_core::{
     CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, Command, DETAILS_BYTES_MAX, Limits, LineRequest,
-    Now, Reserve, SaleTerms, State, StockTerms, decide,
+    Now, Precondition, Reserve, SaleTerms, State, StockTerms, decide,
 };
 
 fn settle(state: &mut State, command: &Command<'_>) {
@@ -26,7 +26,7 @@ fn put(state: &mut State, sale: &str, stock_count: usize) {
         hold_ttl_ms: 0,
         stocks: (0..stock_count).map(stock).collect(),
     };
-    settle(state, &Command::PutSale { sale, terms: &terms, left_out: &[] });
+    settle(state, &Command::PutSale { sale, terms: &terms, left_out: &[], only_if: &Precondition::None });
 }
 
 fn reserve(state: &mut State, details: &[u8]) {

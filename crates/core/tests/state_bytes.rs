@@ -1,8 +1,8 @@
 //! The ceiling of a state's bytes: what needs memory is refused at it, what does not goes on, and what frees it lets more in.
 
 use onrush_core::{
-    Ceiling, Command, Decision, IdempotencyKey, Limits, LineRequest, Now, Refusal, ReservationNo, Reserve,
-    SaleNo, SaleTerms, State, StockTerms, TermsField, decide, decide_expiry,
+    Ceiling, Command, Decision, IdempotencyKey, Limits, LineRequest, Now, Precondition, Refusal,
+    ReservationNo, Reserve, SaleNo, SaleTerms, State, StockTerms, TermsField, decide, decide_expiry,
 };
 
 /// What one command may take beyond the ceiling: the next chunk of every table of a sale, and the tables that list them.
@@ -15,7 +15,12 @@ fn a_full_state_takes_what_needs_no_memory_and_has_room_again_once_a_sale_is_arc
     let mut state = State::new(Limits { state_bytes_max: STATE_BYTES_MAX, ..Limits::default() }, 1);
     let terms = terms();
     for sale in ["first", "second"] {
-        run(&mut state, &Command::PutSale { sale, terms: &terms, left_out: &[] }, 1).unwrap();
+        run(
+            &mut state,
+            &Command::PutSale { sale, terms: &terms, left_out: &[], only_if: &Precondition::None },
+            1,
+        )
+        .unwrap();
     }
     let taken = fill(&mut state, "first", 1);
     assert!(taken > 10_000, "{taken} reservations are fewer than so many bytes hold");
@@ -37,13 +42,19 @@ fn a_full_state_takes_what_needs_no_memory_and_has_room_again_once_a_sale_is_arc
     assert!(state.memory_bytes() < full, "a hold that is over gives back its place among those that expire");
     state.check_memory_bytes();
 
-    run(&mut state, &Command::ArchiveSale { sale: "first" }, CLOSES_AT).unwrap();
+    run(&mut state, &Command::ArchiveSale { sale: "first", only_if: &Precondition::None }, CLOSES_AT)
+        .unwrap();
     assert!((state.memory_bytes() as u64) < STATE_BYTES_MAX / 4, "an archived sale takes no memory");
     state.check_memory_bytes();
     let closes_at = Some(CLOSES_AT * 2);
     let longer = SaleTerms { closes_at, ..terms };
     let left_out = [TermsField::OpensAt];
-    let put = Command::PutSale { sale: "second", terms: &longer, left_out: &left_out };
+    let put = Command::PutSale {
+        sale: "second",
+        terms: &longer,
+        left_out: &left_out,
+        only_if: &Precondition::None,
+    };
     run(&mut state, &put, CLOSES_AT).unwrap();
     assert!(fill(&mut state, "second", CLOSES_AT) > 10_000, "there is room again");
     state.check_memory_bytes();

@@ -281,27 +281,14 @@ impl Problem {
             Refusal::ReservationNotHeld => Self::new(Code::ReservationNotHeld, RESERVATION_NOT_HELD),
             Refusal::HoldExpired => Self::new(Code::HoldExpired, HOLD_EXPIRED),
             Refusal::QuantityBelowReserved { stock, quantity_held, quantity_confirmed } => {
-                let detail = format!(
-                    "Stock {stock} has more units held and confirmed than that. Give it a quantity_total of at least those \
-                     units."
-                );
-                Self::new(Code::QuantityBelowReserved, detail).with(stock_taken(
-                    stock,
-                    *quantity_held,
-                    *quantity_confirmed,
-                ))
+                let taken = stock_taken(stock, *quantity_held, *quantity_confirmed);
+                Self::new(Code::QuantityBelowReserved, quantity_below_reserved(stock)).with(taken)
             }
             Refusal::StockInUse { stock, quantity_held, quantity_confirmed } => {
-                let detail = format!(
-                    "Reservations name stock {stock}, be they released or expired, so it cannot be left out. Keep it; with a \
-                     quantity_total of the units held and confirmed it sells no more."
-                );
-                Self::new(Code::StockInUse, detail).with(stock_taken(
-                    stock,
-                    *quantity_held,
-                    *quantity_confirmed,
-                ))
+                let taken = stock_taken(stock, *quantity_held, *quantity_confirmed);
+                Self::new(Code::StockInUse, stock_in_use(stock)).with(taken)
             }
+            Refusal::PreconditionFailed => Self::new(Code::PreconditionFailed, PRECONDITION_FAILED),
             Refusal::SaleOpen => {
                 Self::new(Code::SaleOpen, "Give the sale a closes_at in the past with PATCH, then delete it.")
             }
@@ -316,10 +303,25 @@ impl Problem {
     }
 }
 
+fn quantity_below_reserved(stock: &str) -> String {
+    format!(
+        "Stock {stock} has more units held and confirmed than that. Give it a quantity_total of at least those units."
+    )
+}
+
+fn stock_in_use(stock: &str) -> String {
+    format!(
+        "Reservations name stock {stock}, be they released or expired, so it cannot be left out. Keep it; with a \
+         quantity_total of the units held and confirmed it sells no more."
+    )
+}
+
 fn stock_taken(stock: &str, quantity_held: u32, quantity_confirmed: u32) -> Member {
     Member::StockTaken { stock: Name::from(stock), quantity_held, quantity_confirmed }
 }
 
+const PRECONDITION_FAILED: &str = "The terms of the sale are not those of If-Match, or it exists and If-None-Match says that it must \
+                                   not. Nothing was done. Read the sale, and send its ETag as If-Match.";
 const RESERVATION_NOT_HELD: &str = "It was released before. Make a new reservation.";
 const HOLD_EXPIRED: &str = "Its units went back to the stock. Make a new reservation.";
 const COUNTER_NOT_FOUND: &str = "Check the name; a counter exists once something was added to it.";

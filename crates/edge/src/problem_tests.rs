@@ -108,6 +108,7 @@ fn every_refusal_of_an_operator_has_its_answer() {
             json!({"stock": "mon", "quantity_held": 0, "quantity_confirmed": 0}),
             "",
         ),
+        (Refusal::PreconditionFailed, "412 precondition_failed", json!({}), ""),
         (Refusal::SaleOpen, "409 sale_open", json!({}), ""),
         (Refusal::IdempotencyKeyReused, "422 idempotency_key_reused", json!({}), ""),
         (Refusal::AlreadyFounded, "400 invalid_request", json!({}), ""),

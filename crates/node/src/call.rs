@@ -2,8 +2,8 @@
 
 use compact_str::CompactString;
 use onrush_core::{
-    IdempotencyKey, LineRequest, Refusal, ReservationRef, ReservationStatus, ReservationView, Reserve,
-    SaleTerms, SaleView, SalesPage, TermsChange, TermsField, TimeMs, WindowShape,
+    IdempotencyKey, LineRequest, Precondition, Refusal, ReservationRef, ReservationStatus, ReservationView,
+    Reserve, SaleTerms, SaleView, SalesPage, TermsChange, TermsField, TimeMs, WindowShape,
 };
 use smallvec::SmallVec;
 
@@ -25,11 +25,11 @@ pub enum Call {
     /// Answer: [`Outcome::WindowPut`].
     PutWindow { window: Name, shape: WindowShape },
     /// Answer: [`Outcome::SalePut`]. Fields in `left_out` are at their defaults in `terms`, and have to be in a sale that exists.
-    PutSale { sale: Name, terms: Box<SaleTerms>, left_out: Vec<TermsField> },
+    PutSale { sale: Name, terms: Box<SaleTerms>, left_out: Vec<TermsField>, only_if: Precondition },
     /// Changes single fields of a sale that exists. Answer: [`Outcome::SalePut`].
-    ChangeSale { sale: Name, change: Box<TermsChange> },
+    ChangeSale { sale: Name, change: Box<TermsChange>, only_if: Precondition },
     /// Answer: [`Outcome::SaleArchived`].
-    ArchiveSale { sale: Name },
+    ArchiveSale { sale: Name, only_if: Precondition },
     /// Answer: [`Outcome::Sale`].
     ReadSale { sale: Name },
     /// At most `count_max` sales with names after `after`, by name. Answer: [`Outcome::Sales`].

@@ -93,7 +93,7 @@ pub struct MetricsSnapshot {
 }
 
 /// Codes of refusals in the order of [`MetricsSnapshot::refusals`].
-pub const REFUSAL_CODES: [&str; 17] = [
+pub const REFUSAL_CODES: [&str; 18] = [
     "invalid_request",
     "counter_not_found",
     "window_not_found",
@@ -111,6 +111,7 @@ pub const REFUSAL_CODES: [&str; 17] = [
     "stock_in_use",
     "idempotency_key_reused",
     "overloaded",
+    "precondition_failed",
 ];
 
 /// The stable code of a refusal, as the HTTP contract has it.
@@ -140,6 +141,7 @@ fn refusal_index(refusal: &Refusal) -> usize {
         Refusal::StockInUse { .. } => 14,
         Refusal::IdempotencyKeyReused => 15,
         Refusal::CeilingReached(_) => 16,
+        Refusal::PreconditionFailed => 17,
     }
 }
 

@@ -49,6 +49,17 @@ impl ReservationIds {
         id
     }
 
+    /// Tells this partition's log, in this incarnation, from every other, and tells nothing of the secret.
+    pub fn log_mark(&self, incarnation: Incarnation) -> u64 {
+        // The last bits of every reservation's block are zeros, so this is no reservation's.
+        let number = (u128::from(self.partition) << 48) | (u128::from(incarnation.0) << 16) | 1;
+        let mut block = number.to_be_bytes().into();
+        self.cipher.encrypt_block(&mut block);
+        #[allow(clippy::cast_possible_truncation, reason = "half of it is enough")]
+        let mark = u128::from_be_bytes(block.into()) as u64;
+        mark
+    }
+
     /// The reservation that an id stands for, if this partition can have written it. Whether it has, and in this incarnation,
     /// the state knows.
     pub fn read(&self, id: &str) -> Option<ReservationRef> {
@@ -127,6 +138,18 @@ mod tests {
             let id = ids.write(reservation);
             assert_eq!(ids.read(std::str::from_utf8(&id).unwrap()), Some(reservation));
         }
+    }
+
+    #[test]
+    fn a_log_is_told_from_others_and_from_its_other_incarnations() {
+        let mark = |partition, key, incarnation| {
+            ReservationIds::new(partition, [key; 16]).log_mark(Incarnation(incarnation))
+        };
+        let all = [mark(0, 7, 0), mark(0, 7, 1), mark(0, 8, 0), mark(1, 7, 0)];
+        for (at, one) in all.iter().enumerate() {
+            assert!(!all[..at].contains(one), "{all:?}");
+        }
+        assert_eq!(all[0], mark(0, 7, 0));
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use onrush_core::SaleStatus;
+use onrush_core::{Precondition, SaleStatus};
 use onrush_log::faulty::FaultyStorage;
 use onrush_node::{Call, Name, Outcome};
 use support::{Rig, START_MS, code, settings};
@@ -116,7 +116,10 @@ fn sales_open_and_close_by_the_clock_as_it_is_now() {
     rig.clock.set_wall(hour);
     assert_eq!(status(&rig, "later"), SaleStatus::Open);
     assert_eq!(code(&rig.reserve("later", "c1")), "done");
-    assert_eq!(code(&rig.call(Call::ArchiveSale { sale: Name::from("later") })), "sale_open");
+    assert_eq!(
+        code(&rig.call(Call::ArchiveSale { sale: Name::from("later"), only_if: Precondition::None })),
+        "sale_open"
+    );
     rig.clock.set_wall(hour + 3_600_000);
     assert_eq!(status(&rig, "later"), SaleStatus::Closed);
     assert_eq!(code(&rig.reserve("later", "c2")), "sale_closed");

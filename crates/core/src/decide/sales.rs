@@ -3,16 +3,23 @@
 use super::{Answer, Decision, check_ceiling, check_memory, check_name, check_new_name, find_sale};
 use crate::terms_change::check_left_out;
 use crate::{
-    Ceiling, Event, Refusal, SaleNo, SaleTerms, State, StockTerms, TermsChange, TermsField, TimeMs,
+    Ceiling, Event, Precondition, Refusal, SaleNo, SaleTerms, State, StockTerms, TermsChange, TermsField,
+    TimeMs,
     state::{Sale, copy_bytes},
 };
 
 /// The terms that a sale has after a change, to be put with [`crate::Command::PutSale`] before anything else is decided.
 ///
 /// # Errors
-/// The sale does not exist, the change breaks a rule of terms, or a stock leaves out a field that is not at its default.
-pub fn change_terms(state: &State, name: &str, change: &TermsChange) -> Result<SaleTerms, Refusal> {
+/// The sale does not exist or is not as `only_if` requires, the change breaks a rule of terms, or a stock leaves out a field that is not at its default.
+pub fn change_terms(
+    state: &State,
+    name: &str,
+    change: &TermsChange,
+    only_if: &Precondition,
+) -> Result<SaleTerms, Refusal> {
     let sale = find_sale(state, name)?;
+    check_precondition(only_if, Some(sale))?;
     let terms = change.applied_to(&sale.terms);
     terms.check()?;
     check_left_out(&sale.terms, &terms, &change.left_out)?;
@@ -24,12 +31,15 @@ pub(super) fn decide_put<'a>(
     name: &'a str,
     terms: &'a SaleTerms,
     left_out: &[TermsField],
+    only_if: &Precondition,
 ) -> Result<Decision<'a>, Refusal> {
     check_name("sale", name)?;
     terms.check()?;
+    let found = state.sales.find(&state.hash, name);
+    check_precondition(only_if, found)?;
     let stocks_max = u64::from(state.limits.stocks_max);
     let stocks_after = u64::from(state.stock_count()) + terms.stocks.len() as u64;
-    let Some(sale) = state.sales.find(&state.hash, name) else {
+    let Some(sale) = found else {
         check_new_name("sale", name)?;
         terms.check_new_names(|_| false)?;
         let has_number = state.sales_ever < u32::MAX;
@@ -67,15 +77,22 @@ pub(super) fn decide_put<'a>(
 pub(super) fn decide_archive<'a>(
     state: &State,
     name: &'a str,
+    only_if: &Precondition,
     wall: TimeMs,
 ) -> Result<Decision<'a>, Refusal> {
     let sale = find_sale(state, name)?;
+    check_precondition(only_if, Some(sale))?;
     match sale.terms.closes_at {
         Some(closes_at) if closes_at <= wall => {
             Ok(Decision::new(Event::SaleArchived { sale_no: sale.no }, Answer::SaleArchived))
         }
         _ => Err(Refusal::SaleOpen),
     }
+}
+
+fn check_precondition(only_if: &Precondition, sale: Option<&Sale>) -> Result<(), Refusal> {
+    let holds = only_if.holds(sale.map(|sale| sale.version.terms));
+    if holds { Ok(()) } else { Err(Refusal::PreconditionFailed) }
 }
 
 /// Whether the new terms say what the old ones do. `wanted` are the new stocks in the order of names, as the old ones are.
@@ -114,7 +131,9 @@ fn check_reserved(sale: &Sale, wanted: &[&StockTerms]) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Ceiling, Command, Decision, Limits, Now, Refusal, SaleTerms, State, StockTerms, decide};
+    use crate::{
+        Ceiling, Command, Decision, Limits, Now, Precondition, Refusal, SaleTerms, State, StockTerms, decide,
+    };
 
     /// Terms with stocks of these numbers.
     fn terms(stocks: std::ops::Range<u32>) -> SaleTerms {
@@ -140,7 +159,7 @@ mod tests {
         let mut state = State::new(Limits::default(), 1);
         let mut put = |terms: SaleTerms| match decide(
             &state,
-            &Command::PutSale { sale: "s", terms: &terms, left_out: &[] },
+            &Command::PutSale { sale: "s", terms: &terms, left_out: &[], only_if: &Precondition::None },
             Now::both(1),
         ) {
             Ok(Decision { event, .. }) => {

@@ -28,7 +28,7 @@ impl State {
                 terms: &sale.terms,
                 stock_nos: &sale.stock_nos,
                 stocks_ever: sale.stocks_ever(),
-                version: sale.version,
+                version: sale.version.number,
             });
             let mut begun = sale.incarnations.iter().peekable();
             for (seq, record) in (0..).zip(sale.reservations.iter()) {

@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use super::{Sale, State, sale::Figures};
-use crate::{STOCKS_PER_PAGE_MAX, SaleNo, SaleStatus, SaleTerms, SaleView, SalesPage, StockView, TimeMs};
+use crate::{
+    STOCKS_PER_PAGE_MAX, SaleNo, SaleStatus, SaleTerms, SaleVersion, SaleView, SalesPage, StockView, TimeMs,
+};
 
 /// A sale as it stood when the image was made.
 pub struct SaleImage {
     no: SaleNo,
     name: Arc<str>,
-    version: u64,
+    version: SaleVersion,
     terms: Arc<SaleTerms>,
     figures: Box<[Figures]>,
 }
@@ -95,7 +97,7 @@ impl Sale {
 struct Parts<'a> {
     no: SaleNo,
     name: &'a str,
-    version: u64,
+    version: SaleVersion,
     terms: &'a SaleTerms,
     figures: &'a [Figures],
 }

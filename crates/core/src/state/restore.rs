@@ -4,7 +4,8 @@
 use super::{Claim, Sale, State};
 use crate::{
     DETAILS_BYTES_MAX, Fact, HOLD_TTL_MS_MAX, IdempotencyKey, Incarnation, KEY_BYTES_MAX, Limits, Lines,
-    QUANTITY_MAX, ReservationNo, ReservationStatus, SaleNo, SaleTerms, StockNo, TIME_MS_MAX, TimeMs, is_name,
+    QUANTITY_MAX, ReservationNo, ReservationStatus, SaleNo, SaleTerms, SaleVersion, StockNo, TIME_MS_MAX,
+    TimeMs, is_name, terms_version,
 };
 
 impl State {
@@ -93,6 +94,8 @@ impl State {
         ensure(numbers.is_sorted_by(|a, b| a < b), "two stocks have the same number")?;
         ensure(numbers.last().is_some_and(|last| last.0 < stocks_ever), "a stock's number was never given")?;
 
+        let version =
+            SaleVersion { number: version, incarnation: self.incarnation, terms: terms_version(no, terms) };
         let sale = Sale::restore(no, name, terms.clone(), stock_nos.to_vec(), stocks_ever, version);
         self.unit_totals.total += sale.unit_totals().total;
         let stock_count = u32::try_from(stock_nos.len()).map_err(|_| "a sale has too many stocks")?;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     IdempotencyKey, Incarnation, Lines, ReservationNo, ReservationRef, ReservationStatus, SaleNo, SaleTerms,
-    StockNo, StockTerms, TimeMs, UnitTotals,
+    SaleVersion, StockNo, StockTerms, TimeMs, UnitTotals, terms_version,
 };
 
 /// A sale that is not archived.
@@ -24,7 +24,7 @@ pub(crate) struct Sale {
     pub(crate) figures: Vec<Figures>,
     /// Where a stock is in the terms, by its number; [`GONE`] if it was taken out.
     places: Vec<u16>,
-    pub(crate) version: u64,
+    pub(crate) version: SaleVersion,
     /// The ordinals from which on its reservations are of another incarnation than those before, each with that; rising.
     pub(crate) incarnations: Vec<(u32, Incarnation)>,
     pub(crate) customers: Customers,
@@ -58,9 +58,11 @@ const GONE: u16 = u16::MAX;
 const ARC_BYTES: usize = 2 * size_of::<usize>();
 
 impl Sale {
-    pub(crate) fn new(no: SaleNo, name: &str, terms: &SaleTerms) -> Self {
-        let mut sale = Self::restore(no, name, empty(terms), Vec::new(), 0, 0);
-        sale.put_terms(terms);
+    pub(crate) fn new(no: SaleNo, name: &str, terms: &SaleTerms, incarnation: Incarnation) -> Self {
+        let terms_before = empty(terms);
+        let version = SaleVersion { number: 0, incarnation, terms: terms_version(no, &terms_before) };
+        let mut sale = Self::restore(no, name, terms_before, Vec::new(), 0, version);
+        sale.put_terms(terms, incarnation);
         sale
     }
 
@@ -71,7 +73,7 @@ impl Sale {
         terms: SaleTerms,
         stock_nos: Vec<StockNo>,
         stocks_ever: u16,
-        version: u64,
+        version: SaleVersion,
     ) -> Self {
         let mut places = vec![GONE; usize::from(stocks_ever)];
         for (place, stock) in (0..).zip(&stock_nos) {
@@ -100,7 +102,7 @@ impl Sale {
     }
 
     /// Replaces the terms. Stocks keep their numbers by name; new ones get theirs in the order of names.
-    pub(crate) fn put_terms(&mut self, terms: &SaleTerms) {
+    pub(crate) fn put_terms(&mut self, terms: &SaleTerms, incarnation: Incarnation) {
         let mut terms = terms.clone();
         terms.stocks.sort_unstable_by(|a, b| a.stock.cmp(&b.stock));
         let mut stock_nos = Vec::with_capacity(terms.stocks.len());
@@ -132,9 +134,15 @@ impl Sale {
         for (place, stock) in (0..).zip(&stock_nos) {
             self.places[usize::from(stock.0)] = place;
         }
+        self.version.terms = terms_version(self.no, &terms);
         (self.terms, self.stock_nos, self.figures) = (Arc::new(terms), stock_nos, figures);
         self.terms_bytes = self.count_terms_bytes();
-        self.version += 1;
+        self.begin_version(incarnation);
+    }
+
+    /// Counts a change.
+    pub(crate) fn begin_version(&mut self, incarnation: Incarnation) {
+        self.version = SaleVersion { number: self.version.number + 1, incarnation, ..self.version };
     }
 
     /// Where the stock of this name is in the terms.
@@ -207,7 +215,12 @@ impl Sale {
     }
 
     /// Moves a reservation on to another status, and its units with it. Returns the status that it had.
-    pub(crate) fn transition(&mut self, seq: u32, to: ReservationStatus) -> ReservationStatus {
+    pub(crate) fn transition(
+        &mut self,
+        seq: u32,
+        to: ReservationStatus,
+        incarnation: Incarnation,
+    ) -> ReservationStatus {
         let record = *self.reservations.get(seq).expect("an event names a reservation of the sale");
         let from = record.status();
         let is_allowed = match to {
@@ -232,7 +245,7 @@ impl Sale {
             self.customers.give_back(record.customer, record.units());
         }
         self.reservations.set_status(seq, to);
-        self.version += 1;
+        self.begin_version(incarnation);
         from
     }
 

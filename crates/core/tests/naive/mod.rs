@@ -9,8 +9,10 @@ use onrush_core::{
     is_name, is_new_name,
 };
 
+pub(crate) mod seen;
 pub(crate) mod steps;
 
+use self::seen::Seen;
 use self::steps::{Claim, Pick, Step};
 
 #[derive(Default)]
@@ -22,6 +24,7 @@ pub(crate) struct Model {
     pub(crate) windows: BTreeMap<&'static str, Window>,
     pub(crate) sales: BTreeMap<&'static str, Sale>,
     sales_ever: u32,
+    seen: Seen,
 }
 
 pub(crate) struct Window {
@@ -54,8 +57,10 @@ impl Model {
             Step::Add { counter, by } => self.add(limits, counter, *by),
             Step::Hit { window, shape } => self.hit(limits, window, *shape, now),
             Step::PutWindow { window, shape } => self.put_window(limits, window, *shape),
-            Step::PutSale { sale, terms, left_out } => self.put_sale(limits, sale, terms, left_out),
-            Step::Archive { sale } => self.archive(sale, wall),
+            Step::PutSale { sale, terms, left_out, condition } => {
+                self.put_sale_if(limits, sale, terms, left_out, *condition)
+            }
+            Step::Archive { sale, condition } => self.archive_if(sale, wall, *condition),
             Step::Reserve(claim) => self.reserve(limits, claim, now, wall),
             Step::Confirm { sale, pick } => self.confirm(sale, self.find(sale, *pick), now),
             Step::Release { sale, pick } => self.release(sale, self.find(sale, *pick), now),

@@ -1,8 +1,8 @@
 //! Random steps over few names and few times, so that they meet each other often.
 
 use onrush_core::{
-    Command, IdempotencyKey, Incarnation, Limits, LineRequest, ReservationNo, ReservationRef, Reserve,
-    SaleNo, SaleTerms, StockTerms, TermsField, WindowShape,
+    Command, IdempotencyKey, Incarnation, Limits, LineRequest, Precondition, ReservationNo, ReservationRef,
+    Reserve, SaleNo, SaleTerms, StockTerms, TermsField, WindowShape,
 };
 use proptest::{
     collection::vec,
@@ -10,6 +10,8 @@ use proptest::{
     prelude::{Just, Strategy, any, prop_oneof},
     sample::select,
 };
+
+use super::seen::Condition;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
@@ -31,9 +33,11 @@ pub(crate) enum Step {
         sale: &'static str,
         terms: SaleTerms,
         left_out: Vec<TermsField>,
+        condition: Condition,
     },
     Archive {
         sale: &'static str,
+        condition: Condition,
     },
     Reserve(Claim),
     Confirm {
@@ -79,10 +83,12 @@ pub(crate) const CUSTOMERS: [&str; 4] = ["900127015527", "c", "d", ""];
 const STOCKS: [&str; 4] = ["red", "green", "blue", "2021-05-16"];
 
 impl Step {
-    /// Asks the step of a state. `find` tells which reservation of a sale is meant. `None` for steps that are no commands.
+    /// Asks the step of a state. `find` tells which reservation of a sale is meant, `require` what a condition is. `None` for steps
+    /// that are no commands.
     pub(crate) fn with_command<'a, T>(
         &'a self,
         find: impl FnOnce(&str, Pick) -> ReservationRef,
+        require: impl FnOnce(&str, Condition) -> Precondition,
         ask: impl FnOnce(&Command<'a>) -> T,
     ) -> Option<T> {
         Some(match self {
@@ -91,8 +97,15 @@ impl Step {
             Self::Add { counter, by } => ask(&Command::AddToCounter { counter, by: *by }),
             Self::Hit { window, shape } => ask(&Command::HitWindow { window, default_shape: *shape }),
             Self::PutWindow { window, shape } => ask(&Command::PutWindow { window, shape: *shape }),
-            Self::PutSale { sale, terms, left_out } => ask(&Command::PutSale { sale, terms, left_out }),
-            Self::Archive { sale } => ask(&Command::ArchiveSale { sale }),
+            // A command's precondition lives as long as its names, as its lines do below.
+            Self::PutSale { sale, terms, left_out, condition } => {
+                let only_if = Box::leak(Box::new(require(sale, *condition)));
+                ask(&Command::PutSale { sale, terms, left_out, only_if })
+            }
+            Self::Archive { sale, condition } => {
+                let only_if = Box::leak(Box::new(require(sale, *condition)));
+                ask(&Command::ArchiveSale { sale, only_if })
+            }
             Self::Confirm { sale, pick } => ask(&Command::Confirm { sale, reservation: find(sale, *pick) }),
             Self::Release { sale, pick } => ask(&Command::Release { sale, reservation: find(sale, *pick) }),
             Self::Reserve(claim) => {
@@ -131,12 +144,14 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         6 => (select(COUNTERS.as_slice()), by).prop_map(|(counter, by)| Step::Add { counter, by }),
         8 => (select(WINDOWS.as_slice()), shape()).prop_map(|(window, shape)| Step::Hit { window, shape }),
         1 => (select(WINDOWS.as_slice()), shape()).prop_map(|(window, shape)| Step::PutWindow { window, shape }),
-        6 => (sale(), terms()).prop_map(|(sale, terms)| Step::PutSale { sale, terms, left_out: Vec::new() }),
-        2 => (sale(), terms()).prop_map(|(sale, terms)| {
-            let left_out = left_out_of(&terms);
-            Step::PutSale { sale, terms, left_out }
+        6 => (sale(), terms(), condition()).prop_map(|(sale, terms, condition)| {
+            Step::PutSale { sale, terms, left_out: Vec::new(), condition }
         }),
-        1 => sale().prop_map(|sale| Step::Archive { sale }),
+        2 => (sale(), terms(), condition()).prop_map(|(sale, terms, condition)| {
+            let left_out = left_out_of(&terms);
+            Step::PutSale { sale, terms, left_out, condition }
+        }),
+        1 => (sale(), condition()).prop_map(|(sale, condition)| Step::Archive { sale, condition }),
         36 => claim(sale()).prop_map(Step::Reserve),
         10 => (sale(), pick()).prop_map(|(sale, pick)| Step::Confirm { sale, pick }),
         10 => (sale(), pick()).prop_map(|(sale, pick)| Step::Release { sale, pick }),
@@ -146,6 +161,15 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         12 => Just(Step::EndBatch),
         1 => Just(Step::Replay),
         1 => Just(Step::Restore),
+    ]
+}
+
+fn condition() -> impl Strategy<Value = Condition> {
+    prop_oneof![
+        12 => Just(Condition::None),
+        1 => Just(Condition::Exists),
+        1 => Just(Condition::IsNew),
+        4 => (0..3_usize).prop_map(Condition::Terms),
     ]
 }
 

@@ -6,8 +6,8 @@ mod tell;
 use std::collections::HashMap;
 
 use onrush_core::{
-    Answer, Command, IdempotencyKey, Incarnation, Limits, LineRequest, Now, Refusal, ReservationNo,
-    ReservationRef, Reserve, SaleNo, State,
+    Answer, Command, IdempotencyKey, Incarnation, Limits, LineRequest, Now, Precondition, Refusal,
+    ReservationNo, ReservationRef, Reserve, SaleNo, State, TermsVersion,
 };
 
 use self::parse::{Words, duration, shape, terms};
@@ -51,12 +51,15 @@ struct Run {
     now: Now,
     /// Reservations by the names that the script gives them.
     named: HashMap<String, (String, ReservationRef)>,
+    /// Versions of terms by the names that the script gives them.
+    seen: HashMap<String, TermsVersion>,
 }
 
 impl Run {
     fn new(limits: Limits) -> Self {
         let shadow = State::new(limits, 2);
-        Self { state: State::new(limits, 1), shadow, limits, now: Now::default(), named: HashMap::new() }
+        let (named, seen) = (HashMap::new(), HashMap::new());
+        Self { state: State::new(limits, 1), shadow, limits, now: Now::default(), named, seen }
     }
 
     fn step(&mut self, words: &mut Words<'_>) -> Result<String, String> {
@@ -92,11 +95,13 @@ impl Run {
             }
             "put" => {
                 let sale = words.next()?;
-                self.decide(&Command::PutSale { sale, terms: &terms(words)?, left_out: &[] })
+                let only_if = &self.precondition(words)?;
+                self.decide(&Command::PutSale { sale, terms: &terms(words)?, left_out: &[], only_if })
             }
             "put-given" => self.put_given(words)?,
             "change" => self.change(words)?,
-            "archive" => self.decide(&Command::ArchiveSale { sale: words.next()? }),
+            "archive" => self.archive(words)?,
+            "see" => self.see(words)?,
             "reserve" => self.reserve(words)?,
             "confirm" | "release" => {
                 let (sale, reservation) = self.reservation(words)?;
@@ -112,7 +117,7 @@ impl Run {
             "version" => self
                 .state
                 .sale(words.next()?, self.now.wall)
-                .map_or("none".into(), |view| view.version.to_string()),
+                .map_or("none".into(), |view| view.version.number.to_string()),
             "sales" => self.sales(words)?,
             "reservation" => {
                 let (sale, reservation) = self.reservation(words)?;
@@ -171,16 +176,43 @@ impl Run {
         expired.join(" ")
     }
 
+    /// Names the terms of a sale as they are, for `if=`.
+    fn see(&mut self, words: &mut Words<'_>) -> Result<String, String> {
+        let (name, sale) = (words.next()?, words.next()?);
+        let view = self.state.sale(sale, self.now.wall).ok_or(format!("there is no sale `{sale}`"))?;
+        self.seen.insert(name.into(), view.version.terms);
+        Ok(String::new())
+    }
+
+    /// `if=*`, `if=none`, or `if=a,b` for terms that were named; nothing is required without it.
+    fn precondition(&self, words: &mut Words<'_>) -> Result<Precondition, String> {
+        let seen = |name| self.seen.get(name).copied().ok_or(format!("no terms are named `{name}`"));
+        Ok(match words.text("if") {
+            None => Precondition::None,
+            Some("*") => Precondition::Exists,
+            Some("none") => Precondition::IsNew,
+            Some(names) => Precondition::TermsAre(names.split(',').map(seen).collect::<Result<_, _>>()?),
+        })
+    }
+
+    fn archive(&mut self, words: &mut Words<'_>) -> Result<String, String> {
+        let (sale, only_if) = (words.next()?, &self.precondition(words)?);
+        Ok(self.decide(&Command::ArchiveSale { sale, only_if }))
+    }
+
     fn put_given(&mut self, words: &mut Words<'_>) -> Result<String, String> {
-        let sale = words.next()?;
+        let (sale, only_if) = (words.next()?, &self.precondition(words)?);
         let (terms, left_out) = parse::given_terms(words)?;
-        Ok(self.decide(&Command::PutSale { sale, terms: &terms, left_out: &left_out }))
+        Ok(self.decide(&Command::PutSale { sale, terms: &terms, left_out: &left_out, only_if }))
     }
 
     fn change(&mut self, words: &mut Words<'_>) -> Result<String, String> {
-        let sale = words.next()?;
-        Ok(match onrush_core::change_terms(&self.state, sale, &parse::change(words)?) {
-            Ok(terms) => self.decide(&Command::PutSale { sale, terms: &terms, left_out: &[] }),
+        let (sale, only_if) = (words.next()?, self.precondition(words)?);
+        Ok(match onrush_core::change_terms(&self.state, sale, &parse::change(words)?, &only_if) {
+            Ok(terms) => {
+                let only_if = &Precondition::None;
+                self.decide(&Command::PutSale { sale, terms: &terms, left_out: &[], only_if })
+            }
             Err(refusal) => tell::refusal(&refusal),
         })
     }

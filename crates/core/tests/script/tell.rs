@@ -51,6 +51,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         Refusal::StockInUse { stock, quantity_held, quantity_confirmed } => {
             format!("stock_in_use {stock} held={quantity_held} confirmed={quantity_confirmed}")
         }
+        Refusal::PreconditionFailed => "precondition_failed".into(),
         Refusal::SaleOpen => "sale_open".into(),
         Refusal::IdempotencyKeyReused => "idempotency_key_reused".into(),
         Refusal::CeilingReached(ceiling) => format!("ceiling {ceiling:?}"),

@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_node::Name;
 
+use crate::dto::is_known;
 use crate::http::media_type::{JSON, is_json, is_merge_patch};
 use crate::http::name::parse_name;
 use crate::http::query::parse_no_query;
@@ -115,12 +116,4 @@ pub(crate) fn tagged(request: &HeaderMap, etag: &str, write: impl FnOnce(&mut Ve
     };
     let response = with_header(response, header::ETAG, etag);
     with_header(response, header::CACHE_CONTROL, "no-cache")
-}
-
-fn is_known(request: &HeaderMap, etag: &str) -> bool {
-    let fields = request.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    fields
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == etag)
 }

@@ -57,23 +57,25 @@ fn is_cross_site(headers: &HeaderMap) -> bool {
 
 async fn put_sale(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
     let sale = name_at(request.uri(), 2, "sale")?;
+    let only_if = dto::parse_precondition(request.headers())?;
     let body = json_body(request, OPERATOR_BODY_BYTES_MAX).await?;
     let (terms, left_out) = dto::parse_sale(&body)?;
-    sale_answer(&app, Call::PutSale { sale, terms, left_out }).await
+    sale_answer(&app, Call::PutSale { sale, terms, left_out, only_if }).await
 }
 
 async fn change_sale(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
     let sale = name_at(request.uri(), 2, "sale")?;
+    let only_if = dto::parse_precondition(request.headers())?;
     let body = merge_patch_body(request, OPERATOR_BODY_BYTES_MAX).await?;
     let change = dto::parse_sale_change(&body)?;
-    sale_answer(&app, Call::ChangeSale { sale, change }).await
+    sale_answer(&app, Call::ChangeSale { sale, change, only_if }).await
 }
 
 async fn sale_answer(app: &App, call: Call) -> Answer {
     match app.ask(call).await? {
         Outcome::SalePut { created, sale } => {
             let response = json(put_status(created), |out| dto::write_sale(out, &sale));
-            Ok(with_header(response, header::ETAG, &dto::sale_etag(&sale)))
+            Ok(with_header(response, header::ETAG, &dto::sale_etag(&sale, app.backend.ids())))
         }
         other => mismatched(&other),
     }
@@ -81,7 +83,8 @@ async fn sale_answer(app: &App, call: Call) -> Answer {
 
 async fn archive_sale(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
     let sale = name_at(&request.uri, 2, "sale")?;
-    match app.ask(Call::ArchiveSale { sale }).await? {
+    let only_if = dto::parse_precondition(&request.fields)?;
+    match app.ask(Call::ArchiveSale { sale, only_if }).await? {
         Outcome::SaleArchived => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;

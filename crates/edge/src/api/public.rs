@@ -46,7 +46,7 @@ async fn list_sales(State(app): State<Arc<App>>, request: WithoutBody) -> Answer
         other => mismatched(&other),
     };
     let next_after = sales.last().filter(|_| has_more).map(|sale| sale.sale.as_str());
-    let etag = dto::sales_etag(&sales, next_after);
+    let etag = dto::sales_etag(&sales, next_after, app.backend.ids());
     Ok(tagged(&request.fields, &etag, |out| dto::write_sales(out, &sales, next_after)))
 }
 
@@ -54,7 +54,8 @@ async fn read_sale(State(app): State<Arc<App>>, _: WithoutQuery, request: Withou
     let sale = name_at(&request.uri, 2, "sale")?;
     match app.ask(Call::ReadSale { sale }).await? {
         Outcome::Sale(sale) => {
-            Ok(tagged(&request.fields, &dto::sale_etag(&sale), |out| dto::write_sale(out, &sale)))
+            let etag = dto::sale_etag(&sale, app.backend.ids());
+            Ok(tagged(&request.fields, &etag, |out| dto::write_sale(out, &sale)))
         }
         other => mismatched(&other),
     }

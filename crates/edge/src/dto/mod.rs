@@ -1,14 +1,16 @@
 //! The bodies of requests and answers, with types of their own. Parsers check every bound and name the field and the limit
 //! that was missed; writers append JSON in the contract's order of fields without going through a serializer.
 
+mod etag;
 mod reservation;
 mod sale;
 mod sale_terms;
 
+pub use etag::{is_known, parse_precondition, sale_etag, sales_etag};
 pub use reservation::{
     parse_reservation, reservation_status_text, write_reservation, write_reservations, write_reserved,
 };
-pub use sale::{sale_etag, sale_status_text, sales_etag, write_sale, write_sales};
+pub use sale::{sale_status_text, write_sale, write_sales};
 pub use sale_terms::{parse_sale, parse_sale_change};
 
 use onrush_core::KEY_BYTES_MAX;

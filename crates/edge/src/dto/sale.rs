@@ -1,7 +1,6 @@
-//! Sales as readers get them, and the tags by which they notice changes.
+//! Sales as readers get them.
 
 use onrush_core::{SaleStatus, SaleView, StockView, TimeMs};
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::api::sales::page::write_cursor;
 use crate::text::{write_json_string, write_number, write_rfc3339};
@@ -51,18 +50,6 @@ pub fn write_sales(out: &mut Vec<u8>, sales: &[SaleView], next_after: Option<&st
         }
         None => out.extend_from_slice(b"null}"),
     }
-}
-
-/// The strong entity tag of a sale: its number, version and status determine every byte of its JSON.
-pub fn sale_etag(sale: &SaleView) -> String {
-    format!("\"{}-{}-{}\"", sale.sale_no.0, sale.version, sale_status_text(sale.status))
-}
-
-/// The strong entity tag of a page of sales, over the tags of its sales and whether there is a next page.
-pub fn sales_etag(sales: &[SaleView], next_after: Option<&str>) -> String {
-    let mut tags: String = sales.iter().map(sale_etag).collect();
-    tags.push_str(next_after.unwrap_or_default());
-    format!("\"{:016x}\"", xxh3_64(tags.as_bytes()))
 }
 
 /// A status as clients read it.

@@ -322,6 +322,7 @@ fn example(code: Code) -> Problem {
             quantity_held: 0,
             quantity_confirmed: 0,
         }),
+        Code::PreconditionFailed => refused(Refusal::PreconditionFailed),
         Code::SaleOpen => refused(Refusal::SaleOpen),
         Code::SinkNotStopped => Problem::from_sink_refusal(&SinkRefusal::NotStoppedThere),
         Code::HoldExpired => refused(Refusal::HoldExpired),

@@ -1,9 +1,11 @@
 //! Operations of the operator listener.
 
 use serde_json::json;
+use utoipa::openapi::ObjectBuilder;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::{HttpMethod, ResponseBuilder};
 
-use super::operation::{OPERATOR, Operation, text_header};
+use super::operation::{OPERATOR, Operation, optional_parameter, text_header};
 use super::parts::text;
 use super::public::example_sale;
 use crate::http::media_type::MERGE_PATCH;
@@ -29,12 +31,14 @@ pub(crate) fn all() -> [Operation; 4] {
                  have fewer units than are held and confirmed.",
             )
             .name("sale", "The sale's name.")
+            .parameter(if_match())
+            .parameter(if_none_match())
             .body("SaleTerms", terms)
             .json(201, "The new sale.", "Sale", example_sale())
             .header(201, "ETag", etag())
             .json(200, "The sale as it is now.", "Sale", example_sale())
             .header(200, "ETag", etag())
-            .problems(&[Code::QuantityBelowReserved, Code::StockInUse])
+            .problems(&[Code::PreconditionFailed, Code::QuantityBelowReserved, Code::StockInUse])
             .asks(),
         Operation::new(HttpMethod::Patch, "/v1/sales/{sale}", OPERATOR, "changeSale", "Change single terms of a sale")
             .description(
@@ -42,16 +46,18 @@ pub(crate) fn all() -> [Operation; 4] {
                  `stocks` replaces the whole list.",
             )
             .name("sale", "The sale's name.")
+            .parameter(if_match())
             .body_as(MERGE_PATCH, "SaleChange", json!({"per_customer_max": 2}))
             .json(200, "The sale as it is now.", "Sale", example_sale())
             .header(200, "ETag", etag())
-            .problems(&[Code::SaleNotFound, Code::QuantityBelowReserved])
+            .problems(&[Code::SaleNotFound, Code::PreconditionFailed, Code::QuantityBelowReserved, Code::StockInUse])
             .asks(),
         Operation::new(HttpMethod::Delete, "/v1/sales/{sale}", OPERATOR, "archiveSale", "Archive a closed sale")
             .description("Forgets the sale and its reservations and frees their memory.")
             .name("sale", "The sale's name.")
+            .parameter(if_match())
             .answer(204, ResponseBuilder::new().description("It is gone."))
-            .problems(&[Code::SaleNotFound, Code::SaleOpen])
+            .problems(&[Code::SaleNotFound, Code::PreconditionFailed, Code::SaleOpen])
             .asks(),
         Operation::new(HttpMethod::Get, "/metrics", OPERATOR, "readMetrics", "Figures for Prometheus").content(
             200,
@@ -61,4 +67,20 @@ pub(crate) fn all() -> [Operation; 4] {
             json!("onrush_mailbox_depth 0\n"),
         ),
     ]
+}
+
+fn if_match() -> Parameter {
+    let description = "Entity tags of the sale, as an answer had them in ETag: only if its terms are those of one of them. \
+                       Reservations do not count. * for whatever terms it has.";
+    optional_parameter("If-Match", ParameterIn::Header, description, entity_tags(description))
+}
+
+fn if_none_match() -> Parameter {
+    let description = "Only if there is no such sale.";
+    let schema = text(description).enum_values(Some(["*"]));
+    optional_parameter("If-None-Match", ParameterIn::Header, description, schema)
+}
+
+fn entity_tags(description: &str) -> ObjectBuilder {
+    text(description).pattern(Some("^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$"))
 }

@@ -25,6 +25,7 @@ pub enum Code {
     SaleOpen,
     SinkNotStopped,
     HoldExpired,
+    PreconditionFailed,
     BodyTooLarge,
     TargetTooLong,
     UnsupportedMediaType,
@@ -37,7 +38,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, by status.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::CrossSite,
@@ -59,6 +60,7 @@ impl Code {
         Self::SaleOpen,
         Self::SinkNotStopped,
         Self::HoldExpired,
+        Self::PreconditionFailed,
         Self::BodyTooLarge,
         Self::TargetTooLong,
         Self::UnsupportedMediaType,
@@ -111,6 +113,9 @@ impl Code {
             Self::SaleOpen => (409, "sale_open", "The sale has not closed"),
             Self::SinkNotStopped => (409, "sink_not_stopped", "The sink is not stopped at that offset"),
             Self::HoldExpired => (410, "hold_expired", "The hold has expired"),
+            Self::PreconditionFailed => {
+                (412, "precondition_failed", "The sale is not as the request requires")
+            }
             Self::BodyTooLarge => (413, "body_too_large", "The body is too large"),
             Self::TargetTooLong => (414, "target_too_long", "The request target is too long"),
             Self::UnsupportedMediaType => (415, "unsupported_media_type", "The body is not JSON"),

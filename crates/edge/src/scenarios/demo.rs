@@ -1,6 +1,6 @@
 //! What `--demo` creates if it does not exist: a window, a station with a month of slots, and a flash sale.
 
-use onrush_core::{SaleTerms, StockTerms, TimeMs, WindowShape};
+use onrush_core::{Precondition, SaleTerms, StockTerms, TimeMs, WindowShape};
 use onrush_node::Call;
 
 use super::request_window::WINDOW;
@@ -38,8 +38,14 @@ pub fn calls(request_shape: WindowShape) -> Vec<Call> {
             sale: "PWTC".into(),
             terms: sale("PWTC vaccination centre", (0..DAY_COUNT).map(slot).collect()),
             left_out: Vec::new(),
+            only_if: Precondition::None,
         },
-        Call::PutSale { sale: "flash".into(), terms: sale("Flash sale", vec![flash]), left_out: Vec::new() },
+        Call::PutSale {
+            sale: "flash".into(),
+            terms: sale("Flash sale", vec![flash]),
+            left_out: Vec::new(),
+            only_if: Precondition::None,
+        },
     ]
 }
 

@@ -1,5 +1,6 @@
 //! A running server, asked over sockets.
 
+mod conditions;
 mod meaning;
 mod quiet;
 mod stop;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 
-use crate::support::{Answer, Http1, Rig, call_http2, settings};
+use crate::support::{Answer, Http1, Rig, call_http2, call_json, settings};
 
 /// One operation of the document, with a target and a body that it would take.
 struct Operation {
@@ -75,14 +75,8 @@ fn unknown_parameters_and_unexpected_bodies_are_refused_everywhere() {
     let rig = Rig::start(settings());
     rig.put_sale("sale");
     let reserve = "{\"customer\":\"customer\",\"lines\":[{\"stock\":\"unit\",\"quantity\":4}]}";
-    let made = Http1::connect(rig.public()).call(
-        format!(
-            "POST /v1/sales/sale/reservations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{reserve}",
-            reserve.len()
-        )
-        .as_bytes(),
-    );
-    let made: Value = serde_json::from_str(&made.expect("an answer").body).expect("a reservation");
+    let made = call_json(rig.public(), "POST", "/v1/sales/sale/reservations", "", reserve);
+    let made: Value = serde_json::from_str(&made.body).expect("a reservation");
     let operations = operations(&rig, made["reservation"].as_str().expect("an id"));
     assert!(operations.iter().any(|operation| operation.target.ends_with("/release")));
     let events = || rig.metric("onrush_log_events_total");

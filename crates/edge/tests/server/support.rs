@@ -22,7 +22,8 @@ pub(crate) const LONG_REQUEST: &[u8] = b"GET /v1/sales?limit=100 HTTP/1.1\r\nHos
 pub(crate) struct Rig {
     server: Option<Server>,
     partition: Arc<Partition>,
-    _directory: TempDir,
+    /// Absent only once it was given back.
+    directory: Option<TempDir>,
 }
 
 /// Settings with which nothing is cut off before a test is over.
@@ -47,11 +48,20 @@ pub(crate) fn settings() -> Settings {
 
 impl Rig {
     pub(crate) fn start(settings: Settings) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
+        Self::start_in(tempfile::tempdir().expect("a directory"), settings)
+    }
+
+    /// Over what another server left in a directory.
+    pub(crate) fn start_in(directory: TempDir, settings: Settings) -> Self {
         let of_node = onrush_node::Settings::new(directory.path().join("data"));
         let (partition, _) = Partition::open(of_node).expect("a partition");
         let server = Server::start(settings, &partition, Components::default()).expect("a server");
-        Self { server: Some(server), partition, _directory: directory }
+        Self { server: Some(server), partition, directory: Some(directory) }
+    }
+
+    /// Stops, and leaves the directory as it is.
+    pub(crate) fn leave(mut self) -> TempDir {
+        self.directory.take().expect("a directory")
     }
 
     fn server(&self) -> &Server {
@@ -112,11 +122,7 @@ impl Rig {
     }
 
     fn put(&self, sale: &str, body: &str) {
-        let request = format!(
-            "PUT /v1/sales/{sale} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        let answer = Http1::connect(self.operator()).call(request.as_bytes()).expect("an answer");
+        let answer = call_json(self.operator(), "PUT", &format!("/v1/sales/{sale}"), "", body);
         assert_eq!(answer.status, 201, "{answer:?}");
     }
 }
@@ -146,6 +152,19 @@ impl Answer {
         fields.sort();
         Self { status, fields, body: String::from_utf8_lossy(body).into_owned() }
     }
+
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Sends one request with a body that is JSON over HTTP/1.1; `fields` are whole lines, each with its end.
+pub(crate) fn call_json(address: SocketAddr, method: &str, target: &str, fields: &str, body: &str) -> Answer {
+    let length = body.len();
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    Http1::connect(address).call(request.as_bytes()).expect("an answer")
 }
 
 /// A connection of HTTP/1.1 that sends whatever bytes it is given.

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use onrush_core::{
-    Answer, Command, Event, Incarnation, Now, Refusal, SaleNo, SaleTerms, State, TermsField, TimeMs,
-    WindowShape, change_terms, decide, decide_expiry,
+    Answer, Command, Event, Incarnation, Now, Precondition, Refusal, SaleNo, SaleTerms, State, TermsField,
+    TimeMs, WindowShape, change_terms, decide, decide_expiry,
 };
 
 use super::batch::{ClosedBatch, OpenBatch};
@@ -157,9 +157,10 @@ impl Leader {
     pub(crate) fn run(&mut self, call: Call, room_bytes: usize) -> Reply {
         // A change becomes the terms that it makes, which is what goes to the log.
         let call = match call {
-            Call::ChangeSale { sale, change } => {
-                let terms = change_terms(&self.state, &sale, &change).map_err(refused)?;
-                Call::PutSale { sale, terms: Box::new(terms), left_out: Vec::new() }
+            Call::ChangeSale { sale, change, only_if } => {
+                let terms = change_terms(&self.state, &sale, &change, &only_if).map_err(refused)?;
+                let (terms, only_if) = (Box::new(terms), Precondition::None);
+                Call::PutSale { sale, terms, left_out: Vec::new(), only_if }
             }
             call => call,
         };
@@ -174,10 +175,14 @@ impl Leader {
             }
             Call::HitWindow { window } => self.hit_window(&window),
             Call::PutWindow { window, shape } => self.answer(&Command::PutWindow { window: &window, shape }),
-            Call::PutSale { sale, terms, left_out } => self.put_sale(&sale, &terms, &left_out),
+            Call::PutSale { sale, terms, left_out, only_if } => {
+                self.put_sale(&sale, &terms, &left_out, &only_if)
+            }
             // `run` made it a put.
             Call::ChangeSale { .. } => unreachable!("a change of a sale is put with all of its terms"),
-            Call::ArchiveSale { sale } => self.answer(&Command::ArchiveSale { sale: &sale }),
+            Call::ArchiveSale { sale, only_if } => {
+                self.answer(&Command::ArchiveSale { sale: &sale, only_if: &only_if })
+            }
             Call::Reserve(call) => self.reserve(call),
             Call::Confirm { sale, reservation } => {
                 self.decide_and_apply(&Command::Confirm { sale: &sale, reservation }).map_err(refused)?;
@@ -207,8 +212,14 @@ impl Leader {
         }
     }
 
-    fn put_sale(&mut self, sale: &str, terms: &SaleTerms, left_out: &[TermsField]) -> Reply {
-        match self.decide_and_apply(&Command::PutSale { sale, terms, left_out }) {
+    fn put_sale(
+        &mut self,
+        sale: &str,
+        terms: &SaleTerms,
+        left_out: &[TermsField],
+        only_if: &Precondition,
+    ) -> Reply {
+        match self.decide_and_apply(&Command::PutSale { sale, terms, left_out, only_if }) {
             Ok(Answer::SalePut { created }) => Ok(Outcome::SalePut { created, sale: self.sale(sale)? }),
             other => unexpected(other),
         }

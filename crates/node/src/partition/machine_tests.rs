@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use onrush_core::{Digest, Incarnation, Limits, SaleTerms, State, StockTerms, WindowShape};
+use onrush_core::{Digest, Incarnation, Limits, Precondition, SaleTerms, State, StockTerms, WindowShape};
 use onrush_log::Format;
 
 use super::*;
@@ -100,6 +100,7 @@ impl Stepper {
             sale: Name::from(sale),
             terms: Box::new(terms),
             left_out: Vec::new(),
+            only_if: Precondition::None,
         }));
     }
 
@@ -343,7 +344,9 @@ fn each_batch_changes_the_view_as_it_changes_the_state() {
             let sale = sales[(chance >> 16) as usize % sales.len()];
             match (chance >> 24) % 8 {
                 0 => stepper.put(sale, 50 * (chance >> 28), (chance >> 20).is_multiple_of(3).then_some(5)),
-                1 => drop(stepper.call(Call::ArchiveSale { sale: Name::from(sale) })),
+                1 => drop(
+                    stepper.call(Call::ArchiveSale { sale: Name::from(sale), only_if: Precondition::None }),
+                ),
                 2 => drop(stepper.add()),
                 _ => drop(stepper.reserve(sale, round)),
             }

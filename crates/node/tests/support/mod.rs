@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use onrush_core::{Digest, SaleTerms, StockTerms};
+use onrush_core::{Digest, Precondition, SaleTerms, StockTerms};
 use onrush_log::faulty::FaultyStorage;
 use onrush_log::{LogDirectory, LogSettings, SpareMaking};
 use onrush_node::{
@@ -132,7 +132,8 @@ impl Rig {
                 quantity_total,
             }],
         };
-        self.call(Call::PutSale { sale: Name::from(sale), terms: Box::new(terms), left_out: Vec::new() })
+        let (left_out, only_if) = (Vec::new(), Precondition::None);
+        self.call(Call::PutSale { sale: Name::from(sale), terms: Box::new(terms), left_out, only_if })
             .unwrap();
     }
 

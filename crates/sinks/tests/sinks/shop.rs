@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use onrush_core::{SaleTerms, StockTerms};
+use onrush_core::{Precondition, SaleTerms, StockTerms};
 use onrush_log::{DirStorage, LogDirectory, LogSettings, SyncMethod};
 use onrush_node::{
     Call, Clock, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Reply, ReserveCall, Retention,
@@ -87,7 +87,8 @@ impl Shop {
             hold_ttl_ms,
             stocks: stocks.iter().map(stock).collect(),
         };
-        self.call(Call::PutSale { sale: Name::from(sale), terms: Box::new(terms), left_out: Vec::new() })
+        let (left_out, only_if) = (Vec::new(), Precondition::None);
+        self.call(Call::PutSale { sale: Name::from(sale), terms: Box::new(terms), left_out, only_if })
             .unwrap();
     }
 

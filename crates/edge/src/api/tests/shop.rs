@@ -1,8 +1,9 @@
 //! A stand-in for a partition whose answers follow from the names in a call.
 
 use onrush_core::{
-    Ceiling, Refusal, ReservationNo, ReservationRef, ReservationStatus, ReservationView, SaleNo, SaleStatus,
-    SaleView, SalesPage, StockView, TimeMs, UnitTotals, WindowShape,
+    Ceiling, Incarnation, Precondition, Refusal, ReservationNo, ReservationRef, ReservationStatus,
+    ReservationView, SaleNo, SaleStatus, SaleVersion, SaleView, SalesPage, StockView, TermsVersion, TimeMs,
+    UnitTotals, WindowShape,
 };
 use onrush_node::{
     Call, Failure, Histogram, MetricsSnapshot, Name, Outcome, REFUSAL_CODES, Readiness, Reply,
@@ -13,6 +14,10 @@ use crate::api::app::{Backend, Done};
 
 /// 2021-05-16T00:00:00Z
 const NOW_MS: TimeMs = 1_621_123_200_000;
+
+/// Of every sale.
+const VERSION: SaleVersion =
+    SaleVersion { number: 9, incarnation: Incarnation::FIRST, terms: TermsVersion(0x5eed) };
 
 const SHAPE: WindowShape = WindowShape { span_ms: 60_000, precision_ms: 100 };
 
@@ -97,20 +102,12 @@ impl Backend for Shop {
 }
 
 fn answer(call: Call) -> Reply {
-    let sale_name = match &call {
-        Call::ReadSale { sale }
-        | Call::ArchiveSale { sale }
-        | Call::ChangeSale { sale, .. }
-        | Call::Confirm { sale, .. }
-        | Call::Release { sale, .. }
-        | Call::ReadReservation { sale, .. }
-        | Call::ReadCustomer { sale, .. } => sale.as_str(),
-        Call::Reserve(call) => call.sale.as_str(),
-        _ => "",
-    };
-    if sale_name == "missing" {
+    if sale_name(&call) == "missing" {
         let call = if let Call::Reserve(call) = call { Some(call) } else { None };
         return Err(Failure::Refused { refusal: Refusal::SaleNotFound, call });
+    }
+    if !is_as_required(&call) {
+        return refuse(Refusal::PreconditionFailed);
     }
     match call {
         Call::AddToCounter { counter, by } => match counter.as_str() {
@@ -140,7 +137,7 @@ fn answer(call: Call) -> Reply {
         Call::ChangeSale { sale, .. } => {
             Ok(Outcome::SalePut { created: false, sale: Box::new(sale_view(&sale)) })
         }
-        Call::ArchiveSale { sale } if sale == "open" => refuse(Refusal::SaleOpen),
+        Call::ArchiveSale { sale, .. } if sale == "open" => refuse(Refusal::SaleOpen),
         Call::ArchiveSale { .. } => Ok(Outcome::SaleArchived),
         Call::ReadSale { sale } => Ok(Outcome::Sale(Box::new(sale_view(&sale)))),
         Call::ListSales { after, count_max } => Ok(Outcome::Sales(page(after.as_ref(), count_max))),
@@ -195,6 +192,35 @@ fn reserve(call: Box<ReserveCall>) -> Reply {
     })
 }
 
+/// The sale that has to be there for a call.
+fn sale_name(call: &Call) -> &str {
+    match call {
+        Call::ReadSale { sale }
+        | Call::ArchiveSale { sale, .. }
+        | Call::ChangeSale { sale, .. }
+        | Call::Confirm { sale, .. }
+        | Call::Release { sale, .. }
+        | Call::ReadReservation { sale, .. }
+        | Call::ReadCustomer { sale, .. } => sale.as_str(),
+        Call::Reserve(call) => call.sale.as_str(),
+        _ => "",
+    }
+}
+
+fn is_as_required(call: &Call) -> bool {
+    let (only_if, exists) = match call {
+        Call::PutSale { sale, only_if, .. } => (only_if, sale != "new"),
+        Call::ChangeSale { only_if, .. } | Call::ArchiveSale { only_if, .. } => (only_if, true),
+        _ => return true,
+    };
+    match only_if {
+        Precondition::None => true,
+        Precondition::Exists => exists,
+        Precondition::IsNew => !exists,
+        Precondition::TermsAre(versions) => exists && versions.contains(&VERSION.terms),
+    }
+}
+
 fn refuse(refusal: Refusal) -> Reply {
     Err(Failure::Refused { refusal, call: None })
 }
@@ -210,7 +236,7 @@ fn sale_view(name: &str) -> SaleView {
     SaleView {
         sale_no: SaleNo(1),
         sale: name.into(),
-        version: 9,
+        version: VERSION,
         title: "Town \"hall\"".into(),
         opens_at: None,
         closes_at: Some(NOW_MS + 86_400_000),

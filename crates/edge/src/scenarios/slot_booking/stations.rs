@@ -28,7 +28,7 @@ pub(super) fn write(out: &mut Vec<u8>, sale: &SaleView) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onrush_core::{SaleNo, SaleStatus, StockView};
+    use onrush_core::{Incarnation, SaleNo, SaleStatus, SaleVersion, StockView, TermsVersion};
 
     fn check(stocks: &[&str], expected: &str) {
         let stock = |stock: &&str| StockView {
@@ -43,7 +43,7 @@ mod tests {
         let sale = SaleView {
             sale_no: SaleNo(0),
             sale: "PWTC".into(),
-            version: 0,
+            version: SaleVersion { number: 0, incarnation: Incarnation::FIRST, terms: TermsVersion(0) },
             title: String::new(),
             opens_at: None,
             closes_at: None,
