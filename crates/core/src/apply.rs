@@ -127,6 +127,7 @@ impl State {
     fn apply_sale_archived(&mut self, sale_no: SaleNo) {
         let sale = self.sales.remove(&self.hash, sale_no).expect("what is archived is there");
         let units = sale.unit_totals();
+        // A log written before may have archived a sale with holds.
         if units.held > 0 {
             for (seq, record) in (0..).zip(sale.reservations.iter()) {
                 if let Some(at) = record.expires_at() {

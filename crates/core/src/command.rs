@@ -20,7 +20,7 @@ pub enum Command<'a> {
     /// Creates a sale or replaces its terms. Fields in `left_out` are at their defaults in `terms`, and it is refused if they
     /// are not in a sale that exists: what is left out by mistake must not lift a limit.
     PutSale { sale: &'a str, terms: &'a SaleTerms, left_out: &'a [TermsField], only_if: &'a Precondition },
-    /// Forgets a closed sale and all of its reservations.
+    /// Forgets a closed sale and all of its reservations. Refused while any of them is held: see [`crate::decide_hold_end`].
     ArchiveSale { sale: &'a str, only_if: &'a Precondition },
     /// Claims units for a customer, all lines or none.
     Reserve(Reserve<'a>),

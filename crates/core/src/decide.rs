@@ -3,7 +3,7 @@
 mod reservations;
 mod sales;
 
-pub use sales::change_terms;
+pub use sales::{HoldEnd, change_terms, decide_hold_end};
 
 use crate::{
     ADD_MAX, Ceiling, Command, Event, Incarnation, InvalidTerms, Now, Refusal, ReservationNo, ReservationRef,

@@ -23,17 +23,17 @@ mod version;
 mod view;
 
 pub use command::{Command, IdempotencyKey, LineRequest, Reserve};
-pub use decide::{Answer, Decision, change_terms, decide, decide_expiry};
+pub use decide::{Answer, Decision, HoldEnd, change_terms, decide, decide_expiry, decide_hold_end};
 pub use digest::Digest;
 pub use encoding::terms_version;
 pub use event::{Event, Line, Lines};
 pub use fact::Fact;
 pub use ids::{Incarnation, Now, ReservationNo, ReservationRef, SaleNo, StockNo, TimeMs};
 pub use limits::{
-    ADD_MAX, CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, DETAILS_BYTES_MAX, HOLD_TTL_MS_MAX,
-    KEY_BYTES_MAX, LINES_MAX, Limits, NAME_BYTES_MAX, PANES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_MAX,
-    QUANTITY_TOTAL_MAX, SPAN_MS_MAX, STOCKS_PER_PAGE_MAX, STOCKS_PER_SALE_MAX, TERMS_TIME_MS_MAX,
-    TIME_MS_MAX, TITLE_BYTES_MAX,
+    ADD_MAX, CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, DETAILS_BYTES_MAX, HOLD_SEARCH_MAX,
+    HOLD_TTL_MS_MAX, KEY_BYTES_MAX, LINES_MAX, Limits, NAME_BYTES_MAX, PANES_MAX, PER_CUSTOMER_MAX_MAX,
+    QUANTITY_MAX, QUANTITY_TOTAL_MAX, SPAN_MS_MAX, STOCKS_PER_PAGE_MAX, STOCKS_PER_SALE_MAX,
+    TERMS_TIME_MS_MAX, TIME_MS_MAX, TITLE_BYTES_MAX,
 };
 pub use name::{is_name, is_new_name};
 pub use precondition::Precondition;

@@ -32,6 +32,8 @@ pub const HOLD_TTL_MS_MAX: u32 = 86_400_000;
 pub const SPAN_MS_MAX: u32 = 86_400_000;
 /// The greatest `span / precision` of a window.
 pub const PANES_MAX: u32 = 10_000;
+/// Reservations of a sale that are looked through at once for those that are held. Whoever asked goes on behind them.
+pub const HOLD_SEARCH_MAX: u32 = 1 << 16;
 /// The latest time of a partition: 9999-12-31T00:00:00Z. A later `now` counts as this one.
 pub const TIME_MS_MAX: u64 = 253_402_214_400_000;
 /// The latest time that terms may name: 9999-12-31T23:59:59.999Z, the last with a year of four digits.

@@ -43,6 +43,9 @@ pub enum Refusal {
     PreconditionFailed,
     /// The sale has not closed, so it cannot be archived.
     SaleOpen,
+    /// The closed sale has `held_count` held reservations of `quantity_held` units, so it cannot be archived. The last of them
+    /// expires at `held_until` or before.
+    HoldsPending { quantity_held: u64, held_count: u32, held_until: TimeMs },
     /// The key belongs to another claim.
     IdempotencyKeyReused,
     /// The partition is full of something.

@@ -9,11 +9,12 @@ use std::{cell::RefCell, collections::BTreeMap, env, fmt::Debug, str::FromStr, s
 
 use naive::{
     Model,
+    seen::Condition,
     steps::{COUNTERS, CUSTOMERS, SALES, Step, WINDOWS, limits, step},
 };
 use onrush_core::{
     Answer, Decision, Event, Limits, Now, Refusal, ReservationView, SaleImage, SaleStatus, SaleView, State,
-    UnitTotals, decide, decide_expiry,
+    UnitTotals, decide, decide_expiry, decide_hold_end,
 };
 use proptest::{
     collection::vec,
@@ -23,15 +24,18 @@ use proptest::{
 /// Sequences of commands in an ordinary run.
 const CASES: u32 = 512;
 /// Every outcome that a sequence can come to.
-const KINDS: [&str; 39] = [
+const KINDS: [&str; 42] = [
     "AlreadyFounded",
     "Confirmed",
     "Counter",
     "Counters",
     "CustomerLimitReached",
     "DetailsBytes",
+    "Ended false",
+    "Ended true",
     "Founded",
     "HoldExpired",
+    "HoldsPending",
     "IdempotencyKeyReused",
     "IncarnationBegun",
     "InsufficientStock",
@@ -123,6 +127,7 @@ impl<'a> Run<'a> {
             match step {
                 Step::Clock(by) => self.clock = self.clock.saturating_add_signed(*by),
                 Step::Wall(by) => self.wall_ahead += *by,
+                Step::EndHolds { sale, condition } => self.end_holds(sale, *condition),
                 Step::EndBatch => self.end_batch(),
                 Step::Replay => self.restart(Self::replayed),
                 Step::Restore => self.restart(Self::restored),
@@ -154,6 +159,32 @@ impl<'a> Run<'a> {
             let max = sale.terms.per_customer_max.map_or(u64::MAX, u64::from);
             assert!(sale.taken_by(claim.customer) <= max, "the customer has more than the limit");
         }
+    }
+
+    /// Ends the holds of a sale as far as a leader would in one call.
+    fn end_holds(&mut self, sale: &str, condition: Condition) {
+        let only_if = self.model.precondition(sale, condition);
+        let (mut from, mut ended, mut refused) = (Some(0), Vec::new(), None);
+        while let Some(at) = from {
+            match decide_hold_end(&self.state, sale, &only_if, at, self.now()) {
+                Ok(end) => {
+                    from = end.next;
+                    ended.extend(end.event.iter().map(|event| match event {
+                        Event::Released { reservation } | Event::Expired { reservation } => *reservation,
+                        other => panic!("{other:?} ends no hold"),
+                    }));
+                    end.event.into_iter().for_each(|event| self.take_up(event));
+                }
+                Err(refusal) => {
+                    refused = Some(refusal);
+                    break;
+                }
+            }
+        }
+        let ended = refused.map_or(Ok(ended), Err);
+        *self.outcomes.borrow_mut().entry(format!("Ended {}", ended.is_ok())).or_default() += 1;
+        assert_eq!(ended, self.model.end_holds_if(sale, self.now(), condition));
+        assert_eq!(self.state.time(), self.model.time);
     }
 
     fn take_up(&mut self, event: Event<'a>) {

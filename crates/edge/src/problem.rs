@@ -47,6 +47,7 @@ enum Member {
     CustomerLimit { per_customer_max: u32, quantity_taken: u64 },
     OpensAt(TimeMs),
     ClosesAt(TimeMs),
+    Holds { quantity_held: u64, held_count: u32, held_until: TimeMs },
 }
 
 impl Problem {
@@ -292,6 +293,14 @@ impl Problem {
             Refusal::SaleOpen => {
                 Self::new(Code::SaleOpen, "Give the sale a closes_at in the past with PATCH, then delete it.")
             }
+            Refusal::HoldsPending { quantity_held, held_count, held_until } => {
+                let (quantity_held, held_count, held_until) = (*quantity_held, *held_count, *held_until);
+                Self::new(Code::HoldsPending, HOLDS_PENDING).with(Member::Holds {
+                    quantity_held,
+                    held_count,
+                    held_until,
+                })
+            }
             Refusal::IdempotencyKeyReused => {
                 Self::new(Code::IdempotencyKeyReused, "Use a new Idempotency-Key for every new reservation.")
             }
@@ -322,6 +331,8 @@ fn stock_taken(stock: &str, quantity_held: u32, quantity_confirmed: u32) -> Memb
 
 const PRECONDITION_FAILED: &str = "The terms of the sale are not those of If-Match, or it exists and If-None-Match says that it must \
                                    not. Nothing was done. Read the sale, and send its ETag as If-Match.";
+const HOLDS_PENDING: &str = "Customers may still be paying. Delete the sale once they are done, at held_until at the latest, or now with \
+                             ?force=true, which releases what is held.";
 const RESERVATION_NOT_HELD: &str = "It was released before. Make a new reservation.";
 const HOLD_EXPIRED: &str = "Its units went back to the stock. Make a new reservation.";
 const COUNTER_NOT_FOUND: &str = "Check the name; a counter exists once something was added to it.";
@@ -374,6 +385,13 @@ impl Member {
                 write_number(out, *per_customer_max);
                 out.extend_from_slice(b",\"quantity_taken\":");
                 write_number(out, *quantity_taken);
+            }
+            Self::Holds { quantity_held, held_count, held_until } => {
+                out.extend_from_slice(b",\"quantity_held\":");
+                write_number(out, *quantity_held);
+                out.extend_from_slice(b",\"held_count\":");
+                write_number(out, *held_count);
+                write_time(out, b",\"held_until\":\"", *held_until);
             }
             Self::OpensAt(opens_at) => write_time(out, b",\"opens_at\":\"", *opens_at),
             Self::ClosesAt(closes_at) => write_time(out, b",\"closes_at\":\"", *closes_at),

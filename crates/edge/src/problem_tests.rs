@@ -110,6 +110,12 @@ fn every_refusal_of_an_operator_has_its_answer() {
         ),
         (Refusal::PreconditionFailed, "412 precondition_failed", json!({}), ""),
         (Refusal::SaleOpen, "409 sale_open", json!({}), ""),
+        (
+            Refusal::HoldsPending { quantity_held: 5, held_count: 2, held_until: NOW_MS },
+            "409 holds_pending",
+            json!({"quantity_held": 5, "held_count": 2, "held_until": "2021-05-16T08:00:00.000Z"}),
+            "",
+        ),
         (Refusal::IdempotencyKeyReused, "422 idempotency_key_reused", json!({}), ""),
         (Refusal::AlreadyFounded, "400 invalid_request", json!({}), ""),
     ];

@@ -28,7 +28,10 @@ pub enum Call {
     PutSale { sale: Name, terms: Box<SaleTerms>, left_out: Vec<TermsField>, only_if: Precondition },
     /// Changes single fields of a sale that exists. Answer: [`Outcome::SalePut`].
     ChangeSale { sale: Name, change: Box<TermsChange>, only_if: Precondition },
-    /// Answer: [`Outcome::SaleArchived`].
+    /// Ends holds of a closed sale, of the reservations from ordinal `from` on: as many as one call may. Each of them is
+    /// released, or expires if its time is over. Answer: [`Outcome::HoldsEnded`].
+    EndHolds { sale: Name, only_if: Precondition, from: u32 },
+    /// Refused while any reservation is held. Answer: [`Outcome::SaleArchived`].
     ArchiveSale { sale: Name, only_if: Precondition },
     /// Answer: [`Outcome::Sale`].
     ReadSale { sale: Name },
@@ -117,6 +120,8 @@ pub enum Outcome {
     Sale(Box<SaleView>),
     /// The sale as it is now; `created` if it is new.
     SalePut { created: bool, sale: Box<SaleView> },
+    /// So many holds were ended as one call may; `next` is where the next call goes on, if there can be more.
+    HoldsEnded { next: Option<u32> },
     /// The sale is gone.
     SaleArchived,
     /// Sales by name.

@@ -18,6 +18,12 @@ pub(crate) const SUBMISSION_BYTES_MAX: usize = 256 * RECORD_BYTES_MAX;
 /// Holds that one turn lets expire. Calls wait in the mailbox until the turns that follow have let the rest expire.
 pub(crate) const EXPIRIES_PER_TURN_MAX: usize = 4_096;
 
+/// Holds of a closed sale that one call ends. The answer says where the next call goes on.
+pub(crate) const HOLDS_ENDED_PER_CALL_MAX: usize = 512;
+
+/// The record of the end of a hold: kind, length, number of the sale, ordinal.
+pub(crate) const HOLD_END_BYTES_MAX: usize = 12;
+
 /// Times in a row that one thread takes the mailbox before it leaves the rest to the log writer.
 pub(crate) const ROUNDS_PER_TURN_MAX: usize = 8;
 
@@ -39,6 +45,10 @@ const _: () = assert!(
     "a batch that was not quite full, a submission, and a sale of 1,000 stocks still fit one frame"
 );
 const _: () = assert!(CLOCK_OFFSET_SETTLED.as_nanos() < CLOCK_OFFSET_WARNED.as_nanos());
+const _: () = assert!(
+    HOLDS_ENDED_PER_CALL_MAX * HOLD_END_BYTES_MAX + 100 < RECORD_BYTES_MAX,
+    "with a time and an incarnation, a call that ends holds adds no more than any other"
+);
 const _: () = assert!(
     RECORD_BYTES_MAX
         > onrush_core::DETAILS_BYTES_MAX

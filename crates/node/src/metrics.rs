@@ -93,7 +93,7 @@ pub struct MetricsSnapshot {
 }
 
 /// Codes of refusals in the order of [`MetricsSnapshot::refusals`].
-pub const REFUSAL_CODES: [&str; 18] = [
+pub const REFUSAL_CODES: [&str; 19] = [
     "invalid_request",
     "counter_not_found",
     "window_not_found",
@@ -108,6 +108,7 @@ pub const REFUSAL_CODES: [&str; 18] = [
     "hold_expired",
     "quantity_below_reserved",
     "sale_open",
+    "holds_pending",
     "stock_in_use",
     "idempotency_key_reused",
     "overloaded",
@@ -138,10 +139,11 @@ fn refusal_index(refusal: &Refusal) -> usize {
         Refusal::HoldExpired => 11,
         Refusal::QuantityBelowReserved { .. } => 12,
         Refusal::SaleOpen => 13,
-        Refusal::StockInUse { .. } => 14,
-        Refusal::IdempotencyKeyReused => 15,
-        Refusal::CeilingReached(_) => 16,
-        Refusal::PreconditionFailed => 17,
+        Refusal::HoldsPending { .. } => 14,
+        Refusal::StockInUse { .. } => 15,
+        Refusal::IdempotencyKeyReused => 16,
+        Refusal::CeilingReached(_) => 17,
+        Refusal::PreconditionFailed => 18,
     }
 }
 

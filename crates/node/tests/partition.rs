@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use onrush_core::{Ceiling, Limits, Refusal};
+use onrush_core::{Ceiling, Limits, Precondition, Refusal};
 use onrush_log::faulty::{Fault, FaultyStorage};
 use onrush_log::{LogDirectory, LogSettings};
 use onrush_node::{
@@ -97,6 +97,41 @@ fn holds_of_a_whole_sale_expire_at_once() {
     assert_eq!(rig.figures("s"), (10_000, 0));
     rig.clock.pass_until(START_MS + 60_000);
     assert_eq!(rig.figures("s"), (0, 0), "nobody sees a hold that is over");
+}
+
+#[test]
+fn holds_of_a_closed_sale_end_some_with_each_call_before_it_is_archived() {
+    let rig = Rig::new();
+    rig.put_sale_between("s", 20_000, 60_000, None, Some(START_MS + 1_000));
+    for n in 0..1_300 {
+        rig.partition
+            .call(Call::Reserve(reserve("s", &format!("c{n}"), None)), |reply| assert!(reply.is_ok()));
+    }
+    rig.await_decided();
+    let end = |from| {
+        rig.call(Call::EndHolds { sale: Name::from("s"), only_if: Precondition::None, from }).map(|outcome| {
+            let Outcome::HoldsEnded { next } = outcome else { panic!("{outcome:?}") };
+            next
+        })
+    };
+    let archive =
+        || code(&rig.call(Call::ArchiveSale { sale: Name::from("s"), only_if: Precondition::None }));
+    assert_eq!(
+        code(&rig.call(Call::EndHolds { sale: Name::from("s"), only_if: Precondition::None, from: 0 })),
+        "sale_open"
+    );
+    rig.clock.pass_until(START_MS + 1_000);
+    assert_eq!(archive(), "holds_pending");
+    let (mut next, mut call_count) = (Some(0), 0);
+    while let Some(from) = next {
+        next = end(from).unwrap();
+        call_count += 1;
+    }
+    assert!(call_count > 1, "one call ended 1,300 holds");
+    assert_eq!(rig.figures("s"), (0, 0));
+    assert_eq!(archive(), "done");
+    let (disk, digest) = rig.close();
+    assert_eq!(Rig::at(disk, START_MS + 1_000).close().1, digest);
 }
 
 #[test]

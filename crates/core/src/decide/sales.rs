@@ -3,8 +3,8 @@
 use super::{Answer, Decision, check_ceiling, check_memory, check_name, check_new_name, find_sale};
 use crate::terms_change::check_left_out;
 use crate::{
-    Ceiling, Event, Precondition, Refusal, SaleNo, SaleTerms, State, StockTerms, TermsChange, TermsField,
-    TimeMs,
+    Ceiling, Event, HOLD_SEARCH_MAX, Now, Precondition, Refusal, ReservationNo, SaleNo, SaleTerms, State,
+    StockTerms, TermsChange, TermsField, TimeMs,
     state::{Sale, copy_bytes},
 };
 
@@ -74,6 +74,49 @@ pub(super) fn decide_put<'a>(
     Ok(Decision::new(Event::SalePut { sale_no: sale.no, sale: name, terms }, answer))
 }
 
+/// What came of a search for a held reservation in a closed sale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldEnd {
+    /// Ends the first one that is held, to be recorded and applied; absent if none of those looked through is.
+    pub event: Option<Event<'static>>,
+    /// The ordinal to go on from; absent if no reservation from there on is held.
+    pub next: Option<u32>,
+}
+
+/// Looks for a held reservation of a closed sale, from ordinal `from` on and through [`HOLD_SEARCH_MAX`] of them at most, to
+/// end it: a hold that is over expires, any other is released. So a sale can be archived before its holds are over, with
+/// an event for each. No new ones come meanwhile, as a closed sale takes none.
+///
+/// # Errors
+/// The sale does not exist, is not as `only_if` requires, or has not closed.
+pub fn decide_hold_end(
+    state: &State,
+    name: &str,
+    only_if: &Precondition,
+    from: u32,
+    now: Now,
+) -> Result<HoldEnd, Refusal> {
+    let sale = find_sale(state, name)?;
+    check_precondition(only_if, Some(sale))?;
+    check_closed(sale, now.wall)?;
+    if sale.held_count == 0 {
+        return Ok(HoldEnd { event: None, next: None });
+    }
+    let count = sale.reservations.len();
+    let until = from.saturating_add(HOLD_SEARCH_MAX).min(count);
+    let held = (from..until).find_map(|seq| Some((seq, sale.reservations.get(seq)?.expires_at()?)));
+    let next = held.map_or(until, |(seq, _)| seq + 1);
+    let event = held.map(|(seq, expires_at)| {
+        let reservation = ReservationNo { sale: sale.no, seq };
+        if expires_at <= state.clamp(now.partition) {
+            Event::Expired { reservation }
+        } else {
+            Event::Released { reservation }
+        }
+    });
+    Ok(HoldEnd { event, next: (next < count).then_some(next) })
+}
+
 pub(super) fn decide_archive<'a>(
     state: &State,
     name: &'a str,
@@ -82,12 +125,20 @@ pub(super) fn decide_archive<'a>(
 ) -> Result<Decision<'a>, Refusal> {
     let sale = find_sale(state, name)?;
     check_precondition(only_if, Some(sale))?;
-    match sale.terms.closes_at {
-        Some(closes_at) if closes_at <= wall => {
-            Ok(Decision::new(Event::SaleArchived { sale_no: sale.no }, Answer::SaleArchived))
-        }
-        _ => Err(Refusal::SaleOpen),
+    check_closed(sale, wall)?;
+    if sale.held_count > 0 {
+        return Err(Refusal::HoldsPending {
+            quantity_held: sale.unit_totals().held,
+            held_count: sale.held_count,
+            held_until: sale.held_until_max,
+        });
     }
+    Ok(Decision::new(Event::SaleArchived { sale_no: sale.no }, Answer::SaleArchived))
+}
+
+fn check_closed(sale: &Sale, wall: TimeMs) -> Result<(), Refusal> {
+    let is_closed = sale.terms.closes_at.is_some_and(|closes_at| closes_at <= wall);
+    if is_closed { Ok(()) } else { Err(Refusal::SaleOpen) }
 }
 
 fn check_precondition(only_if: &Precondition, sale: Option<&Sale>) -> Result<(), Refusal> {

@@ -25,6 +25,10 @@ pub(crate) struct Sale {
     /// Where a stock is in the terms, by its number; [`GONE`] if it was taken out.
     places: Vec<u16>,
     pub(crate) version: SaleVersion,
+    /// Reservations that are held.
+    pub(crate) held_count: u32,
+    /// The latest time until which any reservation ever was held: no hold lasts longer.
+    pub(crate) held_until_max: TimeMs,
     /// The ordinals from which on its reservations are of another incarnation than those before, each with that; rising.
     pub(crate) incarnations: Vec<(u32, Incarnation)>,
     pub(crate) customers: Customers,
@@ -87,6 +91,8 @@ impl Sale {
             stock_nos,
             places,
             version,
+            held_count: 0,
+            held_until_max: 0,
             incarnations: Vec::new(),
             customers: Customers::new(),
             reservations: Reservations::new(),
@@ -200,6 +206,8 @@ impl Sale {
             assert!(figures.taken() <= self.terms.stocks[place].quantity_total, "no unit is sold twice");
             units += u64::from(line.quantity);
         }
+        self.held_count += u32::from(claim.status == ReservationStatus::Held);
+        self.held_until_max = self.held_until_max.max(claim.hold_until.unwrap_or_default());
         let (customer, previous) = self.customers.add_reservation(hash, claim.customer, seq, units);
         let new = NewReservation {
             customer,
@@ -244,6 +252,7 @@ impl Sale {
         if to != ReservationStatus::Confirmed {
             self.customers.give_back(record.customer, record.units());
         }
+        self.held_count -= u32::from(from == ReservationStatus::Held);
         self.reservations.set_status(seq, to);
         self.begin_version(incarnation);
         from

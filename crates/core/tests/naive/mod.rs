@@ -64,7 +64,12 @@ impl Model {
             Step::Reserve(claim) => self.reserve(limits, claim, now, wall),
             Step::Confirm { sale, pick } => self.confirm(sale, self.find(sale, *pick), now),
             Step::Release { sale, pick } => self.release(sale, self.find(sale, *pick), now),
-            Step::Clock(_) | Step::Wall(_) | Step::EndBatch | Step::Replay | Step::Restore => {
+            Step::EndHolds { .. }
+            | Step::Clock(_)
+            | Step::Wall(_)
+            | Step::EndBatch
+            | Step::Replay
+            | Step::Restore => {
                 unreachable!("no command")
             }
         }?;
@@ -240,8 +245,37 @@ impl Model {
     fn archive(&mut self, name: &str, wall: u64) -> Result<(Answer, bool), Refusal> {
         let sale = self.sale(name)?;
         ensure(sale.terms.closes_at.is_some_and(|closes_at| closes_at <= wall), || Refusal::SaleOpen)?;
+        let held: Vec<_> = sale.reservations.iter().filter(|reservation| reservation.is_held()).collect();
+        ensure(held.is_empty(), || Refusal::HoldsPending {
+            quantity_held: held.iter().flat_map(|held| &held.claim.lines).map(|line| u64::from(line.1)).sum(),
+            held_count: u32::try_from(held.len()).expect("few"),
+            held_until: sale
+                .reservations
+                .iter()
+                .filter_map(|one| one.hold_until)
+                .max()
+                .expect("some are held"),
+        })?;
         self.sales.remove(name);
         Ok((Answer::SaleArchived, true))
+    }
+
+    /// Ends every hold of a closed sale: it expires if its time is over, and is released otherwise.
+    fn end_holds(&mut self, name: &str, now: Now) -> Result<Vec<ReservationNo>, Refusal> {
+        let sale = self.sale(name)?;
+        ensure(sale.terms.closes_at.is_some_and(|closes_at| closes_at <= now.wall), || Refusal::SaleOpen)?;
+        let time = now.partition.max(self.time);
+        let mut ended = Vec::new();
+        let sale = self.sales.get_mut(name).expect("it was found above");
+        for (seq, held) in (0..).zip(&mut sale.reservations).filter(|(_, one)| one.is_held()) {
+            let is_over = held.hold_until <= Some(time);
+            held.status = if is_over { ReservationStatus::Expired } else { ReservationStatus::Released };
+            ended.push(ReservationNo { sale: sale.no, seq });
+        }
+        if !ended.is_empty() {
+            self.time = time;
+        }
+        Ok(ended)
     }
 
     fn reserve(

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use onrush_core::{Answer, Limits, Precondition, Refusal, SaleNo, SaleTerms, TermsField, terms_version};
+use onrush_core::{
+    Answer, Limits, Now, Precondition, Refusal, ReservationNo, SaleNo, SaleTerms, TermsField, terms_version,
+};
 
 use super::{Model, check_name, ensure};
 
@@ -61,6 +63,17 @@ impl Model {
         self.sale(name)?;
         self.check_condition(name, condition)?;
         self.archive(name, wall)
+    }
+
+    pub(crate) fn end_holds_if(
+        &mut self,
+        name: &str,
+        now: Now,
+        condition: Condition,
+    ) -> Result<Vec<ReservationNo>, Refusal> {
+        self.sale(name)?;
+        self.check_condition(name, condition)?;
+        self.end_holds(name, now)
     }
 
     fn check_condition(&self, name: &str, condition: Condition) -> Result<(), Refusal> {

@@ -39,6 +39,11 @@ pub(crate) enum Step {
         sale: &'static str,
         condition: Condition,
     },
+    /// Ends the holds of a closed sale.
+    EndHolds {
+        sale: &'static str,
+        condition: Condition,
+    },
     Reserve(Claim),
     Confirm {
         sale: &'static str,
@@ -117,7 +122,12 @@ impl Step {
                 // The lines of a command are read while it is decided and never kept, but they have to live as long.
                 ask(&Command::Reserve(Reserve { sale, customer, lines: lines.leak(), details, key }))
             }
-            Self::Clock(_) | Self::Wall(_) | Self::EndBatch | Self::Replay | Self::Restore => return None,
+            Self::EndHolds { .. }
+            | Self::Clock(_)
+            | Self::Wall(_)
+            | Self::EndBatch
+            | Self::Replay
+            | Self::Restore => return None,
         })
     }
 }
@@ -151,7 +161,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
             let left_out = left_out_of(&terms);
             Step::PutSale { sale, terms, left_out, condition }
         }),
-        1 => (sale(), condition()).prop_map(|(sale, condition)| Step::Archive { sale, condition }),
+        2 => (sale(), condition()).prop_map(|(sale, condition)| Step::Archive { sale, condition }),
+        1 => (sale(), condition()).prop_map(|(sale, condition)| Step::EndHolds { sale, condition }),
         36 => claim(sale()).prop_map(Step::Reserve),
         10 => (sale(), pick()).prop_map(|(sale, pick)| Step::Confirm { sale, pick }),
         10 => (sale(), pick()).prop_map(|(sale, pick)| Step::Release { sale, pick }),

@@ -6,7 +6,7 @@ mod tell;
 use std::collections::HashMap;
 
 use onrush_core::{
-    Answer, Command, IdempotencyKey, Incarnation, Limits, LineRequest, Now, Precondition, Refusal,
+    Answer, Command, Event, IdempotencyKey, Incarnation, Limits, LineRequest, Now, Precondition, Refusal,
     ReservationNo, ReservationRef, Reserve, SaleNo, State, TermsVersion,
 };
 
@@ -100,6 +100,7 @@ impl Run {
             }
             "put-given" => self.put_given(words)?,
             "change" => self.change(words)?,
+            "end-holds" => self.end_holds(words)?,
             "archive" => self.archive(words)?,
             "see" => self.see(words)?,
             "reserve" => self.reserve(words)?,
@@ -169,7 +170,7 @@ impl Run {
         while let Some(event) = onrush_core::decide_expiry(&self.state, self.now.partition) {
             self.state.apply(&event, self.now.partition);
             self.shadow.apply(&event, self.now.partition);
-            if let onrush_core::Event::Expired { reservation } = event {
+            if let Event::Expired { reservation } = event {
                 expired.push(self.name_of(reservation));
             }
         }
@@ -198,6 +199,29 @@ impl Run {
     fn archive(&mut self, words: &mut Words<'_>) -> Result<String, String> {
         let (sale, only_if) = (words.next()?, &self.precondition(words)?);
         Ok(self.decide(&Command::ArchiveSale { sale, only_if }))
+    }
+
+    /// Ends the holds of a closed sale one after the other. Tells which ones, and whether they were released or expired.
+    fn end_holds(&mut self, words: &mut Words<'_>) -> Result<String, String> {
+        let (sale, first) = (words.next()?, words.number("from")?);
+        let only_if = self.precondition(words)?;
+        let (mut from, mut ended) = (Some(first.unwrap_or(0)), Vec::new());
+        while let Some(at) = from {
+            let end = match onrush_core::decide_hold_end(&self.state, sale, &only_if, at, self.now) {
+                Ok(end) => end,
+                Err(refusal) => return Ok(tell::refusal(&refusal)),
+            };
+            from = end.next;
+            let Some(event) = end.event else { continue };
+            self.state.apply(&event, self.now.partition);
+            self.shadow.apply(&event, self.now.partition);
+            ended.push(match event {
+                Event::Released { reservation } => format!("released {}", self.name_of(reservation)),
+                Event::Expired { reservation } => format!("expired {}", self.name_of(reservation)),
+                other => return Err(format!("{other:?} ends no hold")),
+            });
+        }
+        Ok(ended.join(", "))
     }
 
     fn put_given(&mut self, words: &mut Words<'_>) -> Result<String, String> {

@@ -53,6 +53,9 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         }
         Refusal::PreconditionFailed => "precondition_failed".into(),
         Refusal::SaleOpen => "sale_open".into(),
+        Refusal::HoldsPending { quantity_held, held_count, held_until } => {
+            format!("holds_pending units={quantity_held} count={held_count} until={}", time(*held_until))
+        }
         Refusal::IdempotencyKeyReused => "idempotency_key_reused".into(),
         Refusal::CeilingReached(ceiling) => format!("ceiling {ceiling:?}"),
         Refusal::AlreadyFounded => "already_founded".into(),

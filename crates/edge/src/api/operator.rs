@@ -7,7 +7,8 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use onrush_node::{Call, Outcome};
+use onrush_core::Precondition;
+use onrush_node::{Call, Name, Outcome};
 use subtle::ConstantTimeEq as _;
 
 use super::answer::{
@@ -15,6 +16,7 @@ use super::answer::{
 };
 use super::app::{App, mismatched};
 use super::route::Route;
+use super::sales::force::parse_force;
 use crate::http::authority::{is_loopback, is_loopback_origin};
 use crate::limits::OPERATOR_BODY_BYTES_MAX;
 use crate::openapi::operator as operations;
@@ -81,9 +83,12 @@ async fn sale_answer(app: &App, call: Call) -> Answer {
     }
 }
 
-async fn archive_sale(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+async fn archive_sale(State(app): State<Arc<App>>, request: WithoutBody) -> Answer {
     let sale = name_at(&request.uri, 2, "sale")?;
     let only_if = dto::parse_precondition(&request.fields)?;
+    if parse_force(request.uri.query())? {
+        end_holds(&app, &sale, &only_if).await?;
+    }
     match app.ask(Call::ArchiveSale { sale, only_if }).await? {
         Outcome::SaleArchived => {
             let mut response = Response::new(Body::empty());
@@ -92,6 +97,19 @@ async fn archive_sale(State(app): State<Arc<App>>, _: WithoutQuery, request: Wit
         }
         other => mismatched(&other),
     }
+}
+
+/// Ends all holds of a closed sale, some with each call, so that nobody waits long behind them.
+async fn end_holds(app: &App, sale: &Name, only_if: &Precondition) -> Result<(), Problem> {
+    let mut next = Some(0);
+    while let Some(from) = next {
+        let call = Call::EndHolds { sale: sale.clone(), only_if: only_if.clone(), from };
+        next = match app.ask(call).await? {
+            Outcome::HoldsEnded { next } => next,
+            other => mismatched(&other),
+        };
+    }
+    Ok(())
 }
 
 async fn read_metrics(State(app): State<Arc<App>>, _: WithoutQuery, _: WithoutBody) -> Response {

@@ -324,6 +324,11 @@ fn example(code: Code) -> Problem {
         }),
         Code::PreconditionFailed => refused(Refusal::PreconditionFailed),
         Code::SaleOpen => refused(Refusal::SaleOpen),
+        Code::HoldsPending => refused(Refusal::HoldsPending {
+            quantity_held: 12,
+            held_count: 9,
+            held_until: EXAMPLE_NOW_MS + 600_000,
+        }),
         Code::SinkNotStopped => Problem::from_sink_refusal(&SinkRefusal::NotStoppedThere),
         Code::HoldExpired => refused(Refusal::HoldExpired),
         Code::BodyTooLarge => Problem::body_too_large(BODY_BYTES_MAX),

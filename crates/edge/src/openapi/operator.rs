@@ -3,6 +3,7 @@
 use serde_json::json;
 use utoipa::openapi::ObjectBuilder;
 use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::{HttpMethod, ResponseBuilder};
 
 use super::operation::{OPERATOR, Operation, optional_parameter, text_header};
@@ -53,11 +54,16 @@ pub(crate) fn all() -> [Operation; 4] {
             .problems(&[Code::SaleNotFound, Code::PreconditionFailed, Code::QuantityBelowReserved, Code::StockInUse])
             .asks(),
         Operation::new(HttpMethod::Delete, "/v1/sales/{sale}", OPERATOR, "archiveSale", "Archive a closed sale")
-            .description("Forgets the sale and its reservations and frees their memory.")
+            .description(
+                "Forgets the sale and its reservations and frees their memory. While customers hold reservations, nothing is done \
+                 unless `force` says so: then what is held is released first, with an event for each. A forced call that ends in \
+                 the middle may have released some; repeat it.",
+            )
             .name("sale", "The sale's name.")
+            .parameter(force())
             .parameter(if_match())
             .answer(204, ResponseBuilder::new().description("It is gone."))
-            .problems(&[Code::SaleNotFound, Code::PreconditionFailed, Code::SaleOpen])
+            .problems(&[Code::SaleNotFound, Code::PreconditionFailed, Code::SaleOpen, Code::HoldsPending])
             .asks(),
         Operation::new(HttpMethod::Get, "/metrics", OPERATOR, "readMetrics", "Figures for Prometheus").content(
             200,
@@ -67,6 +73,12 @@ pub(crate) fn all() -> [Operation; 4] {
             json!("onrush_mailbox_depth 0\n"),
         ),
     ]
+}
+
+fn force() -> Parameter {
+    let description = "Whether what customers hold is released first. Without it, nothing is archived while something is held.";
+    let schema = ObjectBuilder::new().schema_type(Type::Boolean).default(Some(json!(false)));
+    optional_parameter("force", ParameterIn::Query, description, schema)
 }
 
 fn if_match() -> Parameter {

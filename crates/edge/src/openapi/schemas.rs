@@ -39,6 +39,7 @@ fn problem() -> RefOr<Schema> {
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
     let taken =
         |what| format!("`quantity_below_reserved`, `stock_in_use`: units of the stock that are {what}.");
+    let held = format!("{} `holds_pending`: units of all held reservations of the sale.", taken("held"));
     object(
         "What went wrong (RFC 9457). `code` is stable; `detail` is for people.",
         vec![
@@ -56,7 +57,7 @@ fn problem() -> RefOr<Schema> {
                 .into(),
             ),
             ("quantity_available?", whole("`insufficient_stock`: what the stock has left.", 0, None).into()),
-            ("quantity_held?", whole(&taken("held"), 0, None).into()),
+            ("quantity_held?", whole(&held, 0, None).into()),
             ("quantity_confirmed?", whole(&taken("confirmed"), 0, None).into()),
             ("per_customer_max?", whole("`customer_limit_reached`: the sale's limit.", 1, None).into()),
             (
@@ -66,6 +67,8 @@ fn problem() -> RefOr<Schema> {
             ),
             ("opens_at?", time("`sale_not_open`: when the sale opens.")),
             ("closes_at?", time("`sale_closed`: when the sale closed.")),
+            ("held_count?", whole("`holds_pending`: reservations of the sale that are held.", 1, None).into()),
+            ("held_until?", time("`holds_pending`: no reservation of the sale is held for longer.")),
         ],
     )
 }

@@ -23,6 +23,7 @@ pub enum Code {
     QuantityBelowReserved,
     StockInUse,
     SaleOpen,
+    HoldsPending,
     SinkNotStopped,
     HoldExpired,
     PreconditionFailed,
@@ -38,7 +39,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, by status.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::CrossSite,
@@ -58,6 +59,7 @@ impl Code {
         Self::QuantityBelowReserved,
         Self::StockInUse,
         Self::SaleOpen,
+        Self::HoldsPending,
         Self::SinkNotStopped,
         Self::HoldExpired,
         Self::PreconditionFailed,
@@ -111,6 +113,7 @@ impl Code {
             }
             Self::StockInUse => (409, "stock_in_use", "The stock has reservations, or had some"),
             Self::SaleOpen => (409, "sale_open", "The sale has not closed"),
+            Self::HoldsPending => (409, "holds_pending", "Reservations of the sale are still held"),
             Self::SinkNotStopped => (409, "sink_not_stopped", "The sink is not stopped at that offset"),
             Self::HoldExpired => (410, "hold_expired", "The hold has expired"),
             Self::PreconditionFailed => {

@@ -4,14 +4,16 @@
 use std::sync::Arc;
 
 use onrush_core::{
-    Answer, Command, Event, Incarnation, Now, Precondition, Refusal, SaleNo, SaleTerms, State, TermsField,
-    TimeMs, WindowShape, change_terms, decide, decide_expiry,
+    Answer, Command, Event, HOLD_SEARCH_MAX, Incarnation, Now, Precondition, Refusal, SaleNo, SaleTerms,
+    State, TermsField, TimeMs, WindowShape, change_terms, decide, decide_expiry, decide_hold_end,
 };
 
 use super::batch::{ClosedBatch, OpenBatch};
 use super::identity::Identity;
 use super::views::{Counts, ViewChange};
-use crate::limits::{EXPIRIES_PER_TURN_MAX, OPEN_BATCH_BYTES_MAX, RECORD_BYTES_MAX, STOCK_BYTES_MAX};
+use crate::limits::{
+    EXPIRIES_PER_TURN_MAX, HOLDS_ENDED_PER_CALL_MAX, OPEN_BATCH_BYTES_MAX, RECORD_BYTES_MAX, STOCK_BYTES_MAX,
+};
 use crate::{Call, Failure, Outcome, Reply, ReservationIds, ReserveCall};
 
 /// Decides for one partition.
@@ -180,6 +182,7 @@ impl Leader {
             }
             // `run` made it a put.
             Call::ChangeSale { .. } => unreachable!("a change of a sale is put with all of its terms"),
+            Call::EndHolds { sale, only_if, from } => self.end_holds(&sale, &only_if, from),
             Call::ArchiveSale { sale, only_if } => {
                 self.answer(&Command::ArchiveSale { sale: &sale, only_if: &only_if })
             }
@@ -223,6 +226,21 @@ impl Leader {
             Ok(Answer::SalePut { created }) => Ok(Outcome::SalePut { created, sale: self.sale(sale)? }),
             other => unexpected(other),
         }
+    }
+
+    /// Looks through so many reservations, and ends so many holds, as do not keep other calls waiting.
+    fn end_holds(&mut self, sale: &str, only_if: &Precondition, from: u32) -> Reply {
+        let (mut next, until) = (Some(from), from.saturating_add(HOLD_SEARCH_MAX));
+        for _ in 0..HOLDS_ENDED_PER_CALL_MAX {
+            let Some(from) = next.filter(|next| *next < until) else { break };
+            let end = decide_hold_end(&self.state, sale, only_if, from, self.now).map_err(refused)?;
+            if let Some(event) = &end.event {
+                self.begin_incarnation();
+                self.apply_and_record(event);
+            }
+            next = end.next;
+        }
+        Ok(Outcome::HoldsEnded { next })
     }
 
     fn hit_window(&mut self, window: &str) -> Reply {
@@ -323,6 +341,7 @@ fn record_bytes_max(call: &Call) -> Option<usize> {
         Call::AddToCounter { .. }
         | Call::HitWindow { .. }
         | Call::PutWindow { .. }
+        | Call::EndHolds { .. }
         | Call::ArchiveSale { .. }
         | Call::Reserve(_)
         | Call::Confirm { .. }

@@ -75,6 +75,7 @@ impl Passing {
             Err(lost) => return Ok(Err(lost)),
         };
         ensure!(answer.status == 201, "putting {sale} was answered {}: {}", answer.status, answer.text());
+        let mut ids = Vec::new();
         for customer in 0..random.between(1, 4) {
             let lines = json!([{"stock": "a", "quantity": 1}, {"stock": "b", "quantity": 2}]);
             let body = json!({"customer": format!("c{customer}"), "lines": lines}).to_string();
@@ -86,24 +87,48 @@ impl Passing {
             let reservation: Reservation = answer.expect(201)?;
             let known = Known { status: reservation.status, open: false };
             self.reservations.insert(reservation.reservation.clone(), known);
+            ids.push(reservation.reservation.clone());
             if let Err(lost) = self.step(sale, &reservation.reservation, public, random)? {
                 return Ok(Err(lost));
             }
         }
-        let closing = [put(Some(LONG_AGO), hold_ttl_ms), request("DELETE", &format!("/v1/sales/{sale}"))];
-        for (bytes, status) in closing.iter().zip([200, 204]) {
-            match operator.call(bytes) {
+        let held = self.held_of(&ids);
+        let archive = format!("/v1/sales/{sale}");
+        // While something is held, nothing is archived without force.
+        let first_status = if held.is_empty() { 204 } else { 409 };
+        let mut closing =
+            vec![(put(Some(LONG_AGO), hold_ttl_ms), 200), (request("DELETE", &archive), first_status)];
+        if !held.is_empty() {
+            closing.push((request("DELETE", &format!("{archive}?force=true")), 204));
+        }
+        for (bytes, status) in closing {
+            match operator.call(&bytes) {
                 Ok(answer) => ensure!(
                     answer.status == status,
                     "closing {sale} was answered {}: {}",
                     answer.status,
                     answer.text()
                 ),
-                Err(lost) => return Ok(Err(lost)),
+                Err(lost) => {
+                    self.set(&held, Known { status: Status::Held, open: true });
+                    return Ok(Err(lost));
+                }
             }
         }
+        self.set(&held, Known { status: Status::Released, open: false });
         self.archived.push(sale.to_owned());
         Ok(Ok(()))
+    }
+
+    /// Those of the reservations that are held.
+    fn held_of(&self, ids: &[String]) -> Vec<String> {
+        let is_held =
+            |id: &&String| self.reservations.get(*id).is_some_and(|known| known.status == Status::Held);
+        ids.iter().filter(is_held).cloned().collect()
+    }
+
+    fn set(&mut self, ids: &[String], known: Known) {
+        self.reservations.extend(ids.iter().map(|id| (id.clone(), known)));
     }
 
     /// Confirms, releases, or leaves a reservation as it is.
@@ -150,6 +175,14 @@ impl Passing {
         let archived = archived.into_iter().map(|(sale, _)| sale).collect::<Vec<_>>();
         for sale in &self.archived {
             ensure!(archived.contains(sale), "{sale} was archived, its row says nothing of it");
+        }
+        for row in rows.values().filter(|row| self.archived.contains(&row.sale)) {
+            ensure!(
+                row.status != Status::Held,
+                "{} is held in {}, which is archived",
+                row.reservation,
+                row.sale
+            );
         }
         Ok(())
     }

@@ -1,3 +1,4 @@
 //! Sales.
 
+pub(crate) mod force;
 pub(crate) mod page;

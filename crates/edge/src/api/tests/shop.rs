@@ -137,7 +137,17 @@ fn answer(call: Call) -> Reply {
         Call::ChangeSale { sale, .. } => {
             Ok(Outcome::SalePut { created: false, sale: Box::new(sale_view(&sale)) })
         }
-        Call::ArchiveSale { sale, .. } if sale == "open" => refuse(Refusal::SaleOpen),
+        Call::ArchiveSale { sale, .. } | Call::EndHolds { sale, .. } if sale == "open" => {
+            refuse(Refusal::SaleOpen)
+        }
+        // Two calls come to the end of its holds.
+        Call::EndHolds { sale, from, .. } if sale == "held" && from < 2 => {
+            Ok(Outcome::HoldsEnded { next: Some(from + 1) })
+        }
+        Call::EndHolds { .. } => Ok(Outcome::HoldsEnded { next: None }),
+        Call::ArchiveSale { sale, .. } if sale == "held" => {
+            refuse(Refusal::HoldsPending { quantity_held: 3, held_count: 2, held_until: NOW_MS + 600_000 })
+        }
         Call::ArchiveSale { .. } => Ok(Outcome::SaleArchived),
         Call::ReadSale { sale } => Ok(Outcome::Sale(Box::new(sale_view(&sale)))),
         Call::ListSales { after, count_max } => Ok(Outcome::Sales(page(after.as_ref(), count_max))),
@@ -196,6 +206,7 @@ fn reserve(call: Box<ReserveCall>) -> Reply {
 fn sale_name(call: &Call) -> &str {
     match call {
         Call::ReadSale { sale }
+        | Call::EndHolds { sale, .. }
         | Call::ArchiveSale { sale, .. }
         | Call::ChangeSale { sale, .. }
         | Call::Confirm { sale, .. }
@@ -210,7 +221,9 @@ fn sale_name(call: &Call) -> &str {
 fn is_as_required(call: &Call) -> bool {
     let (only_if, exists) = match call {
         Call::PutSale { sale, only_if, .. } => (only_if, sale != "new"),
-        Call::ChangeSale { only_if, .. } | Call::ArchiveSale { only_if, .. } => (only_if, true),
+        Call::ChangeSale { only_if, .. }
+        | Call::EndHolds { only_if, .. }
+        | Call::ArchiveSale { only_if, .. } => (only_if, true),
         _ => return true,
     };
     match only_if {
