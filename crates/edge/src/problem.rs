@@ -82,7 +82,12 @@ impl Problem {
 
     /// 404 for a path that nothing answers.
     pub fn not_found() -> Self {
-        Self::new(Code::NotFound, "Check the path against /openapi.json.")
+        Self::not_found_here("Check the path against /openapi.json.")
+    }
+
+    /// 404 for a path that this listener does not answer; `detail` says where to look.
+    pub fn not_found_here(detail: &'static str) -> Self {
+        Self::new(Code::NotFound, detail)
     }
 
     /// 404 for a sale that is not there, or not of the sort that was asked for.
@@ -119,7 +124,12 @@ impl Problem {
 
     /// 405; `allow` is the value of `Allow`, or nothing if something else sets that header.
     pub fn method_not_allowed(allow: Option<&'static str>) -> Self {
-        Self { allow, ..Self::new(Code::MethodNotAllowed, "Use one of the methods in the Allow header.") }
+        Self { allow, ..Self::method_not_allowed_here("Use one of the methods in the Allow header.") }
+    }
+
+    /// 405 for a method that this listener does not take; `detail` says who does. Something else sets `Allow`.
+    pub fn method_not_allowed_here(detail: &'static str) -> Self {
+        Self::new(Code::MethodNotAllowed, detail)
     }
 
     /// 413 for a body over `bytes_max`.

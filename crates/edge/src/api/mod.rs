@@ -6,6 +6,7 @@ pub(crate) mod answer;
 pub mod app;
 mod counters;
 mod docs;
+mod elsewhere;
 mod health;
 mod operator;
 mod public;
@@ -19,13 +20,15 @@ pub mod windows;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
+use http::{Method, Uri};
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::hot::HotTable;
-use crate::problem::Problem;
 use crate::scenarios;
 use crate::settings::Scenarios;
 pub use app::App;
+use elsewhere::{Elsewhere, Listener};
 use route::Route;
 
 /// Every route of the public listener, with the scenarios that are on.
@@ -55,7 +58,8 @@ pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
 
 /// Every path of the public listener.
 pub fn public_router(app: Arc<App>) -> Router {
-    routed(public_routes(app.scenarios)).with_state(app)
+    let elsewhere = Elsewhere::new(Listener::Operator, &operator_routes());
+    routed(public_routes(app.scenarios), elsewhere).with_state(app)
 }
 
 /// What a rush asks the public listener for.
@@ -65,18 +69,19 @@ pub(crate) fn hot_table(on: Scenarios) -> HotTable {
 
 /// Every path of the operator listener; all of them ask for the key if one is set, and else for nothing of another site.
 pub fn operator_router(app: Arc<App>) -> Router {
-    let asked = axum::middleware::from_fn_with_state(Arc::clone(&app), operator::admit);
-    routed(operator_routes()).layer(asked).with_state(app)
-}
-
-fn routed(routes: Vec<Route>) -> Router<Arc<App>> {
-    let paths = routes.into_iter().fold(Router::new(), |paths, route| route.add_to(paths));
-    with_fallbacks(paths.merge(docs::routes()))
+    let elsewhere = Elsewhere::new(Listener::Public, &public_routes(app.scenarios));
+    let asked = from_fn_with_state(Arc::clone(&app), operator::admit);
+    routed(operator_routes(), elsewhere).layer(asked).with_state(app)
 }
 
 /// Problems instead of axum's own empty 404 and 405. The router itself adds `Allow`.
-fn with_fallbacks(router: Router<Arc<App>>) -> Router<Arc<App>> {
-    router
-        .fallback(|| async { Problem::not_found() })
-        .method_not_allowed_fallback(|| async { Problem::method_not_allowed(None) })
+fn routed(routes: Vec<Route>, elsewhere: Elsewhere) -> Router<Arc<App>> {
+    let paths = routes.into_iter().fold(docs::routes(), |paths, route| route.add_to(paths));
+    let elsewhere = Arc::new(elsewhere);
+    let of_methods = Arc::clone(&elsewhere);
+    paths
+        .fallback(move |uri: Uri| async move { elsewhere.not_found(uri.path()) })
+        .method_not_allowed_fallback(move |method: Method, uri: Uri| async move {
+            of_methods.method_not_allowed(&method, uri.path())
+        })
 }

@@ -55,6 +55,11 @@ impl Route {
         Self { hot: Some(decode), ..self }
     }
 
+    /// The one method that it takes; nothing if it takes every method.
+    pub(crate) fn method(&self) -> Option<&'static str> {
+        self.method
+    }
+
     /// The route as bytes, if it is hot.
     pub(crate) fn hot_route(&self) -> Option<HotRoute> {
         self.hot.map(|decode| HotRoute::new(self.method, self.path, decode))
