@@ -6,71 +6,105 @@ pub(crate) mod operator;
 pub(crate) mod parts;
 pub(crate) mod public;
 mod schemas;
+pub(crate) mod scope;
 
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{
-    Components, ComponentsBuilder, InfoBuilder, License, OpenApiBuilder, PathsBuilder, Server,
-};
+use utoipa::openapi::tag::{Tag, TagBuilder};
+use utoipa::openapi::{Components, ComponentsBuilder, OpenApiBuilder, PathsBuilder, Server};
 
-use self::operation::Shared;
+use self::operation::{HEALTH, OPERATOR, Operation, PUBLIC, SCENARIOS, Shared};
+use self::scope::Scope;
 use crate::api;
-use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX, OPERATOR_BODY_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::problem::Code;
 use crate::settings::Scenarios;
 
-/// The document as pretty JSON that ends in a newline.
+/// The document of both listeners, as pretty JSON that ends in a newline.
+pub fn document() -> String {
+    document_of(Scope::Everything)
+}
+
+/// The document of these calls.
 ///
 /// # Panics
 /// Never in practice: the document has only string keys.
-pub fn document() -> String {
+pub(crate) fn document_of(scope: Scope) -> String {
     let mut paths = PathsBuilder::new();
     let mut shared = Shared::default();
-    let routes = api::public_routes(Scenarios::ALL).into_iter().chain(api::operator_routes());
-    for operation in routes.flat_map(|route| route.operations) {
-        paths = operation.add_to(paths, &mut shared);
+    let operations = operations(scope);
+    let tags = tags(scope, &operations);
+    for operation in operations {
+        paths = operation.add_to(paths, scope, &mut shared);
     }
     let document = OpenApiBuilder::new()
-        .info(
-            InfoBuilder::new()
-                .title("onrush")
-                .version(env!("CARGO_PKG_VERSION"))
-                .description(Some(description()))
-                .license(Some(License::builder().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
-                .build(),
-        )
+        .info(scope.info())
         .servers(Some([Server::builder()
             .url("/")
             .description(Some("The listener that served this document."))
             .build()]))
-        .tags(Some([
-            tag("public", "What customers' requests reach: the public listener, 127.0.0.1:8080 by default."),
-            tag(
-                "operator",
-                "Sales, windows, sinks and figures: the operator listener, 127.0.0.1:8081 by default.",
-            ),
-            tag("health", "Answered by both listeners."),
-            tag(
-                "scenarios",
-                "Ready-made applications on the public listener; unknown paths unless they are switched on.",
-            ),
-        ]))
+        .tags(Some(tags))
         .paths(paths.build())
-        .components(Some(components(&shared)))
+        .components(Some(components(scope, &shared)))
         .build();
     let mut text = serde_json::to_string_pretty(&document).expect("a document of strings is JSON");
     text.push('\n');
     text
 }
 
-fn components(shared: &Shared) -> Components {
-    let bearer = Http::builder()
-        .scheme(HttpAuthScheme::Bearer)
-        .description(Some("The operator key, if one is set."))
-        .build();
-    let mut components = ComponentsBuilder::new()
-        .security_scheme(operation::OPERATOR_KEY, SecurityScheme::Http(bearer))
-        .header(operation::REQUEST_ID, operation::request_id_header());
+/// A path that takes every method is shown once to people, and with each of its methods to programs.
+fn operations(scope: Scope) -> Vec<Operation> {
+    let (routes, operations_max) = match scope {
+        Scope::Everything => {
+            let routes = api::public_routes(Scenarios::ALL).into_iter().chain(api::operator_routes());
+            (routes.collect(), usize::MAX)
+        }
+        Scope::Public(scenarios) => (api::public_routes(scenarios), 1),
+        Scope::Operator { .. } => (api::operator_routes(), 1),
+    };
+    routes.into_iter().flat_map(|route| route.operations.into_iter().take(operations_max)).collect()
+}
+
+/// In the whole document a tag says which listener answers; on a page it says what the call is about.
+fn tags(scope: Scope, operations: &[Operation]) -> Vec<Tag> {
+    if matches!(scope, Scope::Everything) {
+        return vec![
+            tag(PUBLIC, "What customers' requests reach: the public listener, 127.0.0.1:8080 by default."),
+            tag(
+                OPERATOR,
+                "Sales, windows, sinks and figures: the operator listener, 127.0.0.1:8081 by default.",
+            ),
+            tag(HEALTH, "Answered by both listeners."),
+            tag(
+                SCENARIOS,
+                "Ready-made applications on the public listener; unknown paths unless they are switched on.",
+            ),
+        ];
+    }
+    let is_shown = |topic: &str| operations.iter().any(|operation| operation.topic() == topic);
+    let topics = TOPICS.iter().filter(|(topic, _)| is_shown(topic));
+    topics.map(|(topic, description)| tag(topic, description)).collect()
+}
+
+/// What a page groups calls by, in the order that it shows them.
+const TOPICS: [(&str, &str); 7] = [
+    ("sales", "What opens and closes, with its stocks."),
+    ("reservations", "One customer's claim on units of a sale: held, confirmed, released or expired."),
+    ("counters", "Totals for ever."),
+    ("windows", "How many requests there were a short time back."),
+    ("sinks", "Readers of the log that write to databases and brokers."),
+    (SCENARIOS, "Ready-made applications over the same operations."),
+    (HEALTH, "For whoever watches the server."),
+];
+
+fn components(scope: Scope, shared: &Shared) -> Components {
+    let mut components =
+        ComponentsBuilder::new().header(operation::REQUEST_ID, operation::request_id_header());
+    if scope.has_key() {
+        let bearer = Http::builder()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("What stands in the file of the setting operator.key_file."))
+            .build();
+        components = components.security_scheme(operation::OPERATOR_KEY, SecurityScheme::Http(bearer));
+    }
     for (name, schema) in schemas::all().into_iter().chain(api::schemas()) {
         components = components.schema(name, schema);
     }
@@ -83,17 +117,6 @@ fn components(shared: &Shared) -> Components {
     components.build()
 }
 
-fn tag(name: &str, description: &str) -> utoipa::openapi::Tag {
+fn tag(name: &str, description: &str) -> Tag {
     TagBuilder::new().name(name).description(Some(description)).build()
-}
-
-fn description() -> String {
-    format!(
-        "Counts, admits and reserves when everyone arrives at once. A success is answered only after it is durable.\n\n\
-         Times are RFC 3339 in UTC. Names are 1 to 64 of `A-Z a-z 0-9 . _ ~ : @ -`. Unknown fields and query \
-         parameters are an error, and so is a body where a call takes none. A body is at most {BODY_BYTES_MAX} bytes ({OPERATOR_BODY_BYTES_MAX} on the operator listener), a target \
-         {TARGET_BYTES_MAX}, request line and header fields together {HEAD_BYTES_MAX}. Every error is \
-         `application/problem+json` (RFC 9457) with a stable `code`. Every GET but `/web-counter/increment` also answers \
-         HEAD. An `X-Request-Id` of a request comes back in its answer; without one it is made."
-    )
 }

@@ -1,6 +1,6 @@
 //! The `OpenAPI` document and a viewer for it, both from the binary: a browser loads nothing from anywhere else.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -10,9 +10,14 @@ use http::{HeaderValue, header};
 
 use super::answer::{WithoutBody, WithoutQuery};
 use super::app::App;
-use crate::openapi;
+use crate::http::media_type::JSON;
+use crate::openapi::{self, scope::Scope};
+use crate::problem::Problem;
 
 const PAGE: &str = include_str!("../../assets/docs.html");
+
+/// What stands in the page for whether some call asks for a key.
+const HAS_KEY: &str = "{has_key}";
 
 /// `RapiDoc` 9.3.8, under the MIT licence in `assets/rapidoc.LICENSE.txt`.
 const VIEWER: &[u8] = include_bytes!("../../assets/rapidoc-min.js");
@@ -24,23 +29,31 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(openapi::document()));
 
-pub(super) fn routes() -> Router<Arc<App>> {
+/// The whole document, and a page of the calls that `scope` names, which are those of this listener.
+pub(super) fn routes(scope: Scope) -> Router<Arc<App>> {
+    let own = OnceLock::new();
+    let own_document = Arc::new(move || own.get_or_init(|| Bytes::from(openapi::document_of(scope))).clone());
+    let own_document = move |_: WithoutQuery, _: WithoutBody| async move { file(JSON, own_document()) };
     Router::new()
         .route("/openapi.json", get(document))
-        .route("/docs", get(page))
+        .route("/docs", get(move |_: WithoutQuery, _: WithoutBody| async move { page(scope) }))
+        .route("/docs/openapi.json", get(own_document))
         .route("/docs/rapidoc-min.js", get(viewer))
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed(None) })
 }
 
 async fn document(_: WithoutQuery, _: WithoutBody) -> Response {
-    file("application/json", DOCUMENT.clone())
+    file(JSON, DOCUMENT.clone())
 }
 
 async fn viewer(_: WithoutQuery, _: WithoutBody) -> Response {
     file("text/javascript; charset=utf-8", Bytes::from_static(VIEWER))
 }
 
-async fn page(_: WithoutQuery, _: WithoutBody) -> Response {
-    let mut response = file("text/html; charset=utf-8", Bytes::from_static(PAGE.as_bytes()));
+/// The page without a place for a key where no call asks for one.
+fn page(scope: Scope) -> Response {
+    let page = PAGE.replace(HAS_KEY, if scope.has_key() { "true" } else { "false" });
+    let mut response = file("text/html; charset=utf-8", Bytes::from(page));
     let policy = HeaderValue::from_static(CONTENT_SECURITY_POLICY);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     // The same as `frame-ancestors`, for browsers that are older than it.

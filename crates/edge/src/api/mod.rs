@@ -25,6 +25,7 @@ use http::{Method, Uri};
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::hot::HotTable;
+use crate::openapi::scope::Scope;
 use crate::scenarios;
 use crate::settings::Scenarios;
 pub use app::App;
@@ -59,7 +60,8 @@ pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
 /// Every path of the public listener.
 pub fn public_router(app: Arc<App>) -> Router {
     let elsewhere = Elsewhere::new(Listener::Operator, &operator_routes());
-    routed(public_routes(app.scenarios), elsewhere).with_state(app)
+    let pages = docs::routes(Scope::Public(app.scenarios));
+    routed(public_routes(app.scenarios), elsewhere).merge(pages).with_state(app)
 }
 
 /// What a rush asks the public listener for.
@@ -67,16 +69,20 @@ pub(crate) fn hot_table(on: Scenarios) -> HotTable {
     HotTable::new(public_routes(on).iter().filter_map(Route::hot_route))
 }
 
-/// Every path of the operator listener; all of them ask for the key if one is set, and else for nothing of another site.
+/// Every path of the operator listener. All calls ask for the key if one is set; the pages that describe them do not, so
+/// that a browser can open them. Without a key nothing is answered for another site.
 pub fn operator_router(app: Arc<App>) -> Router {
     let elsewhere = Elsewhere::new(Listener::Public, &public_routes(app.scenarios));
-    let asked = from_fn_with_state(Arc::clone(&app), operator::admit);
-    routed(operator_routes(), elsewhere).layer(asked).with_state(app)
+    let ask_key = from_fn_with_state(Arc::clone(&app), operator::ask_key);
+    let refuse_other_sites = from_fn_with_state(Arc::clone(&app), operator::refuse_other_sites);
+    let pages = docs::routes(Scope::Operator { has_key: app.operator_key.is_some() });
+    let calls = routed(operator_routes(), elsewhere).layer(ask_key);
+    calls.merge(pages).layer(refuse_other_sites).with_state(app)
 }
 
 /// Problems instead of axum's own empty 404 and 405. The router itself adds `Allow`.
 fn routed(routes: Vec<Route>, elsewhere: Elsewhere) -> Router<Arc<App>> {
-    let paths = routes.into_iter().fold(docs::routes(), |paths, route| route.add_to(paths));
+    let paths = routes.into_iter().fold(Router::new(), |paths, route| route.add_to(paths));
     let elsewhere = Arc::new(elsewhere);
     let of_methods = Arc::clone(&elsewhere);
     paths

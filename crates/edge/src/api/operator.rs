@@ -33,13 +33,20 @@ pub(super) fn routes() -> [Route; 4] {
     ]
 }
 
-/// Lets a request through if it carries the key, or, where no key is set, if no other site can have made it.
-pub(super) async fn admit(State(app): State<Arc<App>>, request: Request, next: Next) -> Answer {
+/// Lets a request through if it carries the key, or if no key is set.
+pub(super) async fn ask_key(State(app): State<Arc<App>>, request: Request, next: Next) -> Answer {
     match &app.operator_key {
         Some(key) if !carries(request.headers(), key) => Err(Problem::unauthorized()),
-        None if is_cross_site(request.headers()) => Err(Problem::cross_site()),
         _ => Ok(next.run(request).await),
     }
+}
+
+/// Where no key is set, lets a request through if no other site can have made it.
+pub(super) async fn refuse_other_sites(State(app): State<Arc<App>>, request: Request, next: Next) -> Answer {
+    if app.operator_key.is_none() && is_cross_site(request.headers()) {
+        return Err(Problem::cross_site());
+    }
+    Ok(next.run(request).await)
 }
 
 /// Whether a browser may have sent this for a page that this machine does not serve. Such a page can have given its own

@@ -19,6 +19,7 @@ use utoipa::openapi::{
 };
 
 use super::parts::{name, named, text, whole};
+use super::scope::Scope;
 use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX, TARGET_BYTES_MAX};
 use crate::problem::{CONTENT_TYPE, Code, Problem};
 
@@ -77,7 +78,7 @@ impl Operation {
         id: &str,
         summary: &str,
     ) -> Self {
-        let builder = OperationBuilder::new().tag(tag).operation_id(Some(id)).summary(Some(summary));
+        let builder = OperationBuilder::new().operation_id(Some(id)).summary(Some(summary));
         Self { method, path, tag, builder, codes: ALWAYS.to_vec(), answers: BTreeMap::new() }
     }
 
@@ -152,19 +153,10 @@ impl Operation {
         self.problems(&[Code::Overloaded, Code::LogUnavailable, Code::Draining])
     }
 
-    pub(crate) fn add_to(mut self, paths: PathsBuilder, shared: &mut Shared) -> PathsBuilder {
-        if matches!(self.tag, OPERATOR | HEALTH) {
-            self.codes.extend([Code::Unauthorized, Code::CrossSite]);
-        }
-        if self.tag == OPERATOR {
-            let server = Server::builder()
-                .url("http://127.0.0.1:8081")
-                .description(Some("The operator listener, by default here."))
-                .build();
-            let keys =
-                [SecurityRequirement::default(), SecurityRequirement::new(OPERATOR_KEY, [] as [&str; 0])];
-            self.builder = self.builder.server(server).securities(Some(keys));
-        }
+    pub(crate) fn add_to(mut self, paths: PathsBuilder, scope: Scope, shared: &mut Shared) -> PathsBuilder {
+        let tag = if matches!(scope, Scope::Everything) { self.tag } else { self.topic() };
+        self.builder = self.builder.tag(tag);
+        self = self.guarded(scope);
         let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
         for code in Code::ALL.into_iter().filter(|code| self.codes.contains(code)) {
             by_status.entry(code.status()).or_default().push(code);
@@ -185,6 +177,41 @@ impl Operation {
             self.builder = self.builder.response(status.to_string(), response);
         }
         paths.path(self.path, PathItem::new(self.method, self.builder))
+    }
+
+    /// What it is about, from its path.
+    pub(super) fn topic(&self) -> &'static str {
+        let segment = |index: usize| self.path.split('/').nth(index).unwrap_or_default();
+        match (self.tag, segment(2)) {
+            (PUBLIC | OPERATOR, "sales") if segment(4).is_empty() => "sales",
+            (PUBLIC | OPERATOR, "sales") => "reservations",
+            (PUBLIC | OPERATOR, topic) if !topic.is_empty() => topic,
+            (PUBLIC | OPERATOR, _) => HEALTH,
+            (tag, _) => tag,
+        }
+    }
+
+    /// Says who may call it, and how others are refused.
+    fn guarded(mut self, scope: Scope) -> Self {
+        let nobody_asks: Vec<SecurityRequirement> = Vec::new();
+        let key = SecurityRequirement::new(OPERATOR_KEY, [] as [&str; 0]);
+        let (requirements, codes) = match scope {
+            Scope::Everything if matches!(self.tag, OPERATOR | HEALTH) => {
+                (vec![SecurityRequirement::default(), key], &[Code::Unauthorized, Code::CrossSite][..])
+            }
+            Scope::Everything | Scope::Public(_) => (nobody_asks, &[][..]),
+            Scope::Operator { has_key: true } => (vec![key], &[Code::Unauthorized][..]),
+            Scope::Operator { has_key: false } => (nobody_asks, &[Code::CrossSite][..]),
+        };
+        if matches!(scope, Scope::Everything) && self.tag == OPERATOR {
+            let server = Server::builder()
+                .url("http://127.0.0.1:8081")
+                .description(Some("The operator listener, by default here."))
+                .build();
+            self.builder = self.builder.server(server);
+        }
+        self.builder = self.builder.securities(Some(requirements));
+        self.problems(codes)
     }
 }
 

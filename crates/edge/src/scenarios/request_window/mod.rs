@@ -41,7 +41,8 @@ fn operations() -> Vec<Operation> {
     ]
     .into_iter()
     .map(|(method, id)| {
-        Operation::new(method, PATH, SCENARIOS, id, "Count a request in the window `requests`")
+        Operation::new(method, PATH, SCENARIOS, id, "Count a request in the window requests")
+            .description("Every method counts and answers alike.")
             .json(
                 200,
                 "Requests in the window, this one included.",
