@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use onrush_core::{Precondition, SaleTerms, StockTerms};
+use onrush_log::file::{FileLog, LogSettings, SyncMethod};
 use onrush_node::{
-    Call, Calls, LineCall, MetricsSnapshot, Name, Outcome, Partition, PartitionPort, Reply, ReserveCall,
-    Settings,
+    Call, Calls, LineCall, MachineClock, MetricsSnapshot, Name, Outcome, Partition, PartitionPort, Reply,
+    ReserveCall, Retention, Settings,
 };
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +75,7 @@ impl EngineOrder {
 
     /// Only whole segments are taken into snapshots, so at least one must have been filled for certain.
     fn expects_snapshot(&self, batch_bytes: u64) -> bool {
-        let segment_bytes = Settings::new(&self.directory).segment_bytes;
+        let segment_bytes = LogSettings::default().segment_bytes;
         self.snapshot_bytes < segment_bytes && batch_bytes > segment_bytes
     }
 
@@ -195,8 +196,13 @@ fn reserve_call(customer: u64) -> ReserveCall {
 }
 
 fn open(directory: &Path, snapshot_bytes: u64) -> Result<Arc<Partition>> {
-    let settings = Settings { snapshot_bytes, ..Settings::new(directory) };
-    let (partition, _) = Partition::open(settings).context("open a partition")?;
+    let settings = Settings { snapshot_bytes, ..Settings::default() };
+    let log =
+        FileLog::lock(directory, SyncMethod::Fdatasync, settings.partition.into(), LogSettings::default())
+            .context("open the log")?;
+    let (partition, _) =
+        Partition::open(Arc::new(log), settings, Arc::new(MachineClock), Retention::default())
+            .context("open a partition")?;
     Ok(partition)
 }
 

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use onrush_log::faulty::FaultyStorage;
-use onrush_log::{FrameKind, FrameSeed, LogDirectory, LogSettings, Opening, Storage, decode_frame, verify};
+use onrush_log::file::faulty::FaultyStorage;
+use onrush_log::file::{FrameKind, FrameSeed, LogDirectory, LogSettings, Storage, decode_frame, verify};
+use onrush_log::Opening;
 
 const FIRST_SEGMENT: &str = "00000000000000000000-0000000001.seg";
 
@@ -45,7 +46,7 @@ fuzz_target!(|bytes: &[u8]| {
         if frame.header.kind == FrameKind::Batch {
             found.push(frame.payload.to_vec());
         }
-        Ok(())
+        Ok::<_, String>(())
     });
     if opened.is_ok() {
         assert!(appended.starts_with(&found), "a batch that was never appended");
@@ -55,7 +56,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn write(disk: &FaultyStorage) -> Vec<Vec<u8>> {
     let directory = LogDirectory::lock(Arc::new(disk.clone()), 0).expect("nobody else has it");
-    let opened = directory.open(&LogSettings::for_tests(8192), Opening { salt_seed: 3, ..Opening::default() }, |_| Ok(()));
+    let opened = directory.open(&LogSettings::for_tests(8192), Opening { salt_seed: 3, ..Opening::default() }, |_| Ok::<_, String>(()));
     let (mut log, _) = opened.expect("a new log");
     let mut snapshot = directory.write_snapshot(1, 1).expect("a new snapshot");
     snapshot.write_chunk(b"state").expect("room");

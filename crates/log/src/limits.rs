@@ -6,10 +6,10 @@ pub const BATCH_BYTES_MAX: u64 = 8 << 20;
 /// Segment size unless the settings say otherwise, bytes.
 pub const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
 
-/// Smallest segment a server accepts, bytes. Below it `LogDirectory::open` refuses the settings.
+/// Smallest segment a server accepts, bytes. Below it opening refuses the settings.
 pub const SEGMENT_BYTES_MIN: u64 = 1 << 20;
 
-/// Largest segment a server accepts, bytes. Above it `LogDirectory::open` refuses the settings.
+/// Largest segment a server accepts, bytes. Above it opening refuses the settings.
 pub const SEGMENT_BYTES_MAX: u64 = 4 << 30;
 
 /// Largest chunk of a snapshot, bytes. A writer that is given more refuses; a reader that meets more reports damage.

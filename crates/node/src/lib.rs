@@ -17,8 +17,8 @@ pub use call::{Call, Failure, KeyCall, LineCall, Name, Outcome, Reply, ReserveCa
 pub use clock::{Clock, ClockReading, MachineClock, ManualClock, Stopwatch};
 pub use metrics::{BATCH_BUCKETS, Histogram, MetricsSnapshot, REFUSAL_CODES, SYNC_BUCKETS_US, refusal_code};
 pub use partition::{
-    Calls, OpenError, Partition, PartitionPort, Readiness, Recovered, Replies, Retention, RetentionHold,
-    Token, lock_directory,
+    Calls, LoadError, Partition, PartitionPort, Readiness, Recovered, Replies, Retention, RetentionHold,
+    Token,
 };
 pub use reservation_id::{RESERVATION_ID_BYTES, ReservationIds};
 pub use settings::Settings;

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use onrush_core::{Precondition, SaleStatus};
-use onrush_log::faulty::FaultyStorage;
+use onrush_log::file::faulty::FaultyStorage;
 use onrush_node::{Call, Name, Outcome};
 use support::{Rig, START_MS, code, settings};
 
@@ -167,7 +167,7 @@ fn the_clock_goes_on_while_the_log_is_opened_again() {
     rig.clock.set_wall(START_MS - DAY_MS);
     rig.clock.pass(Duration::from_secs(100));
     let before = created_at(&rig, "s", "c1");
-    rig.disk.fail_at(rig.disk.operation_count() + 1, onrush_log::faulty::Fault::Error);
+    rig.disk.fail_at(rig.disk.operation_count() + 1, onrush_log::file::faulty::Fault::Error);
     let mut customer = 2;
     let after = loop {
         // A write that fails is answered, and the next one finds the log open again or is answered as well.

@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use onrush_log::faulty::{Fault, FaultyStorage};
+use onrush_log::file::faulty::{Fault, FaultyStorage};
 use onrush_node::{Call, Failure, Name, Outcome, Settings};
 use support::{Rig, reserve, settings};
 

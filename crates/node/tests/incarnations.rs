@@ -5,7 +5,7 @@
 mod support;
 
 use onrush_core::{Incarnation, ReservationRef};
-use onrush_log::faulty::Fault;
+use onrush_log::file::faulty::Fault;
 use onrush_node::{Call, Name, Outcome};
 use support::{Rig, code, settings};
 

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use onrush_core::{Ceiling, Limits, Precondition, Refusal};
-use onrush_log::faulty::{Fault, FaultyStorage};
-use onrush_log::{LogDirectory, LogSettings};
+use onrush_log::file::faulty::{Fault, FaultyStorage};
+use onrush_log::file::{FileLog, LogDirectory, LogSettings};
 use onrush_node::{
     Call, Clock, ClockReading, Failure, Name, Outcome, Partition, Readiness, Retention, Settings,
 };
@@ -61,15 +61,8 @@ fn a_batch_that_closes_later_than_its_hits_replays_to_the_same_digest() {
     let open = |disk: &FaultyStorage, start_ms| {
         let directory = LogDirectory::lock(Arc::new(disk.clone()), 0).unwrap();
         let clock = Arc::new(TickingClock(AtomicU64::new(start_ms)));
-        Partition::open_in(
-            directory,
-            settings(),
-            LogSettings::for_tests(64 << 10),
-            clock,
-            Retention::default(),
-        )
-        .unwrap()
-        .0
+        let log = Arc::new(FileLog::new(directory, LogSettings::for_tests(64 << 10)));
+        Partition::open(log, settings(), clock, Retention::default()).unwrap().0
     };
     let disk = FaultyStorage::new();
     let partition = open(&disk, START_MS);

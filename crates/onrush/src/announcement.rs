@@ -6,7 +6,7 @@ use std::thread;
 
 use onrush_core::TimeMs;
 use onrush_edge::text::write_rfc3339;
-use onrush_log::SyncMethod;
+use onrush_log::file::SyncMethod;
 use onrush_node::{Clock as _, MachineClock, Recovered};
 
 use crate::output::print;
@@ -36,7 +36,7 @@ impl Announcement<'_> {
                 version = env!("CARGO_PKG_VERSION"),
                 public = %self.public,
                 operator = %self.operator,
-                directory = %self.settings.node.directory.display(),
+                directory = %self.settings.log.directory.display(),
                 sinks = sinks_words(self.settings),
                 recovered = recovered_words(self.recovered),
                 "ready"
@@ -48,7 +48,7 @@ impl Announcement<'_> {
     }
 
     fn text(&self) -> String {
-        let durability = match self.settings.node.sync_method {
+        let durability = match self.settings.log.sync_method {
             SyncMethod::Fdatasync => "every answer is durable (fdatasync)",
             SyncMethod::Direct => "every answer is durable (direct writes)",
             SyncMethod::UnsafeNone => "UNSAFE: a power failure loses answers",
@@ -69,7 +69,7 @@ impl Announcement<'_> {
             version = env!("CARGO_PKG_VERSION"),
             public = self.public,
             operator = self.operator,
-            directory = self.settings.node.directory.display(),
+            directory = self.settings.log.directory.display(),
             recovered = recovered_words(self.recovered),
         )
     }

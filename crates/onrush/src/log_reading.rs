@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use onrush_log::{DirStorage, FrameRef, Report, SegmentHeader, Storage};
+use onrush_log::file::{self, DirStorage, FrameRef, Report, SegmentHeader, Storage};
 
 use crate::failure::Failure;
 use crate::output::print;
@@ -12,14 +12,14 @@ use crate::terminal::printable;
 
 /// Reads everything, checks every checksum, and prints a line for each file and a verdict.
 pub(crate) fn verify(directory: &Path) -> Result<(), Failure> {
-    let report = onrush_log::verify(&storage(directory)?).context("read the log")?;
+    let report = file::verify(&storage(directory)?).context("read the log")?;
     conclude(directory, &report)
 }
 
 /// The same with a line for each frame before it.
 pub(crate) fn inspect(directory: &Path) -> Result<(), Failure> {
     let mut unprinted = Ok(());
-    let report = onrush_log::inspect(&storage(directory)?, |segment, frame| {
+    let report = file::inspect(&storage(directory)?, |segment, frame| {
         if unprinted.is_ok() {
             unprinted = print(&frame_line(segment, &frame));
         }

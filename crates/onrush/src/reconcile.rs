@@ -4,8 +4,9 @@ mod report;
 
 use std::io::{self, IsTerminal, Write};
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use onrush_connect::Audit;
+use onrush_log::file::StoredFileLog;
 use onrush_sinks::{
     ReplayError, Replayed, SinkEvent, Skipped, Source, TargetError, log_extent, noted_offset, place_offset,
     replay, skipped,
@@ -20,6 +21,9 @@ use report::Comparison;
 
 /// Events between two looks whether progress has to be told.
 const PROGRESS_EVENTS: u64 = 1 << 14;
+
+/// What was tried when the log could not be read.
+const UNREAD: &str = "read the log (--data names its directory)";
 
 /// Compares, and prints what was found.
 pub(crate) fn run(typed: &ReconcileArguments) -> Result<(), Failure> {
@@ -52,9 +56,10 @@ fn sink_named<'s>(settings: &'s Settings, name: &str) -> Result<&'s Sink, Failur
 }
 
 fn compare(settings: &Settings, sink: &Sink) -> Result<Comparison, Failure> {
-    let directory = settings.node.directory.as_path();
+    let directory = settings.log.directory.as_path();
+    let log = StoredFileLog::open(directory).context(UNREAD)?;
     let name = sink.node.name.as_str();
-    let Replayed { log_id, partition, from, to: log_to } = log_extent(directory).map_err(unread)?;
+    let Replayed { log_id, partition, from, to: log_to } = log_extent(&log).map_err(unread)?;
     let skipped = skipped(directory, name).map_err(unread)?;
     let source = Source { log_id, partition: partition.into(), sink: name.to_owned() };
     // What was written is looked at after this, so it reaches at least as far.
@@ -75,7 +80,7 @@ fn compare(settings: &Settings, sink: &Sink) -> Result<Comparison, Failure> {
         failed: None,
         progress: Progress::start(to),
     };
-    let replayed = replay(directory, &sink.node.selection, &mut |event| course.take(event));
+    let replayed = replay(&log, &sink.node.selection, &mut |event| course.take(event));
     course.progress.end();
     if let Some(error) = course.failed {
         return Err(uncompared(error));
@@ -168,7 +173,7 @@ impl Progress {
 fn unread(error: ReplayError) -> Failure {
     match error {
         ReplayError::Damaged(_) => Failure::Damaged(error.to_string()),
-        error => Failure::Runtime(anyhow!(error).context("read the log (--data names its directory)")),
+        error => Failure::Runtime(anyhow!(error).context(UNREAD)),
     }
 }
 

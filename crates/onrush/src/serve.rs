@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use onrush_edge::{Components, Server};
-use onrush_log::{SnapshotError, SyncMethod};
-use onrush_node::{Clock, MachineClock, OpenError, Partition, Recovered, Retention, lock_directory};
+use onrush_log::file::{FileLog, LogSettings, SyncMethod};
+use onrush_log::{Log, OpenError, SnapshotError};
+use onrush_node::{Clock, LoadError, MachineClock, Partition, Recovered, Retention};
 use onrush_sinks::Sinks;
 use sd_notify::NotifyState;
 
@@ -14,7 +15,7 @@ use crate::announcement::Announcement;
 use crate::failure::Failure;
 use crate::logging::MessageQueue;
 use crate::rereading::Rereading;
-use crate::settings::{self, Flags, Settings};
+use crate::settings::{self, Flags, LogFiles, Settings};
 use crate::signals::{Hangups, Order, Signals};
 use crate::{demo, descriptors, environment, logging};
 
@@ -52,7 +53,7 @@ fn open_and_run(
         Hangups::listen()?
     };
     descriptors::raise_limit();
-    if settings.node.sync_method == SyncMethod::UnsafeNone {
+    if settings.log.sync_method == SyncMethod::UnsafeNone {
         tracing::warn!("log.sync is unsafe-none: a power cut loses what was acknowledged");
     }
     settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
@@ -70,23 +71,29 @@ struct Started {
 }
 
 fn start_partition(settings: &Settings) -> Result<Started, Failure> {
-    let directory = lock_directory(&settings.node).map_err(open_failure)?;
+    let log = lock_log(settings).map_err(|error| open_failure(error.into()))?;
     let retention = Retention::default();
     let sinks = settings.sinks.iter().map(|sink| sink.node.clone()).collect();
     let sinks =
-        Sinks::prepare(sinks, &settings.node.directory, &retention).context("read where a sink was")?;
+        Sinks::prepare(sinks, &settings.log.directory, &retention).context("read where a sink was")?;
     let clock: Arc<dyn Clock> = Arc::new(MachineClock);
-    let (node, log) = (settings.node.clone(), settings.node.log_settings());
-    let opened = Partition::open_in(directory.clone(), node, log, Arc::clone(&clock), retention);
+    let opened = Partition::open(Arc::clone(&log), settings.node.clone(), Arc::clone(&clock), retention);
     let (partition, recovered) = opened.map_err(open_failure)?;
     let targets = settings.sinks.iter().map(|sink| sink.target.target()).collect();
-    match sinks.start(&directory, partition.reservation_ids(), &clock, targets) {
+    match sinks.start(&log, partition.reservation_ids(), &clock, targets) {
         Ok(sinks) => Ok(Started { partition, recovered, sinks }),
         Err(error) => {
             partition.close();
             Err(Failure::Runtime(anyhow!(error).context("start the threads of sinks")))
         }
     }
+}
+
+/// The one place that says which log it is.
+fn lock_log(settings: &Settings) -> Result<Arc<dyn Log>, OpenError> {
+    let LogFiles { directory, segment_bytes, sync_method } = &settings.log;
+    let partition = settings.node.partition.into();
+    Ok(Arc::new(FileLog::lock(directory, *sync_method, partition, LogSettings::new(*segment_bytes))?))
 }
 
 async fn run(
@@ -157,11 +164,12 @@ fn start_edge(
     Ok(Server::start(edge, partition, components).context("start listening")?)
 }
 
-fn open_failure(error: OpenError) -> Failure {
+fn open_failure(error: LoadError) -> Failure {
     match error {
-        OpenError::Log(onrush_log::OpenError::Locked { .. }) => Failure::Locked(error.to_string()),
-        OpenError::Log(onrush_log::OpenError::Damaged(_) | onrush_log::OpenError::Refused { .. })
-        | OpenError::Snapshot(SnapshotError::Damaged(_)) => Failure::Damaged(error.to_string()),
+        LoadError::Log(OpenError::Locked { .. }) => Failure::Locked(error.to_string()),
+        LoadError::Log(OpenError::Damaged(_) | OpenError::Between { .. })
+        | LoadError::Undecodable(_)
+        | LoadError::Snapshot(SnapshotError::Damaged(_)) => Failure::Damaged(error.to_string()),
         error => Failure::Runtime(anyhow!(error).context("open the log")),
     }
 }

@@ -17,9 +17,11 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 pub(crate) use layers::Flags;
 use layers::Layers;
+use onrush_log::file::SyncMethod;
 pub(crate) use sinks::{Sink, TargetSettings, parse_sink_name};
 
 /// Every setting, checked against its bounds, as the parts of the server take them.
@@ -27,7 +29,8 @@ pub(crate) use sinks::{Sink, TargetSettings, parse_sink_name};
 pub(crate) struct Settings {
     /// Listeners and connections. Not for printing: the operator's key is in it.
     pub(crate) edge: onrush_edge::Settings,
-    /// The log, ceilings, and the shape of a window that nobody configured.
+    pub(crate) log: LogFiles,
+    /// Snapshots, ceilings, and the shape of a window that nobody configured.
     pub(crate) node: onrush_node::Settings,
     /// Each reader of the log, with what it writes to.
     pub(crate) sinks: Vec<Sink>,
@@ -44,6 +47,17 @@ pub(crate) struct Settings {
 pub(crate) struct Operator {
     pub(crate) address: SocketAddr,
     pub(crate) key: Option<String>,
+}
+
+/// The files of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LogFiles {
+    /// Where they are, and the snapshots. Made if it does not exist.
+    pub(crate) directory: PathBuf,
+    /// Bytes of one of them.
+    pub(crate) segment_bytes: u64,
+    /// How a batch is made durable.
+    pub(crate) sync_method: SyncMethod,
 }
 
 /// The server's own messages.

@@ -194,7 +194,7 @@ impl SinkHandle {
     }
 
     /// Log kept for the sink.
-    pub(crate) fn backlog_bytes(&self, reader: &LogReader) -> u64 {
+    pub(crate) fn backlog_bytes(&self, reader: &dyn LogReader) -> u64 {
         self.kept.offset().map_or(0, |offset| reader.bytes_from(offset))
     }
 }

@@ -1,12 +1,9 @@
-//! The events of a data directory, as sinks get them, without locking or changing it: a server may be running.
+//! The events of a log, as sinks get them, without taking it over or changing it: a server may be running.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use onrush_core::Fact;
-use onrush_log::{
-    DirStorage, FrameHeader, FrameKind, SnapshotError, SnapshotReader, Storage, StorageError, list_snapshots,
-};
+use onrush_log::{Entry, ReadError, SnapshotError, StorageError, StoredLog, VisitError};
 
 use crate::event::SinkEvent;
 use crate::files::SinkFiles;
@@ -51,10 +48,10 @@ pub enum ReplayError {
     #[error("the log is damaged: {0}")]
     Damaged(String),
     /// There is nothing in it.
-    #[error("{directory} holds no log")]
+    #[error("{place} holds no log")]
     Empty {
-        /// Its path.
-        directory: String,
+        /// Where it is.
+        place: String,
     },
     /// The beginning is gone, and there is no snapshot to start from.
     #[error("the log begins at offset {oldest}, and no snapshot says what was before")]
@@ -85,21 +82,21 @@ impl From<StartPointError> for ReplayError {
 /// Gives every event that `selection` takes to `visit`, oldest first.
 ///
 /// # Errors
-/// The directory cannot be read, is damaged, or `visit` failed.
+/// The log cannot be read, is damaged, or `visit` failed.
 pub fn replay(
-    directory: &Path,
+    log: &dyn StoredLog,
     selection: &Selection,
     visit: &mut dyn FnMut(&SinkEvent<'_>) -> Result<(), String>,
 ) -> Result<Replayed, ReplayError> {
-    read(directory, &mut |event| if selection.takes(event) { visit(event) } else { Ok(()) })
+    read(log, &mut |event| if selection.takes(event) { visit(event) } else { Ok(()) })
 }
 
 /// What [`replay`] would cover.
 ///
 /// # Errors
 /// As of [`replay`].
-pub fn log_extent(directory: &Path) -> Result<Replayed, ReplayError> {
-    read(directory, &mut |_| Ok(()))
+pub fn log_extent(log: &dyn StoredLog) -> Result<Replayed, ReplayError> {
+    read(log, &mut |_| Ok(()))
 }
 
 /// What operators had left out of a sink, oldest first.
@@ -133,60 +130,28 @@ fn directory_error(directory: &Path, source: std::io::Error) -> ReplayError {
     ReplayError::Directory { directory: directory.display().to_string(), source }
 }
 
-/// What is known while the frames go by.
+/// What is known while the entries go by.
 struct Reading<'v> {
+    log: &'v dyn StoredLog,
     /// Names, once the founding or a snapshot told the secret behind the ids.
     names: Option<(NameTable, ReservationIds)>,
     partition: u16,
+    is_first: bool,
     from: u64,
     to: u64,
     visit: &'v mut dyn FnMut(&SinkEvent<'_>) -> Result<(), String>,
-    failed: Option<String>,
 }
 
 fn read(
-    directory: &Path,
+    log: &dyn StoredLog,
     visit: &mut dyn FnMut(&SinkEvent<'_>) -> Result<(), String>,
 ) -> Result<Replayed, ReplayError> {
-    let storage = DirStorage::existing(directory).map_err(|source| directory_error(directory, source))?;
-    let storage: Arc<dyn Storage> = Arc::new(storage);
-    let base = oldest_snapshot(&storage)?;
-    let mut reading = Reading { names: None, partition: 0, from: 0, to: 0, visit, failed: None };
-    let mut is_first = true;
-    let mut trimmed = None;
-    let report = onrush_log::inspect(&storage, |_, frame| {
-        if reading.failed.is_some() || trimmed.is_some() {
-            return Ok(());
-        }
-        let base_offset = frame.header.base_offset;
-        if std::mem::take(&mut is_first) && base_offset > 0 {
-            match base.as_ref().filter(|(offset, _, _)| *offset >= base_offset) {
-                Some((offset, ids, snapshot_names)) => {
-                    let names = snapshot_names(ids).map_err(|error| error.to_string())?;
-                    reading.names = Some((names, ids.clone()));
-                    reading.from = *offset;
-                }
-                None => trimmed = Some(base_offset),
-            }
-        }
-        if trimmed.is_none() && frame.header.kind == FrameKind::Batch {
-            reading.take(&frame.header, frame.payload).map_err(|error| error.to_string())?;
-        }
-        Ok(())
-    })?;
-    if let Some(failed) = reading.failed {
-        return Err(ReplayError::Visitor(failed));
-    }
-    if let Some(oldest) = trimmed {
-        return Err(ReplayError::Trimmed { oldest });
-    }
-    if let Some(damage) = report.damage() {
-        return Err(ReplayError::Damaged(damage.to_string()));
-    }
-    let Some((_, ids)) = reading.names else {
-        return Err(ReplayError::Empty { directory: directory.display().to_string() });
-    };
-    Ok(Replayed { log_id: log_id(&ids), partition: reading.partition, from: reading.from, to: reading.to })
+    let partition = partition_no(log.partition()?.unwrap_or(0))?;
+    let base = oldest_snapshot(log)?;
+    let mut reading = Reading { log, names: None, partition, is_first: true, from: 0, to: 0, visit };
+    log.read(|entry| reading.take(base.as_ref(), &entry))?;
+    let Some((_, ids)) = reading.names else { return Err(ReplayError::Empty { place: log.place() }) };
+    Ok(Replayed { log_id: log_id(&ids), partition, from: reading.from, to: reading.to })
 }
 
 /// A partition's number as ids hold it.
@@ -198,12 +163,12 @@ fn partition_no(partition: u32) -> Result<u16, UnknownPartition> {
     u16::try_from(partition).map_err(|_| UnknownPartition(partition))
 }
 
-/// Offset of a snapshot, the secret in it, and how its names are read when they are needed.
-type SnapshotBase = (u64, ReservationIds, Box<dyn Fn(&ReservationIds) -> Result<NameTable, StartPointError>>);
+/// Offset of a snapshot, and the secret in it.
+type SnapshotBase = (u64, ReservationIds);
 
-fn oldest_snapshot(storage: &Arc<dyn Storage>) -> Result<Option<SnapshotBase>, ReplayError> {
-    let Some(offset) = list_snapshots(&**storage)?.last().copied() else { return Ok(None) };
-    let mut snapshot = SnapshotReader::open(Arc::clone(storage), None, offset)?;
+fn oldest_snapshot(log: &dyn StoredLog) -> Result<Option<SnapshotBase>, ReplayError> {
+    let Some(offset) = log.snapshots()?.last().copied() else { return Ok(None) };
+    let mut snapshot = log.read_snapshot(offset)?;
     let (mut id_key, format) = (None, snapshot.format());
     let partition = partition_no(snapshot.partition())?;
     if let Some(chunk) = snapshot.next_chunk()? {
@@ -217,14 +182,10 @@ fn oldest_snapshot(storage: &Arc<dyn Storage>) -> Result<Option<SnapshotBase>, R
             .decode(chunk, &mut look)
             .map_err(|error| ReplayError::Damaged(error.to_string()))?;
     }
-    let storage = Arc::clone(storage);
-    let read_names = move |ids: &ReservationIds| {
-        read_snapshot(&mut SnapshotReader::open(Arc::clone(&storage), None, offset)?, ids)
-    };
-    Ok(id_key.map(|key| (offset, ReservationIds::new(partition, key), Box::new(read_names) as _)))
+    Ok(id_key.map(|key| (offset, ReservationIds::new(partition, key))))
 }
 
-/// Why a frame could not be told.
+/// Why an entry could not be told.
 #[derive(Debug, thiserror::Error)]
 enum Untold {
     #[error(transparent)]
@@ -232,14 +193,40 @@ enum Untold {
     #[error(transparent)]
     Unknown(#[from] Unknown),
     #[error(transparent)]
-    Partition(#[from] UnknownPartition),
+    StartPoint(#[from] StartPointError),
+    #[error("the log begins here")]
+    Trimmed,
+    #[error("{0}")]
+    Visitor(String),
+}
+
+impl From<VisitError<ReadError, Untold>> for ReplayError {
+    fn from(error: VisitError<ReadError, Untold>) -> Self {
+        match error {
+            VisitError::Log(ReadError::Storage(error)) => Self::Storage(error),
+            VisitError::Log(error) => Self::Damaged(error.to_string()),
+            VisitError::Refused(refused) => match refused.error {
+                Untold::StartPoint(error) => error.into(),
+                Untold::Trimmed => Self::Trimmed { oldest: refused.offset },
+                Untold::Visitor(problem) => Self::Visitor(problem),
+                Untold::Decode(_) | Untold::Unknown(_) => Self::Damaged(refused.to_string()),
+            },
+        }
+    }
 }
 
 impl Reading<'_> {
-    fn take(&mut self, header: &FrameHeader, payload: &[u8]) -> Result<(), Untold> {
-        self.partition = partition_no(header.partition)?;
-        decode_records(header.format, payload, header.time_ms, |record| {
-            let offset = header.base_offset + record.index;
+    fn take(&mut self, base: Option<&SnapshotBase>, entry: &Entry<'_>) -> Result<(), Untold> {
+        if std::mem::take(&mut self.is_first) && entry.base_offset > 0 {
+            let Some((offset, ids)) = base.filter(|(offset, _)| *offset >= entry.base_offset) else {
+                return Err(Untold::Trimmed);
+            };
+            let mut snapshot = self.log.read_snapshot(*offset).map_err(StartPointError::from)?;
+            self.names = Some((read_snapshot(&mut *snapshot, ids)?, ids.clone()));
+            self.from = *offset;
+        }
+        decode_records(entry.format, entry.payload, entry.time_ms, |record| {
+            let offset = entry.base_offset + record.index;
             self.to = offset + 1;
             if offset < self.from {
                 return Ok(());
@@ -253,11 +240,9 @@ impl Reading<'_> {
             let ids = ReservationIds::new(self.partition, *id_key);
             self.names = Some((NameTable::new(ids.clone()), ids));
         }
-        let (Some((names, _)), None) = (&mut self.names, &self.failed) else { return Ok(()) };
+        let Some((names, _)) = &mut self.names else { return Ok(()) };
         let visit = &mut self.visit;
-        if let Some(Err(problem)) = names.tell(offset, record, |event| visit(event))? {
-            self.failed = Some(problem);
-        }
+        names.tell(offset, record, |event| visit(event))?.transpose().map_err(Untold::Visitor)?;
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use onrush_log::{LogDirectory, LogReader};
+use onrush_log::{Log, LogReader, VisitError};
 use onrush_node::{Clock, ReservationIds, Stopwatch};
 
 use crate::ceiling::Ceiling;
@@ -40,8 +40,8 @@ const OFFSET_INTERVAL: Duration = Duration::from_millis(200);
 pub(crate) struct Runner {
     handle: Arc<SinkHandle>,
     writer: TargetWriter,
-    directory: LogDirectory,
-    reader: LogReader,
+    log: Arc<dyn Log>,
+    reader: Box<dyn LogReader>,
     ids: ReservationIds,
     source: Source,
     clock: Arc<dyn Clock>,
@@ -65,7 +65,7 @@ impl Runner {
     pub(crate) fn new(
         handle: &Arc<SinkHandle>,
         target: Box<dyn Target>,
-        directory: LogDirectory,
+        log: Arc<dyn Log>,
         ids: ReservationIds,
         source: Source,
         clock: Arc<dyn Clock>,
@@ -78,8 +78,8 @@ impl Runner {
             handle: Arc::clone(handle),
             keeps_offset: target.keeps_offset(),
             writer: TargetWriter::new(handle, target, NameTable::new(ids.clone())),
-            reader: directory.reader(),
-            directory,
+            reader: log.reader(),
+            log,
             ids,
             source,
             clock,
@@ -189,7 +189,7 @@ impl Runner {
             return Err(TargetError::Refused(reason).into());
         }
         let StartPoint { names, offset, is_snapshot } =
-            start_point::find(&self.directory, files, &self.ids, from)?;
+            start_point::find(&*self.log, files, &self.ids, from)?;
         self.place_offset = offset;
         self.handle.kept.keep_from(offset);
         self.begun_bytes = self.reader.bytes_from(offset);
@@ -212,18 +212,12 @@ impl Runner {
             return Ok(false);
         }
         let Self { reader, writer, .. } = self;
-        let mut trouble = None;
-        let read = reader.read(from, end.min(from + events_max), &mut |frame| {
-            writer.take_frame(&frame).map_err(|error| {
-                let text = error.to_string();
-                trouble = Some(error);
-                text
-            })
-        });
-        if let Some(trouble) = trouble {
-            return Err(trouble);
-        }
-        writer.passed = writer.passed.max(read?);
+        let read = reader.read(from, end.min(from + events_max), |entry| writer.take_entry(&entry));
+        let reached = read.map_err(|error| match error {
+            VisitError::Log(error) => Trouble::from(error),
+            VisitError::Refused(refused) => refused.error,
+        })?;
+        writer.passed = writer.passed.max(reached);
         // Whole batches were sent on the way; a part of one goes only when the log has no more for now.
         if writer.has_pushed() && writer.passed >= end {
             writer.send()?;
@@ -390,7 +384,7 @@ impl Runner {
     /// Says so when too much of the log is kept for the sink, and lets it go if that is its setting.
     fn judge_backlog(&mut self) -> Option<Stop> {
         let settings = &self.handle.settings;
-        let backlog_bytes = self.handle.backlog_bytes(&self.reader);
+        let backlog_bytes = self.handle.backlog_bytes(&*self.reader);
         if backlog_bytes <= settings.backlog_bytes_max.max(self.begun_bytes) {
             return None;
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use onrush_log::{LogDirectory, LogReader};
+use onrush_log::{Log, LogReader};
 use onrush_node::{Clock, ReservationIds, Retention, Stopwatch, spawn};
 
 use crate::handle::SinkHandle;
@@ -21,7 +21,7 @@ const JOIN_INTERVAL: Duration = Duration::from_millis(2);
 /// The sinks of a partition, running.
 pub struct Sinks {
     handles: Vec<Arc<SinkHandle>>,
-    reader: Option<Mutex<LogReader>>,
+    reader: Option<Mutex<Box<dyn LogReader>>>,
     clock: Arc<dyn Clock>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -32,14 +32,14 @@ pub struct PreparedSinks {
 }
 
 impl PreparedSinks {
-    /// Starts a thread for each sink; `targets` are in the order of the settings. The log is that of `directory`, and its
-    /// reservations have these ids.
+    /// Starts a thread for each sink; `targets` are in the order of the settings. The reservations in the log have these
+    /// ids.
     ///
     /// # Errors
     /// A thread cannot be started. A target that cannot be reached is no error: its sink goes on trying.
     pub fn start(
         self,
-        directory: &LogDirectory,
+        log: &Arc<dyn Log>,
         ids: &ReservationIds,
         clock: &Arc<dyn Clock>,
         targets: Vec<Box<dyn Target>>,
@@ -49,15 +49,15 @@ impl PreparedSinks {
         let mut threads = Vec::with_capacity(handles.len());
         for (handle, target) in handles.iter().zip(targets) {
             let source = Source { log_id: log_id(ids), partition: 0, sink: handle.settings.name.clone() };
-            let (directory, ids, clock) = (directory.clone(), ids.clone(), Arc::clone(clock));
-            let runner = Runner::new(handle, target, directory, ids, source, clock);
+            let (log, ids, clock) = (Arc::clone(log), ids.clone(), Arc::clone(clock));
+            let runner = Runner::new(handle, target, log, ids, source, clock);
             let thread = spawn(&format!("sink-{}", handle.settings.name), move || runner.run())?;
             handle.set_thread(thread.thread().clone());
             threads.push(thread);
         }
         Ok(Arc::new(Sinks {
-            // A reader holds the directory: without sinks there is none.
-            reader: (!handles.is_empty()).then(|| Mutex::new(directory.reader())),
+            // A reader holds the log: without sinks there is none.
+            reader: (!handles.is_empty()).then(|| Mutex::new(log.reader())),
             handles,
             clock: Arc::clone(clock),
             threads: Mutex::new(threads),
@@ -138,7 +138,7 @@ impl Sinks {
             None => (0, 0),
             Some(reader) => {
                 let reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
-                (reader.durable_offset(), handle.backlog_bytes(&reader))
+                (reader.durable_offset(), handle.backlog_bytes(&**reader))
             }
         };
         handle.status(self.clock.wall_ms(), durable_offset, backlog_bytes)

@@ -1,6 +1,6 @@
 //! From where the names at an offset can be learnt: the sink's own place, the beginning of the log, or a snapshot.
 
-use onrush_log::{LogDirectory, ReadError, SnapshotError, SnapshotReader, StorageError};
+use onrush_log::{Log, ReadError, SnapshotError, SnapshotReader, StorageError};
 
 use crate::files::SinkFiles;
 use crate::name_table::NameTable;
@@ -36,15 +36,15 @@ pub(crate) enum StartPointError {
 
 /// The latest base at or before `offset`.
 pub(crate) fn find(
-    directory: &LogDirectory,
+    log: &dyn Log,
     files: &SinkFiles,
     ids: &ReservationIds,
     offset: u64,
 ) -> Result<StartPoint, StartPointError> {
-    let oldest = directory.reader().oldest_offset();
+    let oldest = log.reader().oldest_offset();
     let place = files.read_place(ids)?;
     let place_offset = place.as_ref().map(|(_, at)| *at).filter(|at| *at >= oldest);
-    let snapshots = directory.snapshots()?;
+    let snapshots = log.snapshots()?;
     let snapshot = snapshots.iter().copied().find(|at| *at <= offset && *at >= oldest);
     if let Some((names, at)) = place
         && at >= oldest
@@ -54,7 +54,7 @@ pub(crate) fn find(
         return Ok(StartPoint { names, offset: at, is_snapshot: false });
     }
     if let Some(at) = snapshot {
-        let names = read_snapshot(&mut directory.read_snapshot(at)?, ids)?;
+        let names = read_snapshot(&mut *log.read_snapshot(at)?, ids)?;
         return Ok(StartPoint { names, offset: at, is_snapshot: true });
     }
     if oldest == 0 {
@@ -74,7 +74,7 @@ pub(crate) fn find(
 
 /// The names in a snapshot.
 pub(crate) fn read_snapshot(
-    snapshot: &mut SnapshotReader,
+    snapshot: &mut dyn SnapshotReader,
     ids: &ReservationIds,
 ) -> Result<NameTable, StartPointError> {
     let mut names = NameTable::new(ids.clone());

@@ -1,8 +1,8 @@
-//! Writing to the target: from frames of the log to batches of whole events, and what is known to be durable.
+//! Writing to the target: from entries of the log to batches of whole events, and what is known to be durable.
 
 use std::sync::Arc;
 
-use onrush_log::{FrameKind, FrameRef, ReadError};
+use onrush_log::{Entry, ReadError};
 
 use crate::handle::SinkHandle;
 use crate::name_table::{NameTable, Unknown};
@@ -107,14 +107,10 @@ impl TargetWriter {
         if all_durable { self.passed.max(self.from) } else { self.durable }
     }
 
-    pub(crate) fn take_frame(&mut self, frame: &FrameRef<'_>) -> Result<(), Trouble> {
-        if frame.header.kind != FrameKind::Batch {
-            return Ok(());
-        }
-        self.bytes_since_place += frame.payload.len() as u64;
-        let base_offset = frame.header.base_offset;
-        decode_records(frame.header.format, frame.payload, frame.header.time_ms, |record| {
-            let offset = base_offset + record.index;
+    pub(crate) fn take_entry(&mut self, entry: &Entry<'_>) -> Result<(), Trouble> {
+        self.bytes_since_place += entry.payload.len() as u64;
+        decode_records(entry.format, entry.payload, entry.time_ms, |record| {
+            let offset = entry.base_offset + record.index;
             if offset < self.passed {
                 return Ok(());
             }

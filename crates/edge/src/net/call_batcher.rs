@@ -180,13 +180,15 @@ impl Drop for PendingCall {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use onrush_node::{Name, Outcome, Settings};
+    use onrush_log::memory::MemoryLog;
+    use onrush_node::{MachineClock, Name, Outcome, Retention, Settings};
     use tokio::runtime::{Builder, LocalOptions};
 
     /// Runs `test` on a thread with a batcher over a partition of its own.
     fn with_batcher<F: Future<Output = ()>>(test: impl FnOnce(Rc<CallBatcher>) -> F) {
-        let directory = tempfile::tempdir().unwrap();
-        let (partition, _) = Partition::open(Settings::new(directory.path().join("data"))).unwrap();
+        let log = Arc::new(MemoryLog::new(0));
+        let (partition, _) =
+            Partition::open(log, Settings::default(), Arc::new(MachineClock), Retention::default()).unwrap();
         let runtime =
             Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
         runtime.block_on(async {

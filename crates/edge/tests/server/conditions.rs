@@ -1,9 +1,6 @@
 //! Entity tags of sales: they belong to one history of one log, and a change can be made to hold only for terms that were seen.
 
-use std::fs;
-use std::path::Path;
-
-use tempfile::TempDir;
+use onrush_log::memory::MemoryLog;
 
 use crate::support::{Answer, Rig, call_json, settings};
 
@@ -25,19 +22,6 @@ fn reserve(rig: &Rig, customer: &str) {
     assert_eq!(answer.status, 201, "{answer:?}");
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a directory");
-    for entry in fs::read_dir(from).expect("a directory") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).expect("a copy");
-        }
-    }
-}
-
 #[test]
 fn logs_with_the_same_history_give_different_tags() {
     let (first, second) = (Rig::start(settings()), Rig::start(settings()));
@@ -56,24 +40,23 @@ fn a_restored_copy_gives_different_tags_once_it_goes_its_own_way() {
     let rig = Rig::start(settings());
     rig.put_sale("shop");
     let before = tags(&rig);
-    let directory = rig.leave();
-    let copied = tempfile::tempdir().expect("a directory");
-    copy(directory.path(), copied.path());
-    let go_on = |directory: TempDir, customer: &str| {
-        let rig = Rig::start_in(directory, settings());
+    let log = rig.leave();
+    let copied = log.copy();
+    let go_on = |log: MemoryLog, customer: &str| {
+        let rig = Rig::start_on(log, settings());
         assert_eq!(tags(&rig), before, "nothing has changed so far");
         reserve(&rig, customer);
         let tags = tags(&rig);
         assert_eq!(get(&rig, SALE, &format!("If-None-Match: {}\r\n", tags[0])).status, 304);
         (tags, rig.leave())
     };
-    let (original, directory) = go_on(directory, "ann");
+    let (original, log) = go_on(log, "ann");
     let (restored, _) = go_on(copied, "bob");
     for (at, (one, other)) in original.iter().zip(&restored).enumerate() {
         assert_ne!(one, other);
         assert_ne!(*one, before[at]);
     }
-    let rig = Rig::start_in(directory, settings());
+    let rig = Rig::start_on(log, settings());
     assert_eq!(tags(&rig), original, "a restart alone changes no tag");
 }
 

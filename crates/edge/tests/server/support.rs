@@ -1,4 +1,4 @@
-//! A server over a partition in a directory of its own, and clients that send exactly what they are told.
+//! A server over a partition on a log in memory, and clients that send exactly what they are told.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 pub(crate) use onrush_edge::Settings;
 use onrush_edge::{Components, Scenarios, Server};
-use onrush_node::Partition;
+use onrush_log::memory::MemoryLog;
+use onrush_node::{MachineClock, Partition, Retention};
 use socket2::{Domain, Socket, Type};
-use tempfile::TempDir;
 
 /// How long a client waits for what must come.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -22,8 +22,7 @@ pub(crate) const LONG_REQUEST: &[u8] = b"GET /v1/sales?limit=100 HTTP/1.1\r\nHos
 pub(crate) struct Rig {
     server: Option<Server>,
     partition: Arc<Partition>,
-    /// Absent only once it was given back.
-    directory: Option<TempDir>,
+    log: MemoryLog,
 }
 
 /// Settings with which nothing is cut off before a test is over.
@@ -48,20 +47,21 @@ pub(crate) fn settings() -> Settings {
 
 impl Rig {
     pub(crate) fn start(settings: Settings) -> Self {
-        Self::start_in(tempfile::tempdir().expect("a directory"), settings)
+        Self::start_on(MemoryLog::new(0), settings)
     }
 
-    /// Over what another server left in a directory.
-    pub(crate) fn start_in(directory: TempDir, settings: Settings) -> Self {
-        let of_node = onrush_node::Settings::new(directory.path().join("data"));
-        let (partition, _) = Partition::open(of_node).expect("a partition");
+    /// Over what another server left in a log.
+    pub(crate) fn start_on(log: MemoryLog, settings: Settings) -> Self {
+        let (shared, of_node) = (Arc::new(log.clone()), onrush_node::Settings::default());
+        let (partition, _) = Partition::open(shared, of_node, Arc::new(MachineClock), Retention::default())
+            .expect("a partition");
         let server = Server::start(settings, &partition, Components::default()).expect("a server");
-        Self { server: Some(server), partition, directory: Some(directory) }
+        Self { server: Some(server), partition, log }
     }
 
-    /// Stops, and leaves the directory as it is.
-    pub(crate) fn leave(mut self) -> TempDir {
-        self.directory.take().expect("a directory")
+    /// Stops, and leaves the log as it is.
+    pub(crate) fn leave(self) -> MemoryLog {
+        self.log.clone()
     }
 
     fn server(&self) -> &Server {

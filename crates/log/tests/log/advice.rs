@@ -1,7 +1,8 @@
 //! What messages about damage advise is done as it says there, and the log opens afterwards with all that was promised.
 
-use onrush_log::faulty::FaultyStorage;
-use onrush_log::{Damage, Storage, verify};
+use onrush_log::Damage;
+use onrush_log::file::faulty::FaultyStorage;
+use onrush_log::file::{Storage, verify};
 
 use crate::damage::damage_of;
 use crate::gaps::{Sample, open_from, sample};

@@ -1,7 +1,10 @@
 //! Appending, reading, trimming and room, without crashes.
 
-use onrush_log::faulty::FaultyStorage;
-use onrush_log::{AppendError, FrameKind, Log, LogDirectory, LogSettings, OpenError, Opening, ReadError};
+use std::convert::Infallible;
+
+use onrush_log::file::faulty::FaultyStorage;
+use onrush_log::file::{FileWriter, FrameKind, LogDirectory, LogSettings};
+use onrush_log::{AppendError, LogReader, OpenError, Opening, ReadError, VisitError};
 
 use crate::history::{Batch, PARTITION, SEGMENT_BYTES, append_all, open, open_with, opening, shared};
 
@@ -11,11 +14,11 @@ const HEADER_BYTES: u64 = 48;
 
 fn read(directory: &LogDirectory, from: u64, to: u64) -> (Vec<Batch>, u64) {
     let mut batches = Vec::new();
-    let reached = directory.reader().read(from, to, &mut |frame| {
+    let reached = directory.reader().read(from, to, |frame| {
         if frame.header.kind == FrameKind::Batch {
             batches.push(Batch::of(frame));
         }
-        Ok(())
+        Ok::<_, Infallible>(())
     });
     (batches, reached.expect("read"))
 }
@@ -24,7 +27,7 @@ fn snapshot(directory: &LogDirectory, offset: u64) {
     directory.write_snapshot(offset, 1).expect("begin").finish([0; 16]).expect("finish");
 }
 
-fn fill_segment(log: &mut Log) {
+fn fill_segment(log: &mut FileWriter) {
     let room = usize::try_from(log.room_bytes()).expect("small");
     log.append(1, 1, &vec![1; room]).expect("room was promised");
 }
@@ -108,11 +111,11 @@ fn readers_stop_where_they_are_told_and_go_on() {
         let from = reader.durable_offset() - 4;
         for to in [from + 2, from + 3, u64::MAX] {
             let start = seen.last().map_or(0, Batch::next_offset);
-            let mut keep = |frame: onrush_log::FrameRef<'_>| {
+            let mut keep = |frame: onrush_log::file::FrameRef<'_>| {
                 if frame.header.kind == FrameKind::Batch {
                     seen.push(Batch::of(frame));
                 }
-                Ok(())
+                Ok::<_, Infallible>(())
             };
             let reached = reader.read(start, to, &mut keep).expect("read");
             assert_eq!(reached, seen.last().map_or(0, Batch::next_offset));
@@ -140,8 +143,8 @@ fn trimming_keeps_what_the_older_snapshot_needs() {
     let oldest = directory.reader().oldest_offset();
     assert!((30..=40).contains(&oldest));
     assert!(matches!(
-        directory.reader().read(oldest - 1, u64::MAX, &mut |_| Ok(())),
-        Err(ReadError::Trimmed { oldest: kept, .. }) if kept == oldest
+        directory.reader().read(oldest - 1, u64::MAX, |_| Ok::<_, Infallible>(())),
+        Err(VisitError::Log(ReadError::Trimmed { oldest: kept, .. })) if kept == oldest
     ));
     assert_eq!(read(&directory, oldest, u64::MAX).0, batches[oldest as usize / 2..]);
     drop(opened);
@@ -222,20 +225,27 @@ fn one_writer_and_one_owner() {
     let locked = LogDirectory::lock(shared(&disk), PARTITION).err().expect("taken");
     assert!(matches!(&locked, OpenError::Locked { .. }));
     assert!(locked.to_string().contains("disk/ is in use: another process holds its lock"), "{locked}");
-    let second = open_with(opened.directory.clone(), opening(0, None)).err().expect("refused");
-    assert!(matches!(second, OpenError::AlreadyOpen { .. }));
-    drop(opened);
-    open(&disk).expect("free again");
+    let mut first = opened.log;
+    first.append(1, 1, &[1]).expect("append");
+    let names = disk.names();
+    let mut second = open_with(opened.directory.clone(), opening(0, None)).expect("take over");
+    let operations = disk.operation_count();
+    assert!(matches!(first.append(1, 1, &[2]), Err(AppendError::Fenced)));
+    assert!(first.check_in_place().is_err());
+    assert_eq!((disk.operation_count(), disk.names()), (operations, names), "it wrote nothing more");
+    assert_eq!(second.log.append(1, 1, &[3]).expect("append"), 2);
+    drop((first, second, opened.directory));
+    assert_eq!(open(&disk).expect("free again").batches.len(), 2);
 }
 
 #[test]
 fn parts_go_to_threads_of_their_own() {
     fn check<T: Send + 'static>() {}
-    check::<Log>();
+    check::<FileWriter>();
     check::<LogDirectory>();
-    check::<onrush_log::LogReader>();
-    check::<onrush_log::SnapshotWriter>();
-    check::<onrush_log::SnapshotReader>();
+    check::<onrush_log::file::FileReader>();
+    check::<onrush_log::file::FileSnapshotWriter>();
+    check::<onrush_log::file::FileSnapshotReader>();
 }
 
 #[test]
@@ -248,8 +258,11 @@ fn settings_are_checked() {
         ((1 << 20) + 1, "not a multiple"),
     ] {
         let settings = LogSettings::new(segment_bytes);
-        let refused =
-            directory.open(&settings, Opening::default(), |_| Ok(())).err().expect("refused").to_string();
+        let refused = directory
+            .open(&settings, Opening::default(), |_| Ok::<_, Infallible>(()))
+            .err()
+            .expect("refused")
+            .to_string();
         assert!(refused.contains(says), "{refused}");
     }
 }

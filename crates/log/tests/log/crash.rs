@@ -1,8 +1,9 @@
 //! Crashes and failures at every operation: what was acknowledged is there, in order, and nothing else but possibly
 //! the one batch that was in flight, whole.
 
-use onrush_log::faulty::{Fault, FaultyStorage};
-use onrush_log::{AppendError, LogDirectory, OpenError};
+use onrush_log::file::LogDirectory;
+use onrush_log::file::faulty::{Fault, FaultyStorage};
+use onrush_log::{AppendError, OpenError};
 
 use crate::history::{Batch, Chance, Opened, PARTITION, open_with, opening, shared};
 

@@ -1,9 +1,11 @@
 //! Cuts and flips at every byte: what a later frame proves is never lost, damage is refused and the file is named.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use onrush_log::faulty::FaultyStorage;
-use onrush_log::{Damage, OpenError, Storage, verify};
+use onrush_log::file::faulty::FaultyStorage;
+use onrush_log::file::{Storage, verify};
+use onrush_log::{Damage, OpenError};
 
 use crate::history::{Batch, Opened, append_all, open, shared};
 
@@ -188,7 +190,7 @@ fn the_way_out_in_the_message_works() {
 #[test]
 fn another_partition_is_refused() {
     let sample = sample(&sizes(true));
-    let directory = onrush_log::LogDirectory::lock(shared(&sample.disk), 8).expect("free");
+    let directory = onrush_log::file::LogDirectory::lock(shared(&sample.disk), 8).expect("free");
     let refused =
         crate::history::open_with(directory, crate::history::opening(0, None)).err().expect("refused");
     assert!(damage_of(refused).problem.contains("partition 7"));
@@ -234,16 +236,16 @@ fn recycled_segments_never_show_their_past() {
     let expected: Vec<Batch> = {
         let mut batches = Vec::new();
         let from = opened.directory.snapshots().expect("list")[1];
-        let mut keep = |frame: onrush_log::FrameRef<'_>| {
+        let mut keep = |frame: onrush_log::file::FrameRef<'_>| {
             batches.push(Batch::of(frame));
-            Ok(())
+            Ok::<_, Infallible>(())
         };
         opened.directory.reader().read(from, u64::MAX, &mut keep).expect("read");
         batches
     };
     assert!(expected.is_sorted_by_key(|batch| batch.base_offset));
     drop(opened);
-    let directory = onrush_log::LogDirectory::lock(shared(&disk), 7).expect("free");
+    let directory = onrush_log::file::LogDirectory::lock(shared(&disk), 7).expect("free");
     let from_offset = directory.snapshots().expect("list")[1];
     let again =
         crate::history::open_with(directory, crate::history::opening(from_offset, None)).expect("open");

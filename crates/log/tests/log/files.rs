@@ -1,15 +1,16 @@
 //! Real directories: every way to sync, the spare thread, permissions, and the lock between two processes.
 
+use std::convert::Infallible;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use onrush_log::{
-    AppendError, DirStorage, FrameKind, Log, LogDirectory, LogSettings, OpenError, Opening, SpareMaking,
-    Storage, SyncMethod, verify,
+use onrush_log::file::{
+    DirStorage, FileWriter, FrameKind, LogDirectory, LogSettings, SpareMaking, Storage, SyncMethod, verify,
 };
+use onrush_log::{AppendError, OpenError, Opening, VisitError};
 use tempfile::TempDir;
 
 use crate::history::{Batch, PARTITION, append_all};
@@ -20,7 +21,7 @@ fn storage(path: &Path, sync_method: SyncMethod) -> Arc<dyn Storage> {
     Arc::new(DirStorage::create(path, sync_method).expect("directory"))
 }
 
-fn open(storage: &Arc<dyn Storage>, from_offset: u64) -> (LogDirectory, Log, Vec<Batch>) {
+fn open(storage: &Arc<dyn Storage>, from_offset: u64) -> (LogDirectory, FileWriter, Vec<Batch>) {
     let directory = LogDirectory::lock(Arc::clone(storage), PARTITION).expect("free");
     let mut settings = LogSettings::for_tests(SEGMENT_BYTES);
     settings.spare_making = SpareMaking::Background;
@@ -31,7 +32,7 @@ fn open(storage: &Arc<dyn Storage>, from_offset: u64) -> (LogDirectory, Log, Vec
             if frame.header.kind == FrameKind::Batch {
                 batches.push(Batch::of(frame));
             }
-            Ok(())
+            Ok::<_, Infallible>(())
         })
         .expect("open");
     (directory, log, batches)
@@ -52,9 +53,9 @@ fn check_on(parent: &Path, sync_method: SyncMethod) {
     assert!(directory.trim(u64::MAX).expect("trim") >= 3);
     batches.extend(append_all(&mut log, &[Some(20_000); 20]));
     let mut read = Vec::new();
-    let mut keep = |frame: onrush_log::FrameRef<'_>| {
+    let mut keep = |frame: onrush_log::file::FrameRef<'_>| {
         read.push(Batch::of(frame));
-        Ok(())
+        Ok::<_, Infallible>(())
     };
     assert_eq!(directory.reader().read(20, u64::MAX, &mut keep).expect("read"), 80);
     read.retain(|batch| batch.event_count > 0);
@@ -122,7 +123,7 @@ fn verify_works_beside_a_writer() {
 }
 
 /// Opens a log in `data` below a new directory, lets `change` happen to the directory, and looks for the log.
-fn looks_after(change: impl FnOnce(&Path)) -> (TempDir, LogDirectory, Log) {
+fn looks_after(change: impl FnOnce(&Path)) -> (TempDir, LogDirectory, FileWriter) {
     let parent = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("temporary directory");
     let data = parent.path().join("data");
     let (directory, mut log, _) = open(&storage(&data, SyncMethod::Fdatasync), 0);
@@ -181,8 +182,8 @@ fn a_log_that_the_next_process_will_not_find_is_closed() {
 
 fn reopen(directory: &LogDirectory, resume_at: u64) -> Result<u64, OpenError> {
     let opening = Opening { from_offset: 0, resume_at: Some(resume_at), salt_seed: 1 };
-    let opened = directory.open(&LogSettings::for_tests(SEGMENT_BYTES), opening, |_| Ok(()));
-    opened.map(|(log, _)| log.durable_offset())
+    let opened = directory.open(&LogSettings::for_tests(SEGMENT_BYTES), opening, |_| Ok::<_, Infallible>(()));
+    opened.map(|(log, _)| log.durable_offset()).map_err(VisitError::of_log)
 }
 
 #[test]

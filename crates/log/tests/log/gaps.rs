@@ -1,8 +1,11 @@
 //! A chain of segments that is broken below the snapshot, as in a copy that was made while the log was trimmed: nothing is
 //! lost, the log goes on, and trimming takes away what is left. Above the snapshot it is damage.
 
-use onrush_log::faulty::FaultyStorage;
-use onrush_log::{LogDirectory, OpenError, ReadError, Storage, verify};
+use std::convert::Infallible;
+
+use onrush_log::file::faulty::FaultyStorage;
+use onrush_log::file::{LogDirectory, Storage, verify};
+use onrush_log::{LogReader, OpenError, ReadError, VisitError};
 
 use crate::history::{Batch, Opened, PARTITION, append_all, open, open_with, opening, shared};
 
@@ -104,15 +107,15 @@ fn check_goes_on(sample: &Sample, disk: &FaultyStorage, mut opened: Opened, inde
     let mut reader = opened.directory.reader();
     assert_eq!(reader.oldest_offset(), oldest);
     let mut read = Vec::new();
-    let mut keep = |frame: onrush_log::FrameRef<'_>| {
+    let mut keep = |frame: onrush_log::file::FrameRef<'_>| {
         read.push(Batch::of(frame));
-        Ok(())
+        Ok::<_, Infallible>(())
     };
     reader.read(oldest, u64::MAX, &mut keep).expect("read");
     read.retain(|batch| !batch.payload.is_empty());
     assert_eq!(read, sample.events_from(oldest));
-    let trimmed = reader.read(oldest - 1, u64::MAX, &mut |_| Ok(()));
-    assert!(matches!(trimmed, Err(ReadError::Trimmed { .. })));
+    let trimmed = reader.read(oldest - 1, u64::MAX, |_| Ok::<_, Infallible>(()));
+    assert!(matches!(trimmed, Err(VisitError::Log(ReadError::Trimmed { .. }))));
     for _ in 0..2 {
         append_all(&mut opened.log, &[Some(3000); 8]);
         take_snapshot(&opened.directory, opened.log.durable_offset());

@@ -3,11 +3,13 @@
 //!
 //! `ONRUSH_WRITE_GOLDEN=1 cargo test -p onrush-log golden` writes them anew, which only a new format version may need.
 
+use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use onrush_log::faulty::FaultyStorage;
-use onrush_log::{Format, FrameKind, FrameSeed, LogDirectory, LogSettings, Opening, decode_frame};
+use onrush_log::file::faulty::FaultyStorage;
+use onrush_log::file::{FrameKind, FrameSeed, LogDirectory, LogSettings, decode_frame};
+use onrush_log::{Format, Opening, SnapshotReader};
 use proptest::prelude::*;
 
 use crate::history::{PARTITION, shared};
@@ -35,7 +37,11 @@ fn rows() -> Vec<Row> {
 }
 
 /// Opens the log, whose batches have this format.
-fn open(disk: &FaultyStorage, directory: &LogDirectory, format: Format) -> (onrush_log::Log, Vec<Row>) {
+fn open(
+    disk: &FaultyStorage,
+    directory: &LogDirectory,
+    format: Format,
+) -> (onrush_log::file::FileWriter, Vec<Row>) {
     let mut found = Vec::new();
     let opening = Opening { from_offset: 0, resume_at: None, salt_seed: 0x0123_4567_89ab_cdef };
     let opened = directory.open(&LogSettings::for_tests(8192), opening, |frame| {
@@ -44,7 +50,7 @@ fn open(disk: &FaultyStorage, directory: &LogDirectory, format: Format) -> (onru
         assert_eq!(header.format, if header.kind == FrameKind::Batch { format } else { Format::V1 });
         let row = (header.kind, header.epoch, header.base_offset, header.time_ms, header.event_count);
         found.push((row.0, row.1, row.2, row.3, row.4, frame.payload.to_vec()));
-        Ok(())
+        Ok::<_, Infallible>(())
     });
     (opened.unwrap_or_else(|error| panic!("{:?}: {error}", disk.names())).0, found)
 }

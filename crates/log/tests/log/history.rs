@@ -1,11 +1,11 @@
 //! What a log was told and what it has to remember: the model that all crash tests check against.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use onrush_log::faulty::FaultyStorage;
-use onrush_log::{
-    FrameKind, FrameRef, Log, LogDirectory, LogSettings, OpenError, Opening, Recovered, Storage,
-};
+use onrush_log::file::faulty::FaultyStorage;
+use onrush_log::file::{FileWriter, FrameKind, FrameRef, LogDirectory, LogSettings, Recovered, Storage};
+use onrush_log::{OpenError, Opening, VisitError};
 
 pub(crate) const PARTITION: u32 = 7;
 pub(crate) const SEGMENT_BYTES: u64 = 16 << 10;
@@ -59,7 +59,7 @@ impl Chance {
 /// A log that is open, with what its opening found.
 pub(crate) struct Opened {
     pub(crate) directory: LogDirectory,
-    pub(crate) log: Log,
+    pub(crate) log: FileWriter,
     pub(crate) recovered: Recovered,
     pub(crate) batches: Vec<Batch>,
 }
@@ -80,17 +80,18 @@ pub(crate) fn open(disk: &FaultyStorage) -> Result<Opened, OpenError> {
 pub(crate) fn open_with(directory: LogDirectory, opening: Opening) -> Result<Opened, OpenError> {
     let mut batches = Vec::new();
     let settings = LogSettings::for_tests(SEGMENT_BYTES);
-    let (log, recovered) = directory.open(&settings, opening, |frame| {
+    let opened = directory.open(&settings, opening, |frame| {
         if frame.header.kind == FrameKind::Batch {
             batches.push(Batch::of(frame));
         }
-        Ok(())
-    })?;
+        Ok::<_, Infallible>(())
+    });
+    let (log, recovered) = opened.map_err(VisitError::of_log)?;
     Ok(Opened { directory, log, recovered, batches })
 }
 
 /// Appends batches of the given sizes, two events each, with a mark where the size is `None`.
-pub(crate) fn append_all(log: &mut Log, sizes: &[Option<usize>]) -> Vec<Batch> {
+pub(crate) fn append_all(log: &mut FileWriter, sizes: &[Option<usize>]) -> Vec<Batch> {
     let mut batches = Vec::new();
     for (index, size) in sizes.iter().enumerate() {
         let Some(size) = size else {

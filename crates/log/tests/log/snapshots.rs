@@ -1,7 +1,8 @@
 //! Snapshot files: complete or absent, every byte checked, two kept.
 
-use onrush_log::faulty::{Fault, FaultyStorage};
-use onrush_log::{CHUNK_BYTES_MAX, LogDirectory, SnapshotError, verify};
+use onrush_log::file::faulty::{Fault, FaultyStorage};
+use onrush_log::file::{LogDirectory, verify};
+use onrush_log::{CHUNK_BYTES_MAX, SnapshotError, SnapshotReader};
 
 use crate::history::{Chance, PARTITION, shared};
 

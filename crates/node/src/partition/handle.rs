@@ -5,18 +5,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use onrush_core::Digest;
-use onrush_log::{LogDirectory, LogSettings};
+use onrush_log::Log;
 
 use super::cell::LeaderCell;
+use super::loading::{self, LoadError, Loaded, Recovered};
 use super::machine::{Machine, Submission};
 use super::partition_clock::PartitionClock;
 use super::port::{Calls, Port, Replies, ReplyTo};
-use super::recovery::{self, Loaded, OpenError, Recovered, lock_directory};
 use super::retention::Retention;
 use super::snapshots::Snapshotter;
 use super::views::ViewWriter;
-use super::writer::Writer;
-use crate::clock::{Clock, MachineClock};
+use super::writer::{LogEnd, Writer};
+use crate::clock::Clock;
 use crate::threads::{abort_after_panic, spawn};
 use crate::{Call, MetricsSnapshot, Outcome, Reply, ReservationIds, Settings};
 
@@ -45,40 +45,29 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// Opens the partition in the settings' directory, reads back what is there, and starts its threads.
+    /// Opens the partition on its log, reads back what is there, and starts its threads. The log is kept for whoever holds
+    /// some of it.
     ///
     /// # Errors
-    /// The directory is held by another process, cannot be read or written, or is damaged. Nothing is changed then.
-    pub fn open(settings: Settings) -> Result<(Arc<Self>, Recovered), OpenError> {
-        let directory = lock_directory(&settings)?;
-        let log_settings = settings.log_settings();
-        Self::open_in(directory, settings, log_settings, Arc::new(MachineClock), Retention::default())
-    }
-
-    /// As [`Partition::open`], on any storage and clocks, and with the log kept for whoever holds some of it.
-    ///
-    /// # Errors
-    /// See [`Partition::open`].
-    pub fn open_in(
-        directory: LogDirectory,
+    /// The log is in use, cannot be read or written, or is damaged. Nothing is changed then.
+    pub fn open(
+        log: Arc<dyn Log>,
         settings: Settings,
-        log_settings: LogSettings,
         clock: Arc<dyn Clock>,
         retention: Retention,
-    ) -> Result<(Arc<Self>, Recovered), OpenError> {
-        let identity = recovery::draw_identity()?;
-        let Loaded { log, leader, recovered } =
-            recovery::load(&directory, &settings, &log_settings, None, identity)?;
+    ) -> Result<(Arc<Self>, Recovered), LoadError> {
+        let identity = loading::draw_identity()?;
+        let Loaded { writer, leader, recovered } = loading::load(&*log, &settings, None, identity)?;
         let ids = leader.ids().clone();
         let partition_clock = PartitionClock::start(leader.time(), clock.read());
         let view = ViewWriter::of(leader.state(), partition_clock);
         let machine = Machine::new(leader, partition_clock);
         let cell = Arc::new(LeaderCell::new(machine, view.view().clone(), clock, settings.waiting_max));
-        cell.set_durable_offset(log.durable_offset());
+        cell.set_durable_offset(recovered.offset);
         cell.set_snapshot_offset(recovered.snapshot_offset.unwrap_or(0));
         let snapshotter = Snapshotter::new(
             Arc::clone(&cell),
-            directory.clone(),
+            Arc::clone(&log),
             retention,
             &settings,
             recovered.replayed_bytes,
@@ -86,15 +75,14 @@ impl Partition {
         let state_bytes_max = settings.limits.state_bytes_max;
         let writer = Writer {
             cell: Arc::clone(&cell),
-            directory,
+            log,
             settings,
-            log_settings,
-            log: Some(log),
+            log_end: Some(LogEnd::new(writer)),
             identity,
             view,
         };
         // Calls that come before the thread runs find the log's room known.
-        writer.note_room();
+        writer.note_capacity();
         let writer = spawn("log-writer", move || writer.run()).map_err(start_failure)?;
         cell.set_writer(writer.thread().clone());
         let snapshotter = spawn("snapshotter", move || snapshotter.run()).map_err(start_failure)?;
@@ -220,8 +208,8 @@ impl Partition {
     }
 }
 
-fn start_failure(source: std::io::Error) -> OpenError {
-    OpenError::System { doing: "start a thread", source }
+fn start_failure(source: std::io::Error) -> LoadError {
+    LoadError::System { doing: "start a thread", source }
 }
 
 /// One edge thread's access to a partition.

@@ -4,8 +4,8 @@
 //!   handle ──▶ cell ──▶ machine ──▶ leader ──▶ core: decide, apply
 //!     │          ▲         │           └─────▶ batch
 //!     │          │         └─────▶ partition_clock, port, views
-//!     ├──▶ writer ──▶ the log, recovery
-//!     └──▶ snapshots ──▶ the log, recovery, retention
+//!     ├──▶ writer ──▶ the log, loading
+//!     └──▶ snapshots ──▶ the log, loading, retention
 //! ```
 //!
 //! The [`machine`] is stepped: it has no thread, clock or file. The [`cell`] lets one thread at a time step it, the
@@ -16,16 +16,16 @@ mod cell;
 mod handle;
 mod identity;
 mod leader;
+mod loading;
 mod machine;
 mod partition_clock;
 mod port;
-mod recovery;
 mod retention;
 mod snapshots;
 mod views;
 mod writer;
 
 pub use handle::{Partition, PartitionPort, Readiness};
+pub use loading::{LoadError, Recovered};
 pub use port::{Calls, Replies, Token};
-pub use recovery::{OpenError, Recovered, lock_directory};
 pub use retention::{Retention, RetentionHold};

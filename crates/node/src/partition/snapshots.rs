@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onrush_core::{Limits, State, TimeMs};
-use onrush_log::{LogDirectory, ReadError, SnapshotError, StorageError};
+use onrush_log::{Log, ReadError, SnapshotError, StorageError, VisitError};
 
 use super::cell::LeaderCell;
-use super::recovery::{OpenError, load_snapshot, random_u64, replay};
+use super::loading::{LoadError, load_snapshot, random_u64, replay};
 use super::retention::Retention;
 use crate::Settings;
 use crate::limits::SNAPSHOT_CHUNK_BYTES;
-use crate::wire::encode_fact;
+use crate::wire::{DecodeError, encode_fact};
 
 /// How often it is looked whether a snapshot is due.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -20,12 +20,10 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// Lowest priority: a snapshot may take as long as it takes.
 const NICENESS: i32 = 19;
-/// What a visitor says when the partition stops; never shown.
-const STOPPING: &str = "the partition stops";
 
 pub(crate) struct Snapshotter {
     cell: Arc<LeaderCell>,
-    directory: LogDirectory,
+    log: Arc<dyn Log>,
     retention: Retention,
     limits: Limits,
     snapshot_bytes: u64,
@@ -41,26 +39,36 @@ pub(crate) struct Snapshotter {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Load(#[from] LoadError),
     #[error(transparent)]
-    Read(#[from] ReadError),
+    Read(#[from] VisitError<ReadError, Unapplied>),
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
+/// Why an entry was not applied.
+#[derive(Debug, thiserror::Error)]
+enum Unapplied {
+    /// Never shown.
+    #[error("the partition stops")]
+    Stopping,
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
 impl Snapshotter {
     pub(crate) fn new(
         cell: Arc<LeaderCell>,
-        directory: LogDirectory,
+        log: Arc<dyn Log>,
         retention: Retention,
         settings: &Settings,
         replayed_bytes: u64,
     ) -> Self {
         Self {
             cell,
-            directory,
+            log,
             retention,
             limits: settings.limits,
             snapshot_bytes: settings.snapshot_bytes,
@@ -108,7 +116,7 @@ impl Snapshotter {
         self.tally_bytes = tally_bytes;
         // On a full disk no more log will come, and only a newer snapshot lets some of what is there go.
         let is_large = is_full || self.uncovered_bytes >= self.snapshot_bytes.max(self.newest_bytes);
-        is_large && self.directory.reader().sealed_offset() > self.cell.snapshot_offset()
+        is_large && self.log.reader().sealed_offset() > self.cell.snapshot_offset()
     }
 
     /// Lets the log go that was held back: what a snapshot covers may be needed long after it was taken.
@@ -117,7 +125,7 @@ impl Snapshotter {
         if before <= self.trimmed_before {
             return;
         }
-        match self.directory.trim(before) {
+        match self.log.trim(before) {
             Ok(_) => self.trimmed_before = before,
             Err(error) => tracing::warn!(%error, "the log could not be trimmed; it is tried again"),
         }
@@ -125,21 +133,23 @@ impl Snapshotter {
 
     fn take(&mut self) -> Result<(), Failure> {
         let (mut state, mut time, from) = self.newest()?;
-        let mut reader = self.directory.reader();
+        let mut reader = self.log.reader();
         let mut applied_bytes = 0;
-        let offset = reader.read(from, reader.sealed_offset(), &mut |frame| {
+        let to = reader.sealed_offset();
+        let offset = reader.read(from, to, |entry| {
             if self.stops() {
-                return Err(STOPPING.to_owned());
+                return Err(Unapplied::Stopping);
             }
-            time = time.max(frame.header.time_ms);
-            applied_bytes += frame.payload.len() as u64;
-            replay(&mut state, &frame, from).map(|_| ()).map_err(|error| error.to_string())
+            time = time.max(entry.time_ms);
+            applied_bytes += entry.payload.len() as u64;
+            replay(&mut state, &entry, from)?;
+            Ok(())
         })?;
         self.newest_bytes = self.write(&state, time, offset)?;
         self.uncovered_bytes = self.uncovered_bytes.saturating_sub(applied_bytes);
         self.cell.set_snapshot_offset(offset);
         let before = offset.min(self.retention.needed_from());
-        let trimmed_count = self.directory.trim(before)?;
+        let trimmed_count = self.log.trim(before)?;
         self.trimmed_before = before;
         tracing::info!(offset, bytes = self.newest_bytes, trimmed_count, "snapshot taken");
         Ok(())
@@ -147,16 +157,16 @@ impl Snapshotter {
 
     /// The newest snapshot's state, time and offset, or those of nothing.
     fn newest(&self) -> Result<(State, TimeMs, u64), Failure> {
-        let Some(offset) = self.directory.snapshots()?.first().copied() else {
+        let Some(offset) = self.log.snapshots()?.first().copied() else {
             return Ok((State::new(self.limits, random_u64()?), 0, 0));
         };
-        let (state, time) = load_snapshot(&mut self.directory.read_snapshot(offset)?, self.limits)?;
+        let (state, time) = load_snapshot(&mut *self.log.read_snapshot(offset)?, self.limits)?;
         Ok((state, time, offset))
     }
 
     /// Writes the state; how many bytes it took.
     fn write(&self, state: &State, time: TimeMs, offset: u64) -> Result<u64, Failure> {
-        let mut writer = self.directory.write_snapshot(offset, time)?;
+        let mut writer = self.log.write_snapshot(offset, time)?;
         let mut chunk = Vec::with_capacity(SNAPSHOT_CHUNK_BYTES * 2);
         let mut written_bytes = 0;
         let mut written = Ok(());

@@ -2,16 +2,15 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use onrush_core::{Digest, Precondition, SaleTerms, StockTerms};
-use onrush_log::faulty::FaultyStorage;
-use onrush_log::{LogDirectory, LogSettings, SpareMaking};
+use onrush_log::file::faulty::FaultyStorage;
+use onrush_log::file::{FileLog, LogDirectory, LogSettings, SpareMaking};
 use onrush_node::{
-    Call, Failure, KeyCall, LineCall, ManualClock, Name, OpenError, Outcome, Partition, Recovered, Reply,
+    Call, Failure, KeyCall, LineCall, LoadError, ManualClock, Name, Outcome, Partition, Recovered, Reply,
     ReserveCall, Retention, Settings,
 };
 
@@ -27,7 +26,7 @@ pub(crate) struct Rig {
 }
 
 pub(crate) fn settings() -> Settings {
-    Settings { snapshot_bytes: u64::MAX, ..Settings::new(PathBuf::from("unused")) }
+    Settings { snapshot_bytes: u64::MAX, ..Settings::default() }
 }
 
 impl Rig {
@@ -44,7 +43,7 @@ impl Rig {
         Self::open(FaultyStorage::new(), settings(), SpareMaking::Inline).unwrap()
     }
 
-    pub(crate) fn try_on(disk: FaultyStorage, settings: Settings) -> Result<Self, OpenError> {
+    pub(crate) fn try_on(disk: FaultyStorage, settings: Settings) -> Result<Self, LoadError> {
         Self::open(disk, settings, SpareMaking::Background)
     }
 
@@ -53,7 +52,7 @@ impl Rig {
         Self::open_at(disk, settings(), SpareMaking::Background, wall_ms).unwrap()
     }
 
-    fn open(disk: FaultyStorage, settings: Settings, spare_making: SpareMaking) -> Result<Self, OpenError> {
+    fn open(disk: FaultyStorage, settings: Settings, spare_making: SpareMaking) -> Result<Self, LoadError> {
         Self::open_at(disk, settings, spare_making, START_MS)
     }
 
@@ -62,18 +61,14 @@ impl Rig {
         settings: Settings,
         spare_making: SpareMaking,
         wall_ms: u64,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, LoadError> {
         let clock = Arc::new(ManualClock::new(wall_ms));
         let directory = LogDirectory::lock(Arc::new(disk.clone()), 0)?;
         let mut log_settings = LogSettings::for_tests(64 << 10);
         log_settings.spare_making = spare_making;
-        let (partition, recovered) = Partition::open_in(
-            directory,
-            settings,
-            log_settings,
-            Arc::<ManualClock>::clone(&clock),
-            Retention::default(),
-        )?;
+        let log = Arc::new(FileLog::new(directory, log_settings));
+        let (partition, recovered) =
+            Partition::open(log, settings, Arc::<ManualClock>::clone(&clock), Retention::default())?;
         Ok(Self { disk, clock, partition, recovered })
     }
 

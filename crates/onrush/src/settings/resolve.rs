@@ -3,17 +3,19 @@
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use onrush_core::{Limits, PANES_MAX, SPAN_MS_MAX, WindowShape};
-use onrush_log::{LogSettings, SyncMethod};
+use onrush_log::file::{LogSettings, SyncMethod};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::layers::{Layers, ORIGIN_DEFAULT};
-use super::raw::{RawLimits, RawLogging, RawOperator, RawRequestWindow, RawSettings};
+use super::raw::{RawLimits, RawLog, RawLogging, RawOperator, RawRequestWindow, RawSettings};
 use super::{
-    Logging, LoggingFormat, Operator, Settings, SettingsError, bounds, duration, print, secret_files, sinks,
+    LogFiles, Logging, LoggingFormat, Operator, Settings, SettingsError, bounds, duration, print,
+    secret_files, sinks,
 };
 
 /// Checks everything and reports every problem at once. Reads the operator's key file, and those of passwords.
@@ -21,14 +23,15 @@ pub(super) fn resolve(layers: &Layers) -> Result<Settings, SettingsError> {
     let raw = &layers.raw;
     let mut checks = Checks { layers, problems: layers.problems.clone() };
     let edge = edge(&mut checks, raw);
+    let log = log_files(&mut checks, &raw.log);
     let node = node(&mut checks, raw);
     let logging = logging(&mut checks, &raw.logging);
     let sinks = sinks::resolve(&layers.sinks, &mut checks.problems);
     let warnings = secret_files::check(layers, &mut checks.problems);
-    match (edge, node, logging) {
-        (Some(edge), Some(node), Some(logging)) if checks.problems.is_empty() => {
+    match (edge, log, node, logging) {
+        (Some(edge), Some(log), Some(node), Some(logging)) if checks.problems.is_empty() => {
             let values = print::values(layers);
-            Ok(Settings { edge, node, sinks, logging, demo: layers.demo, warnings, values })
+            Ok(Settings { edge, log, node, sinks, logging, demo: layers.demo, warnings, values })
         }
         _ => Err(SettingsError { problems: checks.problems }),
     }
@@ -185,8 +188,7 @@ fn operator_key(checks: &mut Checks<'_>, path: &str) -> Option<String> {
     Some(key.to_owned())
 }
 
-fn node(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_node::Settings> {
-    let log = &raw.log;
+fn log_files(checks: &mut Checks<'_>, log: &RawLog) -> Option<LogFiles> {
     if log.directory.is_empty() || log.directory.contains('\0') {
         let _: Option<()> = checks.refuse("log.directory", quoted(&log.directory), "must name a directory");
     }
@@ -200,17 +202,23 @@ fn node(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_node::Setti
             ("unsafe-none", SyncMethod::UnsafeNone),
         ],
     );
-    let snapshot_bytes = checks.number("log.snapshot_bytes", log.snapshot_bytes, &bounds::SNAPSHOT_BYTES);
+    Some(LogFiles {
+        directory: PathBuf::from(&log.directory),
+        segment_bytes: segment_bytes?,
+        sync_method: sync_method?,
+    })
+}
+
+fn node(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_node::Settings> {
+    let snapshot_bytes = checks.number("log.snapshot_bytes", raw.log.snapshot_bytes, &bounds::SNAPSHOT_BYTES);
     let limits = limits(checks, &raw.limits);
     let default_shape = window_shape(checks, &raw.request_window);
     Some(onrush_node::Settings {
         partition: 0,
-        segment_bytes: segment_bytes?,
-        sync_method: sync_method?,
         snapshot_bytes: snapshot_bytes?,
         limits: limits?,
         default_shape: default_shape?,
-        ..onrush_node::Settings::new(&log.directory)
+        ..onrush_node::Settings::default()
     })
 }
 

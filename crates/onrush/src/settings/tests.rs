@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
 use clap::Parser;
-use onrush_log::SyncMethod;
+use onrush_log::file::{LogSettings, SyncMethod};
 
 use super::{Flags, LoggingFormat, Settings, load, print};
 use crate::cli::{Action, CommandLine, ConfigAction};
@@ -420,7 +420,7 @@ fn what_was_typed_reaches_the_parts() {
         ..Flags::default()
     };
     let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let Settings { edge, node, sinks: _, logging, demo, warnings: _, values: _ } =
+    let Settings { edge, log, node, sinks: _, logging, demo, warnings: _, values: _ } =
         load(&flags, environment.into_iter()).expect("the settings are valid");
     assert_eq!(
         (edge.listen.to_string(), edge.operator_listen.to_string()),
@@ -436,9 +436,9 @@ fn what_was_typed_reaches_the_parts() {
         (scenarios.visitor_counter, scenarios.request_window, scenarios.slot_booking),
         (false, false, true)
     );
-    assert_eq!(node.directory.to_str(), Some("here"));
-    assert_eq!((node.segment_bytes, node.snapshot_bytes), (16_777_216, 1_048_577));
-    assert_eq!(node.sync_method, SyncMethod::Direct);
+    assert_eq!(log.directory.to_str(), Some("here"));
+    assert_eq!((log.segment_bytes, node.snapshot_bytes), (16_777_216, 1_048_577));
+    assert_eq!(log.sync_method, SyncMethod::Direct);
     let limits = node.limits;
     assert_eq!((limits.counters_max, limits.windows_max, limits.sales_max), (21, 22, 23));
     assert_eq!((limits.stocks_max, limits.reservations_max), (24, 25));
@@ -449,14 +449,13 @@ fn what_was_typed_reaches_the_parts() {
 
 #[test]
 fn the_defaults_are_those_of_the_parts() {
-    let settings = load(&Flags::default(), std::iter::empty()).expect("the defaults are valid").node;
-    let defaults = onrush_node::Settings::new("./onrush-data");
-    assert_eq!(settings.directory, defaults.directory);
-    assert_eq!(
-        (settings.segment_bytes, settings.snapshot_bytes),
-        (defaults.segment_bytes, defaults.snapshot_bytes)
-    );
-    assert_eq!(settings.sync_method, defaults.sync_method);
+    let Settings { log, node: settings, .. } =
+        load(&Flags::default(), std::iter::empty()).expect("the defaults are valid");
+    assert_eq!(log.directory.to_str(), Some("./onrush-data"));
+    assert_eq!(log.segment_bytes, LogSettings::default().segment_bytes);
+    assert_eq!(log.sync_method, SyncMethod::Fdatasync);
+    let defaults = onrush_node::Settings::default();
+    assert_eq!(settings.snapshot_bytes, defaults.snapshot_bytes);
     assert_eq!(settings.limits, defaults.limits);
     assert_eq!(settings.default_shape, defaults.default_shape);
 }

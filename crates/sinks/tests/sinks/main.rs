@@ -10,6 +10,7 @@ mod target;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use onrush_log::file::StoredFileLog;
 use onrush_sinks::{
     AtBacklogMax, EventKind, Replayed, Selection, SinkRefusal, SinkSettings, Skipped, Stop, log_extent,
     replay, skipped,
@@ -20,7 +21,7 @@ use target::SharedStore;
 /// The truth: every event of the directory, told from the beginning of what is there.
 fn told(directory: &Path) -> (Replayed, Vec<(u64, String)>) {
     let mut events = Vec::new();
-    let replayed = replay(directory, &Selection::default(), &mut |event| {
+    let replayed = replay(&StoredFileLog::open(directory).unwrap(), &Selection::default(), &mut |event| {
         events.push((event.offset, format!("{} {:?}", event.at, event.change)));
         Ok(())
     });
@@ -45,7 +46,7 @@ fn every_event_arrives_whole_and_once() {
     let store = store.lock();
     assert_eq!(store.events, events);
     assert_eq!(store.next_offset, replayed.to);
-    assert_eq!(log_extent(directory.path()).unwrap(), replayed);
+    assert_eq!(log_extent(&StoredFileLog::open(directory.path()).unwrap()).unwrap(), replayed);
     let kinds = ["Reserved", "Confirmed", "Released", "Expired", "SalePut", "CounterAdded", "WindowHit"];
     for kind in kinds {
         assert!(store.events.iter().any(|(_, text)| text.contains(kind)), "{kind}");

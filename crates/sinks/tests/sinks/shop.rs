@@ -6,7 +6,8 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use onrush_core::{Precondition, SaleTerms, StockTerms};
-use onrush_log::{DirStorage, LogDirectory, LogSettings, SyncMethod};
+use onrush_log::Log;
+use onrush_log::file::{FileLog, LogSettings, SyncMethod};
 use onrush_node::{
     Call, Clock, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Reply, ReserveCall, Retention,
     Settings,
@@ -40,18 +41,17 @@ impl Shop {
         segment_bytes: u64,
     ) -> Self {
         let (sink_settings, targets) = sinks.into_iter().unzip();
-        let settings = Settings { snapshot_bytes, ..Settings::new(directory) };
+        let settings = Settings { snapshot_bytes, ..Settings::default() };
         let retention = Retention::default();
-        let storage = DirStorage::create(directory, SyncMethod::UnsafeNone).unwrap();
         let clock = Arc::new(ManualClock::new(START_MS));
         let shared_clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-        let locked = LogDirectory::lock(Arc::new(storage), 0).unwrap();
         let log_settings = LogSettings::for_tests(segment_bytes);
+        let log: Arc<dyn Log> =
+            Arc::new(FileLog::lock(directory, SyncMethod::UnsafeNone, 0, log_settings).unwrap());
         let sinks = Sinks::prepare(sink_settings, directory, &retention).unwrap();
         let (partition, _) =
-            Partition::open_in(locked.clone(), settings, log_settings, Arc::clone(&shared_clock), retention)
-                .unwrap();
-        let sinks = sinks.start(&locked, partition.reservation_ids(), &shared_clock, targets).unwrap();
+            Partition::open(Arc::clone(&log), settings, Arc::clone(&shared_clock), retention).unwrap();
+        let sinks = sinks.start(&log, partition.reservation_ids(), &shared_clock, targets).unwrap();
         Self { partition, sinks, clock }
     }
 

@@ -8,10 +8,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use crate::error::{StorageError, while_doing};
+use crate::error::StorageError;
+use crate::file::segment::{SPARE_NAME, SPARE_UNFINISHED_NAME, is_reserve, reserve_name};
+use crate::file::storage::{Storage, while_doing};
 use crate::limits::{RESERVE_COUNT_MAX, SPARE_CHUNK_BYTES};
-use crate::segment::{SPARE_NAME, SPARE_UNFINISHED_NAME, is_reserve, reserve_name};
-use crate::storage::Storage;
 
 /// Between two attempts while the disk is full.
 const RETRY: Duration = Duration::from_millis(500);
@@ -29,7 +29,7 @@ pub enum SpareMaking {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum Stage {
     /// There is none, and one is to be made.
     Wanted,
     /// One is being made.
@@ -42,8 +42,8 @@ enum State {
     Taken,
 }
 
-struct Desk {
-    state: State,
+struct SpareState {
+    stage: Stage,
     /// Names of the trimmed segments that are kept to become the spare.
     reserve: Vec<String>,
     /// Somebody waits for the spare: no pauses.
@@ -58,7 +58,7 @@ pub(crate) struct Spare {
     storage: Arc<dyn Storage>,
     segment_bytes: u64,
     making: SpareMaking,
-    desk: Mutex<Desk>,
+    state: Mutex<SpareState>,
     changed: Condvar,
 }
 
@@ -75,7 +75,7 @@ impl Spare {
         segment_bytes: u64,
         making: SpareMaking,
     ) -> Result<Arc<Self>, StorageError> {
-        let (mut state, mut reserve) = (State::Wanted, Vec::new());
+        let (mut found, mut reserve) = (Stage::Wanted, Vec::new());
         for name in storage.list().map_err(while_doing(&*storage, "list", ""))? {
             if name != SPARE_NAME && !is_reserve(&name) {
                 continue;
@@ -84,13 +84,14 @@ impl Spare {
             if length.map_err(while_doing(&*storage, "measure", &name))? != segment_bytes {
                 storage.remove(&name).map_err(while_doing(&*storage, "remove", &name))?;
             } else if name == SPARE_NAME {
-                state = State::Ready;
+                found = Stage::Ready;
             } else {
                 reserve.push(name);
             }
         }
-        let desk = Mutex::new(Desk { state, reserve, urgent: false, failing: false, stopping: false });
-        Ok(Arc::new(Self { storage, segment_bytes, making, desk, changed: Condvar::new() }))
+        let state =
+            Mutex::new(SpareState { stage: found, reserve, urgent: false, failing: false, stopping: false });
+        Ok(Arc::new(Self { storage, segment_bytes, making, state, changed: Condvar::new() }))
     }
 
     /// Whether a file of this size can be the spare.
@@ -99,14 +100,14 @@ impl Spare {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.desk().state == State::Ready
+        self.state().stage == Stage::Ready
     }
 
     /// Whether a thread makes the spare, and its last attempt did not fail.
     pub(crate) fn is_coming(&self) -> bool {
-        let desk = self.desk();
-        matches!(desk.state, State::Wanted | State::Making)
-            && !desk.failing
+        let state = self.state();
+        matches!(state.stage, Stage::Wanted | Stage::Making)
+            && !state.failing
             && self.making == SpareMaking::Background
     }
 
@@ -116,15 +117,15 @@ impl Spare {
         if self.making == SpareMaking::Inline {
             self.make_inline();
         }
-        let mut desk = self.desk();
-        while matches!(desk.state, State::Wanted | State::Making) && self.making == SpareMaking::Background {
-            desk.urgent = true;
+        let mut state = self.state();
+        while matches!(state.stage, Stage::Wanted | Stage::Making) && self.making == SpareMaking::Background {
+            state.urgent = true;
             self.changed.notify_all();
-            desk = self.changed.wait(desk).expect("no thread panics with the spare");
+            state = self.changed.wait(state).expect("no thread panics with the spare");
         }
-        desk.urgent = false;
-        if desk.state == State::Ready {
-            desk.state = State::Taken;
+        state.urgent = false;
+        if state.stage == Stage::Ready {
+            state.stage = Stage::Taken;
             return true;
         }
         false
@@ -132,7 +133,7 @@ impl Spare {
 
     /// The taken spare has another name now, so that the next can be made.
     pub(crate) fn renamed(&self) {
-        self.desk().state = State::Wanted;
+        self.state().stage = Stage::Wanted;
         self.changed.notify_all();
     }
 
@@ -141,10 +142,10 @@ impl Spare {
         if self.making == SpareMaking::Background {
             return;
         }
-        let mut desk = self.desk();
-        if matches!(desk.state, State::Wanted | State::Failed) {
-            desk.state = State::Making;
-            drop(desk);
+        let mut state = self.state();
+        if matches!(state.stage, Stage::Wanted | Stage::Failed) {
+            state.stage = Stage::Making;
+            drop(state);
             self.attempt();
         }
     }
@@ -152,49 +153,49 @@ impl Spare {
     /// Keeps the trimmed segment file `name` to be written over, unless there are enough; `false` when there are.
     /// Called by one thread at a time.
     pub(crate) fn recycle(&self, name: &str) -> io::Result<bool> {
-        if self.desk().reserve.len() >= RESERVE_COUNT_MAX {
+        if self.state().reserve.len() >= RESERVE_COUNT_MAX {
             return Ok(false);
         }
         let reserve = reserve_name(name);
         self.storage.rename(name, &reserve)?;
         // Nobody may write over it while a crash could still bring it back as a segment of the log.
         self.storage.sync_dir()?;
-        let mut desk = self.desk();
-        desk.reserve.push(reserve);
-        if desk.state == State::Failed {
-            desk.state = State::Wanted;
+        let mut state = self.state();
+        state.reserve.push(reserve);
+        if state.stage == Stage::Failed {
+            state.stage = Stage::Wanted;
         }
-        drop(desk);
+        drop(state);
         self.changed.notify_all();
         self.make_inline();
         Ok(true)
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().expect("no thread panics with the spare")
+    fn state(&self) -> MutexGuard<'_, SpareState> {
+        self.state.lock().expect("no thread panics with the spare")
     }
 
     /// Makes a spare; whoever calls has set the state to `Making` under the lock that it found `Wanted` with, so that
     /// no other file becomes the spare meanwhile.
     fn attempt(&self) {
         let made = self.make();
-        let mut desk = self.desk();
+        let mut state = self.state();
         match &made {
-            Err(error) if !desk.failing && !desk.stopping => {
+            Err(error) if !state.failing && !state.stopping => {
                 tracing::warn!(%error, "cannot make a spare segment");
             }
-            Ok(()) if desk.failing => tracing::info!("a spare segment could be made again"),
+            Ok(()) if state.failing => tracing::info!("a spare segment could be made again"),
             _ => {}
         }
-        desk.failing = made.is_err();
-        desk.state = if made.is_ok() { State::Ready } else { State::Failed };
-        drop(desk);
+        state.failing = made.is_err();
+        state.stage = if made.is_ok() { Stage::Ready } else { Stage::Failed };
+        drop(state);
         self.changed.notify_all();
     }
 
     fn make(&self) -> Result<(), StorageError> {
         let storage = &*self.storage;
-        let reserve = self.desk().reserve.pop();
+        let reserve = self.state().reserve.pop();
         if let Some(reserve) = reserve {
             return storage.rename(&reserve, SPARE_NAME).map_err(while_doing(storage, "rename", &reserve));
         }
@@ -224,35 +225,36 @@ impl Spare {
             file.write_at(&zeros[..usize::try_from(count).expect("at most a chunk")], position)?;
             file.sync()?;
             position += count;
-            let desk = self.desk();
-            if desk.stopping {
+            let state = self.state();
+            if state.stopping {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            if self.making == SpareMaking::Background && !desk.urgent {
-                drop(self.changed.wait_timeout(desk, PAUSE).expect("no thread panics with the spare"));
+            if self.making == SpareMaking::Background && !state.urgent {
+                drop(self.changed.wait_timeout(state, PAUSE).expect("no thread panics with the spare"));
             }
         }
         Ok(())
     }
 
     fn run(&self) {
-        let mut desk = self.desk();
-        while !desk.stopping {
-            match desk.state {
-                State::Wanted => {
-                    desk.state = State::Making;
-                    drop(desk);
+        let mut state = self.state();
+        while !state.stopping {
+            match state.stage {
+                Stage::Wanted => {
+                    state.stage = Stage::Making;
+                    drop(state);
                     self.attempt();
-                    desk = self.desk();
+                    state = self.state();
                 }
-                State::Failed => {
-                    desk = self.changed.wait_timeout(desk, RETRY).expect("no thread panics with the spare").0;
-                    if desk.state == State::Failed {
-                        desk.state = State::Wanted;
+                Stage::Failed => {
+                    state =
+                        self.changed.wait_timeout(state, RETRY).expect("no thread panics with the spare").0;
+                    if state.stage == Stage::Failed {
+                        state.stage = Stage::Wanted;
                     }
                 }
-                State::Ready | State::Taken | State::Making => {
-                    desk = self.changed.wait(desk).expect("no thread panics with the spare");
+                Stage::Ready | Stage::Taken | Stage::Making => {
+                    state = self.changed.wait(state).expect("no thread panics with the spare");
                 }
             }
         }
@@ -275,7 +277,7 @@ impl SpareThread {
 
 impl Drop for SpareThread {
     fn drop(&mut self) {
-        self.spare.desk().stopping = true;
+        self.spare.state().stopping = true;
         self.spare.changed.notify_all();
         if let Some(thread) = self.thread.take() {
             // A panic there has been reported by the panic hook and must not become a second one here.

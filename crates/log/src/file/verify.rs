@@ -1,17 +1,16 @@
 //! Reading a whole directory without changing or locking it, for people: what each file holds and where it is damaged.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 
-use crate::chain::{Gap, check_follows, find_gap, start_of};
-use crate::damage::{self, Damage};
-use crate::error::{ReadError, SnapshotError, StorageError, while_doing};
-use crate::frame::{FrameKind, FrameRef};
-use crate::segment::{Segment, SegmentHeader, SegmentName, list_segments, read_segment};
-use crate::snapshot::{self, SnapshotReader};
-use crate::storage::Storage;
-use crate::walk::{Progress, Until, Visit, Walk, Window};
+use crate::error::{Damage, ReadError, Refused, SnapshotError, StorageError, VisitError, break_off};
+use crate::file::chain::{Gap, check_follows, find_gap, start_of};
+use crate::file::damage;
+use crate::file::frame::{FrameKind, FrameRef};
+use crate::file::segment::{Segment, SegmentHeader, SegmentName, list_segments, read_segment};
+use crate::file::snapshot::{self, FileSnapshotReader};
+use crate::file::storage::{Storage, while_doing};
+use crate::file::walk::{Progress, Until, Walk, Window};
 
 /// What a directory holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -181,19 +180,20 @@ fn is_there(storage: &dyn Storage, name: &str) -> Result<bool, StorageError> {
     Ok(list_segments(storage)?.iter().any(|(_, there)| there == name))
 }
 
-fn inspect_snapshots(storage: &Arc<dyn Storage>) -> Result<Vec<SnapshotReport>, StorageError> {
-    let segments = list_segments(&**storage)?;
-    let partition = segments.iter().find_map(|(promised, name)| {
+/// The partition that the first segment with a whole header belongs to.
+pub(crate) fn partition_of(storage: &dyn Storage) -> Result<Option<u32>, StorageError> {
+    Ok(list_segments(storage)?.iter().find_map(|(promised, name)| {
         let file = storage.open_read(name).ok()?;
-        let segment = read_segment(&**storage, &*file, *promised, name, None, 0).ok()?.ok()?;
+        let segment = read_segment(storage, &*file, *promised, name, None, 0).ok()?.ok()?;
         Some(segment.header.partition)
-    });
+    }))
+}
+
+fn inspect_snapshots(storage: &Arc<dyn Storage>) -> Result<Vec<SnapshotReport>, StorageError> {
+    let partition = partition_of(&**storage)?;
     let mut snapshots = Vec::new();
     for offset in snapshot::list(&**storage)? {
-        match inspect_snapshot(storage, partition, offset) {
-            Err(error) if error.source.kind() == io::ErrorKind::NotFound => {}
-            inspected => snapshots.push(inspected?),
-        }
+        snapshots.extend(inspect_snapshot(storage, partition, offset)?);
     }
     Ok(snapshots)
 }
@@ -269,31 +269,36 @@ fn inspect_segment(
 fn walk_beside_a_writer(
     walk: &Walk<'_>,
     progress: &mut Progress,
-    visit: &mut Visit<'_>,
+    visit: &mut dyn FnMut(FrameRef<'_>) -> Result<(), String>,
 ) -> Result<Option<Damage>, StorageError> {
     let mut window = Window::default();
     loop {
-        let position = progress.position;
-        match walk.run(&mut window, progress, visit) {
+        let before = progress.position;
+        let mut kept = None;
+        let walked = walk.run(&mut window, progress, &mut |frame| break_off(visit(frame), &mut kept));
+        match walked.map_err(|error| error.with(kept)) {
             Ok(()) => return Ok(None),
-            Err(ReadError::Storage(error)) => return Err(error),
-            Err(ReadError::Damaged(_)) if progress.position > position => window.clear(),
-            Err(ReadError::Damaged(damage)) => return Ok(Some(*damage)),
-            Err(ReadError::Refused { path, position, offset, reason }) => {
-                return Ok(Some(Damage { path, position, offset, problem: reason, remedy: String::new() }));
+            Err(VisitError::Log(ReadError::Storage(error))) => return Err(error),
+            Err(VisitError::Log(ReadError::Damaged(_))) if progress.position > before => window.clear(),
+            Err(VisitError::Log(ReadError::Damaged(damage))) => return Ok(Some(*damage)),
+            Err(VisitError::Log(ReadError::Trimmed { .. })) => unreachable!("a walk reads one file"),
+            Err(VisitError::Refused(Refused { offset, error: problem, .. })) => {
+                let path = walk.storage.path_of(&walk.segment.name);
+                let position = progress.position;
+                return Ok(Some(Damage { path, position, offset, problem, remedy: String::new() }));
             }
-            Err(ReadError::Trimmed { .. }) => unreachable!("a walk reads one file"),
         }
     }
 }
 
+/// `None` if a server that is running removed it meanwhile.
 fn inspect_snapshot(
     storage: &Arc<dyn Storage>,
     partition: Option<u32>,
     offset: u64,
-) -> Result<SnapshotReport, StorageError> {
-    let read_all = || -> Result<SnapshotReader, SnapshotError> {
-        let mut reader = SnapshotReader::open(Arc::clone(storage), partition, offset)?;
+) -> Result<Option<SnapshotReport>, StorageError> {
+    let read_all = || -> Result<FileSnapshotReader, SnapshotError> {
+        let mut reader = FileSnapshotReader::open(Arc::clone(storage), partition, offset)?;
         while reader.next_chunk()?.is_some() {}
         Ok(reader)
     };
@@ -311,9 +316,10 @@ fn inspect_snapshot(
         }
         Err(SnapshotError::Damaged(damage)) => report.damage = Some(*damage),
         Err(SnapshotError::Storage(error)) => return Err(error),
+        Err(SnapshotError::Missing { .. }) => return Ok(None),
         Err(SnapshotError::TooLarge { .. }) => unreachable!("a reader writes no chunk"),
     }
-    Ok(report)
+    Ok(Some(report))
 }
 
 impl fmt::Display for Report {

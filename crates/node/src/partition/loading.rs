@@ -1,11 +1,10 @@
-//! From a directory to a leader: the newest snapshot, then the log behind it.
+//! From a log to a leader: the newest snapshot, then the entries behind it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use onrush_core::{Incarnation, Limits, State, TimeMs};
 use onrush_log::{
-    FrameKind, FrameRef, Log, LogDirectory, LogSettings, Opening, SnapshotError, SnapshotReader, StorageError,
+    Entry, Log, LogWriter, Opened, Opening, Refused, SnapshotError, SnapshotReader, StorageError, VisitError,
 };
 
 use super::identity::Identity;
@@ -16,21 +15,16 @@ use crate::wire::{DecodeError, FactDecoder, Record, decode_records};
 
 /// Why a partition did not open.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum LoadError {
     /// The log.
     #[error(transparent)]
     Log(#[from] onrush_log::OpenError),
+    /// A batch that is whole and makes no sense.
+    #[error(transparent)]
+    Undecodable(Refused<DecodeError>),
     /// A snapshot.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// The directory.
-    #[error("open directory {directory}: {source}")]
-    Directory {
-        /// Its path.
-        directory: String,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
     /// The system.
     #[error("{doing}: {source}")]
     System {
@@ -41,9 +35,18 @@ pub enum OpenError {
     },
 }
 
-impl From<StorageError> for OpenError {
+impl From<StorageError> for LoadError {
     fn from(error: StorageError) -> Self {
         Self::Log(error.into())
+    }
+}
+
+impl From<VisitError<onrush_log::OpenError, DecodeError>> for LoadError {
+    fn from(error: VisitError<onrush_log::OpenError, DecodeError>) -> Self {
+        match error {
+            VisitError::Log(error) => Self::Log(error),
+            VisitError::Refused(refused) => Self::Undecodable(refused),
+        }
     }
 }
 
@@ -58,10 +61,10 @@ pub struct Recovered {
     pub replayed_count: u64,
     /// Payload bytes of those events.
     pub replayed_bytes: u64,
-    /// File and byte of an unfinished write that was cut off. Nothing in it had been acknowledged.
+    /// Where an unfinished write stood, a file and a byte, that was cut off. Nothing in it had been acknowledged.
     pub torn_at: Option<(String, u64)>,
     /// The leader's term.
-    pub epoch: u32,
+    pub epoch: u64,
     /// The newest time in the log; 0 if it is new.
     pub time_ms: TimeMs,
     /// How long it took.
@@ -76,7 +79,7 @@ pub struct Recovered {
 
 /// A log that can be appended to, and the leader that goes with it.
 pub(crate) struct Loaded {
-    pub(crate) log: Log,
+    pub(crate) writer: Box<dyn LogWriter>,
     pub(crate) leader: Leader,
     pub(crate) recovered: Recovered,
 }
@@ -84,34 +87,33 @@ pub(crate) struct Loaded {
 /// Reads everything back. `resume_at` is the durable offset of a log of this process whose last write failed.
 /// `identity` is always the same in a process.
 pub(crate) fn load(
-    directory: &LogDirectory,
+    log: &dyn Log,
     settings: &Settings,
-    log_settings: &LogSettings,
     resume_at: Option<u64>,
     identity: Identity,
-) -> Result<Loaded, OpenError> {
+) -> Result<Loaded, LoadError> {
     let stopwatch = Stopwatch::start();
-    let snapshot_offset = directory.snapshots()?.first().copied();
+    let snapshot_offset = log.snapshots()?.first().copied();
     let (mut state, mut time) = match snapshot_offset {
-        Some(offset) => load_snapshot(&mut directory.read_snapshot(offset)?, settings.limits)?,
+        Some(offset) => load_snapshot(&mut *log.read_snapshot(offset)?, settings.limits)?,
         None => (State::new(settings.limits, random_u64()?), 0),
     };
     let from_offset = snapshot_offset.unwrap_or(0);
     let (mut replayed_count, mut replayed_bytes) = (0, 0);
     let opening = Opening { from_offset, resume_at, salt_seed: random_u64()? };
-    let (log, log_recovered) = directory.open(log_settings, opening, |frame| {
-        time = time.max(frame.header.time_ms);
-        replayed_bytes += frame.payload.len() as u64;
-        replayed_count += replay(&mut state, &frame, from_offset).map_err(|error| error.to_string())?;
-        Ok(())
+    let Opened { writer, next_offset, epoch, torn_at } = log.open(opening, |entry| {
+        time = time.max(entry.time_ms);
+        replayed_bytes += entry.payload.len() as u64;
+        replayed_count += replay(&mut state, &entry, from_offset)?;
+        Ok::<_, DecodeError>(())
     })?;
     let recovered = Recovered {
         snapshot_offset,
-        offset: log_recovered.next_offset,
+        offset: next_offset,
         replayed_count,
         replayed_bytes,
-        torn_at: log_recovered.torn_at,
-        epoch: log_recovered.epoch,
+        torn_at,
+        epoch,
         time_ms: time.max(state.time()),
         took: stopwatch.elapsed(),
         counter_count: state.counter_count().into(),
@@ -119,35 +121,27 @@ pub(crate) fn load(
         reservation_count: state.reservation_count().into(),
     };
     let leader = Leader::new(state, time, settings.default_shape, settings.partition, identity);
-    Ok(Loaded { log, leader, recovered })
+    Ok(Loaded { writer, leader, recovered })
 }
 
-/// Applies the events of a frame at or behind `from_offset`; how many there were.
-pub(crate) fn replay(state: &mut State, frame: &FrameRef<'_>, from_offset: u64) -> Result<u64, DecodeError> {
-    if frame.header.kind != FrameKind::Batch {
-        return Ok(0);
-    }
+/// Applies the events of an entry at or behind `from_offset`; how many there were.
+pub(crate) fn replay(state: &mut State, entry: &Entry<'_>, from_offset: u64) -> Result<u64, DecodeError> {
     let mut count = 0;
-    decode_records(
-        frame.header.format,
-        frame.payload,
-        frame.header.time_ms,
-        |Record { index, at, event }| {
-            if frame.header.base_offset + index >= from_offset {
-                state.apply(&event, at);
-                count += 1;
-            }
-            Ok::<_, DecodeError>(())
-        },
-    )?;
+    decode_records(entry.format, entry.payload, entry.time_ms, |Record { index, at, event }| {
+        if entry.base_offset + index >= from_offset {
+            state.apply(&event, at);
+            count += 1;
+        }
+        Ok::<_, DecodeError>(())
+    })?;
     Ok(count)
 }
 
 /// The state in a snapshot, and its time.
 pub(crate) fn load_snapshot(
-    snapshot: &mut SnapshotReader,
+    snapshot: &mut dyn SnapshotReader,
     limits: Limits,
-) -> Result<(State, TimeMs), OpenError> {
+) -> Result<(State, TimeMs), LoadError> {
     let mut state = State::restore(limits, random_u64()?);
     let mut facts = FactDecoder::new(snapshot.format());
     while let Some(chunk) = snapshot.next_chunk()? {
@@ -163,25 +157,13 @@ pub(crate) fn load_snapshot(
 }
 
 /// What this process brings to a partition.
-pub(crate) fn draw_identity() -> Result<Identity, OpenError> {
+pub(crate) fn draw_identity() -> Result<Identity, LoadError> {
     let id_key = ((u128::from(random_u64()?) << 64) | u128::from(random_u64()?)).to_be_bytes();
     let tag = u32::try_from(random_u64()? >> 32).unwrap_or(u32::MAX);
     Ok(Identity { id_key, incarnation: Incarnation(tag.max(1)) })
 }
 
 /// Randomness for what must not be guessed: seeds and secrets.
-pub(crate) fn random_u64() -> Result<u64, OpenError> {
-    getrandom::u64().map_err(|error| OpenError::System { doing: "draw random numbers", source: error.into() })
-}
-
-/// Locks the directory of the settings for this process, and makes it if need be.
-///
-/// # Errors
-/// It cannot be made, or another process holds it.
-pub fn lock_directory(settings: &Settings) -> Result<LogDirectory, OpenError> {
-    let storage =
-        onrush_log::DirStorage::create(&settings.directory, settings.sync_method).map_err(|source| {
-            OpenError::Directory { directory: settings.directory.display().to_string(), source }
-        })?;
-    Ok(LogDirectory::lock(Arc::new(storage), settings.partition.into())?)
+pub(crate) fn random_u64() -> Result<u64, LoadError> {
+    getrandom::u64().map_err(|error| LoadError::System { doing: "draw random numbers", source: error.into() })
 }

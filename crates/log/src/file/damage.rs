@@ -1,30 +1,6 @@
 //! Bytes that are not what was written, and what a person can do about each kind: `tests/log/advice.rs` follows every advice.
 
-use std::fmt;
-
-/// Bytes that are not what was written there. Nothing is ever skipped or repaired on account of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// Path of the damaged file.
-    pub path: String,
-    /// First byte, counted from the beginning of the file, that is not understood.
-    pub position: u64,
-    /// Log offset of the first event that is lost with it.
-    pub offset: u64,
-    /// What was expected and what was found.
-    pub problem: String,
-    /// What a person can do.
-    pub remedy: String,
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, position, offset, problem, remedy } = self;
-        write!(f, "{path} is damaged at byte {position}, log offset {offset}: {problem}. {remedy}")
-    }
-}
-
-impl std::error::Error for Damage {}
+use crate::error::Damage;
 
 /// Frames of a segment that do not verify, or not as they should.
 pub(crate) fn in_frames(

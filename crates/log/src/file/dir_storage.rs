@@ -9,8 +9,8 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Dir, FallocateFlags, Mode, OFlags, fallocate, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
+use crate::file::storage::{Identity, Storage, StorageFile, StorageLock};
 use crate::limits::BLOCK_BYTES;
-use crate::storage::{Identity, Storage, StorageFile, StorageLock};
 
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 const DIR_MODE: u32 = 0o700;

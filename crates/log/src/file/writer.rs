@@ -2,20 +2,20 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use crate::Format;
-use crate::block::TailBuffer;
-use crate::directory::Shared;
-use crate::error::{AppendError, StorageError, while_doing};
-use crate::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, encode_header, frame_bytes};
+use crate::contract::{Batch, Capacity, LogWriter, Wake};
+use crate::error::{AppendError, StorageError};
+use crate::file::frame::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, encode_header, frame_bytes};
+use crate::file::segment::{SPARE_NAME, Segment, SegmentHeader};
+use crate::file::shared::Shared;
+use crate::file::spare::{Spare, SpareMaking};
+use crate::file::storage::{StorageFile, while_doing};
+use crate::file::tail_buffer::TailBuffer;
+use crate::format::Format;
 use crate::limits::{
     BATCH_BYTES_MAX, BLOCK_BYTES, FRAME_ALIGN_BYTES, SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX,
     SEGMENT_BYTES_MIN, SEGMENT_HEADER_BYTES,
 };
-use crate::segment::{SPARE_NAME, Segment, SegmentHeader};
-use crate::spare::{Spare, SpareMaking, SpareThread};
-use crate::storage::StorageFile;
 
 /// Plain values of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,8 +78,8 @@ pub struct LogCounters {
     pub segment_count: u64,
 }
 
-/// The writer of a log. There is at most one for a directory; dropping it stops the thread that makes spares.
-pub struct Log {
+/// The writer of a log. A later one of the same directory fences it; dropping it stops the thread that makes spares.
+pub struct FileWriter {
     pub(crate) shared: Arc<Shared>,
     pub(crate) spare: Arc<Spare>,
     pub(crate) file: Box<dyn StorageFile>,
@@ -90,11 +90,11 @@ pub struct Log {
     pub(crate) salt_seed: u64,
     pub(crate) segment_bytes: u64,
     pub(crate) closed: bool,
+    pub(crate) handed_over_count: u64,
     pub(crate) counters: LogCounters,
-    pub(crate) _spare_thread: SpareThread,
 }
 
-impl Log {
+impl FileWriter {
     /// Appends `event_count` (at least 1) events as one batch and returns the durable offset after them. Blocks for one
     /// sync. After `AppendError::Storage` whether the batch is in the log is unknown until it is opened again.
     pub fn append(&mut self, event_count: u32, time_ms: u64, payload: &[u8]) -> Result<u64, AppendError> {
@@ -105,7 +105,7 @@ impl Log {
                 batch_bytes_max: self.batch_bytes_max(),
             });
         }
-        self.append_frame(FrameKind::Batch, event_count, time_ms, payload)?;
+        self.append_in_term(FrameKind::Batch, event_count, time_ms, payload)?;
         self.counters.batch_count += 1;
         Ok(self.next_offset)
     }
@@ -113,12 +113,12 @@ impl Log {
     /// Appends a frame without events: proof that the batch before it was complete, so that no later damage to it can
     /// pass for a torn end.
     pub fn append_mark(&mut self, time_ms: u64) -> Result<(), AppendError> {
-        self.append_frame(FrameKind::Mark, 0, time_ms, &[])
+        self.append_in_term(FrameKind::Mark, 0, time_ms, &[])
     }
 
     /// Notes the end in good order. The log is as durable without it.
     pub fn close(mut self, time_ms: u64) -> Result<(), AppendError> {
-        self.append_frame(FrameKind::Close, 0, time_ms, &[])
+        self.append_in_term(FrameKind::Close, 0, time_ms, &[])
     }
 
     /// Payload bytes that the next `append` is certain to have room for; 0 when the disk is full or the log closed.
@@ -158,22 +158,21 @@ impl Log {
     /// Makes sure that the next process will find this log: that the directory and the segment that is being written are
     /// still where they were opened. After an error the log is closed, as after a failed write.
     pub fn check_in_place(&mut self) -> Result<(), AppendError> {
-        if self.closed {
-            return Err(AppendError::Closed);
-        }
-        self.closing_on_error(|log| {
-            log.shared.check_in_place()?;
-            let Segment { name, .. } = &*log.segment;
-            let storage = &*log.shared.storage;
-            let is_there = || {
-                let is_same = storage.identity_of(name)? == log.file.identity()?;
-                is_same
-                    .then_some(())
-                    .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "another file is there"))
-            };
-            is_there().map_err(while_doing(storage, "look for the segment that is written to as", name))
-        })?;
-        Ok(())
+        self.in_term(|log| {
+            log.closing_on_error(|log| {
+                log.shared.check_in_place()?;
+                let Segment { name, .. } = &*log.segment;
+                let storage = &*log.shared.storage;
+                let is_there = || {
+                    let is_same = storage.identity_of(name)? == log.file.identity()?;
+                    is_same
+                        .then_some(())
+                        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "another file is there"))
+                };
+                is_there().map_err(while_doing(storage, "look for the segment that is written to as", name))
+            })?;
+            Ok(())
+        })
     }
 
     /// What was done since the log was opened.
@@ -181,6 +180,36 @@ impl Log {
         self.counters
     }
 
+    fn append_in_term(
+        &mut self,
+        kind: FrameKind,
+        event_count: u32,
+        time_ms: u64,
+        payload: &[u8],
+    ) -> Result<(), AppendError> {
+        self.in_term(|log| log.append_frame(kind, event_count, time_ms, payload))?;
+        self.handed_over_count += 1;
+        Ok(())
+    }
+
+    /// Does something as long as no other writer can take over, unless one has.
+    fn in_term<T>(
+        &mut self,
+        step: impl FnOnce(&mut Self) -> Result<T, AppendError>,
+    ) -> Result<T, AppendError> {
+        if self.closed {
+            return Err(AppendError::Closed);
+        }
+        let shared = Arc::clone(&self.shared);
+        let term = shared.term();
+        if term.epoch != self.epoch {
+            self.closed = true;
+            return Err(AppendError::Fenced);
+        }
+        step(self)
+    }
+
+    /// Writes a frame. Whoever calls holds the term.
     pub(crate) fn append_frame(
         &mut self,
         kind: FrameKind,
@@ -188,9 +217,6 @@ impl Log {
         time_ms: u64,
         payload: &[u8],
     ) -> Result<(), AppendError> {
-        if self.closed {
-            return Err(AppendError::Closed);
-        }
         if !self.fits(payload.len() as u64) {
             if !self.spare.take() {
                 return Err(AppendError::NoRoom);
@@ -217,9 +243,9 @@ impl Log {
 
         self.next_offset = header.next_offset();
         self.counters.frame_bytes_total += bytes;
-        let mut extent = self.shared.live.extent();
-        extent.durable_offset = self.next_offset;
-        extent.durable_position = self.tail.end();
+        let mut list = self.shared.segments();
+        list.durable_offset = self.next_offset;
+        list.durable_position = self.tail.end();
         Ok(())
     }
 
@@ -270,9 +296,40 @@ impl Log {
     }
 }
 
-impl Drop for Log {
+impl Drop for FileWriter {
     fn drop(&mut self) {
-        self.shared.log_open.store(false, Ordering::Release);
+        let mut term = self.shared.term();
+        if term.epoch == self.epoch {
+            term.spare_thread = None;
+        }
+    }
+}
+
+impl LogWriter for FileWriter {
+    /// One batch at a time: that is what lets recovery tell a torn end from damage.
+    fn capacity(&self) -> Capacity {
+        Capacity { bytes: self.room_bytes(), is_growing: self.room_is_coming(), batch_count: 1 }
+    }
+
+    fn append(&mut self, batch: Batch<'_>) -> Result<(), AppendError> {
+        match batch.event_count {
+            0 => self.append_mark(batch.time_ms),
+            event_count => self.append(event_count, batch.time_ms, batch.payload).map(|_| ()),
+        }
+    }
+
+    fn in_force(&mut self) -> Result<u64, AppendError> {
+        Ok(self.handed_over_count)
+    }
+
+    fn wake_by(&mut self, _: Wake) {}
+
+    fn check(&mut self) -> Result<(), AppendError> {
+        self.check_in_place()
+    }
+
+    fn close(self: Box<Self>, time_ms: u64) -> Result<(), AppendError> {
+        (*self).close(time_ms)
     }
 }
 
@@ -303,9 +360,9 @@ pub(crate) fn begin_segment(
     spare.renamed();
     storage.sync_dir().map_err(while_doing(storage, "sync", ""))?;
 
-    let mut extent = shared.live.extent();
-    extent.segments.push_back(Arc::clone(&segment));
-    extent.durable_position = SEGMENT_HEADER_BYTES;
+    let mut list = shared.segments();
+    list.segments.push_back(Arc::clone(&segment));
+    list.durable_position = SEGMENT_HEADER_BYTES;
     Ok((segment, file))
 }
 

@@ -4,7 +4,8 @@
 
 use crc32c::{crc32c, crc32c_append};
 
-use crate::Format;
+use crate::contract::Entry;
+use crate::format::Format;
 use crate::limits::{BATCH_BYTES_MAX, FRAME_ALIGN_BYTES};
 
 /// Size of the header before every payload, bytes.
@@ -66,6 +67,14 @@ pub struct FrameRef<'a> {
     pub position: u64,
     /// The events, opaque.
     pub payload: &'a [u8],
+}
+
+impl<'a> FrameRef<'a> {
+    /// As an entry of any log.
+    pub(crate) fn entry(&self) -> Entry<'a> {
+        let FrameHeader { format, epoch, base_offset, time_ms, event_count, .. } = self.header;
+        Entry { format, epoch: epoch.into(), base_offset, event_count, time_ms, payload: self.payload }
+    }
 }
 
 /// Checksum start that only one segment has, so that bytes left behind by another never verify.

@@ -3,6 +3,8 @@
 
 use std::io;
 
+use crate::error::StorageError;
+
 /// What tells a file or directory apart from every other that exists at the same time, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
@@ -87,4 +89,13 @@ pub trait StorageFile: Send + Sync {
 pub trait StorageLock: Send + Sync {
     /// Which directory this is. As long as the lock is held, no other directory is the same.
     fn directory(&self) -> io::Result<Identity>;
+}
+
+/// Names the file and the attempt in a storage failure.
+pub(crate) fn while_doing<'a>(
+    storage: &'a dyn Storage,
+    doing: &'static str,
+    name: &'a str,
+) -> impl FnOnce(io::Error) -> StorageError + 'a {
+    move |source| StorageError { doing, path: storage.path_of(name), source }
 }

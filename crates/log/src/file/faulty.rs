@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::storage::{Identity, Storage, StorageFile, StorageLock};
+use crate::file::storage::{Identity, Storage, StorageFile, StorageLock};
 
 /// What a crash keeps or loses as one.
 pub const SECTOR_BYTES: usize = 512;

@@ -3,10 +3,10 @@
 
 use std::fmt;
 
-use crate::damage::{self, Damage};
-use crate::error::{OpenError, StorageError, while_doing};
-use crate::segment::{Segment, SegmentName, list_segments, read_segment};
-use crate::storage::Storage;
+use crate::error::{Damage, OpenError, StorageError};
+use crate::file::damage;
+use crate::file::segment::{Segment, SegmentName, list_segments, read_segment};
+use crate::file::storage::{Storage, while_doing};
 
 /// The segments of a log, oldest first.
 #[derive(Debug, Default)]

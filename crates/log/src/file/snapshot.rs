@@ -2,17 +2,19 @@
 //!
 //! Byte layout: `docs/log-format.md`, section "Snapshot".
 
+use std::io;
 use std::sync::Arc;
 
 use crc32c::{crc32c, crc32c_append};
 
-use crate::Format;
-use crate::damage::{self, Damage};
-use crate::error::{SnapshotError, StorageError, while_doing};
-use crate::frame::{u32_at, u64_at};
+use crate::contract::{SnapshotReader, SnapshotWriter};
+use crate::error::{Damage, SnapshotError, StorageError};
+use crate::file::damage;
+use crate::file::frame::{u32_at, u64_at};
+use crate::file::storage::{Storage, StorageFile, while_doing};
+use crate::file::walk::Window;
+use crate::format::Format;
 use crate::limits::{CHUNK_BYTES_MAX, SNAPSHOT_COUNT_MAX};
-use crate::storage::{Storage, StorageFile};
-use crate::walk::Window;
 
 const MAGIC: [u8; 8] = *b"onrushSN";
 const HEADER_BYTES: usize = 64;
@@ -29,7 +31,7 @@ const SUFFIX: &str = ".snap";
 const UNFINISHED_SUFFIX: &str = ".snap.tmp";
 
 /// Writes one snapshot. It exists from `finish` on; dropped before, it leaves nothing.
-pub struct SnapshotWriter {
+pub struct FileSnapshotWriter {
     storage: Arc<dyn Storage>,
     file: Box<dyn StorageFile>,
     offset: u64,
@@ -43,7 +45,7 @@ pub struct SnapshotWriter {
 }
 
 /// Reads one snapshot from beginning to end.
-pub struct SnapshotReader {
+pub struct FileSnapshotReader {
     storage: Arc<dyn Storage>,
     file: Box<dyn StorageFile>,
     name: String,
@@ -59,7 +61,7 @@ pub struct SnapshotReader {
     digest: Option<[u8; 16]>,
 }
 
-impl SnapshotWriter {
+impl FileSnapshotWriter {
     pub(crate) fn create(
         storage: Arc<dyn Storage>,
         partition: u32,
@@ -162,7 +164,7 @@ impl SnapshotWriter {
     }
 }
 
-impl Drop for SnapshotWriter {
+impl Drop for FileSnapshotWriter {
     fn drop(&mut self) {
         if !self.finished {
             // Left behind, it is removed when the directory is locked the next time.
@@ -171,7 +173,7 @@ impl Drop for SnapshotWriter {
     }
 }
 
-impl SnapshotReader {
+impl FileSnapshotReader {
     /// Opens the snapshot at `offset` of a directory that need not be locked; `partition` is checked if it is given.
     pub fn open(
         storage: Arc<dyn Storage>,
@@ -179,7 +181,12 @@ impl SnapshotReader {
         offset: u64,
     ) -> Result<Self, SnapshotError> {
         let name = finished_name(offset);
-        let file = storage.open_read(&name).map_err(while_doing(&*storage, "open", &name))?;
+        let file = match storage.open_read(&name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(SnapshotError::Missing { offset });
+            }
+            opened => opened.map_err(while_doing(&*storage, "open", &name))?,
+        };
         let length = file.len().map_err(while_doing(&*storage, "measure", &name))?;
         let mut reader = Self {
             storage,
@@ -213,21 +220,6 @@ impl SnapshotReader {
     /// The state is that after all events below this offset.
     pub fn offset(&self) -> u64 {
         self.offset
-    }
-
-    /// The partition whose state it is.
-    pub fn partition(&self) -> u32 {
-        self.partition
-    }
-
-    /// How the content of its chunks is written.
-    pub fn format(&self) -> Format {
-        self.format
-    }
-
-    /// Partition time of the state, milliseconds.
-    pub fn time_ms(&self) -> u64 {
-        self.time_ms
     }
 
     /// Size of the file, bytes.
@@ -272,11 +264,6 @@ impl SnapshotReader {
         self.digest
     }
 
-    /// An error that names this file for content that is whole but makes no sense to the caller.
-    pub fn refuse(&self, problem: String) -> SnapshotError {
-        self.damage(problem).into()
-    }
-
     fn check_trailer(&mut self, seed: u32, checksum: u32) -> Result<(), SnapshotError> {
         let trailer =
             *self.bytes(TRAILER_BYTES)?.first_chunk::<TRAILER_BYTES>().expect("as many as asked for");
@@ -309,6 +296,42 @@ impl SnapshotReader {
 
     fn damage(&self, problem: String) -> Damage {
         damage::in_snapshot(self.storage.path_of(&self.name), self.position, self.offset, problem)
+    }
+}
+
+impl SnapshotWriter for FileSnapshotWriter {
+    fn write_chunk(&mut self, chunk: &[u8]) -> Result<(), SnapshotError> {
+        self.write_chunk(chunk)
+    }
+
+    fn finish(self: Box<Self>, digest: [u8; 16]) -> Result<(), SnapshotError> {
+        (*self).finish(digest)
+    }
+}
+
+impl SnapshotReader for FileSnapshotReader {
+    fn format(&self) -> Format {
+        self.format
+    }
+
+    fn partition(&self) -> u32 {
+        self.partition
+    }
+
+    fn time_ms(&self) -> u64 {
+        self.time_ms
+    }
+
+    fn next_chunk(&mut self) -> Result<Option<&[u8]>, SnapshotError> {
+        self.next_chunk()
+    }
+
+    fn digest(&self) -> Option<[u8; 16]> {
+        self.digest
+    }
+
+    fn refuse(&self, problem: String) -> SnapshotError {
+        self.damage(problem).into()
     }
 }
 

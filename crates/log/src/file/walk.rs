@@ -2,18 +2,19 @@
 //! checked, and a torn end is told from damage.
 
 use std::io;
+use std::ops::ControlFlow;
 
-use crate::damage::{self, Damage};
-use crate::error::{ReadError, while_doing};
-use crate::frame::{
+use crate::error::{BrokenOff, Damage, ReadError, Refused, VisitError};
+use crate::file::damage;
+use crate::file::frame::{
     FrameProblem, FrameRef, FrameSeed, HEADER_BYTES, check_payload, decode_header, frame_bytes, has_magic,
 };
+use crate::file::segment::Segment;
+use crate::file::storage::{Storage, StorageFile, while_doing};
 use crate::limits::{FRAME_ALIGN_BYTES, FRAME_STEP_BYTES, READ_BYTES, SEGMENT_HEADER_BYTES};
-use crate::segment::Segment;
-use crate::storage::{Storage, StorageFile};
 
-/// Called with each frame; the text of an error becomes `Refused`.
-pub(crate) type Visit<'a> = dyn FnMut(FrameRef<'_>) -> Result<(), String> + 'a;
+/// Called with each frame; breaks off to end the walk there.
+pub(crate) type VisitFrame<'a> = dyn FnMut(FrameRef<'_>) -> ControlFlow<()> + 'a;
 
 /// Where the frames of a segment have to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,8 +142,8 @@ impl Walk<'_> {
         &self,
         window: &mut Window,
         progress: &mut Progress,
-        visit: &mut Visit<'_>,
-    ) -> Result<(), ReadError> {
+        visit: &mut VisitFrame<'_>,
+    ) -> Result<(), VisitError<ReadError, BrokenOff>> {
         let end = match self.until {
             Until::Position(position) => position,
             Until::Offset(_) | Until::Tail => self.segment.capacity,
@@ -158,17 +159,25 @@ impl Walk<'_> {
                 Ok(Ok(frame)) if !complete || frame.header.event_count == 0 => frame,
                 Ok(_) if complete => return Ok(()),
                 Ok(Ok(_)) => unreachable!("a frame is taken unless the walk is complete"),
-                Ok(Err(problem)) => return self.end_at(window, progress, problem, end),
-                Err(error) => return Err(while_doing(self.storage, "read", &self.segment.name)(error).into()),
+                Ok(Err(problem)) => return Ok(self.end_at(window, progress, problem, end)?),
+                Err(error) => {
+                    let error = while_doing(self.storage, "read", &self.segment.name)(error);
+                    return Err(ReadError::from(error).into());
+                }
             };
-            self.check_order(progress, &frame)?;
-            if frame.header.next_offset() > self.from_offset || frame.header.base_offset >= self.from_offset {
-                visit(frame).map_err(|reason| ReadError::Refused {
-                    path: self.storage.path_of(&self.segment.name),
-                    position: frame.position,
-                    offset: frame.header.base_offset,
-                    reason,
-                })?;
+            self.check_order(progress, &frame).map_err(ReadError::from)?;
+            let is_wanted =
+                frame.header.next_offset() > self.from_offset || frame.header.base_offset >= self.from_offset;
+            if is_wanted && visit(frame).is_break() {
+                return Err(VisitError::Refused(Refused {
+                    place: format!(
+                        "{}, byte {}",
+                        self.storage.path_of(&self.segment.name),
+                        progress.position
+                    ),
+                    offset: progress.next_offset,
+                    error: BrokenOff,
+                }));
             }
             progress.next_offset = frame.header.next_offset();
             progress.epoch = frame.header.epoch;

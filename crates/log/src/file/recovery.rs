@@ -1,33 +1,21 @@
 //! Opening a log: check every frame from the snapshot on, find the end, make it durable for certain, begin a new term.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use crate::block::TailBuffer;
-use crate::chain::{Chain, Gap, read_chain};
-use crate::damage;
-use crate::directory::Shared;
-use crate::error::{AppendError, OpenError, StorageError, while_doing};
-use crate::frame::{FrameKind, FrameRef};
+use crate::contract::Opening;
+use crate::error::{AppendError, BrokenOff, OpenError, Refused, StorageError, VisitError};
+use crate::file::chain::{Chain, Gap, read_chain};
+use crate::file::damage;
+use crate::file::frame::{FrameKind, FrameRef};
+use crate::file::segment::{Segment, SegmentHeader};
+use crate::file::shared::{Shared, Term};
+use crate::file::spare::{Spare, SpareThread};
+use crate::file::storage::{StorageFile, while_doing};
+use crate::file::tail_buffer::TailBuffer;
+use crate::file::walk::{Progress, Until, VisitFrame, Walk, Window};
+use crate::file::writer::{FileWriter, LogCounters, LogSettings, begin_segment};
 use crate::limits::{BLOCK_BYTES, SEGMENT_HEADER_BYTES};
-use crate::log::{Log, LogCounters, LogSettings, begin_segment};
-use crate::segment::{Segment, SegmentHeader};
-use crate::spare::{Spare, SpareThread};
-use crate::storage::StorageFile;
-use crate::walk::{Progress, Until, Visit, Walk, Window};
-
-/// Where and how to open a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Opening {
-    /// Frames from this offset on are visited: that of the snapshot the caller starts from, or 0. It lies between two
-    /// batches.
-    pub from_offset: u64,
-    /// After a failed append in this process: the durable offset of the log that failed. What was written beyond it,
-    /// wholly or in part, is superseded and never comes back. `None` when a process starts.
-    pub resume_at: Option<u64>,
-    /// A fresh random number; segments take their salts from it.
-    pub salt_seed: u64,
-}
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,47 +36,67 @@ pub struct Recovered {
     pub gap: Option<Gap>,
 }
 
-/// Opens the log; the caller has made sure that no other writer exists.
+/// Opens the log in a new term, and fences the writer before.
 pub(crate) fn open(
     shared: &Arc<Shared>,
     settings: &LogSettings,
     opening: Opening,
-    visit: &mut Visit<'_>,
-) -> Result<(Log, Recovered), OpenError> {
+    visit: &mut VisitFrame<'_>,
+) -> Result<(FileWriter, Recovered), VisitError<OpenError, BrokenOff>> {
     settings.check().map_err(OpenError::Settings)?;
     if opening.resume_at.is_some_and(|resume_at| resume_at < opening.from_offset) {
-        return Err(OpenError::Settings("cannot resume before the snapshot".to_owned()));
+        return Err(OpenError::Settings("cannot resume before the snapshot".to_owned()).into());
     }
-    let Chain { segments, cut_off, gap } =
-        read_chain(&*shared.storage, shared.partition, opening.from_offset)?;
-    if let Some(gap) = &gap {
+    let mut term = shared.term();
+    term.epoch += 1;
+    // Two of them would make the same file.
+    term.spare_thread = None;
+    let chain = read_chain(&*shared.storage, shared.partition, opening.from_offset)?;
+    if let Some(gap) = &chain.gap {
         tracing::warn!("{gap}");
     }
-    let found = check_frames(shared, &segments, opening, visit)?;
+    let found = check_frames(shared, &chain.segments, opening, visit)?;
+    let (mut writer, recovered) = begin_term(shared, &mut term, settings, opening, chain, &found)?;
+    let proved = prove_end(&mut writer, found.time_ms);
+    // A writer that is dropped takes the term.
+    drop(term);
+    proved?;
+    Ok((writer, recovered))
+}
 
+/// Begins to write behind what was found.
+fn begin_term(
+    shared: &Arc<Shared>,
+    term: &mut Term,
+    settings: &LogSettings,
+    opening: Opening,
+    chain: Chain,
+    found: &Progress,
+) -> Result<(FileWriter, Recovered), OpenError> {
+    let Chain { segments, cut_off, gap } = chain;
     let storage = &*shared.storage;
-    let epoch = found.epoch.max(shared.epoch.load(Ordering::Relaxed)) + 1;
+    term.epoch = term.epoch.max(found.epoch + 1);
     let spare = Spare::new(Arc::clone(&shared.storage), settings.segment_bytes, settings.spare_making)?;
-    let spare_thread =
-        SpareThread::start(&spare).map_err(while_doing(storage, "start the spare thread for", ""))?;
+    term.spare_thread =
+        Some(SpareThread::start(&spare).map_err(while_doing(storage, "start the spare thread for", ""))?);
     let last = segments.last().map(|last| (last.header.sequence, storage.path_of(&last.name)));
     let torn_at = last.as_ref().filter(|_| found.torn).map(|(_, path)| (path.clone(), found.position));
     {
-        let mut extent = shared.live.extent();
-        extent.replace(segments);
-        extent.cut_off = cut_off.into();
-        extent.durable_offset = found.next_offset;
-        extent.durable_position = found.position;
-        extent.spare = Some(Arc::clone(&spare));
+        let mut known = shared.segments();
+        known.replace(segments);
+        known.cut_off = cut_off.into();
+        known.durable_offset = found.next_offset;
+        known.durable_position = found.position;
+        known.spare = Some(Arc::clone(&spare));
     }
     let mut tail = TailBuffer::new();
     let (segment, file) = match last {
-        Some(_) if opening.resume_at.is_none() => make_end_durable(shared, &found, &mut tail)?,
+        Some(_) if opening.resume_at.is_none() => make_end_durable(shared, found, &mut tail)?,
         last => {
             tail.restart(SEGMENT_HEADER_BYTES);
             let header = SegmentHeader {
                 partition: shared.partition,
-                epoch,
+                epoch: term.epoch,
                 sequence: last.map_or(1, |(sequence, _)| sequence + 1),
                 base_offset: found.next_offset,
                 salt: 0,
@@ -97,33 +105,31 @@ pub(crate) fn open(
             begin_after(shared, &spare, header, opening.salt_seed)?
         }
     };
-    let mut log = Log {
+    let writer = FileWriter {
         shared: Arc::clone(shared),
         spare,
         file,
         segment,
         tail,
         next_offset: found.next_offset,
-        epoch,
+        epoch: term.epoch,
         salt_seed: opening.salt_seed,
         segment_bytes: settings.segment_bytes,
         closed: false,
+        handed_over_count: 0,
         counters: LogCounters::default(),
-        _spare_thread: spare_thread,
     };
-    shared.epoch.store(epoch, Ordering::Relaxed);
-    log.spare.make_inline();
-    prove_end(&mut log, found.time_ms)?;
+    writer.spare.make_inline();
     let recovered = Recovered {
         next_offset: found.next_offset,
-        epoch,
+        epoch: term.epoch,
         time_ms: found.time_ms,
         frame_count: found.frame_count,
-        segment_count: shared.live.extent().segments.len(),
+        segment_count: shared.segments().segments.len(),
         torn_at,
         gap,
     };
-    Ok((log, recovered))
+    Ok((writer, recovered))
 }
 
 /// Begins a segment although none is being written: that of a new log, or the one that supersedes a failed batch.
@@ -143,7 +149,7 @@ fn begin_after(
 
 /// Proves that what was found is complete and that the term has begun; where the segment is full, the next segment
 /// proves it.
-fn prove_end(log: &mut Log, time_ms: u64) -> Result<(), OpenError> {
+fn prove_end(log: &mut FileWriter, time_ms: u64) -> Result<(), OpenError> {
     if !log.fits(0) {
         return Ok(());
     }
@@ -159,31 +165,27 @@ fn check_frames(
     shared: &Shared,
     segments: &[Segment],
     opening: Opening,
-    visit: &mut Visit<'_>,
-) -> Result<Progress, OpenError> {
+    visit: &mut VisitFrame<'_>,
+) -> Result<Progress, VisitError<OpenError, BrokenOff>> {
     let storage = &*shared.storage;
     let from_offset = opening.from_offset;
     let Some(oldest) = segments.first() else {
         return match opening.resume_at {
             Some(resume_at) if resume_at > from_offset => {
-                Err(damage::all_missing(storage.path_of(""), from_offset, resume_at).into())
+                Err(OpenError::from(damage::all_missing(storage.path_of(""), from_offset, resume_at)).into())
             }
             _ => Ok(Progress::empty(from_offset)),
         };
     };
     let first = segments.partition_point(|segment| segment.header.base_offset <= from_offset);
     let Some(first) = first.checked_sub(1) else {
-        return Err(
-            damage::too_new(storage.path_of(&oldest.name), oldest.header.base_offset, from_offset).into()
-        );
+        let path = storage.path_of(&oldest.name);
+        return Err(OpenError::from(damage::too_new(path, oldest.header.base_offset, from_offset)).into());
     };
+    let mut lies_between = false;
     let mut visit_between = |frame: FrameRef<'_>| {
-        if frame.header.base_offset < from_offset {
-            return Err(format!(
-                "the batch holds offset {from_offset}, where the snapshot says that a batch begins"
-            ));
-        }
-        visit(frame)
+        lies_between = frame.header.base_offset < from_offset;
+        if lies_between { ControlFlow::Break(()) } else { visit(frame) }
     };
     let mut window = Window::default();
     let mut found = Progress::at_start_of(&segments[first]);
@@ -194,16 +196,26 @@ fn check_frames(
             (None, Some(resume_at)) => Until::Offset(resume_at),
             (None, None) => Until::Tail,
         };
-        let file = storage.open_read(&segment.name).map_err(while_doing(storage, "open", &segment.name))?;
+        let file = storage
+            .open_read(&segment.name)
+            .map_err(|error| OpenError::from(while_doing(storage, "open", &segment.name)(error)))?;
         let snapshot_offset = Some(from_offset);
         let walk =
             Walk { storage, file: &*file, segment, until, from_offset, to_offset: u64::MAX, snapshot_offset };
         found = found.continued_in(segment);
         window.clear();
-        walk.run(&mut window, &mut found, &mut visit_between)?;
+        let walked = walk.run(&mut window, &mut found, &mut visit_between);
+        match walked.map_err(|error| error.map_log(OpenError::from)) {
+            Ok(()) => {}
+            Err(VisitError::Refused(Refused { place, offset, .. })) if lies_between => {
+                return Err(OpenError::Between { place, offset, from_offset }.into());
+            }
+            Err(error) => return Err(error),
+        }
         if next.is_none() && found.next_offset < from_offset {
             let place = (found.position, found.next_offset);
-            return Err(damage::too_short(storage.path_of(&segment.name), place, from_offset).into());
+            let damage = damage::too_short(storage.path_of(&segment.name), place, from_offset);
+            return Err(OpenError::from(damage).into());
         }
     }
     Ok(found)
@@ -218,7 +230,7 @@ fn make_end_durable(
 ) -> Result<(Arc<Segment>, Box<dyn StorageFile>), StorageError> {
     let storage = &*shared.storage;
     let segment =
-        shared.live.extent().segments.back().map(Arc::clone).expect("a log that goes on has a segment");
+        shared.segments().segments.back().map(Arc::clone).expect("a log that goes on has a segment");
     let name = &segment.name;
     let file = storage.open(name).map_err(while_doing(storage, "open", name))?;
     let block = BLOCK_BYTES as u64;
