@@ -88,8 +88,8 @@ impl Operation {
     }
 
     /// A name in the path.
-    pub(crate) fn name(self, parameter: &str, description: &str) -> Self {
-        self.parameter(path_parameter(parameter, description, name(description)))
+    pub(crate) fn name(self, parameter: &str, example: &str, description: &str) -> Self {
+        self.parameter(path_parameter(parameter, example, description, name(description)))
     }
 
     pub(crate) fn parameter(mut self, parameter: Parameter) -> Self {
@@ -215,13 +215,20 @@ impl Operation {
     }
 }
 
-pub(crate) fn path_parameter(parameter: &str, description: &str, schema: RefOr<Schema>) -> Parameter {
+/// A segment of the path. A page fills the example in for whoever wants to try a call.
+pub(crate) fn path_parameter(
+    parameter: &str,
+    example: &str,
+    description: &str,
+    schema: RefOr<Schema>,
+) -> Parameter {
     ParameterBuilder::new()
         .name(parameter)
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
         .description(Some(description))
         .schema(Some(schema))
+        .example(Some(Value::from(example)))
         .build()
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn all() -> [Operation; 4] {
                  what is left out by mistake does not lift a limit. A stock that has reservations cannot be left out, nor \
                  have fewer units than are held and confirmed.",
             )
-            .name("sale", "The sale's name.")
+            .name("sale", "pwtc", "The sale's name.")
             .parameter(if_match())
             .parameter(if_none_match())
             .body("SaleTerms", terms)
@@ -46,7 +46,7 @@ pub(crate) fn all() -> [Operation; 4] {
                 "A JSON merge patch (RFC 7396): absent fields stay as they are, null takes a field back to its default, \
                  `stocks` replaces the whole list.",
             )
-            .name("sale", "The sale's name.")
+            .name("sale", "pwtc", "The sale's name.")
             .parameter(if_match())
             .body_as(MERGE_PATCH, "SaleChange", json!({"per_customer_max": 2}))
             .json(200, "The sale as it is now.", "Sale", example_sale())
@@ -59,7 +59,7 @@ pub(crate) fn all() -> [Operation; 4] {
                  unless `force` says so: then what is held is released first, with an event for each. A forced call that ends in \
                  the middle may have released some; repeat it.",
             )
-            .name("sale", "The sale's name.")
+            .name("sale", "pwtc", "The sale's name.")
             .parameter(force())
             .parameter(if_match())
             .answer(204, ResponseBuilder::new().description("It is gone."))

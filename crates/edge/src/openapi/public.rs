@@ -37,7 +37,7 @@ pub(crate) fn sales() -> [Operation; 2] {
                 "readSale",
                 "Read a sale and its figures",
             )
-            .name("sale", "The sale's name.")
+            .name("sale", "pwtc", "The sale's name.")
             .json(200, "The sale.", "Sale", example_sale())
             .problems(&[Code::SaleNotFound]),
         ),
@@ -76,8 +76,8 @@ pub(crate) fn reservations() -> [Operation; 5] {
             "listCustomerReservations",
             "List a customer's reservations in a sale",
         )
-        .name("sale", "The sale's name.")
-        .name("customer", "The customer's name.")
+        .name("sale", "pwtc", "The sale's name.")
+        .name("customer", "900127015527", "The customer's name.")
         .json(
             200,
             "All of them, oldest first.",
@@ -100,7 +100,7 @@ fn reserve() -> Operation {
             "All lines or none. With an `Idempotency-Key` a retry finds the first reservation, also after a crash and \
              on another connection, and shows it as it is now: look at `status` before you charge.",
         )
-        .name("sale", "The sale's name.")
+        .name("sale", "pwtc", "The sale's name.")
         .parameter(idempotency_key())
         .body("ReservationRequest", request)
         .json(201, "The new reservation.", "Reservation", example_reservation())
@@ -123,8 +123,13 @@ fn reserve() -> Operation {
 fn one_reservation(method: HttpMethod, path: &'static str, id: &str, summary: &str) -> Operation {
     let id_schema = text("The reservation's id.").min_length(Some(1)).max_length(Some(32));
     Operation::new(method, path, PUBLIC, id, summary)
-        .name("sale", "The sale's name.")
-        .parameter(path_parameter("reservation", "The reservation's id.", id_schema.into()))
+        .name("sale", "pwtc", "The sale's name.")
+        .parameter(path_parameter(
+            "reservation",
+            "2v8b0q6m1k4s7d9f3g5h8j1kza",
+            "The reservation's id.",
+            id_schema.into(),
+        ))
         .json(200, "The reservation as it is now.", "Reservation", example_reservation())
         .problems(&[Code::SaleNotFound, Code::ReservationNotFound])
         .asks()

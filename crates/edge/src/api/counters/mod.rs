@@ -29,12 +29,12 @@ pub(super) fn routes() -> [Route; 2] {
     let by = whole("How much to add.", 1, Some(ADD_MAX as usize)).default(Some(json!(1)));
     let added = Operation::new(HttpMethod::Post, PATH, PUBLIC, "addToCounter", "Add to a counter")
         .description("Creates the counter if need be. Every answer has a total of its own.")
-        .name("counter", "The counter's name.")
+        .name("counter", "home", "The counter's name.")
         .parameter(optional_parameter("by", ParameterIn::Query, "How much to add.", by))
         .json(200, "The total, this addition included.", "Counter", counter.clone())
         .asks();
     let read = Operation::new(HttpMethod::Get, PATH, PUBLIC, "readCounter", "Read a counter")
-        .name("counter", "The counter's name.")
+        .name("counter", "home", "The counter's name.")
         .json(200, "The total.", "Counter", counter)
         .problems(&[Code::CounterNotFound])
         .asks();

@@ -42,12 +42,12 @@ fn operations() -> [Operation; 4] {
             json!({"sinks": [example()]}),
         ),
         new(HttpMethod::Get, "/v1/sinks/{sink}", "readSink", "Read a sink")
-            .parameter(path_parameter("sink", "The sink's name.", name()))
+            .parameter(path_parameter("sink", "shop", "The sink's name.", name()))
             .json(200, "The sink.", "Sink", example())
             .problems(&[Code::SinkNotFound]),
         new(HttpMethod::Post, "/v1/sinks/{sink}/retry", "retrySink", "Wake a sink")
             .description("A sink that stopped or waits tries again at once.")
-            .parameter(path_parameter("sink", "The sink's name.", name()))
+            .parameter(path_parameter("sink", "shop", "The sink's name.", name()))
             .json(200, "The sink.", "Sink", example())
             .problems(&[Code::SinkNotFound, Code::SinkNotStopped, Code::Draining]),
         new(
@@ -57,7 +57,7 @@ fn operations() -> [Operation; 4] {
             "Leave out the event at which a sink stopped",
         )
         .description("The decision is recorded before the sink goes on, and `onrush reconcile` knows of it.")
-        .parameter(path_parameter("sink", "The sink's name.", name()))
+        .parameter(path_parameter("sink", "shop", "The sink's name.", name()))
         .body("SinkSkip", json!({"offset": 4711}))
         .json(200, "The sink.", "Sink", example())
         .problems(&[Code::SinkNotFound, Code::SinkNotStopped, Code::LogUnavailable, Code::Draining]),

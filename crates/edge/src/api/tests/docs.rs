@@ -123,3 +123,14 @@ fn headings_have_no_marks_that_a_page_would_show() {
         }
     }
 }
+
+#[test]
+fn a_page_can_fill_in_every_path() {
+    for router in [public_router(app(ALL, None)), operator_router(app(ALL, None))] {
+        let document = own_document(&router);
+        let parameters = operations(&document).filter_map(|one| one["parameters"].as_array()).flatten();
+        for parameter in parameters.filter(|parameter| parameter["in"] == "path") {
+            assert!(parameter["example"].is_string(), "{parameter}");
+        }
+    }
+}

@@ -28,11 +28,11 @@ pub(super) fn routes() -> [Route; 2] {
     let window = json!({"window": "home", "count": 4, "span_ms": 60_000, "precision_ms": 100});
     let hit = Operation::new(HttpMethod::Post, PATH, PUBLIC, "hitWindow", "Count a request in a window")
         .description("Creates the window with the default shape if need be.")
-        .name("window", "The window's name.")
+        .name("window", "home", "The window's name.")
         .json(200, "The count, this request included.", "Window", window.clone())
         .asks();
     let read = Operation::new(HttpMethod::Get, PATH, PUBLIC, "readWindow", "Read a window without counting")
-        .name("window", "The window's name.")
+        .name("window", "home", "The window's name.")
         .json(200, "The count.", "Window", window)
         .problems(&[Code::WindowNotFound])
         .asks();
@@ -51,7 +51,7 @@ pub(super) fn operator_routes() -> [Route; 1] {
     let shape = json!({"span_ms": 60_000, "precision_ms": 100});
     let put = Operation::new(HttpMethod::Put, PATH, OPERATOR, "putWindow", "Shape a window")
         .description("Creates the window; another shape empties one that exists.")
-        .name("window", "The window's name.")
+        .name("window", "home", "The window's name.")
         .body("WindowShape", shape.clone())
         .json(201, "The window is new.", "WindowShape", shape.clone())
         .json(200, "The window has the shape.", "WindowShape", shape)

@@ -34,7 +34,7 @@ fn read_operation() -> Operation {
     let days = json!([{"location": "PWTC", "date": "20210516", "availability": 1000}]);
     let schema = list("Every day, sorted by date.", named("StationDay"), None);
     Operation::new(HttpMethod::Get, STATION_PATH, SCENARIOS, "readStation", "List the days of a station")
-        .name("name", "The station.")
+        .name("name", "PWTC", "The station.")
         .content(200, "Every day, sorted by date.", "application/json", schema, days)
         .header(200, "Cache-Control", text_header("`public, max-age=1`"))
         .problems(&[Code::SaleNotFound])
