@@ -226,6 +226,18 @@ mod tests {
     }
 
     #[test]
+    fn certificates_are_read_for_each_connection() {
+        let directory = tempfile::tempdir().expect("make a directory");
+        let file = directory.path().join("ca.pem");
+        let settings = TlsSettings { mode: Tls::Verify, ca_file: Some(file.clone()) };
+        assert!(settings.client_config().expect_err("there is no file").contains("read tls_ca_file"));
+        std::fs::copy("../onrush/tests/ca.pem", &file).expect("copy the certificate");
+        assert!(settings.client_config().is_ok());
+        std::fs::write(&file, "").expect("empty the file");
+        assert!(settings.client_config().expect_err("it is empty").contains("has no certificate"));
+    }
+
+    #[test]
     fn settings_and_scheme_agree() {
         let with = |mode, ca_file: Option<&str>| TlsSettings { mode, ca_file: ca_file.map(Into::into) };
         for (settings, is_encrypted, problem) in [

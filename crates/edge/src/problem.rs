@@ -73,6 +73,12 @@ impl Problem {
         Self::new(Code::Unauthorized, "Send the operator key as `Authorization: Bearer …`.")
     }
 
+    /// 401, whatever the request carries: the server has lost its key.
+    pub fn operator_key_unreadable() -> Self {
+        let detail = "The server cannot read its operator key, so it refuses every request until it can. Its log says why.";
+        Self::new(Code::Unauthorized, detail)
+    }
+
     /// 403: a page of another site may have made the browser send it.
     pub fn cross_site() -> Self {
         let detail = "Without an operator key this listener takes requests for localhost and loopback addresses alone, \

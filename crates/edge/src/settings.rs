@@ -1,6 +1,8 @@
 //! What a user may set about the edge.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Plain values; see each for its unit and default.
@@ -11,7 +13,7 @@ pub struct Settings {
     /// Where the operator connects.
     pub operator_listen: SocketAddr,
     /// What the operator listener asks for as `Authorization: Bearer …`.
-    pub operator_key: Option<String>,
+    pub operator_key: Option<OperatorKey>,
     /// Edge threads; each has a listener and connections of its own.
     pub threads: usize,
     /// Open connections of all threads together. One more is answered 503 and closed.
@@ -31,6 +33,28 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// Which scenarios are on.
     pub scenarios: Scenarios,
+}
+
+/// The key of the operator listener as it is at the time of each request. While there is none, every request is refused.
+#[derive(Clone)]
+pub struct OperatorKey(Arc<dyn Fn() -> Option<String> + Send + Sync>);
+
+impl OperatorKey {
+    /// `read` is asked for the key with every request, so it should be quick.
+    pub fn new(read: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// The key now; `None` if it cannot be read.
+    pub fn read(&self) -> Option<String> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for OperatorKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OperatorKey(…)")
+    }
 }
 
 /// Switches of the scenarios; all off by default.

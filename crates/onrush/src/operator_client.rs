@@ -22,6 +22,9 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// The status of an answer to a missing or wrong key.
 const UNAUTHORIZED: u16 = 401;
 
+/// In the detail of such an answer if no key is the right one, because the server has lost its own.
+const LOST_KEY: &str = "cannot read its operator key";
+
 /// How to say the key.
 const KEY_WAYS: &str = "name the file that holds the server's key with --operator-key-file, as operator.key_file in the \
                         file of --config, or as ONRUSH_OPERATOR__KEY_FILE in the environment";
@@ -88,7 +91,9 @@ impl OperatorClient {
         let status = response.status().as_u16();
         let problem = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_json::<Problem>();
         Err(match problem {
-            Ok(_) if status == UNAUTHORIZED => self.wrong_key(),
+            Ok(Problem { detail, .. }) if status == UNAUTHORIZED && !detail.contains(LOST_KEY) => {
+                self.wrong_key()
+            }
             Ok(Problem { title, detail }) => {
                 anyhow!("{} answered: {title} ({status}). {detail}", self.address)
             }

@@ -6,6 +6,7 @@
 mod bounds;
 mod duration;
 mod layers;
+mod operator_key;
 mod print;
 mod raw;
 mod resolve;

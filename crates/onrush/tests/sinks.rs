@@ -155,6 +155,9 @@ fn sinks_are_asked_with_the_key() {
             && stderr.contains("--operator-key-file"),
         "{stderr}"
     );
+    let old = data.path().join("old");
+    std::fs::copy(key[0].1, &old).expect("copy the key");
+    let old = old.to_str().expect("a temporary path is text");
     let other = data.path().join("other");
     std::fs::write(&other, "fedcba9876543210\n").expect("write the key");
     let other = other.to_str().expect("a temporary path is text");
@@ -168,5 +171,23 @@ fn sinks_are_asked_with_the_key() {
     );
     let asked = server.sinks(&[], &key);
     assert!(text(&asked.stdout).starts_with("the server has no sinks"), "{}", text(&asked.stderr));
+
+    let asked_with = |key| server.sinks(&["--operator-key-file", key], &[]);
+    let refused = |key| {
+        let stderr = text(&asked_with(key).stderr);
+        assert!(stderr.contains("(401)"), "{stderr}");
+        stderr
+    };
+    // Another key counts from the next request on.
+    std::fs::copy(other, key[0].1).expect("change the key");
+    assert!(refused(old).contains("has another key"));
+    assert!(asked_with(other).status.success());
+    // Without a key in the file nobody is let in, whatever was in it before.
+    std::fs::write(key[0].1, "").expect("empty the file");
+    assert!(refused(old).contains("cannot read its operator key") && refused(other).contains("cannot read"));
+    std::fs::remove_file(key[0].1).expect("remove the file");
+    assert!(refused(old).contains("cannot read its operator key") && refused(other).contains("cannot read"));
+    std::fs::copy(other, key[0].1).expect("put the key back");
+    assert!(asked_with(other).status.success());
     assert_eq!(server.stop(), Some(0));
 }

@@ -1,5 +1,6 @@
 //! Looking at a cluster before anything is sent to it: whether it answers, and whether the topics are there.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -140,7 +141,8 @@ pub(super) fn create<T>(settings: &Settings, config: &ClientConfig) -> Result<T,
 where
     T: rdkafka::config::FromClientConfigAndContext<Reports>,
 {
-    let reports = Reports::new(settings.password.clone());
+    let password = settings.password.as_ref().map(|password| password.reveal().map(Cow::into_owned));
+    let reports = Reports::new(password.transpose().map_err(TargetError::Unavailable)?);
     config.create_with_context(reports).map_err(|error| TargetError::Unavailable(properties::refusal(&error)))
 }
 

@@ -11,7 +11,6 @@ use rdkafka::producer::ProducerContext;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::progress::Progress;
-use crate::Secret;
 
 /// One client's reports.
 #[derive(Default)]
@@ -19,7 +18,7 @@ pub(super) struct Reports {
     progress: Mutex<Progress>,
     complaint: Mutex<Complaint>,
     /// Cut out of whatever is repeated.
-    password: Option<Secret>,
+    password: Option<String>,
 }
 
 #[derive(Default)]
@@ -29,7 +28,7 @@ struct Complaint {
 }
 
 impl Reports {
-    pub(super) fn new(password: Option<Secret>) -> Self {
+    pub(super) fn new(password: Option<String>) -> Self {
         Self { password, ..Self::default() }
     }
 
@@ -56,7 +55,7 @@ impl Reports {
 
     fn without_password(&self, text: &str) -> String {
         match &self.password {
-            Some(password) if !password.reveal().is_empty() => text.replace(password.reveal(), "…"),
+            Some(password) if !password.is_empty() => text.replace(password, "…"),
             _ => text.to_owned(),
         }
     }

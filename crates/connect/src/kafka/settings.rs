@@ -59,7 +59,7 @@ impl Settings {
         if let (Some(username), Some(password)) = (&self.username, &self.password) {
             config.set("sasl.mechanism", "PLAIN");
             config.set("sasl.username", username);
-            config.set("sasl.password", password.reveal());
+            config.set("sasl.password", &*password.reveal()?);
         }
         if let Some(path) = &self.properties_file {
             for (key, value) in properties::read(path)? {

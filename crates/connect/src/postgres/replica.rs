@@ -7,7 +7,7 @@ use std::time::Duration;
 use onrush_sinks::{CounterRow, Replica, ReplicaAnswer, TargetError};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio_postgres::{Config, Row, Statement};
+use tokio_postgres::{Row, Statement};
 
 use super::connection::{Connection, within};
 use super::errors::unavailable;
@@ -25,6 +25,7 @@ pub struct PostgresReplica {
 const QUESTIONS_MAX: usize = 64;
 /// Longest time for one round: to connect if need be, and to answer everybody who waits.
 const ROUND: Duration = Duration::from_secs(2);
+const NO_REPLICA: &str = "the sink has no replica_url";
 
 struct Question {
     counter: String,
@@ -43,11 +44,13 @@ impl PostgresReplica {
     }
 
     fn start(settings: Settings) -> Result<(mpsc::Sender<Question>, IoThread), String> {
-        let config = settings.replica(ROUND)?.ok_or("the sink has no replica_url")?;
+        if settings.replica_url.is_none() {
+            return Err(NO_REPLICA.to_owned());
+        }
         let io = IoThread::start("postgres-reader")?;
         let (sender, receiver) = mpsc::channel(QUESTIONS_MAX);
         // Nothing waits for the end of it.
-        drop(io.begin(answer_all(settings, config, receiver)));
+        drop(io.begin(answer_all(settings, receiver)));
         Ok((sender, io))
     }
 }
@@ -70,7 +73,7 @@ impl Replica for PostgresReplica {
 }
 
 /// Answers questions for ever.
-async fn answer_all(settings: Settings, config: Config, mut questions: mpsc::Receiver<Question>) {
+async fn answer_all(settings: Settings, mut questions: mpsc::Receiver<Question>) {
     let mut reader = None;
     let mut round = Vec::with_capacity(QUESTIONS_MAX);
     while questions.recv_many(&mut round, QUESTIONS_MAX).await > 0 {
@@ -78,7 +81,7 @@ async fn answer_all(settings: Settings, config: Config, mut questions: mpsc::Rec
         let answered = within(ROUND, "ask the replica", async {
             let reader = match &mut reader {
                 Some(reader) => reader,
-                None => reader.insert(Reader::open(&settings, config.clone()).await?),
+                None => reader.insert(Reader::open(&settings).await?),
             };
             for question in &round {
                 if !answers.contains_key(&question.counter) {
@@ -120,7 +123,9 @@ const NEWEST: &str = "SELECT h.id, (extract(epoch FROM h.at) * 1000)::bigint, h.
     JOIN LATERAL (SELECT id, at, value FROM counter_history WHERE counter = $1 ORDER BY id DESC LIMIT 1) h ON true";
 
 impl Reader {
-    async fn open(settings: &Settings, config: Config) -> Result<Self, TargetError> {
+    async fn open(settings: &Settings) -> Result<Self, TargetError> {
+        let config = settings.replica(ROUND).map_err(TargetError::Unavailable)?;
+        let config = config.ok_or_else(|| TargetError::Unavailable(NO_REPLICA.to_owned()))?;
         let connection = Connection::open(settings, config).await?;
         let newest = connection.client().prepare(NEWEST).await;
         let newest = newest.map_err(|error| unavailable("prepare to read the replica", &error))?;

@@ -73,7 +73,7 @@ impl Settings {
 
     /// How to connect for writing.
     pub(super) fn primary(&self, application: &str) -> Result<tokio_postgres::Config, String> {
-        let mut config = self.complete(parse("url", &self.url)?, application, EXCHANGE_TIMEOUT);
+        let mut config = self.complete(parse("url", &self.url)?, application, EXCHANGE_TIMEOUT)?;
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         Ok(config)
     }
@@ -81,7 +81,7 @@ impl Settings {
     /// How to connect for reading, giving up on an unanswered packet after `patience`; `None` if there is no replica.
     pub(super) fn replica(&self, patience: Duration) -> Result<Option<tokio_postgres::Config>, String> {
         let Some(url) = &self.replica_url else { return Ok(None) };
-        Ok(Some(self.complete(parse("replica_url", url)?, "onrush reader", patience)))
+        Ok(Some(self.complete(parse("replica_url", url)?, "onrush reader", patience)?))
     }
 
     fn complete(
@@ -89,9 +89,9 @@ impl Settings {
         mut config: tokio_postgres::Config,
         application: &str,
         patience: Duration,
-    ) -> tokio_postgres::Config {
+    ) -> Result<tokio_postgres::Config, String> {
         if let Some(password) = &self.password {
-            config.password(password.reveal());
+            config.password(password.reveal()?.as_bytes());
         }
         if config.get_application_name().is_none() {
             config.application_name(application);
@@ -105,7 +105,7 @@ impl Settings {
             .connect_timeout(CONNECT_TIMEOUT.min(patience))
             .tcp_user_timeout(patience)
             .keepalives_idle(patience);
-        config
+        Ok(config)
     }
 }
 

@@ -137,7 +137,7 @@ impl Link {
     fn open(settings: &Settings, source: &Source, runner: &str, resumes: bool) -> Result<Self, TargetError> {
         let io = IoThread::start("postgres-sink").map_err(TargetError::Unavailable)?;
         let config =
-            settings.primary(&format!("onrush sink {}", source.sink)).map_err(TargetError::Refused)?;
+            settings.primary(&format!("onrush sink {}", source.sink)).map_err(TargetError::Unavailable)?;
         let rows = settings.rows;
         let (settings, source, runner) = (settings.clone(), source.clone(), runner.to_owned());
         let (session, fence) = io.wait(async move {

@@ -75,7 +75,7 @@ impl Settings {
         let mut uri: AMQPUri = self.url.parse().map_err(|reason| format!("url cannot be used: {reason}"))?;
         let names_a_user = url::Url::parse(&self.url).is_ok_and(|url| !url.username().is_empty());
         match &self.password {
-            Some(password) => password.reveal().clone_into(&mut uri.authority.userinfo.password),
+            Some(password) => uri.authority.userinfo.password = password.reveal()?.into_owned(),
             // Without a user and a password it is the broker's own guest.
             None if names_a_user => uri.authority.userinfo.password.clear(),
             None => {}

@@ -53,7 +53,7 @@ impl Settings {
         let info = self.url.as_str().into_connection_info();
         let info = info.map_err(|error| format!("url cannot be used: {}", error.category()))?;
         let Some(password) = &self.password else { return Ok(info) };
-        let login = info.redis_settings().clone().set_password(password.reveal());
+        let login = info.redis_settings().clone().set_password(&*password.reveal()?);
         Ok(info.set_redis_settings(login))
     }
 }

@@ -11,6 +11,7 @@ mod properties;
 mod proxy;
 mod reading;
 mod rejections;
+mod rotation;
 mod story;
 mod tables;
 mod takeover;

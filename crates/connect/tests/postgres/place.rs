@@ -112,7 +112,7 @@ pub(crate) struct Db {
 impl Db {
     pub(crate) fn connect(settings: &Settings) -> Self {
         let mut config = config(settings);
-        config.password(settings.password.as_ref().unwrap().reveal());
+        config.password(settings.password.as_ref().unwrap().reveal().unwrap().as_bytes());
         config.options(format!("-c search_path={}", settings.schema));
         Self::with(&config)
     }

@@ -132,7 +132,7 @@ impl Pooler {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pgbouncer.ini");
-        let password = place.settings.password.as_ref().unwrap().reveal();
+        let password = place.settings.password.as_ref().unwrap().reveal().unwrap();
         let settings = format!(
             "[databases]\npooled = host=127.0.0.1 port={} dbname={} user=onrush password={password}\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {}\nunix_socket_dir =\nauth_type = any\n\

@@ -14,7 +14,7 @@ use crate::components::Components;
 use crate::metrics;
 use crate::metrics::EdgeMetrics;
 use crate::problem::Problem;
-use crate::settings::{Scenarios, Settings};
+use crate::settings::{OperatorKey, Scenarios, Settings};
 
 /// Where a backend leaves the answer to one call.
 pub type Done = Box<dyn FnOnce(Reply) + Send>;
@@ -40,7 +40,7 @@ pub trait Backend: Send + Sync {
 pub struct App {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) scenarios: Scenarios,
-    pub(crate) operator_key: Option<String>,
+    pub(crate) operator_key: Option<OperatorKey>,
     edge_metrics: ReadEdgeMetrics,
     pub(crate) components: Components,
     /// What the replica last told of its lag, milliseconds; [`LAG_UNKNOWN`] until it did.
@@ -65,7 +65,7 @@ impl App {
     pub fn over(
         backend: Arc<dyn Backend>,
         scenarios: Scenarios,
-        operator_key: Option<String>,
+        operator_key: Option<OperatorKey>,
         edge_metrics: ReadEdgeMetrics,
     ) -> Self {
         Self {

@@ -35,10 +35,14 @@ pub(super) fn routes() -> [Route; 4] {
 
 /// Lets a request through if it carries the key, or if no key is set.
 pub(super) async fn ask_key(State(app): State<Arc<App>>, request: Request, next: Next) -> Answer {
-    match &app.operator_key {
-        Some(key) if !carries(request.headers(), key) => Err(Problem::unauthorized()),
-        _ => Ok(next.run(request).await),
+    if let Some(key) = &app.operator_key {
+        match key.read() {
+            Some(key) if carries(request.headers(), &key) => {}
+            Some(_) => return Err(Problem::unauthorized()),
+            None => return Err(Problem::operator_key_unreadable()),
+        }
     }
+    Ok(next.run(request).await)
 }
 
 /// Where no key is set, lets a request through if no other site can have made it.

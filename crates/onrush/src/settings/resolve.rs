@@ -14,8 +14,8 @@ use tracing_subscriber::filter::LevelFilter;
 use super::layers::{Layers, ORIGIN_DEFAULT};
 use super::raw::{RawLimits, RawLog, RawLogging, RawOperator, RawRequestWindow, RawSettings};
 use super::{
-    LogFiles, Logging, LoggingFormat, Operator, Settings, SettingsError, bounds, duration, print,
-    secret_files, sinks,
+    LogFiles, Logging, LoggingFormat, Operator, Settings, SettingsError, bounds, duration, operator_key,
+    print, secret_files, sinks,
 };
 
 /// Checks everything and reports every problem at once. Reads the operator's key file, and those of passwords.
@@ -111,7 +111,8 @@ fn edge(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_edge::Setti
     let write = checks.timeout("server.write_timeout_ms", server.write_timeout_ms, &bounds::TIMEOUT_MS);
     let drain = checks.timeout("server.drain_timeout_ms", server.drain_timeout_ms, &bounds::DRAIN_TIMEOUT_MS);
     let operator = operator(checks, &raw.operator);
-    let (operator_listen, operator_key) = operator?;
+    let (operator_listen, _) = operator?;
+    let operator_key = raw.operator.key_file.as_deref().map(operator_key::in_file);
     if let Some(listen) = listen
         && overlap(listen, operator_listen)
     {
@@ -155,7 +156,7 @@ fn operator(checks: &mut Checks<'_>, raw: &RawOperator) -> Option<(SocketAddr, O
     let listen = checks.address("operator.listen", &raw.listen);
     let key = match &raw.key_file {
         None => None,
-        Some(path) => Some(operator_key(checks, path)?),
+        Some(path) => Some(key_in(checks, path)?),
     };
     let listen = listen?;
     if key.is_none() && !listen.ip().to_canonical().is_loopback() {
@@ -168,24 +169,11 @@ fn operator(checks: &mut Checks<'_>, raw: &RawOperator) -> Option<(SocketAddr, O
     Some((listen, key))
 }
 
-fn operator_key(checks: &mut Checks<'_>, path: &str) -> Option<String> {
-    const KEY: &str = "operator.key_file";
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => return checks.refuse(KEY, quoted(path), format!("read the key: {error}")),
-    };
-    let key = text.trim();
-    let bounds = bounds::OPERATOR_KEY_BYTES;
-    if !bounds.contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let rule = format!(
-            "the key in it must be {} to {} printable ASCII characters without spaces, such as the output of \
-             `openssl rand -hex 32`",
-            bounds.start(),
-            bounds.end()
-        );
-        return checks.refuse(KEY, quoted(path), rule);
+fn key_in(checks: &mut Checks<'_>, path: &str) -> Option<String> {
+    match operator_key::read(path) {
+        Ok(key) => Some(key),
+        Err(problem) => checks.refuse("operator.key_file", quoted(path), problem),
     }
-    Some(key.to_owned())
 }
 
 fn log_files(checks: &mut Checks<'_>, log: &RawLog) -> Option<LogFiles> {

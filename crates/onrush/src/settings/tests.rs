@@ -426,7 +426,7 @@ fn what_was_typed_reaches_the_parts() {
         (edge.listen.to_string(), edge.operator_listen.to_string()),
         ("0.0.0.0:1".into(), "[::]:2".into())
     );
-    assert_eq!(edge.operator_key.as_deref(), Some("0123456789abcdef"));
+    assert_eq!(edge.operator_key.and_then(|key| key.read()).as_deref(), Some("0123456789abcdef"));
     assert_eq!((edge.threads, edge.connections_max), (3, 11));
     let timeouts =
         [edge.header_timeout, edge.body_timeout, edge.idle_timeout, edge.write_timeout, edge.drain_timeout];

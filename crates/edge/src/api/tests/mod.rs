@@ -8,7 +8,7 @@ mod hot;
 mod shop;
 mod sinks;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -18,14 +18,18 @@ use tower::ServiceExt as _;
 
 use super::{App, operator_router, public_router};
 use crate::metrics::EdgeMetrics;
-use crate::settings::Scenarios;
+use crate::settings::{OperatorKey, Scenarios};
 use shop::Shop;
 
 const ALL: Scenarios = Scenarios::ALL;
 
 fn app(scenarios: Scenarios, operator_key: Option<&str>) -> Arc<App> {
     let edge_metrics = Arc::new(EdgeMetrics::default);
-    Arc::new(App::over(Arc::new(Shop::default()), scenarios, operator_key.map(str::to_owned), edge_metrics))
+    let operator_key = operator_key.map(|key| {
+        let key = key.to_owned();
+        OperatorKey::new(move || Some(key.clone()))
+    });
+    Arc::new(App::over(Arc::new(Shop::default()), scenarios, operator_key, edge_metrics))
 }
 
 /// Sends `METHOD target`, lines of header fields, an empty line and a body, and returns status, fields and body as text.
@@ -314,6 +318,31 @@ fn a_key_guards_every_operator_path() {
     let (_, fields, _) = send(&router, "GET /metrics");
     assert!(fields.contains("www-authenticate: Bearer"), "{fields}");
     check(&public_router(app(ALL, Some("secret"))), "GET /livez", "200 live");
+}
+
+#[test]
+fn a_key_is_the_one_of_the_moment_and_without_any_nobody_is_let_in() {
+    let key = Arc::new(Mutex::new(Some("old".to_owned())));
+    let read = Arc::clone(&key);
+    let operator_key = OperatorKey::new(move || read.lock().expect("nobody panics with the key").clone());
+    let edge_metrics = Arc::new(EdgeMetrics::default);
+    let app = App::over(Arc::new(Shop::default()), ALL, Some(operator_key), edge_metrics);
+    let router = operator_router(Arc::new(app));
+    let with = |word: &str| format!("GET /livez\nauthorization: Bearer {word}");
+    for (now, old, new) in [
+        (Some("old"), "200 live", "401 unauthorized"),
+        (Some("new"), "401 unauthorized", "200 live"),
+        (None, "401 unauthorized", "401 unauthorized"),
+        (Some("old"), "200 live", "401 unauthorized"),
+    ] {
+        *key.lock().expect("nobody panics with the key") = now.map(str::to_owned);
+        check(&router, &with("old"), old);
+        check(&router, &with("new"), new);
+        check(&router, "GET /livez", "401 unauthorized");
+    }
+    *key.lock().expect("nobody panics with the key") = None;
+    let (_, _, body) = send(&router, &with("new"));
+    assert!(body.contains("cannot read its operator key"), "{body}");
 }
 
 #[test]

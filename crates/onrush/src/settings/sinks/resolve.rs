@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
-use std::path::Path;
 
 #[cfg(feature = "kafka")]
 use onrush_connect::kafka;
@@ -24,8 +23,6 @@ const BACKLOG_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 60;
 const EVENTS_PER_SECOND: RangeInclusive<u64> = 0..=1_000_000_000;
 /// Entries of a stream; 0 keeps all.
 const LENGTH: RangeInclusive<u64> = 0..=1 << 48;
-/// Bytes of a file that holds a password and perhaps the end of a line.
-const PASSWORD_BYTES_MAX: u64 = 4_096;
 
 const FORMS: [(&str, Form); 3] =
     [("events", Form::Events), ("booking", Form::Booking), ("order", Form::Order)];
@@ -114,28 +111,11 @@ fn password(keys: &mut SinkKeys<'_>) -> Option<Secret> {
         let rule = format!("{variable} in the environment says the password as well; keep one of them");
         return keys.refuse("password_file", rule);
     }
-    match read_password(&path) {
-        Ok(password) => Some(password),
-        Err(problem) => keys.refuse("password_file", format!("{}: {problem}", path.display())),
+    let password = Secret::in_file(&path);
+    match password.reveal() {
+        Ok(_) => Some(password.clone()),
+        Err(problem) => keys.refuse("password_file", problem),
     }
-}
-
-fn read_password(path: &Path) -> Result<Secret, String> {
-    use std::io::Read as _;
-    let file = std::fs::File::open(path).map_err(|error| format!("read the password: {error}"))?;
-    let mut text = String::new();
-    file.take(PASSWORD_BYTES_MAX + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| format!("read the password: {error}"))?;
-    if text.len() as u64 > PASSWORD_BYTES_MAX {
-        return Err(format!("a password must be at most {PASSWORD_BYTES_MAX} bytes"));
-    }
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    if line.is_empty() {
-        return Err("there is no password in it".to_owned());
-    }
-    Ok(Secret::new(line))
 }
 
 /// A URL without a password.

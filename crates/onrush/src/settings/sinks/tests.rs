@@ -298,7 +298,7 @@ fn what_was_typed_reaches_kafka() {
         ("127.0.0.1:9092", "a.{kind}", Form::Order)
     );
     assert_eq!(kafka.username.as_deref(), Some("ann"));
-    assert_eq!(kafka.password.as_ref().map(Secret::reveal), Some("hunter2"));
+    assert_eq!(kafka.password.as_ref().map(Secret::reveal), Some(Ok("hunter2".into())));
     assert_eq!(kafka.properties_file.as_deref(), Some(properties.path()));
     check("env ONRUSH_SINKS__K__KIND=kafka\nrefuses sinks.k.brokers: a sink of kind kafka needs it");
 }
@@ -345,7 +345,7 @@ fn what_was_typed_reaches_every_sink() {
     assert_eq!((rabbitmq.queue_type, rabbitmq.form), (QueueType::Classic, Form::Booking));
     assert_eq!((redis.stream.as_str(), redis.length_max, redis.password.is_none()), ("r", 9, true));
     assert_eq!(postgres.url, "postgresql://onrush@db/shop");
-    assert_eq!(postgres.password.as_ref().map(Secret::reveal), Some(" hunter2"));
+    assert_eq!(postgres.password.as_ref().map(Secret::reveal), Some(Ok(" hunter2".into())));
     assert_eq!((postgres.schema.as_str(), postgres.rows, postgres.tls.mode), ("s", Rows::Visit, Tls::Off));
     assert_eq!(
         (&postgres.tls.ca_file, postgres.replica_url.as_deref()),
