@@ -1,4 +1,4 @@
-//! A small file system in memory, which can be filled.
+//! A small file system in memory, which can be filled; copies of directories.
 
 use anyhow::{Context as _, Result};
 use std::fs::{self, File};
@@ -50,4 +50,19 @@ impl Drop for Disk {
         // Whoever worked on it is gone by now; a lazy unmount also copes with one that is not.
         let _ = Command::new("umount").arg("--lazy").arg(&self.path).status();
     }
+}
+
+/// Copies a directory with everything in it.
+pub(crate) fn copy_directory(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).context("create the copy")?;
+    for entry in fs::read_dir(from).context("list the directory to copy")? {
+        let entry = entry.context("list the directory to copy")?;
+        let target = to.join(entry.file_name());
+        if entry.file_type().context("look at a file to copy")?.is_dir() {
+            copy_directory(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target).context("copy a file")?;
+        }
+    }
+    Ok(())
 }

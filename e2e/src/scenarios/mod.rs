@@ -17,6 +17,7 @@ mod noticed;
 mod poison;
 mod published;
 mod reconcile;
+mod restored;
 mod schemathesis;
 mod sigterm;
 mod sinks;
@@ -76,6 +77,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "SIGTERM and SIGINT under load: acknowledged equals stored; one process per data directory",
         in_short: true,
         run: sigterm::run,
+    },
+    Scenario {
+        name: "restored",
+        about: "an older copy of the data directory goes on: no id of a reservation or an event is given twice",
+        in_short: true,
+        run: restored::run,
     },
     Scenario {
         name: "hostile",

@@ -4,11 +4,11 @@
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 use std::fs;
-use std::path::Path;
 use std::thread;
 
 use crate::Bench;
 use crate::audit::History;
+use crate::disk::copy_directory;
 use crate::http::{Connection, request, request_json};
 use crate::load::{ARGUMENTS, Clock, LONG_WINDOW, Traffic};
 use crate::random::Random;
@@ -87,15 +87,6 @@ fn rolled_back(bench: &mut Bench, launch: &Launch, with_traffic: bool) -> Result
     let server = launch.start()?;
     let audit = history.audit(&server, &mut bench.random);
     ensure!(audit.is_err() == with_traffic, "with traffic: {with_traffic}, the audit says {audit:?}");
-    Ok(())
-}
-
-fn copy_directory(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to).context("create the copy")?;
-    for entry in fs::read_dir(from).context("list the data directory")? {
-        let entry = entry.context("list the data directory")?;
-        fs::copy(entry.path(), to.join(entry.file_name())).context("copy a file")?;
-    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 use super::{Stored, kind_of, offset_of};
 
 /// One message.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Received {
     /// The header `ce_source` of Kafka, `cloudEvents_source` of `RabbitMQ`.
     pub source: String,
