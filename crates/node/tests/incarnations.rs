@@ -1,11 +1,8 @@
 //! What an older copy of a partition's directory comes to: nothing that it makes is taken for what was made since.
 
-#![allow(clippy::disallowed_methods, reason = "a test waits for real threads")]
-
 mod support;
 
-use onrush_core::{Incarnation, ReservationRef};
-use onrush_log::file::faulty::Fault;
+use onrush_core::ReservationRef;
 use onrush_node::{Call, Name, Outcome};
 use support::{Rig, code, settings};
 
@@ -79,21 +76,4 @@ fn a_partition_that_decides_nothing_begins_nothing() {
     assert_eq!((third.recovered.offset, again), (offset, digest));
     assert_eq!(code(&third.call(Call::ReadSale { sale: Name::from("s") })), "done");
     assert_eq!(third.close().1, digest);
-}
-
-#[test]
-fn the_founder_needs_no_other_incarnation_however_often_its_log_failed() {
-    let rig = Rig::inline();
-    rig.put_sale("s", 100, 0);
-    let before = reserve(&rig, "before");
-    rig.disk.fail_at(rig.disk.operation_count(), Fault::Error);
-    assert_eq!(code(&rig.reserve("s", "unknown")), "log_unavailable");
-    let after = loop {
-        let reply = rig.reserve("s", "after");
-        if let Ok(Outcome::Reserved { reservation, .. }) = reply {
-            break reservation;
-        }
-    };
-    assert_eq!(after.incarnation, Incarnation::FIRST);
-    assert_eq!(read(&rig, &before), "before");
 }

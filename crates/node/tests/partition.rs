@@ -1,4 +1,5 @@
-//! A partition from the outside: what it answers, what survives, and what it does when the disk does not.
+//! A partition from the outside, with its threads and its files: what it answers, and what survives. What it does when its log
+//! does not is stepped in `src/partition/stepped`.
 
 #![allow(clippy::disallowed_methods, reason = "a test waits for real threads")]
 
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use onrush_core::{Ceiling, Limits, Precondition, Refusal};
-use onrush_log::file::faulty::{Fault, FaultyStorage};
+use onrush_log::file::faulty::FaultyStorage;
 use onrush_log::file::{FileLog, LogDirectory, LogSettings};
 use onrush_node::{
     Call, Clock, ClockReading, Failure, Name, Outcome, Partition, Readiness, Retention, Settings,
@@ -128,62 +129,6 @@ fn holds_of_a_closed_sale_end_some_with_each_call_before_it_is_archived() {
 }
 
 #[test]
-fn a_full_disk_keeps_reads_working_while_holds_are_due() {
-    let rig = Rig::new();
-    rig.put_sale("s", 20_000, 60_000);
-    let mut held = 0;
-    while held < 15_000 {
-        let call = Call::Reserve(reserve("s", &format!("c{held}"), None));
-        rig.partition.call(call, |reply| assert!(reply.is_ok()));
-        held += 1;
-    }
-    rig.await_decided();
-    assert_eq!(rig.figures("s"), (held, 0));
-    rig.disk.set_room(Some(0));
-    while rig.add("filler").is_ok() {}
-    rig.clock.pass_until(START_MS + 60_000);
-    for _ in 0..50 {
-        assert!(rig.counter("filler").is_ok());
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    assert_eq!(rig.partition.metrics().reopened_count, 0);
-    rig.disk.set_room(None);
-    let expired = (0..500).any(|_| {
-        std::thread::sleep(Duration::from_millis(10));
-        rig.figures("s") == (0, 0)
-    });
-    assert!(expired);
-}
-
-#[test]
-fn ids_stay_good_when_the_first_write_of_a_log_failed() {
-    let disk = FaultyStorage::new();
-    let opened = Rig::on(disk.clone(), settings());
-    let operations = disk.operation_count();
-    drop(opened.close());
-    for step in 0..4 {
-        let disk = FaultyStorage::new();
-        disk.fail_at(operations.saturating_sub(step), Fault::Error);
-        let Ok(rig) = Rig::try_on(disk.clone(), settings()) else { continue };
-        let ids = rig.partition.reservation_ids().clone();
-        let done = (0..500).any(|_| {
-            std::thread::sleep(Duration::from_millis(5));
-            rig.add("c").is_ok()
-        });
-        assert!(done, "the log opened again");
-        rig.put_sale("s", 1, 0);
-        let Ok(Outcome::Reserved { reservation, .. }) = rig.reserve("s", "c1") else { panic!("refused") };
-        let id = ids.write(reservation);
-        let (disk, _) = rig.close();
-        let again = Rig::on(disk, settings());
-        assert_eq!(
-            again.partition.reservation_ids().read(std::str::from_utf8(&id).unwrap()),
-            Some(reservation)
-        );
-    }
-}
-
-#[test]
 fn holds_expire_before_anything_is_decided_at_their_time() {
     let rig = Rig::new();
     rig.put_sale("s", 1, 60_000);
@@ -212,83 +157,6 @@ fn a_key_finds_its_reservation_after_a_crash() {
     other.key.as_mut().unwrap().fingerprint = 8;
     assert_eq!(code(&again.call(Call::Reserve(other))), "idempotency_key_reused");
     assert_eq!(again.figures("s"), (0, 1));
-}
-
-#[test]
-fn a_failed_sync_is_answered_with_unknown_and_the_log_opens_again() {
-    for fault in [Fault::Error, Fault::ErrorInCache, Fault::ErrorWhenDurable] {
-        let rig = Rig::inline();
-        assert_eq!(rig.add("home").unwrap(), 1);
-        rig.disk.fail_at(rig.disk.operation_count() + 1, fault);
-        let mut acknowledged = 1;
-        let mut failed_count = 0;
-        for _ in 0..200 {
-            match rig.add("home") {
-                Ok(value) => {
-                    assert!(value > acknowledged, "{fault:?}: {value} after {acknowledged}");
-                    acknowledged = value;
-                }
-                Err(Failure::LogUnavailable) => {
-                    failed_count += 1;
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                Err(other) => panic!("{other:?}"),
-            }
-            if failed_count > 0 && acknowledged > 3 {
-                break;
-            }
-        }
-        assert!(failed_count > 0, "{fault:?} was not noticed");
-        assert!(acknowledged > 3, "{fault:?} was not recovered from");
-        let again = Rig::on(rig.disk.after_power_cut(|| false), settings());
-        assert_eq!(again.counter("home").unwrap(), acknowledged, "{fault:?}");
-    }
-}
-
-#[test]
-fn a_directory_that_is_gone_stops_the_partition_until_it_is_back() {
-    let rig = Rig::new();
-    assert_eq!(rig.add("home").unwrap(), 1);
-    rig.disk.set_away(true);
-    let mut acknowledged = 1;
-    while let Ok(value) = rig.add("home") {
-        acknowledged = value;
-    }
-    assert_eq!(rig.partition.readiness(), Readiness::LogUnavailable);
-    rig.disk.set_away(false);
-    let next = loop {
-        if let Ok(value) = rig.add("home") {
-            break value;
-        }
-    };
-    assert_eq!(next, acknowledged + 1);
-    assert_eq!(rig.partition.readiness(), Readiness::Ready);
-}
-
-#[test]
-fn a_full_disk_stops_writes_and_nothing_else() {
-    let rig = Rig::new();
-    assert_eq!(rig.add("home").unwrap(), 1);
-    rig.disk.set_room(Some(0));
-    let mut acknowledged = 1;
-    let refused = (0..100_000).any(|_| match rig.add("home") {
-        Ok(value) => {
-            acknowledged = value;
-            false
-        }
-        Err(failure) => matches!(failure, Failure::LogUnavailable),
-    });
-    assert!(refused, "the disk never filled up");
-    assert_eq!(rig.counter("home").unwrap(), acknowledged);
-    assert_eq!(rig.partition.readiness(), Readiness::LogUnavailable);
-    rig.disk.set_room(None);
-    let recovered = (0..200).any(|_| {
-        std::thread::sleep(Duration::from_millis(10));
-        rig.add("home").is_ok_and(|value| value == acknowledged + 1)
-    });
-    assert!(recovered);
-    assert_eq!(rig.partition.readiness(), Readiness::Ready);
-    assert_eq!(rig.partition.metrics().reopened_count, 0, "nothing had to be given up");
 }
 
 #[test]
@@ -392,31 +260,4 @@ fn the_bytes_of_the_state_are_known_however_much_it_holds() {
     let restored = again.partition.metrics();
     assert_eq!(restored.counter_count, full.counter_count);
     assert!(restored.state_bytes > empty, "{restored:?}");
-}
-
-#[test]
-fn a_restart_begins_at_the_newest_snapshot() {
-    let rig = Rig::on(FaultyStorage::new(), Settings { snapshot_bytes: 100 << 10, ..settings() });
-    rig.put_sale("s", 1_000_000, 0);
-    let mut sold = 0;
-    for round in 0..400 {
-        for n in 0..50 {
-            let call = Call::Reserve(reserve("s", &format!("customer-{round}-{n}"), None));
-            rig.partition.call(call, |reply| assert!(reply.is_ok()));
-            sold += 1;
-        }
-        assert!(rig.reserve("s", &format!("last-{round}")).is_ok());
-        sold += 1;
-        if rig.partition.metrics().snapshot_offset.is_some() && round > 100 {
-            break;
-        }
-        if round % 100 == 99 {
-            std::thread::sleep(Duration::from_millis(1_100));
-        }
-    }
-    let (disk, digest) = rig.close();
-    let again = Rig::on(disk, settings());
-    assert!(again.recovered.snapshot_offset.is_some(), "a snapshot was taken");
-    assert_eq!(again.figures("s"), (0, sold));
-    assert_eq!(again.close().1, digest);
 }

@@ -308,6 +308,8 @@ impl Drop for FileWriter {
 impl LogWriter for FileWriter {
     /// One batch at a time: that is what lets recovery tell a torn end from damage.
     fn capacity(&self) -> Capacity {
+        // As the thread that makes spares tries again after a failure.
+        self.spare.make_inline();
         Capacity { bytes: self.room_bytes(), is_growing: self.room_is_coming(), batch_count: 1 }
     }
 

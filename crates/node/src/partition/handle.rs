@@ -15,7 +15,7 @@ use super::port::{Calls, Port, Replies, ReplyTo};
 use super::retention::Retention;
 use super::snapshots::Snapshotter;
 use super::views::ViewWriter;
-use super::writer::{LogEnd, Writer};
+use super::writer::Writer;
 use crate::clock::Clock;
 use crate::threads::{abort_after_panic, spawn};
 use crate::{Call, MetricsSnapshot, Outcome, Reply, ReservationIds, Settings};
@@ -44,6 +44,12 @@ pub struct Partition {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
+/// What works for a partition beside those who call.
+pub(crate) struct Parts {
+    pub(crate) writer: Writer,
+    pub(crate) snapshotter: Snapshotter,
+}
+
 impl Partition {
     /// Opens the partition on its log, reads back what is there, and starts its threads. The log is kept for whoever holds
     /// some of it.
@@ -56,6 +62,22 @@ impl Partition {
         clock: Arc<dyn Clock>,
         retention: Retention,
     ) -> Result<(Arc<Self>, Recovered), LoadError> {
+        let (partition, parts, recovered) = Self::assemble(log, settings, clock, retention)?;
+        let Parts { writer, snapshotter } = parts;
+        let writer = spawn("log-writer", move || writer.run()).map_err(start_failure)?;
+        partition.cell.set_writer(writer.thread().clone());
+        let snapshotter = spawn("snapshotter", move || snapshotter.run()).map_err(start_failure)?;
+        partition.threads().extend([writer, snapshotter]);
+        Ok((partition, recovered))
+    }
+
+    /// As [`Partition::open`], without threads: somebody has to let the parts take their turns.
+    pub(crate) fn assemble(
+        log: Arc<dyn Log>,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        retention: Retention,
+    ) -> Result<(Arc<Self>, Parts, Recovered), LoadError> {
         let identity = loading::draw_identity()?;
         let Loaded { writer, leader, recovered } = loading::load(&*log, &settings, None, identity)?;
         let ids = leader.ids().clone();
@@ -73,28 +95,16 @@ impl Partition {
             recovered.replayed_bytes,
         );
         let state_bytes_max = settings.limits.state_bytes_max;
-        let writer = Writer {
-            cell: Arc::clone(&cell),
-            log,
-            settings,
-            log_end: Some(LogEnd::new(writer)),
-            identity,
-            view,
-        };
-        // Calls that come before the thread runs find the log's room known.
-        writer.note_capacity();
-        let writer = spawn("log-writer", move || writer.run()).map_err(start_failure)?;
-        cell.set_writer(writer.thread().clone());
-        let snapshotter = spawn("snapshotter", move || snapshotter.run()).map_err(start_failure)?;
+        let writer = Writer::new(Arc::clone(&cell), log, writer, settings, identity, view);
         let partition = Self {
             cell,
             ids,
             leaving: AtomicBool::new(false),
             view_read_count: AtomicU64::new(0),
             state_bytes_max,
-            threads: Mutex::new(vec![writer, snapshotter]),
+            threads: Mutex::default(),
         };
-        Ok((Arc::new(partition), recovered))
+        Ok((Arc::new(partition), Parts { writer, snapshotter }, recovered))
     }
 
     /// Refuses further calls, answers those that wait, closes the log and stops the partition's threads. Returns the

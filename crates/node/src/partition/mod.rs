@@ -9,7 +9,8 @@
 //! ```
 //!
 //! The [`machine`] is stepped: it has no thread, clock or file. The [`cell`] lets one thread at a time step it, the
-//! [`writer`] makes durable what it closes, and [`snapshots`] shortens the log. The [`handle`] is what others have of it.
+//! [`writer`] makes durable what it closes, and [`snapshots`] shortens the log. These two are taken turn by turn, by threads or by a
+//! test. The [`handle`] is what others have of it.
 
 mod batch;
 mod cell;
@@ -22,6 +23,8 @@ mod partition_clock;
 mod port;
 mod retention;
 mod snapshots;
+#[cfg(test)]
+mod stepped;
 mod views;
 mod writer;
 

@@ -84,24 +84,27 @@ impl Snapshotter {
             tracing::warn!(%error, "snapshots are taken at normal priority");
         }
         let mut interval = INTERVAL;
-        while !self.stops() {
+        loop {
             std::thread::park_timeout(interval);
-            interval = INTERVAL;
             if self.stops() {
                 return;
             }
-            self.trim_released();
-            if !self.is_due() {
-                continue;
+            interval = self.turn();
+        }
+    }
+
+    /// Takes a snapshot if one is due; how long to wait until the next turn.
+    pub(crate) fn turn(&mut self) -> Duration {
+        self.trim_released();
+        if !self.is_due() {
+            return INTERVAL;
+        }
+        match self.take() {
+            Err(error) if !self.stops() => {
+                tracing::warn!(%error, "no snapshot was taken; the log is kept and it is tried again");
+                RETRY_INTERVAL
             }
-            match self.take() {
-                Ok(()) => {}
-                Err(_) if self.stops() => {}
-                Err(error) => {
-                    tracing::warn!(%error, "no snapshot was taken; the log is kept and it is tried again");
-                    interval = RETRY_INTERVAL;
-                }
-            }
+            _ => INTERVAL,
         }
     }
 

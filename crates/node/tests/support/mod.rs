@@ -10,8 +10,8 @@ use onrush_core::{Digest, Precondition, SaleTerms, StockTerms};
 use onrush_log::file::faulty::FaultyStorage;
 use onrush_log::file::{FileLog, LogDirectory, LogSettings, SpareMaking};
 use onrush_node::{
-    Call, Failure, KeyCall, LineCall, LoadError, ManualClock, Name, Outcome, Partition, Recovered, Reply,
-    ReserveCall, Retention, Settings,
+    Call, Failure, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Recovered, Reply, ReserveCall,
+    Retention, Settings,
 };
 
 /// Where the manual clock starts.
@@ -35,41 +35,24 @@ impl Rig {
     }
 
     pub(crate) fn on(disk: FaultyStorage, settings: Settings) -> Self {
-        Self::try_on(disk, settings).unwrap()
-    }
-
-    /// With spare segments made on the way of batches, so that the operations on the disk come in one order.
-    pub(crate) fn inline() -> Self {
-        Self::open(FaultyStorage::new(), settings(), SpareMaking::Inline).unwrap()
-    }
-
-    pub(crate) fn try_on(disk: FaultyStorage, settings: Settings) -> Result<Self, LoadError> {
-        Self::open(disk, settings, SpareMaking::Background)
+        Self::open(disk, settings, START_MS)
     }
 
     /// On clocks of which the wall clock shows `wall_ms`.
     pub(crate) fn at(disk: FaultyStorage, wall_ms: u64) -> Self {
-        Self::open_at(disk, settings(), SpareMaking::Background, wall_ms).unwrap()
+        Self::open(disk, settings(), wall_ms)
     }
 
-    fn open(disk: FaultyStorage, settings: Settings, spare_making: SpareMaking) -> Result<Self, LoadError> {
-        Self::open_at(disk, settings, spare_making, START_MS)
-    }
-
-    fn open_at(
-        disk: FaultyStorage,
-        settings: Settings,
-        spare_making: SpareMaking,
-        wall_ms: u64,
-    ) -> Result<Self, LoadError> {
+    /// With spare segments made by a thread, as in a server.
+    fn open(disk: FaultyStorage, settings: Settings, wall_ms: u64) -> Self {
         let clock = Arc::new(ManualClock::new(wall_ms));
-        let directory = LogDirectory::lock(Arc::new(disk.clone()), 0)?;
+        let directory = LogDirectory::lock(Arc::new(disk.clone()), 0).unwrap();
         let mut log_settings = LogSettings::for_tests(64 << 10);
-        log_settings.spare_making = spare_making;
+        log_settings.spare_making = SpareMaking::Background;
         let log = Arc::new(FileLog::new(directory, log_settings));
         let (partition, recovered) =
-            Partition::open(log, settings, Arc::<ManualClock>::clone(&clock), Retention::default())?;
-        Ok(Self { disk, clock, partition, recovered })
+            Partition::open(log, settings, Arc::<ManualClock>::clone(&clock), Retention::default()).unwrap();
+        Self { disk, clock, partition, recovered }
     }
 
     pub(crate) fn call(&self, call: Call) -> Reply {

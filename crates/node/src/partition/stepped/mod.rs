@@ -1,0 +1,177 @@
+//! A whole partition, stepped by hand: its writer and its snapshotter take their turns when the test says so, on clocks that
+//! stand still. So every run is the same, and nothing is waited for.
+
+mod crash;
+mod snapshots;
+mod trouble;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use onrush_core::{Digest, Precondition, SaleTerms, StockTerms};
+use onrush_log::Log;
+use onrush_log::memory::MemoryLog;
+
+use super::handle::{Partition, Parts};
+use super::loading::{LoadError, Recovered};
+use super::retention::Retention;
+use super::writer::Turn;
+use crate::{
+    Call, Failure, KeyCall, LineCall, ManualClock, MetricsSnapshot, Name, Outcome, Reply, ReserveCall,
+    Settings,
+};
+
+/// Where the clock starts.
+const START_MS: u64 = 1_700_000_000_000;
+/// After so many turns the writer should have come to rest.
+const TURNS_MAX: usize = 1_000;
+
+struct Rig {
+    partition: Arc<Partition>,
+    parts: Parts,
+    clock: Arc<ManualClock>,
+    recovered: Recovered,
+    retention: Retention,
+}
+
+/// Where the answer to a call arrives.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Option<Reply>>>);
+
+impl Told {
+    fn take(&self) -> Option<Reply> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+fn settings() -> Settings {
+    Settings { snapshot_bytes: u64::MAX, ..Settings::default() }
+}
+
+impl Rig {
+    fn on(log: &MemoryLog) -> Self {
+        Self::open(Arc::new(log.clone()), settings()).unwrap()
+    }
+
+    fn open(log: Arc<dyn Log>, settings: Settings) -> Result<Self, LoadError> {
+        let clock = Arc::new(ManualClock::new(START_MS));
+        let retention = Retention::default();
+        let shared_clock = Arc::<ManualClock>::clone(&clock);
+        let (partition, parts, recovered) =
+            Partition::assemble(log, settings, shared_clock, retention.clone())?;
+        let mut rig = Self { partition, parts, clock, recovered, retention };
+        rig.write();
+        Ok(rig)
+    }
+
+    /// Lets the writer do what it can without waiting.
+    fn write(&mut self) {
+        let mut waits_in_a_row = 0;
+        for _ in 0..TURNS_MAX {
+            match self.parts.writer.turn() {
+                Turn::Again => waits_in_a_row = 0,
+                // The first may be one for more calls to come.
+                Turn::Wait { .. } if waits_in_a_row == 0 => waits_in_a_row = 1,
+                Turn::Wait { .. } | Turn::Finished => return,
+            }
+        }
+        panic!("the writer never comes to rest");
+    }
+
+    /// Submits a call; the answer arrives when the writer has had its turns.
+    fn submit(&self, call: Call) -> Told {
+        let told = Told::default();
+        let tell = told.clone();
+        self.partition.call(call, move |reply| {
+            let before = tell.0.lock().unwrap_or_else(PoisonError::into_inner).replace(reply);
+            assert!(before.is_none(), "a call is answered once");
+        });
+        told
+    }
+
+    fn call(&mut self, call: Call) -> Reply {
+        let told = self.submit(call);
+        self.write();
+        told.take().expect("every call is answered")
+    }
+
+    fn add(&mut self, counter: &str) -> Result<u64, Failure> {
+        match self.call(add(counter))? {
+            Outcome::Counter { value } => Ok(value),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn counter(&mut self, counter: &str) -> Result<u64, Failure> {
+        match self.call(Call::ReadCounter { counter: Name::from(counter) })? {
+            Outcome::Counter { value } => Ok(value),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn put_sale(&mut self, sale: &str, quantity_total: u32, hold_ttl_ms: u32) {
+        let stock = StockTerms {
+            stock: "a".into(),
+            title: String::new(),
+            starts_at: None,
+            ends_at: None,
+            quantity_total,
+        };
+        let terms = SaleTerms {
+            title: String::new(),
+            opens_at: None,
+            closes_at: None,
+            per_customer_max: Some(1),
+            hold_ttl_ms,
+            stocks: vec![stock],
+        };
+        self.call(Call::PutSale {
+            sale: Name::from(sale),
+            terms: Box::new(terms),
+            left_out: Vec::new(),
+            only_if: Precondition::None,
+        })
+        .unwrap();
+    }
+
+    fn reserve(&mut self, sale: &str, customer: &str) -> Reply {
+        self.call(reserve(sale, customer))
+    }
+
+    /// Held and confirmed units of the only stock of a sale.
+    fn figures(&mut self, sale: &str) -> (u32, u32) {
+        match self.call(Call::ReadSale { sale: Name::from(sale) }) {
+            Ok(Outcome::Sale(view)) => (view.stocks[0].quantity_held, view.stocks[0].quantity_confirmed),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn metrics(&self) -> MetricsSnapshot {
+        self.partition.metrics()
+    }
+
+    /// Stops in good order.
+    fn close(mut self) -> Digest {
+        self.partition.close();
+        self.write();
+        self.partition.close().unwrap()
+    }
+}
+
+fn add(counter: &str) -> Call {
+    Call::AddToCounter { counter: Name::from(counter), by: 1 }
+}
+
+fn reserve(sale: &str, customer: &str) -> Call {
+    reserve_with(sale, customer, b"")
+}
+
+/// With a key that is the customer's, and with details.
+fn reserve_with(sale: &str, customer: &str, details: &[u8]) -> Call {
+    Call::Reserve(Box::new(ReserveCall {
+        sale: Name::from(sale),
+        customer: Name::from(customer),
+        lines: [LineCall { stock: Name::from("a"), quantity: 1 }].into_iter().collect(),
+        details: Box::from(details),
+        key: Some(KeyCall { key: Name::from(customer), fingerprint: 7 }),
+    }))
+}
