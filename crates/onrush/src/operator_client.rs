@@ -37,7 +37,7 @@ pub(crate) struct OperatorClient {
 }
 
 /// An answer as it came.
-pub(crate) struct Answer(Response<Body>);
+pub(crate) struct OperatorResponse(Response<Body>);
 
 /// What a server says when it does not do what was asked (RFC 9457).
 #[derive(Deserialize)]
@@ -65,15 +65,15 @@ impl OperatorClient {
         Ok(Self { agent, address: reachable(address), key })
     }
 
-    pub(crate) fn get(&self, path: &str) -> Result<Answer, Failure> {
+    pub(crate) fn get(&self, path: &str) -> Result<OperatorResponse, Failure> {
         self.ask("GET", path, String::new())
     }
 
-    pub(crate) fn post(&self, path: &str, json: String) -> Result<Answer, Failure> {
+    pub(crate) fn post(&self, path: &str, json: String) -> Result<OperatorResponse, Failure> {
         self.ask("POST", path, json)
     }
 
-    fn ask(&self, method: &str, path: &str, json: String) -> Result<Answer, Failure> {
+    fn ask(&self, method: &str, path: &str, json: String) -> Result<OperatorResponse, Failure> {
         let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         if let Some(key) = &self.key {
             request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
@@ -86,7 +86,7 @@ impl OperatorClient {
         };
         let mut response = sent.map_err(|error| self.unanswered(&error))?;
         if response.status().is_success() {
-            return Ok(Answer(response));
+            return Ok(OperatorResponse(response));
         }
         let status = response.status().as_u16();
         let problem = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_json::<Problem>();
@@ -128,7 +128,7 @@ impl OperatorClient {
     }
 }
 
-impl Answer {
+impl OperatorResponse {
     /// The body as it is.
     pub(crate) fn text(self) -> Result<String, Failure> {
         let mut response = self.0;

@@ -29,10 +29,10 @@ const NO_REPLICA: &str = "the sink has no replica_url";
 
 struct Question {
     counter: String,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<NewestRow>,
 }
 
-type Answer = Result<Option<CounterRow>, String>;
+type NewestRow = Result<Option<CounterRow>, String>;
 
 impl PostgresReplica {
     /// A replica that is not connected yet. Without a `replica_url` it answers with an error.
@@ -77,7 +77,7 @@ async fn answer_all(settings: Settings, mut questions: mpsc::Receiver<Question>)
     let mut reader = None;
     let mut round = Vec::with_capacity(QUESTIONS_MAX);
     while questions.recv_many(&mut round, QUESTIONS_MAX).await > 0 {
-        let mut answers: HashMap<String, Answer> = HashMap::new();
+        let mut answers: HashMap<String, NewestRow> = HashMap::new();
         let answered = within(ROUND, "ask the replica", async {
             let reader = match &mut reader {
                 Some(reader) => reader,

@@ -48,7 +48,7 @@ struct LogEnd {
 
 /// What was handed over to the log, one at a time, and since when.
 #[derive(Clone, Copy)]
-struct InFlight {
+struct Outstanding {
     what: HandedOver,
     since: Stopwatch,
 }
@@ -70,7 +70,7 @@ pub(crate) struct Writer {
     /// Absent only while the log is being opened again.
     log_end: Option<LogEnd>,
     reopen_interval: Duration,
-    in_flight: Option<InFlight>,
+    outstanding: Option<Outstanding>,
     batch: ClosedBatch,
     outbox: Outbox,
     /// When the log was looked for last, by the steady clock.
@@ -95,7 +95,7 @@ impl Writer {
             view,
             log_end: None,
             reopen_interval: REOPEN_INTERVAL,
-            in_flight: None,
+            outstanding: None,
             batch: ClosedBatch::default(),
             outbox: Outbox::default(),
             checked_at,
@@ -117,10 +117,10 @@ impl Writer {
 
     /// Does what is due.
     pub(crate) fn turn(&mut self) -> Turn {
-        if let Some(in_flight) = self.in_flight.take() {
+        if let Some(outstanding) = self.outstanding.take() {
             // Whoever calls meanwhile is not kept waiting for the decision.
             self.cell.run_as_leader(None);
-            return self.settle(in_flight);
+            return self.settle(outstanding);
         }
         if self.log_end.is_none()
             && let Some(at_most) = self.reopen()
@@ -154,7 +154,7 @@ impl Writer {
         match (log_end.writer.append(batch), what) {
             (Ok(()), _) => {
                 log_end.handed_over_count += 1;
-                self.settle(InFlight { what, since })
+                self.settle(Outstanding { what, since })
             }
             // The next batch is as good a proof.
             (Err(AppendError::NoRoom), HandedOver::Mark(_)) => {
@@ -166,18 +166,18 @@ impl Writer {
     }
 
     /// Looks whether what was handed over is in force, and if so tells those who wait for it.
-    fn settle(&mut self, in_flight: InFlight) -> Turn {
+    fn settle(&mut self, outstanding: Outstanding) -> Turn {
         let log_end = self.log_end.as_mut().expect("nothing is on its way without a log");
         match log_end.writer.in_force() {
             Ok(count) if count < log_end.handed_over_count => {
-                self.in_flight = Some(in_flight);
+                self.outstanding = Some(outstanding);
                 return Turn::Wait { at_most: ASK_INTERVAL };
             }
             Ok(_) => {}
             Err(error) => return self.fail(&error),
         }
-        match in_flight.what {
-            HandedOver::Batch(number) => self.appended(number, in_flight.since.elapsed()),
+        match outstanding.what {
+            HandedOver::Batch(number) => self.appended(number, outstanding.since.elapsed()),
             HandedOver::Mark(time) => self.cell.take().marked(time),
         }
         Turn::Again
