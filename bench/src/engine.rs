@@ -212,6 +212,7 @@ fn put_sale(partition: &Partition) -> Result<()> {
         title: String::new(),
         starts_at: None,
         ends_at: None,
+        closes_at: None,
         quantity_total: onrush_core::QUANTITY_TOTAL_MAX,
     };
     let terms = SaleTerms {

@@ -174,6 +174,8 @@ impl Serialize for Stocks<'_> {
             title: &'a str,
             starts_at: Option<Time>,
             ends_at: Option<Time>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            closes_at: Option<Time>,
             quantity_total: u32,
         }
         let mut stocks = serializer.serialize_seq(Some(self.0.stocks.len()))?;
@@ -183,6 +185,7 @@ impl Serialize for Stocks<'_> {
                 title: &stock.title,
                 starts_at: stock.starts_at.map(Time),
                 ends_at: stock.ends_at.map(Time),
+                closes_at: stock.closes_at.map(Time),
                 quantity_total: stock.quantity_total,
             })?;
         }

@@ -50,9 +50,20 @@ fn terms() -> SaleTerms {
             title: "A".into(),
             starts_at: Some(0),
             ends_at: Some(TIME_MS_MAX),
+            closes_at: None,
             quantity_total: u32::MAX,
         }],
     }
+}
+
+#[test]
+fn a_stock_has_when_it_closes_only_if_it_does() {
+    let mut terms = terms();
+    terms.stocks[0].closes_at = Some(1_760_000_000_000);
+    let put =
+        json(Change::SalePut { sale_no: SaleNo(1), sale: "flash", terms: &terms, stock_nos: &[StockNo(0)] });
+    let expected = r#","ends_at":"9999-12-31T00:00:00.000Z","closes_at":"2025-10-09T08:53:20.000Z","quantity_total":4294967295}]}"#;
+    assert!(put.ends_with(expected), "{put}");
 }
 
 #[test]

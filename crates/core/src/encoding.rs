@@ -16,12 +16,16 @@ use crate::{
 /// Before a field that was added later: the incarnation of a partition.
 const PARTITION_INCARNATION: u8 = 0x40;
 
+/// Before a field that was added later: which stock of a sale's terms closes, and when.
+const STOCK_CLOSES_AT: u8 = 0x41;
+
 /// The version of a sale's terms: the XXH3-64 (seed 0) of the sale's number and its terms, with the stocks in the order of
 /// their names.
 pub fn terms_version(sale: SaleNo, terms: &SaleTerms) -> TermsVersion {
     let mut encoding = Encoding(Vec::new());
     encoding.bytes(&sale.0.to_le_bytes());
     encoding.terms(terms);
+    encoding.closings(terms);
     TermsVersion(xxh3_64(&encoding.0))
 }
 
@@ -62,12 +66,10 @@ impl Encoding {
                 self.bytes(&sale_no.0.to_le_bytes());
                 self.run(sale.as_bytes());
                 self.terms(terms);
-                self.count(stock_nos.len());
-                for StockNo(number) in stock_nos {
-                    self.bytes(&number.to_le_bytes());
-                }
+                self.stock_nos(stock_nos);
                 self.bytes(&stocks_ever.to_le_bytes());
                 self.bytes(&version.to_le_bytes());
+                self.closings(terms);
             }
             Fact::Incarnation { first, incarnation } => {
                 self.bytes(&[6]);
@@ -115,6 +117,24 @@ impl Encoding {
             self.optional(stock.starts_at.as_ref(), |this, time| this.bytes(&time.to_le_bytes()));
             self.optional(stock.ends_at.as_ref(), |this, time| this.bytes(&time.to_le_bytes()));
             self.bytes(&stock.quantity_total.to_le_bytes());
+        }
+    }
+
+    fn stock_nos(&mut self, stock_nos: &[StockNo]) {
+        self.count(stock_nos.len());
+        for StockNo(number) in stock_nos {
+            self.bytes(&number.to_le_bytes());
+        }
+    }
+
+    /// The stocks that close, by their places.
+    fn closings(&mut self, terms: &SaleTerms) {
+        for (at, stock) in terms.stocks.iter().enumerate() {
+            if let Some(closes_at) = stock.closes_at {
+                self.bytes(&[STOCK_CLOSES_AT]);
+                self.count(at);
+                self.bytes(&closes_at.to_le_bytes());
+            }
         }
     }
 

@@ -31,6 +31,8 @@ pub enum Refusal {
     SaleNotOpen { opens_at: TimeMs },
     /// The sale has closed.
     SaleClosed { closes_at: TimeMs },
+    /// Line number `line` (from 0) names a stock that has closed.
+    StockClosed { line: u8, closes_at: TimeMs },
     /// The reservation was released before.
     ReservationNotHeld,
     /// The reservation expired before.

@@ -29,10 +29,12 @@ pub struct StockTerms {
     pub stock: String,
     /// At most [`crate::TITLE_BYTES_MAX`] bytes.
     pub title: String,
-    /// A stock with a start and an end is a slot.
+    /// A stock with a start and an end is a slot. Both are for people: nothing is decided by them.
     pub starts_at: Option<TimeMs>,
     /// Later than `starts_at`.
     pub ends_at: Option<TimeMs>,
+    /// Reservations of it are refused from this time on.
+    pub closes_at: Option<TimeMs>,
     /// Units for sale, at most [`crate::QUANTITY_TOTAL_MAX`].
     pub quantity_total: u32,
 }
@@ -114,12 +116,20 @@ impl StockTerms {
         ensure(self.title.len() <= TITLE_BYTES_MAX, field("title"), TITLE_RULE)?;
         check_time(self.starts_at, field("starts_at"))?;
         check_time(self.ends_at, field("ends_at"))?;
+        check_time(self.closes_at, field("closes_at"))?;
         ensure(precedes(self.starts_at, self.ends_at), field("ends_at"), "must be later than starts_at")?;
         ensure(
             self.quantity_total <= QUANTITY_TOTAL_MAX,
             field("quantity_total"),
             "must be at most 1000000000",
         )
+    }
+}
+
+impl StockTerms {
+    /// Whether it takes no more reservations when the wall clock shows `wall`, though its sale may.
+    pub(crate) fn is_closed(&self, wall: TimeMs) -> bool {
+        self.closes_at.is_some_and(|closes_at| closes_at <= wall)
     }
 }
 

@@ -20,6 +20,7 @@ pub enum TermsField {
     StockTitle(usize),
     StockStartsAt(usize),
     StockEndsAt(usize),
+    StockClosesAt(usize),
 }
 
 /// Changes of single fields; what is absent stays as it is.
@@ -77,6 +78,7 @@ pub(crate) fn check_left_out(
             TermsField::StockTitle(at) => stock_before(at).is_none_or(|stock| stock.title.is_empty()),
             TermsField::StockStartsAt(at) => stock_before(at).is_none_or(|stock| stock.starts_at.is_none()),
             TermsField::StockEndsAt(at) => stock_before(at).is_none_or(|stock| stock.ends_at.is_none()),
+            TermsField::StockClosesAt(at) => stock_before(at).is_none_or(|stock| stock.closes_at.is_none()),
         };
         if !is_default {
             return Err(InvalidTerms { field: field.path(), rule: LEFT_OUT_RULE });
@@ -97,6 +99,7 @@ impl TermsField {
             Self::StockTitle(at) => format!("stocks[{at}].title"),
             Self::StockStartsAt(at) => format!("stocks[{at}].starts_at"),
             Self::StockEndsAt(at) => format!("stocks[{at}].ends_at"),
+            Self::StockClosesAt(at) => format!("stocks[{at}].closes_at"),
         }
     }
 }

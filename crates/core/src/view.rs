@@ -23,7 +23,7 @@ pub enum SaleStatus {
     Scheduled,
     /// Takes reservations.
     Open,
-    /// Would take reservations, had any stock a unit left.
+    /// Would take reservations, had any stock that has not closed a unit left.
     SoldOut,
     /// From `closes_at` on.
     Closed,
@@ -83,6 +83,10 @@ pub struct StockView {
     pub starts_at: Option<TimeMs>,
     /// See [`crate::StockTerms`].
     pub ends_at: Option<TimeMs>,
+    /// See [`crate::StockTerms`].
+    pub closes_at: Option<TimeMs>,
+    /// Whether it has closed, at the time that was asked for.
+    pub is_closed: bool,
     /// Units for sale.
     pub quantity_total: u32,
     /// Units of held reservations.

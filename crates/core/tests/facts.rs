@@ -56,6 +56,25 @@ fn a_state_is_its_facts() {
 }
 
 #[test]
+fn the_digest_and_the_facts_have_when_a_stock_closes() {
+    let of = |closes_at| {
+        let mut state = State::new(Limits::default(), 1);
+        let mut terms = terms(&["a", "b"], 0);
+        terms.stocks[1].closes_at = closes_at;
+        let only_if = &Precondition::None;
+        run(&mut state, &Command::PutSale { sale: "s", terms: &terms, left_out: &[], only_if }, 1);
+        state
+    };
+    let state = of(Some(9_000));
+    assert_ne!(state.digest(), of(None).digest());
+    assert_ne!(state.digest(), of(Some(9_001)).digest());
+    let mut restored = State::restore(Limits::default(), 2);
+    state.facts(&mut |fact| restored.restore_fact(&fact).unwrap());
+    assert_eq!(restored.digest(), state.digest());
+    assert!(restored.sale("s", 9_000).unwrap().stocks[1].is_closed);
+}
+
+#[test]
 fn facts_out_of_place_are_turned_away() {
     let fact_count = each_fact(&grown_sample(), |_, _| {});
     for at in 0..fact_count {
@@ -285,6 +304,7 @@ fn terms(stocks: &[&str], hold_ttl_ms: u32) -> SaleTerms {
         title: format!("Stock {name}"),
         starts_at: Some(10),
         ends_at: None,
+        closes_at: None,
         quantity_total: 1_000,
     };
     SaleTerms {

@@ -93,6 +93,7 @@ fn terms(stocks: &[(&str, u32)]) -> SaleTerms {
         title: String::new(),
         starts_at: None,
         ends_at: None,
+        closes_at: None,
         quantity_total,
     };
     SaleTerms {

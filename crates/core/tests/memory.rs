@@ -126,6 +126,7 @@ fn terms(title: &str, stock: &str, quantity_total: u32) -> SaleTerms {
         title: title.to_owned(),
         starts_at: Some(1_700_000_000_000),
         ends_at: Some(1_700_000_100_000),
+        closes_at: None,
         quantity_total,
     };
     SaleTerms {

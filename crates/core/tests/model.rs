@@ -24,7 +24,7 @@ use proptest::{
 /// Sequences of commands in an ordinary run.
 const CASES: u32 = 512;
 /// Every outcome that a sequence can come to.
-const KINDS: [&str; 42] = [
+const KINDS: [&str; 43] = [
     "AlreadyFounded",
     "Confirmed",
     "Counter",
@@ -51,6 +51,7 @@ const KINDS: [&str; 42] = [
     "Reserved",
     "SaleArchived",
     "SaleClosed",
+    "StockClosed",
     "SaleNotFound",
     "SaleNotOpen",
     "SaleOpen",
@@ -272,6 +273,7 @@ impl<'a> Run<'a> {
     fn compare_sale(&self, view: &SaleView) {
         let sale = &self.model.sales[view.sale.as_str()];
         assert_eq!(view.sale_no, sale.no);
+        let wall = self.now().wall;
         let mut has_any = false;
         for stock in &view.stocks {
             let units = |is_it: fn(&naive::Reservation) -> bool| -> u64 {
@@ -284,9 +286,12 @@ impl<'a> Run<'a> {
                 stock.quantity_held + stock.quantity_confirmed <= stock.quantity_total,
                 "a unit was sold twice"
             );
-            has_any |= stock.quantity_held + stock.quantity_confirmed < stock.quantity_total;
+            let closes_at =
+                sale.terms.stocks.iter().find(|one| one.stock == stock.stock).and_then(|s| s.closes_at);
+            let is_closed = closes_at.is_some_and(|closes_at| closes_at <= wall);
+            assert_eq!((stock.closes_at, stock.is_closed), (closes_at, is_closed));
+            has_any |= !is_closed && stock.quantity_held + stock.quantity_confirmed < stock.quantity_total;
         }
-        let wall = self.now().wall;
         let status = match (sale.terms.opens_at, sale.terms.closes_at) {
             (_, Some(closes_at)) if closes_at <= wall => SaleStatus::Closed,
             (Some(opens_at), _) if wall < opens_at => SaleStatus::Scheduled,

@@ -17,6 +17,7 @@ fn terms(quantity_total: u32) -> SaleTerms {
             title: String::new(),
             starts_at: None,
             ends_at: None,
+            closes_at: None,
             quantity_total,
         }],
     }

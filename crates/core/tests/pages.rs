@@ -16,6 +16,7 @@ fn put(state: &mut State, sale: &str, stock_count: usize) {
         title: String::new(),
         starts_at: None,
         ends_at: None,
+        closes_at: None,
         quantity_total: 1_000_000,
     };
     let terms = SaleTerms {

@@ -99,6 +99,7 @@ fn terms() -> SaleTerms {
         title: String::new(),
         starts_at: None,
         ends_at: None,
+        closes_at: None,
         quantity_total: 1_000_000,
     };
     SaleTerms {

@@ -47,6 +47,7 @@ enum Member {
     CustomerLimit { per_customer_max: u32, quantity_taken: u64 },
     OpensAt(TimeMs),
     ClosesAt(TimeMs),
+    StockClosed { stock: Name, closes_at: TimeMs },
     Holds { quantity_held: u64, held_count: u32, held_until: TimeMs },
 }
 
@@ -295,6 +296,10 @@ impl Problem {
                 Self::new(Code::SaleClosed, "The sale takes no more reservations.")
                     .with(Member::ClosesAt(*closes_at))
             }
+            Refusal::StockClosed { line, closes_at } => {
+                Self::new(Code::StockClosed, "The stock takes no more reservations; others of the sale may.")
+                    .with(Member::StockClosed { stock: stock_of(*line), closes_at: *closes_at })
+            }
             Refusal::ReservationNotHeld => Self::new(Code::ReservationNotHeld, RESERVATION_NOT_HELD),
             Refusal::HoldExpired => Self::new(Code::HoldExpired, HOLD_EXPIRED),
             Refusal::QuantityBelowReserved { stock, quantity_held, quantity_confirmed } => {
@@ -411,6 +416,11 @@ impl Member {
             }
             Self::OpensAt(opens_at) => write_time(out, b",\"opens_at\":\"", *opens_at),
             Self::ClosesAt(closes_at) => write_time(out, b",\"closes_at\":\"", *closes_at),
+            Self::StockClosed { stock, closes_at } => {
+                out.extend_from_slice(b",\"stock\":");
+                write_json_string(out, stock);
+                write_time(out, b",\"closes_at\":\"", *closes_at);
+            }
         }
     }
 }

@@ -87,6 +87,12 @@ fn every_refusal_has_its_answer() {
             json!({"closes_at": "2021-05-16T08:00:00.000Z"}),
             "",
         ),
+        (
+            Refusal::StockClosed { line: 0, closes_at: NOW_MS },
+            "409 stock_closed",
+            json!({"stock": "mon", "closes_at": "2021-05-16T08:00:00.000Z"}),
+            "",
+        ),
         (Refusal::ReservationNotHeld, "409 reservation_not_held", json!({}), ""),
         (Refusal::HoldExpired, "410 hold_expired", json!({}), ""),
     ];

@@ -93,7 +93,7 @@ pub struct MetricsSnapshot {
 }
 
 /// Codes of refusals in the order of [`MetricsSnapshot::refusals`].
-pub const REFUSAL_CODES: [&str; 19] = [
+pub const REFUSAL_CODES: [&str; 20] = [
     "invalid_request",
     "counter_not_found",
     "window_not_found",
@@ -113,6 +113,7 @@ pub const REFUSAL_CODES: [&str; 19] = [
     "idempotency_key_reused",
     "overloaded",
     "precondition_failed",
+    "stock_closed",
 ];
 
 /// The stable code of a refusal, as the HTTP contract has it.
@@ -144,6 +145,7 @@ fn refusal_index(refusal: &Refusal) -> usize {
         Refusal::IdempotencyKeyReused => 16,
         Refusal::CeilingReached(_) => 17,
         Refusal::PreconditionFailed => 18,
+        Refusal::StockClosed { .. } => 19,
     }
 }
 

@@ -47,6 +47,7 @@ fn terms(stocks: &BTreeSet<u8>) -> SaleTerms {
         title: String::new(),
         starts_at: None,
         ends_at: None,
+        closes_at: None,
         quantity_total: 1_000,
     };
     SaleTerms {

@@ -316,6 +316,7 @@ fn stock_terms(stock: &str) -> StockTerms {
         title: format!("Títle of {stock}"),
         starts_at: None,
         ends_at: None,
+        closes_at: None,
         quantity_total: 1_000_000,
     }
 }

@@ -157,6 +157,7 @@ pub(crate) fn terms(stocks: impl Iterator<Item = String>) -> SaleTerms {
         stock: name,
         starts_at: None,
         ends_at: Some(START + 5),
+        closes_at: None,
         quantity_total: 1_000,
     };
     SaleTerms {

@@ -25,6 +25,7 @@ pub(super) fn decide_reserve<'a>(
         check_new_name("customer", claim.customer)?;
     }
     let lines = find_lines(sale, claim.lines)?;
+    check_stocks_open(sale, &lines, now.wall)?;
     if claim.details.len() > DETAILS_BYTES_MAX {
         return Err(Refusal::Invalid { field: "details", rule: "must be at most 4096 bytes" });
     }
@@ -132,6 +133,17 @@ fn check_open(sale: &Sale, wall: TimeMs) -> Result<(), Refusal> {
         (_, Some(closes_at)) if closes_at <= wall => Err(Refusal::SaleClosed { closes_at }),
         _ => Ok(()),
     }
+}
+
+fn check_stocks_open(sale: &Sale, lines: &Lines, wall: TimeMs) -> Result<(), Refusal> {
+    for (line, asked) in (0..).zip(lines) {
+        let place = sale.place(asked.stock).expect("the line's stock was found by its name");
+        let terms = &sale.terms.stocks[place];
+        if let Some(closes_at) = terms.closes_at.filter(|_| terms.is_closed(wall)) {
+            return Err(Refusal::StockClosed { line, closes_at });
+        }
+    }
+    Ok(())
 }
 
 /// The lines by the numbers of their stocks.

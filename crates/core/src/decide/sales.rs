@@ -193,6 +193,7 @@ mod tests {
             title: String::new(),
             starts_at: None,
             ends_at: None,
+            closes_at: None,
             quantity_total: 1,
         };
         SaleTerms {

@@ -114,6 +114,8 @@ impl Parts<'_> {
                 title: terms.title.clone(),
                 starts_at: terms.starts_at,
                 ends_at: terms.ends_at,
+                closes_at: terms.closes_at,
+                is_closed: terms.is_closed(wall),
                 quantity_total: terms.quantity_total,
                 quantity_held: figures.held,
                 quantity_confirmed: figures.confirmed,
@@ -136,8 +138,10 @@ impl Parts<'_> {
     }
 
     fn status(&self, wall: TimeMs) -> SaleStatus {
-        let is_sold_out =
-            || self.terms.stocks.iter().zip(self.figures).all(|(s, f)| s.quantity_total == f.taken());
+        let is_sold_out = || {
+            let mut stocks = self.terms.stocks.iter().zip(self.figures);
+            stocks.all(|(terms, figures)| terms.quantity_total == figures.taken() || terms.is_closed(wall))
+        };
         if self.terms.closes_at.is_some_and(|closes_at| closes_at <= wall) {
             SaleStatus::Closed
         } else if self.terms.opens_at.is_some_and(|opens_at| wall < opens_at) {

@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 
 use onrush_core::{
-    ADD_MAX, Answer, Ceiling, DETAILS_BYTES_MAX, Incarnation, InvalidTerms, Limits, Now, QUANTITY_MAX,
-    Refusal, ReservationNo, ReservationRef, ReservationStatus, SaleNo, SaleTerms, TermsField, WindowShape,
-    is_name, is_new_name,
+    ADD_MAX, Answer, Ceiling, DETAILS_BYTES_MAX, Incarnation, Limits, Now, QUANTITY_MAX, Refusal,
+    ReservationNo, ReservationRef, ReservationStatus, SaleNo, SaleTerms, TermsField, WindowShape, is_name,
+    is_new_name,
 };
 
+mod left_out;
 pub(crate) mod seen;
 pub(crate) mod steps;
 
+use self::left_out::check_left_out;
 use self::seen::Seen;
 use self::steps::{Claim, Pick, Step};
 
@@ -194,27 +196,7 @@ impl Model {
             self.sales.insert(name, Sale { no, terms: sorted, reservations: Vec::new() });
             return Ok((Answer::SalePut { created: true }, true));
         };
-        for field in left_out {
-            let (path, keeps) = match field {
-                TermsField::OpensAt => ("opens_at".into(), sale.terms.opens_at == terms.opens_at),
-                TermsField::ClosesAt => ("closes_at".into(), sale.terms.closes_at == terms.closes_at),
-                TermsField::PerCustomerMax => {
-                    let keeps = sale.terms.per_customer_max == terms.per_customer_max;
-                    ("per_customer_max".into(), keeps)
-                }
-                TermsField::HoldTtlMs => ("hold_ttl_ms".into(), sale.terms.hold_ttl_ms == terms.hold_ttl_ms),
-                TermsField::StockStartsAt(at) => {
-                    let new = &terms.stocks[*at];
-                    let mut old = sale.terms.stocks.iter().filter(|old| old.stock == new.stock);
-                    (format!("stocks[{at}].starts_at"), old.all(|old| old.starts_at == new.starts_at))
-                }
-                other => unreachable!("steps do not leave out {other:?}"),
-            };
-            ensure(keeps, || {
-                let rule = "is left out but is not at its default in this sale: give its value, or change single fields with PATCH";
-                Refusal::InvalidTerms(Box::new(InvalidTerms { field: path, rule }))
-            })?;
-        }
+        check_left_out(&sale.terms, terms, left_out)?;
         if sale.terms == sorted {
             return Ok((Answer::SalePut { created: false }, false));
         }
@@ -448,6 +430,12 @@ impl Sale {
         let is_single =
             |(stock, _): &(&str, u32)| lines.iter().filter(|(other, _)| other == stock).count() == 1;
         ensure(lines.iter().all(is_single), || invalid("lines", "must not name a stock twice"))?;
+        for (line, (stock, _)) in (0..).zip(lines) {
+            let closes_at = terms.stocks.iter().find(|terms| terms.stock == *stock).and_then(|s| s.closes_at);
+            if let Some(closes_at) = closes_at {
+                ensure(wall < closes_at, || Refusal::StockClosed { line, closes_at })?;
+            }
+        }
         let details_fit = claim.details.len() <= DETAILS_BYTES_MAX;
         ensure(details_fit, || invalid("details", "must be at most 4096 bytes"))?;
 

@@ -196,7 +196,8 @@ fn terms() -> impl Strategy<Value = SaleTerms> {
     let per_customer_max = prop_oneof![2 => Just(None), 3 => (1..12u32).prop_map(Some), 1 => prop_oneof![4 => Just(None), 1 => Just(Some(0))]];
     let hold_ttl_ms = select([0, 5, 60, 1_500].as_slice());
     let quantity_total = prop_oneof![40 => 0..12u32, 20 => 500..3_000u32, 1 => Just(1_000_000_001)];
-    let stock = (select(STOCKS.as_slice()), quantity_total, option::of(0..3u64));
+    let stock_closes_at = prop_oneof![30 => Just(None), 1 => (0..6_000u64).prop_map(Some)];
+    let stock = (select(STOCKS.as_slice()), quantity_total, option::of(0..3u64), stock_closes_at);
     (
         opens_at,
         closes_at,
@@ -211,11 +212,12 @@ fn terms() -> impl Strategy<Value = SaleTerms> {
                 stocks.dedup_by_key(|stock| stock.0);
                 stocks.reverse();
             }
-            let stock = |(stock, quantity_total, starts_at): (&str, u32, Option<u64>)| StockTerms {
+            let stock = |(stock, quantity_total, starts_at, closes_at): (&str, _, _, _)| StockTerms {
                 stock: stock.into(),
                 title: String::new(),
                 starts_at,
                 ends_at: None,
+                closes_at,
                 quantity_total,
             };
             let stocks = stocks.into_iter().map(stock).collect();
@@ -232,6 +234,7 @@ fn left_out_of(terms: &SaleTerms) -> Vec<TermsField> {
     left_out.extend((terms.hold_ttl_ms == 0).then_some(TermsField::HoldTtlMs));
     for (at, stock) in terms.stocks.iter().enumerate() {
         left_out.extend(stock.starts_at.is_none().then_some(TermsField::StockStartsAt(at)));
+        left_out.extend(stock.closes_at.is_none().then_some(TermsField::StockClosesAt(at)));
     }
     left_out
 }

@@ -81,7 +81,7 @@ pub(crate) fn shape(words: &mut Words<'_>) -> Result<WindowShape, String> {
     Ok(WindowShape { span_ms: field("span", 1_000)?, precision_ms: field("precision", 1_000)? })
 }
 
-/// `title=… opens=… closes=… max=… ttl=… stocks=a:10,b:5@20s-30s,c:7!title`, or `stocks=10*a:5` for `a0` to `a9`
+/// `title=… opens=… closes=… max=… ttl=… stocks=a:10,b:5@20s-30s^25s,c:7!title`, or `stocks=10*a:5` for `a0` to `a9`
 pub(crate) fn terms(words: &mut Words<'_>) -> Result<SaleTerms, String> {
     let ttl = words.duration("ttl")?.unwrap_or(0);
     Ok(SaleTerms {
@@ -135,6 +135,7 @@ fn left_out_of_stocks(stocks: &[StockTerms]) -> Vec<TermsField> {
         left_out.extend(stock.title.is_empty().then_some(TermsField::StockTitle(at)));
         left_out.extend(stock.starts_at.is_none().then_some(TermsField::StockStartsAt(at)));
         left_out.extend(stock.ends_at.is_none().then_some(TermsField::StockEndsAt(at)));
+        left_out.extend(stock.closes_at.is_none().then_some(TermsField::StockClosesAt(at)));
     }
     left_out
 }
@@ -150,6 +151,7 @@ fn stocks(text: &str) -> Result<Vec<StockTerms>, String> {
 
 fn stock(text: &str) -> Result<StockTerms, String> {
     let (text, title) = text.split_once('!').unwrap_or((text, ""));
+    let (text, closes_at) = text.split_once('^').unwrap_or((text, ""));
     let (text, times) = text.split_once('@').unwrap_or((text, "-"));
     let (stock, quantity_total) = text.split_once(':').ok_or("a stock is `name:quantity`")?;
     let (starts_at, ends_at) = times.split_once('-').ok_or("times are `start-end`")?;
@@ -159,6 +161,7 @@ fn stock(text: &str) -> Result<StockTerms, String> {
         title: expand(title).to_owned(),
         starts_at: time(starts_at)?,
         ends_at: time(ends_at)?,
+        closes_at: time(closes_at)?,
         quantity_total: number(quantity_total)?,
     })
 }

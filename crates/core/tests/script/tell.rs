@@ -43,6 +43,9 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         }
         Refusal::SaleNotOpen { opens_at } => format!("sale_not_open opens={}", time(*opens_at)),
         Refusal::SaleClosed { closes_at } => format!("sale_closed since={}", time(*closes_at)),
+        Refusal::StockClosed { line, closes_at } => {
+            format!("stock_closed line={line} since={}", time(*closes_at))
+        }
         Refusal::ReservationNotHeld => "reservation_not_held".into(),
         Refusal::HoldExpired => "hold_expired".into(),
         Refusal::QuantityBelowReserved { stock, quantity_held, quantity_confirmed } => {

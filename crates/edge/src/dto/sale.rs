@@ -69,6 +69,7 @@ fn write_stock(out: &mut Vec<u8>, stock: &StockView) {
     write_json_string(out, &stock.title);
     write_time(out, b",\"starts_at\":", stock.starts_at);
     write_time(out, b",\"ends_at\":", stock.ends_at);
+    write_time(out, b",\"closes_at\":", stock.closes_at);
     let reserved = stock.quantity_held + stock.quantity_confirmed;
     for (name, quantity) in [
         (&b",\"quantity_total\":"[..], stock.quantity_total),

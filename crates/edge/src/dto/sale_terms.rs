@@ -107,6 +107,8 @@ struct StockBody<'a> {
     starts_at: Option<Option<Cow<'a, str>>>,
     #[serde(borrow, default, deserialize_with = "given")]
     ends_at: Option<Option<Cow<'a, str>>>,
+    #[serde(borrow, default, deserialize_with = "given")]
+    closes_at: Option<Option<Cow<'a, str>>>,
     quantity_total: u32,
 }
 
@@ -122,11 +124,13 @@ fn checked_stocks(read: Vec<Object<StockBody<'_>>>) -> Result<(Vec<StockTerms>, 
         left_out.extend(stock.title.is_none().then_some(TermsField::StockTitle(at)));
         left_out.extend(stock.starts_at.is_none().then_some(TermsField::StockStartsAt(at)));
         left_out.extend(stock.ends_at.is_none().then_some(TermsField::StockEndsAt(at)));
+        left_out.extend(stock.closes_at.is_none().then_some(TermsField::StockClosesAt(at)));
         stocks.push(StockTerms {
             stock: stock.stock.into_owned(),
             title: stock.title.unwrap_or_default().into_owned(),
             starts_at: time(stock.starts_at.flatten(), || format!("stocks[{at}].starts_at"))?,
             ends_at: time(stock.ends_at.flatten(), || format!("stocks[{at}].ends_at"))?,
+            closes_at: time(stock.closes_at.flatten(), || format!("stocks[{at}].closes_at"))?,
             quantity_total: stock.quantity_total,
         });
     }

@@ -23,6 +23,7 @@ fn absent_fields_take_their_defaults() {
         title: String::new(),
         starts_at: None,
         ends_at: None,
+        closes_at: None,
         quantity_total: 0,
     };
     let expected = SaleTerms {
@@ -45,6 +46,7 @@ fn absent_fields_take_their_defaults() {
             TermsField::StockTitle(0),
             TermsField::StockStartsAt(0),
             TermsField::StockEndsAt(0),
+            TermsField::StockClosesAt(0),
         ]
     );
 }
@@ -52,7 +54,7 @@ fn absent_fields_take_their_defaults() {
 #[test]
 fn a_field_that_says_its_default_is_not_left_out() {
     let body = br#"{"title":"","opens_at":null,"closes_at":null,"per_customer_max":null,"hold_ttl_ms":0,
-        "stocks":[{"stock":"a","title":"","starts_at":null,"ends_at":null,"quantity_total":0}]}"#;
+        "stocks":[{"stock":"a","title":"","starts_at":null,"ends_at":null,"closes_at":null,"quantity_total":0}]}"#;
     assert_eq!(parse_sale(body).unwrap().1, []);
 }
 
@@ -72,7 +74,8 @@ fn a_change_has_what_it_says_and_nothing_else() {
     assert_eq!(change(all).unwrap(), expected);
     let stocks = change(r#"{"stocks":[{"stock":"a","title":"A","quantity_total":3}]}"#).unwrap();
     assert_eq!(stocks.stocks.unwrap()[0].quantity_total, 3);
-    assert_eq!(stocks.left_out, [TermsField::StockStartsAt(0), TermsField::StockEndsAt(0)]);
+    let expected = [TermsField::StockStartsAt(0), TermsField::StockEndsAt(0), TermsField::StockClosesAt(0)];
+    assert_eq!(stocks.left_out, expected);
     for (body, field) in [
         (r#"{"per_customer_maximum":1}"#, "per_customer_maximum"),
         (r#"{"opens_at":"soon"}"#, "opens_at"),
@@ -136,6 +139,8 @@ fn stocks_on_both_sides_of_their_bounds() {
             r#"[{"stock":"a","starts_at":"2021-05-16T00:00:00Z","ends_at":"2021-05-15T00:00:00Z","quantity_total":1}]"#,
             Some("stocks[0].ends_at"),
         ),
+        (r#"[{"stock":"a","closes_at":"2021-05-16T00:00:00Z","quantity_total":1}]"#, None),
+        (r#"[{"stock":"a","closes_at":"soon","quantity_total":1}]"#, Some("stocks[0].closes_at")),
         (r#"[{"stock":"a","starts_at":"soon","quantity_total":1}]"#, Some("stocks[0].starts_at")),
     ] {
         check(&format!(r#"{{"stocks":{stocks}}}"#), expected);

@@ -9,6 +9,8 @@ fn view() -> SaleView {
         title: "Day \"1\"".into(),
         starts_at,
         ends_at: None,
+        closes_at: None,
+        is_closed: false,
         quantity_total: 1_000,
         quantity_held: 1,
         quantity_confirmed: 2,
@@ -31,7 +33,7 @@ fn view() -> SaleView {
 fn a_sale_byte_for_byte() {
     let mut out = Vec::new();
     write_sale(&mut out, &view());
-    let figures = r#""ends_at":null,"quantity_total":1000,"quantity_held":1,"quantity_confirmed":2,"quantity_available":997"#;
+    let figures = r#""ends_at":null,"closes_at":null,"quantity_total":1000,"quantity_held":1,"quantity_confirmed":2,"quantity_available":997"#;
     let expected = format!(
         r#"{{"sale":"pwtc","title":"Größe","opens_at":"1970-01-01T00:00:00.000Z","closes_at":null,"per_customer_max":1,"hold_ttl_ms":0,"status":"open","stocks":[{{"stock":"a","title":"Day \"1\"","starts_at":null,{figures}}},{{"stock":"b","title":"Day \"1\"","starts_at":"1970-01-01T00:00:00.001Z",{figures}}}]}}"#
     );

@@ -345,6 +345,7 @@ fn example(code: Code) -> Problem {
         }
         Code::SaleNotOpen => refused(Refusal::SaleNotOpen { opens_at: EXAMPLE_NOW_MS + 60_000 }),
         Code::SaleClosed => refused(Refusal::SaleClosed { closes_at: EXAMPLE_NOW_MS - 3_600_000 }),
+        Code::StockClosed => refused(Refusal::StockClosed { line: 0, closes_at: EXAMPLE_NOW_MS - 3_600_000 }),
         Code::ReservationNotHeld => refused(Refusal::ReservationNotHeld),
         Code::QuantityBelowReserved => refused(Refusal::QuantityBelowReserved {
             stock: "2021-05-16".into(),

@@ -114,6 +114,7 @@ fn reserve() -> Operation {
             Code::CustomerLimitReached,
             Code::SaleNotOpen,
             Code::SaleClosed,
+            Code::StockClosed,
             Code::IdempotencyKeyReused,
         ])
         .asks()
@@ -164,6 +165,7 @@ pub(super) fn example_sale() -> Value {
             "title": "16 May 2021",
             "starts_at": "2021-05-16T01:00:00.000Z",
             "ends_at": "2021-05-16T09:00:00.000Z",
+            "closes_at": null,
             "quantity_total": 1000,
             "quantity_held": 0,
             "quantity_confirmed": 1,

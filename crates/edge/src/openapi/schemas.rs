@@ -52,7 +52,7 @@ fn problem() -> RefOr<Schema> {
             (
                 "stock?",
                 text(
-                    "`insufficient_stock`, `stock_not_found`, `quantity_below_reserved`, `stock_in_use`: which stock.",
+                    "`insufficient_stock`, `stock_not_found`, `stock_closed`, `quantity_below_reserved`, `stock_in_use`: which stock.",
                 )
                 .into(),
             ),
@@ -66,7 +66,7 @@ fn problem() -> RefOr<Schema> {
                     .into(),
             ),
             ("opens_at?", time("`sale_not_open`: when the sale opens.")),
-            ("closes_at?", time("`sale_closed`: when the sale closed.")),
+            ("closes_at?", time("`sale_closed`, `stock_closed`: when the sale or the stock closed.")),
             ("held_count?", whole("`holds_pending`: reservations of the sale that are held.", 1, None).into()),
             ("held_until?", time("`holds_pending`: no reservation of the sale is held for longer.")),
         ],
@@ -96,12 +96,16 @@ fn stock() -> RefOr<Schema> {
         vec![
             ("stock", name("Its name.")),
             ("title", text("For people.").into()),
-            ("starts_at", time_or_null("When the slot starts.").into()),
-            ("ends_at", time_or_null("When the slot ends.").into()),
+            ("starts_at", time_or_null("When the slot starts, for people.").into()),
+            ("ends_at", time_or_null("When the slot ends, for people; it is sold until `closes_at`.").into()),
+            ("closes_at", time_or_null("Reservations of the stock are refused from then on.").into()),
             ("quantity_total", whole("Units for sale.", 0, None).into()),
             ("quantity_held", whole("Units of held reservations.", 0, None).into()),
             ("quantity_confirmed", whole("Units of confirmed reservations.", 0, None).into()),
-            ("quantity_available", whole("Total less held less confirmed.", 0, None).into()),
+            (
+                "quantity_available",
+                whole("Total less held less confirmed, also of a stock that has closed.", 0, None).into(),
+            ),
         ],
     )
 }
@@ -177,8 +181,17 @@ fn stock_terms() -> RefOr<Schema> {
         vec![
             ("stock", name("Its name.")),
             ("title?", title()),
-            ("starts_at?", request_time("When the slot starts.")),
-            ("ends_at?", request_time("When the slot ends; later than `starts_at`.")),
+            ("starts_at?", request_time("When the slot starts. Nothing is decided by it.")),
+            (
+                "ends_at?",
+                request_time(
+                    "When the slot ends; later than `starts_at`. Nothing is decided by it: `closes_at` ends the sale of a stock.",
+                ),
+            ),
+            (
+                "closes_at?",
+                request_time("Reservations of the stock are refused from then on; with the sale if null."),
+            ),
             ("quantity_total", whole("Units for sale.", 0, Some(QUANTITY_TOTAL_MAX as usize)).into()),
         ],
     )

@@ -19,6 +19,7 @@ pub enum Code {
     CustomerLimitReached,
     SaleNotOpen,
     SaleClosed,
+    StockClosed,
     ReservationNotHeld,
     QuantityBelowReserved,
     StockInUse,
@@ -39,7 +40,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, by status.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::CrossSite,
@@ -55,6 +56,7 @@ impl Code {
         Self::CustomerLimitReached,
         Self::SaleNotOpen,
         Self::SaleClosed,
+        Self::StockClosed,
         Self::ReservationNotHeld,
         Self::QuantityBelowReserved,
         Self::StockInUse,
@@ -107,6 +109,7 @@ impl Code {
             }
             Self::SaleNotOpen => (409, "sale_not_open", "The sale has not opened yet"),
             Self::SaleClosed => (409, "sale_closed", "The sale has closed"),
+            Self::StockClosed => (409, "stock_closed", "The stock has closed"),
             Self::ReservationNotHeld => (409, "reservation_not_held", "The reservation is not held"),
             Self::QuantityBelowReserved => {
                 (409, "quantity_below_reserved", "The quantity is below the units held and confirmed")

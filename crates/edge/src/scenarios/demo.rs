@@ -30,6 +30,7 @@ pub fn calls(request_shape: WindowShape) -> Vec<Call> {
         title: "Flash item".into(),
         starts_at: None,
         ends_at: None,
+        closes_at: None,
         quantity_total: 10_000,
     };
     vec![
@@ -61,6 +62,7 @@ fn slot(day: u64) -> StockTerms {
         stock: date,
         starts_at: Some(midnight + HOUR_MS),
         ends_at: Some(midnight + 9 * HOUR_MS),
+        closes_at: None,
         quantity_total: 1_000,
     }
 }

@@ -85,6 +85,7 @@ impl Stepper {
             title: String::new(),
             starts_at: None,
             ends_at: None,
+            closes_at: None,
             quantity_total: 1_000,
         };
         let terms = SaleTerms {

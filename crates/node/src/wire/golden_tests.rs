@@ -3,7 +3,7 @@
 //!
 //! `ONRUSH_WRITE_GOLDEN=1 cargo test -p onrush-node golden` writes those anew, which only a new format may need.
 
-use std::fmt::Write as _;
+use std::fmt::{Debug, Write as _};
 use std::path::Path;
 
 use onrush_core::{
@@ -30,12 +30,26 @@ const INCARNATION_RECORDS_TEXT: &str = include_str!("../../golden/incarnation-re
 const INCARNATION_FACTS: &[u8] = include_bytes!("../../golden/incarnation-facts-v2.bin");
 const INCARNATION_FACTS_TEXT: &str = include_str!("../../golden/incarnation-facts-v2.txt");
 
+/// What came to version 2 with stocks that close.
+const CLOSING_RECORDS: &[u8] = include_bytes!("../../golden/closing-records-v2.bin");
+const CLOSING_RECORDS_TEXT: &str = include_str!("../../golden/closing-records-v2.txt");
+const CLOSING_FACTS: &[u8] = include_bytes!("../../golden/closing-facts-v2.bin");
+const CLOSING_FACTS_TEXT: &str = include_str!("../../golden/closing-facts-v2.txt");
+
+/// As [`terms`], where the first stock closes.
+fn closing_terms() -> SaleTerms {
+    let mut terms = terms();
+    terms.stocks[0].closes_at = Some(BATCH_TIME + 1_800_000);
+    terms
+}
+
 fn terms() -> SaleTerms {
     let stock = |name: &str, starts_at| StockTerms {
         stock: name.into(),
         title: "Tuesday é".into(),
         starts_at,
         ends_at: starts_at.map(|at| at + 3_600_000),
+        closes_at: None,
         quantity_total: 1_000_000_000,
     };
     SaleTerms {
@@ -143,7 +157,7 @@ fn write_facts() -> Vec<u8> {
 fn try_records(format: Format, bytes: &[u8]) -> (String, Result<(), DecodeError>) {
     let mut text = String::new();
     let decoded = decode_records(format, bytes, BATCH_TIME, |record| {
-        writeln!(text, "{} {} {:?}", record.index, record.at, record.event).unwrap();
+        writeln!(text, "{} {} {}", record.index, record.at, as_before(&record.event)).unwrap();
         Ok(())
     });
     (text, decoded)
@@ -164,14 +178,18 @@ fn records_as_text(format: Format, bytes: &[u8]) -> String {
     text
 }
 
-/// The text of a field that came later, at its default: texts from before do not have it.
-const LATER_AT_DEFAULT: &str = ", incarnation: Incarnation(0)";
+/// A record or a fact as text, without the fields that came later where they are at their defaults: texts from before do not
+/// have them.
+fn as_before(one: &impl Debug) -> String {
+    let text = format!("{one:?}").replace(", incarnation: Incarnation(0)", "");
+    text.replace(", closes_at: None, quantity_total", ", quantity_total")
+}
 
 fn facts_as_text(format: Format, bytes: &[u8]) -> String {
     let mut text = String::new();
     FactDecoder::new(format)
         .decode(bytes, |fact| {
-            writeln!(text, "{}", format!("{fact:?}").replace(LATER_AT_DEFAULT, "")).unwrap();
+            writeln!(text, "{}", as_before(fact)).unwrap();
             Ok(())
         })
         .unwrap();
@@ -190,6 +208,10 @@ fn records_of_version_2_decode_for_ever() {
     let mut written = Vec::new();
     encode_event(&mut written, &begun);
     check_records("incarnation-records-v2", &written, INCARNATION_RECORDS, INCARNATION_RECORDS_TEXT);
+    let terms = closing_terms();
+    let mut written = Vec::new();
+    encode_event(&mut written, &Event::SalePut { sale_no: SaleNo(300), sale: "PWTC", terms: &terms });
+    check_records("closing-records-v2", &written, CLOSING_RECORDS, CLOSING_RECORDS_TEXT);
 }
 
 fn check_records(name: &str, written: &[u8], golden: &[u8], golden_text: &str) {
@@ -215,6 +237,20 @@ fn facts_of_version_2_decode_for_ever() {
     );
     encode_fact(&mut written, &Fact::Incarnation { first, incarnation });
     check_facts("incarnation-facts-v2", &written, INCARNATION_FACTS, INCARNATION_FACTS_TEXT);
+    let terms = closing_terms();
+    let mut written = Vec::new();
+    encode_fact(
+        &mut written,
+        &Fact::Sale {
+            sale_no: SaleNo(300),
+            sale: "PWTC",
+            terms: &terms,
+            stock_nos: &[StockNo(0), StockNo(1)],
+            stocks_ever: 2,
+            version: 1,
+        },
+    );
+    check_facts("closing-facts-v2", &written, CLOSING_FACTS, CLOSING_FACTS_TEXT);
 }
 
 fn check_facts(name: &str, written: &[u8], golden: &[u8], golden_text: &str) {

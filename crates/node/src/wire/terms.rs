@@ -4,8 +4,11 @@ use onrush_core::{SaleTerms, StockTerms};
 use onrush_log::Format;
 
 use super::DecodeError;
-use super::fields::put_group;
+use super::fields::{Field, put_group};
 use super::primitives::{Input, put_bytes, put_optional, put_u64};
+
+/// From when on reservations of a stock are refused. Who does not know it would sell what has closed.
+const CLOSES_AT: Field = Field::required(1);
 
 /// Appends terms.
 pub(super) fn put_terms(out: &mut Vec<u8>, terms: &SaleTerms) {
@@ -26,6 +29,9 @@ fn put_stock(out: &mut Vec<u8>, stock: &StockTerms) {
     put_optional(out, stock.starts_at);
     put_optional(out, stock.ends_at);
     put_u64(out, stock.quantity_total.into());
+    if let Some(closes_at) = stock.closes_at {
+        CLOSES_AT.put_u64(out, closes_at);
+    }
 }
 
 /// Takes terms.
@@ -43,8 +49,13 @@ pub(super) fn take_terms(input: &mut Input<'_>, format: Format) -> Result<SaleTe
             Format::V1 => take_stock(input)?,
             Format::V2 => {
                 let mut group = input.group()?;
-                let stock = take_stock(&mut group)?;
-                group.no_fields("stock")?;
+                let mut stock = take_stock(&mut group)?;
+                group.fields("stock", |field, content| {
+                    if field == CLOSES_AT {
+                        stock.closes_at = Some(content.u64()?);
+                    }
+                    Ok(field == CLOSES_AT)
+                })?;
                 stock
             }
         });
@@ -59,6 +70,7 @@ fn take_stock(input: &mut Input<'_>) -> Result<StockTerms, DecodeError> {
         title: input.text()?.to_owned(),
         starts_at: input.optional()?,
         ends_at: input.optional()?,
+        closes_at: None,
         quantity_total: input.u32()?,
     })
 }

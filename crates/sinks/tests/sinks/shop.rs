@@ -77,6 +77,7 @@ impl Shop {
             title: String::new(),
             starts_at: None,
             ends_at: None,
+            closes_at: None,
             quantity_total: 1_000_000_000,
         };
         let terms = SaleTerms {

@@ -67,7 +67,7 @@ fn hot_and_routed_answers_are_equal() {
     ]
     .map(str::to_owned)
     .to_vec();
-    requests.extend(["ann", "holder", "limited", "late", "early", "closed", "a b", ""].map(of));
+    requests.extend(["ann", "holder", "limited", "late", "early", "closed", "behind", "a b", ""].map(of));
     requests.extend(["again", "other", "schlüssel"].map(keyed));
     requests.extend(["", "{", "{}", "[]", r#"{"customer":"a","lines":[],"x":1}"#].map(reserve));
     requests.push(book(full));

@@ -180,6 +180,7 @@ fn reserve(call: Box<ReserveCall>) -> Reply {
         ("limited", _) => Some(Refusal::CustomerLimitReached { per_customer_max: 1, quantity_taken: 1 }),
         ("late", _) => Some(Refusal::InsufficientStock { line: 0, quantity_available: 1 }),
         ("early", _) => Some(Refusal::SaleNotOpen { opens_at: NOW_MS + 90_000 }),
+        ("behind", _) => Some(Refusal::StockClosed { line: 0, closes_at: NOW_MS }),
         ("closed", _) => Some(Refusal::SaleClosed { closes_at: NOW_MS }),
         _ => None,
     };
@@ -261,6 +262,8 @@ fn sale_view(name: &str) -> SaleView {
             title: String::new(),
             starts_at: Some(NOW_MS),
             ends_at: None,
+            closes_at: None,
+            is_closed: false,
             quantity_total: 10,
             quantity_held: 1,
             quantity_confirmed: 2,

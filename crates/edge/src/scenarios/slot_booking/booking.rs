@@ -57,7 +57,9 @@ pub fn write_refused(out: &mut Vec<u8>, refusal: &Refusal, call: &ReserveCall) {
             let date: String = call.lines.iter().map(|line| line.stock.replace('-', "")).collect();
             unknown_combination(&call.sale, &date)
         }
-        Refusal::InsufficientStock { .. } => refused("Sorry, station is fully booked"),
+        Refusal::InsufficientStock { .. } | Refusal::StockClosed { .. } => {
+            refused("Sorry, station is fully booked")
+        }
         Refusal::CustomerLimitReached { .. } => {
             refused("MySejahteraID already has a booking at this station")
         }

@@ -18,7 +18,8 @@ pub(super) fn write(out: &mut Vec<u8>, sale: &SaleView) -> bool {
         out.extend_from_slice(b"\",\"date\":\"");
         out.extend(day.stock.bytes().filter(|byte| *byte != b'-'));
         out.extend_from_slice(b"\",\"availability\":");
-        write_number(out, day.quantity_total - day.quantity_held - day.quantity_confirmed);
+        let available = day.quantity_total - day.quantity_held - day.quantity_confirmed;
+        write_number(out, if day.is_closed { 0 } else { available });
         out.push(b'}');
     }
     out.extend_from_slice(if days.is_empty() { b"[]" } else { b"]" });
@@ -36,6 +37,8 @@ mod tests {
             title: String::new(),
             starts_at: None,
             ends_at: None,
+            closes_at: None,
+            is_closed: *stock == "2021-05-15",
             quantity_total: 10,
             quantity_held: 1,
             quantity_confirmed: 2,
@@ -55,6 +58,14 @@ mod tests {
         let mut out = Vec::new();
         assert_eq!(write(&mut out, &sale), expected != "[]");
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_day_that_has_closed_has_nothing_left() {
+        check(
+            &["2021-05-16", "2021-05-15"],
+            r#"[{"location":"PWTC","date":"20210515","availability":0},{"location":"PWTC","date":"20210516","availability":7}]"#,
+        );
     }
 
     #[test]

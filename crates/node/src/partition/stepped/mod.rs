@@ -114,6 +114,7 @@ impl Rig {
             title: String::new(),
             starts_at: None,
             ends_at: None,
+            closes_at: None,
             quantity_total,
         };
         let terms = SaleTerms {

@@ -1,0 +1,40 @@
+//! What a PUT may leave out.
+
+use onrush_core::{InvalidTerms, Refusal, SaleTerms, TermsField};
+
+use super::ensure;
+
+/// Whether what is left out stays as it was.
+pub(super) fn check_left_out(
+    old: &SaleTerms,
+    new: &SaleTerms,
+    left_out: &[TermsField],
+) -> Result<(), Refusal> {
+    for field in left_out {
+        let (path, keeps) = match field {
+            TermsField::OpensAt => ("opens_at".into(), old.opens_at == new.opens_at),
+            TermsField::ClosesAt => ("closes_at".into(), old.closes_at == new.closes_at),
+            TermsField::PerCustomerMax => {
+                let keeps = old.per_customer_max == new.per_customer_max;
+                ("per_customer_max".into(), keeps)
+            }
+            TermsField::HoldTtlMs => ("hold_ttl_ms".into(), old.hold_ttl_ms == new.hold_ttl_ms),
+            TermsField::StockStartsAt(at) => {
+                let stock = &new.stocks[*at];
+                let mut before = old.stocks.iter().filter(|old| old.stock == stock.stock);
+                (format!("stocks[{at}].starts_at"), before.all(|old| old.starts_at == stock.starts_at))
+            }
+            TermsField::StockClosesAt(at) => {
+                let stock = &new.stocks[*at];
+                let mut before = old.stocks.iter().filter(|old| old.stock == stock.stock);
+                (format!("stocks[{at}].closes_at"), before.all(|old| old.closes_at == stock.closes_at))
+            }
+            other => unreachable!("steps do not leave out {other:?}"),
+        };
+        ensure(keeps, || {
+            let rule = "is left out but is not at its default in this sale: give its value, or change single fields with PATCH";
+            Refusal::InvalidTerms(Box::new(InvalidTerms { field: path, rule }))
+        })?;
+    }
+    Ok(())
+}
