@@ -3,10 +3,10 @@
 mod files {
     use std::sync::Arc;
 
-    use onrush_log::Log;
     use onrush_log::conformance::Harness;
     use onrush_log::file::faulty::{Fault, FaultyStorage};
-    use onrush_log::file::{FileLog, LogDirectory, LogSettings};
+    use onrush_log::file::{FileLog, LogDirectory, LogSettings, StoredFileLog};
+    use onrush_log::{Log, StoredLog};
 
     /// What happens how many operations from now on: an append is a write, then a sync.
     const FAULTS: [(u64, Fault); 5] = [
@@ -39,6 +39,10 @@ mod files {
             Arc::clone(&self.log)
         }
 
+        fn stored(&self) -> Box<dyn StoredLog> {
+            Box::new(StoredFileLog::new(Arc::new(self.disk.clone())))
+        }
+
         fn restart(&mut self) {
             *self = Self::on(self.disk.after_power_cut(|| false));
         }
@@ -69,9 +73,9 @@ mod files {
 mod memory {
     use std::sync::Arc;
 
-    use onrush_log::Log;
     use onrush_log::conformance::Harness;
     use onrush_log::memory::{AppendFault, MemoryLog};
+    use onrush_log::{Log, StoredLog};
 
     const FAULTS: [AppendFault; 2] = [AppendFault::Lost, AppendFault::Kept];
 
@@ -86,6 +90,10 @@ mod memory {
     impl Harness for Memory {
         fn log(&self) -> Arc<dyn Log> {
             Arc::new(self.0.clone())
+        }
+
+        fn stored(&self) -> Box<dyn StoredLog> {
+            Box::new(self.0.clone())
         }
 
         /// What is outstanding is void when the log is opened again.

@@ -6,6 +6,7 @@
 
 mod appending;
 mod history;
+mod looking;
 mod open_log;
 mod opening;
 mod reading;
@@ -13,7 +14,7 @@ mod snapshots;
 
 use std::sync::Arc;
 
-use crate::contract::Log;
+use crate::contract::{Log, StoredLog};
 
 pub use appending::{
     a_batch_that_is_too_large_changes_nothing, a_failed_append_ends_the_writer,
@@ -21,6 +22,7 @@ pub use appending::{
     nothing_outstanding_is_read,
 };
 pub use history::any_history_is_kept;
+pub use looking::{an_error_of_whoever_looks_comes_back, whoever_only_looks_finds_what_is_in_force};
 pub use opening::{
     a_log_begins_where_it_is_told, a_log_opens_between_two_batches_only, a_new_writer_fences_the_one_before,
     a_refused_opening_changes_nothing, terms_grow, what_is_in_force_survives_a_restart,
@@ -39,6 +41,9 @@ pub use snapshots::{
 pub trait Harness {
     /// The log, as the process has it that runs now.
     fn log(&self) -> Arc<dyn Log>;
+
+    /// The same log for whoever only looks.
+    fn stored(&self) -> Box<dyn StoredLog>;
 
     /// The process ends without a word, and another starts.
     fn restart(&mut self);
@@ -75,6 +80,7 @@ macro_rules! conformance_tests {
             a_reader_goes_on_over_an_opening
             a_refused_opening_changes_nothing
             a_snapshot_comes_back
+            an_error_of_whoever_looks_comes_back
             an_unfinished_snapshot_leaves_nothing
             any_history_is_kept
             any_range_is_read
@@ -86,6 +92,7 @@ macro_rules! conformance_tests {
             the_two_newest_snapshots_are_kept
             the_visitors_own_error_comes_back
             what_is_in_force_survives_a_restart
+            whoever_only_looks_finds_what_is_in_force
         }
     };
     ($harness:expr => $($check:ident)*) => {

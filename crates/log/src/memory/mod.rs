@@ -310,7 +310,7 @@ impl StoredLog for MemoryLog {
 
     fn partition(&self) -> Result<Option<u32>, StorageError> {
         let contents = self.contents();
-        Ok(Some(contents.partition).filter(|_| !contents.parts.is_empty()))
+        Ok(Some(contents.partition).filter(|_| contents.epoch > 0))
     }
 
     fn snapshots(&self) -> Result<Vec<u64>, StorageError> {
