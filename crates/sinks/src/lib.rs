@@ -26,4 +26,4 @@ pub use replica::{CounterRow, Replica, ReplicaAnswer};
 pub use settings::{AtBacklogMax, SINK_NAME_BYTES_MAX, Selection, SinkSettings};
 pub use sinks::{PreparedSinks, Sinks};
 pub use status::{SLOW_ANSWER, SinkRefusal, SinkState, SinkStatus, Stop};
-pub use target::{EXCHANGE_TIMEOUT, Skipped, Source, Target, TargetError};
+pub use target::{EXCHANGE_TIMEOUT, Opened, Skipped, Source, Target, TargetError};

@@ -60,6 +60,11 @@ impl NameTable {
         Self { ids, incarnation: Incarnation::FIRST, sales: HashMap::new(), holds: HashMap::new() }
     }
 
+    /// In which what comes next is decided, unless it begins another.
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
     /// Learns from one fact of a snapshot or a place; facts that name nothing are passed over.
     pub(crate) fn restore(&mut self, fact: &Fact<'_>) -> Result<(), &'static str> {
         match fact {

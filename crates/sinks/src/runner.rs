@@ -53,6 +53,8 @@ pub(crate) struct Runner {
     since_place: Stopwatch,
     since_offset: Stopwatch,
     noted_offset: u64,
+    /// What the server confirmed that answered last, of a target that has several.
+    confirmed: Option<Confirmed>,
     failures_in_a_row: u32,
     since_said: Option<Stopwatch>,
     since_backlog_said: Option<Stopwatch>,
@@ -88,6 +90,7 @@ impl Runner {
             since_place: Stopwatch::start(),
             since_offset: Stopwatch::start(),
             noted_offset: 0,
+            confirmed: None,
             failures_in_a_row: 0,
             since_said: None,
             since_backlog_said: None,
@@ -130,6 +133,7 @@ impl Runner {
             let _asked = self.handle.ask("open the target");
             self.writer.target.open(&self.source)?
         };
+        self.check_server(opened)?;
         self.begin(opened)?;
         self.handle.shown().state = SinkState::Running;
         loop {
@@ -159,6 +163,27 @@ impl Runner {
                 return Err(Trouble::Stop(stop));
             }
         }
+    }
+
+    /// Of several servers one may answer that lacks what another had confirmed: one that was a primary before, or a replica
+    /// that had not received everything. Whoever reads there finds less than there was, so it is for people to say.
+    fn check_server(&mut self, opened: Option<u64>) -> Result<(), Trouble> {
+        let before = self.confirmed.take();
+        let (server, offset) = (self.writer.target.opened().server, opened.unwrap_or(0));
+        if let (Some(before), Some(server)) = (before, &server)
+            && before.server != *server
+            && offset < before.offset
+        {
+            let reason = format!(
+                "{server} answers for the target now and has the events below offset {offset}, while {} had confirmed those \
+                 below {}: it was left behind, or is an old primary. Make the right one the primary, or go on with this one, \
+                 which gets the missing events again, by `onrush sinks retry {}`",
+                before.server, before.offset, self.handle.settings.name
+            );
+            return Err(TargetError::Refused(reason).into());
+        }
+        self.confirmed = server.map(|server| Confirmed { server, offset });
+        Ok(())
     }
 
     /// Finds where to go on, and the names as of there.
@@ -200,6 +225,9 @@ impl Runner {
             self.writer.target.push_skipped(gap)?;
         }
         self.writer.begin(names, offset, from, skipped);
+        if let Some(incarnation) = self.writer.target.opened().incarnation {
+            self.writer.expect(opened_at, incarnation)?;
+        }
         self.writer.bytes_since_place = 0;
         self.handle.shown().sink_offset = from;
         Ok(())
@@ -218,6 +246,7 @@ impl Runner {
             VisitError::Refused(refused) => refused.error,
         })?;
         writer.passed = writer.passed.max(reached);
+        writer.check_claim(writer.passed)?;
         // Whole batches were sent on the way; a part of one goes only when the log has no more for now.
         if writer.has_pushed() && writer.passed >= end {
             writer.send()?;
@@ -229,6 +258,9 @@ impl Runner {
     fn note_progress(&mut self) {
         let sink_offset = self.writer.sink_offset();
         let is_level = sink_offset >= self.reader.durable_offset();
+        if let Some(confirmed) = &mut self.confirmed {
+            confirmed.offset = confirmed.offset.max(sink_offset);
+        }
         let mut shown = self.handle.shown();
         if sink_offset > shown.sink_offset {
             shown.sink_offset = sink_offset;
@@ -404,6 +436,12 @@ impl Runner {
         }
         None
     }
+}
+
+/// Everything below this offset is durable, said this server.
+struct Confirmed {
+    server: String,
+    offset: u64,
 }
 
 enum Verdict {

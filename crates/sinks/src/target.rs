@@ -1,6 +1,6 @@
 //! The contract between the sink runner and what it writes to.
 
-use onrush_core::{ReservationNo, SaleNo};
+use onrush_core::{Incarnation, ReservationNo, SaleNo};
 use onrush_node::ReservationIds;
 
 use crate::event::SinkEvent;
@@ -32,6 +32,17 @@ pub trait Target: Send {
     /// before. Returns the offset of the first event that is not yet in it; `None` if it never had one, or keeps none.
     fn open(&mut self, source: &Source) -> Result<Option<u64>, TargetError>;
 
+    /// What the target, which is open, tells beside the offset. Targets that keep no offset know nothing.
+    fn opened(&self) -> Opened {
+        Opened::default()
+    }
+
+    /// What follows was decided in this incarnation of the log. Targets that keep an offset keep with it the incarnation that
+    /// holds before it: it tells the history of a log from that of a copy which went on by itself.
+    fn enter_incarnation(&mut self, incarnation: Incarnation) {
+        let _ = incarnation;
+    }
+
     /// Takes one event into the open batch. Cheap: it encodes, it does not wait for the other side.
     fn push(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError>;
 
@@ -57,6 +68,15 @@ pub trait Target: Send {
 
 /// Longest wait for the other side in one exchange.
 pub const EXCHANGE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// What an open target tells about what is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// In which the event before the target's offset was decided; absent if an earlier version wrote it.
+    pub incarnation: Option<Incarnation>,
+    /// Which of several servers answered, in words that tell it from the others; absent if there is only one.
+    pub server: Option<String>,
+}
 
 /// Where events come from.
 #[derive(Clone, Debug, PartialEq, Eq)]

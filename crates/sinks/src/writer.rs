@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use onrush_core::Incarnation;
 use onrush_log::{Entry, ReadError};
 
 use crate::handle::SinkHandle;
@@ -62,6 +63,10 @@ pub(crate) struct TargetWriter {
     pub(crate) passed: u64,
     /// Events below are in the target already.
     from: u64,
+    /// What the target was told last of the log's incarnations.
+    incarnation: Option<Incarnation>,
+    /// The target's offset, and the incarnation that it says holds before it, until it is known whether the log agrees.
+    claim: Option<(u64, Incarnation)>,
     /// The offset that was sent last, and that below which everything is durable.
     sent: u64,
     durable: u64,
@@ -84,6 +89,8 @@ impl TargetWriter {
             skipped: Vec::new(),
             passed: 0,
             from: 0,
+            incarnation: None,
+            claim: None,
             sent: 0,
             durable: 0,
             pushed_count: 0,
@@ -99,6 +106,40 @@ impl TargetWriter {
         (self.names, self.passed, self.from, self.skipped) = (names, passed, from, skipped);
         (self.sent, self.durable) = (from, from);
         (self.pushed_count, self.sent_count) = (0, 0);
+        (self.incarnation, self.claim) = (None, None);
+        self.enter_incarnation();
+    }
+
+    /// The target says that what it has below `offset` was decided last in this incarnation. Nothing is pushed before the log,
+    /// read up to there, has said the same.
+    pub(crate) fn expect(&mut self, offset: u64, incarnation: Incarnation) -> Result<(), Trouble> {
+        // Where an operator left events out, the names may be from behind it: then nothing is known of that place.
+        self.claim = Some((offset, incarnation)).filter(|_| self.passed <= offset);
+        self.check_claim(self.passed)
+    }
+
+    /// Holds the claim of the target against the log, which was read up to `passed`.
+    pub(crate) fn check_claim(&mut self, passed: u64) -> Result<(), Trouble> {
+        let Some((offset, incarnation)) = self.claim.filter(|(offset, _)| passed >= *offset) else {
+            return Ok(());
+        };
+        if incarnation != self.names.incarnation() {
+            return Err(TargetError::Refused(format!(
+                "the target has the events below offset {offset} from another history of this log: the log went on from an \
+                 older copy of the data directory, and has other events there. Empty the target or name another, which then \
+                 gets what this log has, or put the data directory back that the target was written from"
+            ))
+            .into());
+        }
+        self.claim = None;
+        Ok(())
+    }
+
+    fn enter_incarnation(&mut self) {
+        let incarnation = self.names.incarnation();
+        if self.incarnation.replace(incarnation) != Some(incarnation) {
+            self.target.enter_incarnation(incarnation);
+        }
     }
 
     /// Everything below is durable in the target, or not for it.
@@ -119,6 +160,7 @@ impl TargetWriter {
     }
 
     fn take_record(&mut self, offset: u64, record: &onrush_node::wire::Record<'_>) -> Result<(), Trouble> {
+        self.check_claim(offset)?;
         let left_out = offset < self.from || self.skipped.iter().any(|s| (s.from..s.to).contains(&offset));
         let goes_alone = self.search.is_some_and(|search| search.alone == Some(offset));
         if goes_alone && self.pushed_count > 0 {
@@ -132,6 +174,7 @@ impl TargetWriter {
         match told.transpose() {
             Ok(took) => {
                 self.passed = offset + 1;
+                self.enter_incarnation();
                 if took != Some(true) {
                     return Ok(());
                 }
@@ -191,9 +234,9 @@ impl TargetWriter {
         self.pushed_count > 0
     }
 
-    /// Whether the target knows how far the log was read.
+    /// Whether the target knows how far the log was read. On the way to where it goes on it knows more.
     pub(crate) fn is_sent(&self) -> bool {
-        self.sent == self.passed
+        self.sent >= self.passed
     }
 
     fn note_durable(&mut self, durable: u64) {

@@ -13,7 +13,7 @@ const TABLES: [(&str, &str); 9] = [
     (
         "sinks",
         "sink text, log_id text, partition integer, fence bigint, runner text, next_offset bigint?, next_row_id bigint,
-         updated_at timestamptz",
+         updated_at timestamptz, incarnation bigint?",
     ),
     ("events", "event_offset bigint, at timestamptz, kind text, key text, reservation text?, body jsonb"),
     (

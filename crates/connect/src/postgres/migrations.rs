@@ -15,6 +15,11 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, description: "tables", sql: include_str!("migrations/0001_tables.sql") },
     Migration { version: 2, description: "views", sql: include_str!("migrations/0002_views.sql") },
+    Migration {
+        version: 3,
+        description: "incarnation",
+        sql: include_str!("migrations/0003_incarnation.sql"),
+    },
 ];
 
 /// Distinguishes onrush's advisory locks from those of others: the letters "onru".

@@ -3,6 +3,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use onrush_core::Incarnation;
 use onrush_sinks::{Source, TargetError};
 use tokio_postgres::Row;
 
@@ -12,13 +13,17 @@ use super::migrations::lock_statement;
 use super::session::Session;
 
 /// What a runner holds after it took a schema over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fence {
     pub(super) number: i64,
     /// Offset of the first event that is not in the schema; `None` if none ever was.
     pub(super) next_offset: Option<i64>,
     /// Id of the next row of `counter_history`.
     pub(super) next_row_id: i64,
+    /// In which the event before that offset was decided, if that was ever written.
+    pub(super) incarnation: Option<Incarnation>,
+    /// Address and port of the server, as it sees them.
+    pub(super) server: String,
 }
 
 /// The name of one target in one process, to tell it from others of the same sink.
@@ -55,10 +60,23 @@ pub(super) async fn take_over(
     let take = "INSERT INTO sinks AS s (sink, log_id, partition, fence, runner, next_row_id, updated_at)
          VALUES ($1, $2, $3, 1, $4, 1, now())
          ON CONFLICT (sink) DO UPDATE SET fence = s.fence + 1, runner = $4, updated_at = now()
-         RETURNING fence, next_offset, next_row_id";
+         RETURNING fence, next_offset, next_row_id, incarnation,
+            coalesce(host(inet_server_addr()) || ':' || inet_server_port(), 'a unix socket')";
     let taken = client.query_one(take, &[&source.sink, &source.log_id, &partition, &runner]).await;
     let taken = taken.map_err(|error| unavailable(doing, &error))?;
-    let fence = Fence { number: taken.get(0), next_offset: taken.get(1), next_row_id: taken.get(2) };
+    let incarnation = taken.get::<_, Option<i64>>(3).map(|number| {
+        let out_of_range = |_| {
+            TargetError::Refused(format!("incarnation {number} in {schema}.sinks is none: set it to null"))
+        };
+        u32::try_from(number).map(Incarnation).map_err(out_of_range)
+    });
+    let fence = Fence {
+        number: taken.get(0),
+        next_offset: taken.get(1),
+        next_row_id: taken.get(2),
+        incarnation: incarnation.transpose()?,
+        server: taken.get(4),
+    };
     connection.run(doing, "COMMIT").await?;
     Ok(fence)
 }

@@ -32,8 +32,9 @@ macro_rules! statements {
 }
 
 statements! {
-    /// Sink, fence, offset before, offset after, id of the next row of `counter_history`. No row: another runner took over.
-    advance = "UPDATE sinks SET next_offset = $4, next_row_id = $5, updated_at = now()
+    /// Sink, fence, offset before, offset after, id of the next row of `counter_history`, incarnation before the offset after. No
+    /// row: another runner took over.
+    advance = "UPDATE sinks SET next_offset = $4, next_row_id = $5, incarnation = $6, updated_at = now()
         WHERE sink = $1 AND fence = $2 AND next_offset IS NOT DISTINCT FROM $3";
 
     /// See there.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use onrush_sinks::{EXCHANGE_TIMEOUT, SinkEvent, Skipped, Source, Target, TargetError};
+use onrush_core::Incarnation;
+use onrush_sinks::{EXCHANGE_TIMEOUT, Opened, SinkEvent, Skipped, Source, Target, TargetError};
 
 use super::batch::Batch;
 use super::columns;
@@ -44,6 +45,10 @@ struct Link {
     /// Offset that the last batch handed over leads to.
     reached: Option<u64>,
     durable: Option<u64>,
+    /// What the database told when it was opened.
+    opened: Opened,
+    /// In which what is pushed next was decided.
+    incarnation: Incarnation,
 }
 
 struct UnderWay {
@@ -98,6 +103,16 @@ impl Target for Postgres {
         let link = self.link.insert(opened?);
         self.resumes = false;
         Ok(link.reached)
+    }
+
+    fn opened(&self) -> Opened {
+        self.link.as_ref().map(|link| link.opened.clone()).unwrap_or_default()
+    }
+
+    fn enter_incarnation(&mut self, incarnation: Incarnation) {
+        if let Some(link) = &mut self.link {
+            link.incarnation = incarnation;
+        }
     }
 
     fn push(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError> {
@@ -155,6 +170,8 @@ impl Link {
             under_way: None,
             reached,
             durable: reached,
+            opened: Opened { incarnation: fence.incarnation, server: Some(fence.server) },
+            incarnation: Incarnation::FIRST,
         })
     }
 
@@ -175,7 +192,7 @@ impl Link {
         let mut next = self.spare.take().expect("no batch is under way");
         next.next_row_id = self.open.next_row_id;
         let mut batch = std::mem::replace(&mut self.open, next);
-        let advance = Advance { from: self.reached, to };
+        let advance = Advance { from: self.reached, to, incarnation: self.incarnation };
         let session = self.session.clone();
         let answer = self.io.begin(async move {
             batch.close();

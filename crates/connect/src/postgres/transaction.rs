@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use futures_util::SinkExt;
 use futures_util::future::join_all;
+use onrush_core::Incarnation;
 use onrush_sinks::{EXCHANGE_TIMEOUT, TargetError};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
@@ -25,6 +26,8 @@ use super::time::Timestamp;
 pub(super) struct Advance {
     pub(super) from: Option<u64>,
     pub(super) to: u64,
+    /// In which the event before `to` was decided.
+    pub(super) incarnation: Incarnation,
 }
 
 const DOING: &str = "write a batch";
@@ -108,8 +111,8 @@ const ADVANCE_AT: usize = 1;
 
 async fn step(session: &Session, next_row_id: u64, advance: Advance) -> Result<u64, Error> {
     let (from, to) = (advance.from.map(bigint), bigint(advance.to));
-    let parameters: [&(dyn ToSql + Sync); 5] =
-        [&session.sink, &session.fence, &from, &to, &bigint(next_row_id)];
+    let parameters: [&(dyn ToSql + Sync); 6] =
+        [&session.sink, &session.fence, &from, &to, &bigint(next_row_id), &i64::from(advance.incarnation.0)];
     session.connection.client().execute(&session.statements.advance, &parameters).await
 }
 

@@ -1,5 +1,6 @@
 //! Events as commands, gathered into transactions that are written at once.
 
+use onrush_core::Incarnation;
 use onrush_sinks::{EventKind, SinkEvent};
 
 use super::Settings;
@@ -23,6 +24,8 @@ pub(super) struct Encoder {
     event_count: usize,
     /// Id of the last entry, once everything taken is in the stream.
     last: String,
+    /// In which what is taken next was decided.
+    incarnation: Incarnation,
     scratch: Vec<u8>,
     types: [Option<String>; EventKind::ALL.len()],
 }
@@ -38,9 +41,15 @@ impl Encoder {
             run: Vec::new(),
             event_count: 0,
             last,
+            incarnation: Incarnation::FIRST,
             scratch: Vec::new(),
             types: Default::default(),
         }
+    }
+
+    /// What follows was decided in this incarnation of the log.
+    pub(super) fn enter_incarnation(&mut self, incarnation: Incarnation) {
+        self.incarnation = incarnation;
     }
 
     /// Takes one event. Returns whether the run is complete now.
@@ -82,7 +91,12 @@ impl Encoder {
     pub(super) fn write_transaction(&mut self, out: &mut Vec<u8>, offset: u64) -> (usize, String) {
         write_words(out, &["MULTI"]);
         out.append(&mut self.run);
-        write_words(out, &["HSET", &self.place, "offset", &offset.to_string(), "last", &self.last]);
+        let incarnation = incarnation_text(offset, self.incarnation);
+        let offset = offset.to_string();
+        write_words(
+            out,
+            &["HSET", &self.place, "offset", &offset, "last", &self.last, "incarnation", &incarnation],
+        );
         if self.length_max != "0" {
             write_words(out, &["XTRIM", &self.stream, "MAXLEN", "~", &self.length_max]);
         }
@@ -102,6 +116,19 @@ impl Encoder {
     pub(super) fn closing_commands(&self) -> usize {
         if self.length_max == "0" { 1 } else { 2 }
     }
+}
+
+/// The incarnation that holds before an offset, with the offset: an earlier version of onrush moves the offset alone, and then
+/// this says nothing.
+pub(super) fn incarnation_text(offset: u64, incarnation: Incarnation) -> String {
+    format!("{offset}:{:08x}", incarnation.0)
+}
+
+/// The incarnation in such a text, if it is one for this offset.
+pub(super) fn incarnation_in(text: &str, offset: u64) -> Option<Incarnation> {
+    let (at, incarnation) = text.split_once(':')?;
+    let is_for_it = at.parse() == Ok(offset);
+    u32::from_str_radix(incarnation, 16).ok().filter(|_| is_for_it).map(Incarnation)
 }
 
 fn write_words(out: &mut Vec<u8>, words: &[&str]) {

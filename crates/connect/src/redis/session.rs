@@ -8,6 +8,7 @@
 use std::mem;
 
 use ::redis::Value;
+use onrush_core::Incarnation;
 use onrush_sinks::{SinkEvent, TargetError};
 
 use super::connection::{Connection, receive, text, unavailable};
@@ -70,6 +71,10 @@ impl Session {
             durable_offset,
             spare: Vec::new(),
         }
+    }
+
+    pub(super) fn enter_incarnation(&mut self, incarnation: Incarnation) {
+        self.encoder.enter_incarnation(incarnation);
     }
 
     pub(super) fn push(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError> {

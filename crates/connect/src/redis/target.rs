@@ -1,11 +1,12 @@
 //! The target: events become entries `<offset>-0` of a stream.
 
 use ::redis::Value;
-use onrush_sinks::{SinkEvent, Source, Target, TargetError};
+use onrush_core::Incarnation;
+use onrush_sinks::{Opened, SinkEvent, Source, Target, TargetError};
 
 use super::Settings;
 use super::connection::{Connection, connect, not_understood, receive, text, write_argument, write_command};
-use super::encoding::Encoder;
+use super::encoding::{Encoder, incarnation_in};
 use super::session::Session;
 
 /// Takes the stream over; see there.
@@ -18,6 +19,8 @@ const OPENING: &str = "open the stream";
 pub struct Redis {
     settings: Settings,
     session: Option<Session>,
+    /// What the place told when it was opened.
+    opened: Opened,
     /// Something was durable since this value exists.
     wrote: bool,
 }
@@ -25,7 +28,7 @@ pub struct Redis {
 impl Redis {
     /// Does not connect.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, session: None, wrote: false }
+        Self { settings, session: None, opened: Opened::default(), wrote: false }
     }
 
     /// Runs `work` on the session, which does not outlive an error.
@@ -51,12 +54,24 @@ impl Target for Redis {
     fn open(&mut self, source: &Source) -> Result<Option<u64>, TargetError> {
         self.session = None;
         let mut connection = connect(&self.settings)?;
-        let (fence, found, last) = take_over(&mut connection, &self.settings, source)?;
+        let Taken { fence, offset: found, last, incarnation } =
+            take_over(&mut connection, &self.settings, source)?;
+        self.opened = Opened { incarnation, server: None };
         // Whoever wrote before and finds nothing lost everything: that is not the same as a stream that never had anything.
         let offset = found.or(self.wrote.then_some(0));
         let encoder = Encoder::new(&self.settings, source.partition, last.clone());
         self.session = Some(Session::new(connection, encoder, fence, (found, last), offset.unwrap_or(0)));
         Ok(offset)
+    }
+
+    fn opened(&self) -> Opened {
+        self.opened.clone()
+    }
+
+    fn enter_incarnation(&mut self, incarnation: Incarnation) {
+        if let Some(session) = &mut self.session {
+            session.enter_incarnation(incarnation);
+        }
     }
 
     fn push(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError> {
@@ -80,13 +95,23 @@ impl Target for Redis {
     }
 }
 
-/// Makes this runner the only one that can write. Returns its fence, the offset below which everything is in the stream, and the
-/// id of the last entry.
+/// What a runner holds after it took a stream over.
+struct Taken {
+    fence: i64,
+    /// Everything below is in the stream; absent if there never was anything.
+    offset: Option<u64>,
+    /// Id of the last entry.
+    last: String,
+    /// In which the event before the offset was decided, if that was written.
+    incarnation: Option<Incarnation>,
+}
+
+/// Makes this runner the only one that can write.
 fn take_over(
     connection: &mut Connection,
     settings: &Settings,
     source: &Source,
-) -> Result<(i64, Option<u64>, String), TargetError> {
+) -> Result<Taken, TargetError> {
     let (stream, place) = (&settings.stream, settings.place());
     let partition = source.partition.to_string();
     let arguments = ["EVAL", OPEN, "2", stream, &place, &source.log_id, &partition, &source.sink];
@@ -106,7 +131,8 @@ fn take_over(
                 "" => None,
                 digits => Some(digits.parse().map_err(|_| not_understood(OPENING))?),
             };
-            return Ok((*fence, offset, part(3).to_owned()));
+            let incarnation = offset.and_then(|offset| incarnation_in(part(4), offset));
+            return Ok(Taken { fence: *fence, offset, last: part(3).to_owned(), incarnation });
         }
         "type" => format!("the key `{stream}` holds a {}, not a stream", part(1)),
         "foreign" => {

@@ -1,5 +1,6 @@
 //! Runners that meet: the newer wins, the older stops, and no other log gets in.
 
+use onrush_core::Incarnation;
 use onrush_sinks::{Source, Target, TargetError};
 
 use crate::model::{folded, stored};
@@ -26,6 +27,27 @@ fn an_older_runner_is_refused_and_writes_nothing() {
     assert_eq!(place.count("events"), 0);
     story.write(&mut new, 0, 10).unwrap();
     assert_eq!(stored(&place), folded(&place, &story, story.end(), false));
+}
+
+#[test]
+fn which_history_the_offset_follows_on_is_kept_with_it() {
+    let Some(place) = Place::new() else { return };
+    let story = random(13, 100);
+    let mut target = place.target();
+    place.open(&mut target);
+    assert_eq!(target.opened().incarnation, None);
+    assert!(target.opened().server.is_some_and(|server| !server.is_empty()));
+    target.enter_incarnation(Incarnation(0xffff_fff0));
+    story.write(&mut target, 0, 10).unwrap();
+    let mut next = place.target();
+    assert!(place.open(&mut next).is_some());
+    assert_eq!(next.opened().incarnation, Some(Incarnation(0xffff_fff0)));
+    // A server of an earlier version does not know it.
+    place.db.run(&format!("UPDATE {}.sinks SET incarnation = NULL", place.settings.schema));
+    assert!(place.open(&mut next).is_some());
+    assert_eq!(next.opened().incarnation, None);
+    place.db.run(&format!("UPDATE {}.sinks SET incarnation = -1", place.settings.schema));
+    refused(next.open(&place.source), "incarnation -1");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod tls;
 
 use onrush_connect::redis::{Redis, RedisAuditor, Settings};
 use onrush_connect::{Audit as _, Findings};
+use onrush_core::Incarnation;
 use onrush_sinks::{Target as _, TargetError};
 
 use events::{Chance, Story};
@@ -70,6 +71,24 @@ fn a_lost_end_is_written_again() {
     assert_eq!(target.open(&story.source).expect("the server is back"), Some(kept));
     write(&mut target, &story, kept, end).expect("nothing is in the way");
     assert_eq!(offsets(&server), expected(&story));
+}
+
+#[test]
+fn which_history_the_offset_follows_on_is_kept_with_it() {
+    let Some(server) = Server::start(&["--save", ""]) else { return };
+    let story = Story::new(3, 100);
+    let mut target = Redis::new(server.settings());
+    target.open(&story.source).expect("the server is there");
+    assert_eq!(target.opened().incarnation, None);
+    target.enter_incarnation(Incarnation(0xffff_fff0));
+    write(&mut target, &story, 0, story.end()).expect("nothing is in the way");
+    let mut next = Redis::new(server.settings());
+    next.open(&story.source).expect("the server is there");
+    assert_eq!(next.opened().incarnation, Some(Incarnation(0xffff_fff0)));
+    // An earlier version moves the offset alone.
+    server.ask::<i64>(&["HINCRBY", "s:onrush", "offset", "1"]);
+    next.open(&story.source).expect("the server is there");
+    assert_eq!(next.opened().incarnation, None);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod catching_up;
 mod hanging;
+mod histories;
 mod shop;
 mod target;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use onrush_sinks::{SinkEvent, Skipped, Source, Target, TargetError};
+use onrush_core::Incarnation;
+use onrush_sinks::{Opened, SinkEvent, Skipped, Source, Target, TargetError};
 
 /// What is in the target, seen by everybody who writes to it.
 #[derive(Default)]
@@ -16,6 +17,9 @@ pub(crate) struct Store {
     pub(crate) forgets_offset: bool,
     /// What the next open says although it forgets its offset: it lost everything from there on.
     pub(crate) lost_from: Option<u64>,
+    /// The incarnation kept with the offset, and the name of the server that answers.
+    pub(crate) incarnation: Option<Incarnation>,
+    pub(crate) server: Option<String>,
     pub(crate) skipped: Vec<Skipped>,
     /// Offsets of events that are never taken.
     pub(crate) rejected: BTreeSet<u64>,
@@ -49,7 +53,13 @@ impl SharedStore {
     }
 
     pub(crate) fn target(&self) -> Box<dyn Target> {
-        Box::new(MemoryTarget { store: self.clone(), open: Vec::new(), under_way: None, durable: 0 })
+        Box::new(MemoryTarget {
+            store: self.clone(),
+            open: Vec::new(),
+            under_way: None,
+            durable: 0,
+            incarnation: Incarnation::FIRST,
+        })
     }
 }
 
@@ -73,8 +83,9 @@ struct MemoryTarget {
     store: SharedStore,
     open: Batch,
     /// Sent, with its offset; taken when the next is sent, as in a pipeline of depth one.
-    under_way: Option<(Batch, u64)>,
+    under_way: Option<(Batch, u64, Incarnation)>,
     durable: u64,
+    incarnation: Incarnation,
 }
 
 fn away() -> TargetError {
@@ -84,7 +95,7 @@ fn away() -> TargetError {
 impl MemoryTarget {
     /// The batch under way takes effect, or fails before or after it did.
     fn land(&mut self) -> Result<(), TargetError> {
-        let Some((batch, offset)) = self.under_way.take() else { return Ok(()) };
+        let Some((batch, offset, incarnation)) = self.under_way.take() else { return Ok(()) };
         let mut store = self.store.lock();
         if store.fails() && (store.is_away || store.chance().is_multiple_of(2)) {
             return Err(away());
@@ -94,7 +105,7 @@ impl MemoryTarget {
             return Err(TargetError::Rejected { offset, reason: "no such thing here".to_owned() });
         }
         store.events.extend(batch);
-        store.next_offset = offset;
+        (store.next_offset, store.incarnation) = (offset, Some(incarnation));
         let answer_is_lost = store.fails();
         self.durable = offset;
         if answer_is_lost { Err(away()) } else { Ok(()) }
@@ -124,6 +135,16 @@ impl Target for MemoryTarget {
             return Ok(lost_from);
         }
         Ok((store.next_offset > 0).then_some(store.next_offset))
+    }
+
+    fn opened(&self) -> Opened {
+        let store = self.store.lock();
+        let incarnation = store.incarnation.filter(|_| !store.forgets_offset);
+        Opened { incarnation, server: store.server.clone() }
+    }
+
+    fn enter_incarnation(&mut self, incarnation: Incarnation) {
+        self.incarnation = incarnation;
     }
 
     fn push(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError> {
@@ -161,7 +182,7 @@ impl Target for MemoryTarget {
             let mut store = self.store.lock();
             store.batch_max = store.batch_max.max(batch.len());
         }
-        self.under_way = Some((batch, offset));
+        self.under_way = Some((batch, offset, self.incarnation));
         Ok(self.durable)
     }
 
