@@ -6,7 +6,6 @@
 
 pub mod api;
 mod components;
-pub mod dto;
 mod hot;
 mod http;
 pub mod limits;

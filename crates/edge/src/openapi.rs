@@ -2,10 +2,8 @@
 //! really written.
 
 pub(crate) mod operation;
-pub(crate) mod operator;
 pub(crate) mod parts;
-pub(crate) mod public;
-mod schemas;
+mod problem;
 pub(crate) mod scope;
 
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -105,7 +103,7 @@ fn components(scope: Scope, shared: &Shared) -> Components {
             .build();
         components = components.security_scheme(operation::OPERATOR_KEY, SecurityScheme::Http(bearer));
     }
-    for (name, schema) in schemas::all().into_iter().chain(api::schemas()) {
+    for (name, schema) in [("Problem", problem::schema())].into_iter().chain(api::schemas()) {
         components = components.schema(name, schema);
     }
     for code in Code::ALL {

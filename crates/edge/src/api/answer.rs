@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_node::Name;
 
-use crate::dto::is_known;
+use crate::http::etag::is_known;
 use crate::http::media_type::{JSON, is_json, is_merge_patch};
 use crate::http::name::parse_name;
 use crate::http::query::parse_no_query;

@@ -2,16 +2,17 @@
 //! the table of hot routes are made here from all of them. Routers serve everything that is not hot, and hot requests that
 //! come in an odd form; both ways use the same codecs and answer alike.
 
+mod access;
 pub(crate) mod answer;
 pub mod app;
 mod counters;
 mod docs;
 mod elsewhere;
 mod health;
-mod operator;
-mod public;
+mod metrics;
+pub mod reservations;
 pub(crate) mod route;
-pub(crate) mod sales;
+pub mod sales;
 pub(crate) mod sinks;
 #[cfg(test)]
 mod tests;
@@ -36,7 +37,8 @@ use route::Route;
 pub(crate) fn public_routes(on: Scenarios) -> Vec<Route> {
     let mut routes = Vec::from(counters::routes());
     routes.extend(windows::routes());
-    routes.extend(public::routes());
+    routes.extend(sales::routes());
+    routes.extend(reservations::routes());
     routes.extend(health::routes());
     routes.extend(scenarios::routes(on));
     routes
@@ -45,7 +47,8 @@ pub(crate) fn public_routes(on: Scenarios) -> Vec<Route> {
 /// Every route of the operator listener.
 pub(crate) fn operator_routes() -> Vec<Route> {
     let mut routes = Vec::from(windows::operator_routes());
-    routes.extend(operator::routes());
+    routes.extend(sales::operator_routes());
+    routes.extend(metrics::routes());
     routes.extend(sinks::routes());
     routes.extend(health::routes());
     routes
@@ -54,7 +57,8 @@ pub(crate) fn operator_routes() -> Vec<Route> {
 /// The schemas of all bodies.
 pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
     let tallies = counters::schemas().into_iter().chain(windows::schemas());
-    tallies.chain(sinks::schemas()).chain(health::schemas()).chain(scenarios::schemas())
+    let of_sales = sales::schemas().into_iter().chain(reservations::schemas());
+    tallies.chain(of_sales).chain(sinks::schemas()).chain(health::schemas()).chain(scenarios::schemas())
 }
 
 /// Every path of the public listener.
@@ -73,8 +77,8 @@ pub(crate) fn hot_table(on: Scenarios) -> HotTable {
 /// that a browser can open them. Without a key nothing is answered for another site.
 pub fn operator_router(app: Arc<App>) -> Router {
     let elsewhere = Elsewhere::new(Listener::Public, &public_routes(app.scenarios));
-    let ask_key = from_fn_with_state(Arc::clone(&app), operator::ask_key);
-    let refuse_other_sites = from_fn_with_state(Arc::clone(&app), operator::refuse_other_sites);
+    let ask_key = from_fn_with_state(Arc::clone(&app), access::ask_key);
+    let refuse_other_sites = from_fn_with_state(Arc::clone(&app), access::refuse_other_sites);
     let pages = docs::routes(Scope::Operator { has_key: app.operator_key.is_some() });
     let calls = routed(operator_routes(), elsewhere).layer(ask_key);
     calls.merge(pages).layer(refuse_other_sites).with_state(app)

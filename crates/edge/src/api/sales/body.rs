@@ -2,11 +2,11 @@
 
 use onrush_core::{SaleStatus, SaleView, StockView, TimeMs};
 
-use crate::api::sales::page::write_cursor;
+use super::page::write_cursor;
 use crate::text::{write_json_string, write_number, write_rfc3339};
 
 /// Appends a sale with its stocks and figures.
-pub fn write_sale(out: &mut Vec<u8>, sale: &SaleView) {
+pub(super) fn write_sale(out: &mut Vec<u8>, sale: &SaleView) {
     out.extend_from_slice(b"{\"sale\":\"");
     out.extend_from_slice(sale.sale.as_bytes());
     out.extend_from_slice(b"\",\"title\":");
@@ -33,7 +33,7 @@ pub fn write_sale(out: &mut Vec<u8>, sale: &SaleView) {
 }
 
 /// Appends `{"sales":[…],"next_cursor":…}` with the cursor of the page after `next_after`, if there is one.
-pub fn write_sales(out: &mut Vec<u8>, sales: &[SaleView], next_after: Option<&str>) {
+pub(super) fn write_sales(out: &mut Vec<u8>, sales: &[SaleView], next_after: Option<&str>) {
     out.extend_from_slice(b"{\"sales\":[");
     for (at, sale) in sales.iter().enumerate() {
         if at > 0 {
@@ -53,7 +53,7 @@ pub fn write_sales(out: &mut Vec<u8>, sales: &[SaleView], next_after: Option<&st
 }
 
 /// A status as clients read it.
-pub const fn sale_status_text(status: SaleStatus) -> &'static str {
+pub(super) const fn sale_status_text(status: SaleStatus) -> &'static str {
     match status {
         SaleStatus::Scheduled => "scheduled",
         SaleStatus::Open => "open",
@@ -96,5 +96,5 @@ fn write_time(out: &mut Vec<u8>, name: &[u8], time: Option<TimeMs>) {
 }
 
 #[cfg(test)]
-#[path = "sale_tests.rs"]
+#[path = "body_tests.rs"]
 mod tests;

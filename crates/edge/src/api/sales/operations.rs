@@ -1,18 +1,51 @@
-//! Operations of the operator listener.
+//! Operations on sales.
 
-use serde_json::json;
-use utoipa::openapi::ObjectBuilder;
+use serde_json::{Value, json};
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::Type;
-use utoipa::openapi::{HttpMethod, ResponseBuilder};
+use utoipa::openapi::{HttpMethod, ObjectBuilder, ResponseBuilder};
 
-use super::operation::{OPERATOR, Operation, optional_parameter, text_header};
-use super::parts::text;
-use super::public::example_sale;
+use super::page::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
 use crate::http::media_type::MERGE_PATCH;
+use crate::openapi::operation::{OPERATOR, Operation, PUBLIC, optional_parameter, text_header};
+use crate::openapi::parts::{text, whole};
 use crate::problem::Code;
 
-pub(crate) fn all() -> [Operation; 4] {
+pub(super) fn public() -> [Operation; 2] {
+    let limit = whole("Sales on a page.", 1, Some(usize::from(LIST_LIMIT_MAX)))
+        .default(Some(json!(LIST_LIMIT_DEFAULT)));
+    let cursor = text("The `next_cursor` of the page before.").min_length(Some(1));
+    let known = |operation: Operation| {
+        operation
+            .parameter(known_tags())
+            .header(200, "ETag", text_header("Changes whenever the body does."))
+            .answer(304, ResponseBuilder::new().description("The client has it already; no body."))
+            .header(304, "ETag", text_header("As it was."))
+            .asks()
+    };
+    [
+        known(
+            Operation::new(HttpMethod::Get, "/v1/sales", PUBLIC, "listSales", "List sales by name")
+                .parameter(optional_parameter("limit", ParameterIn::Query, "Sales on a page.", limit))
+                .parameter(optional_parameter("cursor", ParameterIn::Query, "Where to go on.", cursor))
+                .json(200, "One page.", "SaleList", json!({"sales": [example_sale()], "next_cursor": null})),
+        ),
+        known(
+            Operation::new(
+                HttpMethod::Get,
+                "/v1/sales/{sale}",
+                PUBLIC,
+                "readSale",
+                "Read a sale and its figures",
+            )
+            .name("sale", "pwtc", "The sale's name.")
+            .json(200, "The sale.", "Sale", example_sale())
+            .problems(&[Code::SaleNotFound]),
+        ),
+    ]
+}
+
+pub(super) fn operator() -> [Operation; 3] {
     let terms = json!({
         "title": "Vaccination",
         "per_customer_max": 1,
@@ -33,7 +66,7 @@ pub(crate) fn all() -> [Operation; 4] {
             )
             .name("sale", "pwtc", "The sale's name.")
             .parameter(if_match())
-            .parameter(if_none_match())
+            .parameter(only_new())
             .body("SaleTerms", terms)
             .json(201, "The new sale.", "Sale", example_sale())
             .header(201, "ETag", etag())
@@ -65,13 +98,6 @@ pub(crate) fn all() -> [Operation; 4] {
             .answer(204, ResponseBuilder::new().description("It is gone."))
             .problems(&[Code::SaleNotFound, Code::PreconditionFailed, Code::SaleOpen, Code::HoldsPending])
             .asks(),
-        Operation::new(HttpMethod::Get, "/metrics", OPERATOR, "readMetrics", "Figures for Prometheus").content(
-            200,
-            "The text exposition format 0.0.4.",
-            "text/plain",
-            text("One figure a line.").into(),
-            json!("onrush_mailbox_depth 0\n"),
-        ),
     ]
 }
 
@@ -87,7 +113,7 @@ fn if_match() -> Parameter {
     optional_parameter("If-Match", ParameterIn::Header, description, entity_tags(description))
 }
 
-fn if_none_match() -> Parameter {
+fn only_new() -> Parameter {
     let description = "Only if there is no such sale.";
     let schema = text(description).enum_values(Some(["*"]));
     optional_parameter("If-None-Match", ParameterIn::Header, description, schema)
@@ -95,4 +121,33 @@ fn if_none_match() -> Parameter {
 
 fn entity_tags(description: &str) -> ObjectBuilder {
     text(description).pattern(Some("^(\\*|(W/)?\"[!#-~]*\"( *, *(W/)?\"[!#-~]*\")*)$"))
+}
+
+fn known_tags() -> Parameter {
+    let description = "Entity tags that the client has.";
+    optional_parameter("If-None-Match", ParameterIn::Header, description, text(description))
+}
+
+/// As the contract shows it.
+fn example_sale() -> Value {
+    json!({
+        "sale": "pwtc",
+        "title": "Vaccination",
+        "opens_at": null,
+        "closes_at": null,
+        "per_customer_max": 1,
+        "hold_ttl_ms": 0,
+        "status": "open",
+        "stocks": [{
+            "stock": "2021-05-16",
+            "title": "16 May 2021",
+            "starts_at": "2021-05-16T01:00:00.000Z",
+            "ends_at": "2021-05-16T09:00:00.000Z",
+            "closes_at": null,
+            "quantity_total": 1000,
+            "quantity_held": 0,
+            "quantity_confirmed": 1,
+            "quantity_available": 999,
+        }],
+    })
 }

@@ -1,50 +1,15 @@
-//! Operations of the public listener, and those that both listeners have.
+//! Operations on reservations.
 
 use onrush_core::KEY_BYTES_MAX;
 use serde_json::{Value, json};
+use utoipa::openapi::HttpMethod;
 use utoipa::openapi::path::{Parameter, ParameterIn};
-use utoipa::openapi::{HttpMethod, ResponseBuilder};
 
-use super::operation::{Operation, PUBLIC, optional_parameter, path_parameter, text_header};
-use super::parts::{text, whole};
-use crate::api::sales::page::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
+use crate::openapi::operation::{Operation, PUBLIC, optional_parameter, path_parameter, text_header};
+use crate::openapi::parts::text;
 use crate::problem::Code;
 
-pub(crate) fn sales() -> [Operation; 2] {
-    let limit = whole("Sales on a page.", 1, Some(usize::from(LIST_LIMIT_MAX)))
-        .default(Some(json!(LIST_LIMIT_DEFAULT)));
-    let cursor = text("The `next_cursor` of the page before.").min_length(Some(1));
-    let known = |operation: Operation| {
-        operation
-            .parameter(if_none_match())
-            .header(200, "ETag", text_header("Changes whenever the body does."))
-            .answer(304, ResponseBuilder::new().description("The client has it already; no body."))
-            .header(304, "ETag", text_header("As it was."))
-            .asks()
-    };
-    [
-        known(
-            Operation::new(HttpMethod::Get, "/v1/sales", PUBLIC, "listSales", "List sales by name")
-                .parameter(optional_parameter("limit", ParameterIn::Query, "Sales on a page.", limit))
-                .parameter(optional_parameter("cursor", ParameterIn::Query, "Where to go on.", cursor))
-                .json(200, "One page.", "SaleList", json!({"sales": [example_sale()], "next_cursor": null})),
-        ),
-        known(
-            Operation::new(
-                HttpMethod::Get,
-                "/v1/sales/{sale}",
-                PUBLIC,
-                "readSale",
-                "Read a sale and its figures",
-            )
-            .name("sale", "pwtc", "The sale's name.")
-            .json(200, "The sale.", "Sale", example_sale())
-            .problems(&[Code::SaleNotFound]),
-        ),
-    ]
-}
-
-pub(crate) fn reservations() -> [Operation; 5] {
+pub(super) fn all() -> [Operation; 5] {
     [
         reserve(),
         one_reservation(
@@ -143,35 +108,6 @@ fn idempotency_key() -> Parameter {
         .max_length(Some(KEY_BYTES_MAX));
     let description = "Names this reservation within the sale, so that a retry finds it.";
     optional_parameter("Idempotency-Key", ParameterIn::Header, description, schema)
-}
-
-fn if_none_match() -> Parameter {
-    let description = "Entity tags that the client has.";
-    optional_parameter("If-None-Match", ParameterIn::Header, description, text(description))
-}
-
-/// As the contract shows it.
-pub(super) fn example_sale() -> Value {
-    json!({
-        "sale": "pwtc",
-        "title": "Vaccination",
-        "opens_at": null,
-        "closes_at": null,
-        "per_customer_max": 1,
-        "hold_ttl_ms": 0,
-        "status": "open",
-        "stocks": [{
-            "stock": "2021-05-16",
-            "title": "16 May 2021",
-            "starts_at": "2021-05-16T01:00:00.000Z",
-            "ends_at": "2021-05-16T09:00:00.000Z",
-            "closes_at": null,
-            "quantity_total": 1000,
-            "quantity_held": 0,
-            "quantity_confirmed": 1,
-            "quantity_available": 999,
-        }],
-    })
 }
 
 fn example_reservation() -> Value {

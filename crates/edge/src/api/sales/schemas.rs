@@ -1,76 +1,28 @@
-//! The schemas of all bodies.
+//! Schemas of sales.
 
 use onrush_core::{
-    HOLD_TTL_MS_MAX, LINES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_MAX, QUANTITY_TOTAL_MAX, ReservationStatus,
-    STOCKS_PER_SALE_MAX, SaleStatus, TITLE_BYTES_MAX,
+    HOLD_TTL_MS_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_TOTAL_MAX, STOCKS_PER_SALE_MAX, SaleStatus,
+    TITLE_BYTES_MAX,
 };
 use serde_json::{Value, json};
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 
-use super::parts::{
-    FROM_1970, list, name, named, object, one_of, request_time, text, time, time_or_null, whole,
+use super::body::sale_status_text;
+use super::page::LIST_LIMIT_MAX;
+use crate::openapi::parts::{
+    FROM_1970, list, name, named, object, one_of, request_time, text, time_or_null, whole,
 };
-use crate::api::sales::page::LIST_LIMIT_MAX;
-use crate::dto::{reservation_status_text, sale_status_text};
-use crate::limits::DETAILS_DEPTH_MAX;
-use crate::problem::Code;
 
-/// Every schema of the components by name.
-pub(super) fn all() -> Vec<(&'static str, RefOr<Schema>)> {
-    let sales = [
+pub(in crate::api) fn schemas() -> [(&'static str, RefOr<Schema>); 6] {
+    [
         ("Sale", sale()),
         ("Stock", stock()),
         ("SaleList", sale_list()),
         ("SaleTerms", sale_terms()),
         ("SaleChange", sale_change()),
         ("StockTerms", stock_terms()),
-    ];
-    let reservations = [
-        ("Line", line()),
-        ("ReservationRequest", reservation_request()),
-        ("Reservation", reservation()),
-        ("ReservationList", reservation_list()),
-    ];
-    [("Problem", problem())].into_iter().chain(sales).chain(reservations).collect()
-}
-
-fn problem() -> RefOr<Schema> {
-    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
-    let taken =
-        |what| format!("`quantity_below_reserved`, `stock_in_use`: units of the stock that are {what}.");
-    let held = format!("{} `holds_pending`: units of all held reservations of the sale.", taken("held"));
-    object(
-        "What went wrong (RFC 9457). `code` is stable; `detail` is for people.",
-        vec![
-            ("type", text("Names the kind of problem; ends in the code.").into()),
-            ("title", text("The kind of problem in words.").into()),
-            ("status", whole("Repeats the status of the answer.", 400, Some(599)).into()),
-            ("code", one_of("The kind of problem, for programs.", &codes)),
-            ("detail", text("What to do about it.").into()),
-            ("field?", text("`invalid_request`: the field, parameter or header at fault.").into()),
-            (
-                "stock?",
-                text(
-                    "`insufficient_stock`, `stock_not_found`, `stock_closed`, `quantity_below_reserved`, `stock_in_use`: which stock.",
-                )
-                .into(),
-            ),
-            ("quantity_available?", whole("`insufficient_stock`: what the stock has left.", 0, None).into()),
-            ("quantity_held?", whole(&held, 0, None).into()),
-            ("quantity_confirmed?", whole(&taken("confirmed"), 0, None).into()),
-            ("per_customer_max?", whole("`customer_limit_reached`: the sale's limit.", 1, None).into()),
-            (
-                "quantity_taken?",
-                whole("`customer_limit_reached`: units that the customer holds and has confirmed.", 0, None)
-                    .into(),
-            ),
-            ("opens_at?", time("`sale_not_open`: when the sale opens.")),
-            ("closes_at?", time("`sale_closed`, `stock_closed`: when the sale or the stock closed.")),
-            ("held_count?", whole("`holds_pending`: reservations of the sale that are held.", 1, None).into()),
-            ("held_until?", time("`holds_pending`: no reservation of the sale is held for longer.")),
-        ],
-    )
+    ]
 }
 
 fn sale() -> RefOr<Schema> {
@@ -223,68 +175,4 @@ fn hold_ttl_ms() -> RefOr<Schema> {
     )
     .default(Some(json!(0)))
     .into()
-}
-
-fn line() -> RefOr<Schema> {
-    object(
-        "So many units of one stock.",
-        vec![
-            ("stock", name("The stock's name.")),
-            ("quantity", whole("How many.", 1, Some(QUANTITY_MAX as usize)).into()),
-        ],
-    )
-}
-
-fn reservation_request() -> RefOr<Schema> {
-    object(
-        "A claim of one customer: all lines or none.",
-        vec![
-            ("customer", name("Who reserves.")),
-            ("lines", list("On distinct stocks of the sale.", named("Line"), Some((1, LINES_MAX)))),
-            (
-                "details?",
-                details(&format!(
-                    "Anything to keep with it: at most 4,096 bytes as sent, white space included, and at most \
-                     {DETAILS_DEPTH_MAX} objects and lists within each other."
-                )),
-            ),
-        ],
-    )
-}
-
-fn reservation() -> RefOr<Schema> {
-    let statuses = [
-        ReservationStatus::Held,
-        ReservationStatus::Confirmed,
-        ReservationStatus::Released,
-        ReservationStatus::Expired,
-    ];
-    object(
-        "One customer's claim.",
-        vec![
-            ("reservation", text("Its id: opaque.").min_length(Some(1)).max_length(Some(32)).into()),
-            ("sale", name("The sale's name.")),
-            ("customer", name("Who reserved.")),
-            ("status", one_of("Where it stands.", &statuses.map(reservation_status_text))),
-            ("lines", list("As they were asked for.", named("Line"), Some((1, LINES_MAX)))),
-            ("details", details("As they were sent; empty if there were none.")),
-            ("created_at", time("When it was made.")),
-            ("expires_at", time_or_null("When a held reservation gives its units back.").into()),
-        ],
-    )
-}
-
-fn details(description: &str) -> RefOr<Schema> {
-    ObjectBuilder::new()
-        .schema_type(Type::Object)
-        .description(Some(description))
-        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
-        .into()
-}
-
-fn reservation_list() -> RefOr<Schema> {
-    object(
-        "All reservations of a customer in a sale.",
-        vec![("reservations", list("Oldest first.", named("Reservation"), None))],
-    )
 }

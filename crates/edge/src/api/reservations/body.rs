@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::parse_idempotency_key;
+use super::key::parse_idempotency_key;
 use crate::http::json::{Object, parse_json};
 use crate::http::name::name_field;
 use crate::limits::DETAILS_DEPTH_MAX;
@@ -267,5 +267,5 @@ fn fingerprint(customer: &str, lines: &[LineCall], details: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "reservation_tests.rs"]
+#[path = "body_tests.rs"]
 mod tests;

@@ -1,4 +1,9 @@
-//! Handlers of the public listener.
+//! Reservations: what a customer claims of a sale, and what becomes of it.
+
+pub mod body;
+mod key;
+mod operations;
+mod schemas;
 
 use std::sync::Arc;
 
@@ -6,30 +11,24 @@ use axum::extract::{Request, State};
 use compact_str::{CompactString, format_compact};
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_core::ReservationRef;
-use onrush_core::SalesPage;
 use onrush_node::{Call, Failure, Name, Outcome, Reply, ReservationIds};
 
-use super::answer::{
-    Answer, WithoutBody, WithoutQuery, json, json_body, name_at, segment, tagged, with_header,
-};
+use super::answer::{Answer, WithoutBody, WithoutQuery, json, json_body, name_at, segment, with_header};
 use super::app::{App, mismatched};
 use super::route::Route;
-use super::sales::page::parse_list;
-use crate::dto;
 use crate::hot::{Head, Hot, Rendering, is_plain_json, plain_name};
 use crate::http::media_type::JSON;
 use crate::http::request::Request as HotRequest;
 use crate::limits::BODY_BYTES_MAX;
-use crate::openapi::public as operations;
 use crate::problem::Problem;
 use crate::text::decode_segment;
+use body::{parse_reservation, write_reservation, write_reservations, write_reserved};
+use key::parse_idempotency_key;
+pub(super) use schemas::schemas;
 
-pub(super) fn routes() -> [Route; 7] {
-    let [list, read] = operations::sales();
-    let [reserved, read_one, confirmed, released, of_customer] = operations::reservations();
+pub(super) fn routes() -> [Route; 5] {
+    let [reserved, read_one, confirmed, released, of_customer] = operations::all();
     [
-        Route::new(list, list_sales),
-        Route::new(read, read_sale),
         Route::new(reserved, reserve).hot(decode_reserve),
         Route::new(read_one, read_reservation),
         Route::new(confirmed, confirm),
@@ -38,40 +37,17 @@ pub(super) fn routes() -> [Route; 7] {
     ]
 }
 
-async fn list_sales(State(app): State<Arc<App>>, request: WithoutBody) -> Answer {
-    let query = parse_list(request.uri.query())?;
-    let call = Call::ListSales { after: query.after, count_max: query.limit };
-    let SalesPage { sales, has_more } = match app.ask(call).await? {
-        Outcome::Sales(page) => page,
-        other => mismatched(&other),
-    };
-    let next_after = sales.last().filter(|_| has_more).map(|sale| sale.sale.as_str());
-    let etag = dto::sales_etag(&sales, next_after, app.backend.ids());
-    Ok(tagged(&request.fields, &etag, |out| dto::write_sales(out, &sales, next_after)))
-}
-
-async fn read_sale(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
-    let sale = name_at(&request.uri, 2, "sale")?;
-    match app.ask(Call::ReadSale { sale }).await? {
-        Outcome::Sale(sale) => {
-            let etag = dto::sale_etag(&sale, app.backend.ids());
-            Ok(tagged(&request.fields, &etag, |out| dto::write_sale(out, &sale)))
-        }
-        other => mismatched(&other),
-    }
-}
-
 async fn reserve(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
     let sale = name_at(request.uri(), 2, "sale")?;
     let key = idempotency_key(&request)?;
     let body = json_body(request, BODY_BYTES_MAX).await?;
-    let call = dto::parse_reservation(&sale, key.as_deref(), &body)?;
+    let call = parse_reservation(&sale, key.as_deref(), &body)?;
     match app.ask(Call::Reserve(call)).await? {
         Outcome::Reserved { reservation, status: now, created_at, expires_at, replayed, call } => {
             let id = app.backend.ids().write(reservation);
             let status = if replayed { StatusCode::OK } else { StatusCode::CREATED };
             let response = json(status, |out| {
-                dto::write_reserved(out, &id, &call, now, created_at, expires_at);
+                write_reserved(out, &id, &call, now, created_at, expires_at);
             });
             Ok(if replayed {
                 with_header(response, HeaderName::from_static("idempotent-replayed"), "true")
@@ -103,7 +79,7 @@ async fn reservation_answer(app: &App, call: Call) -> Answer {
     match app.ask(call).await? {
         Outcome::Reservation(view) => {
             let id = app.backend.ids().write(view.reservation);
-            Ok(json(StatusCode::OK, |out| dto::write_reservation(out, &id, &view)))
+            Ok(json(StatusCode::OK, |out| write_reservation(out, &id, &view)))
         }
         other => mismatched(&other),
     }
@@ -114,7 +90,7 @@ async fn read_customer(State(app): State<Arc<App>>, _: WithoutQuery, request: Wi
     let customer = name_at(&request.uri, 4, "customer")?;
     match app.ask(Call::ReadCustomer { sale, customer }).await? {
         Outcome::Reservations(views) => Ok(json(StatusCode::OK, |out| {
-            dto::write_reservations(out, &views, |view| app.backend.ids().write(view.reservation));
+            write_reservations(out, &views, |view| app.backend.ids().write(view.reservation));
         })),
         other => mismatched(&other),
     }
@@ -131,7 +107,7 @@ fn reservation_at(app: &App, uri: &Uri) -> Result<(Name, ReservationRef), Proble
 
 fn idempotency_key(request: &Request) -> Result<Option<String>, Problem> {
     let mut fields = request.headers().get_all("idempotency-key").iter().map(HeaderValue::as_bytes);
-    let key = fields.next().map(dto::parse_idempotency_key).transpose()?;
+    let key = fields.next().map(parse_idempotency_key).transpose()?;
     if fields.next().is_some() {
         return Err(Problem::invalid("Idempotency-Key", "is given twice"));
     }
@@ -145,7 +121,7 @@ fn decode_reserve(request: &HotRequest<'_>, segment: &[u8]) -> Hot {
     }
     let key = request.fields.idempotency_key().map(std::str::from_utf8).transpose();
     let (Some(sale), Ok(key)) = (plain_name(segment), key) else { return Hot::Cold };
-    match dto::parse_reservation(&sale, key, request.body) {
+    match parse_reservation(&sale, key, request.body) {
         Ok(call) => Hot::Call(Call::Reserve(call), Rendering::without_name(write_reserve)),
         Err(problem) => Hot::Problem(Box::new(problem)),
     }
@@ -157,7 +133,7 @@ fn write_reserve(_: &Name, reply: Reply, ids: &ReservationIds, out: &mut Vec<u8>
     match reply? {
         Outcome::Reserved { reservation, status, created_at, expires_at, replayed, call } => {
             let id = ids.write(reservation);
-            dto::write_reserved(out, &id, &call, status, created_at, expires_at);
+            write_reserved(out, &id, &call, status, created_at, expires_at);
             if replayed {
                 head.fields.push(("idempotent-replayed", CompactString::const_new("true")));
             } else {

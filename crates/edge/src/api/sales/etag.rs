@@ -4,41 +4,31 @@
 //! a hash of its terms. All of it follows every byte of the sale's JSON. What is required of a sale that is to change is its
 //! terms, which is the last part: reservations change the rest all the time.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, header};
 use onrush_core::{Precondition, SaleView, TermsVersion};
 use onrush_node::ReservationIds;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::sale_status_text;
+use super::body::sale_status_text;
+use crate::http::etag::{Tag, Tags, read_tags};
 use crate::problem::Problem;
 
-const TAGS_RULE: &str = "must be * or a list of entity tags in double quotes";
-
 /// The strong entity tag of a sale. `ids` know the log.
-pub fn sale_etag(sale: &SaleView, ids: &ReservationIds) -> String {
+pub(super) fn sale_etag(sale: &SaleView, ids: &ReservationIds) -> String {
     let (log, version) = (ids.log_mark(sale.version.incarnation), sale.version.number);
     let (no, status, terms) = (sale.sale_no.0, sale_status_text(sale.status), sale.version.terms.0);
     format!("\"{log:016x}-{no}-{version}-{status}-{terms:016x}\"")
 }
 
 /// The strong entity tag of a page of sales, over the tags of its sales and whether there is a next page.
-pub fn sales_etag(sales: &[SaleView], next_after: Option<&str>, ids: &ReservationIds) -> String {
+pub(super) fn sales_etag(sales: &[SaleView], next_after: Option<&str>, ids: &ReservationIds) -> String {
     let mut tags: String = sales.iter().map(|sale| sale_etag(sale, ids)).collect();
     tags.push_str(next_after.unwrap_or_default());
     format!("\"{:016x}\"", xxh3_64(tags.as_bytes()))
 }
 
-/// Whether a client that sends this `If-None-Match` has what this tag stands for. What is no list of tags names none.
-pub fn is_known(fields: &HeaderMap, etag: &str) -> bool {
-    match read_tags(fields, &header::IF_NONE_MATCH) {
-        Ok(Some(Tags::Any)) => true,
-        Ok(Some(Tags::These(tags))) => tags.iter().any(|tag| tag.quoted == etag.as_bytes()),
-        Ok(None) | Err(_) => false,
-    }
-}
-
 /// What `If-Match` and `If-None-Match` require of a sale that is to be put, changed or archived.
-pub fn parse_precondition(fields: &HeaderMap) -> Result<Precondition, Problem> {
+pub(super) fn parse_precondition(fields: &HeaderMap) -> Result<Precondition, Problem> {
     let is_new = match read_tags(fields, &header::IF_NONE_MATCH)? {
         None => false,
         Some(Tags::Any) => true,
@@ -54,75 +44,25 @@ pub fn parse_precondition(fields: &HeaderMap) -> Result<Precondition, Problem> {
         (None, true) => Precondition::IsNew,
         (Some(Tags::Any), false) => Precondition::Exists,
         (Some(Tags::These(tags)), false) => {
-            Precondition::TermsAre(tags.iter().filter_map(Tag::terms).collect())
+            Precondition::TermsAre(tags.iter().filter_map(terms_of).collect())
         }
         // It cannot be there and be new.
         (Some(_), true) => Precondition::TermsAre(Vec::new()),
     })
 }
 
-/// What a field of preconditions names.
-#[derive(Debug, PartialEq, Eq)]
-enum Tags {
-    Any,
-    These(Vec<Tag>),
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Tag {
-    is_weak: bool,
-    /// With its quotes.
-    quoted: Vec<u8>,
-}
-
-impl Tag {
-    /// The last part of a sale's tag. Tags that are weak, or not of our making, match nothing (RFC 9110, section 13.1.1).
-    fn terms(&self) -> Option<TermsVersion> {
-        let text = std::str::from_utf8(&self.quoted).ok()?.trim_matches('"');
-        let (_, terms) = text.rsplit_once('-').filter(|(_, terms)| !self.is_weak && terms.len() == 16)?;
-        let is_ours = terms.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        u64::from_str_radix(terms, 16).ok().filter(|_| is_ours).map(TermsVersion)
-    }
-}
-
-/// All tags of all fields of this name; nothing if there is none.
-fn read_tags(fields: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
-    let values: Vec<&[u8]> = fields.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-    if values.is_empty() {
-        return Ok(None);
-    }
-    let list = values.join(&b", "[..]);
-    if list.trim_ascii() == b"*" {
-        return Ok(Some(Tags::Any));
-    }
-    let field = if *name == header::IF_MATCH { "If-Match" } else { "If-None-Match" };
-    let tags = split_tags(&list).filter(|tags| !tags.is_empty());
-    tags.map(|tags| Some(Tags::These(tags))).ok_or_else(|| Problem::invalid(field, TAGS_RULE))
-}
-
-/// The tags of a list, in which empty entries count for nothing (RFC 9110, section 5.6.1).
-fn split_tags(list: &[u8]) -> Option<Vec<Tag>> {
-    let mut tags = Vec::new();
-    let mut rest = list.trim_ascii_start();
-    while let Some(first) = rest.first() {
-        if *first != b',' {
-            let (is_weak, quoted) = rest.strip_prefix(b"W/").map_or((false, rest), |quoted| (true, quoted));
-            let end = memchr::memchr(b'"', quoted.strip_prefix(b"\"")?)? + 2;
-            let (quoted, behind) = quoted.split_at(end);
-            tags.push(Tag { is_weak, quoted: quoted.to_vec() });
-            rest = behind.trim_ascii_start();
-            if rest.is_empty() {
-                break;
-            }
-        }
-        rest = rest.strip_prefix(b",")?.trim_ascii_start();
-    }
-    Some(tags)
+/// The last part of a sale's tag. Tags that are weak, or not of our making, match nothing (RFC 9110, section 13.1.1).
+fn terms_of(tag: &Tag) -> Option<TermsVersion> {
+    let text = std::str::from_utf8(&tag.quoted).ok()?.trim_matches('"');
+    let (_, terms) = text.rsplit_once('-').filter(|(_, terms)| !tag.is_weak && terms.len() == 16)?;
+    let is_ours = terms.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    u64::from_str_radix(terms, 16).ok().filter(|_| is_ours).map(TermsVersion)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
     use onrush_core::{Incarnation, SaleNo, SaleStatus, SaleVersion};
 
     fn ids() -> ReservationIds {
@@ -215,24 +155,5 @@ mod tests {
         ] {
             assert_eq!(precondition(lines), expected, "{lines:?}");
         }
-    }
-
-    #[test]
-    fn what_a_client_has_is_known_by_any_of_its_tags() {
-        for (value, known) in [
-            ("\"a\"", true),
-            ("W/\"a\"", true),
-            ("\"b\", \"a\"", true),
-            ("*", true),
-            ("\"b\"", false),
-            ("\"b,\"a\"", false),
-            ("a", false),
-            ("", false),
-        ] {
-            let mut fields = HeaderMap::new();
-            fields.insert("if-none-match", HeaderValue::from_static(value));
-            assert_eq!(is_known(&fields, "\"a\""), known, "{value}");
-        }
-        assert!(!is_known(&HeaderMap::new(), "\"a\""));
     }
 }

@@ -143,5 +143,5 @@ fn time(text: Option<Cow<'_, str>>, field: impl FnOnce() -> String) -> Result<Op
 }
 
 #[cfg(test)]
-#[path = "sale_terms_tests.rs"]
+#[path = "terms_tests.rs"]
 mod tests;
