@@ -8,6 +8,7 @@ use std::panic::{self, PanicHookInfo};
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::failure::Failure;
 use crate::settings::{Logging, LoggingFormat};
@@ -59,15 +60,15 @@ pub(crate) fn start(settings: &Logging) -> Result<Messages, Failure> {
     Ok(Messages { queue, set_level })
 }
 
-/// The client of RabbitMQ writes whole messages into its own; they are the customers', and its sink says what is wrong. Whoever
-/// names it in the level gets them all the same.
+/// A level without a name is that of onrush's own messages. Libraries are heard only by their names: theirs are lines with places in
+/// their source, and one of them writes whole messages of customers. What matters of them a sink says in its own words.
 fn filter(level: &str) -> EnvFilter {
-    const CLIENT: &str = "lapin";
-    let filter = EnvFilter::new(level);
-    if level.contains(CLIENT) {
-        return filter;
-    }
-    filter.add_directive(format!("{CLIENT}=off").parse().expect("a name and a level are a directive"))
+    const OWN: &str = "onrush";
+    let parts = level.split(',').map(str::trim).map(|part| match part.parse::<LevelFilter>() {
+        Ok(level) => format!("{OWN}={level}"),
+        Err(_) => part.to_owned(),
+    });
+    EnvFilter::new(parts.collect::<Vec<_>>().join(","))
 }
 
 fn report_panic(panic: &PanicHookInfo<'_>) {
@@ -77,4 +78,66 @@ fn report_panic(panic: &PanicHookInfo<'_>) {
     let thread = thread.name().unwrap_or("unnamed");
     let backtrace = std::backtrace::Backtrace::capture();
     tracing::error!(thread, place, %backtrace, "panic: {reason}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("nobody panics with the lines").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written at this level, by onrush's parts and by libraries.
+    fn written(level: &str) -> String {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let messages = tracing_subscriber::fmt()
+            .with_env_filter(filter(level))
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .finish();
+        tracing::subscriber::with_default(messages, || {
+            tracing::info!(target: "onrush::serve", "ours");
+            tracing::debug!(target: "onrush_node::partition", "detail");
+            tracing::error!(target: "lapin::channel", "/root/lapin/src/channel.rs: closed");
+            tracing::error!(target: "rdkafka::client", "librdkafka: Global error");
+            tracing::warn!(target: "rustls::check", "received an alert");
+        });
+        let written = lines.0.lock().expect("nobody panics with the lines").clone();
+        String::from_utf8(written).expect("lines are text")
+    }
+
+    #[test]
+    fn libraries_are_heard_only_by_name() {
+        for (level, expected) in [
+            ("info", &["ours"][..]),
+            ("debug", &["ours", "detail"]),
+            ("trace", &["ours", "detail"]),
+            ("off", &[]),
+            ("warn", &[]),
+            ("info,lapin=error", &["ours", "channel.rs"]),
+            ("onrush_node=debug,info", &["ours", "detail"]),
+            ("rustls=warn", &["received an alert"]),
+        ] {
+            let written = written(level);
+            assert_eq!(written.lines().count(), expected.len(), "{level}: {written}");
+            for words in expected {
+                assert!(written.contains(words), "{level}: {written}");
+            }
+        }
+    }
 }
