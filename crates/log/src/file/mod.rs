@@ -2,7 +2,8 @@
 //!
 //! [`LogDirectory`] locks the directory and opens everything in it: the [`FileWriter`] that appends, the [`FileReader`] that
 //! follows in another thread, trimming, and snapshots. [`FileLog`] is all of it behind the contract of every log,
-//! [`StoredFileLog`] what is left of it for whoever only looks. All file access goes through [`Storage`]. `docs/log-format.md` has the byte tables.
+//! [`StoredFileLog`] what is left of it for whoever only looks. All file access goes through [`Storage`].
+//! `docs/log-format.md` has the byte tables.
 
 mod chain;
 mod damage;

@@ -1,7 +1,5 @@
 //! A partition on a disk that fails on demand, and blocking calls to it.
 
-#![allow(dead_code, reason = "each test binary uses its part")]
-
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
@@ -10,8 +8,8 @@ use onrush_core::{Digest, Precondition, SaleTerms, StockTerms};
 use onrush_log::file::faulty::FaultyStorage;
 use onrush_log::file::{FileLog, LogDirectory, LogSettings, SpareMaking};
 use onrush_node::{
-    Call, Failure, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Recovered, Reply, ReserveCall,
-    Retention, Settings,
+    Call, Failure, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Reply, ReserveCall, Retention,
+    Settings,
 };
 
 /// Where the manual clock starts.
@@ -22,7 +20,6 @@ pub(crate) struct Rig {
     pub(crate) disk: FaultyStorage,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) partition: Arc<Partition>,
-    pub(crate) recovered: Recovered,
 }
 
 pub(crate) fn settings() -> Settings {
@@ -50,9 +47,9 @@ impl Rig {
         let mut log_settings = LogSettings::for_tests(64 << 10);
         log_settings.spare_making = SpareMaking::Background;
         let log = Arc::new(FileLog::new(directory, log_settings));
-        let (partition, recovered) =
+        let (partition, _) =
             Partition::open(log, settings, Arc::<ManualClock>::clone(&clock), Retention::default()).unwrap();
-        Self { disk, clock, partition, recovered }
+        Self { disk, clock, partition }
     }
 
     pub(crate) fn call(&self, call: Call) -> Reply {

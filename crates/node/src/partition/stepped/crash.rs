@@ -25,7 +25,7 @@ const FIRST_SEGMENT: &str = "00000000000000000000-0000000001.seg";
 const SEGMENT_BYTES: u64 = 20 << 10;
 
 fn reserve(number: u32) -> Call {
-    reserve_with("s", &format!("c{number}"), &[b' '; 800])
+    reserve_with("s", &format!("c{number}"), Some(&format!("k{number}")), &[b' '; 800])
 }
 
 fn small() -> Settings {

@@ -1,7 +1,9 @@
 //! A whole partition, stepped by hand: its writer and its snapshotter take their turns when the test says so, on clocks that
 //! stand still. So every run is the same, and nothing is waited for.
 
+mod clock;
 mod crash;
+mod incarnations;
 mod snapshots;
 mod trouble;
 
@@ -17,7 +19,7 @@ use super::retention::Retention;
 use super::writer::Turn;
 use crate::{
     Call, Failure, KeyCall, LineCall, ManualClock, MetricsSnapshot, Name, Outcome, Reply, ReserveCall,
-    Settings,
+    Settings, refusal_code,
 };
 
 /// Where the clock starts.
@@ -52,8 +54,17 @@ impl Rig {
         Self::open(Arc::new(log.clone()), settings()).unwrap()
     }
 
+    /// On clocks of which the wall clock shows `wall_ms`.
+    fn at(log: &MemoryLog, wall_ms: u64) -> Self {
+        Self::open_at(Arc::new(log.clone()), settings(), wall_ms).unwrap()
+    }
+
     fn open(log: Arc<dyn Log>, settings: Settings) -> Result<Self, LoadError> {
-        let clock = Arc::new(ManualClock::new(START_MS));
+        Self::open_at(log, settings, START_MS)
+    }
+
+    fn open_at(log: Arc<dyn Log>, settings: Settings, wall_ms: u64) -> Result<Self, LoadError> {
+        let clock = Arc::new(ManualClock::new(wall_ms));
         let retention = Retention::default();
         let shared_clock = Arc::<ManualClock>::clone(&clock);
         let (partition, parts, recovered) =
@@ -109,6 +120,18 @@ impl Rig {
     }
 
     fn put_sale(&mut self, sale: &str, quantity_total: u32, hold_ttl_ms: u32) {
+        self.put_sale_between(sale, quantity_total, hold_ttl_ms, None, None);
+    }
+
+    /// A sale that opens and closes.
+    fn put_sale_between(
+        &mut self,
+        sale: &str,
+        quantity_total: u32,
+        hold_ttl_ms: u32,
+        opens_at: Option<u64>,
+        closes_at: Option<u64>,
+    ) {
         let stock = StockTerms {
             stock: "a".into(),
             title: String::new(),
@@ -119,8 +142,8 @@ impl Rig {
         };
         let terms = SaleTerms {
             title: String::new(),
-            opens_at: None,
-            closes_at: None,
+            opens_at,
+            closes_at,
             per_customer_max: Some(1),
             hold_ttl_ms,
             stocks: vec![stock],
@@ -158,21 +181,32 @@ impl Rig {
     }
 }
 
+/// The code of a refusal.
+fn code(reply: &Reply) -> &'static str {
+    match reply {
+        Err(Failure::Refused { refusal, .. }) => refusal_code(refusal),
+        Err(Failure::Overloaded) => "overloaded",
+        Err(Failure::LogUnavailable) => "log_unavailable",
+        Err(Failure::Draining) => "draining",
+        Ok(_) => "done",
+    }
+}
+
 fn add(counter: &str) -> Call {
     Call::AddToCounter { counter: Name::from(counter), by: 1 }
 }
 
 fn reserve(sale: &str, customer: &str) -> Call {
-    reserve_with(sale, customer, b"")
+    reserve_with(sale, customer, None, b"")
 }
 
-/// With a key that is the customer's, and with details.
-fn reserve_with(sale: &str, customer: &str, details: &[u8]) -> Call {
+/// With a key and with details.
+fn reserve_with(sale: &str, customer: &str, key: Option<&str>, details: &[u8]) -> Call {
     Call::Reserve(Box::new(ReserveCall {
         sale: Name::from(sale),
         customer: Name::from(customer),
         lines: [LineCall { stock: Name::from("a"), quantity: 1 }].into_iter().collect(),
         details: Box::from(details),
-        key: Some(KeyCall { key: Name::from(customer), fingerprint: 7 }),
+        key: key.map(|key| KeyCall { key: Name::from(key), fingerprint: 7 }),
     }))
 }

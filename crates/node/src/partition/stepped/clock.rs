@@ -1,47 +1,46 @@
 //! A partition on a machine whose wall clock is wrong, steps, and is put right: holds expire by their ttl, windows empty,
 //! sales open by the right time, and nothing runs backwards.
 
-mod support;
-
 use std::time::Duration;
 
 use onrush_core::{Precondition, SaleStatus};
-use onrush_log::file::faulty::FaultyStorage;
-use onrush_node::{Call, Name, Outcome};
-use support::{Rig, START_MS, code, settings};
+use onrush_log::memory::{AppendFault, MemoryLog};
+
+use super::{Rig, START_MS, code};
+use crate::{Call, Name, Outcome};
 
 const DAY_MS: u64 = 86_400_000;
 
 /// Lets time pass in steps, as a partition that is asked now and then sees it.
-fn pass(rig: &Rig, seconds: u64) {
+fn pass(rig: &mut Rig, seconds: u64) {
     for _ in 0..seconds {
         rig.clock.pass(Duration::from_secs(1));
         rig.counter("nobody").unwrap_err();
     }
 }
 
-fn created_at(rig: &Rig, sale: &str, customer: &str) -> u64 {
+fn created_at(rig: &mut Rig, sale: &str, customer: &str) -> u64 {
     match rig.reserve(sale, customer) {
         Ok(Outcome::Reserved { created_at, .. }) => created_at,
         other => panic!("{other:?}"),
     }
 }
 
-fn hit(rig: &Rig) -> u64 {
+fn hit(rig: &mut Rig) -> u64 {
     match rig.call(Call::HitWindow { window: Name::from("w") }) {
         Ok(Outcome::Window { count, .. }) => count,
         other => panic!("{other:?}"),
     }
 }
 
-fn in_window(rig: &Rig) -> u64 {
+fn in_window(rig: &mut Rig) -> u64 {
     match rig.call(Call::ReadWindow { window: Name::from("w") }) {
         Ok(Outcome::Window { count, .. }) => count,
         other => panic!("{other:?}"),
     }
 }
 
-fn status(rig: &Rig, sale: &str) -> SaleStatus {
+fn status(rig: &mut Rig, sale: &str) -> SaleStatus {
     match rig.call(Call::ReadSale { sale: Name::from(sale) }) {
         Ok(Outcome::Sale(view)) => view.status,
         other => panic!("{other:?}"),
@@ -49,7 +48,7 @@ fn status(rig: &Rig, sale: &str) -> SaleStatus {
 }
 
 /// A hold of a minute and a window of a minute, both from now on, are over after a minute and a little.
-fn holds_expire_and_windows_empty(rig: &Rig) {
+fn holds_expire_and_windows_empty(rig: &mut Rig) {
     rig.put_sale("minute", 1, 60_000);
     assert_eq!(code(&rig.reserve("minute", "c1")), "done");
     hit(rig);
@@ -63,87 +62,92 @@ fn holds_expire_and_windows_empty(rig: &Rig) {
 
 #[test]
 fn a_clock_that_was_a_day_ahead_stops_nothing() {
-    let rig = Rig::at(FaultyStorage::new(), START_MS + DAY_MS);
+    let log = MemoryLog::new(0);
+    let mut rig = Rig::at(&log, START_MS + DAY_MS);
     rig.put_sale("s", 9, 0);
-    let early = created_at(&rig, "s", "c0");
+    let early = created_at(&mut rig, "s", "c0");
     assert_eq!(early, START_MS + DAY_MS);
     rig.clock.set_wall(START_MS);
-    holds_expire_and_windows_empty(&rig);
-    assert!(rig.partition.metrics().clock_offset_ms > 86_000_000);
+    holds_expire_and_windows_empty(&mut rig);
+    assert!(rig.metrics().clock_offset_ms > 86_000_000);
     // Nor after a restart with the right clock.
-    let (disk, digest) = rig.close();
-    let again = Rig::at(disk, START_MS + 100_000);
+    let digest = rig.close();
+    let mut again = Rig::at(&log, START_MS + 100_000);
     assert!(again.recovered.time_ms >= early);
-    holds_expire_and_windows_empty(&again);
-    let (disk, digest_after) = again.close();
+    holds_expire_and_windows_empty(&mut again);
+    let digest_after = again.close();
     assert_ne!(digest, digest_after);
-    assert_eq!(Rig::at(disk, START_MS + 200_000).close().1, digest_after, "a replay gives the same state");
+    assert_eq!(Rig::at(&log, START_MS + 200_000).close(), digest_after, "a replay gives the same state");
 }
 
 #[test]
 fn a_clock_that_steps_back_while_the_server_runs_stops_nothing() {
-    let rig = Rig::new();
+    let log = MemoryLog::new(0);
+    let mut rig = Rig::on(&log);
     rig.add("home").unwrap();
     rig.clock.set_wall(START_MS - DAY_MS);
-    holds_expire_and_windows_empty(&rig);
+    holds_expire_and_windows_empty(&mut rig);
 }
 
 #[test]
 fn a_clock_that_steps_forward_ends_no_hold_early() {
-    let rig = Rig::new();
+    let log = MemoryLog::new(0);
+    let mut rig = Rig::on(&log);
     rig.put_sale("s", 1, 60_000);
     assert_eq!(code(&rig.reserve("s", "c1")), "done");
-    hit(&rig);
+    hit(&mut rig);
     rig.clock.set_wall(START_MS + DAY_MS);
     assert_eq!(rig.figures("s"), (1, 0));
-    assert_eq!(in_window(&rig), 1);
-    assert!(rig.partition.metrics().clock_offset_ms < -86_000_000);
-    pass(&rig, 54);
+    assert_eq!(in_window(&mut rig), 1);
+    assert!(rig.metrics().clock_offset_ms < -86_000_000);
+    pass(&mut rig, 54);
     assert_eq!(rig.figures("s"), (1, 0));
-    pass(&rig, 1);
+    pass(&mut rig, 1);
     assert_eq!(rig.figures("s"), (0, 0));
 }
 
 #[test]
 fn sales_open_and_close_by_the_clock_as_it_is_now() {
-    let rig = Rig::at(FaultyStorage::new(), START_MS + DAY_MS);
+    let log = MemoryLog::new(0);
+    let mut rig = Rig::at(&log, START_MS + DAY_MS);
     let hour = START_MS + 3_600_000;
     rig.put_sale_between("later", 9, 60_000, Some(hour), Some(hour + 3_600_000));
     assert_eq!(code(&rig.reserve("later", "c1")), "sale_closed");
     rig.clock.set_wall(START_MS);
-    assert_eq!(status(&rig, "later"), SaleStatus::Scheduled);
+    assert_eq!(status(&mut rig, "later"), SaleStatus::Scheduled);
     assert_eq!(code(&rig.reserve("later", "c1")), "sale_not_open");
     rig.clock.set_wall(hour);
-    assert_eq!(status(&rig, "later"), SaleStatus::Open);
+    assert_eq!(status(&mut rig, "later"), SaleStatus::Open);
     assert_eq!(code(&rig.reserve("later", "c1")), "done");
     assert_eq!(
         code(&rig.call(Call::ArchiveSale { sale: Name::from("later"), only_if: Precondition::None })),
         "sale_open"
     );
     rig.clock.set_wall(hour + 3_600_000);
-    assert_eq!(status(&rig, "later"), SaleStatus::Closed);
+    assert_eq!(status(&mut rig, "later"), SaleStatus::Closed);
     assert_eq!(code(&rig.reserve("later", "c2")), "sale_closed");
 }
 
 #[test]
 fn time_never_runs_backwards() {
-    let rig = Rig::new();
+    let log = MemoryLog::new(0);
+    let mut rig = Rig::on(&log);
     rig.put_sale("s", 9, 0);
     rig.clock.pass_until(START_MS + 60_000);
-    let mut newest = created_at(&rig, "s", "c0");
+    let mut newest = created_at(&mut rig, "s", "c0");
     for (step, wall_ms) in [START_MS - 1_000_000, START_MS + DAY_MS, 0, START_MS].into_iter().enumerate() {
         rig.clock.set_wall(wall_ms);
         rig.clock.pass(Duration::from_millis(50));
-        let next = created_at(&rig, "s", &format!("c{}", step + 1));
+        let next = created_at(&mut rig, "s", &format!("c{}", step + 1));
         assert!((newest + 45..=newest + 55).contains(&next), "{newest} {next}");
         newest = next;
     }
     // Nor over a restart.
-    let (disk, _) = rig.close();
-    let again = Rig::at(disk, START_MS - 1_000_000);
+    rig.close();
+    let mut again = Rig::at(&log, START_MS - 1_000_000);
     assert_eq!(again.recovered.time_ms, newest);
     assert_eq!(
-        created_at(&again, "s", "c8"),
+        created_at(&mut again, "s", "c8"),
         newest + 2_000,
         "behind what was told and not written down yet"
     );
@@ -151,32 +155,27 @@ fn time_never_runs_backwards() {
 
 #[test]
 fn a_start_takes_the_clock_if_it_is_later_than_the_log() {
-    let rig = Rig::new();
+    let log = MemoryLog::new(0);
+    let mut rig = Rig::on(&log);
     rig.put_sale("s", 1, 60_000);
     assert_eq!(code(&rig.reserve("s", "c1")), "done");
-    let disk = rig.disk.after_power_cut(|| false);
-    let again = Rig::at(disk, START_MS + 60_000);
+    drop(rig);
+    let mut again = Rig::at(&log, START_MS + 60_000);
     assert_eq!(again.figures("s"), (0, 0), "the hold ended while nothing ran");
-    assert_eq!(again.partition.metrics().clock_offset_ms, 0);
+    assert_eq!(again.metrics().clock_offset_ms, 0);
 }
 
 #[test]
 fn the_clock_goes_on_while_the_log_is_opened_again() {
-    let rig = Rig::on(FaultyStorage::new(), settings());
+    let log = MemoryLog::new(0);
+    let mut rig = Rig::on(&log);
     rig.put_sale("s", 9, 0);
     rig.clock.set_wall(START_MS - DAY_MS);
     rig.clock.pass(Duration::from_secs(100));
-    let before = created_at(&rig, "s", "c1");
-    rig.disk.fail_at(rig.disk.operation_count() + 1, onrush_log::file::faulty::Fault::Error);
-    let mut customer = 2;
-    let after = loop {
-        // A write that fails is answered, and the next one finds the log open again or is answered as well.
-        if let Ok(Outcome::Reserved { created_at, .. }) = rig.reserve("s", &format!("c{customer}"))
-            && rig.partition.metrics().reopened_count > 0
-        {
-            break created_at;
-        }
-        customer += 1;
-    };
+    let before = created_at(&mut rig, "s", "c1");
+    log.fail_next_append(AppendFault::Lost);
+    assert_eq!(code(&rig.reserve("s", "c2")), "log_unavailable");
+    assert_eq!(rig.metrics().reopened_count, 1);
+    let after = created_at(&mut rig, "s", "c3");
     assert!(after >= before, "{before} {after}");
 }

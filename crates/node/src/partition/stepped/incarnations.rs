@@ -1,13 +1,13 @@
-//! What an older copy of a partition's directory comes to: nothing that it makes is taken for what was made since.
-
-mod support;
+//! What an older copy of a partition's log comes to: nothing that it makes is taken for what was made since.
 
 use onrush_core::ReservationRef;
-use onrush_node::{Call, Name, Outcome};
-use support::{Rig, code, settings};
+use onrush_log::memory::MemoryLog;
+
+use super::{Rig, code};
+use crate::{Call, Name, Outcome};
 
 /// Reserves, and gives the id that the client gets.
-fn reserve(rig: &Rig, customer: &str) -> String {
+fn reserve(rig: &mut Rig, customer: &str) -> String {
     match rig.reserve("s", customer).unwrap() {
         Outcome::Reserved { reservation, .. } => id(rig, reservation),
         other => panic!("{other:?}"),
@@ -20,7 +20,7 @@ fn id(rig: &Rig, reservation: ReservationRef) -> String {
 }
 
 /// What reading the reservation of this id comes to.
-fn read(rig: &Rig, id: &str) -> String {
+fn read(rig: &mut Rig, id: &str) -> String {
     let reservation = rig.partition.reservation_ids().read(id).expect("an id of this partition");
     let reply = rig.call(Call::ReadReservation { sale: Name::from("s"), reservation });
     match reply {
@@ -31,20 +31,22 @@ fn read(rig: &Rig, id: &str) -> String {
 
 #[test]
 fn an_older_copy_that_goes_on_gives_other_ids() {
-    let first = Rig::new();
+    let log = MemoryLog::new(0);
+    let mut first = Rig::on(&log);
     first.put_sale("s", 100, 60_000);
-    let kept = reserve(&first, "kept");
-    let copy = first.disk.after_power_cut(|| false);
-    let lost = [reserve(&first, "lost"), reserve(&first, "gone")];
-    drop(first.close());
+    let kept = reserve(&mut first, "kept");
+    let copy = log.copy();
+    let lost = [reserve(&mut first, "lost"), reserve(&mut first, "gone")];
+    first.close();
 
     let mut given = vec![kept.clone(), lost[0].clone(), lost[1].clone()];
     for round in 0..3 {
-        let restored = Rig::on(copy.after_power_cut(|| false), settings());
-        assert_eq!(read(&restored, &kept), "kept");
-        let new = [reserve(&restored, "new"), reserve(&restored, "newer")];
+        let log = copy.copy();
+        let mut restored = Rig::on(&log);
+        assert_eq!(read(&mut restored, &kept), "kept");
+        let new = [reserve(&mut restored, "new"), reserve(&mut restored, "newer")];
         for id in &lost {
-            assert_eq!(read(&restored, id), "reservation_not_found", "round {round}");
+            assert_eq!(read(&mut restored, id), "reservation_not_found", "round {round}");
             let reservation = restored.partition.reservation_ids().read(id).unwrap();
             let sale = Name::from("s");
             let release = restored.call(Call::Release { sale: sale.clone(), reservation });
@@ -55,9 +57,10 @@ fn an_older_copy_that_goes_on_gives_other_ids() {
         assert_eq!(restored.figures("s"), (3, 0), "nobody else's units were given back");
         given.extend(new.clone());
         // They stay good over a restart, and what comes then is of yet another incarnation.
-        let again = Rig::on(restored.close().0, settings());
-        assert_eq!([read(&again, &new[0]), read(&again, &new[1])], ["new", "newer"]);
-        given.push(reserve(&again, "newest"));
+        restored.close();
+        let mut again = Rig::on(&log);
+        assert_eq!([read(&mut again, &new[0]), read(&mut again, &new[1])], ["new", "newer"]);
+        given.push(reserve(&mut again, "newest"));
     }
     let count = given.len();
     given.sort();
@@ -67,13 +70,14 @@ fn an_older_copy_that_goes_on_gives_other_ids() {
 
 #[test]
 fn a_partition_that_decides_nothing_begins_nothing() {
-    let rig = Rig::new();
+    let log = MemoryLog::new(0);
+    let mut rig = Rig::on(&log);
     rig.put_sale("s", 100, 0);
-    let (disk, digest) = rig.close();
-    let offset = Rig::on(disk.after_power_cut(|| false), settings()).recovered.offset;
-    let (disk, again) = Rig::on(disk, settings()).close();
-    let third = Rig::on(disk, settings());
-    assert_eq!((third.recovered.offset, again), (offset, digest));
+    let digest = rig.close();
+    let offset = Rig::on(&log).recovered.offset;
+    assert_eq!(Rig::on(&log).close(), digest);
+    let mut third = Rig::on(&log);
+    assert_eq!(third.recovered.offset, offset);
     assert_eq!(code(&third.call(Call::ReadSale { sale: Name::from("s") })), "done");
-    assert_eq!(third.close().1, digest);
+    assert_eq!(third.close(), digest);
 }
