@@ -1,5 +1,7 @@
 //! A partition on a disk that fails on demand, and blocking calls to it.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
@@ -8,8 +10,8 @@ use onrush_core::{Digest, Precondition, SaleTerms, StockTerms};
 use onrush_log::file::faulty::FaultyStorage;
 use onrush_log::file::{FileLog, LogDirectory, LogSettings, SpareMaking};
 use onrush_node::{
-    Call, Failure, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Reply, ReserveCall, Retention,
-    Settings,
+    Call, Failure, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Recovered, Reply, ReserveCall,
+    Retention, Settings,
 };
 
 /// Where the manual clock starts.
@@ -20,6 +22,7 @@ pub(crate) struct Rig {
     pub(crate) disk: FaultyStorage,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) partition: Arc<Partition>,
+    pub(crate) recovered: Recovered,
 }
 
 pub(crate) fn settings() -> Settings {
@@ -47,9 +50,9 @@ impl Rig {
         let mut log_settings = LogSettings::for_tests(64 << 10);
         log_settings.spare_making = SpareMaking::Background;
         let log = Arc::new(FileLog::new(directory, log_settings));
-        let (partition, _) =
+        let (partition, recovered) =
             Partition::open(log, settings, Arc::<ManualClock>::clone(&clock), Retention::default()).unwrap();
-        Self { disk, clock, partition }
+        Self { disk, clock, partition, recovered }
     }
 
     pub(crate) fn call(&self, call: Call) -> Reply {
