@@ -57,6 +57,8 @@ pub(crate) struct Stock {
     pub starts_at: Option<String>,
     /// RFC 3339, or null.
     pub ends_at: Option<String>,
+    /// RFC 3339, or null.
+    pub closes_at: Option<String>,
     /// Units for sale.
     pub quantity_total: u64,
     /// Units held.

@@ -126,6 +126,7 @@ impl Script {
             title: None,
             starts_at: None,
             ends_at: None,
+            closes_at: None,
             quantity_total: if words.len() > 4 { number(4) } else { self.quantity_total },
             quantity_held: number(1),
             quantity_confirmed: number(2),

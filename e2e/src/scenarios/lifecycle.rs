@@ -17,6 +17,8 @@ struct Stage {
     name: &'static str,
     /// Opens so many seconds from now, closes so many seconds from now.
     times: (Option<i64>, Option<i64>),
+    /// Its only stock closes so many seconds from now.
+    stock_closes: Option<i64>,
     quantity_total: u64,
     status: &'static str,
     reserve: (u16, &'static str),
@@ -26,6 +28,7 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "scheduled",
         times: (Some(3_600), None),
+        stock_closes: None,
         quantity_total: 3,
         status: "scheduled",
         reserve: (409, "sale_not_open"),
@@ -33,6 +36,7 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "opened early",
         times: (Some(-3_600), Some(3_600)),
+        stock_closes: None,
         quantity_total: 3,
         status: "open",
         reserve: (201, ""),
@@ -40,14 +44,31 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "two units of three withdrawn",
         times: (None, Some(3_600)),
+        stock_closes: None,
         quantity_total: 1,
         status: "sold_out",
         reserve: (409, "insufficient_stock"),
     },
-    Stage { name: "one added", times: (None, None), quantity_total: 2, status: "open", reserve: (201, "") },
+    Stage {
+        name: "the stock closed",
+        times: (None, Some(3_600)),
+        stock_closes: Some(-60),
+        quantity_total: 2,
+        status: "sold_out",
+        reserve: (409, "stock_closed"),
+    },
+    Stage {
+        name: "one added",
+        times: (None, None),
+        stock_closes: None,
+        quantity_total: 2,
+        status: "open",
+        reserve: (201, ""),
+    },
     Stage {
         name: "closed",
         times: (Some(-7_200), Some(-3_600)),
+        stock_closes: None,
         quantity_total: 5,
         status: "closed",
         reserve: (409, "sale_closed"),
@@ -90,7 +111,9 @@ fn put(server: &Server, stage: &Stage) -> Result<()> {
     };
     let body = json!({
         "opens_at": time(stage.times.0)?, "closes_at": time(stage.times.1)?, "per_customer_max": 1,
-        "stocks": [{"stock": "unit", "quantity_total": stage.quantity_total}],
+        "stocks": [{
+            "stock": "unit", "closes_at": time(stage.stock_closes)?, "quantity_total": stage.quantity_total,
+        }],
     });
     let mut operator = Connection::open(server.operator())?;
     let request = request_json("PUT", "/v1/sales/life", &[], &body.to_string());
@@ -133,6 +156,7 @@ fn check_members(answer: &Response, code: &str) -> Result<()> {
     let fits = match code {
         "insufficient_stock" => problem["stock"] == "unit" && problem["quantity_available"] == 0,
         "customer_limit_reached" => problem["per_customer_max"] == 1,
+        "stock_closed" => problem["stock"] == "unit" && problem["closes_at"].is_string(),
         "sale_not_open" => problem["opens_at"].is_string() && answer.header("retry-after").is_some(),
         _ => true,
     };
