@@ -16,6 +16,7 @@ mod limits;
 mod name;
 mod precondition;
 mod refusal;
+mod refusal_code;
 mod state;
 mod terms;
 mod terms_change;
@@ -38,6 +39,7 @@ pub use limits::{
 pub use name::{is_name, is_new_name};
 pub use precondition::Precondition;
 pub use refusal::{Ceiling, Refusal};
+pub use refusal_code::RefusalCode;
 pub use state::{SaleImage, State};
 pub use terms::{InvalidTerms, SaleTerms, StockTerms, WindowShape};
 pub use terms_change::{TermsChange, TermsField};

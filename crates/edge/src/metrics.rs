@@ -130,7 +130,7 @@ fn render_calls(page: &mut Page, node: &MetricsSnapshot) {
     page.single("onrush_calls_done_total", "counter", "Calls that were not refused.", node.done_count);
     page.family("onrush_refusals_total", "counter", "Business refusals by code.");
     for (code, count) in node.refusals {
-        page.labelled("onrush_refusals_total", "code", code, count);
+        page.labelled("onrush_refusals_total", "code", code.as_str(), count);
     }
     page.single(
         "onrush_calls_overloaded_total",

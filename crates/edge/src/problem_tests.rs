@@ -130,7 +130,9 @@ fn every_refusal_of_an_operator_has_its_answer() {
 
 fn check_all(table: Vec<(Refusal, &str, Value, &str)>) {
     for (refusal, expected, members, headers) in table {
+        let code = refusal.code().as_str();
         let failure = Failure::Refused { refusal, call: Some(claim()) };
+        assert_eq!(Problem::from_failure(&failure, NOW_MS).code(), code);
         check(&Problem::from_failure(&failure, NOW_MS), expected, &members, headers);
     }
 }

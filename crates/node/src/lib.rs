@@ -15,7 +15,7 @@ pub mod wire;
 
 pub use call::{Call, Failure, KeyCall, LineCall, Name, Outcome, Reply, ReserveCall};
 pub use clock::{Clock, ClockReading, MachineClock, ManualClock, Stopwatch};
-pub use metrics::{BATCH_BUCKETS, Histogram, MetricsSnapshot, REFUSAL_CODES, SYNC_BUCKETS_US, refusal_code};
+pub use metrics::{BATCH_BUCKETS, Histogram, MetricsSnapshot, SYNC_BUCKETS_US};
 pub use partition::{
     Calls, LoadError, Partition, PartitionPort, Readiness, Recovered, Replies, Retention, RetentionHold,
     Token,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onrush_core::{Refusal, UnitTotals};
+use onrush_core::{RefusalCode, UnitTotals};
 
 use crate::{Failure, Reply};
 
@@ -46,8 +46,8 @@ impl<const N: usize> Histogram<N> {
 pub struct MetricsSnapshot {
     /// Calls that changed something or read something.
     pub done_count: u64,
-    /// Refusals by code, as in [`refusal_code`], codes in fixed order.
-    pub refusals: [(&'static str, u64); REFUSAL_CODES.len()],
+    /// Refusals by code, in the order of [`RefusalCode::ALL`].
+    pub refusals: [(RefusalCode, u64); RefusalCode::ALL.len()],
     /// Calls refused because too many were waiting.
     pub overloaded_count: u64,
     /// Calls refused because the log could not take writes.
@@ -92,68 +92,11 @@ pub struct MetricsSnapshot {
     pub state_bytes_max: u64,
 }
 
-/// Codes of refusals in the order of [`MetricsSnapshot::refusals`].
-pub const REFUSAL_CODES: [&str; 20] = [
-    "invalid_request",
-    "counter_not_found",
-    "window_not_found",
-    "sale_not_found",
-    "stock_not_found",
-    "reservation_not_found",
-    "insufficient_stock",
-    "customer_limit_reached",
-    "sale_not_open",
-    "sale_closed",
-    "reservation_not_held",
-    "hold_expired",
-    "quantity_below_reserved",
-    "sale_open",
-    "holds_pending",
-    "stock_in_use",
-    "idempotency_key_reused",
-    "overloaded",
-    "precondition_failed",
-    "stock_closed",
-];
-
-/// The stable code of a refusal, as the HTTP contract has it.
-pub fn refusal_code(refusal: &Refusal) -> &'static str {
-    REFUSAL_CODES[refusal_index(refusal)]
-}
-
-fn refusal_index(refusal: &Refusal) -> usize {
-    match refusal {
-        Refusal::InvalidName { .. }
-        | Refusal::InvalidTerms(_)
-        | Refusal::Invalid { .. }
-        | Refusal::AlreadyFounded => 0,
-        Refusal::CounterNotFound => 1,
-        Refusal::WindowNotFound => 2,
-        Refusal::SaleNotFound => 3,
-        Refusal::StockNotFound { .. } => 4,
-        Refusal::ReservationNotFound => 5,
-        Refusal::InsufficientStock { .. } => 6,
-        Refusal::CustomerLimitReached { .. } => 7,
-        Refusal::SaleNotOpen { .. } => 8,
-        Refusal::SaleClosed { .. } => 9,
-        Refusal::ReservationNotHeld => 10,
-        Refusal::HoldExpired => 11,
-        Refusal::QuantityBelowReserved { .. } => 12,
-        Refusal::SaleOpen => 13,
-        Refusal::HoldsPending { .. } => 14,
-        Refusal::StockInUse { .. } => 15,
-        Refusal::IdempotencyKeyReused => 16,
-        Refusal::CeilingReached(_) => 17,
-        Refusal::PreconditionFailed => 18,
-        Refusal::StockClosed { .. } => 19,
-    }
-}
-
 /// Counts of what the leader did, plain numbers under the leader's own lock.
 #[derive(Clone, Debug)]
 pub(crate) struct Tally {
     pub(crate) done_count: u64,
-    pub(crate) refusals: [u64; REFUSAL_CODES.len()],
+    pub(crate) refusals: [u64; RefusalCode::ALL.len()],
     pub(crate) log_unavailable_count: u64,
     pub(crate) batch_count: u64,
     pub(crate) event_count: u64,
@@ -167,7 +110,7 @@ impl Default for Tally {
     fn default() -> Self {
         Self {
             done_count: 0,
-            refusals: [0; REFUSAL_CODES.len()],
+            refusals: [0; RefusalCode::ALL.len()],
             log_unavailable_count: 0,
             batch_count: 0,
             event_count: 0,
@@ -183,7 +126,7 @@ impl Tally {
     pub(crate) fn reply(&mut self, reply: &Reply) {
         match reply {
             Ok(_) => self.done_count += 1,
-            Err(Failure::Refused { refusal, .. }) => self.refusals[refusal_index(refusal)] += 1,
+            Err(Failure::Refused { refusal, .. }) => self.refusals[refusal.code() as usize] += 1,
             Err(Failure::LogUnavailable) => self.log_unavailable_count += 1,
             Err(Failure::Overloaded | Failure::Draining) => {}
         }
@@ -200,7 +143,7 @@ impl Tally {
         self.batch_replies.add(&BATCH_BUCKETS, reply_count as u64);
     }
 
-    pub(crate) fn refusals_by_code(&self) -> [(&'static str, u64); REFUSAL_CODES.len()] {
-        std::array::from_fn(|i| (REFUSAL_CODES[i], self.refusals[i]))
+    pub(crate) fn refusals_by_code(&self) -> [(RefusalCode, u64); RefusalCode::ALL.len()] {
+        std::array::from_fn(|i| (RefusalCode::ALL[i], self.refusals[i]))
     }
 }

@@ -1,4 +1,6 @@
-//! The codes of problems, with the status and the title that go with each.
+//! The codes of problems, with the status and the title that go with each. Those of refusals are core's.
+
+use onrush_core::RefusalCode;
 
 /// The stable name of a kind of problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,44 +94,60 @@ impl Code {
 
     const fn entry(self) -> (u16, &'static str, &'static str) {
         match self {
-            Self::InvalidRequest => (400, "invalid_request", "The request is invalid"),
+            Self::InvalidRequest => (400, RefusalCode::InvalidRequest.as_str(), "The request is invalid"),
             Self::Unauthorized => (401, "unauthorized", "The operator key is missing or wrong"),
             Self::CrossSite => (403, "cross_site", "The request comes from another site"),
             Self::NotFound => (404, "not_found", "There is nothing at this path"),
-            Self::CounterNotFound => (404, "counter_not_found", "There is no such counter"),
-            Self::WindowNotFound => (404, "window_not_found", "There is no such window"),
-            Self::SaleNotFound => (404, "sale_not_found", "There is no such sale"),
-            Self::StockNotFound => (404, "stock_not_found", "The sale has no such stock"),
-            Self::ReservationNotFound => (404, "reservation_not_found", "The sale has no such reservation"),
+            Self::CounterNotFound => (404, RefusalCode::CounterNotFound.as_str(), "There is no such counter"),
+            Self::WindowNotFound => (404, RefusalCode::WindowNotFound.as_str(), "There is no such window"),
+            Self::SaleNotFound => (404, RefusalCode::SaleNotFound.as_str(), "There is no such sale"),
+            Self::StockNotFound => (404, RefusalCode::StockNotFound.as_str(), "The sale has no such stock"),
+            Self::ReservationNotFound => {
+                (404, RefusalCode::ReservationNotFound.as_str(), "The sale has no such reservation")
+            }
             Self::SinkNotFound => (404, "sink_not_found", "There is no such sink"),
             Self::MethodNotAllowed => (405, "method_not_allowed", "The path does not take this method"),
-            Self::InsufficientStock => (409, "insufficient_stock", "There is not enough stock left"),
-            Self::CustomerLimitReached => {
-                (409, "customer_limit_reached", "The customer has reached this sale's limit")
+            Self::InsufficientStock => {
+                (409, RefusalCode::InsufficientStock.as_str(), "There is not enough stock left")
             }
-            Self::SaleNotOpen => (409, "sale_not_open", "The sale has not opened yet"),
-            Self::SaleClosed => (409, "sale_closed", "The sale has closed"),
-            Self::StockClosed => (409, "stock_closed", "The stock has closed"),
-            Self::ReservationNotHeld => (409, "reservation_not_held", "The reservation is not held"),
-            Self::QuantityBelowReserved => {
-                (409, "quantity_below_reserved", "The quantity is below the units held and confirmed")
+            Self::CustomerLimitReached => (
+                409,
+                RefusalCode::CustomerLimitReached.as_str(),
+                "The customer has reached this sale's limit",
+            ),
+            Self::SaleNotOpen => (409, RefusalCode::SaleNotOpen.as_str(), "The sale has not opened yet"),
+            Self::SaleClosed => (409, RefusalCode::SaleClosed.as_str(), "The sale has closed"),
+            Self::StockClosed => (409, RefusalCode::StockClosed.as_str(), "The stock has closed"),
+            Self::ReservationNotHeld => {
+                (409, RefusalCode::ReservationNotHeld.as_str(), "The reservation is not held")
             }
-            Self::StockInUse => (409, "stock_in_use", "The stock has reservations, or had some"),
-            Self::SaleOpen => (409, "sale_open", "The sale has not closed"),
-            Self::HoldsPending => (409, "holds_pending", "Reservations of the sale are still held"),
+            Self::QuantityBelowReserved => (
+                409,
+                RefusalCode::QuantityBelowReserved.as_str(),
+                "The quantity is below the units held and confirmed",
+            ),
+            Self::StockInUse => {
+                (409, RefusalCode::StockInUse.as_str(), "The stock has reservations, or had some")
+            }
+            Self::SaleOpen => (409, RefusalCode::SaleOpen.as_str(), "The sale has not closed"),
+            Self::HoldsPending => {
+                (409, RefusalCode::HoldsPending.as_str(), "Reservations of the sale are still held")
+            }
             Self::SinkNotStopped => (409, "sink_not_stopped", "The sink is not stopped at that offset"),
-            Self::HoldExpired => (410, "hold_expired", "The hold has expired"),
+            Self::HoldExpired => (410, RefusalCode::HoldExpired.as_str(), "The hold has expired"),
             Self::PreconditionFailed => {
-                (412, "precondition_failed", "The sale is not as the request requires")
+                (412, RefusalCode::PreconditionFailed.as_str(), "The sale is not as the request requires")
             }
             Self::BodyTooLarge => (413, "body_too_large", "The body is too large"),
             Self::TargetTooLong => (414, "target_too_long", "The request target is too long"),
             Self::UnsupportedMediaType => (415, "unsupported_media_type", "The body is not JSON"),
-            Self::IdempotencyKeyReused => {
-                (422, "idempotency_key_reused", "The idempotency key belongs to another request")
-            }
+            Self::IdempotencyKeyReused => (
+                422,
+                RefusalCode::IdempotencyKeyReused.as_str(),
+                "The idempotency key belongs to another request",
+            ),
             Self::HeadersTooLarge => (431, "headers_too_large", "The header fields are too large"),
-            Self::Overloaded => (503, "overloaded", "The server is at capacity"),
+            Self::Overloaded => (503, RefusalCode::Overloaded.as_str(), "The server is at capacity"),
             Self::LogUnavailable => (503, "log_unavailable", "The log cannot be written"),
             Self::Draining => (503, "draining", "The server is stopping"),
         }

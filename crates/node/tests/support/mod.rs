@@ -148,7 +148,7 @@ pub(crate) fn reserve(sale: &str, customer: &str, key: Option<&str>) -> Box<Rese
 /// The code of a refusal.
 pub(crate) fn code(reply: &Reply) -> &'static str {
     match reply {
-        Err(Failure::Refused { refusal, .. }) => onrush_node::refusal_code(refusal),
+        Err(Failure::Refused { refusal, .. }) => refusal.code().as_str(),
         Err(Failure::Overloaded) => "overloaded",
         Err(Failure::LogUnavailable) => "log_unavailable",
         Err(Failure::Draining) => "draining",

@@ -1,13 +1,12 @@
 //! A stand-in for a partition whose answers follow from the names in a call.
 
 use onrush_core::{
-    Ceiling, Incarnation, Precondition, Refusal, ReservationNo, ReservationRef, ReservationStatus,
-    ReservationView, SaleNo, SaleStatus, SaleVersion, SaleView, SalesPage, StockView, TermsVersion, TimeMs,
-    UnitTotals, WindowShape,
+    Ceiling, Incarnation, Precondition, Refusal, RefusalCode, ReservationNo, ReservationRef,
+    ReservationStatus, ReservationView, SaleNo, SaleStatus, SaleVersion, SaleView, SalesPage, StockView,
+    TermsVersion, TimeMs, UnitTotals, WindowShape,
 };
 use onrush_node::{
-    Call, Failure, Histogram, MetricsSnapshot, Name, Outcome, REFUSAL_CODES, Readiness, Reply,
-    ReservationIds, ReserveCall,
+    Call, Failure, Histogram, MetricsSnapshot, Name, Outcome, Readiness, Reply, ReservationIds, ReserveCall,
 };
 
 use crate::api::app::{Backend, Done};
@@ -61,7 +60,7 @@ impl Backend for Shop {
     }
 
     fn metrics(&self) -> MetricsSnapshot {
-        let mut refusals = REFUSAL_CODES.map(|code| (code, 0));
+        let mut refusals = RefusalCode::ALL.map(|code| (code, 0));
         for (at, refusal) in refusals.iter_mut().enumerate() {
             refusal.1 = at as u64;
         }

@@ -19,7 +19,7 @@ use super::retention::Retention;
 use super::writer::Turn;
 use crate::{
     Call, Failure, KeyCall, LineCall, ManualClock, MetricsSnapshot, Name, Outcome, Reply, ReserveCall,
-    Settings, refusal_code,
+    Settings,
 };
 
 /// Where the clock starts.
@@ -184,7 +184,7 @@ impl Rig {
 /// The code of a refusal.
 fn code(reply: &Reply) -> &'static str {
     match reply {
-        Err(Failure::Refused { refusal, .. }) => refusal_code(refusal),
+        Err(Failure::Refused { refusal, .. }) => refusal.code().as_str(),
         Err(Failure::Overloaded) => "overloaded",
         Err(Failure::LogUnavailable) => "log_unavailable",
         Err(Failure::Draining) => "draining",
