@@ -7,7 +7,7 @@ use std::fs;
 use crate::Bench;
 use crate::activity;
 use crate::http::{self, request};
-use crate::operator::{AGREES, await_caught_up, await_sink, reconcile, sinks, sinks_command};
+use crate::operator::{AGREES, Sink, await_caught_up, await_sink, reconcile, sinks, sinks_command};
 use crate::scenarios::sinks::arrived::Arrived;
 use crate::server::{Launch, Server};
 use crate::targets::{KINDS, Targets, with_targets};
@@ -45,6 +45,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
             let come = &order[..=number];
             await_caught_up(server.operator(), come).with_context(|| format!("{come:?} have come"))?;
         }
+        check_alarm(&server, targets).context("a broker that blocks who publishes")?;
         let mut arrived = Arrived::default();
         arrived.check(targets, true)?;
         for kind in KINDS {
@@ -53,6 +54,19 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
         check_surfaces(&launch, &server, targets).context("with every target there")?;
         Ok(format!("came in the order {order:?}; {arrived}"))
     })
+}
+
+/// A broker with a memory alarm takes nothing and says so once. The sink shows why, and goes on when the alarm is over.
+fn check_alarm(server: &Server, targets: &Targets) -> Result<()> {
+    targets.rabbitmq.refuse(true)?;
+    activity::go_on(server.public(), 50)?;
+    let names_memory =
+        |sink: &Sink| sink.last_error.as_ref().is_some_and(|failure| failure.error.contains("memory"));
+    await_sink(server.operator(), "rabbitmq", "the reason of the alarm", |sink| {
+        sink.state != "running" && sink.lag_events > 0 && names_memory(sink)
+    })?;
+    targets.rabbitmq.refuse(false)?;
+    await_caught_up(server.operator(), &KINDS)
 }
 
 /// Everything that tells about sinks.
