@@ -1,6 +1,6 @@
 //! Builds the development programs and the server they drive, and runs them.
 
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -44,10 +44,26 @@ pub(crate) fn openapi() -> Result<()> {
     Ok(())
 }
 
+/// Begins to build the server beside something that mostly waits, at the lowest priority. What goes wrong is said by the build
+/// of whoever needs the server, which finds what is there.
+pub(crate) fn begin_to_build_server() -> Result<Child> {
+    let build = server_build();
+    let mut nice = Command::new("nice");
+    nice.args(["-n", "19"])
+        .arg(build.get_program())
+        .args(build.get_args())
+        .arg("--quiet")
+        .current_dir(root());
+    nice.stderr(Stdio::null()).spawn().context("start to build the server")
+}
+
 /// Builds the server, optimized, and the packages that these arguments add.
 fn build_server(more: &[&str]) -> Result<()> {
-    let mut build = cargo(["build", "--release", "--package", "onrush"]);
-    execute(build.args(more).args(["--features", "onrush/kafka"]))
+    execute(server_build().args(more))
+}
+
+fn server_build() -> Command {
+    cargo(["build", "--release", "--package", "onrush", "--features", "onrush/kafka"])
 }
 
 /// Runs a program in the root of the workspace, against the server that was built unless it is told another.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::programs::FEATURES;
 use crate::steps::{Steps, cargo, execute, execute_keeping, root, succeeds};
@@ -19,6 +19,7 @@ pub(crate) fn test(fast: bool) -> Result<()> {
     format_and_lints(&mut steps);
 
     let variables = start_services(&mut steps);
+    let early_build = if fast { None } else { programs::begin_to_build_server().ok() };
     let mut results = Vec::new();
     steps.run("cargo test --workspace", || {
         let mut test = cargo(["test", "--workspace", "--no-fail-fast"]);
@@ -34,6 +35,9 @@ pub(crate) fn test(fast: bool) -> Result<()> {
         steps.skip("end-to-end checks", "--fast");
     } else {
         steps.run("end-to-end checks of the release build", || {
+            if let Some(mut build) = early_build {
+                build.wait().context("wait for the build of the server")?;
+            }
             programs::end_to_end(&["--short".to_owned()], &variables)
         });
     }

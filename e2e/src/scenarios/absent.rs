@@ -7,7 +7,7 @@ use std::fs;
 use crate::Bench;
 use crate::activity;
 use crate::http::{self, request};
-use crate::operator::{AGREES, Sink, await_caught_up, await_sink, reconcile, sinks, sinks_command};
+use crate::operator::{AGREES, Sink, await_caught_up, await_sink, reconcile, retry, sinks, sinks_command};
 use crate::scenarios::sinks::arrived::Arrived;
 use crate::server::{Launch, Server};
 use crate::targets::{KINDS, Targets, with_targets};
@@ -66,6 +66,7 @@ fn check_alarm(server: &Server, targets: &Targets) -> Result<()> {
         sink.state != "running" && sink.lag_events > 0 && names_memory(sink)
     })?;
     targets.rabbitmq.refuse(false)?;
+    retry(server.operator(), "rabbitmq")?;
     await_caught_up(server.operator(), &KINDS)
 }
 
