@@ -40,7 +40,7 @@ impl State {
                 };
                 let incarnation = self.incarnation;
                 self.add_reservation(reservation, &claim, |sale| {
-                    sale.begin_incarnation(reservation.seq, incarnation);
+                    sale.incarnations.begin(reservation.seq, incarnation);
                     sale.begin_version(incarnation);
                 });
             }

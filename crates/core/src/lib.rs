@@ -12,12 +12,14 @@ mod encoding;
 mod event;
 mod fact;
 mod ids;
+mod incarnations;
 mod limits;
 mod name;
 mod precondition;
 mod refusal;
 mod refusal_code;
 mod state;
+mod stock_numbers;
 mod terms;
 mod terms_change;
 mod version;
@@ -30,6 +32,7 @@ pub use encoding::terms_version;
 pub use event::{Event, Line, Lines};
 pub use fact::Fact;
 pub use ids::{Incarnation, Now, ReservationNo, ReservationRef, SaleNo, StockNo, TimeMs};
+pub use incarnations::Incarnations;
 pub use limits::{
     ADD_MAX, CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, DETAILS_BYTES_MAX, HOLD_SEARCH_MAX,
     HOLD_TTL_MS_MAX, KEY_BYTES_MAX, LINES_MAX, Limits, NAME_BYTES_MAX, PANES_MAX, PER_CUSTOMER_MAX_MAX,
@@ -41,6 +44,7 @@ pub use precondition::Precondition;
 pub use refusal::{Ceiling, Refusal};
 pub use refusal_code::RefusalCode;
 pub use state::{SaleImage, State};
+pub use stock_numbers::StockNumbers;
 pub use terms::{InvalidTerms, SaleTerms, StockTerms, WindowShape};
 pub use terms_change::{TermsChange, TermsField};
 pub use version::{SaleVersion, TermsVersion};

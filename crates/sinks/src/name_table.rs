@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use compact_str::CompactString;
 use onrush_core::{
-    Event, Fact, Incarnation, Line, Lines, ReservationNo, ReservationRef, ReservationStatus, SaleNo,
-    SaleTerms, StockNo,
+    Event, Fact, Incarnation, Incarnations, Line, Lines, ReservationNo, ReservationRef, ReservationStatus,
+    SaleNo, SaleTerms, StockNumbers,
 };
 use smallvec::SmallVec;
 
@@ -27,14 +27,10 @@ struct NamedSale {
     sale: CompactString,
     /// With the stocks in the order of their names.
     terms: SaleTerms,
-    /// The number of each stock of the terms.
-    stock_nos: Vec<StockNo>,
-    /// Where a stock is in the terms, by its number; `None` if it was taken out.
-    places: Vec<Option<u16>>,
+    stock_numbers: StockNumbers,
     /// Reservations of it that are held, so that they go with it.
     held_count: usize,
-    /// The ordinals from which on its reservations are of another incarnation than those before, each with that; rising.
-    incarnations: Vec<(u32, Incarnation)>,
+    incarnations: Incarnations,
 }
 
 /// A reservation that is held: what it claims is told again when it is settled.
@@ -69,18 +65,16 @@ impl NameTable {
     pub(crate) fn restore(&mut self, fact: &Fact<'_>) -> Result<(), &'static str> {
         match fact {
             Fact::Sale { sale_no, sale, terms, stock_nos, stocks_ever, .. } => {
-                let mut named = NamedSale {
-                    sale: CompactString::from(*sale),
-                    terms: (*terms).clone(),
-                    stock_nos: stock_nos.to_vec(),
-                    places: vec![None; usize::from(*stocks_ever)],
-                    held_count: 0,
-                    incarnations: Vec::new(),
-                };
-                if named.stock_nos.iter().any(|no| no.0 >= *stocks_ever) {
+                if stock_nos.iter().any(|no| no.0 >= *stocks_ever) {
                     return Err("a stock's number was never given");
                 }
-                named.place_stocks();
+                let named = NamedSale {
+                    sale: CompactString::from(*sale),
+                    terms: (*terms).clone(),
+                    stock_numbers: StockNumbers::restore(stock_nos.to_vec(), *stocks_ever),
+                    held_count: 0,
+                    incarnations: Incarnations::default(),
+                };
                 self.sales.insert(*sale_no, named);
             }
             Fact::Reservation { reservation, customer, status, lines, key, details, .. } => {
@@ -92,7 +86,7 @@ impl NameTable {
             Fact::Partition { incarnation, .. } => self.incarnation = *incarnation,
             Fact::Incarnation { first, incarnation } => {
                 let named = self.sales.get_mut(&first.sale).ok_or("an incarnation has no sale")?;
-                named.begin_incarnation(first.seq, *incarnation);
+                named.incarnations.begin(first.seq, *incarnation);
             }
             Fact::Counter { .. } | Fact::Window { .. } | Fact::Pane { .. } => {}
         }
@@ -104,22 +98,20 @@ impl NameTable {
         let incarnation = self.incarnation;
         encode_fact(out, &Fact::Partition { id_key: None, time: 0, sales_ever: 0, incarnation });
         for (sale_no, named) in &self.sales {
-            let stocks_ever =
-                u16::try_from(named.places.len()).expect("a sale has fewer than 2^16 stocks ever");
             encode_fact(
                 out,
                 &Fact::Sale {
                     sale_no: *sale_no,
                     sale: &named.sale,
                     terms: &named.terms,
-                    stock_nos: &named.stock_nos,
-                    stocks_ever,
+                    stock_nos: named.stock_numbers.nos(),
+                    stocks_ever: named.stock_numbers.stocks_ever(),
                     version: 0,
                 },
             );
-            for (seq, incarnation) in &named.incarnations {
-                let first = ReservationNo { sale: *sale_no, seq: *seq };
-                encode_fact(out, &Fact::Incarnation { first, incarnation: *incarnation });
+            for (seq, incarnation) in named.incarnations.iter() {
+                let first = ReservationNo { sale: *sale_no, seq };
+                encode_fact(out, &Fact::Incarnation { first, incarnation });
             }
         }
         for (reservation, hold) in &self.holds {
@@ -162,7 +154,7 @@ impl NameTable {
             }
             Event::SalePut { sale_no, sale, terms } => {
                 let named = self.put_sale(*sale_no, sale, terms);
-                let NamedSale { terms, stock_nos, .. } = named;
+                let (terms, stock_nos) = (&named.terms, named.stock_numbers.nos());
                 Some(give(Change::SalePut { sale_no: *sale_no, sale, terms, stock_nos }))
             }
             Event::SaleArchived { sale_no } => {
@@ -179,34 +171,15 @@ impl NameTable {
         })
     }
 
-    /// Stocks keep their numbers by name; new ones get theirs in the order of names, as the state does it.
     fn put_sale(&mut self, sale_no: SaleNo, sale: &str, terms: &SaleTerms) -> &NamedSale {
         let named = self.sales.entry(sale_no).or_insert_with(|| NamedSale {
             sale: CompactString::from(sale),
             terms: SaleTerms { stocks: Vec::new(), ..terms.clone() },
-            stock_nos: Vec::new(),
-            places: Vec::new(),
+            stock_numbers: StockNumbers::default(),
             held_count: 0,
-            incarnations: Vec::new(),
+            incarnations: Incarnations::default(),
         });
-        let mut terms = terms.clone();
-        terms.stocks.sort_unstable_by(|a, b| a.stock.cmp(&b.stock));
-        let mut stock_nos = Vec::with_capacity(terms.stocks.len());
-        for stock in &terms.stocks {
-            let before = named.terms.stocks.binary_search_by(|known| known.stock.cmp(&stock.stock));
-            stock_nos.push(before.map_or_else(
-                |_| {
-                    named.places.push(None);
-                    let number = u16::try_from(named.places.len() - 1);
-                    StockNo(number.expect("a sale has fewer than 2^16 stocks ever"))
-                },
-                |place| named.stock_nos[place],
-            ));
-        }
-        named.terms = terms;
-        named.stock_nos = stock_nos;
-        named.places.fill(None);
-        named.place_stocks();
+        (named.terms, _) = named.stock_numbers.put(&named.terms, terms);
         named
     }
 
@@ -223,7 +196,7 @@ impl NameTable {
             self.hold(*reservation, customer, lines, details, key)?;
         }
         let named = self.sales.get_mut(&reservation.sale).ok_or(UNKNOWN_SALE)?;
-        named.begin_incarnation(reservation.seq, self.incarnation);
+        named.incarnations.begin(reservation.seq, self.incarnation);
         let named = &*named;
         let lines = named.lines(lines)?;
         let claim = Claim { customer, lines: &lines, details, idempotency_key: key_text(key) };
@@ -278,31 +251,16 @@ impl NameTable {
 }
 
 impl NamedSale {
-    fn place_stocks(&mut self) {
-        for (place, no) in (0..).zip(&self.stock_nos) {
-            self.places[usize::from(no.0)] = Some(place);
-        }
-    }
-
-    /// From the reservation of this ordinal on they are of this incarnation, as the state does it.
-    fn begin_incarnation(&mut self, seq: u32, incarnation: Incarnation) {
-        let before = self.incarnations.last().map_or(Incarnation::FIRST, |(_, before)| *before);
-        if incarnation != before {
-            self.incarnations.push((seq, incarnation));
-        }
-    }
-
     fn subject(&self, ids: &ReservationIds, no: ReservationNo) -> ReservationSubject<'_> {
-        let begun_count = self.incarnations.partition_point(|(first, _)| *first <= no.seq);
-        let incarnation = begun_count.checked_sub(1).map_or(Incarnation::FIRST, |at| self.incarnations[at].1);
+        let incarnation = self.incarnations.of(no.seq);
         let reservation = ids.write(ReservationRef { no, incarnation });
         ReservationSubject { reservation_no: no, reservation, sale: &self.sale }
     }
 
     fn lines(&self, lines: &[Line]) -> Result<SmallVec<[SinkLine<'_>; 4]>, Unknown> {
         let named = |line: &Line| {
-            let place = self.places.get(usize::from(line.stock.0)).copied().flatten().ok_or(UNKNOWN_STOCK)?;
-            let stock = &self.terms.stocks[usize::from(place)].stock;
+            let place = self.stock_numbers.place_of(line.stock).ok_or(UNKNOWN_STOCK)?;
+            let stock = &self.terms.stocks[place].stock;
             Ok(SinkLine { stock_no: line.stock, stock, quantity: line.quantity })
         };
         lines.iter().map(named).collect()

@@ -158,7 +158,7 @@ fn find_lines(sale: &Sale, asked: &[LineRequest<'_>]) -> Result<Lines, Refusal> 
     let mut is_repeated = false;
     for (number, line) in (0..).zip(asked) {
         let place = sale.place_of(line.stock).ok_or(Refusal::StockNotFound { line: number })?;
-        let stock = sale.stock_nos[place];
+        let stock = sale.stock_numbers.nos()[place];
         is_repeated |= lines.iter().any(|other: &Line| other.stock == stock);
         lines.push(Line {
             stock,

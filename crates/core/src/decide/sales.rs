@@ -63,7 +63,7 @@ pub(super) fn decide_put<'a>(
     terms.check_new_names(|stock| sale.place_of(stock).is_some())?;
     check_reserved(sale, &wanted)?;
     let kept_count = wanted.iter().filter(|stock| sale.place_of(&stock.stock).is_some()).count();
-    let numbers_left = usize::from(u16::MAX - sale.stocks_ever());
+    let numbers_left = usize::from(u16::MAX - sale.stock_numbers.stocks_ever());
     let is_growing = wanted.len() > sale.terms.stocks.len();
     let has_room = !is_growing || stocks_after - sale.terms.stocks.len() as u64 <= stocks_max;
     check_ceiling(has_room && wanted.len() - kept_count <= numbers_left, Ceiling::Stocks)?;

@@ -26,13 +26,13 @@ impl State {
                 sale_no: sale.no,
                 sale: &sale.name,
                 terms: &sale.terms,
-                stock_nos: &sale.stock_nos,
-                stocks_ever: sale.stocks_ever(),
+                stock_nos: sale.stock_numbers.nos(),
+                stocks_ever: sale.stock_numbers.stocks_ever(),
                 version: sale.version.number,
             });
             let mut begun = sale.incarnations.iter().peekable();
             for (seq, record) in (0..).zip(sale.reservations.iter()) {
-                while let Some(&(_, incarnation)) = begun.next_if(|(first, _)| *first == seq) {
+                while let Some((_, incarnation)) = begun.next_if(|(first, _)| *first == seq) {
                     take(Fact::Incarnation { first: ReservationNo { sale: sale.no, seq }, incarnation });
                 }
                 take(Fact::Reservation {

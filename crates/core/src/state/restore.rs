@@ -112,7 +112,7 @@ impl State {
         let sale = self.sales.last().ok_or("an incarnation has no sale")?;
         let is_next = first.sale == sale.no && first.seq == sale.reservations.len();
         ensure(is_next, "an incarnation does not begin with the next reservation")?;
-        let begin = |sale: &mut Sale| sale.begin_incarnation(first.seq, incarnation);
+        let begin = |sale: &mut Sale| sale.incarnations.begin(first.seq, incarnation);
         let is_other = self.sales.change(&self.hash, first.sale, begin);
         ensure(is_other == Some(true), "an incarnation is that of the reservation before")
     }

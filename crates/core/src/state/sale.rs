@@ -8,8 +8,8 @@ use super::{
     reservations::{NewReservation, Record, Reservations},
 };
 use crate::{
-    IdempotencyKey, Incarnation, Lines, ReservationNo, ReservationRef, ReservationStatus, SaleNo, SaleTerms,
-    SaleVersion, StockNo, StockTerms, TimeMs, UnitTotals, terms_version,
+    IdempotencyKey, Incarnation, Incarnations, Lines, ReservationNo, ReservationRef, ReservationStatus,
+    SaleNo, SaleTerms, SaleVersion, StockNo, StockNumbers, StockTerms, TimeMs, UnitTotals, terms_version,
 };
 
 /// A sale that is not archived.
@@ -18,19 +18,15 @@ pub(crate) struct Sale {
     pub(crate) name: Arc<str>,
     /// With the stocks in the order of their names.
     pub(crate) terms: Arc<SaleTerms>,
-    /// The number of each stock of the terms.
-    pub(crate) stock_nos: Vec<StockNo>,
+    pub(crate) stock_numbers: StockNumbers,
     /// The figures of each stock of the terms.
     pub(crate) figures: Vec<Figures>,
-    /// Where a stock is in the terms, by its number; [`GONE`] if it was taken out.
-    places: Vec<u16>,
     pub(crate) version: SaleVersion,
     /// Reservations that are held.
     pub(crate) held_count: u32,
     /// The latest time until which any reservation ever was held: no hold lasts longer.
     pub(crate) held_until_max: TimeMs,
-    /// The ordinals from which on its reservations are of another incarnation than those before, each with that; rising.
-    pub(crate) incarnations: Vec<(u32, Incarnation)>,
+    pub(crate) incarnations: Incarnations,
     pub(crate) customers: Customers,
     pub(crate) reservations: Reservations,
     /// Bytes of all but the last three, the sale itself included.
@@ -57,7 +53,6 @@ pub(crate) struct Claim<'a> {
     pub(crate) details: &'a [u8],
 }
 
-const GONE: u16 = u16::MAX;
 /// What an `Arc` has beside its content: two counts.
 const ARC_BYTES: usize = 2 * size_of::<usize>();
 
@@ -79,21 +74,16 @@ impl Sale {
         stocks_ever: u16,
         version: SaleVersion,
     ) -> Self {
-        let mut places = vec![GONE; usize::from(stocks_ever)];
-        for (place, stock) in (0..).zip(&stock_nos) {
-            places[usize::from(stock.0)] = place;
-        }
         let mut sale = Self {
             no,
             name: name.into(),
             figures: vec![Figures::default(); stock_nos.len()],
             terms: Arc::new(terms),
-            stock_nos,
-            places,
+            stock_numbers: StockNumbers::restore(stock_nos, stocks_ever),
             version,
             held_count: 0,
             held_until_max: 0,
-            incarnations: Vec::new(),
+            incarnations: Incarnations::default(),
             customers: Customers::new(),
             reservations: Reservations::new(),
             terms_bytes: 0,
@@ -102,29 +92,17 @@ impl Sale {
         sale
     }
 
-    /// The number that the next new stock will get.
-    pub(crate) fn stocks_ever(&self) -> u16 {
-        u16::try_from(self.places.len()).expect("a sale has fewer than 2^16 stocks ever")
-    }
-
-    /// Replaces the terms. Stocks keep their numbers by name; new ones get theirs in the order of names.
+    /// Replaces the terms.
     pub(crate) fn put_terms(&mut self, terms: &SaleTerms, incarnation: Incarnation) {
-        let mut terms = terms.clone();
-        terms.stocks.sort_unstable_by(|a, b| a.stock.cmp(&b.stock));
-        let mut stock_nos = Vec::with_capacity(terms.stocks.len());
-        let mut figures = Vec::with_capacity(terms.stocks.len());
+        let (terms, places_before) = self.stock_numbers.put(&self.terms, terms);
         let mut kept = vec![false; self.terms.stocks.len()];
-        for stock in &terms.stocks {
-            if let Some(place) = self.place_of(&stock.stock) {
+        let figures_of = |before: &Option<usize>| {
+            before.map_or_else(Figures::default, |place| {
                 kept[place] = true;
-                stock_nos.push(self.stock_nos[place]);
-                figures.push(self.figures[place]);
-            } else {
-                stock_nos.push(StockNo(self.stocks_ever()));
-                figures.push(Figures::default());
-                self.places.push(GONE);
-            }
-        }
+                self.figures[place]
+            })
+        };
+        let figures: Vec<Figures> = places_before.iter().map(figures_of).collect();
         for (figures, kept) in self.figures.iter().zip(kept) {
             assert!(kept || !figures.is_reserved, "a stock that has reservations stays");
         }
@@ -134,14 +112,8 @@ impl Sale {
                 "a stock keeps the units that are held and confirmed"
             );
         }
-        for stock in &self.stock_nos {
-            self.places[usize::from(stock.0)] = GONE;
-        }
-        for (place, stock) in (0..).zip(&stock_nos) {
-            self.places[usize::from(stock.0)] = place;
-        }
         self.version.terms = terms_version(self.no, &terms);
-        (self.terms, self.stock_nos, self.figures) = (Arc::new(terms), stock_nos, figures);
+        (self.terms, self.figures) = (Arc::new(terms), figures);
         self.terms_bytes = self.count_terms_bytes();
         self.begin_version(incarnation);
     }
@@ -158,28 +130,16 @@ impl Sale {
 
     /// Where the stock of this number is in the terms.
     pub(crate) fn place(&self, stock: StockNo) -> Option<usize> {
-        let place = self.places.get(usize::from(stock.0)).copied().filter(|&place| place != GONE)?;
-        Some(usize::from(place))
+        self.stock_numbers.place_of(stock)
     }
 
     pub(crate) fn available(&self, place: usize) -> u32 {
         self.terms.stocks[place].quantity_total - self.figures[place].taken()
     }
 
-    /// From the reservation of this ordinal on they are of this incarnation; whether it is another than before.
-    pub(crate) fn begin_incarnation(&mut self, seq: u32, incarnation: Incarnation) -> bool {
-        let before = self.incarnations.last().map_or(Incarnation::FIRST, |(_, before)| *before);
-        let is_other = incarnation != before;
-        if is_other {
-            self.incarnations.push((seq, incarnation));
-        }
-        is_other
-    }
-
     /// The reservation of this ordinal as its id names it.
     pub(crate) fn reservation_ref(&self, seq: u32) -> ReservationRef {
-        let begun_count = self.incarnations.partition_point(|(first, _)| *first <= seq);
-        let incarnation = begun_count.checked_sub(1).map_or(Incarnation::FIRST, |at| self.incarnations[at].1);
+        let incarnation = self.incarnations.of(seq);
         ReservationRef { no: ReservationNo { sale: self.no, seq }, incarnation }
     }
 
@@ -272,7 +232,7 @@ impl Sale {
     /// Bytes that the sale owns, itself included.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.terms_bytes
-            + self.incarnations.capacity() * size_of::<(u32, Incarnation)>()
+            + self.incarnations.heap_bytes()
             + self.customers.heap_bytes()
             + self.reservations.heap_bytes()
     }
@@ -288,9 +248,8 @@ impl Sale {
             + 2 * ARC_BYTES
             + self.name.len()
             + copy_bytes(&self.terms)
-            + self.stock_nos.capacity() * size_of::<StockNo>()
+            + self.stock_numbers.heap_bytes()
             + self.figures.capacity() * size_of::<Figures>()
-            + self.places.capacity() * size_of::<u16>()
     }
 }
 
