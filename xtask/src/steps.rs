@@ -147,7 +147,7 @@ fn shown(command: &Command) -> String {
 
 #[allow(
     clippy::disallowed_methods,
-    reason = "progress and patience are measured in wall time, and no test depends on it"
+    reason = "progress and timeouts are measured in wall time, and no test depends on it"
 )]
 pub(crate) fn now() -> Instant {
     Instant::now()
@@ -155,7 +155,7 @@ pub(crate) fn now() -> Instant {
 
 #[allow(
     clippy::disallowed_methods,
-    reason = "progress and patience are measured in wall time, and no test depends on it"
+    reason = "progress and timeouts are measured in wall time, and no test depends on it"
 )]
 pub(crate) fn elapsed(since: Instant) -> Duration {
     since.elapsed()

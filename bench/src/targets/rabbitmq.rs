@@ -24,7 +24,7 @@ pub(crate) const UNCONFIRMED_COUNT_MAX: usize = 4_096;
 /// Messages handed to the client before the first of them is waited for: one at a time costs it a switch of threads each.
 const RUN_COUNT: u64 = 256;
 /// How long the broker may take for anything, the removal of millions of messages included.
-const PATIENCE: Duration = Duration::from_mins(2);
+const EXCHANGE_TIMEOUT: Duration = Duration::from_mins(2);
 /// How long a queue may take until it tells all that it holds.
 const COUNT_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -76,7 +76,7 @@ impl RabbitMq {
                 connection.close(200, "done".into()).await?;
                 Ok(done)
             };
-            tokio::time::timeout(PATIENCE, everything).await.context("RabbitMQ does not answer")?
+            tokio::time::timeout(EXCHANGE_TIMEOUT, everything).await.context("RabbitMQ does not answer")?
         })
     }
 

@@ -13,7 +13,7 @@ use crate::servers::parse_rate;
 use crate::services::Services;
 
 /// How long Redis may take for one answer, the removal of millions of entries included.
-const PATIENCE: Duration = Duration::from_mins(1);
+const EXCHANGE_TIMEOUT: Duration = Duration::from_mins(1);
 /// Rewriting the append-only file in the middle of a turn would hit one side at random.
 const REWRITING: &str = "auto-aof-rewrite-percentage";
 
@@ -59,8 +59,9 @@ impl Redis {
         let (address, password) = (services.get("REDIS_ADDRESS")?, services.get("REDIS_PASSWORD")?);
         let (host, port) = address.split_once(':').context("read the address of Redis")?;
         let client = redis::Client::open(format!("redis://{address}/0"))?;
-        let mut connection = client.get_connection_with_timeout(PATIENCE).context("connect to Redis")?;
-        connection.set_read_timeout(Some(PATIENCE))?;
+        let mut connection =
+            client.get_connection_with_timeout(EXCHANGE_TIMEOUT).context("connect to Redis")?;
+        connection.set_read_timeout(Some(EXCHANGE_TIMEOUT))?;
         redis::cmd("AUTH").arg(password).exec(&mut connection).context("log in to Redis")?;
         let rewriting_before = config(&mut connection, REWRITING)?;
         set_config(&mut connection, REWRITING, "0")?;

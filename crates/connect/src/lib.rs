@@ -4,9 +4,9 @@
 mod audit;
 mod booking;
 mod event_json;
-mod form;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+mod message_format;
 pub mod postgres;
 pub mod rabbitmq;
 pub mod redis;
@@ -17,6 +17,6 @@ mod waiting;
 
 pub use audit::{Audit, Findings, Ledger, StoredEvent, Tally, fingerprint};
 pub use event_json::{event_id, event_type, source_uri, write_event_data, write_event_id, write_rfc3339};
-pub use form::Form;
+pub use message_format::MessageFormat;
 pub use secret::Secret;
 pub use tls::{Tls, TlsSettings};

@@ -22,7 +22,7 @@ use crate::steps::{execute, succeeds};
 const USER: &str = "postgres";
 
 /// How long the first process of the machine gets to wait for a server that ended.
-const WAIT_PATIENCE: Duration = Duration::from_secs(3);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// See the module.
 pub(crate) struct Postgres;
@@ -174,7 +174,7 @@ fn forget_ended_server(data: &Path) -> Result<()> {
     let text = std::fs::read_to_string(&record).unwrap_or_default();
     let pid = text.lines().next().and_then(|line| line.parse().ok());
     let is_waited_for = || pid.is_none_or(|pid| !process::is_unwaited(pid)).then_some(());
-    if waiting::until(WAIT_PATIENCE, is_waited_for).is_none() {
+    if waiting::until(WAIT_TIMEOUT, is_waited_for).is_none() {
         remove_if_there(&record).context("forget a server that has ended")?;
     }
     Ok(())

@@ -86,14 +86,14 @@ pub(crate) fn is_unwaited(pid: i32) -> bool {
     read_stat(pid).is_some_and(Stat::is_ended)
 }
 
-/// Asks the processes to end by `signal`, and kills them and what they started if they have not ended after `patience`.
-pub(crate) fn stop(processes: &[Process], signal: Signal, patience: Duration) -> Result<()> {
+/// Asks the processes to end by `signal`, and kills them and what they started if they have not ended after `timeout`.
+pub(crate) fn stop(processes: &[Process], signal: Signal, timeout: Duration) -> Result<()> {
     let descendants: Vec<_> = processes.iter().flat_map(|process| process.descendants()).collect();
     for process in processes {
         process.signal(signal);
     }
     let all_gone = || processes.iter().chain(&descendants).all(|process| !process.is_alive()).then_some(());
-    if waiting::until(patience, all_gone).is_some() {
+    if waiting::until(timeout, all_gone).is_some() {
         return Ok(());
     }
     kill(&[processes, &descendants].concat())

@@ -16,9 +16,9 @@ use super::{process, waiting};
 use crate::steps::{elapsed, now};
 
 /// How long a service may take to end in order before it is killed.
-const STOP_PATIENCE: Duration = Duration::from_secs(30);
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a service that runs may take to prove that it works before it is started anew.
-const PROBE_PATIENCE: Duration = Duration::from_secs(15);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The services of one directory.
 pub(crate) struct Services {
@@ -182,7 +182,7 @@ impl Services {
         let settings = home.settings()?.with_context(|| format!("{name} was never up"))?;
         let probe = || server.probe(&home, &settings).ok();
         if home.is_alive()? {
-            if waiting::until(PROBE_PATIENCE, probe).is_some() {
+            if waiting::until(PROBE_TIMEOUT, probe).is_some() {
                 eprintln!("{name}: answers already");
                 return Ok(Start::RanAlready);
             }
@@ -216,7 +216,7 @@ impl Services {
     fn stop(&self, server: &dyn Server) -> Result<()> {
         let home = self.home(server);
         let processes = home.processes()?;
-        process::stop(&processes, server.stop_signal(), STOP_PATIENCE)
+        process::stop(&processes, server.stop_signal(), STOP_TIMEOUT)
             .with_context(|| format!("stop {}", server.name()))?;
         home.forget_processes()
     }
@@ -275,9 +275,9 @@ fn start_and_wait(server: &dyn Server, home: &Home, settings: &Lines) -> Result<
         }
         server.probe(home, settings).map_err(|error| last = Some(error)).ok().map(Ok)
     };
-    match waiting::until(server.patience(), attempt) {
+    match waiting::until(server.start_timeout(), attempt) {
         Some(outcome) => outcome,
-        None => bail!("no answer in {:?}: {:#}", server.patience(), last.expect("it was probed")),
+        None => bail!("no answer in {:?}: {:#}", server.start_timeout(), last.expect("it was probed")),
     }
 }
 

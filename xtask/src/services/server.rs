@@ -45,7 +45,7 @@ pub(crate) trait Server: Sync {
     }
 
     /// The longest time from a start to the first answer on a machine with other things to do.
-    fn patience(&self) -> Duration {
+    fn start_timeout(&self) -> Duration {
         Duration::from_mins(3)
     }
 

@@ -16,10 +16,10 @@ use super::topics::Topics;
 use super::writer::{ID_HEADER, SOURCE_HEADER, TYPE_HEADER};
 use super::{Settings, cluster};
 use crate::event_json::{kind_type, offset_in_id};
-use crate::{Audit, Findings, Form, Ledger, StoredEvent, Tally, fingerprint, source_uri};
+use crate::{Audit, Findings, Ledger, MessageFormat, StoredEvent, Tally, fingerprint, source_uri};
 
 /// Longest wait for the bounds of a partition.
-const BOUNDS_PATIENCE: Duration = Duration::from_secs(10);
+const BOUNDS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Compares the topics of a sink with the log. Keeps about 32 bytes per event and 16 per key while it does.
 pub struct KafkaAuditor {
@@ -69,7 +69,7 @@ impl KafkaAuditor {
         self.partition_counts.insert(topic.to_owned(), partition_count);
         for partition in 0..partition_count {
             let kafka_partition = i32::try_from(partition).expect("Kafka numbers partitions in 31 bits");
-            let bounds = consumer.fetch_watermarks(topic, kafka_partition, BOUNDS_PATIENCE);
+            let bounds = consumer.fetch_watermarks(topic, kafka_partition, BOUNDS_TIMEOUT);
             let (low, high) =
                 bounds.map_err(|error| lost(consumer, "read the bounds of a partition", &error))?;
             if low > 0 {
@@ -169,7 +169,7 @@ impl Audit for KafkaAuditor {
         let described = cluster::describe(&self.settings, &client_config)?;
         let consumer: BaseConsumer<Reports> = cluster::create(&self.settings, &config)?;
         let names: Vec<String> =
-            self.topics.used_by(self.settings.form).into_iter().map(str::to_owned).collect();
+            self.topics.used_by(self.settings.message_format).into_iter().map(str::to_owned).collect();
         for name in names {
             // A topic that is not there holds nothing.
             if let Some(topic) = described.get(&name) {
@@ -181,14 +181,18 @@ impl Audit for KafkaAuditor {
 
     fn expect(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError> {
         self.payload.clear();
-        if !self.settings.form.write_payload(&mut self.payload, event) {
+        if !self.settings.message_format.write_payload(&mut self.payload, event) {
             return Ok(());
         }
         if self.is_unseen(event) {
             self.unseen_count += 1;
             return Ok(());
         }
-        let kind = if self.settings.form == Form::Events { kind_type(event.kind()) } else { String::new() };
+        let kind = if self.settings.message_format == MessageFormat::Events {
+            kind_type(event.kind())
+        } else {
+            String::new()
+        };
         let content = fingerprint(&[event.key().as_bytes(), kind.as_bytes(), &self.payload]);
         self.ledger.expect(StoredEvent { offset: event.offset, fingerprint: content });
         Ok(())

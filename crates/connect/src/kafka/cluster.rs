@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_secs(2);
 const LOOKS_MAX: usize = 5;
 
 /// Longest wait for one answer to an administrator's request.
-const ADMIN_PATIENCE: Duration = Duration::from_secs(10);
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A topic as the cluster describes it.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +93,7 @@ pub(super) fn create_topics(
     let admin: AdminClient<Reports> = create(settings, config)?;
     let new: Vec<_> = names.iter().map(|name| NewTopic::new(name, -1, TopicReplication::Fixed(-1))).collect();
     let options =
-        AdminOptions::new().request_timeout(Some(ADMIN_PATIENCE)).operation_timeout(Some(ADMIN_PATIENCE));
+        AdminOptions::new().request_timeout(Some(ADMIN_TIMEOUT)).operation_timeout(Some(ADMIN_TIMEOUT));
     let answers = Waiter::new()?.wait("create the topics", async {
         admin.create_topics(&new, &options).await.map_err(|error| unavailable("create the topics", &error))
     })?;
@@ -121,7 +121,7 @@ pub(super) fn terms(
 ) -> Result<Terms, TargetError> {
     let admin: AdminClient<Reports> = create(settings, config)?;
     let topics: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-    let options = AdminOptions::new().request_timeout(Some(ADMIN_PATIENCE));
+    let options = AdminOptions::new().request_timeout(Some(ADMIN_TIMEOUT));
     let answers = Waiter::new()?.wait("read the topics' settings", async {
         let answers = admin.describe_configs(&topics, &options).await;
         answers.map_err(|error| unavailable("read the topics' settings", &error))

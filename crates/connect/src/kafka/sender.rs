@@ -15,7 +15,7 @@ use super::writer::Draft;
 /// How long one look for reports takes while there is nothing else to do. librdkafka spins for the last millisecond.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Looks without a report before patience ends.
+/// Looks without a report before the timeout.
 const QUIET_LOOKS_MAX: u128 = EXCHANGE_TIMEOUT.as_millis() / LOOK.as_millis();
 
 /// Looks for what is still to be reported of a producer that was purged, which comes from its own threads.
@@ -89,7 +89,7 @@ impl Sender {
         if failure.is_some() { Err(self.failure()) } else { Ok(durable.unwrap_or_default()) }
     }
 
-    /// Waits until it is done, a failure, or the end of patience with a broker that acknowledges nothing more.
+    /// Waits until it is done, a failure, or the timeout of a broker that acknowledges nothing more.
     fn wait(&self, is_done: impl Fn(&Progress) -> bool) -> Result<(), TargetError> {
         let (mut settled_count, mut quiet_count) = (0, 0);
         while quiet_count < QUIET_LOOKS_MAX {

@@ -6,7 +6,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 use super::{properties, topics};
-use crate::{Form, Secret, Tls, TlsSettings};
+use crate::{MessageFormat, Secret, Tls, TlsSettings};
 
 /// Messages that may wait for their acknowledgement; then [`push`](onrush_sinks::Target::push) waits for room.
 pub(super) const QUEUED_MESSAGES_MAX: u32 = 16_384;
@@ -26,7 +26,7 @@ pub struct Settings {
     /// Where messages go; `{kind}` in it stands for the kind of the event, which gives a topic per kind.
     pub topic: String,
     /// What messages look like.
-    pub form: Form,
+    pub message_format: MessageFormat,
     /// SASL user, over TLS and with mechanism PLAIN if `properties_file` names no other.
     pub username: Option<String>,
     /// Whether the line is encrypted, where `properties_file` does not say it.
@@ -155,7 +155,7 @@ mod tests {
         Settings {
             brokers: "kafka-1:9092".to_owned(),
             topic: "onrush".to_owned(),
-            form: Form::Events,
+            message_format: MessageFormat::Events,
             username: None,
             tls: TlsSettings::default(),
             password: None,

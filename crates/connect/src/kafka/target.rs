@@ -41,7 +41,7 @@ impl Kafka {
     /// Looks at the topics, creates those that are missing, and returns the bound of a message, bytes.
     fn prepare(&mut self, topics: &Topics) -> Result<u32, TargetError> {
         let config = self.settings.client_config().map_err(TargetError::Unavailable)?;
-        let names = topics.used_by(self.settings.form);
+        let names = topics.used_by(self.settings.message_format);
         let mut described = cluster::describe(&self.settings, &config)?;
         let missing: Vec<&str> =
             names.iter().copied().filter(|name| !described.contains_key(*name)).collect();
@@ -112,7 +112,7 @@ impl Target for Kafka {
             config.set("message.max.bytes", message_bytes_max.to_string());
         }
         let sender = Sender::new(cluster::create(&self.settings, &config)?);
-        let writer = Writer::new(topics, self.settings.form, source);
+        let writer = Writer::new(topics, self.settings.message_format, source);
         self.session = Some(Session { sender, writer });
         Ok(None)
     }

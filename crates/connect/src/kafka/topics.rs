@@ -2,7 +2,7 @@
 
 use onrush_sinks::EventKind;
 
-use crate::Form;
+use crate::MessageFormat;
 
 /// Stands for the kind of an event.
 const PLACEHOLDER: &str = "{kind}";
@@ -28,9 +28,9 @@ impl Topics {
         &self.names[kind as usize]
     }
 
-    /// Every one that messages of a form go to, once.
-    pub(super) fn used_by(&self, form: Form) -> Vec<&str> {
-        let kinds = EventKind::ALL.into_iter().filter(|kind| form.covers(*kind));
+    /// Every one that messages of a format go to, once.
+    pub(super) fn used_by(&self, message_format: MessageFormat) -> Vec<&str> {
+        let kinds = EventKind::ALL.into_iter().filter(|kind| message_format.covers(*kind));
         let mut names: Vec<&str> = kinds.map(|kind| self.of(kind)).collect();
         names.sort_unstable();
         names.dedup();
@@ -66,9 +66,12 @@ mod tests {
             assert_eq!(one.of(kind), "onrush");
             assert_eq!(each.of(kind), format!("shop.{}", kind.name()));
         }
-        assert_eq!(one.used_by(Form::Events), ["onrush"]);
-        assert_eq!(each.used_by(Form::Events).len(), 9);
-        assert_eq!(each.used_by(Form::Order), ["shop.reservation.confirmed", "shop.reservation.reserved"]);
+        assert_eq!(one.used_by(MessageFormat::Events), ["onrush"]);
+        assert_eq!(each.used_by(MessageFormat::Events).len(), 9);
+        assert_eq!(
+            each.used_by(MessageFormat::Order),
+            ["shop.reservation.confirmed", "shop.reservation.reserved"]
+        );
     }
 
     #[test]

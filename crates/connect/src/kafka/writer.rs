@@ -1,4 +1,4 @@
-//! How an event becomes a message: topic, key, headers, payload. For [`Form::Events`] that is the binary mode of the Kafka
+//! How an event becomes a message: topic, key, headers, payload. For [`MessageFormat::Events`] that is the binary mode of the Kafka
 //! protocol binding for `CloudEvents` 1.0.
 
 use onrush_core::TimeMs;
@@ -7,19 +7,19 @@ use rdkafka::message::{Header, OwnedHeaders, ToBytes};
 
 use super::topics::Topics;
 use crate::event_json::kind_type;
-use crate::{Form, source_uri, write_event_id, write_rfc3339};
+use crate::{MessageFormat, source_uri, write_event_id, write_rfc3339};
 
 /// Which event a message is for.
 pub(super) const ID_HEADER: &str = "ce_id";
 /// Which log the event comes from.
 pub(super) const SOURCE_HEADER: &str = "ce_source";
-/// The event's type; only in [`Form::Events`].
+/// The event's type; only in [`MessageFormat::Events`].
 pub(super) const TYPE_HEADER: &str = "ce_type";
 
 /// Encodes events of one log, into buffers of its own.
 pub(super) struct Writer {
     topics: Topics,
-    form: Form,
+    message_format: MessageFormat,
     partition: u32,
     source: String,
     /// In the order of [`EventKind::ALL`].
@@ -38,10 +38,10 @@ pub(super) struct Draft<'a> {
 }
 
 impl Writer {
-    pub(super) fn new(topics: Topics, form: Form, source: &Source) -> Self {
+    pub(super) fn new(topics: Topics, message_format: MessageFormat, source: &Source) -> Self {
         Self {
             topics,
-            form,
+            message_format,
             partition: source.partition,
             source: source_uri(source),
             types: EventKind::ALL.map(kind_type),
@@ -52,10 +52,10 @@ impl Writer {
         }
     }
 
-    /// The message for an event, if the form has one for it.
+    /// The message for an event, if the format has one for it.
     pub(super) fn draft(&mut self, event: &SinkEvent<'_>) -> Option<Draft<'_>> {
         self.payload.clear();
-        if !self.form.write_payload(&mut self.payload, event) {
+        if !self.message_format.write_payload(&mut self.payload, event) {
             return None;
         }
         self.id.clear();
@@ -63,7 +63,7 @@ impl Writer {
         let mut headers = OwnedHeaders::new_with_capacity(7);
         headers = with(headers, ID_HEADER, &self.id);
         headers = with(headers, SOURCE_HEADER, &self.source);
-        if self.form == Form::Events {
+        if self.message_format == MessageFormat::Events {
             if self.time_shown != Some(event.at) {
                 self.time.clear();
                 write_rfc3339(&mut self.time, event.at);

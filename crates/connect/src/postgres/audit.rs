@@ -35,7 +35,7 @@ const STRETCH: u64 = 100_000;
 /// Disagreements between two pages that are counted; beyond, the rest of the stretch between the pages is not looked at.
 const DISAGREEMENTS_MAX: usize = 1_000_000;
 /// Longest time for one query over whole tables.
-const QUERY_PATIENCE: Duration = Duration::from_mins(30);
+const QUERY_TIMEOUT: Duration = Duration::from_mins(30);
 
 struct Link {
     io: IoThread,
@@ -157,7 +157,7 @@ impl Link {
             let doing = "compare the tables with the events";
             connection.run(doing, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
             for query in STATE_QUERIES {
-                within(QUERY_PATIENCE, doing, add_different(&connection, query, &mut findings)).await?;
+                within(QUERY_TIMEOUT, doing, add_different(&connection, query, &mut findings)).await?;
             }
             connection.run(doing, "COMMIT").await?;
             Ok(findings)
@@ -172,7 +172,7 @@ async fn next_offset(
     schema: &str,
     source: &Source,
 ) -> Result<Option<u64>, TargetError> {
-    let settings = format!("SET statement_timeout = '{}s'; SET work_mem = '64MB'", QUERY_PATIENCE.as_secs());
+    let settings = format!("SET statement_timeout = '{}s'; SET work_mem = '64MB'", QUERY_TIMEOUT.as_secs());
     connection.run("prepare the session", &settings).await?;
     let doing = "read the sink's offset";
     let owners = connection.client().query("SELECT sink, log_id, partition, next_offset FROM sinks", &[]);
@@ -208,7 +208,7 @@ async fn compare_page(
     while start < to && disagreements.len() < DISAGREEMENTS_MAX {
         let end = to.min(start + STRETCH);
         let bounds: [&(dyn ToSql + Sync); 2] = [&bigint(start), &bigint(end)];
-        let compared = within(QUERY_PATIENCE, doing, async {
+        let compared = within(QUERY_TIMEOUT, doing, async {
             client.query(COMPARE_EVENTS, &bounds).await.map_err(|error| unavailable(doing, &error))
         });
         disagreements.extend(compared.await?.iter().map(|row| Disagreement {

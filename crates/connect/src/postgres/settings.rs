@@ -78,17 +78,17 @@ impl Settings {
         Ok(config)
     }
 
-    /// How to connect for reading, giving up on an unanswered packet after `patience`; `None` if there is no replica.
-    pub(super) fn replica(&self, patience: Duration) -> Result<Option<tokio_postgres::Config>, String> {
+    /// How to connect for reading, giving up on an unanswered packet after `timeout`; `None` if there is no replica.
+    pub(super) fn replica(&self, timeout: Duration) -> Result<Option<tokio_postgres::Config>, String> {
         let Some(url) = &self.replica_url else { return Ok(None) };
-        Ok(Some(self.complete(parse("replica_url", url)?, "onrush reader", patience)?))
+        Ok(Some(self.complete(parse("replica_url", url)?, "onrush reader", timeout)?))
     }
 
     fn complete(
         &self,
         mut config: tokio_postgres::Config,
         application: &str,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<tokio_postgres::Config, String> {
         if let Some(password) = &self.password {
             config.password(password.reveal()?.as_bytes());
@@ -102,9 +102,9 @@ impl Settings {
                 Tls::Auto if is_local(&config) => SslMode::Disable,
                 Tls::Auto | Tls::Verify | Tls::UnsafeNoVerify => SslMode::Require,
             })
-            .connect_timeout(CONNECT_TIMEOUT.min(patience))
-            .tcp_user_timeout(patience)
-            .keepalives_idle(patience);
+            .connect_timeout(CONNECT_TIMEOUT.min(timeout))
+            .tcp_user_timeout(timeout)
+            .keepalives_idle(timeout);
         Ok(config)
     }
 }

@@ -220,7 +220,7 @@ impl Audit for RabbitMqAuditor {
     }
 
     fn expect(&mut self, event: &SinkEvent<'_>) -> Result<(), TargetError> {
-        let Some(payload) = payload(event, self.settings.form) else { return Ok(()) };
+        let Some(payload) = payload(event, self.settings.message_format) else { return Ok(()) };
         if self.is_unseen(event.offset) {
             self.unseen_count += 1;
             return Ok(());

@@ -6,7 +6,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use onrush_sinks::{SinkEvent, Source};
 
 use super::Settings;
-use crate::{Form, event_id, event_type, source_uri, write_rfc3339};
+use crate::{MessageFormat, event_id, event_type, source_uri, write_rfc3339};
 
 const PERSISTENT: u8 = 2;
 
@@ -19,21 +19,21 @@ pub(super) struct Publication {
 }
 
 impl Publication {
-    /// The message for an event, if the form has one for it.
+    /// The message for an event, if the format has one for it.
     pub(super) fn of(event: &SinkEvent<'_>, settings: &Settings, source: &Source) -> Option<Self> {
         Some(Self {
             offset: event.offset,
             routing_key: routing_key(event, settings).into(),
-            payload: payload(event, settings.form)?,
-            properties: properties(event, settings.form, source),
+            payload: payload(event, settings.message_format)?,
+            properties: properties(event, settings.message_format, source),
         })
     }
 }
 
-/// What a message says, if the form has one for the event.
-pub(super) fn payload(event: &SinkEvent<'_>, form: Form) -> Option<Vec<u8>> {
+/// What a message says, if the format has one for the event.
+pub(super) fn payload(event: &SinkEvent<'_>, message_format: MessageFormat) -> Option<Vec<u8>> {
     let mut payload = Vec::with_capacity(256);
-    form.write_payload(&mut payload, event).then_some(payload)
+    message_format.write_payload(&mut payload, event).then_some(payload)
 }
 
 /// Where a message goes: the queue by its name in the default exchange, otherwise what people bind to.
@@ -41,14 +41,14 @@ pub(super) fn routing_key(event: &SinkEvent<'_>, settings: &Settings) -> String 
     if settings.exchange.is_empty() {
         return settings.queue.clone();
     }
-    match settings.form {
-        Form::Events => format!("{}.{}", event.kind().name(), event.key()),
-        Form::Booking => "booking".into(),
-        Form::Order => "order".into(),
+    match settings.message_format {
+        MessageFormat::Events => format!("{}.{}", event.kind().name(), event.key()),
+        MessageFormat::Booking => "booking".into(),
+        MessageFormat::Order => "order".into(),
     }
 }
 
-fn properties(event: &SinkEvent<'_>, form: Form, source: &Source) -> BasicProperties {
+fn properties(event: &SinkEvent<'_>, message_format: MessageFormat, source: &Source) -> BasicProperties {
     let id = event_id(source, event);
     let kind = event_type(event);
     let mut headers = FieldTable::default();
@@ -57,7 +57,7 @@ fn properties(event: &SinkEvent<'_>, form: Form, source: &Source) -> BasicProper
     };
     put("cloudEvents_id", id.as_bytes());
     put("cloudEvents_source", source_uri(source).as_bytes());
-    if form == Form::Events {
+    if message_format == MessageFormat::Events {
         let mut time = Vec::with_capacity(24);
         write_rfc3339(&mut time, event.at);
         put("cloudEvents_specversion", b"1.0");

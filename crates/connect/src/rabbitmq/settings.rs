@@ -2,7 +2,7 @@
 
 use lapin::uri::AMQPUri;
 
-use crate::{Form, Secret, TlsSettings};
+use crate::{MessageFormat, Secret, TlsSettings};
 
 /// Plain values.
 #[derive(Clone, Debug)]
@@ -20,7 +20,7 @@ pub struct Settings {
     /// What the queue is.
     pub queue_type: QueueType,
     /// What messages look like.
-    pub form: Form,
+    pub message_format: MessageFormat,
 }
 
 /// Bytes in the name of an exchange or a queue.

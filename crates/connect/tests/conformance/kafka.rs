@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use onrush_connect::kafka::{Kafka, KafkaAuditor, Settings};
-use onrush_connect::{Audit, Form, Secret};
+use onrush_connect::{Audit, MessageFormat, Secret};
 use onrush_sinks::{EventKind, Target};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -68,7 +68,7 @@ impl Place {
         Settings {
             brokers: self.brokers.clone(),
             topic: self.topic.clone(),
-            form: Form::Events,
+            message_format: MessageFormat::Events,
             username: None,
             password: None,
             tls: onrush_connect::TlsSettings::default(),

@@ -9,7 +9,7 @@ use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ConnectionProperties};
 use onrush_connect::rabbitmq::{QueueType, RabbitMq, RabbitMqAuditor, Settings};
-use onrush_connect::{Audit, Form, Secret};
+use onrush_connect::{Audit, MessageFormat, Secret};
 use onrush_sinks::Target;
 
 use crate::harness::{Harness, Seen, WRONG_PASSWORD};
@@ -48,7 +48,7 @@ impl RabbitMqHarness {
             exchange: self.name.clone(),
             queue: self.name.clone(),
             queue_type: QueueType::Stream,
-            form: Form::Events,
+            message_format: MessageFormat::Events,
         };
         settings.check().expect("the settings are good");
         settings

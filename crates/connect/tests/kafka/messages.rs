@@ -1,6 +1,6 @@
 //! What messages look like, and where they go.
 
-use onrush_connect::Form;
+use onrush_connect::MessageFormat;
 use onrush_connect::kafka::{Kafka, Settings};
 use onrush_core::{Incarnation, ReservationNo, SaleNo, StockNo};
 use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Target};
@@ -34,8 +34,8 @@ fn confirmed(offset: u64) -> SinkEvent<'static> {
     }
 }
 
-fn written(place: &Place, form: Form, events: &[SinkEvent<'_>]) -> Vec<OwnedMessage> {
-    let mut target = Kafka::new(Settings { form, ..place.settings() });
+fn written(place: &Place, message_format: MessageFormat, events: &[SinkEvent<'_>]) -> Vec<OwnedMessage> {
+    let mut target = Kafka::new(Settings { message_format, ..place.settings() });
     target.open(&source()).unwrap();
     for event in events {
         target.push(event).unwrap();
@@ -52,7 +52,7 @@ fn text(message: &OwnedMessage) -> &str {
 #[test]
 fn an_event_is_a_cloud_event_in_binary_mode() {
     let Some(place) = harness() else { return };
-    let messages = written(&place, Form::Events, &[counter(42)]);
+    let messages = written(&place, MessageFormat::Events, &[counter(42)]);
     let [message] = &messages[..] else { panic!("{messages:?}") };
     assert_eq!(message.key(), Some(&b"blue"[..]));
     assert_eq!(text(message), r#"{"counter":"blue","by":1,"value":42}"#);
@@ -72,7 +72,7 @@ fn an_event_is_a_cloud_event_in_binary_mode() {
 #[test]
 fn a_booking_is_the_seven_fields_that_were_sent() {
     let Some(place) = harness() else { return };
-    let messages = written(&place, Form::Booking, &[counter(1), confirmed(2), counter(3)]);
+    let messages = written(&place, MessageFormat::Booking, &[counter(1), confirmed(2), counter(3)]);
     let [message] = &messages[..] else { panic!("{messages:?}") };
     assert_eq!((message.key(), text(message)), (Some(&b"PWTC"[..]), BOOKING));
     assert_eq!(header(message, "ce_id"), Some("0-2"));
@@ -91,13 +91,13 @@ fn a_booking_in_the_details_of_another_reservation_is_none() {
         at: AT,
         change: Change::Confirmed { subject, claim },
     };
-    assert!(written(&place, Form::Booking, &[forged]).is_empty());
+    assert!(written(&place, MessageFormat::Booking, &[forged]).is_empty());
 }
 
 #[test]
 fn an_order_names_product_and_user() {
     let Some(place) = harness() else { return };
-    let messages = written(&place, Form::Order, &[confirmed(5), counter(6)]);
+    let messages = written(&place, MessageFormat::Order, &[confirmed(5), counter(6)]);
     let [message] = &messages[..] else { panic!("{messages:?}") };
     assert_eq!(
         text(message),

@@ -126,7 +126,7 @@ fn an_absent_broker_is_named_and_the_password_is_not() {
     let settings = Settings {
         brokers: brokers.clone(),
         topic: "onrush".to_owned(),
-        form: onrush_connect::Form::Events,
+        message_format: onrush_connect::MessageFormat::Events,
         username: Some("onrush".to_owned()),
         password: Some(Secret::new(WRONG_PASSWORD)),
         tls: onrush_connect::TlsSettings::default(),

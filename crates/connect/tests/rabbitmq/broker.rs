@@ -11,7 +11,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ConnectionProperties, Consumer};
 use onrush_connect::rabbitmq::{QueueType, Settings};
-use onrush_connect::{Form, Secret};
+use onrush_connect::{MessageFormat, Secret};
 
 use crate::services::variable;
 
@@ -52,7 +52,7 @@ impl Broker {
             exchange: name.clone(),
             queue: name,
             queue_type: QueueType::Quorum,
-            form: Form::Events,
+            message_format: MessageFormat::Events,
         }
     }
 

@@ -18,7 +18,7 @@ mod settings;
 mod tls;
 
 use onrush_connect::rabbitmq::{QueueType, RabbitMq, RabbitMqAuditor, Settings};
-use onrush_connect::{Audit as _, Findings, Form};
+use onrush_connect::{Audit as _, Findings, MessageFormat};
 use onrush_sinks::{Target as _, TargetError};
 
 use broker::Broker;
@@ -238,10 +238,12 @@ fn messages_of_other_logs_are_noted() {
 fn forms_have_their_own_messages() {
     let Some(broker) = Broker::new() else { return };
     let story = Story::new(6, 600);
-    for (form, routing_key, begin) in
-        [(Form::Order, "order", "{\"ProductID\":"), (Form::Booking, "booking", "{\"mysejahteraId\":")]
-    {
-        let settings = Settings { form, queue_type: QueueType::Classic, ..broker.settings(routing_key) };
+    for (message_format, routing_key, begin) in [
+        (MessageFormat::Order, "order", "{\"ProductID\":"),
+        (MessageFormat::Booking, "booking", "{\"mysejahteraId\":"),
+    ] {
+        let settings =
+            Settings { message_format, queue_type: QueueType::Classic, ..broker.settings(routing_key) };
         written(&settings, &story);
         let findings = audit(&settings, &story).expect("the queue can be read");
         assert!(findings.agree() && findings.compared_count > 10, "{findings:?}");

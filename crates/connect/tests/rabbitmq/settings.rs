@@ -1,7 +1,7 @@
 //! Which settings a sink starts with.
 
 use onrush_connect::rabbitmq::{NAME_BYTES_MAX, QueueType, Settings};
-use onrush_connect::{Form, Secret};
+use onrush_connect::{MessageFormat, Secret};
 
 fn settings(url: &str, exchange: &str, queue: &str) -> Settings {
     Settings {
@@ -11,7 +11,7 @@ fn settings(url: &str, exchange: &str, queue: &str) -> Settings {
         exchange: exchange.into(),
         queue: queue.into(),
         queue_type: QueueType::default(),
-        form: Form::default(),
+        message_format: MessageFormat::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use onrush_connect::kafka;
 use onrush_connect::postgres::{self, Rows};
 use onrush_connect::rabbitmq::{self, QueueType};
-use onrush_connect::{Form, Secret, Tls, TlsSettings, redis};
+use onrush_connect::{MessageFormat, Secret, Tls, TlsSettings, redis};
 use onrush_core::is_name;
 use onrush_sinks::{AtBacklogMax, EventKind, Selection, SinkSettings};
 
@@ -24,8 +24,8 @@ const EVENTS_PER_SECOND: RangeInclusive<u64> = 0..=1_000_000_000;
 /// Entries of a stream; 0 keeps all.
 const LENGTH: RangeInclusive<u64> = 0..=1 << 48;
 
-const FORMS: [(&str, Form); 3] =
-    [("events", Form::Events), ("booking", Form::Booking), ("order", Form::Order)];
+const MESSAGE_FORMATS: [(&str, MessageFormat); 3] =
+    [("events", MessageFormat::Events), ("booking", MessageFormat::Booking), ("order", MessageFormat::Order)];
 
 /// Checks one sink; every problem is added to `problems`, and then there is no sink.
 pub(super) fn sink(name: &str, typed: &TypedSink, problems: &mut Vec<String>) -> Option<Sink> {
@@ -176,14 +176,14 @@ fn postgres(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetS
 fn kafka(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSettings> {
     let brokers = keys.text("brokers");
     let topic = keys.text("topic");
-    let form = keys.choice("form", &FORMS);
+    let message_format = keys.choice("form", &MESSAGE_FORMATS);
     let tls = tls(keys);
     let username = keys.optional("username");
     let properties_file = keys.path("properties_file");
     Some(TargetSettings::Kafka(kafka::Settings {
         brokers: brokers?,
         topic: topic?,
-        form: form?,
+        message_format: message_format?,
         username,
         tls: tls?,
         password,
@@ -204,7 +204,7 @@ fn rabbitmq(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetS
     let choices =
         [("quorum", QueueType::Quorum), ("classic", QueueType::Classic), ("stream", QueueType::Stream)];
     let queue_type = keys.choice("queue_type", &choices);
-    let form = keys.choice("form", &FORMS);
+    let message_format = keys.choice("form", &MESSAGE_FORMATS);
     Some(TargetSettings::RabbitMq(rabbitmq::Settings {
         url: url?,
         password,
@@ -212,7 +212,7 @@ fn rabbitmq(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetS
         exchange: exchange?,
         queue: queue?,
         queue_type: queue_type?,
-        form: form?,
+        message_format: message_format?,
     }))
 }
 

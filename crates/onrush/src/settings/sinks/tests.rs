@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use onrush_connect::Tls;
 use onrush_connect::postgres::Rows;
 use onrush_connect::rabbitmq::QueueType;
-use onrush_connect::{Form, Secret};
+use onrush_connect::{MessageFormat, Secret};
 use onrush_sinks::{AtBacklogMax, EventKind};
 
 use super::super::tests::check;
@@ -294,8 +294,8 @@ fn what_was_typed_reaches_kafka() {
     ];
     let [Sink { target: TargetSettings::Kafka(kafka), .. }] = &loaded(&typed)[..] else { panic!("one sink") };
     assert_eq!(
-        (kafka.brokers.as_str(), kafka.topic.as_str(), kafka.form),
-        ("127.0.0.1:9092", "a.{kind}", Form::Order)
+        (kafka.brokers.as_str(), kafka.topic.as_str(), kafka.message_format),
+        ("127.0.0.1:9092", "a.{kind}", MessageFormat::Order)
     );
     assert_eq!(kafka.username.as_deref(), Some("ann"));
     assert_eq!(kafka.password.as_ref().map(Secret::reveal), Some(Ok("hunter2".into())));
@@ -342,7 +342,7 @@ fn what_was_typed_reaches_every_sink() {
         panic!("each has its kind")
     };
     assert_eq!((rabbitmq.exchange.as_str(), rabbitmq.queue.as_str()), ("", "q"));
-    assert_eq!((rabbitmq.queue_type, rabbitmq.form), (QueueType::Classic, Form::Booking));
+    assert_eq!((rabbitmq.queue_type, rabbitmq.message_format), (QueueType::Classic, MessageFormat::Booking));
     assert_eq!((redis.stream.as_str(), redis.length_max, redis.password.is_none()), ("r", 9, true));
     assert_eq!(postgres.url, "postgresql://onrush@db/shop");
     assert_eq!(postgres.password.as_ref().map(Secret::reveal), Some(Ok(" hunter2".into())));

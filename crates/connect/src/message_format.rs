@@ -1,4 +1,4 @@
-//! The form in which a broker gets events: as `CloudEvents`, or as the messages of systems that onrush replaces, for consumers
+//! The format in which a broker gets events: as `CloudEvents`, or as the messages of systems that onrush replaces, for consumers
 //! that exist already.
 
 use onrush_sinks::{Change, Claim, EventKind, ReservationSubject, SinkEvent};
@@ -9,7 +9,7 @@ use crate::event_json::write_event_data;
 
 /// What messages look like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Form {
+pub enum MessageFormat {
     /// Every selected event as a `CloudEvent` 1.0 in binary mode.
     #[default]
     Events,
@@ -21,8 +21,8 @@ pub enum Form {
     Order,
 }
 
-impl Form {
-    /// Appends the message for an event. Returns whether the form has one for it; if not, nothing was appended.
+impl MessageFormat {
+    /// Appends the message for an event. Returns whether the format has one for it; if not, nothing was appended.
     pub fn write_payload(self, out: &mut Vec<u8>, event: &SinkEvent<'_>) -> bool {
         match self {
             Self::Events => write_event_data(out, event),
@@ -134,8 +134,8 @@ mod tests {
         SinkLine { stock_no: StockNo(0), stock, quantity }
     }
 
-    /// What each form makes of the five things that can happen to a reservation of this claim.
-    fn payloads(form: Form, claim: Claim<'_>) -> [Option<String>; 5] {
+    /// What each format makes of the five things that can happen to a reservation of this claim.
+    fn payloads(message_format: MessageFormat, claim: Claim<'_>) -> [Option<String>; 5] {
         let subject = ReservationSubject {
             reservation_no: ReservationNo { sale: SaleNo(0), seq: 0 },
             reservation: *b"01hzy3v7k2m4n6p8q0r2s4t6v8",
@@ -151,8 +151,8 @@ mod tests {
         changes.map(|change| {
             let event = SinkEvent { offset: 1, incarnation: Incarnation::FIRST, at: 2, change };
             let mut payload = Vec::new();
-            let has_one = form.write_payload(&mut payload, &event);
-            assert!(!has_one || form.covers(event.kind()));
+            let has_one = message_format.write_payload(&mut payload, &event);
+            assert!(!has_one || message_format.covers(event.kind()));
             has_one.then(|| String::from_utf8(payload).unwrap())
         })
     }
@@ -164,9 +164,9 @@ mod tests {
         let booked = Some(booked.to_owned());
         let day = [line("2021-05-16", 1)];
         let expected = [None, booked.clone(), booked, None, None];
-        assert_eq!(payloads(Form::Booking, claim("7", &day, details)), expected);
+        assert_eq!(payloads(MessageFormat::Booking, claim("7", &day, details)), expected);
         let shoe = [line("42", 1)];
-        assert_eq!(payloads(Form::Booking, claim("7", &shoe, details)), [const { None }; 5]);
+        assert_eq!(payloads(MessageFormat::Booking, claim("7", &shoe, details)), [const { None }; 5]);
     }
 
     #[test]
@@ -185,7 +185,7 @@ mod tests {
         ] {
             let expected = Some(format!("{{{expected}}}"));
             let expected = [None, expected.clone(), expected, None, None];
-            assert_eq!(payloads(Form::Order, claim(customer, &lines, "")), expected);
+            assert_eq!(payloads(MessageFormat::Order, claim(customer, &lines, "")), expected);
         }
     }
 
@@ -216,11 +216,11 @@ mod tests {
             at: 2,
             change: Change::CounterAdded { counter: "c", by: 1, value: 1 },
         };
-        for form in [Form::Booking, Form::Order] {
-            assert!(!form.write_payload(&mut out, &event) && !form.covers(event.kind()));
+        for message_format in [MessageFormat::Booking, MessageFormat::Order] {
+            assert!(!message_format.write_payload(&mut out, &event) && !message_format.covers(event.kind()));
         }
         assert_eq!(out, b"before");
-        assert!(Form::Events.write_payload(&mut out, &event));
+        assert!(MessageFormat::Events.write_payload(&mut out, &event));
         assert_eq!(out, br#"before{"counter":"c","by":1,"value":1}"#);
     }
 }
