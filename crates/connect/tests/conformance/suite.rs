@@ -209,23 +209,23 @@ pub fn the_last_runner_takes_over(harness: &dyn Harness) {
     let story = Story::new(13, 300);
     let mut durable_offset = 0;
     for (round, to) in [60, 120, 180, 240].map(|at: usize| story.events[at].offset).into_iter().enumerate() {
-        let mut deposed = Runner::new(harness.target(None), &story);
-        let from = deposed.open_at_last();
-        deposed.write(from, to, 20).expect("nothing is in the way");
+        let mut fenced = Runner::new(harness.target(None), &story);
+        let from = fenced.open_at_last();
+        fenced.write(from, to, 20).expect("nothing is in the way");
         if round % 2 == 0 {
-            push_without_sending(&mut deposed, to);
+            push_without_sending(&mut fenced, to);
         }
         let mut runner = Runner::new(harness.target(None), &story);
         let from = runner.open_at_last();
-        let late = deposed.write(to, story.end(), 20).and_then(|()| deposed.settle());
-        assert!(matches!(late, Err(TargetError::Refused(_))), "the deposed runner still writes: {late:?}");
+        let late = fenced.write(to, story.end(), 20).and_then(|()| fenced.settle());
+        assert!(matches!(late, Err(TargetError::Refused(_))), "the fenced runner still writes: {late:?}");
         runner.write(from, to, 20).and_then(|()| runner.settle()).expect("nothing is in the way");
         assert!(
             runner.durable_offset >= durable_offset.max(to - 3),
             "the rest is written by the last runner"
         );
         durable_offset = runner.durable_offset;
-        assert!(deposed.settle().is_err(), "a deposed runner has to open again");
+        assert!(fenced.settle().is_err(), "a fenced runner has to open again");
     }
     Runner::new(harness.target(None), &story).finish(story.end(), 64);
     check(harness, &story);
