@@ -5,7 +5,7 @@
 //! 2. **limits**: of its target, fields and body, on the way of parsing ([`crate::http::size`]);
 //! 3. **route**: [`Exchange::begin`] tells the requests of a rush by their bytes; the rest go to the router by way of
 //!    [`crate::router_bridge`], which is where the operator's key and foreign sites are looked at too;
-//! 4. **decide**: the call goes to the partition with all others of this turn, and [`Exchange::decided`] waits for it;
+//! 4. **decide**: the call goes to the partition of its name with all others of this turn, and [`Exchange::decided`] waits for it;
 //! 5. **render**: [`Exchange::render`] writes the answer down; the router's handlers have done so;
 //! 6. **leave**: HEAD loses the body, and an answer for which there is no room is another one ([`finish`]). What is left
 //!    to a protocol is to write down a [`Response`].
@@ -31,7 +31,8 @@ pub(crate) struct Exchange {
 
 enum State {
     Waiting(Rendering, PendingCall),
-    Answered(Rendering, Reply),
+    /// By the partition with this number.
+    Answered(Rendering, Reply, u16),
     Refused(Box<Problem>),
 }
 
@@ -51,10 +52,11 @@ impl Exchange {
     /// Waits until its answer may be told.
     pub(crate) async fn decided(&mut self) {
         if let State::Waiting(_, call) = &mut self.state {
+            let partition = call.partition;
             let reply = call.await;
             let lost = State::Refused(Box::new(Problem::draining()));
             if let State::Waiting(rendering, _) = mem::replace(&mut self.state, lost) {
-                self.state = State::Answered(rendering, reply);
+                self.state = State::Answered(rendering, reply, partition);
             }
         }
     }
@@ -64,9 +66,8 @@ impl Exchange {
     pub(crate) fn render(self, thread: &EdgeThread, body: &mut Vec<u8>) -> (hot::Head, usize) {
         thread.counters.hot_count.add(1);
         let head = match (self.state, &thread.batcher) {
-            (State::Answered(rendering, reply), Some(batcher)) => {
-                let ids = batcher.partition().reservation_ids();
-                rendering.render(reply, ids, thread.now_ms(), body)
+            (State::Answered(rendering, reply, partition), Some(batcher)) => {
+                rendering.render(reply, batcher.ids(partition), thread.now_ms(), body)
             }
             (State::Refused(problem), _) => hot::render_problem(&problem, body),
             (State::Waiting(..), _) | (_, None) => unreachable!("an exchange is rendered when it is decided"),

@@ -1,5 +1,5 @@
 //! The threads of the edge: each has an event loop, a listener on the shared port and the connections that the kernel
-//! gave it. They share the partition and a few counters, and nothing else.
+//! gave it. They share the partitions and a few counters, and nothing else.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use onrush_node::Partition;
+use onrush_node::Partitions;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
@@ -28,7 +28,7 @@ use crate::settings::Settings;
 pub struct Server {
     address: SocketAddr,
     operator_address: SocketAddr,
-    partition: Arc<Partition>,
+    partitions: Arc<Partitions>,
     stop: watch::Sender<Stop>,
     threads: Vec<JoinHandle<()>>,
     operator: JoinHandle<()>,
@@ -49,7 +49,11 @@ impl Server {
     ///
     /// # Errors
     /// An address cannot be listened on, or a thread cannot be started.
-    pub fn start(settings: Settings, partition: &Arc<Partition>, components: Components) -> io::Result<Self> {
+    pub fn start(
+        settings: Settings,
+        partitions: &Arc<Partitions>,
+        components: Components,
+    ) -> io::Result<Self> {
         Self::check_addresses(&settings)?;
         let settings = Arc::new(settings);
         let counters = Arc::new(EdgeCounters::default());
@@ -65,14 +69,14 @@ impl Server {
         let operator_address = operator.local_addr()?;
         let read_counters = Arc::clone(&counters);
         let read_edge_metrics = Arc::new(move || read_counters.read());
-        let app = Arc::new(App::new(Arc::clone(partition), &settings, components, read_edge_metrics));
+        let app = Arc::new(App::new(Arc::clone(partitions), &settings, components, read_edge_metrics));
         let mut threads = Vec::new();
         for (number, listener) in listeners.into_iter().enumerate() {
             let start = ThreadStart {
                 listener,
                 settings: Arc::clone(&settings),
                 counters: Arc::clone(&counters),
-                partition: Some(Arc::clone(partition)),
+                partitions: Some(Arc::clone(partitions)),
                 hot: api::hot_table(settings.scenarios),
                 router: api::public_router(Arc::clone(&app)),
                 stopped: stopped.clone(),
@@ -83,14 +87,14 @@ impl Server {
             listener: operator,
             settings: Arc::clone(&settings),
             counters,
-            partition: None,
+            partitions: None,
             hot: HotTable::default(),
             router: api::operator_router(app),
             stopped,
         };
         let operator = start.spawn("operator")?;
-        let partition = Arc::clone(partition);
-        Ok(Self { address, operator_address, partition, stop, threads, operator })
+        let partitions = Arc::clone(partitions);
+        Ok(Self { address, operator_address, partitions, stop, threads, operator })
     }
 
     /// Where the public listener is.
@@ -104,9 +108,9 @@ impl Server {
     }
 
     /// Stops listening, answers what is in flight within the settings' `drain_timeout`, and returns when every
-    /// connection is closed. Call [`Partition::close`] afterwards.
+    /// connection is closed. Close the partitions afterwards.
     pub fn drain(self) {
-        self.partition.leave();
+        self.partitions.every().iter().for_each(|partition| partition.leave());
         // The operator can watch the drain: that listener is the last to go. No receiver means that all threads are gone.
         let _ = self.stop.send(Stop::Public);
         self.threads.into_iter().for_each(join);
@@ -134,7 +138,7 @@ struct ThreadStart {
     settings: Arc<Settings>,
     counters: Arc<EdgeCounters>,
     /// Absent on the operator's thread.
-    partition: Option<Arc<Partition>>,
+    partitions: Option<Arc<Partitions>>,
     hot: HotTable,
     router: axum::Router,
     stopped: watch::Receiver<Stop>,
@@ -164,7 +168,7 @@ impl ThreadStart {
             Ok(listener) => listener,
             Err(error) => return tracing::error!(%error, "cannot watch the listener"),
         };
-        let batcher = self.partition.as_ref().map(CallBatcher::new);
+        let batcher = self.partitions.as_ref().map(CallBatcher::new);
         let is_public = batcher.is_some();
         if let Some(batcher) = &batcher {
             tokio::task::spawn_local(Rc::clone(batcher).run());

@@ -7,6 +7,8 @@ use onrush_core::{
 };
 use smallvec::SmallVec;
 
+use crate::RoutingKey;
+
 /// A name; up to 24 bytes of it are stored in place.
 pub type Name = CompactString;
 
@@ -47,6 +49,31 @@ pub enum Call {
     ReadReservation { sale: Name, reservation: ReservationRef },
     /// Answer: [`Outcome::Reservations`].
     ReadCustomer { sale: Name, customer: Name },
+}
+
+impl Call {
+    /// What it is about, by which its partition is found; nothing if it is about all sales.
+    pub fn routing_key(&self) -> Option<RoutingKey<'_>> {
+        Some(match self {
+            Self::AddToCounter { counter, .. } | Self::ReadCounter { counter } => {
+                RoutingKey::Counter(counter)
+            }
+            Self::HitWindow { window } | Self::ReadWindow { window } | Self::PutWindow { window, .. } => {
+                RoutingKey::Window(window)
+            }
+            Self::PutSale { sale, .. }
+            | Self::ChangeSale { sale, .. }
+            | Self::EndHolds { sale, .. }
+            | Self::ArchiveSale { sale, .. }
+            | Self::ReadSale { sale }
+            | Self::Confirm { sale, .. }
+            | Self::Release { sale, .. }
+            | Self::ReadReservation { sale, .. }
+            | Self::ReadCustomer { sale, .. } => RoutingKey::Sale(sale),
+            Self::Reserve(call) => RoutingKey::Sale(&call.sale),
+            Self::ListSales { .. } => return None,
+        })
+    }
 }
 
 /// A claim of one customer; comes back with the answer, so that the edge can write it out without a copy.
@@ -154,4 +181,33 @@ pub enum Failure {
     LogUnavailable,
     /// The server is stopping: try another or later. Nothing was done.
     Draining,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_has_the_key_of_what_it_is_about() {
+        let name = || Name::from("one");
+        let reservation = onrush_core::ReservationNo { sale: onrush_core::SaleNo(0), seq: 0 }.into();
+        let claim = ReserveCall {
+            sale: name(),
+            customer: Name::from("ann"),
+            lines: SmallVec::new(),
+            details: Box::default(),
+            key: None,
+        };
+        for (call, key) in [
+            (Call::AddToCounter { counter: name(), by: 1 }, Some(RoutingKey::Counter("one"))),
+            (Call::ReadWindow { window: name() }, Some(RoutingKey::Window("one"))),
+            (Call::ReadSale { sale: name() }, Some(RoutingKey::Sale("one"))),
+            (Call::Reserve(Box::new(claim)), Some(RoutingKey::Sale("one"))),
+            (Call::Confirm { sale: name(), reservation }, Some(RoutingKey::Sale("one"))),
+            (Call::ReadCustomer { sale: name(), customer: Name::from("ann") }, Some(RoutingKey::Sale("one"))),
+            (Call::ListSales { after: Some(name()), count_max: 1 }, None),
+        ] {
+            assert_eq!(call.routing_key(), key, "{call:?}");
+        }
+    }
 }

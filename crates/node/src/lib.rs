@@ -1,14 +1,16 @@
 //! One node: partitions, each with a leader that decides, a log that remembers, and ports by which edges ask.
 //!
 //! [`Partition::open`] reads back what was there and starts the threads; [`Partition::port`] gives an edge thread its
-//! way in and out. Nothing here knows HTTP, and no database or broker has a name here.
+//! way in and out, and [`Partitions`] say which partition a call is for. Nothing here knows HTTP, and no database or broker has a name here.
 
 mod call;
 mod clock;
 mod limits;
 mod metrics;
 mod partition;
+mod partitions;
 mod reservation_id;
+mod router;
 mod settings;
 mod threads;
 pub mod wire;
@@ -20,6 +22,8 @@ pub use partition::{
     Calls, LoadError, Partition, PartitionPort, Readiness, Recovered, Replies, Retention, RetentionHold,
     Token,
 };
+pub use partitions::Partitions;
 pub use reservation_id::{RESERVATION_ID_BYTES, ReservationIds};
+pub use router::{Router, RoutingKey};
 pub use settings::Settings;
 pub use threads::spawn;

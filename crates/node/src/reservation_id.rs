@@ -31,6 +31,11 @@ impl ReservationIds {
         Self { cipher: Aes128::new(&id_key.into()), partition }
     }
 
+    /// The number of the partition.
+    pub fn partition(&self) -> u16 {
+        self.partition
+    }
+
     /// The id of a reservation, in ASCII.
     pub fn write(&self, reservation: ReservationRef) -> [u8; RESERVATION_ID_BYTES] {
         let ReservationRef { no: ReservationNo { sale, seq }, incarnation } = reservation;

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use onrush_edge::{Components, Server};
 use onrush_log::file::{FileLog, LogSettings, SyncMethod};
 use onrush_log::{Log, OpenError, SnapshotError};
-use onrush_node::{Clock, LoadError, MachineClock, Partition, Recovered, Retention};
+use onrush_node::{Clock, LoadError, MachineClock, Partition, Partitions, Recovered, Retention};
 use onrush_sinks::Sinks;
 use sd_notify::NotifyState;
 
@@ -161,7 +161,8 @@ fn start_edge(
         lost_line_count: Some(messages.lost_line_count()),
         replica: settings.sinks.iter().find_map(|sink| sink.target.replica()),
     };
-    Ok(Server::start(edge, partition, components).context("start listening")?)
+    let partitions = Arc::new(Partitions::one(Arc::clone(partition)));
+    Ok(Server::start(edge, &partitions, components).context("start listening")?)
 }
 
 fn open_failure(error: LoadError) -> Failure {

@@ -48,7 +48,8 @@ impl PreparedSinks {
         assert_eq!(handles.len(), targets.len(), "every sink has a target");
         let mut threads = Vec::with_capacity(handles.len());
         for (handle, target) in handles.iter().zip(targets) {
-            let source = Source { log_id: log_id(ids), partition: 0, sink: handle.settings.name.clone() };
+            let sink = handle.settings.name.clone();
+            let source = Source { log_id: log_id(ids), partition: ids.partition().into(), sink };
             let (log, ids, clock) = (Arc::clone(log), ids.clone(), Arc::clone(clock));
             let runner = Runner::new(handle, target, log, ids, source, clock);
             let thread = spawn(&format!("sink-{}", handle.settings.name), move || runner.run())?;

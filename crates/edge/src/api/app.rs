@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use onrush_core::TimeMs;
 use onrush_node::{
-    Call, Clock as _, Failure, MachineClock, MetricsSnapshot, Outcome, Partition, Readiness, Reply,
+    Call, Clock as _, Failure, MachineClock, MetricsSnapshot, Outcome, Partitions, Readiness, Reply,
     ReservationIds,
 };
 use tokio::sync::oneshot;
@@ -22,7 +22,7 @@ pub type Done = Box<dyn FnOnce(Reply) + Send>;
 /// Reads the edge's own figures.
 pub type ReadEdgeMetrics = Arc<dyn Fn() -> EdgeMetrics + Send + Sync>;
 
-/// What answers the calls that routes make: a partition, or a stand-in for one.
+/// What answers the calls that routes make: the partitions, or a stand-in for one.
 pub trait Backend: Send + Sync {
     /// Runs a call and hands its answer to `done`, once, on any thread.
     fn call(&self, call: Call, done: Done);
@@ -30,8 +30,8 @@ pub trait Backend: Send + Sync {
     fn readiness(&self) -> Readiness;
     /// Figures as of now.
     fn metrics(&self) -> MetricsSnapshot;
-    /// How reservation ids are written and read.
-    fn ids(&self) -> &ReservationIds;
+    /// How the ids of a sale's reservations are written and read.
+    fn ids(&self, sale: &str) -> &ReservationIds;
     /// The wall clock.
     fn now_ms(&self) -> TimeMs;
 }
@@ -50,14 +50,14 @@ pub struct App {
 const LAG_UNKNOWN: u64 = u64::MAX;
 
 impl App {
-    /// Routes over a partition.
+    /// Routes over partitions.
     pub fn new(
-        partition: Arc<Partition>,
+        partitions: Arc<Partitions>,
         settings: &Settings,
         components: Components,
         edge_metrics: ReadEdgeMetrics,
     ) -> Self {
-        let app = Self::over(partition, settings.scenarios, settings.operator_key.clone(), edge_metrics);
+        let app = Self::over(partitions, settings.scenarios, settings.operator_key.clone(), edge_metrics);
         app.with_components(components)
     }
 
@@ -113,21 +113,22 @@ pub(crate) fn mismatched(outcome: &Outcome) -> ! {
     unreachable!("the backend answered with {outcome:?}")
 }
 
-impl Backend for Partition {
+impl Backend for Partitions {
     fn call(&self, call: Call, done: Done) {
-        self.call(call, done);
+        self.at(self.number_for(&call)).call(call, done);
     }
 
     fn readiness(&self) -> Readiness {
-        self.readiness()
+        let mut all = self.every().iter().map(|partition| partition.readiness());
+        all.find(|one| *one != Readiness::Ready).unwrap_or(Readiness::Ready)
     }
 
     fn metrics(&self) -> MetricsSnapshot {
-        self.metrics()
+        self.at(0).metrics()
     }
 
-    fn ids(&self) -> &ReservationIds {
-        self.reservation_ids()
+    fn ids(&self, sale: &str) -> &ReservationIds {
+        self.of_sale(sale).reservation_ids()
     }
 
     fn now_ms(&self) -> TimeMs {

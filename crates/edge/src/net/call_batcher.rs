@@ -1,4 +1,4 @@
-//! Between the connections of one edge thread and the partition: calls go out in batches, answers come back in batches,
+//! Between the connections of one edge thread and the partitions: calls go out in batches, answers come back in batches,
 //! and each connection is woken for its own.
 //!
 //! Everything that became readable in one turn of the event loop is handed over at once: the first call of a turn
@@ -11,18 +11,27 @@ use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
-use onrush_node::{Call, Calls, Failure, Partition, PartitionPort, Replies, Reply, Token};
+use onrush_node::{
+    Call, Calls, Failure, Partition, PartitionPort, Partitions, Replies, Reply, ReservationIds, Token,
+};
 use slab::Slab;
 
 use crate::limits::SUBMISSION_CALLS_MAX;
 
 /// The calls of one edge thread.
 pub(crate) struct CallBatcher {
-    port: PartitionPort,
-    outgoing: RefCell<Calls>,
+    partitions: Arc<Partitions>,
+    /// One for each partition, by number.
+    lanes: Box<[Lane]>,
     calls: RefCell<Slab<CallState>>,
     waker: Arc<OnceLock<Waker>>,
     scheduled: Cell<bool>,
+}
+
+/// The way to one partition and back.
+struct Lane {
+    port: PartitionPort,
+    outgoing: RefCell<Calls>,
 }
 
 enum CallState {
@@ -36,38 +45,43 @@ enum CallState {
 
 impl CallBatcher {
     /// The batcher of this thread; [`CallBatcher::run`] must be spawned on it.
-    pub(crate) fn new(partition: &Arc<Partition>) -> Rc<Self> {
+    pub(crate) fn new(partitions: &Arc<Partitions>) -> Rc<Self> {
         let waker = Arc::new(OnceLock::<Waker>::new());
-        let woken = Arc::clone(&waker);
-        let port = partition.port(move || {
-            if let Some(waker) = woken.get() {
-                waker.wake_by_ref();
-            }
-        });
+        let lane = |partition: &Arc<Partition>| {
+            let woken = Arc::clone(&waker);
+            let port = partition.port(move || {
+                if let Some(waker) = woken.get() {
+                    waker.wake_by_ref();
+                }
+            });
+            Lane { port, outgoing: RefCell::default() }
+        };
         Rc::new(Self {
-            port,
-            outgoing: RefCell::default(),
+            partitions: Arc::clone(partitions),
+            lanes: partitions.every().iter().map(lane).collect(),
             calls: RefCell::default(),
             waker,
             scheduled: Cell::new(false),
         })
     }
 
-    pub(crate) fn partition(&self) -> &Arc<Partition> {
-        self.port.partition()
+    /// How ids of the partition with this number are written.
+    pub(crate) fn ids(&self, partition: u16) -> &ReservationIds {
+        self.partitions.at(partition).reservation_ids()
     }
 
     /// Puts a call on its way. It is made even if the returned future is dropped.
     pub(crate) fn call(self: &Rc<Self>, call: Call) -> PendingCall {
         let key = self.calls.borrow_mut().insert(CallState::Waiting(None));
         let token = Token::try_from(key).expect("fewer calls than a token can tell apart");
-        self.outgoing.borrow_mut().push((token, call));
+        let partition = self.partitions.number_for(&call);
+        self.lanes[usize::from(partition)].outgoing.borrow_mut().push((token, call));
         if !self.scheduled.replace(true)
             && let Some(waker) = self.waker.get()
         {
             waker.wake_by_ref();
         }
-        PendingCall { batcher: Rc::clone(self), token: Some(token) }
+        PendingCall { batcher: Rc::clone(self), token: Some(token), partition }
     }
 
     /// Moves calls out and answers in, for ever.
@@ -85,24 +99,15 @@ impl CallBatcher {
 
     fn exchange(&self) {
         self.scheduled.set(false);
-        loop {
-            let calls = self.take_outgoing();
-            if calls.is_empty() {
-                break;
+        for lane in &self.lanes {
+            loop {
+                let calls = lane.take_outgoing();
+                if calls.is_empty() {
+                    break;
+                }
+                self.hand_out(lane.port.submit(calls));
             }
-            self.hand_out(self.port.submit(calls));
-        }
-        self.hand_out(self.port.take());
-    }
-
-    fn take_outgoing(&self) -> Calls {
-        let mut outgoing = self.outgoing.borrow_mut();
-        if outgoing.len() <= SUBMISSION_CALLS_MAX {
-            let next = Vec::with_capacity(outgoing.len());
-            std::mem::replace(&mut *outgoing, next)
-        } else {
-            let rest = outgoing.split_off(SUBMISSION_CALLS_MAX);
-            std::mem::replace(&mut *outgoing, rest)
+            self.hand_out(lane.port.take());
         }
     }
 
@@ -118,6 +123,19 @@ impl CallBatcher {
                 }
                 CallState::Answered(_) => unreachable!("a call is answered once"),
             }
+        }
+    }
+}
+
+impl Lane {
+    fn take_outgoing(&self) -> Calls {
+        let mut outgoing = self.outgoing.borrow_mut();
+        if outgoing.len() <= SUBMISSION_CALLS_MAX {
+            let next = Vec::with_capacity(outgoing.len());
+            std::mem::replace(&mut *outgoing, next)
+        } else {
+            let rest = outgoing.split_off(SUBMISSION_CALLS_MAX);
+            std::mem::replace(&mut *outgoing, rest)
         }
     }
 }
@@ -139,6 +157,8 @@ pub(crate) struct PendingCall {
     batcher: Rc<CallBatcher>,
     /// Absent once the answer was handed out.
     token: Option<Token>,
+    /// The number of the partition that answers.
+    pub(crate) partition: u16,
 }
 
 impl Future for PendingCall {
@@ -192,7 +212,7 @@ mod tests {
         let runtime =
             Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
         runtime.block_on(async {
-            let batcher = CallBatcher::new(&partition);
+            let batcher = CallBatcher::new(&Arc::new(Partitions::one(Arc::clone(&partition))));
             let running = tokio::task::spawn_local(Rc::clone(&batcher).run());
             test(batcher).await;
             running.abort();

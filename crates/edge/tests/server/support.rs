@@ -9,7 +9,7 @@ use bytes::Bytes;
 pub(crate) use onrush_edge::Settings;
 use onrush_edge::{Components, Scenarios, Server};
 use onrush_log::memory::MemoryLog;
-use onrush_node::{MachineClock, Partition, Retention};
+use onrush_node::{MachineClock, Partition, Partitions, Retention};
 use socket2::{Domain, Socket, Type};
 
 /// How long a client waits for what must come.
@@ -55,7 +55,8 @@ impl Rig {
         let (shared, of_node) = (Arc::new(log.clone()), onrush_node::Settings::default());
         let (partition, _) = Partition::open(shared, of_node, Arc::new(MachineClock), Retention::default())
             .expect("a partition");
-        let server = Server::start(settings, &partition, Components::default()).expect("a server");
+        let partitions = Arc::new(Partitions::one(Arc::clone(&partition)));
+        let server = Server::start(settings, &partitions, Components::default()).expect("a server");
         Self { server: Some(server), partition, log }
     }
 

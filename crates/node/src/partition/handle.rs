@@ -242,9 +242,4 @@ impl PartitionPort {
     pub fn take(&self) -> Replies {
         self.port.take()
     }
-
-    /// The partition behind it.
-    pub fn partition(&self) -> &Arc<Partition> {
-        &self.partition
-    }
 }

@@ -44,7 +44,7 @@ async fn reserve(State(app): State<Arc<App>>, _: WithoutQuery, request: Request)
     let call = parse_reservation(&sale, key.as_deref(), &body)?;
     match app.ask(Call::Reserve(call)).await? {
         Outcome::Reserved { reservation, status: now, created_at, expires_at, replayed, call } => {
-            let id = app.backend.ids().write(reservation);
+            let id = app.backend.ids(&call.sale).write(reservation);
             let status = if replayed { StatusCode::OK } else { StatusCode::CREATED };
             let response = json(status, |out| {
                 write_reserved(out, &id, &call, now, created_at, expires_at);
@@ -78,7 +78,7 @@ async fn release(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutB
 async fn reservation_answer(app: &App, call: Call) -> Answer {
     match app.ask(call).await? {
         Outcome::Reservation(view) => {
-            let id = app.backend.ids().write(view.reservation);
+            let id = app.backend.ids(&view.sale).write(view.reservation);
             Ok(json(StatusCode::OK, |out| write_reservation(out, &id, &view)))
         }
         other => mismatched(&other),
@@ -90,7 +90,7 @@ async fn read_customer(State(app): State<Arc<App>>, _: WithoutQuery, request: Wi
     let customer = name_at(&request.uri, 4, "customer")?;
     match app.ask(Call::ReadCustomer { sale, customer }).await? {
         Outcome::Reservations(views) => Ok(json(StatusCode::OK, |out| {
-            write_reservations(out, &views, |view| app.backend.ids().write(view.reservation));
+            write_reservations(out, &views, |view| app.backend.ids(&view.sale).write(view.reservation));
         })),
         other => mismatched(&other),
     }
@@ -100,7 +100,7 @@ async fn read_customer(State(app): State<Arc<App>>, _: WithoutQuery, request: Wi
 fn reservation_at(app: &App, uri: &Uri) -> Result<(Name, ReservationRef), Problem> {
     let sale = name_at(uri, 2, "sale")?;
     decode_segment(segment(uri, 4))
-        .and_then(|id| app.backend.ids().read(&id))
+        .and_then(|id| app.backend.ids(&sale).read(&id))
         .map(|reservation| (sale, reservation))
         .ok_or_else(Problem::reservation_not_found)
 }

@@ -52,7 +52,7 @@ async fn list_sales(State(app): State<Arc<App>>, request: WithoutBody) -> Answer
         other => mismatched(&other),
     };
     let next_after = sales.last().filter(|_| has_more).map(|sale| sale.sale.as_str());
-    let etag = sales_etag(&sales, next_after, app.backend.ids());
+    let etag = sales_etag(&sales, next_after, |sale| app.backend.ids(sale));
     Ok(tagged(&request.fields, &etag, |out| write_sales(out, &sales, next_after)))
 }
 
@@ -60,7 +60,7 @@ async fn read_sale(State(app): State<Arc<App>>, _: WithoutQuery, request: Withou
     let sale = name_at(&request.uri, 2, "sale")?;
     match app.ask(Call::ReadSale { sale }).await? {
         Outcome::Sale(sale) => {
-            let etag = sale_etag(&sale, app.backend.ids());
+            let etag = sale_etag(&sale, app.backend.ids(&sale.sale));
             Ok(tagged(&request.fields, &etag, |out| write_sale(out, &sale)))
         }
         other => mismatched(&other),
@@ -87,7 +87,7 @@ async fn sale_answer(app: &App, call: Call) -> Answer {
     match app.ask(call).await? {
         Outcome::SalePut { created, sale } => {
             let response = json(put_status(created), |out| write_sale(out, &sale));
-            Ok(with_header(response, header::ETAG, &sale_etag(&sale, app.backend.ids())))
+            Ok(with_header(response, header::ETAG, &sale_etag(&sale, app.backend.ids(&sale.sale))))
         }
         other => mismatched(&other),
     }

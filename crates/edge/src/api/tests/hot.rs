@@ -28,7 +28,7 @@ fn answer_hot(request: &str) -> Option<(u16, Vec<String>, String)> {
             let (tell, told) = sync_channel(1);
             shop.call(call, Box::new(move |reply| tell.send(reply).expect("somebody who waits")));
             let reply = told.recv().expect("an answer");
-            rendering.render(reply, shop.ids(), shop.now_ms(), &mut body_out)
+            rendering.render(reply, shop.ids(""), shop.now_ms(), &mut body_out)
         }
         Hot::Problem(problem) => hot::render_problem(&problem, &mut body_out),
         Hot::Cold => return None,

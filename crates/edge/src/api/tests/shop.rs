@@ -91,7 +91,7 @@ impl Backend for Shop {
         }
     }
 
-    fn ids(&self) -> &ReservationIds {
+    fn ids(&self, _: &str) -> &ReservationIds {
         &self.ids
     }
 

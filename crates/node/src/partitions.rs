@@ -1,0 +1,41 @@
+//! The partitions of a node by their numbers, and which of them a call is for.
+
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use crate::router::{Router, RoutingKey};
+use crate::{Call, Partition};
+
+/// All partitions of a node. There is one today.
+pub struct Partitions {
+    router: Router,
+    by_number: Box<[Arc<Partition>]>,
+}
+
+impl Partitions {
+    /// One partition, in which every name is.
+    pub fn one(partition: Arc<Partition>) -> Self {
+        Self { router: Router::new(NonZeroU16::MIN), by_number: Box::new([partition]) }
+    }
+
+    /// The number of the partition that a call is for. What is about no single name is asked of the first one: of a second
+    /// one there would be other answers to put together with it.
+    pub fn number_for(&self, call: &Call) -> u16 {
+        call.routing_key().map_or(0, |key| self.router.partition_of(key))
+    }
+
+    /// The partition that knows everything of a sale.
+    pub fn of_sale(&self, sale: &str) -> &Arc<Partition> {
+        self.at(self.router.partition_of(RoutingKey::Sale(sale)))
+    }
+
+    /// The partition with this number, which [`Partitions::number_for`] gave.
+    pub fn at(&self, number: u16) -> &Arc<Partition> {
+        &self.by_number[usize::from(number)]
+    }
+
+    /// All of them, by number.
+    pub fn every(&self) -> &[Arc<Partition>] {
+        &self.by_number
+    }
+}
