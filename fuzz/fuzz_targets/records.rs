@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use onrush_log::Format;
-use onrush_node::wire::{DecodeError, decode_records};
+use onrush_node::record::{DecodeError, decode_records};
 
 fuzz_target!(|bytes: &[u8]| {
     for format in [Format::V1, Format::V2] {

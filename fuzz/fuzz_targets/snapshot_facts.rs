@@ -6,7 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use onrush_core::{Limits, State};
 use onrush_log::Format;
-use onrush_node::wire::{FactDecoder, encode_fact};
+use onrush_node::record::{FactDecoder, encode_fact};
 
 fuzz_target!(|bytes: &[u8]| {
     for format in [Format::V1, Format::V2] {

@@ -15,8 +15,8 @@ impl State {
     pub fn apply(&mut self, event: &Event<'_>, at: TimeMs) {
         self.advance_time(at);
         match *event {
-            Event::Founded { id_key } => {
-                assert!(self.id_key.replace(id_key).is_none(), "a partition is founded once");
+            Event::PartitionCreated { id_key } => {
+                assert!(self.id_key.replace(id_key).is_none(), "a partition is created once");
             }
             Event::IncarnationBegun { incarnation } => self.incarnation = incarnation,
             Event::CounterAdded { counter, by, value } => self.counters.add(&self.hash, counter, by, value),

@@ -7,7 +7,7 @@ use crate::{Incarnation, Precondition, ReservationRef, SaleTerms, TermsField, Wi
 #[derive(Clone, Debug)]
 pub enum Command<'a> {
     /// Gives a new partition the secret under which its reservation ids are written. Refused if it has one.
-    Found { id_key: [u8; 16] },
+    CreatePartition { id_key: [u8; 16] },
     /// Says that what is decided from now on is of this incarnation.
     BeginIncarnation { incarnation: Incarnation },
     /// Adds to a counter and creates it if need be. `by` is 1 to [`crate::ADD_MAX`].

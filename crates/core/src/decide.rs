@@ -23,8 +23,8 @@ pub struct Decision<'a> {
 #[expect(missing_docs, reason = "the doc of a variant speaks of its fields")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The partition was founded.
-    Founded,
+    /// The partition was created.
+    PartitionCreated,
     /// What is decided from now on is of the incarnation.
     IncarnationBegun,
     /// The counter's total, this addition included.
@@ -60,9 +60,9 @@ pub enum Answer {
 pub fn decide<'a>(state: &State, command: &Command<'a>, now: Now) -> Result<Decision<'a>, Refusal> {
     let now = Now { partition: state.clamp(now.partition), ..now };
     match *command {
-        Command::Found { id_key } => match state.id_key {
-            None => Ok(Decision::new(Event::Founded { id_key }, Answer::Founded)),
-            Some(_) => Err(Refusal::AlreadyFounded),
+        Command::CreatePartition { id_key } => match state.id_key {
+            None => Ok(Decision::new(Event::PartitionCreated { id_key }, Answer::PartitionCreated)),
+            Some(_) => Err(Refusal::PartitionExists),
         },
         Command::BeginIncarnation { incarnation } => Ok(decide_incarnation(state, incarnation)),
         Command::AddToCounter { counter, by } => decide_add(state, counter, by),

@@ -27,7 +27,7 @@ pub type Lines = ArrayVec<Line, LINES_MAX>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// The partition exists; its reservation ids are written under this secret.
-    Founded { id_key: [u8; 16] },
+    PartitionCreated { id_key: [u8; 16] },
     /// What follows is of this incarnation.
     IncarnationBegun { incarnation: Incarnation },
     /// A counter grew by `by` to `value`, and exists from now on.

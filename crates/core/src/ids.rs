@@ -29,13 +29,13 @@ pub struct SaleNo(pub u32);
 pub struct StockNo(pub u16);
 
 /// What the log's history was when something was made. Each opening of a log that decides something begins another, with a
-/// tag drawn at random; but the opening that founded the log has [`Incarnation::FIRST`]. So if an older copy of a log goes
+/// tag drawn at random; but the opening that created the log has [`Incarnation::FIRST`]. So if an older copy of a log goes
 /// on, the numbers that it gives a second time are told apart from those that were given before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Incarnation(pub u32);
 
 impl Incarnation {
-    /// That of the opening that founded the log, and of everything made before logs had incarnations.
+    /// That of the opening that created the log, and of everything made before logs had incarnations.
     pub const FIRST: Self = Self(0);
 }
 

@@ -52,8 +52,8 @@ pub enum Refusal {
     IdempotencyKeyReused,
     /// The partition is full of something.
     CeilingReached(Ceiling),
-    /// The partition was founded before.
-    AlreadyFounded,
+    /// The partition exists already.
+    PartitionExists,
 }
 
 /// Which of [`crate::Limits`] a command would pass.

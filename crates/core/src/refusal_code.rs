@@ -87,7 +87,7 @@ impl Refusal {
             Self::InvalidName { .. }
             | Self::InvalidTerms(_)
             | Self::Invalid { .. }
-            | Self::AlreadyFounded => RefusalCode::InvalidRequest,
+            | Self::PartitionExists => RefusalCode::InvalidRequest,
             Self::CounterNotFound => RefusalCode::CounterNotFound,
             Self::WindowNotFound => RefusalCode::WindowNotFound,
             Self::SaleNotFound => RefusalCode::SaleNotFound,

@@ -227,7 +227,7 @@ fn grown_sample() -> State {
 fn sample() -> State {
     let mut state = State::new(Limits::default(), 9);
     let number = |sale, seq| ReservationNo { sale: SaleNo(sale), seq };
-    run(&mut state, &Command::Found { id_key: *b"0123456789abcdef" }, 1_000);
+    run(&mut state, &Command::CreatePartition { id_key: *b"0123456789abcdef" }, 1_000);
     run(&mut state, &Command::AddToCounter { counter: "home", by: 5 }, 1_000);
     run(&mut state, &Command::AddToCounter { counter: "away", by: 1 }, 1_000);
     for now in [1_000, 1_050, 1_100, 1_900] {

@@ -22,7 +22,7 @@ fn impossible_events_stop_the_process() {
     let (fewer, without) = (terms(&[("a", 2), ("b", 5)]), terms(&[("b", 5)]));
     let shape = WindowShape { span_ms: 10, precision_ms: 1 };
     let impossible = [
-        ("a second founding", Event::Founded { id_key: [0; 16] }, 100),
+        ("a second founding", Event::PartitionCreated { id_key: [0; 16] }, 100),
         ("a counter that skips", Event::CounterAdded { counter: "home", by: 1, value: 4 }, 100),
         ("a new counter that skips", Event::CounterAdded { counter: "new", by: 1, value: 2 }, 100),
         ("a hit of no window", Event::WindowHit { window: "v", pane: 1, by: 1 }, 100),
@@ -76,7 +76,7 @@ fn sample(shape: WindowShape) -> State {
         let decision = decide(&state, command, Now::both(10)).expect("nothing stands in the way");
         state.apply(&decision.event.expect("it is new"), 10);
     };
-    run(&Command::Found { id_key: [1; 16] });
+    run(&Command::CreatePartition { id_key: [1; 16] });
     run(&Command::AddToCounter { counter: "home", by: 2 });
     run(&Command::PutWindow { window: "w", shape });
     run(&Command::HitWindow { window: "w", default_shape: shape });

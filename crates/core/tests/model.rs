@@ -25,7 +25,6 @@ use proptest::{
 const CASES: u32 = 512;
 /// Every outcome that a sequence can come to.
 const KINDS: [&str; 43] = [
-    "AlreadyFounded",
     "Confirmed",
     "Counter",
     "Counters",
@@ -33,7 +32,6 @@ const KINDS: [&str; 43] = [
     "DetailsBytes",
     "Ended false",
     "Ended true",
-    "Founded",
     "HoldExpired",
     "HoldsPending",
     "IdempotencyKeyReused",
@@ -41,6 +39,8 @@ const KINDS: [&str; 43] = [
     "InsufficientStock",
     "InvalidName",
     "InvalidTerms",
+    "PartitionCreated",
+    "PartitionExists",
     "PreconditionFailed",
     "QuantityBelowReserved",
     "Released",
@@ -51,12 +51,12 @@ const KINDS: [&str; 43] = [
     "Reserved",
     "SaleArchived",
     "SaleClosed",
-    "StockClosed",
     "SaleNotFound",
     "SaleNotOpen",
     "SaleOpen",
     "SalePut",
     "Sales",
+    "StockClosed",
     "StockInUse",
     "StockNotFound",
     "Stocks",

@@ -328,7 +328,7 @@ impl Problem {
             Refusal::CeilingReached(ceiling) => {
                 Self::new(Code::Overloaded, ceiling_detail(*ceiling)).retry_after(CEILING_RETRY_S)
             }
-            Refusal::AlreadyFounded => Self::malformed("The partition was founded before."),
+            Refusal::PartitionExists => Self::malformed("The partition exists already."),
         }
     }
 }

@@ -123,7 +123,7 @@ fn every_refusal_of_an_operator_has_its_answer() {
             "",
         ),
         (Refusal::IdempotencyKeyReused, "422 idempotency_key_reused", json!({}), ""),
-        (Refusal::AlreadyFounded, "400 invalid_request", json!({}), ""),
+        (Refusal::PartitionExists, "400 invalid_request", json!({}), ""),
     ];
     check_all(table);
 }

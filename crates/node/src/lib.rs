@@ -9,11 +9,11 @@ mod limits;
 mod metrics;
 mod partition;
 mod partitions;
+pub mod record;
 mod reservation_id;
 mod router;
 mod settings;
 mod threads;
-pub mod wire;
 
 pub use call::{Call, Failure, KeyCall, LineCall, Name, Outcome, Reply, ReserveCall};
 pub use clock::{Clock, ClockReading, MachineClock, ManualClock, Stopwatch};

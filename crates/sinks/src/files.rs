@@ -16,7 +16,7 @@ use onrush_log::Format;
 use crate::name_table::NameTable;
 use crate::target::Skipped;
 use onrush_node::ReservationIds;
-use onrush_node::wire::FactDecoder;
+use onrush_node::record::FactDecoder;
 
 /// Before the number of the format of the facts, one byte.
 const MAGIC: [u8; 7] = *b"ONRSHSP";

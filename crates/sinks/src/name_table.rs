@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::event::{Change, Claim, ReservationSubject, SinkEvent, SinkLine};
 use onrush_node::ReservationIds;
-use onrush_node::wire::{Record, encode_fact};
+use onrush_node::record::{Record, encode_fact};
 
 /// The names as of one offset.
 pub(crate) struct NameTable {
@@ -140,7 +140,7 @@ impl NameTable {
         let (at, incarnation) = (record.at, self.incarnation);
         let give = |change: Change<'_>| visit(&SinkEvent { offset, incarnation, at, change });
         Ok(match &record.event {
-            Event::Founded { .. } => None,
+            Event::PartitionCreated { .. } => None,
             Event::IncarnationBegun { incarnation } => {
                 self.incarnation = *incarnation;
                 None

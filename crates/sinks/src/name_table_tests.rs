@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::NameTable;
 use crate::event::{Change, SinkEvent};
 use onrush_node::ReservationIds;
-use onrush_node::wire::{FactDecoder, Record};
+use onrush_node::record::{FactDecoder, Record};
 
 /// One step: a sale is put with these stocks, or one of its stocks is reserved, or a hold is settled.
 #[derive(Clone, Debug)]

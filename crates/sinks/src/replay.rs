@@ -12,7 +12,7 @@ use crate::settings::Selection;
 use crate::start_point::{StartPointError, read_snapshot};
 use crate::target::{Skipped, log_id};
 use onrush_node::ReservationIds;
-use onrush_node::wire::{DecodeError, FactDecoder, Record, decode_records};
+use onrush_node::record::{DecodeError, FactDecoder, Record, decode_records};
 
 /// What was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,7 +236,7 @@ impl Reading<'_> {
     }
 
     fn tell(&mut self, offset: u64, record: &Record<'_>) -> Result<(), Untold> {
-        if let onrush_core::Event::Founded { id_key } = &record.event {
+        if let onrush_core::Event::PartitionCreated { id_key } = &record.event {
             let ids = ReservationIds::new(self.partition, *id_key);
             self.names = Some((NameTable::new(ids.clone()), ids));
         }

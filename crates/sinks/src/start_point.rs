@@ -6,7 +6,7 @@ use crate::files::SinkFiles;
 use crate::name_table::NameTable;
 use crate::status::Stop;
 use onrush_node::ReservationIds;
-use onrush_node::wire::{DecodeError, FactDecoder};
+use onrush_node::record::{DecodeError, FactDecoder};
 
 /// Names and the offset as of which they hold; the log is there from that offset on.
 pub(crate) struct StartPoint {

@@ -10,7 +10,7 @@ use crate::name_table::{NameTable, Unknown};
 use crate::start_point::StartPointError;
 use crate::status::Stop;
 use crate::target::{Skipped, Target, TargetError};
-use onrush_node::wire::{DecodeError, decode_records};
+use onrush_node::record::{DecodeError, decode_records};
 
 /// Why a sink does not go on as it did.
 #[derive(Debug, thiserror::Error)]
@@ -159,7 +159,7 @@ impl TargetWriter {
         })
     }
 
-    fn take_record(&mut self, offset: u64, record: &onrush_node::wire::Record<'_>) -> Result<(), Trouble> {
+    fn take_record(&mut self, offset: u64, record: &onrush_node::record::Record<'_>) -> Result<(), Trouble> {
         self.check_claim(offset)?;
         let left_out = offset < self.from || self.skipped.iter().any(|s| (s.from..s.to).contains(&offset));
         let goes_alone = self.search.is_some_and(|search| search.alone == Some(offset));

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Sale, State, sale::Figures};
+use super::{Sale, State, sale::StockUnits};
 use crate::{
     STOCKS_PER_PAGE_MAX, SaleNo, SaleStatus, SaleTerms, SaleVersion, SaleView, SalesPage, StockView, TimeMs,
 };
@@ -14,7 +14,7 @@ pub struct SaleImage {
     name: Arc<str>,
     version: SaleVersion,
     terms: Arc<SaleTerms>,
-    figures: Box<[Figures]>,
+    figures: Box<[StockUnits]>,
 }
 
 impl State {
@@ -99,7 +99,7 @@ struct Parts<'a> {
     name: &'a str,
     version: SaleVersion,
     terms: &'a SaleTerms,
-    figures: &'a [Figures],
+    figures: &'a [StockUnits],
 }
 
 impl Parts<'_> {

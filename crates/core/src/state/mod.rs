@@ -86,7 +86,7 @@ impl State {
         self.time = self.clamp(at);
     }
 
-    /// The secret under which reservation ids are written, once the partition is founded.
+    /// The secret under which reservation ids are written, once the partition is created.
     pub fn id_key(&self) -> Option<[u8; 16]> {
         self.id_key
     }

@@ -20,7 +20,7 @@ pub(crate) struct Sale {
     pub(crate) terms: Arc<SaleTerms>,
     pub(crate) stock_numbers: StockNumbers,
     /// The figures of each stock of the terms.
-    pub(crate) figures: Vec<Figures>,
+    pub(crate) figures: Vec<StockUnits>,
     pub(crate) version: SaleVersion,
     /// Reservations that are held.
     pub(crate) held_count: u32,
@@ -35,7 +35,7 @@ pub(crate) struct Sale {
 
 /// What has become of the units of a stock.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Figures {
+pub(crate) struct StockUnits {
     pub(crate) held: u32,
     pub(crate) confirmed: u32,
     /// Whether any reservation ever had it, so that it cannot be taken out.
@@ -77,7 +77,7 @@ impl Sale {
         let mut sale = Self {
             no,
             name: name.into(),
-            figures: vec![Figures::default(); stock_nos.len()],
+            figures: vec![StockUnits::default(); stock_nos.len()],
             terms: Arc::new(terms),
             stock_numbers: StockNumbers::restore(stock_nos, stocks_ever),
             version,
@@ -97,12 +97,12 @@ impl Sale {
         let (terms, places_before) = self.stock_numbers.put(&self.terms, terms);
         let mut kept = vec![false; self.terms.stocks.len()];
         let figures_of = |before: &Option<usize>| {
-            before.map_or_else(Figures::default, |place| {
+            before.map_or_else(StockUnits::default, |place| {
                 kept[place] = true;
                 self.figures[place]
             })
         };
-        let figures: Vec<Figures> = places_before.iter().map(figures_of).collect();
+        let figures: Vec<StockUnits> = places_before.iter().map(figures_of).collect();
         for (figures, kept) in self.figures.iter().zip(kept) {
             assert!(kept || !figures.is_reserved, "a stock that has reservations stays");
         }
@@ -249,11 +249,11 @@ impl Sale {
             + self.name.len()
             + copy_bytes(&self.terms)
             + self.stock_numbers.heap_bytes()
-            + self.figures.capacity() * size_of::<Figures>()
+            + self.figures.capacity() * size_of::<StockUnits>()
     }
 }
 
-impl Figures {
+impl StockUnits {
     /// Units held and confirmed.
     pub(crate) fn taken(self) -> u32 {
         self.held + self.confirmed

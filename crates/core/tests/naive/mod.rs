@@ -20,7 +20,7 @@ use self::steps::{Claim, Pick, Step};
 #[derive(Default)]
 pub(crate) struct Model {
     pub(crate) time: u64,
-    is_founded: bool,
+    is_created: bool,
     incarnation: Incarnation,
     pub(crate) counters: BTreeMap<&'static str, u64>,
     pub(crate) windows: BTreeMap<&'static str, Window>,
@@ -54,7 +54,7 @@ impl Model {
         let Now { partition, wall } = now;
         let now = partition.max(self.time);
         let (answer, is_new) = match step {
-            Step::Found => self.found(),
+            Step::CreatePartition => self.create_partition(),
             Step::Begin(incarnation) => Ok(self.begin(*incarnation)),
             Step::Add { counter, by } => self.add(limits, counter, *by),
             Step::Hit { window, shape } => self.hit(limits, window, *shape, now),
@@ -112,10 +112,10 @@ impl Model {
         due.into_iter().map(|(_, number)| number).collect()
     }
 
-    fn found(&mut self) -> Result<(Answer, bool), Refusal> {
-        ensure(!self.is_founded, || Refusal::AlreadyFounded)?;
-        self.is_founded = true;
-        Ok((Answer::Founded, true))
+    fn create_partition(&mut self) -> Result<(Answer, bool), Refusal> {
+        ensure(!self.is_created, || Refusal::PartitionExists)?;
+        self.is_created = true;
+        Ok((Answer::PartitionCreated, true))
     }
 
     fn begin(&mut self, incarnation: Incarnation) -> (Answer, bool) {

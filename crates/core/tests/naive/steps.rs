@@ -15,7 +15,7 @@ use super::seen::Condition;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Found,
+    CreatePartition,
     Begin(Incarnation),
     Add {
         counter: &'static str,
@@ -97,7 +97,7 @@ impl Step {
         ask: impl FnOnce(&Command<'a>) -> T,
     ) -> Option<T> {
         Some(match self {
-            Self::Found => ask(&Command::Found { id_key: [7; 16] }),
+            Self::CreatePartition => ask(&Command::CreatePartition { id_key: [7; 16] }),
             Self::Begin(incarnation) => ask(&Command::BeginIncarnation { incarnation: *incarnation }),
             Self::Add { counter, by } => ask(&Command::AddToCounter { counter, by: *by }),
             Self::Hit { window, shape } => ask(&Command::HitWindow { window, default_shape: *shape }),
@@ -149,7 +149,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     let sale = || prop_oneof![24 => Just("s"), 8 => Just("t"), 2 => select(SALES.as_slice())];
     let by = prop_oneof![8 => 1..4u32, 1 => Just(1_000_000), 1 => prop_oneof![Just(0), any::<u32>()]];
     prop_oneof![
-        1 => Just(Step::Found),
+        1 => Just(Step::CreatePartition),
         2 => incarnation().prop_map(Step::Begin),
         6 => (select(COUNTERS.as_slice()), by).prop_map(|(counter, by)| Step::Add { counter, by }),
         8 => (select(WINDOWS.as_slice()), shape()).prop_map(|(window, shape)| Step::Hit { window, shape }),

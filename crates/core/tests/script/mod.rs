@@ -74,7 +74,7 @@ impl Run {
             "expire" => self.expire(),
             "time" => tell::time(self.state.time()),
             "next-expiry" => self.state.next_expiry().map_or("never".into(), tell::time),
-            "found" => self.decide(&Command::Found { id_key: [words.number("key")?.unwrap_or(0); 16] }),
+            "create-partition" => self.create_partition(words)?,
             "begin" => {
                 let incarnation = Incarnation(parse::number(words.next()?)?);
                 self.decide(&Command::BeginIncarnation { incarnation })
@@ -222,6 +222,11 @@ impl Run {
             });
         }
         Ok(ended.join(", "))
+    }
+
+    fn create_partition(&mut self, words: &mut Words<'_>) -> Result<String, String> {
+        let id_key = [words.number("key")?.unwrap_or(0); 16];
+        Ok(self.decide(&Command::CreatePartition { id_key }))
     }
 
     fn put_given(&mut self, words: &mut Words<'_>) -> Result<String, String> {

@@ -5,7 +5,7 @@ use onrush_core::{Answer, Refusal, ReservationView, SaleStatus, SaleView, State}
 pub(crate) fn answer(answer: &Answer, is_new: bool) -> String {
     let again = |text: &str| if is_new { text.to_owned() } else { format!("{text} already") };
     match *answer {
-        Answer::Founded => "founded".into(),
+        Answer::PartitionCreated => "partition_created".into(),
         Answer::IncarnationBegun => again("begun"),
         Answer::Counter { value } => value.to_string(),
         Answer::Window { count, .. } => count.to_string(),
@@ -61,7 +61,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         }
         Refusal::IdempotencyKeyReused => "idempotency_key_reused".into(),
         Refusal::CeilingReached(ceiling) => format!("ceiling {ceiling:?}"),
-        Refusal::AlreadyFounded => "already_founded".into(),
+        Refusal::PartitionExists => "partition_exists".into(),
     };
     format!("no: {what}")
 }

@@ -6,7 +6,7 @@ use onrush_core::{Event, TimeMs};
 
 use super::views::ViewChange;
 use crate::Name;
-use crate::wire::{encode_event, encode_time};
+use crate::record::{encode_event, encode_time};
 
 /// Collects events as records. Additions to one counter, and hits of one pane, become one record each, so that a
 /// batch costs the log as much as it has counters, not as much as it has hits.
@@ -139,7 +139,7 @@ impl OpenBatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{DecodeError, decode_records};
+    use crate::record::{DecodeError, decode_records};
     use onrush_core::WindowShape;
     use onrush_log::Format;
 
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn each_event_keeps_the_time_of_its_turn() {
         let mut open = OpenBatch::default();
-        open.record(&Event::Founded { id_key: [0; 16] }, 7);
+        open.record(&Event::PartitionCreated { id_key: [0; 16] }, 7);
         open.record(&Event::SaleArchived { sale_no: onrush_core::SaleNo(0) }, 7);
         open.record(&Event::SaleArchived { sale_no: onrush_core::SaleNo(1) }, 9);
         let mut closed = ClosedBatch::default();

@@ -7,6 +7,6 @@ use onrush_core::Incarnation;
 pub(crate) struct Identity {
     /// Becomes the secret of a partition that has none.
     pub(crate) id_key: [u8; 16],
-    /// What is decided in a partition that another process founded is of this incarnation; never the first.
+    /// What is decided in a partition that another process created is of this incarnation; never the first.
     pub(crate) incarnation: Incarnation,
 }

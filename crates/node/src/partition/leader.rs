@@ -36,7 +36,7 @@ pub(crate) struct Leader {
 }
 
 impl Leader {
-    /// Takes up a state. A partition that was never founded is, under the secret of `identity`. Where it was founded by
+    /// Takes up a state. A partition that was never created is, under the secret of `identity`. Where it was created by
     /// another process, the first event begins the incarnation of this one.
     pub(crate) fn new(
         state: State,
@@ -63,8 +63,8 @@ impl Leader {
             closed_count: 0,
         };
         if leader.state.id_key().is_none() {
-            let founded = leader.decide_and_apply(&Command::Found { id_key });
-            assert!(founded.is_ok(), "a partition without a secret can be founded");
+            let created = leader.decide_and_apply(&Command::CreatePartition { id_key });
+            assert!(created.is_ok(), "a partition without a secret can be created");
         }
         leader
     }
@@ -295,7 +295,7 @@ impl Leader {
             | Event::Confirmed { reservation }
             | Event::Released { reservation }
             | Event::Expired { reservation } => reservation.sale,
-            Event::Founded { .. }
+            Event::PartitionCreated { .. }
             | Event::IncarnationBegun { .. }
             | Event::CounterAdded { .. }
             | Event::WindowPut { .. }

@@ -11,7 +11,7 @@ use super::identity::Identity;
 use super::leader::Leader;
 use crate::Settings;
 use crate::clock::Stopwatch;
-use crate::wire::{DecodeError, FactDecoder, Record, decode_records};
+use crate::record::{DecodeError, FactDecoder, Record, decode_records};
 
 /// Why a partition did not open.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,7 @@ use super::*;
 use crate::partition::identity::Identity;
 use crate::partition::port::Port;
 use crate::partition::views::{View, ViewWriter};
-use crate::wire::{DecodeError, decode_records};
+use crate::record::{DecodeError, decode_records};
 use crate::{Call, LineCall, Name, Outcome, ReserveCall};
 
 const START: Duration = Duration::from_secs(1_700_000_000);

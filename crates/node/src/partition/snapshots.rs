@@ -12,7 +12,7 @@ use super::loading::{LoadError, load_snapshot, random_u64, replay};
 use super::retention::Retention;
 use crate::Settings;
 use crate::limits::SNAPSHOT_CHUNK_BYTES;
-use crate::wire::{DecodeError, encode_fact};
+use crate::record::{DecodeError, encode_fact};
 
 /// How often it is looked whether a snapshot is due.
 const INTERVAL: Duration = Duration::from_secs(1);

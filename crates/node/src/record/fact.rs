@@ -4,11 +4,11 @@ use onrush_core::{Fact, Incarnation, ReservationStatus, SaleNo, SaleTerms, Stock
 use onrush_log::Format;
 
 use super::error::{DecodeError, DecodeReason};
-use super::fields::{Field, put_group};
-use super::primitives::{Input, put_bytes, put_shape, put_u64};
-use super::record::{
+use super::event::{
     decode_key, decode_key_v1, decode_lines, decode_reservation, put_key, put_lines, put_reservation,
 };
+use super::fields::{Field, put_group};
+use super::primitives::{Input, put_bytes, put_shape, put_u64};
 use super::terms::{put_terms, take_terms};
 
 const PARTITION: u8 = 1;

@@ -12,7 +12,7 @@ use super::primitives::{Input, put_bytes, put_shape, put_u64};
 use super::terms::{put_terms, take_terms};
 
 const TIME: u8 = 1;
-const FOUNDED: u8 = 2;
+const PARTITION_CREATED: u8 = 2;
 const COUNTER_ADDED: u8 = 3;
 const WINDOW_PUT: u8 = 4;
 const WINDOW_HIT: u8 = 5;
@@ -63,7 +63,7 @@ pub(crate) fn encode_event(out: &mut Vec<u8>, event: &Event<'_>) {
 
 fn kind_of(event: &Event<'_>) -> u8 {
     match event {
-        Event::Founded { .. } => FOUNDED,
+        Event::PartitionCreated { .. } => PARTITION_CREATED,
         Event::IncarnationBegun { .. } => INCARNATION_BEGUN,
         Event::CounterAdded { .. } => COUNTER_ADDED,
         Event::WindowPut { .. } => WINDOW_PUT,
@@ -79,7 +79,7 @@ fn kind_of(event: &Event<'_>) -> u8 {
 
 fn name_of(kind: u8) -> &'static str {
     match kind {
-        FOUNDED => "founded",
+        PARTITION_CREATED => "partition created",
         COUNTER_ADDED => "counter added",
         WINDOW_PUT => "window put",
         WINDOW_HIT => "window hit",
@@ -96,7 +96,7 @@ fn name_of(kind: u8) -> &'static str {
 
 fn put_fields(out: &mut Vec<u8>, event: &Event<'_>) {
     match event {
-        Event::Founded { id_key } => out.extend_from_slice(id_key),
+        Event::PartitionCreated { id_key } => out.extend_from_slice(id_key),
         Event::IncarnationBegun { incarnation } => put_u64(out, incarnation.0.into()),
         Event::CounterAdded { counter, by, value } => {
             put_bytes(out, counter.as_bytes());
@@ -228,7 +228,7 @@ fn decode_event<'e, 'p: 'e>(
     terms: &'e mut Option<SaleTerms>,
 ) -> Result<Decoded<'e>, DecodeError> {
     Ok(Decoded::Event(match kind {
-        FOUNDED => Event::Founded { id_key: input.array()? },
+        PARTITION_CREATED => Event::PartitionCreated { id_key: input.array()? },
         COUNTER_ADDED => {
             Event::CounterAdded { counter: input.text()?, by: input.u64()?, value: input.u64()? }
         }

@@ -88,7 +88,7 @@ fn write_records() -> Vec<u8> {
     };
     let shape = WindowShape { span_ms: 60_000, precision_ms: 100 };
     let mut out = Vec::new();
-    encode_event(&mut out, &Event::Founded { id_key: *b"0123456789abcdef" });
+    encode_event(&mut out, &Event::PartitionCreated { id_key: *b"0123456789abcdef" });
     encode_event(&mut out, &Event::SalePut { sale_no: SaleNo(300), sale: "PWTC", terms: &terms });
     encode_time(&mut out, BATCH_TIME, BATCH_TIME + 5);
     encode_event(&mut out, &plain);

@@ -2,15 +2,15 @@
 //! somewhere can never change. The formats are drawn in `docs/record-format.md`.
 
 mod error;
+mod event;
 mod fact;
 mod fields;
 #[cfg(test)]
 mod golden_tests;
 mod primitives;
-mod record;
 mod terms;
 
 pub use error::{DecodeError, DecodeReason};
+pub use event::{Record, decode_records};
+pub(crate) use event::{encode_event, encode_time};
 pub use fact::{FactDecoder, encode_fact};
-pub use record::{Record, decode_records};
-pub(crate) use record::{encode_event, encode_time};
