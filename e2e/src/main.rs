@@ -15,7 +15,6 @@ mod ledger;
 mod load;
 mod operator;
 mod problem;
-mod proxy;
 mod random;
 mod scenarios;
 mod server;

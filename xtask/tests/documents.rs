@@ -21,7 +21,8 @@ const FIGURE_COLUMNS: &[&str] = &[
     "rounds",
 ];
 
-const FOLDERS: &[&str] = &["bench/", "compose/", "contrib/", "crates/", "docs/", "e2e/", "fuzz/", "xtask/"];
+const FOLDERS: &[&str] =
+    &["bench/", "compose/", "contrib/", "crates/", "docs/", "e2e/", "fuzz/", "proxy/", "xtask/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository")

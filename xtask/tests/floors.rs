@@ -62,7 +62,8 @@ const FLOORS: &[Floor] = &[
         may_use: &["onrush-core", "onrush-log", "onrush-node"],
         others: None,
     },
-    Floor { name: "onrush-e2e", number: 6, may_use: &[], others: None },
+    Floor { name: "onrush-e2e", number: 6, may_use: &["onrush-proxy"], others: None },
+    Floor { name: "onrush-proxy", number: 0, may_use: &[], others: Some(&[]) },
     Floor {
         name: "onrush-sim",
         number: 6,

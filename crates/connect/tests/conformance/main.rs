@@ -8,7 +8,6 @@ mod harness;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod postgres;
-mod proxy;
 mod rabbitmq;
 mod redis;
 mod runner;

@@ -1,10 +1,12 @@
 //! What every target must do, whatever it writes to. Each test has a place of its own in a real server.
 
+use std::time::Duration;
+
+use onrush_proxy::{Mode, Proxy, vacant};
 use onrush_sinks::{Skipped, Source, TargetError};
 
 use crate::events::{Chance, Story, new_source};
 use crate::harness::{Harness, WRONG_PASSWORD};
-use crate::proxy::{Mode, Proxy, vacant};
 use crate::runner::{Runner, audit, check, check_seen};
 
 /// Everything written is there, as it was, each key in order.
@@ -92,24 +94,24 @@ pub fn a_target_opens_again(harness: &dyn Harness) {
 
 /// The line is cut after any number of bytes to the server.
 pub fn requests_are_cut(harness: &dyn Harness) {
-    lines_are_cut(harness, Mode::CutToServer, 6);
+    lines_are_cut(harness, Mode::CutTo, 6);
 }
 
 /// The line is cut after any number of bytes from the server: what was done is not known.
 pub fn answers_are_cut(harness: &dyn Harness) {
-    lines_are_cut(harness, Mode::CutFromServer, 7);
+    lines_are_cut(harness, Mode::CutFrom, 7);
 }
 
-fn lines_are_cut(harness: &dyn Harness, cut: fn(usize) -> Mode, seed: u64) {
+fn lines_are_cut(harness: &dyn Harness, cut: fn(u64) -> Mode, seed: u64) {
     const CUTS: u64 = 32;
     let story = Story::new(seed, 32 * 12);
-    let proxy = Proxy::new(harness.address());
+    let proxy = Proxy::start(harness.address()).expect("loopback has free ports");
     let mut runner = Runner::new(harness.target(Some(proxy.address())), &story);
     let mut chance = Chance(seed);
     for round in 1..=CUTS {
         // Dense where connections are made, sparse where batches are written.
         let after = (1 << (round * 14 / CUTS)) + chance.below(1 << (round * 14 / CUTS));
-        proxy.set(cut(usize::try_from(after).expect("a few thousand")));
+        proxy.set(cut(after));
         let to = story.events[usize::try_from(round * 12 - 1).expect("a few hundred")].offset + 1;
         runner.finish(to, 5);
     }
@@ -123,12 +125,12 @@ fn lines_are_cut(harness: &dyn Harness, cut: fn(usize) -> Mode, seed: u64) {
 /// The server does its work and its answers are lost.
 pub fn answers_are_lost(harness: &dyn Harness) {
     let story = Story::new(8, 300);
-    let proxy = Proxy::new(harness.address());
+    let proxy = Proxy::start(harness.address()).expect("loopback has free ports");
     let mut runner = Runner::new(harness.target(Some(proxy.address())), &story);
     for part in 1..=5 {
         let from = runner.open_at_last();
         let to = story.events[part * 60 - 1].offset + 1;
-        proxy.set(Mode::Swallow);
+        proxy.set(Mode::LoseAnswersAndCut);
         let lost = runner.write(from, to, 30).and_then(|()| runner.settle());
         let healed = lost.is_ok() && harness.heals_itself();
         assert!(healed || matches!(lost, Err(TargetError::Unavailable(_))), "{lost:?}");
@@ -138,11 +140,14 @@ pub fn answers_are_lost(harness: &dyn Harness) {
     check(harness, &story);
 }
 
+/// A line that is slow for every kind of target.
+const SLOW: Mode = Mode::Slow { bytes: 700, pause: Duration::from_millis(1) };
+
 /// A slow line is no error.
 pub fn a_slow_line_is_enough(harness: &dyn Harness) {
     let story = Story::new(9, 150);
-    let proxy = Proxy::new(harness.address());
-    proxy.set(Mode::Trickle);
+    let proxy = Proxy::start(harness.address()).expect("loopback has free ports");
+    proxy.set(SLOW);
     let mut runner = Runner::new(harness.target(Some(proxy.address())), &story);
     runner.finish(story.end(), 50);
     assert_eq!(runner.failure_count, 0, "it was slow, and not more than that");
@@ -152,11 +157,11 @@ pub fn a_slow_line_is_enough(harness: &dyn Harness) {
 /// A server that is absent, or turns everybody away, is waited for.
 pub fn an_absent_server_is_waited_for(harness: &dyn Harness) {
     let story = Story::new(10, 60);
-    let address = vacant();
+    let address = vacant().expect("loopback has free ports");
     let mut runner = Runner::new(harness.target(Some(address)), &story);
     let absent = runner.open();
     assert!(matches!(absent, Err(TargetError::Unavailable(_))), "{absent:?}");
-    let proxy = Proxy::at(harness.address(), address);
+    let proxy = Proxy::start_on(address, harness.address()).expect("the port is free");
     proxy.set(Mode::Refuse);
     let refused = runner.open();
     assert!(matches!(refused, Err(TargetError::Unavailable(_))), "{refused:?}");
@@ -173,7 +178,7 @@ pub fn an_absent_server_is_waited_for(harness: &dyn Harness) {
 /// A server that says nothing is given up, both before and after it was opened.
 pub fn a_silent_server_is_given_up(harness: &dyn Harness) {
     let story = Story::new(11, 60);
-    let proxy = Proxy::new(harness.address());
+    let proxy = Proxy::start(harness.address()).expect("loopback has free ports");
     let mut runner = Runner::new(harness.target(Some(proxy.address())), &story);
     proxy.set(Mode::Silent);
     let silent = runner.open();

@@ -2,11 +2,11 @@
 
 use onrush_connect::postgres::Rows;
 use onrush_core::{TIME_MS_MAX, WindowShape};
+use onrush_proxy::{Mode, Proxy};
 use onrush_sinks::{Skipped, Target, TargetError};
 
 use crate::model::{folded, stored};
 use crate::place::Place;
-use crate::proxy::{Mode, Proxy};
 use crate::story::{Claimed, Story, What, random, terms};
 
 /// Writes the whole story as a runner does: opens, goes on from where the schema is, and opens again after an error.
@@ -31,7 +31,7 @@ pub(crate) fn run(place: &Place, target: &mut dyn Target, story: &Story, batch: 
 fn every_cut_of_a_batch_leaves_all_of_it_or_nothing() {
     let Some(place) = Place::new() else { return };
     let story = random(1, 120);
-    let proxy = Proxy::new(place.address());
+    let proxy = Proxy::start(place.address()).unwrap();
     let wanted = folded(&place, &story, story.end(), false);
     let first_end = story.told[59].offset + 1;
     let mut failure_count = 0;
@@ -41,7 +41,7 @@ fn every_cut_of_a_batch_leaves_all_of_it_or_nothing() {
         let first = Story { told: story.told[..60].to_vec() };
         run(&place, &mut place.target(), &first, 100);
         let mut target = place.target_through(proxy.address());
-        proxy.set(Mode::CutToServer(cut));
+        proxy.set(Mode::CutTo(cut));
         failure_count += run(&place, &mut target, &story, 100);
         proxy.set(Mode::Pass);
         assert_eq!(stored(&place), wanted, "cut after {cut} bytes, second batch from {first_end}");
@@ -53,13 +53,13 @@ fn every_cut_of_a_batch_leaves_all_of_it_or_nothing() {
 fn a_lost_answer_to_commit_repeats_nothing() {
     let Some(place) = Place::new() else { return };
     let story = random(2, 300);
-    let proxy = Proxy::new(place.address());
+    let proxy = Proxy::start(place.address()).unwrap();
     let mut target = place.target_through(proxy.address());
     let mut from = 0;
     for part in 1..=3 {
         let told = story.told[..part * 100].to_vec();
         target.open(&place.source).unwrap();
-        proxy.set(Mode::Swallow);
+        proxy.set(Mode::LoseAnswersAndCut);
         let lost = Story { told: told.clone() }.write(&mut target, from, 30);
         assert!(matches!(lost, Err(TargetError::Unavailable(_))), "{lost:?}");
         proxy.set(Mode::Pass);
@@ -74,14 +74,14 @@ fn a_lost_answer_to_commit_repeats_nothing() {
 fn a_commit_whose_answer_is_cut_is_found_done() {
     let Some(place) = Place::new() else { return };
     let story = random(3, 80);
-    let proxy = Proxy::new(place.address());
+    let proxy = Proxy::start(place.address()).unwrap();
     let (mut failure_count, mut done_count) = (0, 0);
     // The answers of opening are some 6,000 bytes; the sweep ends behind the answer to the COMMIT of one batch.
     for cut in (5_000..12_000).step_by(23) {
         place.db.run(&format!("DROP SCHEMA IF EXISTS {} CASCADE", place.settings.schema));
         assert_eq!(place.open(&mut place.target()), None);
         let mut target = place.target_through(proxy.address());
-        proxy.set(Mode::CutFromServer(cut));
+        proxy.set(Mode::CutFrom(cut));
         let written = target.open(&place.source).and_then(|_| story.write(&mut target, 0, 100));
         proxy.set(Mode::Pass);
         let next = target.open(&place.source).unwrap();

@@ -6,9 +6,6 @@ mod model;
 mod place;
 mod poison;
 mod properties;
-#[path = "../conformance/proxy.rs"]
-#[allow(dead_code, unreachable_pub, reason = "it belongs to the conformance suite, which uses all of it")]
-mod proxy;
 mod reading;
 mod rejections;
 mod rotation;

@@ -4,10 +4,10 @@ use std::fs;
 
 use onrush_connect::Secret;
 use onrush_connect::postgres::{Postgres, Settings};
+use onrush_proxy::{Mode, Proxy};
 use onrush_sinks::{Target, TargetError};
 
 use crate::place::Place;
-use crate::proxy::{Mode, Proxy};
 use crate::story::random;
 
 #[test]
@@ -21,7 +21,7 @@ fn a_sink_goes_on_with_the_password_that_is_in_the_file_when_its_connection_was_
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("password");
     fs::write(&file, "old\n").unwrap();
-    let proxy = Proxy::new(place.address());
+    let proxy = Proxy::start(place.address()).unwrap();
     let mut target = Postgres::new(Settings {
         url: format!("postgresql://{role}@{}/{database}", proxy.address()),
         password: Some(Secret::in_file(&file)),
@@ -37,7 +37,7 @@ fn a_sink_goes_on_with_the_password_that_is_in_the_file_when_its_connection_was_
     }
     target.send(middle).and_then(|_| target.settle()).unwrap();
     place.db.run(&format!("ALTER ROLE {role} PASSWORD 'new'"));
-    proxy.set(Mode::CutToServer(0));
+    proxy.set(Mode::CutTo(0));
     assert!(matches!(target.send(middle + 1), Err(TargetError::Unavailable(_))) || target.settle().is_err());
     proxy.set(Mode::Pass);
     match target.open(&place.source) {

@@ -1,11 +1,11 @@
 //! Runners that meet: the newer wins, the older stops, and no other log gets in.
 
 use onrush_core::Incarnation;
+use onrush_proxy::{Mode, Proxy};
 use onrush_sinks::{Source, Target, TargetError};
 
 use crate::model::{folded, stored};
 use crate::place::Place;
-use crate::proxy::{Mode, Proxy};
 use crate::story::random;
 
 fn refused<T: std::fmt::Debug>(result: Result<T, TargetError>, wanted: &str) {
@@ -85,10 +85,10 @@ fn two_runners_at_once_write_everything_once() {
 fn a_runner_whose_connection_broke_does_not_depose_its_successor() {
     let Some(place) = Place::new() else { return };
     let story = random(13, 50);
-    let proxy = Proxy::new(place.address());
+    let proxy = Proxy::start(place.address()).unwrap();
     let (mut old, mut new) = (place.target_through(proxy.address()), place.target());
     place.open(&mut old);
-    proxy.set(Mode::CutToServer(0));
+    proxy.set(Mode::CutTo(0));
     assert!(matches!(story.write(&mut old, 0, 10), Err(TargetError::Unavailable(_))));
     proxy.set(Mode::Pass);
     assert_eq!(place.open(&mut new), None);

@@ -1,13 +1,17 @@
 //! What goes wrong between a server and its targets, drawn by chance.
 
 use anyhow::{Context as _, Result};
+use onrush_proxy::{Mode, Proxy};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
-use crate::proxy::{Mode, Proxy};
 use crate::random::Random;
 use crate::services::Frozen;
 use crate::targets::{KINDS, Targets};
+
+/// The pause of a slow line after the bytes that it takes at once.
+const SLOW_PAUSE: Duration = Duration::from_millis(50);
 
 /// One thing that goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +22,7 @@ pub(crate) enum Fault {
     CutTo(&'static str, u64),
     /// Cuts after so many bytes from the target.
     CutFrom(&'static str, u64),
-    /// Loses answers, then cuts.
+    /// Loses answers until everything is mended.
     Swallow(&'static str),
     /// So many bytes in a twentieth of a second.
     Slow(&'static str, usize),
@@ -78,11 +82,11 @@ impl Breaker {
         let services = targets.services.clone();
         let mut proxies = BTreeMap::new();
         let postgres = Proxy::start(targets.postgres.address)?;
-        targets.postgres.address = postgres.address;
+        targets.postgres.address = postgres.address();
         let redis = Proxy::start(targets.redis.address)?;
-        targets.redis.address = redis.address;
+        targets.redis.address = redis.address();
         let rabbitmq = Proxy::start(targets.rabbitmq.address)?;
-        targets.rabbitmq.address = rabbitmq.address;
+        targets.rabbitmq.address = rabbitmq.address();
         // Kafka tells its clients where it is, and has one listener that names an address for a proxy.
         let advertised = services.address("KAFKA_PROXIED_BROKERS")?;
         let kafka = Proxy::start_on(advertised, services.address("KAFKA_PROXY_TARGET")?)?;
@@ -100,8 +104,8 @@ impl Breaker {
             }
             Fault::CutTo(kind, bytes) => self.proxies[kind].set(Mode::CutTo(bytes)),
             Fault::CutFrom(kind, bytes) => self.proxies[kind].set(Mode::CutFrom(bytes)),
-            Fault::Swallow(kind) => self.proxies[kind].set(Mode::Swallow),
-            Fault::Slow(kind, bytes) => self.proxies[kind].set(Mode::Slow(bytes)),
+            Fault::Swallow(kind) => self.proxies[kind].set(Mode::LoseAnswers),
+            Fault::Slow(kind, bytes) => self.proxies[kind].set(Mode::Slow { bytes, pause: SLOW_PAUSE }),
             Fault::Freeze(kind) => {
                 self.frozen.push(targets.services.freeze(kind)?);
             }
