@@ -99,7 +99,7 @@ fn components(scope: Scope, shared: &Shared) -> Components {
     if scope.has_key() {
         let bearer = Http::builder()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The operator key: what the file of the setting operator.key_file holds."))
+            .description(Some("The operator key, without the word Bearer: what the file of the setting operator.key_file holds."))
             .build();
         components = components.security_scheme(operation::OPERATOR_KEY, SecurityScheme::Http(bearer));
     }

@@ -15,14 +15,14 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     let server = launch.start()?;
     // Something behind the names that the document gives as examples, so that not every answer is a 404.
     SaleSettings {
-        sale: "pwtc",
+        sale: "PWTC",
         stocks: &[("2021-05-16", 1_000_000)],
         per_customer_max: None,
         hold_ttl_ms: 60_000,
     }
     .put(server.operator())?;
     let ask = r#"{"customer":"900127015527","lines":[{"stock":"2021-05-16","quantity":1}]}"#;
-    http::once(server.public(), &request_json("POST", "/v1/sales/pwtc/reservations", &[], ask))?
+    http::once(server.public(), &request_json("POST", "/v1/sales/PWTC/reservations", &[], ask))?
         .expect::<serde_json::Value>(201)?;
     let seed = bench.random.below(u64::from(u32::MAX));
     let examples_max = if bench.short { 20 } else { 200 };

@@ -317,7 +317,7 @@ fn example(code: Code) -> Problem {
     let refused = |refusal| {
         let line = LineCall { stock: "2021-05-16".into(), quantity: 1 };
         let call = ReserveCall {
-            sale: "pwtc".into(),
+            sale: "PWTC".into(),
             customer: "900127015527".into(),
             lines: smallvec![line],
             details: Box::default(),

@@ -52,7 +52,7 @@ impl Scope {
              parameters are an error, and so is a body where a call takes none. A body is at most {body_bytes_max}, a \
              target {TARGET_BYTES_MAX}, request line and header fields together {HEAD_BYTES_MAX}. Every error is \
              `application/problem+json` (RFC 9457) with a stable `code`. Every GET{but} also answers HEAD. An \
-             `X-Request-Id` of a request comes back in its answer; without one it is made."
+             `X-Request-Id` of a request comes back in its answer; without one the server makes one."
         )
     }
 

@@ -41,7 +41,7 @@ pub(super) fn all() -> [Operation; 5] {
             "listCustomerReservations",
             "List a customer's reservations in a sale",
         )
-        .name("sale", "pwtc", "The sale's name.")
+        .name("sale", "PWTC", "The sale's name.")
         .name("customer", "900127015527", "The customer's name.")
         .json(
             200,
@@ -65,7 +65,7 @@ fn reserve() -> Operation {
             "All lines or none. With an `Idempotency-Key` a retry finds the first reservation, also after a crash and \
              on another connection, and shows it as it is now: look at `status` before you charge.",
         )
-        .name("sale", "pwtc", "The sale's name.")
+        .name("sale", "PWTC", "The sale's name.")
         .parameter(idempotency_key())
         .body("ReservationRequest", request)
         .json(201, "The new reservation.", "Reservation", example_reservation())
@@ -89,7 +89,7 @@ fn reserve() -> Operation {
 fn one_reservation(method: HttpMethod, path: &'static str, id: &str, summary: &str) -> Operation {
     let id_schema = text("The reservation's id.").min_length(Some(1)).max_length(Some(32));
     Operation::new(method, path, PUBLIC, id, summary)
-        .name("sale", "pwtc", "The sale's name.")
+        .name("sale", "PWTC", "The sale's name.")
         .parameter(path_parameter(
             "reservation",
             "2v8b0q6m1k4s7d9f3g5h8j1kza",
@@ -113,7 +113,7 @@ fn idempotency_key() -> Parameter {
 fn example_reservation() -> Value {
     json!({
         "reservation": "2v8b0q6m1k4s7d9f3g5h8j1kza",
-        "sale": "pwtc",
+        "sale": "PWTC",
         "customer": "900127015527",
         "status": "confirmed",
         "lines": [{"stock": "2021-05-16", "quantity": 1}],

@@ -38,7 +38,7 @@ pub(super) fn public() -> [Operation; 2] {
                 "readSale",
                 "Read a sale and its figures",
             )
-            .name("sale", "pwtc", "The sale's name.")
+            .name("sale", "PWTC", "The sale's name.")
             .json(200, "The sale.", "Sale", example_sale())
             .problems(&[Code::SaleNotFound]),
         ),
@@ -64,7 +64,7 @@ pub(super) fn operator() -> [Operation; 3] {
                  what is left out by mistake does not lift a limit. A stock that has reservations cannot be left out, nor \
                  have fewer units than are held and confirmed.",
             )
-            .name("sale", "pwtc", "The sale's name.")
+            .name("sale", "PWTC", "The sale's name.")
             .parameter(if_match())
             .parameter(only_new())
             .body("SaleTerms", terms)
@@ -79,7 +79,7 @@ pub(super) fn operator() -> [Operation; 3] {
                 "A JSON merge patch (RFC 7396): absent fields stay as they are, null takes a field back to its default, \
                  `stocks` replaces the whole list.",
             )
-            .name("sale", "pwtc", "The sale's name.")
+            .name("sale", "PWTC", "The sale's name.")
             .parameter(if_match())
             .body_as(MERGE_PATCH, "SaleChange", json!({"per_customer_max": 2}))
             .json(200, "The sale as it is now.", "Sale", example_sale())
@@ -92,7 +92,7 @@ pub(super) fn operator() -> [Operation; 3] {
                  unless `force` says so: then what is held is released first, with an event for each. A forced call that ends in \
                  the middle may have released some; repeat it.",
             )
-            .name("sale", "pwtc", "The sale's name.")
+            .name("sale", "PWTC", "The sale's name.")
             .parameter(force())
             .parameter(if_match())
             .answer(204, ResponseBuilder::new().description("It is gone."))
@@ -108,8 +108,8 @@ fn force() -> Parameter {
 }
 
 fn if_match() -> Parameter {
-    let description = "Entity tags of the sale, as an answer had them in ETag: only if its terms are those of one of them. \
-                       Reservations do not count. * for whatever terms it has.";
+    let description = "One or more ETags of the sale. The change is made only if the terms of the sale are still those of one of \
+                       them; reservations do not count. * asks only that the sale exists.";
     optional_parameter("If-Match", ParameterIn::Header, description, entity_tags(description))
 }
 
@@ -131,7 +131,7 @@ fn known_tags() -> Parameter {
 /// As the contract shows it.
 fn example_sale() -> Value {
     json!({
-        "sale": "pwtc",
+        "sale": "PWTC",
         "title": "Vaccination",
         "opens_at": null,
         "closes_at": null,
