@@ -64,12 +64,6 @@ const FLOORS: &[Floor] = &[
     },
     Floor { name: "onrush-e2e", number: 6, may_use: &["onrush-proxy"], others: None },
     Floor { name: "onrush-proxy", number: 0, may_use: &[], others: Some(&[]) },
-    Floor {
-        name: "onrush-sim",
-        number: 6,
-        may_use: &["onrush-core", "onrush-log", "onrush-node"],
-        others: None,
-    },
     Floor { name: "xtask", number: 6, may_use: &[], others: None },
 ];
 
@@ -77,10 +71,10 @@ const FLOORS: &[Floor] = &[
 const RESERVED: &[(&[&str], &[&str])] = &[
     (
         &["axum", "http", "http-body-util", "httparse", "hyper", "hyper-util", "tonic", "tower", "utoipa"],
-        &["onrush-edge", "onrush-bench", "onrush-e2e", "onrush-sim"],
+        &["onrush-edge", "onrush-bench", "onrush-e2e"],
     ),
     // Messages and rows of targets are JSON, too.
-    (&["serde_json"], &["onrush-edge", "onrush-connect", "onrush-bench", "onrush-e2e", "onrush-sim"]),
+    (&["serde_json"], &["onrush-edge", "onrush-connect", "onrush-bench", "onrush-e2e"]),
     // The command line asks a server; nothing else is a client of HTTP.
     (&["reqwest", "ureq"], &["onrush"]),
     (
@@ -101,7 +95,7 @@ const RESERVED: &[(&[&str], &[&str])] = &[
         // Checks and measurements look into targets with clients of their own.
         &["onrush-connect", "onrush-bench", "onrush-e2e"],
     ),
-    (&["clap", "figment"], &["onrush", "onrush-bench", "onrush-e2e", "onrush-sim", "xtask"]),
+    (&["clap", "figment"], &["onrush", "onrush-bench", "onrush-e2e", "xtask"]),
 ];
 
 /// Crates that nobody may depend on, and why.
