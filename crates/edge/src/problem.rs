@@ -76,8 +76,7 @@ impl Problem {
 
     /// 401, whatever the request carries: the server has lost its key.
     pub fn operator_key_unreadable() -> Self {
-        let detail = "The server cannot read its operator key, so it refuses every request until it can. Its log says why.";
-        Self::new(Code::Unauthorized, detail)
+        Self::new(Code::Unauthorized, OPERATOR_KEY_LOST)
     }
 
     /// 403: a page of another site may have made the browser send it.
@@ -352,6 +351,9 @@ fn stock_taken(stock: &str, quantity_held: u32, quantity_confirmed: u32) -> Memb
 
 const PRECONDITION_FAILED: &str = "The terms of the sale are not those of If-Match, or it exists and If-None-Match says that it must \
                                    not. Nothing was done. Read the sale, and send its ETag as If-Match.";
+/// What a server says that has lost its operator key. A client tells it from a wrong key, for which there is another cure.
+pub const OPERATOR_KEY_LOST: &str =
+    "The server cannot read its operator key, so it refuses every request until it can. Its log says why.";
 const HOLDS_PENDING: &str = "Customers may still be paying. Delete the sale once they are done, at held_until at the latest, or now with \
                              ?force=true, which releases what is held.";
 const RESERVATION_NOT_HELD: &str = "It was released before. Make a new reservation.";

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use onrush_edge::problem::OPERATOR_KEY_LOST;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{Request, Response, header};
@@ -21,9 +22,6 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
 /// The status of an answer to a missing or wrong key.
 const UNAUTHORIZED: u16 = 401;
-
-/// In the detail of such an answer if no key is the right one, because the server has lost its own.
-const LOST_KEY: &str = "cannot read its operator key";
 
 /// How to say the key.
 const KEY_WAYS: &str = "name the file that holds the server's key with --operator-key-file, as operator.key_file in the \
@@ -91,7 +89,7 @@ impl OperatorClient {
         let status = response.status().as_u16();
         let problem = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_json::<Problem>();
         Err(match problem {
-            Ok(Problem { detail, .. }) if status == UNAUTHORIZED && !detail.contains(LOST_KEY) => {
+            Ok(Problem { detail, .. }) if status == UNAUTHORIZED && detail != OPERATOR_KEY_LOST => {
                 self.wrong_key()
             }
             Ok(Problem { title, detail }) => {

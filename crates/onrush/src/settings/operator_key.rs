@@ -1,14 +1,21 @@
 //! The key of the operator listener, in a file that may be changed while the server runs.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::sync::{Mutex, PoisonError};
 
 use onrush_edge::OperatorKey;
 
 use super::bounds;
 
+/// Bytes of the file that are read: more than any key with blanks around it, so that what is no file of a key costs little.
+const FILE_BYTES_MAX: u64 = 4_096;
+
 /// The key in the file, or what is wrong with it.
 pub(super) fn read(path: &str) -> Result<String, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("read the key: {error}"))?;
+    let unread = |error| format!("read the key: {error}");
+    let mut text = String::new();
+    File::open(path).map_err(unread)?.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(unread)?;
     let key = text.trim();
     let bounds = bounds::OPERATOR_KEY_BYTES;
     if bounds.contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -58,6 +65,7 @@ mod tests {
             ("fedcba9876543210", Some("fedcba9876543210")),
             ("", None),
             ("short", None),
+            (&"0".repeat(5_000), None),
             (" 0123456789abcdef", Some("0123456789abcdef")),
         ] {
             std::fs::write(&path, content).expect("write the key");
