@@ -37,7 +37,7 @@ Examples:
   onrush sinks retry shop
   onrush sinks skip shop 4711";
 
-/// Counts, admits and reserves when everyone arrives at once
+/// Counts and reserves when everyone arrives at once
 #[derive(Debug, Parser)]
 #[command(name = "onrush", version, after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct CommandLine {

@@ -47,7 +47,7 @@ impl Scope {
             Self::Public(_) | Self::Operator { .. } => "",
         };
         format!(
-            "Counts, admits and reserves when everyone arrives at once. A success is answered only after it is durable.\n\n\
+            "Counts and reserves when everyone arrives at once. A success is answered only after it is durable.\n\n\
              Times are RFC 3339 in UTC. Names are 1 to 64 of `A-Z a-z 0-9 . _ ~ : @ -`. Unknown fields and query \
              parameters are an error, and so is a body where a call takes none. A body is at most {body_bytes_max}, a \
              target {TARGET_BYTES_MAX}, request line and header fields together {HEAD_BYTES_MAX}. Every error is \
