@@ -160,7 +160,8 @@ pub trait LogWriter: Send {
     /// How many of the batches and marks that this writer has handed over are in force. Never falls.
     ///
     /// # Errors
-    /// Something outstanding failed, or another writer took over: the writer is at an end.
+    /// Something outstanding failed, and with it all behind it, or another writer took over: the writer is at an end. Unless it
+    /// was another writer, what came into force before is told first.
     fn in_force(&mut self) -> Result<u64, AppendError>;
 
     /// Names who is woken when `in_force` has grown or failed by itself. A log that waits in `append` wakes nobody.
@@ -298,7 +299,7 @@ pub struct Capacity {
     pub bytes: u64,
     /// That is about to become more by itself: waiting is better than refusing.
     pub is_growing: bool,
-    /// Batches and marks that may be handed over before those outstanding are in force.
+    /// Batches and marks that may be outstanding at once; at least 1.
     pub batch_count: usize,
 }
 

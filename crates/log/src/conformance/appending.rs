@@ -89,6 +89,25 @@ pub fn a_failed_append_ends_the_writer(harness: &mut dyn Harness) {
     }
 }
 
+/// A failure does not make unknown what came into force before it, even if nobody had asked.
+pub fn what_is_in_force_is_told_before_a_failure(harness: &mut dyn Harness) {
+    for fault in 0..harness.append_fault_count() {
+        let mut open = OpenLog::open(harness);
+        let before = open.writer.in_force().expect("nothing failed");
+        open.hand_over(50).expect("there is room");
+        harness.settle();
+        harness.fail_next_append(fault);
+        let failed = open.hand_over(50);
+        harness.settle();
+        let told = open.writer.in_force();
+        assert!(matches!(told, Ok(count) if count == before + 1), "fault {fault}: {told:?}");
+        let failed = failed.and_then(|()| open.writer.in_force().map(|_| ()));
+        assert!(matches!(failed, Err(AppendError::Storage(_))), "fault {fault}: {failed:?}");
+        drop(open);
+        harness.restart();
+    }
+}
+
 /// A payload over the maximum is refused before anything happens.
 pub fn a_batch_that_is_too_large_changes_nothing(harness: &mut dyn Harness) {
     let mut open = OpenLog::open(harness);

@@ -19,7 +19,7 @@ use crate::contract::{Log, StoredLog};
 pub use appending::{
     a_batch_that_is_too_large_changes_nothing, a_failed_append_ends_the_writer,
     a_full_log_goes_on_when_there_is_room, a_log_that_is_gone_is_noticed, as_many_as_it_says_are_outstanding,
-    nothing_outstanding_is_read,
+    nothing_outstanding_is_read, what_is_in_force_is_told_before_a_failure,
 };
 pub use history::any_history_is_kept;
 pub use looking::{an_error_of_whoever_looks_comes_back, whoever_only_looks_finds_what_is_in_force};
@@ -91,6 +91,7 @@ macro_rules! conformance_tests {
             terms_grow
             the_two_newest_snapshots_are_kept
             the_visitors_own_error_comes_back
+            what_is_in_force_is_told_before_a_failure
             what_is_in_force_survives_a_restart
             whoever_only_looks_finds_what_is_in_force
         }

@@ -137,6 +137,11 @@ impl MemoryLog {
         }
     }
 
+    /// Batches and marks that were handed over and are not in force.
+    pub fn outstanding_count(&self) -> usize {
+        self.contents().outstanding.len()
+    }
+
     /// Loses what is outstanding; its writer is told.
     pub fn lose_outstanding(&self) {
         let wake = {
@@ -260,7 +265,7 @@ impl Log for MemoryLog {
         for entry in entries {
             entry.visit(visit).map_err(VisitError::Refused)?;
         }
-        let writer = MemoryWriter { log: self.clone(), epoch, next_offset, closed: false };
+        let writer = MemoryWriter { log: self.clone(), epoch, next_offset, told_count: 0, closed: false };
         Ok(Opened { writer: Box::new(writer), next_offset, epoch, torn_at: None })
     }
 
