@@ -35,7 +35,7 @@ struct Merged {
     by: u64,
 }
 
-/// A batch on its way to the log.
+/// A batch on its way to the log, or a mark, which has no events.
 #[derive(Default)]
 pub(crate) struct ClosedBatch {
     pub(crate) payload: Vec<u8>,
@@ -43,6 +43,14 @@ pub(crate) struct ClosedBatch {
     pub(crate) time: TimeMs,
     /// What it changes for readers. Empty but for a batch that was closed and is not yet in force.
     pub(crate) view_change: ViewChange,
+}
+
+impl ClosedBatch {
+    /// Makes a mark of a batch whose memory is free.
+    pub(crate) fn make_mark(&mut self, time: TimeMs) {
+        self.payload.clear();
+        (self.event_count, self.time) = (0, time);
+    }
 }
 
 impl OpenBatch {

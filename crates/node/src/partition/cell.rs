@@ -5,7 +5,7 @@
 //! Hendler et al., SPAA 2010). So an uncontended call is decided where it was received, without waking anybody, and the
 //! only hand-over is the one to the log writer and back, once per batch.
 //!
-//! The protocol is drawn in `tests/protocol.rs`, where all its interleavings are run.
+//! The protocol is drawn in `tests/protocol/main.rs`, where all its interleavings are run.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};

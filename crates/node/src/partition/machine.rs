@@ -1,11 +1,23 @@
-//! The partition as a machine that is stepped. What goes in: the time, calls, what the log has room for, that a batch is in
+//! The partition as a machine that is stepped. What goes in: the time, calls, what the log takes, that a batch is in
 //! force or that the log failed, and that it has to stop. What comes out: answers that may be told, what the log writer does
 //! next, and what each batch changes in the view. There is no thread, clock, file or chance in it.
+//!
+//! ```text
+//!      in force             outstanding: as many as the log takes          open
+//!   ┌────┬────┬────┐      ┌────────┬────────┬────────┐              ┌╌╌╌╌╌╌╌╌╌╌╌╌┐
+//!   │  1 │  2 │  3 │      │   4    │   5    │  mark  │              ┊     6      ┊ ◀── what is decided now
+//!   └────┴────┴────┘      └────────┴────────┴────────┘              └╌╌╌╌╌╌╌╌╌╌╌╌┘
+//!    answers are told      answers wait, each for its batch          answers wait
+//! ```
+//!
+//! A batch comes into force after all before it, and its answers leave then. If one fails, so does all behind it: nobody knows
+//! what the log has of that, so the state is given up.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use onrush_core::{Now, TimeMs};
+use onrush_log::Capacity;
 
 use super::batch::ClosedBatch;
 use super::leader::Leader;
@@ -28,6 +40,8 @@ const GATHER_DELAY: Duration = Duration::from_micros(400);
 const IDLE_INTERVAL: Duration = Duration::from_millis(500);
 /// After which a time that was told is written down, should no batch do so.
 const TIME_MARK_DELAY: Duration = Duration::from_secs(1);
+/// How often a log that says when something is in force is asked although it said nothing.
+const ASK_INTERVAL: Duration = Duration::from_millis(100);
 /// How often a log without room is asked again whether it has some.
 const ROOM_INTERVAL: Duration = Duration::from_millis(5);
 
@@ -53,11 +67,11 @@ impl Submission {
 /// What the log writer does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Append the closed batch, which has this number.
+    /// Hand over the closed batch, which has this number.
     Append { number: u64 },
-    /// Write down the time, which also proves the newest batch complete.
+    /// Hand over the time, which also proves the newest batch complete.
     Mark { time: TimeMs },
-    /// Nothing until it is woken, but no longer than this.
+    /// Nothing until it is woken, by whoever decides or by the log, but no longer than this.
     Wait { at_most: Duration },
     /// Everything is written, and nothing more will come: stop.
     Finish,
@@ -89,6 +103,10 @@ pub(crate) struct Machine {
     waiting: VecDeque<Waiting>,
     /// Every batch up to this number is in force.
     in_force: u64,
+    /// Batches and marks that were handed over and are not in force yet.
+    outstanding_count: usize,
+    /// How many of them the log takes.
+    outstanding_max: usize,
     /// What the log is certain to take for the open batch.
     room_bytes: usize,
     /// That is about to become more: waiting is better than refusing.
@@ -101,9 +119,9 @@ pub(crate) struct Machine {
     open_reply_count: usize,
     /// Answers that waited at once lately: the most, fading.
     waiting_replies: usize,
-    /// A batch came into force, and the next was not waited for yet.
+    /// A batch was handed over or came into force, and the next was not waited for yet.
     may_gather: bool,
-    /// When the newest batch was appended, if nothing behind it proves it complete.
+    /// When the newest batch came into force, if nothing behind it proves it complete.
     unmarked_since: Option<Duration>,
     /// When somebody was first told something that rests on a later time than the log has.
     told_since: Option<Duration>,
@@ -120,6 +138,8 @@ impl Machine {
             clock,
             waiting: VecDeque::new(),
             in_force: 0,
+            outstanding_count: 0,
+            outstanding_max: 0,
             room_bytes: 0,
             room_is_coming: false,
             writer_waits: false,
@@ -190,13 +210,20 @@ impl Machine {
         due
     }
 
-    /// What the log is certain to take from now on.
-    pub(crate) fn set_room(&mut self, room_bytes: usize, is_coming: bool) {
-        (self.room_bytes, self.room_is_coming) = (room_bytes, is_coming);
+    /// What the log takes from now on.
+    pub(crate) fn set_capacity(&mut self, capacity: Capacity) {
+        self.room_bytes = usize::try_from(capacity.bytes).unwrap_or(usize::MAX);
+        self.room_is_coming = capacity.is_growing;
+        self.outstanding_max = capacity.batch_count;
     }
 
     /// What the writer does next; a batch is closed into `batch`. `has_mail` says whether calls wait in the mailbox.
     pub(crate) fn next_step(&mut self, batch: &mut ClosedBatch, has_mail: bool) -> Step {
+        if self.outstanding_count > 0 && self.outstanding_count >= self.outstanding_max {
+            // The log wakes the writer when it takes more, so nobody else has to.
+            self.writer_waits = false;
+            return Step::Wait { at_most: ASK_INTERVAL };
+        }
         let gathers = std::mem::take(&mut self.may_gather) && self.waiting_replies >= RUSH_REPLIES;
         let wanted = self.waiting_replies / 2;
         if gathers && self.open_reply_count < wanted && !self.is_full() {
@@ -205,14 +232,22 @@ impl Machine {
         }
         (self.writer_wants, self.writer_waits) = (0, false);
         if let Some(number) = self.close_batch(batch) {
+            self.outstanding_count += 1;
+            self.may_gather = true;
             return Step::Append { number };
         }
-        if self.ending != Ending::NotYet && !has_mail {
-            self.ending = Ending::Finished;
-            return Step::Finish;
-        }
-        if let Some(time) = self.due_mark() {
-            return Step::Mark { time };
+        // A mark says nothing that a batch on its way does not.
+        if self.outstanding_count == 0 {
+            if self.ending != Ending::NotYet && !has_mail {
+                self.ending = Ending::Finished;
+                return Step::Finish;
+            }
+            if let Some(time) = self.due_mark() {
+                self.outstanding_count += 1;
+                // Whoever is told something from now on may be told a later time.
+                (self.unmarked_since, self.told_since) = (None, None);
+                return Step::Mark { time };
+            }
         }
         self.writer_waits = true;
         Step::Wait { at_most: self.idle_wait(has_mail) }
@@ -220,7 +255,9 @@ impl Machine {
 
     /// The batch of this number is in force; `took` is how long that took. Releases the answers that rest on it.
     pub(crate) fn appended(&mut self, number: u64, batch: &ClosedBatch, took: Duration, outbox: &mut Outbox) {
+        assert_eq!(number, self.in_force + 1, "batches come into force in order");
         self.in_force = number;
+        self.outstanding_count -= 1;
         self.logged = batch.time;
         self.unmarked_since = Some(self.clock.steady());
         let mut released_count = 0;
@@ -237,16 +274,23 @@ impl Machine {
         self.may_gather = true;
     }
 
-    /// The mark is written, or the log has no room for one, and the next batch will do.
+    /// The mark is in force.
     pub(crate) fn marked(&mut self, time: TimeMs) {
+        self.outstanding_count -= 1;
         self.logged = self.logged.max(time);
-        (self.unmarked_since, self.told_since) = (None, None);
+    }
+
+    /// The log has no room for the mark, and the next batch will do.
+    pub(crate) fn mark_left_out(&mut self) {
+        self.outstanding_count -= 1;
     }
 
     /// The log failed: the state may hold what the log does not, so it is given up, and every answer that waits becomes
-    /// "unknown".
+    /// "unknown". So does what is outstanding, a mark for a time that was told included.
     pub(crate) fn failed(&mut self, outbox: &mut Outbox) {
         self.leader = None;
+        self.outstanding_count = 0;
+        self.told_since.get_or_insert(self.clock.steady());
         (self.open_reply_count, self.waiting_replies) = (0, 0);
         for Waiting { reply_to, replies, .. } in self.waiting.drain(..) {
             self.tally.log_unavailable_count += replies.len() as u64;
@@ -332,7 +376,11 @@ impl Machine {
     }
 
     fn idle_wait(&self, has_mail: bool) -> Duration {
-        let mut wait = if self.unmarked_since.is_some() { MARK_DELAY } else { IDLE_INTERVAL };
+        let mut wait = match (self.outstanding_count, self.unmarked_since) {
+            (0, Some(_)) => MARK_DELAY,
+            (0, None) => IDLE_INTERVAL,
+            _ => ASK_INTERVAL,
+        };
         if self.room_bytes <= RECORD_BYTES_MAX || has_mail {
             wait = wait.min(ROOM_INTERVAL);
         }

@@ -35,7 +35,7 @@ impl Stepper {
         let clock = PartitionClock::start(leader.time(), reading);
         let view = ViewWriter::of(leader.state(), clock);
         let mut machine = Machine::new(leader, clock);
-        machine.set_room(1 << 30, false);
+        machine.set_capacity(capacity(1 << 30, 1));
         let mut stepper =
             Self { machine, reading, port: Port::new(|| {}), log: Vec::new(), view, next_token: 0 };
         stepper.write_all();
@@ -172,6 +172,10 @@ impl Stepper {
     }
 }
 
+fn capacity(bytes: usize, batch_count: usize) -> Capacity {
+    Capacity { bytes: bytes as u64, is_growing: false, batch_count }
+}
+
 fn count_of(reply: &Reply) -> u64 {
     match reply {
         Ok(Outcome::Counter { value }) => *value,
@@ -222,7 +226,7 @@ fn after_a_failure_nothing_that_waited_is_known_and_the_log_is_right() {
     assert!(matches!(stepper.step().0, Step::Wait { .. }));
     let time = stepper.log.iter().map(|(_, time)| *time).max().expect("there are batches");
     stepper.machine.reopened(Leader::new(stepper.replayed(), time, SHAPE, 0, IDENTITY));
-    stepper.machine.set_room(1 << 30, false);
+    stepper.machine.set_capacity(capacity(1 << 30, 1));
     assert!(stepper.add().is_none());
     let (Step::Append { number: 1 }, batch) = stepper.step() else { panic!("batches count anew") };
     assert_eq!(count_of(&stepper.append(1, batch)[0]), 2, "what was lost did not happen");
@@ -308,12 +312,13 @@ fn a_log_without_room_refuses_what_it_could_not_take_and_still_answers_reads() {
     let mut stepper = Stepper::new();
     stepper.add();
     stepper.write_all();
-    stepper.machine.set_room(RECORD_BYTES_MAX - 1, false);
+    stepper.machine.set_capacity(capacity(RECORD_BYTES_MAX - 1, 1));
     assert!(matches!(stepper.add(), Some(Err(Failure::LogUnavailable))));
     assert!(!stepper.machine.has_room());
     let read = stepper.call(Call::ReadCounter { counter: Name::from("c") });
     assert_eq!(count_of(&read.expect("it rests on nothing")), 1);
-    stepper.machine.set_room(RECORD_BYTES_MAX - 1, true);
+    let growing = Capacity { is_growing: true, ..capacity(RECORD_BYTES_MAX - 1, 1) };
+    stepper.machine.set_capacity(growing);
     assert!(stepper.machine.is_full(), "calls wait in the mailbox for the room that is coming");
     assert!(stepper.machine.has_room());
 }

@@ -1,11 +1,11 @@
-//! The log writer: the one that writes to the log. It hands over the batches that the machine closes, publishes what they
-//! change when they are in force, and does what is due when nobody calls. It is taken turn by turn: by a thread of its own, or by
-//! a test.
+//! The log writer: the one that writes to the log. It hands over the batches that the machine closes, as many at a time as the
+//! log takes, publishes what they change when they are in force, and does what is due when nobody calls. It is taken turn by
+//! turn: by a thread of its own, or by a test.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onrush_core::TimeMs;
 use onrush_log::{AppendError, Batch, Capacity, Log, LogWriter};
 
 use super::batch::ClosedBatch;
@@ -26,9 +26,6 @@ const REOPEN_INTERVAL_MAX: Duration = Duration::from_secs(20);
 /// How often the log is looked for where it was opened. Together with the wait of an idle writer less than a second.
 const CHECK_INTERVAL: Duration = Duration::from_millis(400);
 
-/// How often a log that says when something is in force is asked although it said nothing.
-const ASK_INTERVAL: Duration = Duration::from_millis(100);
-
 /// What to do before the next turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
@@ -43,21 +40,18 @@ pub(crate) enum Turn {
 /// The writing end of the log.
 struct LogEnd {
     writer: Box<dyn LogWriter>,
-    handed_over_count: u64,
+    /// Batches and marks of this writer that are in force, as far as was asked.
+    in_force_count: u64,
+    /// What was handed over behind them, in order.
+    outstanding: VecDeque<Outstanding>,
 }
 
-/// What was handed over to the log, one at a time, and since when.
-#[derive(Clone, Copy)]
+/// What is on its way into the log, and since when.
 struct Outstanding {
-    what: HandedOver,
+    /// `None` for a mark.
+    number: Option<u64>,
+    batch: ClosedBatch,
     since: Stopwatch,
-}
-
-#[derive(Clone, Copy)]
-enum HandedOver {
-    /// The closed batch, which has this number.
-    Batch(u64),
-    Mark(TimeMs),
 }
 
 pub(crate) struct Writer {
@@ -70,8 +64,8 @@ pub(crate) struct Writer {
     /// Absent only while the log is being opened again.
     log_end: Option<LogEnd>,
     reopen_interval: Duration,
-    outstanding: Option<Outstanding>,
-    batch: ClosedBatch,
+    /// Batches that are in force, whose memory serves the next ones.
+    recycled: Vec<ClosedBatch>,
     outbox: Outbox,
     /// When the log was looked for last, by the steady clock.
     checked_at: Duration,
@@ -95,8 +89,7 @@ impl Writer {
             view,
             log_end: None,
             reopen_interval: REOPEN_INTERVAL,
-            outstanding: None,
-            batch: ClosedBatch::default(),
+            recycled: Vec::new(),
             outbox: Outbox::default(),
             checked_at,
         };
@@ -117,79 +110,78 @@ impl Writer {
 
     /// Does what is due.
     pub(crate) fn turn(&mut self) -> Turn {
-        if let Some(outstanding) = self.outstanding.take() {
-            // Whoever calls meanwhile is not kept waiting for the decision.
-            self.cell.run_as_leader(None);
-            return self.settle(outstanding);
-        }
         if self.log_end.is_none()
             && let Some(at_most) = self.reopen()
         {
             return Turn::Wait { at_most };
         }
-        if let Err(error) = self.check_log() {
+        if let Err(error) = self.settle().and_then(|()| self.check_log()) {
             return self.fail(&error);
         }
         self.note_capacity();
         // What came while the last batch was written is decided first, so that it goes with this one.
         self.cell.run_as_leader(None);
-        match self.cell.next_step(&mut self.batch) {
-            Step::Append { number } => self.hand_over(HandedOver::Batch(number)),
-            Step::Mark { time } => self.hand_over(HandedOver::Mark(time)),
-            Step::Wait { at_most } => Turn::Wait { at_most },
+        let mut batch = self.recycled.pop().unwrap_or_default();
+        match self.cell.next_step(&mut batch) {
+            Step::Append { number } => self.hand_over(Some(number), batch),
+            Step::Mark { time } => {
+                batch.make_mark(time);
+                self.hand_over(None, batch)
+            }
+            Step::Wait { at_most } => {
+                self.recycled.push(batch);
+                Turn::Wait { at_most }
+            }
             Step::Finish => self.finish(),
         }
     }
 
-    fn hand_over(&mut self, what: HandedOver) -> Turn {
+    /// Hands over a batch under its number, or a mark, which has none.
+    fn hand_over(&mut self, number: Option<u64>, batch: ClosedBatch) -> Turn {
         let log_end = self.log_end.as_mut().expect("batches are closed only while there is a log");
         let since = Stopwatch::start();
-        let batch = match what {
-            HandedOver::Batch(_) => {
-                let ClosedBatch { event_count, time, ref payload, .. } = self.batch;
-                Batch { event_count, time_ms: time, payload }
-            }
-            HandedOver::Mark(time) => Batch::mark(time),
-        };
-        match (log_end.writer.append(batch), what) {
-            (Ok(()), _) => {
-                log_end.handed_over_count += 1;
-                self.settle(Outstanding { what, since })
-            }
+        let ClosedBatch { event_count, time, ref payload, .. } = batch;
+        match log_end.writer.append(Batch { event_count, time_ms: time, payload }) {
+            Ok(()) => log_end.outstanding.push_back(Outstanding { number, batch, since }),
             // The next batch is as good a proof.
-            (Err(AppendError::NoRoom), HandedOver::Mark(_)) => {
-                self.cell.take().marked(0);
-                Turn::Again
+            Err(AppendError::NoRoom) if number.is_none() => self.cell.take().mark_left_out(),
+            Err(error) => {
+                // What came into force before is not unknown.
+                self.settle().ok();
+                return self.fail(&error);
             }
-            (Err(error), _) => self.fail(&error),
-        }
-    }
-
-    /// Looks whether what was handed over is in force, and if so tells those who wait for it.
-    fn settle(&mut self, outstanding: Outstanding) -> Turn {
-        let log_end = self.log_end.as_mut().expect("nothing is on its way without a log");
-        match log_end.writer.in_force() {
-            Ok(count) if count < log_end.handed_over_count => {
-                self.outstanding = Some(outstanding);
-                return Turn::Wait { at_most: ASK_INTERVAL };
-            }
-            Ok(_) => {}
-            Err(error) => return self.fail(&error),
-        }
-        match outstanding.what {
-            HandedOver::Batch(number) => self.appended(number, outstanding.since.elapsed()),
-            HandedOver::Mark(time) => self.cell.take().marked(time),
         }
         Turn::Again
     }
 
-    fn appended(&mut self, number: u64, took: Duration) {
-        let durable_offset = self.cell.durable_offset() + u64::from(self.batch.event_count);
+    /// Looks what is in force by now, and tells those who wait for it.
+    fn settle(&mut self) -> Result<(), AppendError> {
+        let Some(log_end) = self.log_end.as_mut().filter(|end| !end.outstanding.is_empty()) else {
+            return Ok(());
+        };
+        let settled_count = log_end.writer.in_force()? - log_end.in_force_count;
+        log_end.in_force_count += settled_count;
+        for _ in 0..settled_count {
+            let log_end = self.log_end.as_mut().expect("it is there until something fails");
+            let settled = log_end.outstanding.pop_front();
+            let Outstanding { number, mut batch, since } =
+                settled.expect("only what was handed over comes into force");
+            match number {
+                Some(number) => self.appended(number, &mut batch, since.elapsed()),
+                None => self.cell.take().marked(batch.time),
+            }
+            self.recycled.push(batch);
+        }
+        Ok(())
+    }
+
+    fn appended(&mut self, number: u64, batch: &mut ClosedBatch, took: Duration) {
+        let durable_offset = self.cell.durable_offset() + u64::from(batch.event_count);
         self.cell.set_durable_offset(durable_offset);
         // Before anybody is told of the batch, so that whoever was told finds it in the view.
-        self.view.apply(&mut self.batch.view_change);
+        self.view.apply(&mut batch.view_change);
         self.cell.view().publish(self.view.view());
-        self.cell.take().appended(number, &self.batch, took, &mut self.outbox);
+        self.cell.take().appended(number, batch, took, &mut self.outbox);
         self.cell.deliver(&mut self.outbox, None);
     }
 
@@ -215,7 +207,8 @@ impl Writer {
         log_end.writer.check()
     }
 
-    /// After a failed write nothing in memory can be trusted to be in the log: the state is given up, to be read back.
+    /// After a failed write nothing in memory can be trusted to be in the log: the state is given up, to be read back, and with it
+    /// all that is outstanding.
     fn fail(&mut self, error: &AppendError) -> Turn {
         tracing::error!(%error, "the log failed; opening it again");
         self.log_end = None;
@@ -260,13 +253,12 @@ impl Writer {
     fn write_to(&mut self, mut writer: Box<dyn LogWriter>) {
         let cell = Arc::clone(&self.cell);
         writer.wake_by(Arc::new(move || cell.wake_writer()));
-        self.log_end = Some(LogEnd { writer, handed_over_count: 0 });
+        self.log_end = Some(LogEnd { writer, in_force_count: 0, outstanding: VecDeque::new() });
         self.note_capacity();
     }
 
     fn note_capacity(&self) {
         let capacity = self.log_end.as_ref().map_or_else(Capacity::default, |end| end.writer.capacity());
-        let room_bytes = usize::try_from(capacity.bytes).unwrap_or(usize::MAX);
-        self.cell.take().set_room(room_bytes, capacity.is_growing);
+        self.cell.take().set_capacity(capacity);
     }
 }

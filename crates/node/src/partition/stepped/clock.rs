@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use onrush_core::{Precondition, SaleStatus};
-use onrush_log::memory::{AppendFault, MemoryLog};
+use onrush_log::memory::AppendFault;
 
-use super::{Rig, START_MS, code};
+use super::{Rig, START_MS, code, on_every_log};
 use crate::{Call, Name, Outcome};
 
 const DAY_MS: u64 = 86_400_000;
@@ -62,120 +62,128 @@ fn holds_expire_and_windows_empty(rig: &mut Rig) {
 
 #[test]
 fn a_clock_that_was_a_day_ahead_stops_nothing() {
-    let log = MemoryLog::new(0);
-    let mut rig = Rig::at(&log, START_MS + DAY_MS);
-    rig.put_sale("s", 9, 0);
-    let early = created_at(&mut rig, "s", "c0");
-    assert_eq!(early, START_MS + DAY_MS);
-    rig.clock.set_wall(START_MS);
-    holds_expire_and_windows_empty(&mut rig);
-    assert!(rig.metrics().clock_offset_ms > 86_000_000);
-    // Nor after a restart with the right clock.
-    let digest = rig.close();
-    let mut again = Rig::at(&log, START_MS + 100_000);
-    assert!(again.recovered.time_ms >= early);
-    holds_expire_and_windows_empty(&mut again);
-    let digest_after = again.close();
-    assert_ne!(digest, digest_after);
-    assert_eq!(Rig::at(&log, START_MS + 200_000).close(), digest_after, "a replay gives the same state");
+    on_every_log(|log| {
+        let mut rig = Rig::at(log, START_MS + DAY_MS);
+        rig.put_sale("s", 9, 0);
+        let early = created_at(&mut rig, "s", "c0");
+        assert_eq!(early, START_MS + DAY_MS);
+        rig.clock.set_wall(START_MS);
+        holds_expire_and_windows_empty(&mut rig);
+        assert!(rig.metrics().clock_offset_ms > 86_000_000);
+        // Nor after a restart with the right clock.
+        let digest = rig.close();
+        let mut again = Rig::at(log, START_MS + 100_000);
+        assert!(again.recovered.time_ms >= early);
+        holds_expire_and_windows_empty(&mut again);
+        let digest_after = again.close();
+        assert_ne!(digest, digest_after);
+        assert_eq!(Rig::at(log, START_MS + 200_000).close(), digest_after, "a replay gives the same state");
+    });
 }
 
 #[test]
 fn a_clock_that_steps_back_while_the_server_runs_stops_nothing() {
-    let log = MemoryLog::new(0);
-    let mut rig = Rig::on(&log);
-    rig.add("home").unwrap();
-    rig.clock.set_wall(START_MS - DAY_MS);
-    holds_expire_and_windows_empty(&mut rig);
+    on_every_log(|log| {
+        let mut rig = Rig::on(log);
+        rig.add("home").unwrap();
+        rig.clock.set_wall(START_MS - DAY_MS);
+        holds_expire_and_windows_empty(&mut rig);
+    });
 }
 
 #[test]
 fn a_clock_that_steps_forward_ends_no_hold_early() {
-    let log = MemoryLog::new(0);
-    let mut rig = Rig::on(&log);
-    rig.put_sale("s", 1, 60_000);
-    assert_eq!(code(&rig.reserve("s", "c1")), "done");
-    hit(&mut rig);
-    rig.clock.set_wall(START_MS + DAY_MS);
-    assert_eq!(rig.figures("s"), (1, 0));
-    assert_eq!(in_window(&mut rig), 1);
-    assert!(rig.metrics().clock_offset_ms < -86_000_000);
-    pass(&mut rig, 54);
-    assert_eq!(rig.figures("s"), (1, 0));
-    pass(&mut rig, 1);
-    assert_eq!(rig.figures("s"), (0, 0));
+    on_every_log(|log| {
+        let mut rig = Rig::on(log);
+        rig.put_sale("s", 1, 60_000);
+        assert_eq!(code(&rig.reserve("s", "c1")), "done");
+        hit(&mut rig);
+        rig.clock.set_wall(START_MS + DAY_MS);
+        assert_eq!(rig.figures("s"), (1, 0));
+        assert_eq!(in_window(&mut rig), 1);
+        assert!(rig.metrics().clock_offset_ms < -86_000_000);
+        pass(&mut rig, 54);
+        assert_eq!(rig.figures("s"), (1, 0));
+        pass(&mut rig, 1);
+        assert_eq!(rig.figures("s"), (0, 0));
+    });
 }
 
 #[test]
 fn sales_open_and_close_by_the_clock_as_it_is_now() {
-    let log = MemoryLog::new(0);
-    let mut rig = Rig::at(&log, START_MS + DAY_MS);
-    let hour = START_MS + 3_600_000;
-    rig.put_sale_between("later", 9, 60_000, Some(hour), Some(hour + 3_600_000));
-    assert_eq!(code(&rig.reserve("later", "c1")), "sale_closed");
-    rig.clock.set_wall(START_MS);
-    assert_eq!(status(&mut rig, "later"), SaleStatus::Scheduled);
-    assert_eq!(code(&rig.reserve("later", "c1")), "sale_not_open");
-    rig.clock.set_wall(hour);
-    assert_eq!(status(&mut rig, "later"), SaleStatus::Open);
-    assert_eq!(code(&rig.reserve("later", "c1")), "done");
-    assert_eq!(
-        code(&rig.call(Call::ArchiveSale { sale: Name::from("later"), only_if: Precondition::None })),
-        "sale_open"
-    );
-    rig.clock.set_wall(hour + 3_600_000);
-    assert_eq!(status(&mut rig, "later"), SaleStatus::Closed);
-    assert_eq!(code(&rig.reserve("later", "c2")), "sale_closed");
+    on_every_log(|log| {
+        let mut rig = Rig::at(log, START_MS + DAY_MS);
+        let hour = START_MS + 3_600_000;
+        rig.put_sale_between("later", 9, 60_000, Some(hour), Some(hour + 3_600_000));
+        assert_eq!(code(&rig.reserve("later", "c1")), "sale_closed");
+        rig.clock.set_wall(START_MS);
+        assert_eq!(status(&mut rig, "later"), SaleStatus::Scheduled);
+        assert_eq!(code(&rig.reserve("later", "c1")), "sale_not_open");
+        rig.clock.set_wall(hour);
+        assert_eq!(status(&mut rig, "later"), SaleStatus::Open);
+        assert_eq!(code(&rig.reserve("later", "c1")), "done");
+        assert_eq!(
+            code(&rig.call(Call::ArchiveSale { sale: Name::from("later"), only_if: Precondition::None })),
+            "sale_open"
+        );
+        rig.clock.set_wall(hour + 3_600_000);
+        assert_eq!(status(&mut rig, "later"), SaleStatus::Closed);
+        assert_eq!(code(&rig.reserve("later", "c2")), "sale_closed");
+    });
 }
 
 #[test]
 fn time_never_runs_backwards() {
-    let log = MemoryLog::new(0);
-    let mut rig = Rig::on(&log);
-    rig.put_sale("s", 9, 0);
-    rig.clock.pass_until(START_MS + 60_000);
-    let mut newest = created_at(&mut rig, "s", "c0");
-    for (step, wall_ms) in [START_MS - 1_000_000, START_MS + DAY_MS, 0, START_MS].into_iter().enumerate() {
-        rig.clock.set_wall(wall_ms);
-        rig.clock.pass(Duration::from_millis(50));
-        let next = created_at(&mut rig, "s", &format!("c{}", step + 1));
-        assert!((newest + 45..=newest + 55).contains(&next), "{newest} {next}");
-        newest = next;
-    }
-    // Nor over a restart.
-    rig.close();
-    let mut again = Rig::at(&log, START_MS - 1_000_000);
-    assert_eq!(again.recovered.time_ms, newest);
-    assert_eq!(
-        created_at(&mut again, "s", "c8"),
-        newest + 2_000,
-        "behind what was told and not written down yet"
-    );
+    on_every_log(|log| {
+        let mut rig = Rig::on(log);
+        rig.put_sale("s", 9, 0);
+        rig.clock.pass_until(START_MS + 60_000);
+        let mut newest = created_at(&mut rig, "s", "c0");
+        for (step, wall_ms) in [START_MS - 1_000_000, START_MS + DAY_MS, 0, START_MS].into_iter().enumerate()
+        {
+            rig.clock.set_wall(wall_ms);
+            rig.clock.pass(Duration::from_millis(50));
+            let next = created_at(&mut rig, "s", &format!("c{}", step + 1));
+            assert!((newest + 45..=newest + 55).contains(&next), "{newest} {next}");
+            newest = next;
+        }
+        // Nor over a restart.
+        rig.close();
+        let mut again = Rig::at(log, START_MS - 1_000_000);
+        assert_eq!(again.recovered.time_ms, newest);
+        assert_eq!(
+            created_at(&mut again, "s", "c8"),
+            newest + 2_000,
+            "behind what was told and not written down yet"
+        );
+    });
 }
 
 #[test]
 fn a_start_takes_the_clock_if_it_is_later_than_the_log() {
-    let log = MemoryLog::new(0);
-    let mut rig = Rig::on(&log);
-    rig.put_sale("s", 1, 60_000);
-    assert_eq!(code(&rig.reserve("s", "c1")), "done");
-    drop(rig);
-    let mut again = Rig::at(&log, START_MS + 60_000);
-    assert_eq!(again.figures("s"), (0, 0), "the hold ended while nothing ran");
-    assert_eq!(again.metrics().clock_offset_ms, 0);
+    on_every_log(|log| {
+        let mut rig = Rig::on(log);
+        rig.put_sale("s", 1, 60_000);
+        assert_eq!(code(&rig.reserve("s", "c1")), "done");
+        drop(rig);
+        let mut again = Rig::at(log, START_MS + 60_000);
+        assert_eq!(again.figures("s"), (0, 0), "the hold ended while nothing ran");
+        assert_eq!(again.metrics().clock_offset_ms, 0);
+    });
 }
 
 #[test]
 fn the_clock_goes_on_while_the_log_is_opened_again() {
-    let log = MemoryLog::new(0);
-    let mut rig = Rig::on(&log);
-    rig.put_sale("s", 9, 0);
-    rig.clock.set_wall(START_MS - DAY_MS);
-    rig.clock.pass(Duration::from_secs(100));
-    let before = created_at(&mut rig, "s", "c1");
-    log.fail_next_append(AppendFault::Lost);
-    assert_eq!(code(&rig.reserve("s", "c2")), "log_unavailable");
-    assert_eq!(rig.metrics().reopened_count, 1);
-    let after = created_at(&mut rig, "s", "c3");
-    assert!(after >= before, "{before} {after}");
+    on_every_log(|log| {
+        let mut rig = Rig::on(log);
+        rig.put_sale("s", 9, 0);
+        rig.clock.set_wall(START_MS - DAY_MS);
+        rig.clock.pass(Duration::from_secs(100));
+        let before = created_at(&mut rig, "s", "c1");
+        log.fail_next_append(AppendFault::Lost);
+        assert_eq!(code(&rig.reserve("s", "c2")), "log_unavailable");
+        assert_eq!(rig.metrics().reopened_count, 1);
+        let after = created_at(&mut rig, "s", "c3");
+        assert!(after >= before, "{before} {after}");
+    });
 }

@@ -4,6 +4,8 @@
 mod clock;
 mod crash;
 mod incarnations;
+mod outstanding;
+mod outstanding_crash;
 mod snapshots;
 mod trouble;
 
@@ -24,6 +26,8 @@ use crate::{
 
 /// Where the clock starts.
 const START_MS: u64 = 1_700_000_000_000;
+/// Batches that a log takes at once: one that waits, and two that do not.
+const OUTSTANDING: [usize; 3] = [1, 2, 4];
 /// After so many turns the writer should have come to rest.
 const TURNS_MAX: usize = 1_000;
 
@@ -33,6 +37,8 @@ struct Rig {
     clock: Arc<ManualClock>,
     recovered: Recovered,
     retention: Retention,
+    /// A log that does not wait; what is outstanding there comes into force when the writer has come to rest.
+    settling: Option<MemoryLog>,
 }
 
 /// Where the answer to a call arrives.
@@ -49,14 +55,37 @@ fn settings() -> Settings {
     Settings { snapshot_bytes: u64::MAX, ..Settings::default() }
 }
 
+/// An empty log that takes so many batches at once.
+fn log_of(outstanding_max: usize) -> MemoryLog {
+    match outstanding_max {
+        1 => MemoryLog::new(0),
+        _ => MemoryLog::with_outstanding(0, outstanding_max),
+    }
+}
+
+/// Runs a test on a log of each sort.
+fn on_every_log(test: impl Fn(&MemoryLog)) {
+    for outstanding_max in OUTSTANDING {
+        test(&log_of(outstanding_max));
+    }
+}
+
 impl Rig {
     fn on(log: &MemoryLog) -> Self {
-        Self::open(Arc::new(log.clone()), settings()).unwrap()
+        Self::at(log, START_MS)
     }
 
     /// On clocks of which the wall clock shows `wall_ms`.
     fn at(log: &MemoryLog, wall_ms: u64) -> Self {
-        Self::open_at(Arc::new(log.clone()), settings(), wall_ms).unwrap()
+        let rig = Self::open_at(Arc::new(log.clone()), settings(), wall_ms).unwrap();
+        rig.settling(log)
+    }
+
+    /// From now on what is outstanding there comes into force.
+    fn settling(mut self, log: &MemoryLog) -> Self {
+        self.settling = Some(log.clone());
+        self.write();
+        self
     }
 
     fn open(log: Arc<dyn Log>, settings: Settings) -> Result<Self, LoadError> {
@@ -69,13 +98,22 @@ impl Rig {
         let shared_clock = Arc::<ManualClock>::clone(&clock);
         let (partition, parts, recovered) =
             Partition::assemble(log, settings, shared_clock, retention.clone())?;
-        let mut rig = Self { partition, parts, clock, recovered, retention };
+        let mut rig = Self { partition, parts, clock, recovered, retention, settling: None };
         rig.write();
         Ok(rig)
     }
 
-    /// Lets the writer do what it can without waiting.
+    /// Lets the writer do what it can, one batch at a time if the log is one that does not wait.
     fn write(&mut self) {
+        self.rest();
+        while let Some(log) = self.settling.as_ref().filter(|log| log.outstanding_count() > 0) {
+            log.bring_into_force(1);
+            self.rest();
+        }
+    }
+
+    /// Lets the writer do what it can without waiting.
+    fn rest(&mut self) {
         let mut waits_in_a_row = 0;
         for _ in 0..TURNS_MAX {
             match self.parts.writer.turn() {
