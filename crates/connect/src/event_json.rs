@@ -1,9 +1,7 @@
 //! Events as JSON: the `data` of a CloudEvent, the body of a row, the field of a stream entry. One encoding for every target,
 //! so that a consumer can move from one to another. The same event always gives the same bytes.
 
-use jiff::SignedDuration;
-use jiff::civil::DateTime;
-use onrush_core::{Incarnation, TimeMs};
+use onrush_core::{Incarnation, TimeMs, write_rfc3339};
 use onrush_sinks::{Change, Claim, EventKind, ReservationSubject, SinkEvent, Source};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
@@ -46,16 +44,6 @@ pub fn event_type(event: &SinkEvent<'_>) -> String {
 /// That of every event of a kind.
 pub(crate) fn kind_type(kind: EventKind) -> String {
     format!("dev.onrush.{}", kind.name())
-}
-
-/// Appends a time as RFC 3339, UTC, with milliseconds.
-pub fn write_rfc3339(out: &mut Vec<u8>, at: TimeMs) {
-    use std::io::Write as _;
-    // Civil time reaches the end of the year 9999; a `Timestamp` leaves room for time zones and ends hours before.
-    const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
-    let time = EPOCH.checked_add(SignedDuration::from_millis(at.cast_signed()));
-    let time = time.expect("times of a partition are at most TIME_MS_MAX");
-    write!(out, "{time:.3}Z").expect("writing to memory succeeds");
 }
 
 /// Appends what happened, as one JSON object.

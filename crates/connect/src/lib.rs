@@ -16,7 +16,7 @@ mod tls;
 mod waiting;
 
 pub use audit::{Audit, Findings, Ledger, StoredEvent, Tally, fingerprint};
-pub use event_json::{event_id, event_type, source_uri, write_event_data, write_event_id, write_rfc3339};
+pub use event_json::{event_id, event_type, source_uri, write_event_data, write_event_id};
 pub use message_format::MessageFormat;
 pub use secret::Secret;
 pub use tls::{Tls, TlsSettings};

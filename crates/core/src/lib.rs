@@ -18,6 +18,7 @@ mod name;
 mod precondition;
 mod refusal;
 mod refusal_code;
+mod rfc3339;
 mod state;
 mod stock_numbers;
 mod terms;
@@ -39,10 +40,11 @@ pub use limits::{
     QUANTITY_MAX, QUANTITY_TOTAL_MAX, SPAN_MS_MAX, STOCKS_PER_PAGE_MAX, STOCKS_PER_SALE_MAX,
     TERMS_TIME_MS_MAX, TIME_MS_MAX, TITLE_BYTES_MAX,
 };
-pub use name::{is_name, is_new_name};
+pub use name::{NAME_ALPHABET, NAME_RULE, NEW_NAME_RULE, is_name, is_new_name};
 pub use precondition::Precondition;
 pub use refusal::{Ceiling, Refusal};
 pub use refusal_code::RefusalCode;
+pub use rfc3339::{parse_rfc3339, write_rfc3339};
 pub use state::{SaleImage, State};
 pub use stock_numbers::StockNumbers;
 pub use terms::{InvalidTerms, SaleTerms, StockTerms, WindowShape};

@@ -1,8 +1,26 @@
-//! Which strings name a counter, window, sale, stock or customer, and which of them may be given to a new one.
+//! Which strings name a counter, window, sale, stock or customer, which of them may be given to a new one, and the same in words.
 
 use crate::NAME_BYTES_MAX;
 
-/// Whether `name` has 1 to [`NAME_BYTES_MAX`] bytes, all of them in `A-Z a-z 0-9 . _ ~ : @ -`.
+/// What a name may be made of: ranges and single characters, with blanks between them. A macro, so that rules can hold it.
+macro_rules! alphabet {
+    () => {
+        "A-Z a-z 0-9 . _ ~ : @ -"
+    };
+}
+
+/// What [`is_name`] allows a name to be made of.
+pub const NAME_ALPHABET: &str = alphabet!();
+
+/// What [`is_name`] asks for, in words that finish the sentence "`field` …".
+pub const NAME_RULE: &str = concat!("must be 1 to 64 characters of ", alphabet!());
+
+/// What [`is_new_name`] asks for, in words that finish the sentence "`field` …".
+pub const NEW_NAME_RULE: &str = concat!("must be 1 to 64 characters of ", alphabet!(), ", and not . or ..");
+
+const _: () = assert!(NAME_BYTES_MAX == 64, "the rules say this number");
+
+/// Whether `name` has 1 to [`NAME_BYTES_MAX`] bytes, all of them in [`NAME_ALPHABET`].
 pub fn is_name(name: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(|byte| ALLOWED[usize::from(byte)])
 }
@@ -14,19 +32,32 @@ pub fn is_new_name(name: &str) -> bool {
 }
 
 const ALLOWED: [bool; 256] = {
-    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:@-";
+    let words = NAME_ALPHABET.as_bytes();
     let mut allowed = [false; 256];
     let mut at = 0;
-    while at < alphabet.len() {
-        allowed[alphabet[at] as usize] = true;
-        at += 1;
+    while at < words.len() {
+        let is_range = at + 2 < words.len() && words[at + 1] == b'-';
+        let (mut byte, last) = (words[at], words[if is_range { at + 2 } else { at }]);
+        while byte <= last {
+            allowed[byte as usize] = true;
+            byte += 1;
+        }
+        at += if is_range { 4 } else { 2 };
     }
     allowed
 };
 
 #[cfg(test)]
 mod tests {
-    use super::{is_name, is_new_name};
+    use super::{ALLOWED, is_name, is_new_name};
+
+    #[test]
+    fn the_alphabet_is_what_its_words_say() {
+        let allowed: String =
+            (0..=255_u8).filter(|byte| ALLOWED[usize::from(*byte)]).map(char::from).collect();
+        let digits_and_letters = "0123456789:@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~";
+        assert_eq!(allowed, format!("-.{digits_and_letters}"));
+    }
 
     #[test]
     fn alphabet_and_length() {

@@ -1,7 +1,7 @@
 //! What the operator says of a sale or a window, and the checks that it must pass before anything else looks at it.
 
 use crate::{
-    HOLD_TTL_MS_MAX, NAME_BYTES_MAX, PANES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_TOTAL_MAX, SPAN_MS_MAX,
+    HOLD_TTL_MS_MAX, NEW_NAME_RULE, PANES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_TOTAL_MAX, SPAN_MS_MAX,
     STOCKS_PER_SALE_MAX, TERMS_TIME_MS_MAX, TITLE_BYTES_MAX, TimeMs, is_name, is_new_name,
 };
 
@@ -57,7 +57,6 @@ pub struct InvalidTerms {
     pub rule: &'static str,
 }
 
-const NAME_RULE: &str = "must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -, and not . or ..";
 const TITLE_RULE: &str = "must be at most 256 bytes";
 const TIME_RULE: &str = "must not be later than 9999-12-31T23:59:59.999Z";
 
@@ -103,7 +102,7 @@ impl SaleTerms {
     pub(crate) fn check_new_names(&self, is_known: impl Fn(&str) -> bool) -> Result<(), InvalidTerms> {
         self.stocks.iter().enumerate().try_for_each(|(at, stock)| {
             let name = stock.stock.as_str();
-            ensure(is_new_name(name) || is_known(name), || stock_field(at, "stock"), NAME_RULE)
+            ensure(is_new_name(name) || is_known(name), || stock_field(at, "stock"), NEW_NAME_RULE)
         })
     }
 }
@@ -112,7 +111,7 @@ impl StockTerms {
     /// Checks the fields of the stock at position `at` of its sale.
     fn check(&self, at: usize) -> Result<(), InvalidTerms> {
         let field = |name| move || stock_field(at, name);
-        ensure(is_name(&self.stock), field("stock"), NAME_RULE)?;
+        ensure(is_name(&self.stock), field("stock"), NEW_NAME_RULE)?;
         ensure(self.title.len() <= TITLE_BYTES_MAX, field("title"), TITLE_RULE)?;
         check_time(self.starts_at, field("starts_at"))?;
         check_time(self.ends_at, field("ends_at"))?;
@@ -178,7 +177,7 @@ fn invalid(field: String, rule: &'static str) -> InvalidTerms {
     InvalidTerms { field, rule }
 }
 
-const _: () = assert!(TITLE_BYTES_MAX == 256 && NAME_BYTES_MAX == 64 && STOCKS_PER_SALE_MAX == 1_000);
+const _: () = assert!(TITLE_BYTES_MAX == 256 && STOCKS_PER_SALE_MAX == 1_000);
 const _: () = assert!(
     PER_CUSTOMER_MAX_MAX == 1_000_000 && HOLD_TTL_MS_MAX == 86_400_000 && QUANTITY_TOTAL_MAX == 1_000_000_000
 );

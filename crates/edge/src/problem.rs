@@ -7,12 +7,12 @@ use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use onrush_core::{Ceiling, Refusal, TimeMs};
+use onrush_core::{Ceiling, NEW_NAME_RULE, Refusal, TimeMs, write_rfc3339};
 use onrush_node::{Failure, Name, ReserveCall};
 use onrush_sinks::SinkRefusal;
 
 pub use self::code::Code;
-use crate::text::{write_json_string, write_number, write_rfc3339};
+use crate::text::{write_json_string, write_number};
 
 /// What precedes a code in the `type` of a problem.
 pub const TYPE_PREFIX: &str = "https://onrush.dev/problems/";
@@ -265,7 +265,7 @@ impl Problem {
                 .map_or_else(Name::default, |l| l.stock.clone())
         };
         match refusal {
-            Refusal::InvalidName { field } => Self::invalid(*field, crate::text::NAME_RULE),
+            Refusal::InvalidName { field } => Self::invalid(*field, NEW_NAME_RULE),
             Refusal::InvalidTerms(invalid) => Self::invalid(invalid.field.clone(), invalid.rule),
             Refusal::Invalid { field, rule } => Self::invalid(*field, rule),
             Refusal::CounterNotFound => Self::new(Code::CounterNotFound, COUNTER_NOT_FOUND),

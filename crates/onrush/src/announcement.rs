@@ -4,8 +4,7 @@ use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::thread;
 
-use onrush_core::TimeMs;
-use onrush_edge::text::write_rfc3339;
+use onrush_core::{TimeMs, write_rfc3339};
 use onrush_log::file::SyncMethod;
 use onrush_node::{Clock as _, MachineClock, Recovered};
 
@@ -156,7 +155,6 @@ fn counted(count: u64, one: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use onrush_core::TERMS_TIME_MS_MAX;
     use onrush_node::Recovered;
 
     #[test]
@@ -203,15 +201,5 @@ mod tests {
             "1 counter, 2 sales and 3 reservations from the snapshot at offset 7 and 2 events behind it, in 1.234 s; \
              cut off an unfinished write that nobody was answered for, at byte 4096 of a.seg",
         );
-    }
-
-    /// Answers and events are written by crates that do not know each other.
-    #[test]
-    fn a_time_is_the_same_text_in_an_answer_and_in_an_event() {
-        for time in [0, 1, 951_782_400_000, 1_621_152_000_000, 4_107_542_399_999, TERMS_TIME_MS_MAX] {
-            let mut event = Vec::new();
-            onrush_connect::write_rfc3339(&mut event, time);
-            assert_eq!(String::from_utf8(event).as_deref(), Ok(&*super::rfc3339(time)));
-        }
     }
 }

@@ -12,13 +12,16 @@ pub struct SinkSettings {
     pub name: String,
     /// What it gets.
     pub selection: Selection,
-    /// Bytes of log that may be kept for it before something is done about it; default 16 GiB.
+    /// Bytes of log that may be kept for it before something is done about it; default [`BACKLOG_BYTES_MAX_DEFAULT`].
     pub backlog_bytes_max: u64,
     /// What is done then.
     pub at_backlog_max: AtBacklogMax,
     /// Events that it may write in a second, so that one that catches up leaves its target to others; no ceiling by default.
     pub events_per_second_max: Option<NonZeroU32>,
 }
+
+/// Bytes of log that may be kept for a sink unless its settings say otherwise: 16 GiB.
+pub const BACKLOG_BYTES_MAX_DEFAULT: u64 = 16 << 30;
 
 /// Length of a sink's name, bytes.
 pub const SINK_NAME_BYTES_MAX: usize = 32;
@@ -29,7 +32,7 @@ impl SinkSettings {
         Self {
             name: name.into(),
             selection: Selection::default(),
-            backlog_bytes_max: 16 << 30,
+            backlog_bytes_max: BACKLOG_BYTES_MAX_DEFAULT,
             at_backlog_max: AtBacklogMax::Keep,
             events_per_second_max: None,
         }

@@ -1,13 +1,13 @@
 //! How an event becomes a message: topic, key, headers, payload. For [`MessageFormat::Events`] that is the binary mode of the Kafka
 //! protocol binding for `CloudEvents` 1.0.
 
-use onrush_core::TimeMs;
+use onrush_core::{TimeMs, write_rfc3339};
 use onrush_sinks::{EventKind, SinkEvent, Source};
 use rdkafka::message::{Header, OwnedHeaders, ToBytes};
 
 use super::topics::Topics;
 use crate::event_json::kind_type;
-use crate::{MessageFormat, source_uri, write_event_id, write_rfc3339};
+use crate::{MessageFormat, source_uri, write_event_id};
 
 /// Which event a message is for.
 pub(super) const ID_HEADER: &str = "ce_id";

@@ -3,10 +3,11 @@
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
+use onrush_core::write_rfc3339;
 use onrush_sinks::{SinkEvent, Source};
 
 use super::Settings;
-use crate::{MessageFormat, event_id, event_type, source_uri, write_rfc3339};
+use crate::{MessageFormat, event_id, event_type, source_uri};
 
 const PERSISTENT: u8 = 2;
 

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 
 use ::redis::Value;
+use onrush_core::write_rfc3339;
 use onrush_sinks::{SinkEvent, Skipped, Source, TargetError};
 
 use super::Settings;
 use super::connection::{Connection, connect, not_understood, receive, text, write_argument, write_command};
-use crate::{Audit, Findings, event_id, event_type, write_event_data, write_rfc3339};
+use crate::{Audit, Findings, event_id, event_type, write_event_data};
 
 /// Entries that are read at once.
 const PAGE_ENTRIES: usize = 1_000;

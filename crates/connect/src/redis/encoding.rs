@@ -1,11 +1,11 @@
 //! Events as commands, gathered into transactions that are written at once.
 
-use onrush_core::Incarnation;
+use onrush_core::{Incarnation, write_rfc3339};
 use onrush_sinks::{EventKind, SinkEvent};
 
 use super::Settings;
 use super::connection::{write_argument, write_command};
-use crate::{event_type, write_event_data, write_event_id, write_rfc3339};
+use crate::{event_type, write_event_data, write_event_id};
 
 /// Events of one transaction, at most: the server does nothing else meanwhile, for two or three milliseconds.
 const RUN_EVENTS_MAX: usize = 512;

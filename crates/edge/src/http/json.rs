@@ -5,8 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use onrush_core::{
-    HOLD_TTL_MS_MAX, LINES_MAX, PANES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_MAX, QUANTITY_TOTAL_MAX,
-    SPAN_MS_MAX, STOCKS_PER_SALE_MAX, TITLE_BYTES_MAX,
+    HOLD_TTL_MS_MAX, LINES_MAX, NEW_NAME_RULE, PANES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_MAX,
+    QUANTITY_TOTAL_MAX, SPAN_MS_MAX, STOCKS_PER_SALE_MAX, TITLE_BYTES_MAX,
 };
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 
@@ -67,7 +67,7 @@ fn field_path(path: &str, name: &str) -> String {
 /// What the value of a field must be.
 fn rule_of(field: &str) -> String {
     match field {
-        "customer" | "stock" => crate::text::NAME_RULE.to_owned(),
+        "customer" | "stock" => NEW_NAME_RULE.to_owned(),
         "lines" => format!("must be a list of 1 to {LINES_MAX} objects"),
         "stocks" => format!("must be a list of 1 to {STOCKS_PER_SALE_MAX} objects"),
         "quantity" => format!("must be a whole number from 1 to {QUANTITY_MAX}"),

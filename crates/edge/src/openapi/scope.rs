@@ -1,5 +1,6 @@
 //! Which calls a document is about, and what it says of all of them.
 
+use onrush_core::NAME_ALPHABET;
 use utoipa::openapi::{Info, InfoBuilder, License};
 
 use crate::limits::{BODY_BYTES_MAX, HEAD_BYTES_MAX, OPERATOR_BODY_BYTES_MAX, TARGET_BYTES_MAX};
@@ -48,7 +49,7 @@ impl Scope {
         };
         format!(
             "Counts and reserves when everyone arrives at once. A success is answered only after it is durable.\n\n\
-             Times are RFC 3339 in UTC. Names are 1 to 64 of `A-Z a-z 0-9 . _ ~ : @ -`. Unknown fields and query \
+             Times are RFC 3339 in UTC. Names are 1 to 64 of `{NAME_ALPHABET}`. Unknown fields and query \
              parameters are an error, and so is a body where a call takes none. A body is at most {body_bytes_max}, a \
              target {TARGET_BYTES_MAX}, request line and header fields together {HEAD_BYTES_MAX}. Every error is \
              `application/problem+json` (RFC 9457) with a stable `code`. Every GET{but} also answers HEAD. An \

@@ -1,10 +1,9 @@
 //! What `--demo` creates if it does not exist: a window, a station with a month of slots, and a flash sale.
 
-use onrush_core::{Precondition, SaleTerms, StockTerms, TimeMs, WindowShape};
+use onrush_core::{Precondition, SaleTerms, StockTerms, TimeMs, WindowShape, write_rfc3339};
 use onrush_node::Call;
 
 use super::request_window::WINDOW;
-use crate::text::write_rfc3339;
 
 const DAY_MS: TimeMs = 86_400_000;
 const HOUR_MS: TimeMs = 3_600_000;

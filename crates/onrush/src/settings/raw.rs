@@ -1,5 +1,7 @@
 //! The settings as they are typed, with their defaults: a section each, a key each, nothing checked but the kind of value.
 
+use onrush_core::Limits;
+use onrush_log::SEGMENT_BYTES_DEFAULT;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -103,23 +105,24 @@ impl Default for RawLog {
     fn default() -> Self {
         Self {
             directory: "./onrush-data".to_owned(),
-            segment_bytes: 64 << 20,
+            segment_bytes: SEGMENT_BYTES_DEFAULT.cast_signed(),
             sync: "fdatasync".to_owned(),
-            snapshot_bytes: 256 << 20,
+            snapshot_bytes: onrush_node::Settings::default().snapshot_bytes.cast_signed(),
         }
     }
 }
 
 impl Default for RawLimits {
     fn default() -> Self {
+        let limits = Limits::default();
         Self {
-            counters_max: 100_000,
-            windows_max: 10_000,
-            sales_max: 200_000,
-            stocks_max: 2_000_000,
-            reservations_max: 50_000_000,
-            details_bytes_max: 1 << 30,
-            state_bytes_max: 4 << 30,
+            counters_max: limits.counters_max.into(),
+            windows_max: limits.windows_max.into(),
+            sales_max: limits.sales_max.into(),
+            stocks_max: limits.stocks_max.into(),
+            reservations_max: limits.reservations_max.into(),
+            details_bytes_max: limits.details_bytes_max.cast_signed(),
+            state_bytes_max: limits.state_bytes_max.cast_signed(),
         }
     }
 }

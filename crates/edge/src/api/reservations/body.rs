@@ -5,7 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use onrush_core::{
-    DETAILS_BYTES_MAX, LINES_MAX, QUANTITY_MAX, ReservationStatus, ReservationView, TimeMs, is_name,
+    DETAILS_BYTES_MAX, LINES_MAX, NEW_NAME_RULE, QUANTITY_MAX, ReservationStatus, ReservationView, TimeMs,
+    is_name, write_rfc3339,
 };
 use onrush_node::{KeyCall, LineCall, Name, ReserveCall};
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
@@ -18,8 +19,7 @@ use crate::http::json::{Object, parse_json};
 use crate::http::name::name_field;
 use crate::limits::DETAILS_DEPTH_MAX;
 use crate::problem::Problem;
-use crate::text::NAME_RULE;
-use crate::text::{write_number, write_rfc3339};
+use crate::text::write_number;
 
 /// Characters of a reservation's id.
 const ID_BYTES: usize = 26;
@@ -28,7 +28,7 @@ const ID_BYTES: usize = 26;
 /// included, and is compared and limited in that form.
 pub fn parse_reservation(sale: &str, key: Option<&str>, body: &[u8]) -> Result<Box<ReserveCall>, Problem> {
     if !is_name(sale) {
-        return Err(Problem::invalid("sale", NAME_RULE));
+        return Err(Problem::invalid("sale", NEW_NAME_RULE));
     }
     let key = key.map(|key| parse_idempotency_key(key.as_bytes())).transpose()?;
     let read: ReservationBody<'_> = parse_json(body)?;

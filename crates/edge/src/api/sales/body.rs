@@ -1,9 +1,9 @@
 //! Sales as readers get them.
 
-use onrush_core::{SaleStatus, SaleView, StockView, TimeMs};
+use onrush_core::{SaleStatus, SaleView, StockView, TimeMs, write_rfc3339};
 
 use super::page::write_cursor;
-use crate::text::{write_json_string, write_number, write_rfc3339};
+use crate::text::{write_json_string, write_number};
 
 /// Appends a sale with its stocks and figures.
 pub(super) fn write_sale(out: &mut Vec<u8>, sale: &SaleView) {

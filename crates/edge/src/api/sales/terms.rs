@@ -4,12 +4,11 @@
 
 use std::borrow::Cow;
 
-use onrush_core::{SaleTerms, StockTerms, TermsChange, TermsField, TimeMs};
+use onrush_core::{SaleTerms, StockTerms, TermsChange, TermsField, TimeMs, parse_rfc3339};
 use serde::de::{Deserialize, Deserializer};
 
 use crate::http::json::{Object, parse_json};
 use crate::problem::Problem;
-use crate::text::parse_rfc3339;
 
 const TIME_RULE: &str =
     "must be an RFC 3339 time from 1970-01-01T00:00:00Z to 9999-12-31T23:59:59.999Z, or null";

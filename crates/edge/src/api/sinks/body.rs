@@ -1,10 +1,11 @@
 //! A sink as operators see it, and the body that names an event to leave out.
 
+use onrush_core::write_rfc3339;
 use onrush_sinks::{SinkState, SinkStatus, Stop};
 
 use crate::http::json::parse_json;
 use crate::problem::Problem;
-use crate::text::{write_json_string, write_number, write_rfc3339};
+use crate::text::{write_json_string, write_number};
 
 /// Appends `{"sinks":[…]}`.
 pub(crate) fn write_sinks(out: &mut Vec<u8>, sinks: &[SinkStatus]) {

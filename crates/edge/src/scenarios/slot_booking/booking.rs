@@ -3,12 +3,12 @@
 
 use std::borrow::Cow;
 
-use onrush_core::{DETAILS_BYTES_MAX, Refusal, is_name};
+use onrush_core::{DETAILS_BYTES_MAX, NEW_NAME_RULE, Refusal, is_name};
 use onrush_node::{LineCall, Name, ReserveCall};
 use smallvec::smallvec;
 
 use crate::http::json::parse_json;
-use crate::text::{NAME_RULE, write_json_string};
+use crate::text::write_json_string;
 
 /// Why nothing was booked, in the words of the answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub fn decode(body: &[u8]) -> Result<Box<ReserveCall>, BookingRefused> {
         return Err(refused("MySejahteraID cannot be empty"));
     }
     if !is_name(&booking.mysejahtera_id) {
-        return Err(refused(format!("MySejahteraID {NAME_RULE}")));
+        return Err(refused(format!("MySejahteraID {NEW_NAME_RULE}")));
     }
     let Some(stock) = stock_of_date(&booking.date).filter(|_| is_name(&booking.location)) else {
         return Err(unknown_combination(&booking.location, &booking.date));
@@ -64,7 +64,7 @@ pub fn write_refused(out: &mut Vec<u8>, refusal: &Refusal, call: &ReserveCall) {
             refused("MySejahteraID already has a booking at this station")
         }
         Refusal::SaleNotOpen { .. } => refused("Sorry, booking has not opened yet"),
-        Refusal::InvalidName { field: "customer" } => refused(format!("MySejahteraID {NAME_RULE}")),
+        Refusal::InvalidName { field: "customer" } => refused(format!("MySejahteraID {NEW_NAME_RULE}")),
         Refusal::SaleClosed { .. } => refused("Sorry, booking has closed"),
         _ => refused("Sorry, the booking cannot be taken"),
     };

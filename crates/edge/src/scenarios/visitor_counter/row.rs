@@ -1,9 +1,10 @@
 //! The visitor counter as the shop's database has it: the newest row of its history, and the failure to read it, in the form
 //! of the system that this scenario is modelled on.
 
+use onrush_core::write_rfc3339;
 use onrush_sinks::CounterRow;
 
-use crate::text::{write_json_string, write_number, write_rfc3339};
+use crate::text::{write_json_string, write_number};
 
 /// Says how far the replica is behind its primary, milliseconds.
 pub(super) const REPLICA_LAG: &str = "onrush-replica-lag-ms";

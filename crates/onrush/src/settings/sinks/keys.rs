@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use onrush_sinks::BACKLOG_BYTES_MAX_DEFAULT;
+
 /// What a sink writes to, as its `kind` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::settings) enum Kind {
@@ -77,7 +79,7 @@ const KEYS: [Key; 23] = [
     key("kind", Form::Text, Absent::Missing, EVERY),
     key("events", Form::Names, Absent::Unset, EVERY),
     key("sales", Form::Names, Absent::Unset, EVERY),
-    key("backlog_bytes_max", Form::Number, Absent::Number(16 << 30), EVERY),
+    key("backlog_bytes_max", Form::Number, Absent::Number(BACKLOG_BYTES_MAX_DEFAULT.cast_signed()), EVERY),
     key("at_backlog_max", Form::Text, Absent::Text("keep"), EVERY),
     key("events_per_second_max", Form::Number, Absent::Number(0), EVERY),
     key("password_file", Form::Text, Absent::Unset, EVERY),
@@ -131,6 +133,5 @@ mod tests {
             assert!(Key::of(kind).count() > EVERY.len(), "{kind}");
             assert_eq!(Kind::named(kind.name()), Some(kind));
         }
-        assert_eq!(onrush_sinks::SinkSettings::new("a").backlog_bytes_max, 16 << 30);
     }
 }

@@ -9,7 +9,7 @@ use onrush_connect::kafka;
 use onrush_connect::postgres::{self, Rows};
 use onrush_connect::rabbitmq::{self, QueueType};
 use onrush_connect::{MessageFormat, Secret, Tls, TlsSettings, redis};
-use onrush_core::is_name;
+use onrush_core::{NAME_RULE, is_name};
 use onrush_sinks::{AtBacklogMax, EventKind, Selection, SinkSettings};
 
 use super::keys::Kind;
@@ -71,7 +71,7 @@ fn node(keys: &mut SinkKeys<'_>) -> Option<SinkSettings> {
     if let Some(sales) = &sales
         && let Some(wrong) = sales.iter().find(|sale| !is_name(sale))
     {
-        keys.complain("sales", format!("{wrong:?} must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -"));
+        keys.complain("sales", format!("{wrong:?} {NAME_RULE}"));
     }
     let backlog_bytes_max = keys.number("backlog_bytes_max", &BACKLOG_BYTES);
     let choices = [("keep", AtBacklogMax::Keep), ("let-go", AtBacklogMax::LetGo)];
