@@ -78,6 +78,8 @@ pub(crate) struct HotRoute {
     method: Option<&'static [u8]>,
     /// What stands before the open segment, or the whole path if it has none.
     before: &'static [u8],
+    /// The first bytes of that, by which most other routes are told at a glance.
+    first: FirstBytes,
     /// What stands behind the open segment.
     after: Option<&'static [u8]>,
     decode: Decode,
@@ -91,7 +93,9 @@ impl HotRoute {
             Some((before, Some((_, after)))) => (before, Some(after.as_bytes())),
             _ => (path, None),
         };
-        Self { method: method.map(str::as_bytes), before: before.as_bytes(), after, decode }
+        let before = before.as_bytes();
+        let first = FirstBytes::of(before);
+        Self { method: method.map(str::as_bytes), before, first, after, decode }
     }
 
     /// The open segment of a request to this route.
@@ -103,6 +107,38 @@ impl HotRoute {
         };
         self.method.is_none_or(|method| method == request.method).then_some(segment)
     }
+}
+
+/// Up to eight bytes that a path begins with, as one number.
+#[derive(Clone, Copy)]
+struct FirstBytes {
+    bytes: u64,
+    /// Which of the eight count.
+    mask: u64,
+}
+
+impl FirstBytes {
+    fn of(path: &[u8]) -> Self {
+        let counted = path.len().min(8);
+        let mut mask = [0; 8];
+        mask[..counted].fill(u8::MAX);
+        Self { bytes: first_bytes(path), mask: u64::from_le_bytes(mask) }
+    }
+
+    /// Whether a path with these first bytes may begin like this.
+    fn fits(self, path: u64) -> bool {
+        path & self.mask == self.bytes
+    }
+}
+
+/// The first eight bytes of a path, with zeros behind a shorter one.
+fn first_bytes(path: &[u8]) -> u64 {
+    if let Some(first) = path.first_chunk::<8>() {
+        return u64::from_le_bytes(*first);
+    }
+    let mut first = [0; 8];
+    first[..path.len()].copy_from_slice(path);
+    u64::from_le_bytes(first)
 }
 
 /// All hot routes that are on.
@@ -119,7 +155,8 @@ impl HotTable {
         if request.query.is_some() {
             return Hot::Cold;
         }
-        for route in &self.0 {
+        let first = first_bytes(request.path);
+        for route in self.0.iter().filter(|route| route.first.fits(first)) {
             if let Some(segment) = route.segment_of(request) {
                 return (route.decode)(request, segment);
             }

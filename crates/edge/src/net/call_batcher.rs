@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use onrush_node::{
     Call, Calls, Failure, Partition, PartitionPort, Partitions, Replies, Reply, ReservationIds, Token,
@@ -66,7 +66,7 @@ impl CallBatcher {
     }
 
     /// How ids of the partition with this number are written.
-    pub(crate) fn ids(&self, partition: u16) -> &ReservationIds {
+    fn ids(&self, partition: u16) -> &ReservationIds {
         self.partitions.at(partition).reservation_ids()
     }
 
@@ -158,29 +158,46 @@ pub(crate) struct PendingCall {
     /// Absent once the answer was handed out.
     token: Option<Token>,
     /// The number of the partition that answers.
-    pub(crate) partition: u16,
+    partition: u16,
+}
+
+impl PendingCall {
+    /// Ready when the answer is there, to be taken.
+    pub(crate) fn poll_answered(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(token) = self.token else { return Poll::Ready(()) };
+        match &mut self.batcher.calls.borrow_mut()[token as usize] {
+            CallState::Waiting(waker) => {
+                match waker {
+                    Some(waker) => waker.clone_from(context.waker()),
+                    None => *waker = Some(context.waker().clone()),
+                }
+                Poll::Pending
+            }
+            CallState::Answered(_) | CallState::Abandoned => Poll::Ready(()),
+        }
+    }
+
+    /// The answer, which has to be there. Whoever takes it twice gets one that promises nothing.
+    pub(crate) fn take_reply(&mut self) -> Reply {
+        let Some(token) = self.token.take() else { return Err(Failure::LogUnavailable) };
+        match self.batcher.calls.borrow_mut().remove(token as usize) {
+            CallState::Answered(reply) => reply,
+            CallState::Waiting(_) | CallState::Abandoned => unreachable!("a call that was answered"),
+        }
+    }
+
+    /// How ids of the partition that answers are written.
+    pub(crate) fn ids(&self) -> &ReservationIds {
+        self.batcher.ids(self.partition)
+    }
 }
 
 impl Future for PendingCall {
     type Output = Reply;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Reply> {
-        let Some(token) = self.token else {
-            // Polled again after its answer, which no caller does; there is nothing better to say.
-            return Poll::Ready(Err(Failure::LogUnavailable));
-        };
-        let batcher = Rc::clone(&self.batcher);
-        let mut calls = batcher.calls.borrow_mut();
-        let call = &mut calls[token as usize];
-        if let CallState::Waiting(waker) = call {
-            *waker = Some(context.waker().clone());
-            return Poll::Pending;
-        }
-        self.token = None;
-        match calls.remove(token as usize) {
-            CallState::Answered(reply) => Poll::Ready(reply),
-            CallState::Waiting(_) | CallState::Abandoned => unreachable!("a call that is waited for"),
-        }
+        ready!(self.poll_answered(context));
+        Poll::Ready(self.take_reply())
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod deadlines;
 pub mod h1;
 pub(crate) mod h2;
 pub(crate) mod listener;
+pub(crate) mod request_id;
 #[cfg(test)]
 mod stream_tests;
 pub(crate) mod thread;

@@ -7,16 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
-use compact_str::CompactString;
 use onrush_core::TimeMs;
 
 use crate::hot::HotTable;
-use crate::limits::{
-    BODY_BYTES_MAX, OPERATOR_BODY_BYTES_MAX, OPERATOR_CONNECTIONS_MAX, READ_BYTES, REQUEST_ID_BYTES_MAX,
-};
+use crate::limits::{BODY_BYTES_MAX, OPERATOR_BODY_BYTES_MAX, OPERATOR_CONNECTIONS_MAX, READ_BYTES};
 use crate::net::call_batcher::CallBatcher;
 use crate::net::counters::EdgeCounters;
 use crate::net::deadlines::Deadlines;
+use crate::net::request_id::{Prefix, RequestId, prefix_of};
 use crate::settings::Settings;
 
 /// Shared by the connections of one thread.
@@ -38,12 +36,13 @@ pub(crate) struct EdgeThread {
     pub(crate) outbound: RefCell<Vec<u8>>,
     /// One body, while its length is not known.
     pub(crate) body: RefCell<Vec<u8>>,
-    date: RefCell<CompactString>,
+    /// The field of `Date` and the end of a head.
+    date_end: RefCell<Vec<u8>>,
     date_s: Cell<u64>,
     now_ms: Cell<TimeMs>,
     started: Instant,
     request_ids: Cell<u64>,
-    request_id_prefix: u32,
+    pub(crate) request_id_prefix: Prefix,
 }
 
 impl EdgeThread {
@@ -72,12 +71,12 @@ impl EdgeThread {
             inbound: RefCell::new(vec![0; READ_BYTES * 4].into_boxed_slice()),
             outbound: RefCell::default(),
             body: RefCell::default(),
-            date: RefCell::default(),
+            date_end: RefCell::default(),
             date_s: Cell::new(0),
             now_ms: Cell::new(0),
             started: Instant::now(),
             request_ids: Cell::new(0),
-            request_id_prefix,
+            request_id_prefix: prefix_of(request_id_prefix),
         };
         thread.tick();
         Rc::new(thread)
@@ -90,7 +89,8 @@ impl EdgeThread {
         let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.now_ms.set(millis(since_epoch));
         if self.date_s.replace(since_epoch.as_secs()) != since_epoch.as_secs() {
-            *self.date.borrow_mut() = CompactString::from(httpdate::fmt_http_date(now));
+            *self.date_end.borrow_mut() =
+                format!("\r\ndate: {}\r\n\r\n", httpdate::fmt_http_date(now)).into_bytes();
         }
         self.deadlines.tick(millis(self.started.elapsed()), self.draining.get());
     }
@@ -100,9 +100,9 @@ impl EdgeThread {
         self.now_ms.get()
     }
 
-    /// The value of `Date` as of the last tick.
-    pub(crate) fn write_date(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.date.borrow().as_bytes());
+    /// Appends `Date` as of the last tick, on a line of its own, and ends the head with it.
+    pub(crate) fn write_date_and_end(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.date_end.borrow());
     }
 
     /// A place for one more connection; nothing if as many are open as may be.
@@ -115,16 +115,11 @@ impl EdgeThread {
     }
 
     /// The client's request id if it is a sensible one, else a new one: the thread's random prefix and a count.
-    pub(crate) fn request_id(&self, given: Option<&[u8]>) -> CompactString {
-        let sensible = given
-            .filter(|id| {
-                (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
-            })
-            .and_then(|id| CompactString::from_utf8(id).ok());
-        sensible.unwrap_or_else(|| {
+    pub(crate) fn request_id(&self, given: Option<&[u8]>) -> RequestId {
+        given.and_then(RequestId::given).unwrap_or_else(|| {
             let count = self.request_ids.get() + 1;
             self.request_ids.set(count);
-            new_request_id(self.request_id_prefix, count)
+            RequestId::New(count)
         })
     }
 }
@@ -147,33 +142,6 @@ impl Drop for Place {
     }
 }
 
-/// Eight digits of prefix, a dash, and as many digits of the count as it has; hexadecimal.
-fn new_request_id(prefix: u32, count: u64) -> CompactString {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |value: u64, place: u32| DIGITS[(value >> (place * 4) & 15) as usize];
-    let mut id = [b'-'; 25];
-    for place in 0..8 {
-        id[place as usize] = digit(prefix.into(), 7 - place);
-    }
-    let count_digits = (u64::BITS - count.leading_zeros()).div_ceil(4).max(1);
-    for place in 0..count_digits {
-        id[9 + place as usize] = digit(count, count_digits - 1 - place);
-    }
-    CompactString::from_utf8(&id[..9 + count_digits as usize]).unwrap_or_default()
-}
-
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::new_request_id;
-
-    #[test]
-    fn request_ids_are_hexadecimal_and_as_long_as_their_count() {
-        assert_eq!(new_request_id(0x1a, 1), "0000001a-1");
-        assert_eq!(new_request_id(0xffff_ffff, 0x10), "ffffffff-10");
-        assert_eq!(new_request_id(0, u64::MAX), "00000000-ffffffffffffffff");
-    }
 }

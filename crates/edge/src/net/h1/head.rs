@@ -166,7 +166,7 @@ pub fn parse(buffer: &[u8], body_bytes_max: usize) -> Parsed {
         Err(error) => return Parsed::Rejected(Rejection::of_head(bytes, error)),
     };
     let body_start = skipped + head_length;
-    let fields_start = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |at| skipped + at + 1);
+    let fields_start = memchr::memchr(b'\n', bytes).map_or(0, |at| skipped + at + 1);
     let mut awaiting = match read_head(buffer, &head, head_length, fields_start..body_start) {
         Ok(awaiting) => awaiting,
         Err(rejection) => return Parsed::Rejected(rejection),

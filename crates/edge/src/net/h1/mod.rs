@@ -7,6 +7,7 @@ mod head;
 mod head_tests;
 mod rejection;
 mod rest;
+mod sending;
 mod write;
 
 pub use crate::http::size::TooLarge;

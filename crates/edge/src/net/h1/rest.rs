@@ -1,4 +1,4 @@
-//! What of an answer the socket did not take at once.
+//! Sending answers at once, and what of them the socket did not take.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use bytes::{Buf, Bytes};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
+
+use crate::net::thread::EdgeThread;
 
 /// Writes as much of both parts, in order, as the socket takes.
 pub(super) fn poll_write(
@@ -20,6 +22,25 @@ pub(super) fn poll_write(
         ([], body) => stream.poll_write(context, body),
         (head, body) => stream.poll_write_vectored(context, &[IoSlice::new(head), IoSlice::new(body)]),
     }
+}
+
+/// Writes down answers in the thread's buffer and sends them with `body` behind them, as far as the socket takes them: what
+/// it did not take.
+pub(super) fn send_at_once(
+    stream: &mut TcpStream,
+    thread: &EdgeThread,
+    context: &mut Context<'_>,
+    body: &Bytes,
+    write: impl FnOnce(&mut Vec<u8>, &EdgeThread),
+) -> io::Result<Option<Rest>> {
+    let mut out = thread.outbound.borrow_mut();
+    out.clear();
+    write(&mut out, thread);
+    let sent = match poll_write(stream, context, [&out, body]) {
+        Poll::Ready(sent) => sent?,
+        Poll::Pending => 0,
+    };
+    Ok((sent < out.len() + body.len()).then(|| Rest::new(&out, body.clone(), sent)))
 }
 
 /// Bytes that are still to be sent.

@@ -4,13 +4,14 @@ use http::StatusCode;
 
 use crate::hot::Head;
 use crate::http::response::{Body, Response};
+use crate::net::request_id::RequestId;
 use crate::net::thread::EdgeThread;
 use crate::problem::Problem;
 
 /// What an answer needs to know about its request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape<'a> {
-    pub(super) request_id: &'a str,
+    pub(super) request_id: &'a RequestId,
     pub(super) keep_alive: bool,
     pub(super) is_http_1_0: bool,
 }
@@ -48,9 +49,8 @@ pub(super) fn write_answer(
     body: &[u8],
 ) {
     write_status(out, head.status);
-    out.extend_from_slice(b"content-type: ");
+    out.extend_from_slice(b"\r\ncontent-type: ");
     out.extend_from_slice(head.content_type.as_bytes());
-    out.extend_from_slice(b"\r\n");
     for (name, value) in &head.fields {
         write_field(out, name.as_bytes(), value.as_bytes());
     }
@@ -90,47 +90,47 @@ pub(super) fn write_rejection(out: &mut Vec<u8>, thread: &EdgeThread, problem: &
     write_answer(out, thread, shape, &head, body.len(), &body);
 }
 
+/// The first line, but not its end: what comes behind it begins a line of its own.
 fn write_status(out: &mut Vec<u8>, status: u16) {
     let line: &[u8] = match status {
-        200 => b"HTTP/1.1 200 OK\r\n",
-        201 => b"HTTP/1.1 201 Created\r\n",
-        409 => b"HTTP/1.1 409 Conflict\r\n",
-        503 => b"HTTP/1.1 503 Service Unavailable\r\n",
+        200 => b"HTTP/1.1 200 OK",
+        201 => b"HTTP/1.1 201 Created",
+        409 => b"HTTP/1.1 409 Conflict",
+        503 => b"HTTP/1.1 503 Service Unavailable",
         other => {
             let reason =
                 StatusCode::from_u16(other).ok().and_then(|s| s.canonical_reason()).unwrap_or_default();
             out.extend_from_slice(b"HTTP/1.1 ");
             out.extend_from_slice(itoa::Buffer::new().format(other).as_bytes());
             out.push(b' ');
-            out.extend_from_slice(reason.as_bytes());
-            b"\r\n"
+            reason.as_bytes()
         }
     };
     out.extend_from_slice(line);
 }
 
 fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(b"\r\n");
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }
 
 fn write_end(out: &mut Vec<u8>, thread: &EdgeThread, shape: Shape<'_>, framing: Framing) {
     match framing {
         Framing::Length(length) => {
-            write_field(out, b"content-length", itoa::Buffer::new().format(length).as_bytes());
+            out.extend_from_slice(b"\r\ncontent-length: ");
+            out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
         }
-        Framing::Chunked => write_field(out, b"transfer-encoding", b"chunked"),
+        Framing::Chunked => out.extend_from_slice(b"\r\ntransfer-encoding: chunked"),
         Framing::Nothing | Framing::Close => {}
     }
-    write_field(out, b"x-request-id", shape.request_id.as_bytes());
+    out.extend_from_slice(b"\r\nx-request-id: ");
+    shape.request_id.write(&thread.request_id_prefix, out);
     match (shape.keep_alive, shape.is_http_1_0) {
-        (true, true) => out.extend_from_slice(b"connection: keep-alive\r\n"),
-        (false, _) => out.extend_from_slice(b"connection: close\r\n"),
+        (true, true) => out.extend_from_slice(b"\r\nconnection: keep-alive"),
+        (false, _) => out.extend_from_slice(b"\r\nconnection: close"),
         (true, false) => {}
     }
-    out.extend_from_slice(b"date: ");
-    thread.write_date(out);
-    out.extend_from_slice(b"\r\n\r\n");
+    thread.write_date_and_end(out);
 }

@@ -6,6 +6,7 @@ mod socket;
 mod streams;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -113,7 +114,7 @@ async fn answer(
     if let Some(length) = length {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
-    if let Ok(id) = HeaderValue::from_str(&request_id) {
+    if let Some(id) = request_id.field_value(&thread.request_id_prefix) {
         response.headers_mut().insert("x-request-id", id);
     }
     response
@@ -182,7 +183,8 @@ async fn route(
 ) -> Response {
     streams.room().await;
     if let Some(mut exchange) = Exchange::begin(thread, &request::Request::of_http2(&parts, &body)) {
-        exchange.decided().await;
+        poll_fn(|context| exchange.poll_decided(context)).await;
+        thread.counters.hot_count.add(1);
         let mut body = Vec::new();
         let (head, length) = exchange.render(thread, &mut body);
         return Response { length: Some(length), ..Response::of_hot(head, body) };
