@@ -75,7 +75,7 @@ pub(crate) fn render_problem(problem: &Problem, body: &mut Vec<u8>) -> Head {
 /// A route as bytes.
 pub(crate) struct HotRoute {
     /// Nothing takes every method.
-    method: Option<&'static [u8]>,
+    method: Option<FirstBytes>,
     /// What stands before the open segment, or the whole path if it has none.
     before: &'static [u8],
     /// The first bytes of that, by which most other routes are told at a glance.
@@ -95,21 +95,26 @@ impl HotRoute {
         };
         let before = before.as_bytes();
         let first = FirstBytes::of(before);
-        Self { method: method.map(str::as_bytes), before, first, after, decode }
+        let method = method.map(|method| FirstBytes::of_whole(method.as_bytes()));
+        Self { method, before, first, after, decode }
     }
 
-    /// The open segment of a request to this route.
-    fn segment_of<'a>(&self, request: &Request<'a>) -> Option<&'a [u8]> {
-        let rest = request.path.strip_prefix(self.before)?;
-        let segment = match self.after {
-            Some(after) => rest.strip_suffix(after)?,
-            None => rest.is_empty().then_some(rest)?,
-        };
-        self.method.is_none_or(|method| method == request.method).then_some(segment)
+    /// Whether a request with these first bytes of method and path may be one to this route.
+    fn may_be(&self, method: u64, path: u64) -> bool {
+        self.first.fits(path) && self.method.is_none_or(|own| own.fits(method))
+    }
+
+    /// The open segment of a path of this route.
+    fn segment_of<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
+        let rest = path.strip_prefix(self.before)?;
+        match self.after {
+            Some(after) => rest.strip_suffix(after),
+            None => rest.is_empty().then_some(rest),
+        }
     }
 }
 
-/// Up to eight bytes that a path begins with, as one number.
+/// Up to eight bytes that something begins with, as one number.
 #[derive(Clone, Copy)]
 struct FirstBytes {
     bytes: u64,
@@ -118,27 +123,32 @@ struct FirstBytes {
 }
 
 impl FirstBytes {
-    fn of(path: &[u8]) -> Self {
-        let counted = path.len().min(8);
+    /// What begins with `start`.
+    fn of(start: &[u8]) -> Self {
+        let counted = start.len().min(8);
         let mut mask = [0; 8];
         mask[..counted].fill(u8::MAX);
-        Self { bytes: first_bytes(path), mask: u64::from_le_bytes(mask) }
+        Self { bytes: first_bytes(start), mask: u64::from_le_bytes(mask) }
     }
 
-    /// Whether a path with these first bytes may begin like this.
-    fn fits(self, path: u64) -> bool {
-        path & self.mask == self.bytes
+    /// What is `whole`, which has fewer than eight bytes.
+    fn of_whole(whole: &[u8]) -> Self {
+        assert!(whole.len() < 8, "the zero behind it counts, or else something longer would do");
+        Self { bytes: first_bytes(whole), mask: u64::MAX }
+    }
+
+    /// Whether something with these first bytes begins like this.
+    fn fits(self, first: u64) -> bool {
+        first & self.mask == self.bytes
     }
 }
 
-/// The first eight bytes of a path, with zeros behind a shorter one.
-fn first_bytes(path: &[u8]) -> u64 {
-    if let Some(first) = path.first_chunk::<8>() {
+/// The first eight bytes, with zeros behind fewer. Neither a method nor a path holds a zero.
+fn first_bytes(of: &[u8]) -> u64 {
+    if let Some(first) = of.first_chunk::<8>() {
         return u64::from_le_bytes(*first);
     }
-    let mut first = [0; 8];
-    first[..path.len()].copy_from_slice(path);
-    u64::from_le_bytes(first)
+    of.iter().rev().fold(0, |first, byte| first << 8 | u64::from(*byte))
 }
 
 /// All hot routes that are on.
@@ -155,9 +165,9 @@ impl HotTable {
         if request.query.is_some() {
             return Hot::Cold;
         }
-        let first = first_bytes(request.path);
-        for route in self.0.iter().filter(|route| route.first.fits(first)) {
-            if let Some(segment) = route.segment_of(request) {
+        let (method, path) = (first_bytes(request.method), first_bytes(request.path));
+        for route in self.0.iter().filter(|route| route.may_be(method, path)) {
+            if let Some(segment) = route.segment_of(request.path) {
                 return (route.decode)(request, segment);
             }
         }
@@ -184,4 +194,44 @@ pub(crate) fn plain_name(segment: &[u8]) -> Option<Name> {
 /// Whether the body is JSON, said in the usual words.
 pub(crate) fn is_plain_json(request: &Request<'_>) -> bool {
     request.fields.content_type().is_some_and(|value| value.eq_ignore_ascii_case(b"application/json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cold(_: &Request<'_>, _: &[u8]) -> Hot {
+        Hot::Cold
+    }
+
+    #[test]
+    fn a_route_is_told_by_its_method_and_its_path() {
+        let one = HotRoute::new(Some("GET"), "/v1/counters/{counter}", cold);
+        let inner = HotRoute::new(Some("POST"), "/v1/sales/{sale}/reservations", cold);
+        let short = HotRoute::new(None, "/hit", cold);
+        let may_be = |route: &HotRoute, method: &str, path: &str| {
+            let is_candidate = route.may_be(first_bytes(method.as_bytes()), first_bytes(path.as_bytes()));
+            is_candidate.then(|| route.segment_of(path.as_bytes())).flatten().map(<[u8]>::to_vec)
+        };
+        for (route, method, path, segment) in [
+            (&one, "GET", "/v1/counters/home", Some("home")),
+            (&one, "GET", "/v1/counters/", Some("")),
+            (&one, "GETS", "/v1/counters/home", None),
+            (&one, "GE", "/v1/counters/home", None),
+            (&one, "POST", "/v1/counters/home", None),
+            (&one, "GET", "/v1/counter", None),
+            (&one, "GET", "/v1/c", None),
+            (&one, "GET", "", None),
+            (&inner, "POST", "/v1/sales/a/reservations", Some("a")),
+            (&inner, "POST", "/v1/sales/a/b/reservations", Some("a/b")),
+            (&inner, "POST", "/v1/sales/a/reservation", None),
+            (&inner, "POSTSCRIPT", "/v1/sales/a/reservations", None),
+            (&short, "BREW", "/hit", Some("")),
+            (&short, "GET", "/hits", None),
+            (&short, "GET", "/hi", None),
+        ] {
+            let found = may_be(route, method, path);
+            assert_eq!(found.as_deref(), segment.map(str::as_bytes), "{method} {path}");
+        }
+    }
 }

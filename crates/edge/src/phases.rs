@@ -3,11 +3,13 @@
 //! 1. **parse**: bytes become a [`Request`]; each protocol does that for itself ([`crate::net`]), with the same meaning
 //!    ([`crate::http`]);
 //! 2. **limits**: of its target, fields and body, on the way of parsing ([`crate::http::size`]);
-//! 3. **route**: [`Exchange::begin`] tells the requests of a rush by their bytes; the rest go to the router by way of
-//!    [`crate::router_bridge`], which is where the operator's key and foreign sites are looked at too;
-//! 4. **decide**: the call goes to the partition of its name with all others of this turn, and [`Exchange::poll_decided`] says when its answer may be told;
-//! 5. **render**: [`Exchange::render`] writes the answer down; the router's handlers have done so;
-//! 6. **leave**: HEAD loses the body, and an answer for which there is no room is another one ([`finish`]). What is left
+//! 3. **gate**: who may ask this listener at all ([`crate::gate`]);
+//! 4. **route**: [`Exchange::begin`] tells the requests of a rush by their bytes; the rest go to the router by way of
+//!    [`crate::router_bridge`];
+//! 5. **decide**: the call goes to the partition of its name with all others of this turn, and [`Exchange::poll_decided`] says
+//!    when its answer may be told;
+//! 6. **render**: [`Exchange::render`] writes the answer down; the router's handlers have done so;
+//! 7. **leave**: HEAD loses the body, and an answer for which there is no room is another one ([`finish`]). What is left
 //!    to a protocol is to write down a [`Response`].
 
 use std::task::{Context, Poll};
@@ -35,16 +37,23 @@ enum State {
 }
 
 impl Exchange {
-    /// Puts a request on its way; nothing if it is one for the router.
+    /// Puts a request on its way, or refuses it; nothing if it is one for the router.
     pub(crate) fn begin(thread: &EdgeThread, request: &Request<'_>) -> Option<Self> {
-        let batcher = thread.batcher.as_ref()?;
-        let state = match thread.hot.decode(request) {
-            Hot::Call(call, rendering) => State::Called(rendering, batcher.call(call)),
-            Hot::Problem(problem) => State::Refused(problem),
-            Hot::Cold => return None,
+        let state = match thread.routes.gate.check(request) {
+            Ok(()) => Self::route(thread, request)?,
+            Err(problem) => State::Refused(Box::new(problem)),
         };
         let request_id = thread.request_id(request.fields.request_id());
         Some(Self { state, request_id, is_head: request.is_head() })
+    }
+
+    fn route(thread: &EdgeThread, request: &Request<'_>) -> Option<State> {
+        let batcher = thread.batcher.as_ref()?;
+        match thread.routes.hot.decode(request) {
+            Hot::Call(call, rendering) => Some(State::Called(rendering, batcher.call(call))),
+            Hot::Problem(problem) => Some(State::Refused(problem)),
+            Hot::Cold => None,
+        }
     }
 
     /// Ready when its answer may be told.

@@ -9,8 +9,7 @@ use tower::ServiceExt;
 
 use crate::http::request::Peer;
 use crate::http::response::{self, Response, Stream};
-use crate::limits::HEADERS_MAX;
-use crate::net::h1::{Body, Request as Parsed};
+use crate::net::h1::{Body, Request as Parsed, fields_of};
 use crate::net::thread::EdgeThread;
 use crate::problem::Problem;
 
@@ -19,8 +18,8 @@ use crate::problem::Problem;
 /// # Errors
 /// The target is a byte string that no URI can have.
 pub(crate) fn request_from(
-    bytes: &[u8],
-    parsed: &Parsed,
+    bytes: &Bytes,
+    parsed: Parsed,
     peer: Peer,
 ) -> Result<Request<RouterBody>, Problem> {
     let method = Method::from_bytes(&bytes[parsed.method.clone()]);
@@ -32,24 +31,17 @@ pub(crate) fn request_from(
     let uri = uri.map_err(|_| {
         Problem::malformed("The target holds bytes that a path cannot have; escape them with %.")
     })?;
-    let body = match &parsed.body {
-        Body::Inline(range) => Bytes::copy_from_slice(&bytes[range.clone()]),
-        Body::Unfolded(body) => Bytes::copy_from_slice(body),
+    let body = match parsed.body {
+        Body::Inline(range) => bytes.slice(range),
+        Body::Unfolded(body) => Bytes::from(body),
     };
     let mut request = Request::new(RouterBody::from(body));
     request.extensions_mut().insert(peer);
     *request.method_mut() = method;
     *request.uri_mut() = uri;
-    let mut slots = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    // These very bytes were parsed once, so they parse again.
-    if let Ok(httparse::Status::Complete((_, fields))) =
-        httparse::parse_headers(&bytes[parsed.fields.all.clone()], &mut slots)
-    {
-        for field in fields {
-            let name = HeaderName::from_bytes(field.name.as_bytes());
-            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(field.value)) {
-                request.headers_mut().append(name, value);
-            }
+    for (name, value) in fields_of(&bytes[parsed.fields.all.clone()]) {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+            request.headers_mut().append(name, value);
         }
     }
     // What an absolute target names counts in place of Host (RFC 9112, section 3.2.2).
@@ -68,7 +60,7 @@ pub(crate) async fn dispatch(thread: &EdgeThread, request: Request<RouterBody>) 
         (request.extensions().get::<Peer>().copied(), request.method().clone(), request.uri().clone())
     });
     let is_head = request.method() == Method::HEAD;
-    let Ok(response) = thread.router.clone().oneshot(request).await;
+    let Ok(response) = thread.routes.router.clone().oneshot(request).await;
     let (parts, body) = response.into_parts();
     if let Some((peer, method, uri)) = seen {
         let (peer, status) = (peer.map(|Peer(address)| address), parts.status.as_u16());

@@ -16,12 +16,13 @@ use tokio::sync::watch;
 
 use crate::api::{self, App};
 use crate::components::Components;
+use crate::gate::Gate;
 use crate::hot::HotTable;
 use crate::net::call_batcher::CallBatcher;
 use crate::net::counters::EdgeCounters;
 use crate::net::deadlines::TICK;
 use crate::net::listener::{accept_all, listen, probe};
-use crate::net::thread::EdgeThread;
+use crate::net::thread::{EdgeThread, Routes};
 use crate::settings::Settings;
 
 /// The running edge. Dropping it does not stop it; [`Server::drain`] does.
@@ -77,8 +78,11 @@ impl Server {
                 settings: Arc::clone(&settings),
                 counters: Arc::clone(&counters),
                 partitions: Some(Arc::clone(partitions)),
-                hot: api::hot_table(settings.scenarios),
-                router: api::public_router(Arc::clone(&app)),
+                routes: Routes {
+                    gate: Gate::Open,
+                    hot: api::hot_table(settings.scenarios),
+                    router: api::public_router(Arc::clone(&app)),
+                },
                 stopped: stopped.clone(),
             };
             threads.push(start.spawn(&format!("edge-{number}"))?);
@@ -88,8 +92,11 @@ impl Server {
             settings: Arc::clone(&settings),
             counters,
             partitions: None,
-            hot: HotTable::default(),
-            router: api::operator_router(app),
+            routes: Routes {
+                gate: api::operator_gate(&app),
+                hot: HotTable::default(),
+                router: api::operator_router(app),
+            },
             stopped,
         };
         let operator = start.spawn("operator")?;
@@ -139,8 +146,7 @@ struct ThreadStart {
     counters: Arc<EdgeCounters>,
     /// Absent on the operator's thread.
     partitions: Option<Arc<Partitions>>,
-    hot: HotTable,
-    router: axum::Router,
+    routes: Routes,
     stopped: watch::Receiver<Stop>,
 }
 
@@ -174,7 +180,7 @@ impl ThreadStart {
             tokio::task::spawn_local(Rc::clone(batcher).run());
         }
         let prefix = random_prefix();
-        let thread = EdgeThread::new(self.settings, self.counters, batcher, self.hot, self.router, prefix);
+        let thread = EdgeThread::new(self.settings, self.counters, batcher, self.routes, prefix);
         let ticking = Rc::clone(&thread);
         tokio::task::spawn_local(async move {
             let mut ticks = tokio::time::interval(TICK);

@@ -29,16 +29,20 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(openapi::document()));
 
+/// The paths of [`routes`].
+pub(super) const PATHS: [&str; 4] = ["/openapi.json", "/docs", "/docs/openapi.json", "/docs/rapidoc-min.js"];
+
 /// The whole document, and a page of the calls that `scope` names, which are those of this listener.
 pub(super) fn routes(scope: Scope) -> Router<Arc<App>> {
     let own = OnceLock::new();
     let own_document = Arc::new(move || own.get_or_init(|| Bytes::from(openapi::document_of(scope))).clone());
     let own_document = move |_: WithoutQuery, _: WithoutBody| async move { file(JSON, own_document()) };
+    let [whole, docs, own, script] = PATHS;
     Router::new()
-        .route("/openapi.json", get(document))
-        .route("/docs", get(move |_: WithoutQuery, _: WithoutBody| async move { page(scope) }))
-        .route("/docs/openapi.json", get(own_document))
-        .route("/docs/rapidoc-min.js", get(viewer))
+        .route(whole, get(document))
+        .route(docs, get(move |_: WithoutQuery, _: WithoutBody| async move { page(scope) }))
+        .route(own, get(own_document))
+        .route(script, get(viewer))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed(None) })
 }
 

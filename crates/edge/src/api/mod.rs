@@ -2,7 +2,6 @@
 //! the table of hot routes are made here from all of them. Routers serve everything that is not hot, and hot requests that
 //! come in an odd form; both ways use the same codecs and answer alike.
 
-mod access;
 pub(crate) mod answer;
 pub mod app;
 mod counters;
@@ -21,10 +20,10 @@ pub mod windows;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use http::{Method, Uri};
 use utoipa::openapi::{RefOr, Schema};
 
+use crate::gate::{Gate, OperatorGate};
 use crate::hot::HotTable;
 use crate::openapi::scope::Scope;
 use crate::scenarios;
@@ -73,15 +72,17 @@ pub(crate) fn hot_table(on: Scenarios) -> HotTable {
     HotTable::new(public_routes(on).iter().filter_map(Route::hot_route))
 }
 
-/// Every path of the operator listener. All calls ask for the key if one is set; the pages that describe them do not, so
-/// that a browser can open them. Without a key nothing is answered for another site.
+/// Every path of the operator listener, for whoever passed [`operator_gate`].
 pub fn operator_router(app: Arc<App>) -> Router {
     let elsewhere = Elsewhere::new(Listener::Public, &public_routes(app.scenarios));
-    let ask_key = from_fn_with_state(Arc::clone(&app), access::ask_key);
-    let refuse_other_sites = from_fn_with_state(Arc::clone(&app), access::refuse_other_sites);
     let pages = docs::routes(Scope::Operator { has_key: app.operator_key.is_some() });
-    let calls = routed(operator_routes(), elsewhere).layer(ask_key);
-    calls.merge(pages).layer(refuse_other_sites).with_state(app)
+    routed(operator_routes(), elsewhere).merge(pages).with_state(app)
+}
+
+/// The gate before it. All calls ask for the key if one is set; the pages that describe them do not, so that a browser can
+/// open them. Without a key nothing is answered for another site.
+pub(crate) fn operator_gate(app: &App) -> Gate {
+    Gate::Operator(OperatorGate::new(app.operator_key.clone(), &docs::PATHS))
 }
 
 /// Problems instead of axum's own empty 404 and 405. The router itself adds `Allow`.

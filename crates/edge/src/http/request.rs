@@ -7,13 +7,14 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::net::h1;
 
-/// Who is connected to us: the client, or a gateway in front of it. Routed requests carry it as an extension.
+/// Who is connected to us: the client, or a gateway in front of it. The router has it as an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// All of a request, with a body that is whole.
 #[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
+    pub(crate) peer: Peer,
     pub(crate) method: &'a [u8],
     /// Not decoded.
     pub(crate) path: &'a [u8],
@@ -34,8 +35,9 @@ pub(crate) enum Fields<'a> {
 
 impl<'a> Request<'a> {
     /// The request that was parsed from `bytes`.
-    pub(crate) fn of_http1(parsed: &'a h1::Request, bytes: &'a [u8]) -> Self {
+    pub(crate) fn of_http1(parsed: &'a h1::Request, bytes: &'a [u8], peer: Peer) -> Self {
         Self {
+            peer,
             method: &bytes[parsed.method.clone()],
             path: parsed.path_of(bytes),
             query: parsed.query.clone().map(|query| &bytes[query]),
@@ -48,8 +50,9 @@ impl<'a> Request<'a> {
     }
 
     /// The request that a stream brought.
-    pub(crate) fn of_http2(parts: &'a http::request::Parts, body: &'a [u8]) -> Self {
+    pub(crate) fn of_http2(parts: &'a http::request::Parts, body: &'a [u8], peer: Peer) -> Self {
         Self {
+            peer,
             method: parts.method.as_str().as_bytes(),
             path: parts.uri.path().as_bytes(),
             query: parts.uri.query().map(str::as_bytes),
@@ -65,6 +68,19 @@ impl<'a> Request<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// The values of every field of this name, which is in lower case, as they were sent.
+    pub(crate) fn all(&self, name: &'static str) -> AllOf<'a> {
+        match self {
+            Self::Parsed { known, bytes } => AllOf::Parsed(h1::fields_of(&bytes[known.all.clone()]), name),
+            Self::Mapped(fields) => AllOf::Mapped(fields.get_all(name).iter()),
+        }
+    }
+
+    /// Whom the request is for: a host with or without a port. Absent in HTTP/1.0 only.
+    pub(crate) fn authority(&self) -> Option<&'a [u8]> {
+        self.first("host", |known| &known.authority)
+    }
+
     pub(crate) fn content_type(&self) -> Option<&'a [u8]> {
         self.first("content-type", |known| &known.content_type)
     }
@@ -93,6 +109,25 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The values of all fields of one name.
+pub(crate) enum AllOf<'a> {
+    Parsed(h1::FieldLines<'a>, &'static str),
+    Mapped(http::header::ValueIter<'a, HeaderValue>),
+}
+
+impl<'a> Iterator for AllOf<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        match self {
+            Self::Parsed(lines, wanted) => {
+                lines.find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes())).map(|(_, value)| value)
+            }
+            Self::Mapped(values) => values.next().map(HeaderValue::as_bytes),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,21 +135,28 @@ mod tests {
     #[test]
     fn both_protocols_give_the_same_request() {
         let bytes = b"POST /a/b?c=d HTTP/1.1\r\nHost: h\r\nContent-Type: x/y\r\ncontent-type: z\r\nX-Request-Id: 7\r\n\
+                      Cookie: a=1; b=2\r\nX-Cookie: no\r\nCOOKIE:\t c=3 \r\nEmpty:\r\n\
                       Idempotency-Key: k\r\nIdempotency-Key: l\r\nContent-Length: 2\r\n\r\nab";
         let h1::Parsed::Request(parsed) = h1::parse(bytes, 10) else { panic!("a whole request") };
-        let first = Request::of_http1(&parsed, bytes);
+        let peer = Peer("192.0.2.7:80".parse().unwrap());
+        let first = Request::of_http1(&parsed, bytes, peer);
         let (parts, ()) = http::Request::builder()
             .method("POST")
             .uri("http://h/a/b?c=d")
+            .header("host", "h")
             .header("content-type", "x/y")
             .header("content-type", "z")
             .header("x-request-id", "7")
+            .header("cookie", "a=1; b=2")
+            .header("x-cookie", "no")
+            .header("cookie", "c=3")
+            .header("empty", "")
             .header("idempotency-key", "k")
             .header("idempotency-key", "l")
             .body(())
             .unwrap()
             .into_parts();
-        let second = Request::of_http2(&parts, b"ab");
+        let second = Request::of_http2(&parts, b"ab", peer);
         for request in [first, second] {
             assert_eq!(request.method, b"POST");
             assert_eq!((request.path, request.query), (&b"/a/b"[..], Some(&b"c=d"[..])));
@@ -122,6 +164,12 @@ mod tests {
             assert_eq!(request.fields.request_id(), Some(&b"7"[..]));
             assert!(request.fields.repeats_key() && request.fields.idempotency_key().is_some());
             assert_eq!(request.body, b"ab");
+            assert_eq!(request.peer, peer);
+            assert_eq!(request.fields.authority(), Some(&b"h"[..]));
+            let all = |name| request.fields.all(name).collect::<Vec<_>>();
+            assert_eq!(all("cookie"), [&b"a=1; b=2"[..], b"c=3"]);
+            assert_eq!(all("content-type"), [&b"x/y"[..], b"z"]);
+            assert_eq!((all("empty"), all("absent")), (vec![&b""[..]], vec![]));
             assert!(!request.is_head());
         }
     }

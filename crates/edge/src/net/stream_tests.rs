@@ -21,7 +21,8 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::counters::EdgeCounters;
 use super::listener::accept_all;
-use super::thread::EdgeThread;
+use super::thread::{EdgeThread, Routes};
+use crate::gate::Gate;
 use crate::hot::HotTable;
 use crate::settings::{Scenarios, Settings};
 
@@ -79,14 +80,8 @@ fn with_stream<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F) {
         };
         let router = Router::new().route("/stream", get(stream)).route("/whole", get(|| async { "whole" }));
         let settings = Arc::new(settings());
-        let thread = EdgeThread::new(
-            settings,
-            Arc::new(EdgeCounters::default()),
-            None,
-            HotTable::default(),
-            router,
-            1,
-        );
+        let answered = Routes { gate: Gate::Open, hot: HotTable::default(), router };
+        let thread = EdgeThread::new(settings, Arc::new(EdgeCounters::default()), None, answered, 1);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let served = Rc::clone(&thread);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::Router;
 use onrush_core::TimeMs;
 
+use crate::gate::Gate;
 use crate::hot::HotTable;
 use crate::limits::{BODY_BYTES_MAX, OPERATOR_BODY_BYTES_MAX, OPERATOR_CONNECTIONS_MAX, READ_BYTES};
 use crate::net::call_batcher::CallBatcher;
@@ -17,6 +18,14 @@ use crate::net::deadlines::Deadlines;
 use crate::net::request_id::{Prefix, RequestId, prefix_of};
 use crate::settings::Settings;
 
+/// What a listener answers.
+pub(crate) struct Routes {
+    pub(crate) gate: Gate,
+    /// Empty on the operator's listener.
+    pub(crate) hot: HotTable,
+    pub(crate) router: Router,
+}
+
 /// Shared by the connections of one thread.
 pub(crate) struct EdgeThread {
     pub(crate) settings: Arc<Settings>,
@@ -24,9 +33,7 @@ pub(crate) struct EdgeThread {
     pub(crate) deadlines: Rc<Deadlines>,
     /// Absent on the operator's thread, which has no hot routes.
     pub(crate) batcher: Option<Rc<CallBatcher>>,
-    /// Empty on the operator's thread.
-    pub(crate) hot: HotTable,
-    pub(crate) router: Router,
+    pub(crate) routes: Routes,
     /// Largest body of a request on this thread's listener.
     pub(crate) body_bytes_max: usize,
     pub(crate) draining: Cell<bool>,
@@ -54,8 +61,7 @@ impl EdgeThread {
         settings: Arc<Settings>,
         counters: Arc<EdgeCounters>,
         batcher: Option<Rc<CallBatcher>>,
-        hot: HotTable,
-        router: Router,
+        routes: Routes,
         request_id_prefix: u32,
     ) -> Rc<Self> {
         let is_public = batcher.is_some();
@@ -64,8 +70,7 @@ impl EdgeThread {
             settings,
             counters,
             batcher,
-            hot,
-            router,
+            routes,
             body_bytes_max: if is_public { BODY_BYTES_MAX } else { OPERATOR_BODY_BYTES_MAX },
             draining: Cell::new(false),
             inbound: RefCell::new(vec![0; READ_BYTES * 4].into_boxed_slice()),

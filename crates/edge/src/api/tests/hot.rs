@@ -5,7 +5,7 @@ use std::sync::mpsc::sync_channel;
 use http::Request;
 
 use super::shop::Shop;
-use super::{ALL, app, public_router, send};
+use super::{ALL, PEER, app, public_router, send};
 use crate::api::app::Backend;
 use crate::api::hot_table;
 use crate::hot::{self, Hot};
@@ -23,7 +23,7 @@ fn answer_hot(request: &str) -> Option<(u16, Vec<String>, String)> {
     let (parts, ()) = built.body(()).expect("a request that HTTP knows").into_parts();
     let shop = Shop::default();
     let mut body_out = Vec::new();
-    let head = match hot_table(ALL).decode(&request::Request::of_http2(&parts, body.as_bytes())) {
+    let head = match hot_table(ALL).decode(&request::Request::of_http2(&parts, body.as_bytes(), PEER)) {
         Hot::Call(call, rendering) => {
             let (tell, told) = sync_channel(1);
             shop.call(call, Box::new(move |reply| tell.send(reply).expect("somebody who waits")));

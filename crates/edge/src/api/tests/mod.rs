@@ -9,20 +9,26 @@ mod hot;
 mod shop;
 mod sinks;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::Request as AxumRequest;
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse as _;
 use http::{Request, Response, StatusCode};
 use onrush_node::Readiness;
 use tower::ServiceExt as _;
 
-use super::{App, operator_router, public_router};
+use super::{App, operator_gate, public_router};
+use crate::http::request::{self, Peer};
 use crate::metrics::EdgeMetrics;
 use crate::settings::{OperatorKey, Scenarios};
 use shop::Shop;
 
 const ALL: Scenarios = Scenarios::ALL;
+const PEER: Peer = Peer(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)), 4321));
 
 fn app(scenarios: Scenarios, operator_key: Option<&str>) -> Arc<App> {
     let edge_metrics = Arc::new(EdgeMetrics::default);
@@ -31,6 +37,21 @@ fn app(scenarios: Scenarios, operator_key: Option<&str>) -> Arc<App> {
         OperatorKey::new(move || Some(key.clone()))
     });
     Arc::new(App::over(Arc::new(Shop::default()), scenarios, operator_key, edge_metrics))
+}
+
+/// The operator's router behind its gate, as the listener has them.
+fn operator_router(app: Arc<App>) -> Router {
+    let gate = Arc::new(operator_gate(&app));
+    super::operator_router(app).layer(from_fn(move |request: AxumRequest, next: Next| {
+        let (parts, body) = request.into_parts();
+        let checked = gate.check(&request::Request::of_http2(&parts, b"", PEER));
+        async move {
+            match checked {
+                Ok(()) => next.run(AxumRequest::from_parts(parts, body)).await,
+                Err(problem) => problem.into_response(),
+            }
+        }
+    }))
 }
 
 /// Sends `METHOD target`, lines of header fields, an empty line and a body, and returns status, fields and body as text.

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use onrush_sinks::{CounterRow, Replica, ReplicaAnswer, SinkRefusal, SinkState, SinkStatus, Stop};
 
-use super::{ALL, app, check, check_all, send};
+use super::{ALL, app, check, check_all, operator_router, send};
 use crate::api::sinks::body::sample;
 use crate::api::tests::shop::Shop;
-use crate::api::{App, operator_router, public_router};
+use crate::api::{App, public_router};
 use crate::components::{Components, SinkOperations};
 use crate::metrics::EdgeMetrics;
 

@@ -101,7 +101,7 @@ enum Next {
 
 /// A request for the router, out of the thread's buffer.
 struct Cold {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     request: Request,
 }
 
@@ -242,13 +242,13 @@ impl Connection<'_> {
     #[inline]
     fn take_request(&mut self, bytes: &[u8], request: Request) -> bool {
         self.told_to_continue = false;
-        let begun = Exchange::begin(self.thread, &request::Request::of_http1(&request, bytes));
+        let begun = Exchange::begin(self.thread, &request::Request::of_http1(&request, bytes, self.peer));
         if let Some(exchange) = begun {
             let Request { keep_alive, is_http_1_0, .. } = request;
             self.pipeline.hot.push(HotRequest { exchange, keep_alive, is_http_1_0 });
             keep_alive
         } else {
-            let bytes = bytes[..request.length].to_vec();
+            let bytes = Bytes::copy_from_slice(&bytes[..request.length]);
             self.pipeline.next = Next::Cold(Box::new(Cold { bytes, request }));
             false
         }
@@ -320,7 +320,7 @@ impl Connection<'_> {
             keep_alive: request.keep_alive && !self.thread.draining.get(),
             is_http_1_0: request.is_http_1_0,
         };
-        let response = match router_bridge::request_from(&bytes, &request, self.peer) {
+        let response = match router_bridge::request_from(&bytes, request, self.peer) {
             Ok(request) => router_bridge::dispatch(self.thread, request).await,
             Err(problem) => Response::of_problem(&problem),
         };

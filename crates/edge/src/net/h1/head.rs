@@ -72,6 +72,28 @@ pub struct Fields {
     pub repeats_key: bool,
 }
 
+/// Names and values of the fields in `lines`, which were parsed before.
+pub(crate) fn fields_of(lines: &[u8]) -> FieldLines<'_> {
+    FieldLines(lines)
+}
+
+/// The fields of a head that was parsed, in order. Values are without the blanks around them.
+#[derive(Clone)]
+pub(crate) struct FieldLines<'a>(&'a [u8]);
+
+impl<'a> Iterator for FieldLines<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let end = memchr::memchr(b'\n', self.0)?;
+        let (line, rest) = self.0.split_at(end + 1);
+        self.0 = rest;
+        // The line without a colon is the empty one at the end.
+        let colon = memchr::memchr(b':', line)?;
+        Some((&line[..colon], line[colon + 1..].trim_ascii()))
+    }
+}
+
 /// What the front of a buffer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "the large one is the common one")]

@@ -15,3 +15,4 @@ pub use head::{Awaiting, Body, Fields, Parsed, Request, parse};
 pub use rejection::Rejection;
 
 pub(crate) use connection::serve;
+pub(crate) use head::{FieldLines, fields_of};

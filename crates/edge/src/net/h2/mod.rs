@@ -68,7 +68,7 @@ pub(crate) async fn serve(
         request.extensions_mut().insert(peer);
         let thread = Rc::clone(&served);
         let stream = OpenStream::new(&of_service);
-        async move { Ok::<_, Infallible>(answer(&thread, stream.streams(), request).await) }
+        async move { Ok::<_, Infallible>(answer(&thread, stream.streams(), peer, request).await) }
     });
     let connection = builder.serve_connection(io, service);
     tokio::pin!(connection);
@@ -98,13 +98,14 @@ pub(crate) async fn serve(
 async fn answer(
     thread: &Rc<EdgeThread>,
     streams: &Rc<Streams>,
+    peer: Peer,
     request: Request<Incoming>,
 ) -> http::Response<Pieces> {
     let given = request.headers().get("x-request-id").map(|id| id.as_bytes().trim_ascii());
     let request_id = thread.request_id(given);
     let is_head = request.method() == Method::HEAD;
     let response = match whole(thread, request).await {
-        Ok((parts, body)) => route(thread, streams, parts, body).await,
+        Ok((parts, body)) => route(thread, streams, peer, parts, body).await,
         Err(problem) => Response::of_problem(&problem),
     };
     let Response { status, fields, length, body } = finish(thread, response, is_head);
@@ -178,11 +179,13 @@ fn check_head(mut parts: http::request::Parts) -> Result<http::request::Parts, P
 async fn route(
     thread: &Rc<EdgeThread>,
     streams: &Rc<Streams>,
+    peer: Peer,
     parts: http::request::Parts,
     body: Bytes,
 ) -> Response {
     streams.room().await;
-    if let Some(mut exchange) = Exchange::begin(thread, &request::Request::of_http2(&parts, &body)) {
+    let begun = Exchange::begin(thread, &request::Request::of_http2(&parts, &body, peer));
+    if let Some(mut exchange) = begun {
         poll_fn(|context| exchange.poll_decided(context)).await;
         thread.counters.hot_count.add(1);
         let mut body = Vec::new();

@@ -1,0 +1,83 @@
+//! The gate: who may ask this listener at all. It is asked before a request is looked up anywhere, in both protocols at the
+//! same place.
+
+use subtle::ConstantTimeEq as _;
+
+use crate::http::authority::{is_loopback, is_loopback_origin};
+use crate::http::request::{Fields, Request};
+use crate::problem::Problem;
+use crate::settings::OperatorKey;
+
+/// The gate of one listener.
+pub(crate) enum Gate {
+    /// Of the public one: whoever comes may ask.
+    Open,
+    /// Of the operator's.
+    Operator(OperatorGate),
+}
+
+/// Lets through whoever has the key, or, without a key, whoever is no page of another site.
+pub(crate) struct OperatorGate {
+    key: Option<OperatorKey>,
+    /// Paths that do not ask for the key, so that a browser can open them.
+    pages: &'static [&'static str],
+}
+
+impl Gate {
+    /// Whether `request` may go on.
+    ///
+    /// # Errors
+    /// What it is answered instead.
+    pub(crate) fn check(&self, request: &Request<'_>) -> Result<(), Problem> {
+        match self {
+            Self::Open => Ok(()),
+            Self::Operator(gate) => gate.check(request),
+        }
+    }
+}
+
+impl OperatorGate {
+    pub(crate) fn new(key: Option<OperatorKey>, pages: &'static [&'static str]) -> Self {
+        Self { key, pages }
+    }
+
+    fn check(&self, request: &Request<'_>) -> Result<(), Problem> {
+        let refused = match &self.key {
+            None => is_cross_site(&request.fields).then(Problem::cross_site),
+            Some(_) if self.pages.iter().any(|page| page.as_bytes() == request.path) => None,
+            Some(key) => match key.read() {
+                Some(key) => (!carries(&request.fields, &key)).then(Problem::unauthorized),
+                None => Some(Problem::operator_key_unreadable()),
+            },
+        };
+        refused.map_or(Ok(()), |problem| {
+            let (peer, code) = (request.peer.0, problem.code());
+            tracing::debug!(%peer, code, "refused at the operator listener");
+            Err(problem)
+        })
+    }
+}
+
+/// Whether a browser may have sent this for a page that this machine does not serve. Such a page can have given its own
+/// name our address, which `Host` tells, or send a form to us, which `Origin` and `Sec-Fetch-Site` tell. A client that
+/// sends none of them is no browser.
+fn is_cross_site(fields: &Fields<'_>) -> bool {
+    let is_ours = fields.all("origin").all(is_loopback_origin);
+    let is_from_page_of_ours = is_ours && fields.all("origin").next().is_some();
+    let is_site_foreign = |site: &[u8]| match site {
+        b"same-origin" | b"none" => false,
+        b"same-site" => !is_from_page_of_ours,
+        _ => true,
+    };
+    !is_ours
+        || !fields.authority().is_none_or(is_loopback)
+        || fields.all("sec-fetch-site").any(is_site_foreign)
+}
+
+fn carries(fields: &Fields<'_>, key: &str) -> bool {
+    let Some(credentials) = fields.all("authorization").next() else { return false };
+    let Some((scheme, token)) = credentials.split_at_checked("Bearer ".len()) else { return false };
+    // It takes as long whatever the bytes are, so that a key cannot be guessed a byte at a time; only the length shows.
+    let is_key = token.trim_ascii().ct_eq(key.as_bytes());
+    scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(is_key)
+}
