@@ -299,6 +299,31 @@ fn in_a_rush_a_batch_waits_for_half_of_those_who_lately_waited() {
 }
 
 #[test]
+fn in_a_rush_the_batch_behind_one_that_is_outstanding_waits_as_well() {
+    let mut stepper = Stepper::new();
+    for _ in 0..40 {
+        stepper.add();
+    }
+    let (Step::Append { number }, batch) = stepper.step() else { panic!("there is a batch") };
+    assert_eq!(stepper.append(number, batch).len(), 40);
+    stepper.machine.set_capacity(capacity(1 << 30, 2));
+    for _ in 0..20 {
+        stepper.add();
+    }
+    let (Step::Append { number: first }, first_batch) = stepper.step() else { panic!("it is half") };
+    stepper.add();
+    assert_eq!(stepper.step().0, Step::Wait { at_most: GATHER_DELAY }, "more may come, as after any batch");
+    let (Step::Append { number: second }, second_batch) = stepper.step() else { panic!("it waited") };
+    stepper.add();
+    assert_eq!(stepper.step().0, Step::Wait { at_most: ASK_INTERVAL }, "the log takes no more");
+    assert!(!stepper.machine.wants_writer(), "the log wakes it");
+    assert_eq!(stepper.append(first, first_batch).len(), 20);
+    assert_eq!(stepper.append(second, second_batch).len(), 1);
+    assert!(matches!(stepper.write_all(), Step::Wait { .. }));
+    assert_eq!(stepper.replayed().digest(), stepper.digest());
+}
+
+#[test]
 fn a_writer_that_waits_is_wanted_for_the_first_batch() {
     let mut stepper = Stepper::new();
     assert!(matches!(stepper.step().0, Step::Wait { .. }));
