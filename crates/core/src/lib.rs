@@ -41,7 +41,7 @@ pub use limits::{
     TERMS_TIME_MS_MAX, TIME_MS_MAX, TITLE_BYTES_MAX,
 };
 pub use name::{NAME_ALPHABET, NAME_RULE, NEW_NAME_RULE, is_name, is_new_name};
-pub use precondition::Precondition;
+pub use precondition::{Precondition, Unmet};
 pub use refusal::{Ceiling, Refusal};
 pub use refusal_code::RefusalCode;
 pub use rfc3339::{parse_rfc3339, write_rfc3339};

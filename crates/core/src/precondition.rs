@@ -17,13 +17,29 @@ pub enum Precondition {
     TermsAre(Vec<TermsVersion>),
 }
 
+/// What a sale is that it must not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmet {
+    /// There is no such sale.
+    Missing,
+    /// There is one.
+    Exists,
+    /// Its terms are of another version.
+    TermsDiffer,
+}
+
 impl Precondition {
     /// Whether it holds for a sale with these terms, or for no sale.
-    pub(crate) fn holds(&self, terms: Option<TermsVersion>) -> bool {
+    ///
+    /// # Errors
+    /// What stands against it.
+    pub(crate) fn check(&self, terms: Option<TermsVersion>) -> Result<(), Unmet> {
         match (self, terms) {
-            (Self::None, _) | (Self::Exists, Some(_)) | (Self::IsNew, None) => true,
-            (Self::TermsAre(versions), Some(terms)) => versions.contains(&terms),
-            (Self::Exists | Self::TermsAre(_), None) | (Self::IsNew, Some(_)) => false,
+            (Self::None, _) | (Self::Exists, Some(_)) | (Self::IsNew, None) => Ok(()),
+            (Self::TermsAre(versions), Some(terms)) if versions.contains(&terms) => Ok(()),
+            (Self::TermsAre(_), Some(_)) => Err(Unmet::TermsDiffer),
+            (Self::Exists | Self::TermsAre(_), None) => Err(Unmet::Missing),
+            (Self::IsNew, Some(_)) => Err(Unmet::Exists),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Business "no"s. A refusal writes nothing.
 
-use crate::{InvalidTerms, TimeMs};
+use crate::{InvalidTerms, TimeMs, Unmet};
 
 /// Why a command was refused.
 #[expect(missing_docs, reason = "the doc of a variant speaks of its fields")]
@@ -42,7 +42,7 @@ pub enum Refusal {
     /// The new terms leave out this stock, which has reservations or had some.
     StockInUse { stock: Box<str>, quantity_held: u32, quantity_confirmed: u32 },
     /// The sale is not as the command's [`crate::Precondition`] requires.
-    PreconditionFailed,
+    PreconditionFailed(Unmet),
     /// The sale has not closed, so it cannot be archived.
     SaleOpen,
     /// The closed sale has `held_count` held reservations of `quantity_held` units, so it cannot be archived. The last of them

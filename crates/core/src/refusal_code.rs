@@ -102,7 +102,7 @@ impl Refusal {
             Self::HoldExpired => RefusalCode::HoldExpired,
             Self::QuantityBelowReserved { .. } => RefusalCode::QuantityBelowReserved,
             Self::StockInUse { .. } => RefusalCode::StockInUse,
-            Self::PreconditionFailed => RefusalCode::PreconditionFailed,
+            Self::PreconditionFailed(_) => RefusalCode::PreconditionFailed,
             Self::SaleOpen => RefusalCode::SaleOpen,
             Self::HoldsPending { .. } => RefusalCode::HoldsPending,
             Self::IdempotencyKeyReused => RefusalCode::IdempotencyKeyReused,

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use onrush_core::{Ceiling, NEW_NAME_RULE, Refusal, TimeMs, write_rfc3339};
+use onrush_core::{Ceiling, NEW_NAME_RULE, Refusal, TimeMs, Unmet, write_rfc3339};
 use onrush_node::{Failure, Name, ReserveCall};
 use onrush_sinks::SinkRefusal;
 
@@ -309,7 +309,7 @@ impl Problem {
                 let taken = stock_taken(stock, *quantity_held, *quantity_confirmed);
                 Self::new(Code::StockInUse, stock_in_use(stock)).with(taken)
             }
-            Refusal::PreconditionFailed => Self::new(Code::PreconditionFailed, PRECONDITION_FAILED),
+            Refusal::PreconditionFailed(unmet) => Self::new(Code::PreconditionFailed, of_unmet(*unmet)),
             Refusal::SaleOpen => {
                 Self::new(Code::SaleOpen, "Give the sale a closes_at in the past with PATCH, then delete it.")
             }
@@ -349,8 +349,22 @@ fn stock_taken(stock: &str, quantity_held: u32, quantity_confirmed: u32) -> Memb
     Member::StockTaken { stock: Name::from(stock), quantity_held, quantity_confirmed }
 }
 
-const PRECONDITION_FAILED: &str = "The terms of the sale are not those of If-Match, or it exists and If-None-Match says that it must \
-                                   not. Nothing was done. Read the sale, and send its ETag as If-Match.";
+const fn of_unmet(unmet: Unmet) -> &'static str {
+    match unmet {
+        Unmet::Missing => {
+            "There is no such sale, and If-Match says that there must be one. Nothing was done."
+        }
+        Unmet::Exists => {
+            "The sale exists, and If-None-Match says that it must not. Nothing was done. To change it, read it and send its \
+             ETag as If-Match."
+        }
+        Unmet::TermsDiffer => {
+            "The terms of the sale are not those of If-Match: somebody changed them since. Nothing was done. Read the sale, \
+             and send its ETag as If-Match."
+        }
+    }
+}
+
 /// What a server says that has lost its operator key. A client tells it from a wrong key, for which there is another cure.
 pub const OPERATOR_KEY_LOST: &str =
     "The server cannot read its operator key, so it refuses every request until it can. Its log says why.";

@@ -1,7 +1,7 @@
 //! Every refusal and every fault against the status, code, members and headers of the contract.
 
 use super::*;
-use onrush_core::InvalidTerms;
+use onrush_core::{InvalidTerms, Unmet};
 use serde_json::{Value, json};
 use smallvec::smallvec;
 
@@ -114,7 +114,9 @@ fn every_refusal_of_an_operator_has_its_answer() {
             json!({"stock": "mon", "quantity_held": 0, "quantity_confirmed": 0}),
             "",
         ),
-        (Refusal::PreconditionFailed, "412 precondition_failed", json!({}), ""),
+        (Refusal::PreconditionFailed(Unmet::Missing), "412 precondition_failed", json!({}), ""),
+        (Refusal::PreconditionFailed(Unmet::Exists), "412 precondition_failed", json!({}), ""),
+        (Refusal::PreconditionFailed(Unmet::TermsDiffer), "412 precondition_failed", json!({}), ""),
         (Refusal::SaleOpen, "409 sale_open", json!({}), ""),
         (
             Refusal::HoldsPending { quantity_held: 5, held_count: 2, held_until: NOW_MS },

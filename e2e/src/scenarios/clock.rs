@@ -23,7 +23,9 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Runs the scenario.
 pub(crate) fn run(bench: &mut Bench) -> Result<String> {
-    let Some(clock) = WallClock::new(&bench.directory)? else { return Ok("without libfaketime".to_owned()) };
+    let Some(clock) = WallClock::new(&bench.directory)? else {
+        return Ok("SKIPPED: it needs libfaketime".to_owned());
+    };
     let launch = clock.launch(bench.launch()?);
     clock.set_ahead(DAY_S)?;
     let server = launch.start()?;

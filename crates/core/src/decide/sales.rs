@@ -142,8 +142,7 @@ fn check_closed(sale: &Sale, wall: TimeMs) -> Result<(), Refusal> {
 }
 
 fn check_precondition(only_if: &Precondition, sale: Option<&Sale>) -> Result<(), Refusal> {
-    let holds = only_if.holds(sale.map(|sale| sale.version.terms));
-    if holds { Ok(()) } else { Err(Refusal::PreconditionFailed) }
+    only_if.check(sale.map(|sale| sale.version.terms)).map_err(Refusal::PreconditionFailed)
 }
 
 /// Whether the new terms say what the old ones do. `wanted` are the new stocks in the order of names, as the old ones are.

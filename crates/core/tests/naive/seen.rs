@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use onrush_core::{
-    Answer, Limits, Now, Precondition, Refusal, ReservationNo, SaleNo, SaleTerms, TermsField, terms_version,
+    Answer, Limits, Now, Precondition, Refusal, ReservationNo, SaleNo, SaleTerms, TermsField, Unmet,
+    terms_version,
 };
 
-use super::{Model, check_name, ensure};
+use super::{Model, check_name};
 
 /// What a step requires of the sale that it is about.
 #[derive(Clone, Copy, Debug)]
@@ -78,18 +79,18 @@ impl Model {
 
     fn check_condition(&self, name: &str, condition: Condition) -> Result<(), Refusal> {
         let sale = self.sales.get(name);
-        let holds = match condition {
-            Condition::None => true,
-            Condition::Exists => sale.is_some(),
-            Condition::IsNew => sale.is_none(),
+        let unmet = match condition {
+            Condition::IsNew => sale.is_some().then_some(Unmet::Exists),
+            Condition::Exists | Condition::Terms(_) if sale.is_none() => Some(Unmet::Missing),
+            Condition::None | Condition::Exists => None,
             Condition::Terms(back) => {
                 let is_seen = |(no, terms): &(SaleNo, SaleTerms)| {
                     sale.is_some_and(|sale| sale.no == *no && sale.terms == *terms)
                 };
-                self.seen_terms(name, back).is_some_and(is_seen)
+                (!self.seen_terms(name, back).is_some_and(is_seen)).then_some(Unmet::TermsDiffer)
             }
         };
-        ensure(holds, || Refusal::PreconditionFailed)
+        unmet.map_or(Ok(()), |unmet| Err(Refusal::PreconditionFailed(unmet)))
     }
 
     fn seen_terms(&self, sale: &str, back: usize) -> Option<&(SaleNo, SaleTerms)> {

@@ -54,7 +54,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         Refusal::StockInUse { stock, quantity_held, quantity_confirmed } => {
             format!("stock_in_use {stock} held={quantity_held} confirmed={quantity_confirmed}")
         }
-        Refusal::PreconditionFailed => "precondition_failed".into(),
+        Refusal::PreconditionFailed(_) => "precondition_failed".into(),
         Refusal::SaleOpen => "sale_open".into(),
         Refusal::HoldsPending { quantity_held, held_count, held_until } => {
             format!("holds_pending units={quantity_held} count={held_count} until={}", time(*held_until))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use onrush_core::{Ceiling, Refusal, TimeMs};
+use onrush_core::{Ceiling, Refusal, TimeMs, Unmet};
 use onrush_node::{Failure, LineCall, ReserveCall};
 use onrush_sinks::SinkRefusal;
 use serde_json::Value;
@@ -357,7 +357,7 @@ fn example(code: Code) -> Problem {
             quantity_held: 0,
             quantity_confirmed: 0,
         }),
-        Code::PreconditionFailed => refused(Refusal::PreconditionFailed),
+        Code::PreconditionFailed => refused(Refusal::PreconditionFailed(Unmet::TermsDiffer)),
         Code::SaleOpen => refused(Refusal::SaleOpen),
         Code::HoldsPending => refused(Refusal::HoldsPending {
             quantity_held: 12,

@@ -3,7 +3,7 @@
 use onrush_core::{
     Ceiling, Incarnation, Precondition, Refusal, RefusalCode, ReservationNo, ReservationRef,
     ReservationStatus, ReservationView, SaleNo, SaleStatus, SaleVersion, SaleView, SalesPage, StockView,
-    TermsVersion, TimeMs, UnitTotals, WindowShape,
+    TermsVersion, TimeMs, UnitTotals, Unmet, WindowShape,
 };
 use onrush_node::{
     Call, Failure, Histogram, MetricsSnapshot, Name, Outcome, Readiness, Reply, ReservationIds, ReserveCall,
@@ -105,8 +105,8 @@ fn answer(call: Call) -> Reply {
         let call = if let Call::Reserve(call) = call { Some(call) } else { None };
         return Err(Failure::Refused { refusal: Refusal::SaleNotFound, call });
     }
-    if !is_as_required(&call) {
-        return refuse(Refusal::PreconditionFailed);
+    if let Some(unmet) = unmet(&call) {
+        return refuse(Refusal::PreconditionFailed(unmet));
     }
     match call {
         Call::AddToCounter { counter, by } => match counter.as_str() {
@@ -218,19 +218,21 @@ fn sale_name(call: &Call) -> &str {
     }
 }
 
-fn is_as_required(call: &Call) -> bool {
+fn unmet(call: &Call) -> Option<Unmet> {
     let (only_if, exists) = match call {
         Call::PutSale { sale, only_if, .. } => (only_if, sale != "new"),
         Call::ChangeSale { only_if, .. }
         | Call::EndHolds { only_if, .. }
         | Call::ArchiveSale { only_if, .. } => (only_if, true),
-        _ => return true,
+        _ => return None,
     };
     match only_if {
-        Precondition::None => true,
-        Precondition::Exists => exists,
-        Precondition::IsNew => !exists,
-        Precondition::TermsAre(versions) => exists && versions.contains(&VERSION.terms),
+        Precondition::IsNew => exists.then_some(Unmet::Exists),
+        Precondition::Exists | Precondition::TermsAre(_) if !exists => Some(Unmet::Missing),
+        Precondition::None | Precondition::Exists => None,
+        Precondition::TermsAre(versions) => {
+            (!versions.contains(&VERSION.terms)).then_some(Unmet::TermsDiffer)
+        }
     }
 }
 

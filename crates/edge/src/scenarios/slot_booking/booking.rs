@@ -57,9 +57,8 @@ pub fn write_refused(out: &mut Vec<u8>, refusal: &Refusal, call: &ReserveCall) {
             let date: String = call.lines.iter().map(|line| line.stock.replace('-', "")).collect();
             unknown_combination(&call.sale, &date)
         }
-        Refusal::InsufficientStock { .. } | Refusal::StockClosed { .. } => {
-            refused("Sorry, station is fully booked")
-        }
+        Refusal::InsufficientStock { .. } => refused("Sorry, station is fully booked"),
+        Refusal::StockClosed { .. } => refused("Sorry, this day has closed at this station"),
         Refusal::CustomerLimitReached { .. } => {
             refused("MySejahteraID already has a booking at this station")
         }
@@ -203,6 +202,7 @@ mod tests {
             ),
             (Refusal::SaleNotOpen { opens_at: 1 }, "Sorry, booking has not opened yet"),
             (Refusal::SaleClosed { closes_at: 1 }, "Sorry, booking has closed"),
+            (Refusal::StockClosed { line: 0, closes_at: 1 }, "Sorry, this day has closed at this station"),
             (
                 Refusal::InvalidName { field: "customer" },
                 "MySejahteraID must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -, and not . or ..",
