@@ -97,14 +97,14 @@ const STOCKS: &str = "
         CROSS JOIN LATERAL (SELECT body FROM put WHERE put.key = s.sale AND put.event_offset <= s.updated_offset
             ORDER BY put.event_offset DESC LIMIT 1) last
         CROSS JOIN LATERAL jsonb_to_recordset(last.body->'stocks') AS line
-            (stock text, title text, starts_at timestamptz, ends_at timestamptz, quantity_total bigint)
+            (stock text, title text, starts_at timestamptz, ends_at timestamptz, closes_at timestamptz, quantity_total bigint)
     )
     SELECT format('stock %s of sale %s is not as the events say', coalesce(w.stock, s.stock),
         coalesce(w.sale_no, s.sale_no))
     FROM wanted w FULL JOIN (SELECT * FROM stocks WHERE NOT removed) s
         ON s.sale_no = w.sale_no AND s.stock = w.stock
-    WHERE (w.title, w.starts_at, w.ends_at, w.quantity_total)
-        IS DISTINCT FROM (s.title, s.starts_at, s.ends_at, s.quantity_total)";
+    WHERE (w.title, w.starts_at, w.ends_at, w.closes_at, w.quantity_total)
+        IS DISTINCT FROM (s.title, s.starts_at, s.ends_at, s.closes_at, s.quantity_total)";
 
 const COUNTERS: &str = "
     SELECT format('counter %s has %s, and should have %s', coalesce(w.key, c.counter), c.value, w.value)

@@ -80,10 +80,11 @@ async fn put_stocks(session: &Session, changes: &Changes) -> Result<u64, Error> 
     let stocks: Vec<&str> = puts().map(|put| put.terms.stock.as_str()).collect();
     let titles: Vec<String> = puts().map(|put| title(&put.terms.title)).collect();
     let (starts, ends) = (times(|terms| terms.starts_at), times(|terms| terms.ends_at));
+    let closes = times(|terms| terms.closes_at);
     let totals: Vec<i64> = puts().map(|put| i64::from(put.terms.quantity_total)).collect();
     let removed: Vec<bool> = puts().map(|put| put.removed).collect();
-    let parameters: [&(dyn ToSql + Sync); 8] =
-        [&sale_nos, &stock_nos, &stocks, &titles, &starts, &ends, &totals, &removed];
+    let parameters: [&(dyn ToSql + Sync); 9] =
+        [&sale_nos, &stock_nos, &stocks, &titles, &starts, &ends, &closes, &totals, &removed];
     session.connection.client().execute(&session.statements.put_stocks, &parameters).await
 }
 

@@ -24,7 +24,7 @@ const TABLES: [(&str, &str); 9] = [
     (
         "stocks",
         "sale_no bigint, stock_no integer, stock text, title text, starts_at timestamptz?, ends_at timestamptz?,
-         quantity_total bigint, quantity_held bigint, quantity_confirmed bigint, removed boolean",
+         quantity_total bigint, quantity_held bigint, quantity_confirmed bigint, removed boolean, closes_at timestamptz?",
     ),
     (
         "reservations",

@@ -20,6 +20,11 @@ const MIGRATIONS: &[Migration] = &[
         description: "incarnation",
         sql: include_str!("migrations/0003_incarnation.sql"),
     },
+    Migration {
+        version: 4,
+        description: "closing of stocks",
+        sql: include_str!("migrations/0004_stock_closes_at.sql"),
+    },
 ];
 
 /// Distinguishes onrush's advisory locks from those of others: the letters "onru".
@@ -74,7 +79,8 @@ async fn apply(connection: &Connection, schema: &str, migration: &Migration) -> 
     connection.run(&doing, VERSIONS_TABLE).await?;
     // Somebody else may have applied it while this one waited for the lock.
     if applied_version(connection, schema).await? < migration.version {
-        connection.run(&doing, migration.sql).await?;
+        let changed = connection.run(&doing, migration.sql).await;
+        changed.map_err(|error| with_statements(error, schema, migration))?;
         let insert = "INSERT INTO schema_versions (version, description) VALUES ($1, $2)";
         let inserted =
             connection.client().execute(insert, &[&migration.version, &migration.description]).await;
@@ -83,10 +89,47 @@ async fn apply(connection: &Connection, schema: &str, migration: &Migration) -> 
     connection.run(&doing, "COMMIT").await
 }
 
+/// What the owner of a schema does by hand, behind the reason why this user could not. Making all tables is left to a start of
+/// onrush as the owner.
+fn with_statements(error: TargetError, schema: &str, migration: &Migration) -> TargetError {
+    let TargetError::Refused(reason) = error else { return error };
+    if migration.version < FIRST_CHANGE {
+        return TargetError::Refused(reason);
+    }
+    let lines = migration.sql.lines().filter(|line| !line.starts_with("--"));
+    let change = lines.collect::<Vec<_>>().join(" ");
+    TargetError::Refused(format!(
+        "{reason}. Or run as the owner: BEGIN; SET LOCAL search_path TO \"{schema}\"; {change} INSERT INTO schema_versions \
+         (version, description) VALUES ({}, '{}'); COMMIT;",
+        migration.version, migration.description
+    ))
+}
+
+/// The first version that changes tables which are there.
+const FIRST_CHANGE: i32 = 3;
+
 const VERSIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_versions (
     version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now(), description text NOT NULL)";
 
 /// Takes, up to the end of the transaction, the lock under which a schema is prepared.
 pub(super) fn lock_statement(schema: &str) -> String {
     format!("SELECT pg_advisory_xact_lock({LOCK_CLASS}, hashtext('{schema}'))")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_may_not_change_the_schema_is_told_what_its_owner_runs() {
+        let refused = || TargetError::Refused("must be owner of table stocks".to_owned());
+        let change = with_statements(refused(), "shop", &MIGRATIONS[3]).to_string();
+        assert_eq!(
+            change,
+            "must be owner of table stocks. Or run as the owner: BEGIN; SET LOCAL search_path TO \"shop\"; ALTER TABLE stocks \
+             ADD COLUMN closes_at timestamptz; INSERT INTO schema_versions (version, description) VALUES (4, 'closing of \
+             stocks'); COMMIT;"
+        );
+        assert_eq!(with_statements(refused(), "shop", &MIGRATIONS[0]).to_string(), refused().to_string());
+    }
 }

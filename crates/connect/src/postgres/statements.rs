@@ -81,11 +81,13 @@ statements! {
             closes_at = excluded.closes_at, per_customer_max = excluded.per_customer_max,
             hold_ttl_ms = excluded.hold_ttl_ms, updated_offset = excluded.updated_offset";
 
-    put_stocks = "INSERT INTO stocks (sale_no, stock_no, stock, title, starts_at, ends_at, quantity_total, removed)
+    put_stocks = "INSERT INTO stocks
+            (sale_no, stock_no, stock, title, starts_at, ends_at, closes_at, quantity_total, removed)
         SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[],
-            $7::bigint[], $8::boolean[])
+            $7::timestamptz[], $8::bigint[], $9::boolean[])
         ON CONFLICT (sale_no, stock_no) DO UPDATE SET title = excluded.title, starts_at = excluded.starts_at,
-            ends_at = excluded.ends_at, quantity_total = excluded.quantity_total, removed = excluded.removed";
+            ends_at = excluded.ends_at, closes_at = excluded.closes_at, quantity_total = excluded.quantity_total,
+            removed = excluded.removed";
 
     /// Sales that were put, and the stocks that they have now, as pairs; all their others are removed.
     remove_stocks = "UPDATE stocks s SET removed = true

@@ -125,6 +125,7 @@ fn the_first_and_the_last_time_are_stored() {
             let mut terms = terms(["stock-0".to_owned()].into_iter());
             (terms.opens_at, terms.closes_at) = (Some(time), Some(time));
             (terms.stocks[0].starts_at, terms.stocks[0].ends_at) = (Some(time), Some(time));
+            terms.stocks[0].closes_at = (no == 1).then_some(time);
             let sale = format!("sale-{no}");
             let [held, bought] = [0, 1].map(|seq| Claimed::new(no, seq));
             let shape = WindowShape { span_ms: 1_000, precision_ms: 10 };

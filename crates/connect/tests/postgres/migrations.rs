@@ -6,10 +6,11 @@ use onrush_sinks::{Target, TargetError};
 use crate::place::Place;
 use crate::story::random;
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     include_str!("../../src/postgres/migrations/0001_tables.sql"),
     include_str!("../../src/postgres/migrations/0002_views.sql"),
     include_str!("../../src/postgres/migrations/0003_incarnation.sql"),
+    include_str!("../../src/postgres/migrations/0004_stock_closes_at.sql"),
 ];
 
 /// Columns, indexes and views of the schema.
@@ -40,7 +41,7 @@ fn every_older_version_becomes_the_newest() {
         }
         for (at, file) in FILES[..version].iter().enumerate() {
             place.db.run(file);
-            let description = ["tables", "views", "incarnation"][at];
+            let description = ["tables", "views", "incarnation", "closing of stocks"][at];
             place.db.run(&format!("INSERT INTO schema_versions VALUES ({}, now(), '{description}')", at + 1));
         }
         let mut target = place.target();

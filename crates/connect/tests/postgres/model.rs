@@ -19,7 +19,8 @@ const TABLES: [(&str, &str, &str); 8] = [
     ),
     (
         "stocks",
-        "sale_no, stock_no, stock, title, MS(starts_at), MS(ends_at), quantity_total, quantity_held, quantity_confirmed, removed",
+        "sale_no, stock_no, stock, title, MS(starts_at), MS(ends_at), quantity_total, quantity_held, quantity_confirmed, removed,
+         MS(closes_at)",
         "stocks ORDER BY sale_no, stock_no",
     ),
     (
@@ -125,8 +126,10 @@ impl Fold {
                     let (held, confirmed) =
                         old.map_or((json!(0), json!(0)), |old| (old[HELD].clone(), old[CONFIRMED].clone()));
                     let (starts, ends, total) = (s.starts_at, s.ends_at, s.quantity_total);
-                    let row =
-                        json!([no, stock_no, s.stock, s.title, starts, ends, total, held, confirmed, false]);
+                    let (title, closes) = (&s.title, s.closes_at);
+                    let row = json!([
+                        no, stock_no, s.stock, title, starts, ends, total, held, confirmed, false, closes
+                    ]);
                     self.stocks.insert((*no, *stock_no), row);
                 }
             }

@@ -102,6 +102,10 @@ fn an_audit_finds_every_kind_of_difference() {
         ("UPDATE stocks SET quantity_held = quantity_held + 1 WHERE (sale_no, stock_no) = (0, 0)", (0, 1, 0)),
         ("UPDATE sales SET title = 'x' WHERE sale_no = 0", (0, 1, 0)),
         (
+            "UPDATE stocks SET closes_at = NULL WHERE (sale_no, stock) IN (SELECT sale_no, stock FROM stocks WHERE NOT removed LIMIT 1)",
+            (0, 1, 0),
+        ),
+        (
             "UPDATE stocks SET title = 'x' WHERE (sale_no, stock) IN (SELECT sale_no, stock FROM stocks WHERE NOT removed LIMIT 1)",
             (0, 1, 0),
         ),

@@ -157,7 +157,7 @@ pub(crate) fn terms(stocks: impl Iterator<Item = String>) -> SaleTerms {
         stock: name,
         starts_at: None,
         ends_at: Some(START + 5),
-        closes_at: None,
+        closes_at: Some(START + 4),
         quantity_total: 1_000,
     };
     SaleTerms {
