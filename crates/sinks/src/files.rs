@@ -26,6 +26,15 @@ const CHECKSUM_BYTES: usize = 4;
 /// An offset file: the offset and the checksum of its bytes.
 const OFFSET_BYTES: usize = 12;
 
+/// What one server of a target is known to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Confirmed {
+    /// Its address and port, as it says them.
+    pub(crate) server: String,
+    /// It has the events below this offset.
+    pub(crate) offset: u64,
+}
+
 /// The files of one sink.
 #[derive(Clone, Debug)]
 pub(crate) struct SinkFiles {
@@ -126,6 +135,25 @@ impl SinkFiles {
         let file = File::options().create(true).truncate(false).write(true).open(self.path("offset"))?;
         file.write_all_at(&bytes, 0)?;
         if durably { file.sync_data() } else { Ok(()) }
+    }
+
+    /// Which server confirmed events last, and the offset below which it has them; `None` if that is not known.
+    pub(crate) fn read_confirmed(&self) -> io::Result<Option<Confirmed>> {
+        let Some(bytes) = read_if_there(&self.path("confirmed"))? else { return Ok(None) };
+        let Some((checksum, rest)) = bytes.split_first_chunk::<CHECKSUM_BYTES>() else { return Ok(None) };
+        let Some((offset, server)) = rest.split_first_chunk::<8>() else { return Ok(None) };
+        let whole = crc32c(rest).to_le_bytes() == *checksum;
+        let server = String::from_utf8(server.to_vec()).ok().filter(|_| whole);
+        Ok(server.map(|server| Confirmed { server, offset: u64::from_le_bytes(*offset) }))
+    }
+
+    /// Notes that, durably.
+    pub(crate) fn write_confirmed(&self, confirmed: &Confirmed) -> io::Result<()> {
+        let mut rest = confirmed.offset.to_le_bytes().to_vec();
+        rest.extend_from_slice(confirmed.server.as_bytes());
+        let mut bytes = crc32c(&rest).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&rest);
+        self.replace("confirmed", &bytes)
     }
 
     /// What was left out so far, oldest first.

@@ -10,6 +10,7 @@ use onrush_log::{Log, LogReader, VisitError};
 use onrush_node::{Clock, ReservationIds, Stopwatch};
 
 use crate::ceiling::Ceiling;
+use crate::files::Confirmed;
 use crate::handle::{SinkHandle, StopOrder};
 use crate::name_table::NameTable;
 use crate::settings::AtBacklogMax;
@@ -34,6 +35,8 @@ const PLACE_INTERVAL_BYTES: u64 = 16 << 20;
 /// How often a sink that is level keeps its place, if that is small.
 const PLACE_INTERVAL: Duration = Duration::from_secs(5);
 const SMALL_PLACE_BYTES: u64 = 1 << 20;
+/// How often it is noted which server of a target has how much.
+const CONFIRMED_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the offset of a target that keeps none is noted.
 const OFFSET_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -53,8 +56,11 @@ pub(crate) struct Runner {
     since_place: Stopwatch,
     since_offset: Stopwatch,
     noted_offset: u64,
-    /// What the server confirmed that answered last, of a target that has several.
+    /// What the server confirmed that answered last, of a target that may have several.
     confirmed: Option<Confirmed>,
+    since_confirmed: Stopwatch,
+    /// As it was noted on the disk.
+    noted_confirmed: u64,
     failures_in_a_row: u32,
     since_said: Option<Stopwatch>,
     since_backlog_said: Option<Stopwatch>,
@@ -90,7 +96,9 @@ impl Runner {
             since_place: Stopwatch::start(),
             since_offset: Stopwatch::start(),
             noted_offset: 0,
-            confirmed: None,
+            confirmed: read_confirmed(handle),
+            since_confirmed: Stopwatch::start(),
+            noted_confirmed: 0,
             failures_in_a_row: 0,
             since_said: None,
             since_backlog_said: None,
@@ -183,6 +191,7 @@ impl Runner {
             return Err(TargetError::Refused(reason).into());
         }
         self.confirmed = server.map(|server| Confirmed { server, offset });
+        self.note_confirmed();
         Ok(())
     }
 
@@ -273,6 +282,10 @@ impl Runner {
             shown.level_at = self.clock.wall_ms();
         }
         drop(shown);
+        let is_confirmed = self.confirmed.as_ref().is_some_and(|known| known.offset > self.noted_confirmed);
+        if is_confirmed && self.since_confirmed.elapsed() >= CONFIRMED_INTERVAL {
+            self.note_confirmed();
+        }
         if !self.keeps_offset
             && sink_offset > self.noted_offset
             && self.since_offset.elapsed() >= OFFSET_INTERVAL
@@ -287,6 +300,16 @@ impl Runner {
             tracing::warn!(sink = self.handle.settings.name, %error, "the sink's offset could not be noted");
         }
         (self.noted_offset, self.since_offset) = (sink_offset, Stopwatch::start());
+    }
+
+    /// So that a server which lacks some of it is noticed after a restart as well.
+    fn note_confirmed(&mut self) {
+        let Some(confirmed) = &self.confirmed else { return };
+        // What is older on the disk only notices less.
+        if let Err(error) = self.handle.files.write_confirmed(confirmed) {
+            tracing::warn!(sink = self.handle.settings.name, %error, "what the target confirmed could not be noted");
+        }
+        (self.noted_confirmed, self.since_confirmed) = (confirmed.offset, Stopwatch::start());
     }
 
     /// Keeps the place so that the log before it can go.
@@ -339,7 +362,9 @@ impl Runner {
         if self.writer.has_pushed() {
             self.writer.send()?;
         }
-        self.keep_place()
+        self.keep_place()?;
+        self.note_confirmed();
+        Ok(())
     }
 
     fn judge(&mut self, trouble: &Trouble) -> Verdict {
@@ -438,16 +463,18 @@ impl Runner {
     }
 }
 
-/// Everything below this offset is durable, said this server.
-struct Confirmed {
-    server: String,
-    offset: u64,
-}
-
 enum Verdict {
     Again,
     Wait(Duration),
     Stop(Stop),
+}
+
+/// What is noted of the server that confirmed events last, in an earlier run.
+fn read_confirmed(handle: &SinkHandle) -> Option<Confirmed> {
+    handle.files.read_confirmed().unwrap_or_else(|error| {
+        tracing::warn!(sink = handle.settings.name, %error, "what the target confirmed earlier cannot be read");
+        None
+    })
 }
 
 /// Exponential, with jitter, so that the sinks of many servers do not come back at once.

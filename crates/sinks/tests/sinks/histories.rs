@@ -102,6 +102,69 @@ fn another_server_that_lacks_what_was_confirmed_is_for_people_to_judge() {
 }
 
 #[test]
+fn another_server_that_lacks_what_was_confirmed_is_noticed_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SharedStore::default();
+    store.lock().server = Some("10.0.0.1:5432".to_owned());
+    let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+    (0..5).for_each(|_| shop.add("home"));
+    let confirmed = shop.wait_level().sink_offset;
+    shop.close();
+    let lacking = {
+        let mut store = store.lock();
+        let lost = store.events.pop().unwrap();
+        (store.next_offset, store.server) = (lost.0, Some("10.0.0.2:5432".to_owned()));
+        lost.0
+    };
+    // Neither a restart nor a second one makes it the right one.
+    for _ in 0..2 {
+        let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+        let found = shop.wait_stopped();
+        let reason = reason_of(&found);
+        for words in
+            ["10.0.0.2:5432 answers", &format!("below offset {lacking}"), &format!("below {confirmed}")]
+        {
+            assert!(reason.contains(words), "{reason} lacks {words}");
+        }
+        shop.close();
+    }
+    let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+    shop.wait_stopped();
+    shop.sinks.retry("one").unwrap();
+    shop.wait_level();
+    shop.close();
+    assert_eq!(store.lock().events, told(directory.path()).1);
+    let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+    shop.wait_level();
+    shop.close();
+}
+
+#[test]
+fn a_note_of_what_was_confirmed_that_is_damaged_is_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SharedStore::default();
+    store.lock().server = Some("a".to_owned());
+    let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+    shop.add("home");
+    shop.wait_level();
+    shop.close();
+    let path = directory.path().join("sinks/one.confirmed");
+    let whole = std::fs::read(&path).unwrap();
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        for bytes in [&damaged[..], &whole[..at]] {
+            std::fs::write(&path, bytes).unwrap();
+            (store.lock().server, store.lock().next_offset) = (Some("b".to_owned()), 0);
+            store.lock().events.clear();
+            let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+            shop.wait_level();
+            shop.close();
+        }
+    }
+}
+
+#[test]
 fn another_server_that_has_everything_is_gone_on_with() {
     let directory = tempfile::tempdir().unwrap();
     let store = SharedStore::default();
