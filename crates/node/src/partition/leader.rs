@@ -157,15 +157,6 @@ impl Leader {
     /// Decides or reads. `room_bytes` is what the log is certain to take for the open batch; a call that could need
     /// more is not decided.
     pub(crate) fn run(&mut self, call: Call, room_bytes: usize) -> Reply {
-        // A change becomes the terms that it makes, which is what goes to the log.
-        let call = match call {
-            Call::ChangeSale { sale, change, only_if } => {
-                let terms = change_terms(&self.state, &sale, &change, &only_if).map_err(refused)?;
-                let (terms, only_if) = (Box::new(terms), Precondition::None);
-                Call::PutSale { sale, terms, left_out: Vec::new(), only_if }
-            }
-            call => call,
-        };
         if let Some(bytes) = record_bytes_max(&call)
             && self.batch.bytes() + bytes > room_bytes
         {
@@ -180,8 +171,12 @@ impl Leader {
             Call::PutSale { sale, terms, left_out, only_if } => {
                 self.put_sale(&sale, &terms, &left_out, &only_if)
             }
-            // `run` made it a put.
-            Call::ChangeSale { .. } => unreachable!("a change of a sale is put with all of its terms"),
+            // A change becomes the terms that it makes, which is what goes to the log.
+            Call::ChangeSale { sale, change, only_if } => {
+                let terms = change_terms(&self.state, &sale, &change, &only_if).map_err(refused)?;
+                let (terms, only_if) = (Box::new(terms), Precondition::None);
+                self.run(Call::PutSale { sale, terms, left_out: Vec::new(), only_if }, room_bytes)
+            }
             Call::EndHolds { sale, only_if, from } => self.end_holds(&sale, &only_if, from),
             Call::ArchiveSale { sale, only_if } => {
                 self.answer(&Command::ArchiveSale { sale: &sale, only_if: &only_if })

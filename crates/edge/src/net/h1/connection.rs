@@ -43,7 +43,7 @@ pub(crate) async fn serve(mut stream: TcpStream, peer: Peer, thread: Rc<EdgeThre
         told_to_continue: false,
     };
     match connection.run().await {
-        Ok(End::IsHttp2(bytes)) => h2::serve(stream, peer, bytes, &thread, deadline).await,
+        Ok(End::IsHttp2(bytes)) => Box::pin(h2::serve(stream, peer, bytes, &thread, deadline)).await,
         // An error means that the client is gone: there is nobody to tell.
         Ok(End::Closed) | Err(_) => {}
     }
@@ -260,7 +260,7 @@ impl Connection<'_> {
             self.deadline.enter(Phase::Busy);
             let (goes_on, unsent) = poll_fn(|context| self.poll_answer_hot(context)).await?;
             if let Some(unsent) = unsent {
-                self.send_rest(unsent).await?;
+                Box::pin(self.send_rest(unsent)).await?;
             }
             if !goes_on {
                 return Ok(false);
@@ -269,19 +269,21 @@ impl Connection<'_> {
         match mem::take(&mut self.pipeline.next) {
             Next::Read | Next::Again | Next::Http2 => Ok(true),
             Next::Continue => {
-                self.send(|out, _| out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n")).await?;
+                let told = self.send(|out, _| out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n"));
+                Box::pin(told).await?;
                 self.deadline.enter(Phase::Body);
                 Ok(true)
             }
             Next::Reject(rejection) => {
                 self.thread.counters.rejected_count.add(1);
                 if let Some(problem) = rejection.problem(self.thread.body_bytes_max) {
-                    self.send(|out, thread| write_rejection(out, thread, &problem)).await?;
+                    let told = self.send(|out, thread| write_rejection(out, thread, &problem));
+                    Box::pin(told).await?;
                 }
-                self.linger().await;
+                Box::pin(self.linger()).await;
                 Ok(false)
             }
-            Next::Cold(cold) => self.serve_cold(*cold).await,
+            Next::Cold(cold) => Box::pin(self.serve_cold(*cold)).await,
         }
     }
 
