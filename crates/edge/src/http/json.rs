@@ -25,7 +25,12 @@ pub(crate) fn parse_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Pr
     if body.is_empty() {
         return Err(Problem::malformed("The body is missing; send a JSON object."));
     }
-    match serde_json::from_slice::<Object<T>>(body) {
+    // Whether it is text is asked once of the whole, which is cheaper than of every string in it.
+    let read = match std::str::from_utf8(body) {
+        Ok(text) => serde_json::from_str::<Object<T>>(text),
+        Err(_) => serde_json::from_slice(body),
+    };
+    match read {
         Ok(Object(read)) => Ok(read),
         Err(error) => Err(explain::<T>(body, &error)),
     }
