@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use crc32c::crc32c;
+use onrush_core::Incarnation;
 use onrush_log::Format;
 
 use crate::name_table::NameTable;
@@ -23,8 +24,19 @@ const MAGIC: [u8; 7] = *b"ONRSHSP";
 /// Magic, format, offset, then facts, then the checksum of all before it. Integers are little-endian.
 const HEADER_BYTES: usize = 16;
 const CHECKSUM_BYTES: usize = 4;
-/// An offset file: the offset and the checksum of its bytes.
-const OFFSET_BYTES: usize = 12;
+/// An offset file: magic and version, the offset, whether the incarnation is known and which it is, and the checksum of all before
+/// it. The first version had the offset and its checksum alone.
+const OFFSET_MAGIC: [u8; 8] = *b"ONRSHSO\x02";
+const OFFSET_BYTES: usize = 25;
+
+/// How far a target has everything, and in which history of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Noted {
+    /// It has the events below this offset.
+    pub(crate) offset: u64,
+    /// What is before the offset was decided last in this incarnation of the log; absent if that is not known.
+    pub(crate) incarnation: Option<Incarnation>,
+}
 
 /// What one server of a target is known to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,28 +129,45 @@ impl SinkFiles {
         }
     }
 
-    /// The offset below which a target that keeps none has everything.
-    pub(crate) fn read_offset(&self) -> io::Result<Option<u64>> {
-        let Some(bytes) = read_if_there(&self.path("offset"))? else { return Ok(None) };
-        let Some((offset, checksum)) = bytes.split_first_chunk::<8>() else { return Ok(None) };
-        let whole = crc32c(offset).to_le_bytes() == checksum;
-        Ok(whole.then(|| u64::from_le_bytes(*offset)))
+    /// How far a target that keeps no offset has everything.
+    pub(crate) fn read_offset(&self) -> io::Result<Option<Noted>> {
+        Ok(read_if_there(&self.path("offset"))?.and_then(|bytes| parse_offset(&bytes)))
     }
 
-    /// Notes that offset. It is not synced unless `durably`: an older one is as good, it only costs repeats.
-    pub(crate) fn write_offset(&self, offset: u64, durably: bool) -> io::Result<()> {
+    /// As that, or if nothing is noted, as the place has it. Then that is noted, before the place is replaced: it may be one of
+    /// another history.
+    pub(crate) fn noted_or_place(&self, place: Option<Noted>) -> io::Result<Noted> {
+        let noted = self.read_offset()?;
+        if let Some(place) = place.filter(|_| noted.is_none()) {
+            self.write_offset(place, true)?;
+        }
+        Ok(noted.or(place).unwrap_or_default())
+    }
+
+    /// Notes it. It is not synced unless `durably`: an older one is as good, it only costs repeats.
+    pub(crate) fn write_offset(&self, noted: Noted, durably: bool) -> io::Result<()> {
         self.create_directory()?;
-        let mut bytes = [0; OFFSET_BYTES];
-        bytes[..8].copy_from_slice(&offset.to_le_bytes());
-        let checksum = crc32c(&bytes[..8]);
-        bytes[8..].copy_from_slice(&checksum.to_le_bytes());
+        let mut bytes = Vec::with_capacity(OFFSET_BYTES);
+        bytes.extend_from_slice(&OFFSET_MAGIC);
+        bytes.extend_from_slice(&noted.offset.to_le_bytes());
+        bytes.push(noted.incarnation.is_some().into());
+        bytes.extend_from_slice(&noted.incarnation.map_or(0, |incarnation| incarnation.0).to_le_bytes());
+        bytes.extend_from_slice(&crc32c(&bytes).to_le_bytes());
         let file = File::options().create(true).truncate(false).write(true).open(self.path("offset"))?;
         file.write_all_at(&bytes, 0)?;
         if durably { file.sync_data() } else { Ok(()) }
     }
 
+    /// What an earlier run noted of the server that confirmed events last.
+    pub(crate) fn known_confirmed(&self) -> Option<Confirmed> {
+        self.read_confirmed().unwrap_or_else(|error| {
+            tracing::warn!(sink = self.sink, %error, "what the target confirmed earlier cannot be read");
+            None
+        })
+    }
+
     /// Which server confirmed events last, and the offset below which it has them; `None` if that is not known.
-    pub(crate) fn read_confirmed(&self) -> io::Result<Option<Confirmed>> {
+    fn read_confirmed(&self) -> io::Result<Option<Confirmed>> {
         let Some(bytes) = read_if_there(&self.path("confirmed"))? else { return Ok(None) };
         let Some((checksum, rest)) = bytes.split_first_chunk::<CHECKSUM_BYTES>() else { return Ok(None) };
         let Some((offset, server)) = rest.split_first_chunk::<8>() else { return Ok(None) };
@@ -180,6 +209,23 @@ impl SinkFiles {
         }
         self.replace("skipped", text.as_bytes())
     }
+}
+
+/// `None` if it is damaged.
+fn parse_offset(bytes: &[u8]) -> Option<Noted> {
+    let (checked, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>()?;
+    if crc32c(checked).to_le_bytes() != *checksum {
+        return None;
+    }
+    let Some(fields) = checked.strip_prefix(&OFFSET_MAGIC) else {
+        // An earlier version knew no incarnation.
+        let offset = u64::from_le_bytes(checked.try_into().ok()?);
+        return Some(Noted { offset, incarnation: None });
+    };
+    let (offset, rest) = fields.split_first_chunk::<8>()?;
+    let (is_known, incarnation) = rest.split_first()?;
+    let incarnation = Incarnation(u32::from_le_bytes(incarnation.try_into().ok()?));
+    Some(Noted { offset: u64::from_le_bytes(*offset), incarnation: (*is_known == 1).then_some(incarnation) })
 }
 
 fn parse_skipped(line: &str) -> Option<Skipped> {

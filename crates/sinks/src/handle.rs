@@ -74,7 +74,7 @@ impl SinkHandle {
         let shown = Shown {
             kind: "",
             state: SinkState::Starting,
-            sink_offset: files.read_offset()?.unwrap_or(0).max(place_offset),
+            sink_offset: files.read_offset()?.map_or(0, |noted| noted.offset).max(place_offset),
             level_at: 0,
             written_count: 0,
             failure_count: 0,

@@ -5,10 +5,12 @@
 //! ([`SinkEvent`]), and goes on after any trouble from what its target says is there. The log is trimmed only below
 //! what every sink has passed, which it says by a [`onrush_node::RetentionHold`].
 
+mod back_off;
 mod ceiling;
 mod event;
 mod files;
 mod handle;
+mod history;
 mod name_table;
 mod replay;
 mod replica;

@@ -113,8 +113,8 @@ pub fn skipped(directory: &Path, sink: &str) -> Result<Vec<Skipped>, ReplayError
 /// The note cannot be read.
 pub fn noted_offset(directory: &Path, sink: &str) -> Result<u64, ReplayError> {
     let files = SinkFiles::new(directory, sink);
-    let noted = files.read_offset().and_then(|noted| Ok(noted.or(files.place_offset()?).unwrap_or(0)));
-    noted.map_err(|source| directory_error(directory, source))
+    let noted = files.read_offset().map_err(|source| directory_error(directory, source))?;
+    noted.map_or_else(|| place_offset(directory, sink), |noted| Ok(noted.offset))
 }
 
 /// The offset of the sink's place, 0 if it has none: its target once had everything below.

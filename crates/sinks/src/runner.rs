@@ -9,9 +9,11 @@ use std::time::Duration;
 use onrush_log::{Log, LogReader, VisitError};
 use onrush_node::{Clock, ReservationIds, Stopwatch};
 
+use crate::back_off::back_off;
 use crate::ceiling::Ceiling;
-use crate::files::Confirmed;
+use crate::files::{Confirmed, Noted};
 use crate::handle::{SinkHandle, StopOrder};
+use crate::history::PlaceHistory;
 use crate::name_table::NameTable;
 use crate::settings::AtBacklogMax;
 use crate::start_point::{self, StartPoint};
@@ -23,9 +25,6 @@ use crate::writer::{SearchStep, TargetWriter, Trouble};
 const NICENESS: i32 = 19;
 /// How long a sink that is level with the log rests, so that a few events go together.
 const LINGER: Duration = Duration::from_millis(25);
-/// Between the first two attempts; each wait is twice the one before, up to a bound, and somewhere between half and all of that.
-const RETRY_INTERVAL: Duration = Duration::from_millis(200);
-const RETRY_INTERVAL_MAX: Duration = Duration::from_secs(30);
 /// How often a sink that does not go on looks at its orders and its backlog.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the same trouble, or a large backlog, is said again.
@@ -53,6 +52,7 @@ pub(crate) struct Runner {
     /// The place on the disk: its offset and size.
     place_offset: u64,
     place_bytes: u64,
+    place_history: PlaceHistory,
     since_place: Stopwatch,
     since_offset: Stopwatch,
     noted_offset: u64,
@@ -93,10 +93,11 @@ impl Runner {
             clock,
             place_offset: 0,
             place_bytes: 0,
+            place_history: PlaceHistory::default(),
             since_place: Stopwatch::start(),
             since_offset: Stopwatch::start(),
             noted_offset: 0,
-            confirmed: read_confirmed(handle),
+            confirmed: handle.files.known_confirmed(),
             since_confirmed: Stopwatch::start(),
             noted_confirmed: 0,
             failures_in_a_row: 0,
@@ -195,20 +196,37 @@ impl Runner {
         Ok(())
     }
 
+    /// How far the target has everything, as it says itself, or as it is noted for one that keeps no offset.
+    fn reached(&self, opened: Option<u64>, place: Option<Noted>) -> std::io::Result<Noted> {
+        let files = &self.handle.files;
+        match opened {
+            // It keeps none, and lost what it had. Noted first, or a restart would go on behind that.
+            Some(offset) if !self.keeps_offset => {
+                let lost = Noted { offset, incarnation: None };
+                if files.read_offset()?.is_some_and(|noted| noted.offset > offset) {
+                    files.write_offset(lost, true)?;
+                }
+                Ok(lost)
+            }
+            Some(offset) => Ok(Noted { offset, incarnation: self.writer.target.opened().incarnation }),
+            // It has nothing, or lost everything: it gets what the log has, from the beginning.
+            None if self.keeps_offset => Ok(Noted::default()),
+            None => files.noted_or_place(place),
+        }
+    }
+
     /// Finds where to go on, and the names as of there.
     fn begin(&mut self, opened: Option<u64>) -> Result<(), Trouble> {
+        let place = self.handle.files.read_place(&self.ids)?;
+        let place_noted = place
+            .as_ref()
+            .map(|(names, offset)| Noted { offset: *offset, incarnation: Some(names.incarnation()) });
+        let reached = self.reached(opened, place_noted)?;
+        let (sink, reader) = (&self.handle.settings.name, &mut *self.reader);
+        let place = self.place_history.own_place(sink, &*self.log, reader, place)?;
         let files = &self.handle.files;
-        let mut from = match opened {
-            Some(offset) => offset,
-            // It has nothing, or lost everything: it gets what the log has, from the beginning.
-            None if self.keeps_offset => 0,
-            None => files.read_offset()?.or(files.place_offset()?).unwrap_or(0),
-        };
-        if !self.keeps_offset && files.read_offset()?.is_some_and(|noted| noted > from) {
-            // It lost what it had. Noted first, or a restart would go on behind that.
-            files.write_offset(from, true)?;
-            self.noted_offset = from;
-        }
+        let mut from = reached.offset;
+        self.noted_offset = from;
         let skipped = files.read_skipped()?;
         let opened_at = from;
         while let Some(gap) = skipped.iter().find(|gap| (gap.from..gap.to).contains(&from)) {
@@ -218,23 +236,29 @@ impl Runner {
         if from > end {
             let reason = format!(
                 "the target has the events below offset {from}, but the log ends at {end}: it is an older copy of the \
-                 log, or another one"
+                 log, or another one. {}",
+                self.writer.how_to_begin_again()
             );
             return Err(TargetError::Refused(reason).into());
         }
         let StartPoint { names, offset, is_snapshot } =
-            start_point::find(&*self.log, files, &self.ids, from)?;
+            start_point::find(&*self.log, place, &self.ids, from)?;
         self.place_offset = offset;
         self.handle.kept.keep_from(offset);
         self.begun_bytes = self.reader.bytes_from(offset);
-        if is_snapshot && let Err(error) = files.write_place(&names, offset) {
-            tracing::warn!(sink = self.handle.settings.name, %error, "the sink's place could not be kept");
+        if is_snapshot {
+            match files.write_place(&names, offset) {
+                Ok(_) => self.place_history.is_own_from_now_on(),
+                Err(error) => {
+                    tracing::warn!(sink = self.handle.settings.name, %error, "the sink's place could not be kept");
+                }
+            }
         }
         for gap in skipped.iter().filter(|gap| gap.to > opened_at) {
             self.writer.target.push_skipped(gap)?;
         }
         self.writer.begin(names, offset, from, skipped);
-        if let Some(incarnation) = self.writer.target.opened().incarnation {
+        if let Some(incarnation) = reached.incarnation {
             self.writer.expect(opened_at, incarnation)?;
         }
         self.writer.bytes_since_place = 0;
@@ -295,8 +319,11 @@ impl Runner {
     }
 
     fn note_offset(&mut self, sink_offset: u64) {
+        // On the way to where the sink goes on, it is not known yet what holds there.
+        let Some(incarnation) = self.writer.incarnation_before(sink_offset) else { return };
+        let noted = Noted { offset: sink_offset, incarnation: Some(incarnation) };
         // An older offset only costs repeats, so trouble with the disk is no reason to stop.
-        if let Err(error) = self.handle.files.write_offset(sink_offset, false) {
+        if let Err(error) = self.handle.files.write_offset(noted, false) {
             tracing::warn!(sink = self.handle.settings.name, %error, "the sink's offset could not be noted");
         }
         (self.noted_offset, self.since_offset) = (sink_offset, Stopwatch::start());
@@ -332,7 +359,7 @@ impl Runner {
         self.writer.settle()?;
         self.note_progress();
         let offset = self.writer.passed;
-        if offset > self.place_offset {
+        if offset > self.place_offset && self.writer.is_of_this_history() {
             match self.write_place(offset) {
                 Ok(bytes) => {
                     (self.place_bytes, self.place_offset) = (bytes, offset);
@@ -349,12 +376,14 @@ impl Runner {
         Ok(())
     }
 
-    fn write_place(&self, offset: u64) -> std::io::Result<u64> {
-        let files = &self.handle.files;
+    fn write_place(&mut self, offset: u64) -> std::io::Result<u64> {
+        let (files, names) = (&self.handle.files, &self.writer.names);
         if !self.keeps_offset {
-            files.write_offset(offset, true)?;
+            files.write_offset(Noted { offset, incarnation: Some(names.incarnation()) }, true)?;
         }
-        files.write_place(&self.writer.names, offset)
+        let bytes = files.write_place(names, offset)?;
+        self.place_history.is_own_from_now_on();
+        Ok(bytes)
     }
 
     /// The last things before the thread ends.
@@ -467,21 +496,4 @@ enum Verdict {
     Again,
     Wait(Duration),
     Stop(Stop),
-}
-
-/// What is noted of the server that confirmed events last, in an earlier run.
-fn read_confirmed(handle: &SinkHandle) -> Option<Confirmed> {
-    handle.files.read_confirmed().unwrap_or_else(|error| {
-        tracing::warn!(sink = handle.settings.name, %error, "what the target confirmed earlier cannot be read");
-        None
-    })
-}
-
-/// Exponential, with jitter, so that the sinks of many servers do not come back at once.
-fn back_off(failures_in_a_row: u32) -> Duration {
-    let doublings = failures_in_a_row.saturating_sub(1).min(16);
-    let whole = RETRY_INTERVAL.saturating_mul(1 << doublings).min(RETRY_INTERVAL_MAX);
-    // Without chance the waits are merely all alike.
-    let chance = getrandom::u32().unwrap_or(u32::MAX);
-    whole / 2 + (whole / 2).mul_f64(f64::from(chance) / f64::from(u32::MAX))
 }

@@ -2,7 +2,6 @@
 
 use onrush_log::{Log, ReadError, SnapshotError, SnapshotReader, StorageError};
 
-use crate::files::SinkFiles;
 use crate::name_table::NameTable;
 use crate::status::Stop;
 use onrush_node::ReservationIds;
@@ -22,8 +21,6 @@ pub(crate) enum StartPointError {
     /// Only an operator can help.
     #[error("the log was trimmed")]
     Stop(Stop),
-    #[error("read the sink's place: {0}")]
-    Place(#[from] std::io::Error),
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
     #[error(transparent)]
@@ -34,15 +31,14 @@ pub(crate) enum StartPointError {
     Decode(#[from] DecodeError),
 }
 
-/// The latest base at or before `offset`.
+/// The latest base at or before `offset`; the place is of this log's history.
 pub(crate) fn find(
     log: &dyn Log,
-    files: &SinkFiles,
+    place: Option<(NameTable, u64)>,
     ids: &ReservationIds,
     offset: u64,
 ) -> Result<StartPoint, StartPointError> {
     let oldest = log.reader().oldest_offset();
-    let place = files.read_place(ids)?;
     let place_offset = place.as_ref().map(|(_, at)| *at).filter(|at| *at >= oldest);
     let snapshots = log.snapshots()?;
     let snapshot = snapshots.iter().copied().find(|at| *at <= offset && *at >= oldest);

@@ -1,5 +1,6 @@
 //! Writing to the target: from entries of the log to batches of whole events, and what is known to be durable.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use onrush_core::Incarnation;
@@ -63,8 +64,9 @@ pub(crate) struct TargetWriter {
     pub(crate) passed: u64,
     /// Events below are in the target already.
     from: u64,
-    /// What the target was told last of the log's incarnations.
-    incarnation: Option<Incarnation>,
+    /// The log's incarnations that the target was told of, and the offset before which each holds first; those that hold before
+    /// what is durable are dropped, but for the last.
+    incarnations: VecDeque<(u64, Incarnation)>,
     /// The target's offset, and the incarnation that it says holds before it, until it is known whether the log agrees.
     claim: Option<(u64, Incarnation)>,
     /// The offset that was sent last, and that below which everything is durable.
@@ -89,7 +91,7 @@ impl TargetWriter {
             skipped: Vec::new(),
             passed: 0,
             from: 0,
-            incarnation: None,
+            incarnations: VecDeque::new(),
             claim: None,
             sent: 0,
             durable: 0,
@@ -106,7 +108,7 @@ impl TargetWriter {
         (self.names, self.passed, self.from, self.skipped) = (names, passed, from, skipped);
         (self.sent, self.durable) = (from, from);
         (self.pushed_count, self.sent_count) = (0, 0);
-        (self.incarnation, self.claim) = (None, None);
+        (self.incarnations, self.claim) = (VecDeque::new(), None);
         self.enter_incarnation();
     }
 
@@ -126,8 +128,9 @@ impl TargetWriter {
         if incarnation != self.names.incarnation() {
             return Err(TargetError::Refused(format!(
                 "the target has the events below offset {offset} from another history of this log: the log went on from an \
-                 older copy of the data directory, and has other events there. Empty the target or name another, which then \
-                 gets what this log has, or put the data directory back that the target was written from"
+                 older copy of the data directory, and has other events there. {}, or put the data directory back that the \
+                 target was written from",
+                self.how_to_begin_again()
             ))
             .into());
         }
@@ -135,9 +138,34 @@ impl TargetWriter {
         Ok(())
     }
 
+    /// Whether the log has said the same as the target of what the target has. Before that nothing is kept of what was read.
+    pub(crate) fn is_of_this_history(&self) -> bool {
+        self.claim.is_none()
+    }
+
+    /// What makes the sink write all that this log has.
+    pub(crate) fn how_to_begin_again(&self) -> String {
+        let sink = &self.handle.settings.name;
+        if self.target.keeps_offset() {
+            "Empty the target or name another, which then gets what this log has".to_owned()
+        } else {
+            format!(
+                "Stop the server and remove sinks/{sink}.offset and sinks/{sink}.place from the data directory, and the target \
+                 then gets what this log has"
+            )
+        }
+    }
+
+    /// In which incarnation was decided what is before `offset`, if the log was read so far.
+    pub(crate) fn incarnation_before(&self, offset: u64) -> Option<Incarnation> {
+        let holds = self.incarnations.iter().rev().find(|(from, _)| *from <= offset);
+        holds.filter(|_| offset <= self.passed).map(|(_, incarnation)| *incarnation)
+    }
+
     fn enter_incarnation(&mut self) {
         let incarnation = self.names.incarnation();
-        if self.incarnation.replace(incarnation) != Some(incarnation) {
+        if self.incarnations.back().is_none_or(|(_, last)| *last != incarnation) {
+            self.incarnations.push_back((self.passed, incarnation));
             self.target.enter_incarnation(incarnation);
         }
     }
@@ -243,6 +271,9 @@ impl TargetWriter {
         // A target may write on its own when what was pushed is large.
         assert!(durable <= self.passed.max(self.from), "nothing is durable before it was pushed");
         self.durable = self.durable.max(durable);
+        while self.incarnations.get(1).is_some_and(|(from, _)| *from <= self.durable) {
+            self.incarnations.pop_front();
+        }
         if self.search.is_some_and(|search| self.durable >= search.until) {
             self.search = None;
         }

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test waits for real threads")]
 
 mod catching_up;
+mod copies;
 mod hanging;
 mod histories;
 mod shop;
