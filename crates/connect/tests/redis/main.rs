@@ -10,6 +10,7 @@
 mod events;
 #[path = "../conformance/harness.rs"]
 mod harness;
+mod rotation;
 mod server;
 mod settings;
 mod tls;

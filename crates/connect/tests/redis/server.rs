@@ -57,6 +57,11 @@ impl Server {
         }
     }
 
+    /// Where it listens without TLS.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Its answer to a command.
     pub fn ask<T: redis::FromRedisValue>(&self, arguments: &[&str]) -> T {
         self.try_ask(arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
