@@ -1,6 +1,10 @@
 //! The RabbitMQ of the services, as those see it who read from it.
 #![expect(clippy::disallowed_methods, reason = "a broker is asked again and again")]
 
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use lapin::message::Delivery;
@@ -22,6 +26,22 @@ pub struct Broker {
     runtime: tokio::runtime::Runtime,
     connection: Connection,
     names: std::cell::RefCell<Vec<String>>,
+}
+
+/// Runs `rabbitmqctl`, which finds the node by the port of its mapper and the cookie in its home.
+pub fn control(arguments: &[&str]) {
+    let authority = variable("ONRUSH_SERVICES_RABBITMQ_CA").expect("the broker is there");
+    let home = Path::new(&authority).parent().expect("it is in the broker's home");
+    let settings = fs::read_to_string(home.join("settings")).expect("the services run");
+    let port = settings.lines().find_map(|line| line.strip_prefix("MAPPER_PORT="));
+    let output = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl")
+        .args(["--quiet", "--node", "onrush@localhost"])
+        .args(arguments)
+        .env("HOME", home)
+        .env("ERL_EPMD_PORT", port.expect("the mapper has a port"))
+        .output();
+    let output = output.expect("rabbitmqctl is installed");
+    assert!(output.status.success(), "rabbitmqctl {arguments:?}: {output:?}");
 }
 
 impl Broker {
@@ -63,6 +83,13 @@ impl Broker {
             let _ = channel.close(200, "done".into()).await;
             done
         })
+    }
+
+    /// Where it listens without TLS.
+    pub fn address(&self) -> SocketAddr {
+        let url: url::Url = self.url.parse().expect("a url");
+        let addresses = url.socket_addrs(|| None).expect("the url has an address and a port");
+        addresses[0]
     }
 
     /// Messages that wait in a queue.

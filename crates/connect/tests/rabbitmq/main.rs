@@ -12,6 +12,7 @@ mod broker;
 mod events;
 #[path = "../conformance/harness.rs"]
 mod harness;
+mod rotation;
 #[path = "../conformance/services.rs"]
 mod services;
 mod settings;
