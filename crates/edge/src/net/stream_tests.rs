@@ -50,7 +50,7 @@ struct Rig {
     maker: Sender<Made>,
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     let (any_port, hour) = (SocketAddr::from(([127, 0, 0, 1], 0)), Duration::from_hours(1));
     Settings {
         listen: any_port,

@@ -2,6 +2,8 @@
 
 mod chunked;
 mod connection;
+#[cfg(test)]
+mod connection_tests;
 mod head;
 #[cfg(test)]
 mod head_tests;
