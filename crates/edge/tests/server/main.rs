@@ -1,8 +1,11 @@
 //! A running server, asked over sockets.
 
 mod conditions;
+mod gate;
 mod meaning;
 mod quiet;
+mod said;
+mod start;
 mod stop;
 mod strict;
 mod support;

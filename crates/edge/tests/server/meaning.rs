@@ -1,73 +1,15 @@
 //! A request means the same in HTTP/1.1 and in HTTP/2.
 
-use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use http::Request;
 
-use crate::support::{Answer, Http1, Rig, call_http2, settings};
-
-/// A request that both protocols can say.
-#[derive(Clone)]
-struct Said {
-    method: &'static str,
-    target: &'static str,
-    host: &'static str,
-    fields: Vec<(&'static str, &'static str)>,
-    body: &'static str,
-}
-
-fn said(method: &'static str, target: &'static str) -> Said {
-    Said { method, target, host: "shop.example", fields: Vec::new(), body: "" }
-}
+use crate::said::{Said, said};
+use crate::support::{Http1, Rig, call_http2, settings};
 
 const RESERVATION: &str = r#"{"customer":"ann","lines":[{"stock":"unit","quantity":1}]}"#;
 
 fn reservation() -> Said {
     let json = vec![("content-type", "application/json")];
     Said { fields: json, body: RESERVATION, ..said("POST", "/v1/sales/both/reservations") }
-}
-
-impl Said {
-    fn host(self, host: &'static str) -> Self {
-        Self { host, ..self }
-    }
-
-    fn field(mut self, name: &'static str, value: &'static str) -> Self {
-        self.fields.push((name, value));
-        self
-    }
-
-    fn over_http1(&self, rig: &Rig) -> Answer {
-        let mut text = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", self.method, self.target, self.host);
-        for (name, value) in &self.fields {
-            text.extend([name, ": ", value, "\r\n"]);
-        }
-        if !self.body.is_empty() {
-            text.extend(["content-length: ", &self.body.len().to_string(), "\r\n"]);
-        }
-        text.extend(["\r\n", self.body]);
-        Http1::connect(rig.public()).call(text.as_bytes()).expect("an answer")
-    }
-
-    fn over_http2(&self, rig: &Rig) -> Answer {
-        // Without an authority, so that `host` can be any bytes.
-        let mut request = Request::new(());
-        *request.method_mut() = Method::from_bytes(self.method.as_bytes()).expect("a method");
-        *request.uri_mut() = Uri::try_from(self.target).expect("a target");
-        let host = [("host", self.host)];
-        for (name, value) in host.iter().chain(&self.fields) {
-            let value = HeaderValue::from_bytes(value.as_bytes()).expect("a value");
-            request.headers_mut().append(HeaderName::from_static(name), value);
-        }
-        call_http2(rig.public(), request, self.body.as_bytes())
-    }
-}
-
-/// Both protocols give the same answer, which has this status and contains these words.
-fn check(rig: &Rig, said: &Said, status: u16, words: &str) {
-    let what = format!("{} {} {:?}", said.method, said.target, said.fields);
-    let (first, second) = (said.over_http1(rig), said.over_http2(rig));
-    assert_eq!(first, second, "{what}");
-    assert_eq!(first.status, status, "{what}: {first:?}");
-    assert!(format!("{first:?}").contains(words), "{what}: {first:?} lacks {words}");
 }
 
 #[test]
@@ -88,6 +30,7 @@ fn both_protocols_answer_alike() {
         (said("GET", "/nothing"), 404, "not_found"),
         (said("PUT", "/v1/counters/a"), 405, "method_not_allowed"),
         (said("HEAD", "/readyz"), 200, "application/json"),
+        (said("HEAD", "/"), 200, "application/json"),
         (said("OPTIONS", "*"), 404, "not_found"),
         (said("GET", "*"), 400, "belongs to OPTIONS"),
         (said("GET", "/openapi.json"), 200, "openapi"),
@@ -106,7 +49,7 @@ fn both_protocols_answer_alike() {
         ),
         (Said { body: "{", ..reservation() }, 400, "invalid_request"),
     ] {
-        check(&rig, &said, status, words);
+        said.check(rig.public(), status, words);
     }
 }
 
@@ -114,11 +57,11 @@ fn both_protocols_answer_alike() {
 fn a_key_is_the_same_with_blanks_around_it() {
     let rig = Rig::start(settings());
     rig.put_sale("both");
-    let first = reservation().field("idempotency-key", "the key").over_http1(&rig);
+    let first = reservation().field("idempotency-key", "the key").over_http1(rig.public());
     assert_eq!(first.status, 201, "{first:?}");
     for key in ["the key", " the key", "the key\t", " \t the key  "] {
         let again = reservation().field("idempotency-key", key);
-        check(&rig, &again, 200, "idempotent-replayed");
+        again.check(rig.public(), 200, "idempotent-replayed");
     }
 }
 

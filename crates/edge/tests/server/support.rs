@@ -1,8 +1,9 @@
 //! A server over a partition on a log in memory, and clients that send exactly what they are told.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -52,9 +53,7 @@ impl Rig {
 
     /// Over what another server left in a log.
     pub(crate) fn start_on(log: MemoryLog, settings: Settings) -> Self {
-        let (shared, of_node) = (Arc::new(log.clone()), onrush_node::Settings::default());
-        let (partition, _) = Partition::open(shared, of_node, Arc::new(MachineClock), Retention::default())
-            .expect("a partition");
+        let partition = open(&log);
         let partitions = Arc::new(Partitions::one(Arc::clone(&partition)));
         let server = Server::start(settings, &partitions, Components::default()).expect("a server");
         Self { server: Some(server), partition, log }
@@ -97,13 +96,18 @@ impl Rig {
 
     /// Stops the server, which must come to an end though clients do nothing.
     pub(crate) fn stop(mut self) {
+        self.begin_to_stop().recv_timeout(ANSWER_TIMEOUT).expect("a server that stops");
+    }
+
+    /// Begins to stop the server. What is returned tells the end of it.
+    pub(crate) fn begin_to_stop(&mut self) -> Receiver<()> {
         let server = self.server.take().expect("a server that runs");
-        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let (tell, told) = sync_channel(1);
         std::thread::spawn(move || {
             server.drain();
             let _ = tell.send(());
         });
-        told.recv_timeout(ANSWER_TIMEOUT).expect("a server that stops");
+        told
     }
 
     /// Creates a sale of one stock, `unit`.
@@ -126,6 +130,21 @@ impl Rig {
         let answer = call_json(self.operator(), "PUT", &format!("/v1/sales/{sale}"), "", body);
         assert_eq!(answer.status, 201, "{answer:?}");
     }
+}
+
+fn open(log: &MemoryLog) -> Arc<Partition> {
+    let (shared, of_node) = (Arc::new(log.clone()), onrush_node::Settings::default());
+    let opened = Partition::open(shared, of_node, Arc::new(MachineClock), Retention::default());
+    opened.expect("a partition").0
+}
+
+/// Why no server starts with these settings.
+pub(crate) fn why_not_started(settings: Settings) -> io::Error {
+    let partition = open(&MemoryLog::new(0));
+    let partitions = Arc::new(Partitions::one(Arc::clone(&partition)));
+    let error = Server::start(settings, &partitions, Components::default()).err().expect("no server");
+    partition.close();
+    error
 }
 
 impl Drop for Rig {
