@@ -1,34 +1,32 @@
 //! What a rush asks for is answered by its bytes or by the router, and both answers are the same.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use http::Request;
+use axum::Router;
+use onrush_core::{Ceiling, InvalidTerms, Refusal, RefusalCode, TimeMs, Unmet};
+use onrush_node::{Call, Failure, MetricsSnapshot, Readiness, ReservationIds, ReserveCall};
 
+use super::sending::{exchange, fields, parse};
 use super::shop::Shop;
-use super::{ALL, PEER, app, public_router, send};
-use crate::api::app::Backend;
-use crate::api::hot_table;
-use crate::hot::{self, Hot};
+use super::{ALL, PEER, app, public_router};
+use crate::api::app::{App, Backend, Done};
+use crate::api::{hot_table, public_routes};
+use crate::hot::{self, Hot, HotTable};
 use crate::http::request;
+use crate::metrics::EdgeMetrics;
 
 /// The answer by bytes: status, fields in alphabetical order, and body. Nothing if the request is one for the router.
-fn answer_hot(request: &str) -> Option<(u16, Vec<String>, String)> {
-    let (head, body) = request.split_once("\n\n").unwrap_or((request, ""));
-    let mut lines = head.lines();
-    let (method, target) = lines.next().and_then(|line| line.split_once(' ')).expect("METHOD target");
-    let mut built = Request::builder().method(method).uri(target);
-    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
-        built = built.header(name, value);
-    }
-    let (parts, ()) = built.body(()).expect("a request that HTTP knows").into_parts();
-    let shop = Shop::default();
+fn answer_hot(backend: &dyn Backend, request: &str) -> Option<(u16, Vec<String>, String)> {
+    let (parts, body) = parse(request);
     let mut body_out = Vec::new();
     let head = match hot_table(ALL).decode(&request::Request::of_http2(&parts, body.as_bytes(), PEER)) {
         Hot::Call(call, rendering) => {
             let (tell, told) = sync_channel(1);
-            shop.call(call, Box::new(move |reply| tell.send(reply).expect("somebody who waits")));
+            backend.call(call, Box::new(move |reply| tell.send(reply).expect("somebody who waits")));
             let reply = told.recv().expect("an answer");
-            rendering.render(reply, shop.ids(""), shop.now_ms(), &mut body_out)
+            rendering.render(reply, backend.ids(""), backend.now_ms(), &mut body_out)
         }
         Hot::Problem(problem) => hot::render_problem(&problem, &mut body_out),
         Hot::Cold => return None,
@@ -40,47 +38,203 @@ fn answer_hot(request: &str) -> Option<(u16, Vec<String>, String)> {
     Some((head.status, fields, String::from_utf8(body_out).expect("UTF-8")))
 }
 
+/// A request is answered by its bytes, and the router says the same.
+fn check_equal(backend: &dyn Backend, router: &Router, request: &str) {
+    let Some((status, hot_fields, body)) = answer_hot(backend, request) else {
+        panic!("{request} is not hot")
+    };
+    let (parts, routed_body) = exchange(router, request);
+    let mut routed_fields = fields(&parts);
+    routed_fields.sort();
+    let of_router = (parts.status.as_u16(), routed_fields, routed_body);
+    assert_eq!((status, hot_fields, body), of_router, "{request}");
+}
+
+/// Every hot route by its name, as in `GET /v1/counters/{counter}`, with a table of it alone.
+fn hot_routes() -> Vec<(String, HotTable)> {
+    let named = |route: &crate::api::route::Route| {
+        let name = format!("{} {}", route.method().unwrap_or("ANY"), route.path);
+        route.hot_route().map(|hot| (name, HotTable::new([hot])))
+    };
+    public_routes(ALL).iter().filter_map(named).collect()
+}
+
+/// Fails if a hot route gets none of these requests.
+fn check_that_every_route_is_asked(requests: &[String]) {
+    let takes = |table: &HotTable, request: &String| {
+        let (parts, body) = parse(request);
+        let request = request::Request::of_http2(&parts, body.as_bytes(), PEER);
+        !matches!(table.decode(&request), Hot::Cold)
+    };
+    for (name, table) in hot_routes() {
+        assert!(requests.iter().any(|request| takes(&table, request)), "no request for {name}");
+    }
+}
+
+fn reserve(body: &str) -> String {
+    format!("POST /v1/sales/PWTC/reservations\ncontent-type: application/json\n\n{body}")
+}
+
+/// Two units for a customer.
+fn reserve_for(customer: &str) -> String {
+    reserve(&format!(r#"{{"customer":"{customer}","lines":[{{"stock":"2021-05-16","quantity":2}}]}}"#))
+}
+
+fn book(customer: &str, location: &str) -> String {
+    let fields = format!(
+        r#""mysejahteraId":"{customer}","firstName":"A","lastName":"B","address":"C","location":"{location}","phoneNumber":"D","date":"20210516""#
+    );
+    format!("POST /booking\ncontent-type: application/json\n\n{{{fields}}}")
+}
+
 #[test]
 fn hot_and_routed_answers_are_equal() {
-    let reserve =
-        |body: &str| format!("POST /v1/sales/PWTC/reservations\ncontent-type: application/json\n\n{body}");
-    let of = |customer: &str| {
-        reserve(&format!(r#"{{"customer":"{customer}","lines":[{{"stock":"2021-05-16","quantity":2}}]}}"#))
-    };
-    let keyed = |key: &str| of("ann").replace("\n\n", &format!("\nidempotency-key: {key}\n\n"));
-    let book = |body: &str| format!("POST /booking\ncontent-type: application/json\n\n{{{body}}}");
-    let full = r#""mysejahteraId":"ann","firstName":"A","lastName":"B","address":"C","location":"PWTC","phoneNumber":"D","date":"20210516""#;
+    let keyed = |key: &str| reserve_for("ann").replace("\n\n", &format!("\nidempotency-key: {key}\n\n"));
     let mut requests: Vec<String> = [
         "POST /v1/counters/home",
         "GET /v1/counters/home",
-        "GET /v1/counters/missing",
-        "POST /v1/counters/overloaded",
-        "POST /v1/counters/failing",
-        "POST /v1/counters/draining",
-        "POST /v1/counters/full",
         "POST /v1/windows/home",
         "GET /v1/windows/home",
-        "GET /v1/windows/missing",
         "GET /web-counter/increment",
         "GET /",
         "BREW /",
     ]
     .map(str::to_owned)
     .to_vec();
-    requests.extend(["ann", "holder", "limited", "late", "early", "closed", "behind", "a b", ""].map(of));
-    requests.extend(["again", "other", "schlüssel"].map(keyed));
-    requests.extend(["", "{", "{}", "[]", r#"{"customer":"a","lines":[],"x":1}"#].map(reserve));
-    requests.push(book(full));
-    requests.extend(["late", "limited"].map(|customer| book(&full.replace("ann", customer))));
-    requests.push(book(&full.replace("PWTC", "missing")));
+    requests.extend(["ann", "holder", "a b", ""].map(reserve_for));
+    requests.extend(["again", "other", "schlüssel", "", &"x".repeat(128), &"x".repeat(129)].map(keyed));
+    requests.extend(
+        [
+            "",
+            "{",
+            "{}",
+            "[]",
+            "null",
+            r#"{"customer":"a","lines":[],"x":1}"#,
+            r#"{"customer":"a","lines":[]}"#,
+            r#"{"customer":7,"lines":[{"stock":"s","quantity":1}]}"#,
+            r#"{"customer":"a","lines":[{"stock":"s","quantity":0}]}"#,
+            r#"{"customer":"a","lines":[{"stock":"s","quantity":1001}]}"#,
+            r#"{"customer":"a","lines":[{"stock":"s","quantity":1},{"stock":"s","quantity":1}]}"#,
+            r#"{"customer":"a","customer":"b","lines":[{"stock":"s","quantity":1}]}"#,
+            r#"{"customer":"a","lines":[{"stock":"s","quantity":1}],"details":[]}"#,
+            r#"{"customer":"a","lines":[{"stock":"s","quantity":1}],"details":{"a":{"b":"c"}}}"#,
+        ]
+        .map(reserve),
+    );
+    requests.push(book("ann", "PWTC"));
+    check_that_every_route_is_asked(&requests);
     let router = public_router(app(ALL, None));
     for request in requests {
-        let Some((status, fields, body)) = answer_hot(&request) else { panic!("{request} is not hot") };
-        let (routed_status, routed_fields, routed_body) = send(&router, &request);
-        let mut routed_fields: Vec<String> = routed_fields.split(", ").map(str::to_owned).collect();
-        routed_fields.sort();
-        assert_eq!((status, fields, body), (routed_status.as_u16(), routed_fields, routed_body), "{request}");
+        check_equal(&Shop::default(), &router, &request);
     }
+}
+
+/// Answers every call with the same failure.
+struct Failing<F> {
+    failure: F,
+    shop: Shop,
+}
+
+impl<F: Fn(Option<Box<ReserveCall>>) -> Failure + Send + Sync> Backend for Failing<F> {
+    fn call(&self, call: Call, done: Done) {
+        let call = if let Call::Reserve(call) = call { Some(call) } else { None };
+        done(Err((self.failure)(call)));
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.shop.readiness()
+    }
+
+    fn metrics(&self) -> MetricsSnapshot {
+        self.shop.metrics()
+    }
+
+    fn ids(&self, sale: &str) -> &ReservationIds {
+        self.shop.ids(sale)
+    }
+
+    fn now_ms(&self) -> TimeMs {
+        self.shop.now_ms()
+    }
+}
+
+/// One of every refusal, and of those that say more than one thing all that they say.
+fn refusals() -> Vec<Refusal> {
+    let ceilings = [
+        Ceiling::Counters,
+        Ceiling::Windows,
+        Ceiling::Sales,
+        Ceiling::Stocks,
+        Ceiling::Reservations,
+        Ceiling::DetailsBytes,
+        Ceiling::StateBytes,
+        Ceiling::CounterValue,
+    ];
+    let (stock, quantity_held, quantity_confirmed) = (Box::<str>::from("a"), 1, 2);
+    let mut refusals = vec![
+        Refusal::InvalidName { field: "customer" },
+        Refusal::InvalidTerms(Box::new(InvalidTerms { field: "stocks".into(), rule: "must be there" })),
+        Refusal::Invalid { field: "lines", rule: "must be fewer" },
+        Refusal::CounterNotFound,
+        Refusal::WindowNotFound,
+        Refusal::SaleNotFound,
+        Refusal::StockNotFound { line: 0 },
+        Refusal::StockNotFound { line: 1 },
+        Refusal::ReservationNotFound,
+        Refusal::InsufficientStock { line: 0, quantity_available: 1 },
+        Refusal::CustomerLimitReached { per_customer_max: 2, quantity_taken: 1 },
+        Refusal::SaleNotOpen { opens_at: 0 },
+        Refusal::SaleNotOpen { opens_at: Shop::default().now_ms() + 90_001 },
+        Refusal::SaleClosed { closes_at: 1_000 },
+        Refusal::StockClosed { line: 0, closes_at: 1_000 },
+        Refusal::ReservationNotHeld,
+        Refusal::HoldExpired,
+        Refusal::QuantityBelowReserved { stock: stock.clone(), quantity_held, quantity_confirmed },
+        Refusal::StockInUse { stock, quantity_held, quantity_confirmed },
+        Refusal::SaleOpen,
+        Refusal::HoldsPending { quantity_held: 3, held_count: 2, held_until: 1_000 },
+        Refusal::IdempotencyKeyReused,
+        Refusal::PartitionExists,
+    ];
+    refusals.extend([Unmet::Exists, Unmet::Missing, Unmet::TermsDiffer].map(Refusal::PreconditionFailed));
+    refusals.extend(ceilings.map(Refusal::CeilingReached));
+    let codes: BTreeSet<_> = refusals.iter().map(|refusal| refusal.code().as_str()).collect();
+    let all: BTreeSet<_> = RefusalCode::ALL.map(RefusalCode::as_str).into();
+    assert_eq!(codes, all, "every code of a refusal has one here");
+    refusals
+}
+
+fn check_failure(failure: impl Fn(Option<Box<ReserveCall>>) -> Failure + Send + Sync + 'static) {
+    let requests = [
+        "POST /v1/counters/home".to_owned(),
+        "GET /v1/counters/home".to_owned(),
+        "POST /v1/windows/home".to_owned(),
+        "GET /v1/windows/home".to_owned(),
+        "GET /web-counter/increment".to_owned(),
+        "GET /".to_owned(),
+        reserve_for("ann"),
+        book("ann", "PWTC"),
+    ];
+    check_that_every_route_is_asked(&requests);
+    assert_eq!(requests.len(), hot_routes().len(), "one for each");
+    let backend = Arc::new(Failing { failure, shop: Shop::default() });
+    let shared: Arc<dyn Backend> = backend.clone();
+    let app = App::over(shared, ALL, None, Arc::new(EdgeMetrics::default));
+    let router = public_router(Arc::new(app));
+    for request in requests {
+        check_equal(&*backend, &router, &request);
+    }
+}
+
+#[test]
+fn whatever_is_refused_reads_the_same_on_every_hot_route() {
+    for refusal in refusals() {
+        check_failure(move |call| Failure::Refused { refusal: refusal.clone(), call });
+    }
+    check_failure(|_| Failure::Overloaded);
+    check_failure(|_| Failure::LogUnavailable);
+    check_failure(|_| Failure::Draining);
 }
 
 #[test]
@@ -106,6 +260,6 @@ fn whatever_is_out_of_the_ordinary_goes_to_the_router() {
         format!("POST /v1/sales/PWTC/reservations{json}\nidempotency-key: a\nidempotency-key: b\n\n{{}}"),
         format!("POST /booking{json}\n\n{{}}"),
     ] {
-        assert!(answer_hot(&request).is_none(), "{request}");
+        assert!(answer_hot(&Shop::default(), &request).is_none(), "{request}");
     }
 }

@@ -6,6 +6,7 @@ mod conformance;
 mod docs;
 mod elsewhere;
 mod hot;
+mod sending;
 mod shop;
 mod sinks;
 
@@ -13,18 +14,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
 use axum::extract::Request as AxumRequest;
 use axum::middleware::{Next, from_fn};
 use axum::response::IntoResponse as _;
-use http::{Request, Response, StatusCode};
+use http::StatusCode;
 use onrush_node::Readiness;
-use tower::ServiceExt as _;
 
 use super::{App, operator_gate, public_router};
 use crate::http::request::{self, Peer};
 use crate::metrics::EdgeMetrics;
 use crate::settings::{OperatorKey, Scenarios};
+use sending::send;
 use shop::Shop;
 
 const ALL: Scenarios = Scenarios::ALL;
@@ -52,36 +52,6 @@ fn operator_router(app: Arc<App>) -> Router {
             }
         }
     }))
-}
-
-/// Sends `METHOD target`, lines of header fields, an empty line and a body, and returns status, fields and body as text.
-/// `{id}` stands for the id of a reservation.
-fn send(router: &Router, request: &str) -> (StatusCode, String, String) {
-    let request = request.replace("{id}", &Shop::default().id(7));
-    let (head, body) = request.split_once("\n\n").unwrap_or((&request, ""));
-    let mut lines = head.lines();
-    let (method, target) = lines.next().and_then(|line| line.split_once(' ')).expect("METHOD target");
-    let mut built = Request::builder().method(method).uri(target);
-    for line in lines {
-        let (name, value) = line.split_once(": ").expect("name: value");
-        built = built.header(name, value);
-    }
-    let built = built.body(Body::from(body.to_owned())).expect("a request that HTTP knows");
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(async {
-        let response: Response<Body> = router.clone().oneshot(built).await.expect("routers do not fail");
-        let (parts, body) = response.into_parts();
-        let body = to_bytes(body, usize::MAX).await.expect("a body in memory");
-        let body = String::from_utf8(body.to_vec()).expect("UTF-8");
-        conformance::check(method, target, &parts, &body);
-        let fields: Vec<String> = parts
-            .headers
-            .iter()
-            .filter(|(name, _)| !matches!(name.as_str(), "content-length"))
-            .map(|(name, value)| format!("{name}: {}", value.to_str().expect("ASCII")))
-            .collect();
-        (parts.status, fields.join(", "), body)
-    })
 }
 
 /// `expected` is the status and, for a problem its code, else words that the fields and the body together contain.
