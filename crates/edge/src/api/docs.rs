@@ -22,6 +22,9 @@ const HAS_KEY: &str = "{has_key}";
 /// `RapiDoc` 9.3.8, under the MIT licence in `assets/rapidoc.LICENSE.txt`.
 const VIEWER: &[u8] = include_bytes!("../../assets/rapidoc-min.js");
 
+/// What the page does beside the viewer.
+const SCRIPT: &[u8] = include_bytes!("../../assets/docs.js");
+
 /// The viewer styles itself from its script, and may talk to this server alone.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
@@ -30,19 +33,21 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(openapi::document()));
 
 /// The paths of [`routes`].
-pub(super) const PATHS: [&str; 4] = ["/openapi.json", "/docs", "/docs/openapi.json", "/docs/rapidoc-min.js"];
+pub(super) const PATHS: [&str; 5] =
+    ["/openapi.json", "/docs", "/docs/openapi.json", "/docs/rapidoc-min.js", "/docs/docs.js"];
 
 /// The whole document, and a page of the calls that `scope` names, which are those of this listener.
 pub(super) fn routes(scope: Scope) -> Router<Arc<App>> {
     let own = OnceLock::new();
     let own_document = Arc::new(move || own.get_or_init(|| Bytes::from(openapi::document_of(scope))).clone());
     let own_document = move |_: WithoutQuery, _: WithoutBody| async move { file(JSON, own_document()) };
-    let [whole, docs, own, script] = PATHS;
+    let [whole, docs, own, viewer, script] = PATHS;
     Router::new()
         .route(whole, get(document))
         .route(docs, get(move |_: WithoutQuery, _: WithoutBody| async move { page(scope) }))
         .route(own, get(own_document))
-        .route(script, get(viewer))
+        .route(viewer, get(|_: WithoutQuery, _: WithoutBody| async { javascript(VIEWER) }))
+        .route(script, get(|_: WithoutQuery, _: WithoutBody| async { javascript(SCRIPT) }))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed(None) })
 }
 
@@ -50,8 +55,8 @@ async fn document(_: WithoutQuery, _: WithoutBody) -> Response {
     file(JSON, DOCUMENT.clone())
 }
 
-async fn viewer(_: WithoutQuery, _: WithoutBody) -> Response {
-    file("text/javascript; charset=utf-8", Bytes::from_static(VIEWER))
+fn javascript(script: &'static [u8]) -> Response {
+    file("text/javascript; charset=utf-8", Bytes::from_static(script))
 }
 
 /// The page without a place for a key where no call asks for one.

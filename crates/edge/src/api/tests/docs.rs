@@ -105,6 +105,7 @@ fn a_browser_opens_the_pages_without_the_key() {
             ("GET /docs", "200 rapi-doc"),
             ("GET /docs/openapi.json", "200 \"openapi\": \"3.1.0\""),
             ("GET /docs/rapidoc-min.js", "200 text/javascript"),
+            ("GET /docs/docs.js", "200 text/javascript"),
             ("GET /openapi.json", "200 \"openapi\": \"3.1.0\""),
             ("POST /docs", "405 method_not_allowed"),
             ("GET /docs/nothing", "401 unauthorized"),
