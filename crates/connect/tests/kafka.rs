@@ -47,5 +47,5 @@ fn write(target: &mut dyn Target, offsets: std::ops::Range<u64>) {
         target.push(&counter(offset)).unwrap();
     }
     target.send(offsets.end).unwrap();
-    assert_eq!(target.settle().unwrap(), offsets.end);
+    assert_eq!(target.wait_until_durable().unwrap(), offsets.end);
 }

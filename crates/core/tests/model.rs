@@ -148,7 +148,7 @@ impl<'a> Run<'a> {
         let expected = self.model.run(&self.limits, step, self.now());
         let answer = decision.expect("the step is a command").map(|Decision { event, answer }| {
             if let Some(event) = event {
-                self.take_up(event);
+                self.apply_and_record(event);
             }
             answer
         });
@@ -174,7 +174,7 @@ impl<'a> Run<'a> {
                         Event::Released { reservation } | Event::Expired { reservation } => *reservation,
                         other => panic!("{other:?} ends no hold"),
                     }));
-                    end.event.into_iter().for_each(|event| self.take_up(event));
+                    end.event.into_iter().for_each(|event| self.apply_and_record(event));
                 }
                 Err(refusal) => {
                     refused = Some(refusal);
@@ -188,7 +188,7 @@ impl<'a> Run<'a> {
         assert_eq!(self.state.time(), self.model.time);
     }
 
-    fn take_up(&mut self, event: Event<'a>) {
+    fn apply_and_record(&mut self, event: Event<'a>) {
         self.state.apply(&event, self.clock);
         self.batch.push((event, self.state.time()));
     }
@@ -202,7 +202,7 @@ impl<'a> Run<'a> {
         while let Some(event) = decide_expiry(&self.state, self.clock) {
             let Event::Expired { reservation } = event else { panic!("{event:?} is no expiry") };
             expired.push(reservation);
-            self.take_up(event);
+            self.apply_and_record(event);
         }
         assert_eq!(expired, self.model.expire(self.clock));
         assert!(self.state.next_expiry().is_none_or(|next| next > self.clock.max(self.state.time())));

@@ -5,7 +5,7 @@ use onrush_core::{
     Now, Precondition, Reserve, SaleTerms, State, StockTerms, decide,
 };
 
-fn settle(state: &mut State, command: &Command<'_>) {
+fn decide_and_apply(state: &mut State, command: &Command<'_>) {
     let decision = decide(state, command, Now::both(1_000)).unwrap();
     state.apply(&decision.event.unwrap(), 1_000);
 }
@@ -27,13 +27,16 @@ fn put(state: &mut State, sale: &str, stock_count: usize) {
         hold_ttl_ms: 0,
         stocks: (0..stock_count).map(stock).collect(),
     };
-    settle(state, &Command::PutSale { sale, terms: &terms, left_out: &[], only_if: &Precondition::None });
+    decide_and_apply(
+        state,
+        &Command::PutSale { sale, terms: &terms, left_out: &[], only_if: &Precondition::None },
+    );
 }
 
 fn reserve(state: &mut State, details: &[u8]) {
     let lines = [LineRequest { stock: "stock-0", quantity: 1 }];
     let claim = Reserve { sale: "s", customer: "c", lines: &lines, details, key: None };
-    settle(state, &Command::Reserve(claim));
+    decide_and_apply(state, &Command::Reserve(claim));
 }
 
 #[test]

@@ -153,19 +153,19 @@ struct ThreadStart {
 impl ThreadStart {
     fn spawn(self, name: &str) -> io::Result<JoinHandle<()>> {
         // Made on its thread, because it cannot leave it; what goes wrong is told to the caller.
-        let (tell, told) = sync_channel(1);
+        let (report, reported) = sync_channel(1);
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                 Ok(runtime) => {
-                    let _ = tell.send(Ok(()));
+                    let _ = report.send(Ok(()));
                     runtime.block_on(self.run());
                 }
                 Err(error) => {
-                    let _ = tell.send(Err(error));
+                    let _ = report.send(Err(error));
                 }
             }
         })?;
-        told.recv().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
+        reported.recv().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
         Ok(thread)
     }
 

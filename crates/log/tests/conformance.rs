@@ -64,7 +64,7 @@ mod files {
             self.disk.set_away(is_away);
         }
 
-        fn settle(&self) {}
+        fn bring_into_force(&self) {}
     }
 
     onrush_log::conformance_tests!(Files::new());
@@ -115,7 +115,7 @@ mod memory {
             self.0.set_away(is_away);
         }
 
-        fn settle(&self) {
+        fn bring_into_force(&self) {
             self.0.bring_into_force(usize::MAX);
         }
     }

@@ -29,13 +29,13 @@ pub(crate) const ROUNDS_PER_TURN_MAX: usize = 8;
 
 /// For so long at most does an answer rest on a time that the log does not have yet. A start at the log's time skips as much,
 /// so that nobody sees the time run backwards.
-pub(crate) const TOLD_BEFORE_LOGGED_MAX: Duration = Duration::from_secs(2);
+pub(crate) const ANSWERED_BEFORE_LOGGED_MAX: Duration = Duration::from_secs(2);
 
 /// A partition's time that differs by more from the wall clock is told to the operator.
 pub(crate) const CLOCK_OFFSET_WARNED: Duration = Duration::from_secs(1);
 
 /// Once it differs by no more than this, the operator is told that it is over.
-pub(crate) const CLOCK_OFFSET_SETTLED: Duration = Duration::from_millis(50);
+pub(crate) const CLOCK_OFFSET_OVER: Duration = Duration::from_millis(50);
 
 /// Content bytes of one chunk of a snapshot.
 pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
@@ -44,7 +44,7 @@ const _: () = assert!(
     (OPEN_BATCH_BYTES_MAX + SUBMISSION_BYTES_MAX) as u64 + (1 << 20) <= onrush_log::BATCH_BYTES_MAX,
     "a batch that was not quite full, a submission, and a sale of 1,000 stocks still fit one frame"
 );
-const _: () = assert!(CLOCK_OFFSET_SETTLED.as_nanos() < CLOCK_OFFSET_WARNED.as_nanos());
+const _: () = assert!(CLOCK_OFFSET_OVER.as_nanos() < CLOCK_OFFSET_WARNED.as_nanos());
 const _: () = assert!(
     HOLDS_ENDED_PER_CALL_MAX * HOLD_END_BYTES_MAX + 100 < RECORD_BYTES_MAX,
     "with a time and an incarnation, a call that ends holds adds no more than any other"

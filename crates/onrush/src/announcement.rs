@@ -28,7 +28,7 @@ impl Announcement<'_> {
     pub(crate) fn make(&self) {
         let person_watches = io::stdout().is_terminal();
         if person_watches {
-            tell_terminal(self.text());
+            print_on_own_thread(self.text());
         }
         if !(person_watches && io::stderr().is_terminal()) {
             tracing::info!(
@@ -75,14 +75,14 @@ impl Announcement<'_> {
 }
 
 /// On a thread of its own: a terminal that somebody stopped (Ctrl-S) takes nothing, and the server is ready all the same.
-fn tell_terminal(text: String) {
-    let telling = move || {
+fn print_on_own_thread(text: String) {
+    let printing = move || {
         if let Err(failure) = print(&text) {
-            tracing::warn!(%failure, "tell the terminal");
+            tracing::warn!(%failure, "print the announcement");
         }
     };
-    if let Err(error) = thread::Builder::new().name("announcement".to_owned()).spawn(telling) {
-        tracing::warn!(%error, "start a thread that tells the terminal");
+    if let Err(error) = thread::Builder::new().name("announcement".to_owned()).spawn(printing) {
+        tracing::warn!(%error, "start a thread that prints the announcement");
     }
 }
 

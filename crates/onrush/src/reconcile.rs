@@ -117,7 +117,7 @@ impl Course<'_> {
             self.unwritten_count += 1;
             return Ok(());
         }
-        self.progress.tell(event.offset);
+        self.progress.report(event.offset);
         self.named(event).map_err(|error| {
             self.failed = Some(error);
             String::new()
@@ -142,29 +142,29 @@ impl Course<'_> {
 struct Progress {
     to: u64,
     event_count: u64,
-    told_percent: Option<u64>,
+    reported_percent: Option<u64>,
     person_waits: bool,
 }
 
 impl Progress {
     fn start(to: u64) -> Self {
-        Self { to, event_count: 0, told_percent: None, person_waits: io::stderr().is_terminal() }
+        Self { to, event_count: 0, reported_percent: None, person_waits: io::stderr().is_terminal() }
     }
 
-    fn tell(&mut self, offset: u64) {
+    fn report(&mut self, offset: u64) {
         self.event_count += 1;
         if !self.person_waits || !self.event_count.is_multiple_of(PROGRESS_EVENTS) {
             return;
         }
         let percent = u64::try_from(u128::from(offset) * 100 / u128::from(self.to.max(1))).unwrap_or(100);
-        if self.told_percent.replace(percent) != Some(percent) {
+        if self.reported_percent.replace(percent) != Some(percent) {
             // Whoever cannot be told waits all the same.
             let _ = write!(io::stderr(), "\rread {percent} % of the log");
         }
     }
 
     fn end(&mut self) {
-        if self.told_percent.take().is_some() {
+        if self.reported_percent.take().is_some() {
             let _ = write!(io::stderr(), "\r{:30}\r", "");
         }
     }

@@ -61,11 +61,11 @@ pub(crate) fn run(typed: &SinksArguments) -> Result<(), Failure> {
         None => answer.value::<SinkList>()?.sinks,
         Some(_) => vec![answer.value::<Sink>()?],
     };
-    print(&format!("{}\nasked {}\n", told(&sinks), client.address()))
+    print(&format!("{}\nasked {}\n", describe(&sinks), client.address()))
 }
 
 /// A line for each sink, and below them what an operator has to know of those that do not run.
-fn told(sinks: &[Sink]) -> String {
+fn describe(sinks: &[Sink]) -> String {
     if sinks.is_empty() {
         return "the server has no sinks: its settings have no section [sinks.NAME]\n".to_owned();
     }
@@ -153,7 +153,7 @@ mod tests {
         };
         let refused =
             Sink { reason: Some("another log".into()), last_error: None, ..sink("other", "stopped") };
-        let text = told(&[sink("archive", "running"), stopped, refused]);
+        let text = describe(&[sink("archive", "running"), stopped, refused]);
         assert_eq!(
             text,
             "SINK     KIND      STATE    OFFSET  LAG  BEHIND   BACKLOG  WRITTEN  FAILURES  SKIPPED\n\
@@ -166,13 +166,13 @@ mod tests {
              \nother stopped: another log\n\
              \x20 onrush sinks retry other    when that is mended\n"
         );
-        assert!(told(&[]).starts_with("the server has no sinks"));
+        assert!(describe(&[]).starts_with("the server has no sinks"));
     }
 
     #[test]
     fn what_a_target_said_cannot_reach_the_terminal() {
         let failed = LastError { at: "2021".into(), error: "no\nshop stopped: \x1b[2Jnonsense".into() };
-        let text = told(&[Sink { last_error: Some(failed), ..sink("shop\x1b[1m", "retrying") }]);
+        let text = describe(&[Sink { last_error: Some(failed), ..sink("shop\x1b[1m", "retrying") }]);
         assert!(
             !text.contains('\x1b') && text.contains("failed last at 2021: no\\nshop stopped: \\u{1b}[2J"),
             "{text}"

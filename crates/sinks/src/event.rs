@@ -17,7 +17,7 @@ pub struct SinkEvent<'a> {
     pub change: Change<'a>,
 }
 
-/// What happened, as far as sinks may know: the founding of a partition, which holds its secret, is not among it.
+/// What happened, as far as sinks may know: the creation of a partition, which holds its secret, is not among it.
 #[expect(missing_docs, reason = "the doc of a variant speaks of its fields")]
 #[derive(Clone, Debug)]
 pub enum Change<'a> {

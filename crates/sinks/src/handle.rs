@@ -34,7 +34,7 @@ pub(crate) struct Shown {
     pub(crate) state: SinkState,
     pub(crate) sink_offset: u64,
     /// When it had everything last; before that, since when it is known to be behind.
-    pub(crate) level_at: TimeMs,
+    pub(crate) caught_up_at: TimeMs,
     pub(crate) written_count: u64,
     pub(crate) failure_count: u64,
     pub(crate) skipped_count: u64,
@@ -55,7 +55,7 @@ struct Orders {
 pub(crate) enum StopOrder {
     GoOn,
     /// When it has written what the log holds.
-    WhenLevel,
+    WhenCaughtUp,
     Now,
 }
 
@@ -75,7 +75,7 @@ impl SinkHandle {
             kind: "",
             state: SinkState::Starting,
             sink_offset: files.read_offset()?.map_or(0, |noted| noted.offset).max(place_offset),
-            level_at: 0,
+            caught_up_at: 0,
             written_count: 0,
             failure_count: 0,
             skipped_count,
@@ -123,7 +123,7 @@ impl SinkHandle {
             state: shown.state,
             sink_offset: shown.sink_offset,
             lag_events,
-            lag_ms: if lag_events == 0 { 0 } else { now.saturating_sub(shown.level_at) },
+            lag_ms: if lag_events == 0 { 0 } else { now.saturating_sub(shown.caught_up_at) },
             backlog_bytes,
             written_count: shown.written_count,
             failure_count: shown.failure_count,
@@ -174,7 +174,7 @@ impl SinkHandle {
         Ok(())
     }
 
-    /// Has the sink stop when it is level with the log, after `limit` at the latest.
+    /// Has the sink stop when it has caught up with the log, after `limit` at the latest.
     pub(crate) fn stop(&self, limit: Duration) {
         self.orders().stop = Some((Stopwatch::start(), limit));
         self.wake();
@@ -183,7 +183,7 @@ impl SinkHandle {
     pub(crate) fn stop_order(&self) -> StopOrder {
         match &self.orders().stop {
             None => StopOrder::GoOn,
-            Some((since, limit)) if since.elapsed() < *limit => StopOrder::WhenLevel,
+            Some((since, limit)) if since.elapsed() < *limit => StopOrder::WhenCaughtUp,
             Some(_) => StopOrder::Now,
         }
     }

@@ -33,7 +33,7 @@ struct NamedSale {
     incarnations: Incarnations,
 }
 
-/// A reservation that is held: what it claims is told again when it is settled.
+/// A reservation that is held: what it claims is described again when its status changes.
 struct Hold {
     customer: CompactString,
     lines: SmallVec<[Line; 2]>,
@@ -131,7 +131,7 @@ impl NameTable {
     }
 
     /// Learns from a record, and gives the event whole to `visit` unless it is not for sinks.
-    pub(crate) fn tell<R>(
+    pub(crate) fn describe<R>(
         &mut self,
         offset: u64,
         record: &Record<'_>,
@@ -164,10 +164,12 @@ impl NameTable {
                 }
                 Some(give(Change::SaleArchived { sale_no: *sale_no, sale: &named.sale }))
             }
-            Event::Reserved { .. } => Some(self.tell_reserved(&record.event, give)?),
+            Event::Reserved { .. } => Some(self.describe_reserved(&record.event, give)?),
             Event::Confirmed { reservation }
             | Event::Released { reservation }
-            | Event::Expired { reservation } => Some(self.tell_settled(&record.event, *reservation, give)?),
+            | Event::Expired { reservation } => {
+                Some(self.describe_status_change(&record.event, *reservation, give)?)
+            }
         })
     }
 
@@ -183,7 +185,7 @@ impl NameTable {
         named
     }
 
-    fn tell_reserved<R>(
+    fn describe_reserved<R>(
         &mut self,
         event: &Event<'_>,
         give: impl FnOnce(Change<'_>) -> R,
@@ -204,7 +206,7 @@ impl NameTable {
         Ok(give(Change::Reserved { subject, claim, expires_at: *expires_at }))
     }
 
-    fn tell_settled<R>(
+    fn describe_status_change<R>(
         &mut self,
         event: &Event<'_>,
         reservation: ReservationNo,

@@ -14,12 +14,12 @@ use crate::event::{Change, SinkEvent};
 use onrush_node::ReservationIds;
 use onrush_node::record::{FactDecoder, Record};
 
-/// One step: a sale is put with these stocks, or one of its stocks is reserved, or a hold is settled.
+/// One step: a sale is put with these stocks, or one of its stocks is reserved, or a hold ends.
 #[derive(Clone, Debug)]
 enum Step {
     Put { sale: u32, stocks: BTreeSet<u8> },
     Reserve { sale: u32, stock: usize, held: bool },
-    Settle { sale: u32, seq: u32, confirms: bool },
+    EndHold { sale: u32, seq: u32, confirms: bool },
     Begin(u32),
 }
 
@@ -32,7 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
             stock,
             held
         }),
-        (0..3_u32, 0..8_u32, any::<bool>()).prop_map(|(sale, seq, confirms)| Step::Settle {
+        (0..3_u32, 0..8_u32, any::<bool>()).prop_map(|(sale, seq, confirms)| Step::EndHold {
             sale,
             seq,
             confirms
@@ -92,31 +92,32 @@ struct Both {
 }
 
 impl Both {
-    /// Applies an event to the state and tells it by the names; the text of what was told.
+    /// Applies an event to the state and tells it by the names; the text of what was described.
     fn apply(&mut self, event: Event<'_>) -> String {
         self.state.apply(&event, 1);
         let record = Record { index: 0, at: 1, event };
         self.offset += 1;
-        let told = self.names.tell(self.offset, &record, |event: &SinkEvent<'_>| match &event.change {
-            Change::SalePut { terms, stock_nos, .. } => stock_nos
-                .iter()
-                .zip(&terms.stocks)
-                .map(|(no, stock)| format!("{}={}", no.0, stock.stock))
-                .collect::<Vec<_>>()
-                .join(" "),
-            Change::Reserved { subject, claim, .. }
-            | Change::Confirmed { subject, claim }
-            | Change::Released { subject, claim: Some(claim) } => {
-                let reservation = ReservationIds::new(0, [7; 16]).read(subject.id()).expect("its own id");
-                assert!(
-                    self.state.reservation(subject.sale, reservation).is_some(),
-                    "the state knows the id"
-                );
-                format!("{} {}", claim.customer, claim.lines[0].stock)
-            }
-            _ => String::new(),
-        });
-        told.expect("it follows").expect("it is for sinks")
+        let described =
+            self.names.describe(self.offset, &record, |event: &SinkEvent<'_>| match &event.change {
+                Change::SalePut { terms, stock_nos, .. } => stock_nos
+                    .iter()
+                    .zip(&terms.stocks)
+                    .map(|(no, stock)| format!("{}={}", no.0, stock.stock))
+                    .collect::<Vec<_>>()
+                    .join(" "),
+                Change::Reserved { subject, claim, .. }
+                | Change::Confirmed { subject, claim }
+                | Change::Released { subject, claim: Some(claim) } => {
+                    let reservation = ReservationIds::new(0, [7; 16]).read(subject.id()).expect("its own id");
+                    assert!(
+                        self.state.reservation(subject.sale, reservation).is_some(),
+                        "the state knows the id"
+                    );
+                    format!("{} {}", claim.customer, claim.lines[0].stock)
+                }
+                _ => String::new(),
+            });
+        described.expect("it follows").expect("it is for sinks")
     }
 
     /// Writes the names down and reads them back.
@@ -143,25 +144,26 @@ impl Both {
                     return Ok(());
                 }
                 let name = format!("sale-{sale}");
-                let told = self.apply(Event::SalePut { sale_no: SaleNo(*sale), sale: &name, terms: &terms });
+                let described =
+                    self.apply(Event::SalePut { sale_no: SaleNo(*sale), sale: &name, terms: &terms });
                 let after = known(&self.state, *sale).stocks;
                 let expected: Vec<_> = after.iter().map(|(no, name)| format!("{}={name}", no.0)).collect();
-                prop_assert_eq!(told, expected.join(" "));
+                prop_assert_eq!(described, expected.join(" "));
             }
             Step::Begin(tag) => {
                 let event = Event::IncarnationBegun { incarnation: Incarnation(*tag) };
                 self.state.apply(&event, 1);
                 let record = Record { index: 0, at: 1, event };
                 self.offset += 1;
-                let told = self.names.tell(self.offset, &record, |_| ()).expect("it follows");
-                prop_assert_eq!(told, None);
+                let described = self.names.describe(self.offset, &record, |_| ()).expect("it follows");
+                prop_assert_eq!(described, None);
             }
             Step::Reserve { sale, stock, held } => {
                 let before = known(&self.state, *sale);
                 let Some((no, name)) = before.stocks.get(*stock) else { return Ok(()) };
                 let seq = u32::try_from(before.reservations.len()).expect("few");
                 let customer = format!("c{seq}");
-                let told = self.apply(Event::Reserved {
+                let described = self.apply(Event::Reserved {
                     reservation: ReservationNo { sale: SaleNo(*sale), seq },
                     customer: &customer,
                     lines: [Line { stock: *no, quantity: 1 }].into_iter().collect(),
@@ -169,9 +171,9 @@ impl Both {
                     key: None,
                     details: b"{}",
                 });
-                prop_assert_eq!(told, format!("{customer} {name}"));
+                prop_assert_eq!(described, format!("{customer} {name}"));
             }
-            Step::Settle { sale, seq, confirms } => {
+            Step::EndHold { sale, seq, confirms } => {
                 let before = known(&self.state, *sale);
                 if before.reservations.get(*seq as usize) != Some(&ReservationStatus::Held) {
                     return Ok(());
@@ -182,8 +184,8 @@ impl Both {
                 } else {
                     Event::Released { reservation }
                 };
-                let told = self.apply(event);
-                prop_assert!(told.starts_with(&format!("c{seq} stock-")), "{}", told);
+                let described = self.apply(event);
+                prop_assert!(described.starts_with(&format!("c{seq} stock-")), "{}", described);
             }
         }
         Ok(())
@@ -223,6 +225,6 @@ fn what_does_not_follow_is_refused() {
         },
     ] {
         let record = Record { index: 0, at: 1, event };
-        assert!(names.tell(1, &record, |_| ()).is_err());
+        assert!(names.describe(1, &record, |_| ()).is_err());
     }
 }

@@ -21,13 +21,13 @@ pub struct Replayed {
     pub log_id: String,
     /// The partition whose log it is.
     pub partition: u16,
-    /// The first offset from which events can be told; above 0 if the log was trimmed.
+    /// The first offset from which events can be described; above 0 if the log was trimmed.
     pub from: u64,
     /// The offset after the last event.
     pub to: u64,
 }
 
-/// Why events cannot be told.
+/// Why events cannot be described.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// The directory.
@@ -133,7 +133,7 @@ fn directory_error(directory: &Path, source: std::io::Error) -> ReplayError {
 /// What is known while the entries go by.
 struct Reading<'v> {
     log: &'v dyn StoredLog,
-    /// Names, once the founding or a snapshot told the secret behind the ids.
+    /// Names, once the first record or a snapshot gave the secret behind the ids.
     names: Option<(NameTable, ReservationIds)>,
     partition: u16,
     is_first: bool,
@@ -172,22 +172,22 @@ fn oldest_snapshot(log: &dyn StoredLog) -> Result<Option<SnapshotBase>, ReplayEr
     let (mut id_key, format) = (None, snapshot.format());
     let partition = partition_no(snapshot.partition())?;
     if let Some(chunk) = snapshot.next_chunk()? {
-        let mut look = |fact: &Fact<'_>| {
+        let mut find_key = |fact: &Fact<'_>| {
             if let Fact::Partition { id_key: Some(key), .. } = fact {
                 id_key = Some(*key);
             }
             Ok(())
         };
         FactDecoder::new(format)
-            .decode(chunk, &mut look)
+            .decode(chunk, &mut find_key)
             .map_err(|error| ReplayError::Damaged(error.to_string()))?;
     }
     Ok(id_key.map(|key| (offset, ReservationIds::new(partition, key))))
 }
 
-/// Why an entry could not be told.
+/// Why an entry could not be described.
 #[derive(Debug, thiserror::Error)]
-enum Untold {
+enum EntryError {
     #[error(transparent)]
     Decode(#[from] DecodeError),
     #[error(transparent)]
@@ -200,26 +200,26 @@ enum Untold {
     Visitor(String),
 }
 
-impl From<VisitError<ReadError, Untold>> for ReplayError {
-    fn from(error: VisitError<ReadError, Untold>) -> Self {
+impl From<VisitError<ReadError, EntryError>> for ReplayError {
+    fn from(error: VisitError<ReadError, EntryError>) -> Self {
         match error {
             VisitError::Log(ReadError::Storage(error)) => Self::Storage(error),
             VisitError::Log(error) => Self::Damaged(error.to_string()),
             VisitError::Refused(refused) => match refused.error {
-                Untold::StartPoint(error) => error.into(),
-                Untold::Trimmed => Self::Trimmed { oldest: refused.offset },
-                Untold::Visitor(problem) => Self::Visitor(problem),
-                Untold::Decode(_) | Untold::Unknown(_) => Self::Damaged(refused.to_string()),
+                EntryError::StartPoint(error) => error.into(),
+                EntryError::Trimmed => Self::Trimmed { oldest: refused.offset },
+                EntryError::Visitor(problem) => Self::Visitor(problem),
+                EntryError::Decode(_) | EntryError::Unknown(_) => Self::Damaged(refused.to_string()),
             },
         }
     }
 }
 
 impl Reading<'_> {
-    fn take(&mut self, base: Option<&SnapshotBase>, entry: &Entry<'_>) -> Result<(), Untold> {
+    fn take(&mut self, base: Option<&SnapshotBase>, entry: &Entry<'_>) -> Result<(), EntryError> {
         if std::mem::take(&mut self.is_first) && entry.base_offset > 0 {
             let Some((offset, ids)) = base.filter(|(offset, _)| *offset >= entry.base_offset) else {
-                return Err(Untold::Trimmed);
+                return Err(EntryError::Trimmed);
             };
             let mut snapshot = self.log.read_snapshot(*offset).map_err(StartPointError::from)?;
             self.names = Some((read_snapshot(&mut *snapshot, ids)?, ids.clone()));
@@ -231,18 +231,18 @@ impl Reading<'_> {
             if offset < self.from {
                 return Ok(());
             }
-            self.tell(offset, &record)
+            self.describe(offset, &record)
         })
     }
 
-    fn tell(&mut self, offset: u64, record: &Record<'_>) -> Result<(), Untold> {
+    fn describe(&mut self, offset: u64, record: &Record<'_>) -> Result<(), EntryError> {
         if let onrush_core::Event::PartitionCreated { id_key } = &record.event {
             let ids = ReservationIds::new(self.partition, *id_key);
             self.names = Some((NameTable::new(ids.clone()), ids));
         }
         let Some((names, _)) = &mut self.names else { return Ok(()) };
         let visit = &mut self.visit;
-        names.tell(offset, record, |event| visit(event))?.transpose().map_err(Untold::Visitor)?;
+        names.describe(offset, record, |event| visit(event))?.transpose().map_err(EntryError::Visitor)?;
         Ok(())
     }
 }

@@ -23,15 +23,15 @@ use crate::writer::{SearchStep, TargetWriter, Trouble};
 
 /// Lowest priority: a sink may lag, an answer may not.
 const NICENESS: i32 = 19;
-/// How long a sink that is level with the log rests, so that a few events go together.
+/// How long a sink that has caught up with the log rests, so that a few events go together.
 const LINGER: Duration = Duration::from_millis(25);
 /// How often a sink that does not go on looks at its orders and its backlog.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the same trouble, or a large backlog, is said again.
 const SAY_INTERVAL: Duration = Duration::from_mins(1);
 /// Log read after which the place is kept again, unless the place itself is as large.
 const PLACE_INTERVAL_BYTES: u64 = 16 << 20;
-/// How often a sink that is level keeps its place, if that is small.
+/// How often a sink that has caught up keeps its place, if that is small.
 const PLACE_INTERVAL: Duration = Duration::from_secs(5);
 const SMALL_PLACE_BYTES: u64 = 1 << 20;
 /// How often it is noted which server of a target has how much.
@@ -80,7 +80,7 @@ impl Runner {
     ) -> Self {
         {
             let mut shown = handle.shown();
-            (shown.kind, shown.level_at) = (target.kind(), clock.wall_ms());
+            (shown.kind, shown.caught_up_at) = (target.kind(), clock.wall_ms());
         }
         Self {
             handle: Arc::clone(handle),
@@ -153,15 +153,15 @@ impl Runner {
             let written_before = self.handle.shown().written_count;
             if self.advance(self.ceiling.turn_events_max())? {
                 if self.ceiling.is_set() {
-                    self.writer.settle()?;
+                    self.writer.make_durable()?;
                     self.note_progress();
                     let written_count = self.handle.shown().written_count - written_before;
                     std::thread::park_timeout(self.ceiling.rest_after(written_count));
                 }
             } else {
-                self.writer.settle()?;
+                self.writer.make_durable()?;
                 self.note_progress();
-                if order == StopOrder::WhenLevel {
+                if order == StopOrder::WhenCaughtUp {
                     return self.end();
                 }
                 self.keep_place_if_due(true)?;
@@ -290,7 +290,7 @@ impl Runner {
 
     fn note_progress(&mut self) {
         let sink_offset = self.writer.sink_offset();
-        let is_level = sink_offset >= self.reader.durable_offset();
+        let is_caught_up = sink_offset >= self.reader.durable_offset();
         if let Some(confirmed) = &mut self.confirmed {
             confirmed.offset = confirmed.offset.max(sink_offset);
         }
@@ -302,8 +302,8 @@ impl Runner {
                 tracing::info!(sink = self.handle.settings.name, sink_offset, "the sink goes on");
             }
         }
-        if is_level {
-            shown.level_at = self.clock.wall_ms();
+        if is_caught_up {
+            shown.caught_up_at = self.clock.wall_ms();
         }
         drop(shown);
         let is_confirmed = self.confirmed.as_ref().is_some_and(|known| known.offset > self.noted_confirmed);
@@ -340,10 +340,10 @@ impl Runner {
     }
 
     /// Keeps the place so that the log before it can go.
-    fn keep_place_if_due(&mut self, is_level: bool) -> Result<(), Trouble> {
+    fn keep_place_if_due(&mut self, is_caught_up: bool) -> Result<(), Trouble> {
         let far =
             self.writer.bytes_since_place >= PLACE_INTERVAL_BYTES.max(self.place_bytes.saturating_mul(4));
-        let late = is_level
+        let late = is_caught_up
             && self.place_bytes <= SMALL_PLACE_BYTES
             && self.writer.passed > self.place_offset
             && self.since_place.elapsed() >= PLACE_INTERVAL;
@@ -356,7 +356,7 @@ impl Runner {
         if !self.writer.is_sent() {
             self.writer.send()?;
         }
-        self.writer.settle()?;
+        self.writer.make_durable()?;
         self.note_progress();
         let offset = self.writer.passed;
         if offset > self.place_offset && self.writer.is_of_this_history() {
@@ -443,7 +443,7 @@ impl Runner {
             if let Some(stop) = self.judge_backlog() {
                 return self.stay_stopped(stop);
             }
-            std::thread::park_timeout(interval.saturating_sub(since.elapsed()).min(LOOK_INTERVAL));
+            std::thread::park_timeout(interval.saturating_sub(since.elapsed()).min(CHECK_INTERVAL));
         }
     }
 
@@ -461,7 +461,7 @@ impl Runner {
             if let Some(stop) = self.judge_backlog() {
                 self.handle.shown().state = SinkState::Stopped(stop);
             }
-            std::thread::park_timeout(LOOK_INTERVAL);
+            std::thread::park_timeout(CHECK_INTERVAL);
         }
         self.failures_in_a_row = 0;
         self.handle.shown().state = SinkState::Retrying;

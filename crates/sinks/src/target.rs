@@ -8,9 +8,9 @@ use crate::event::SinkEvent;
 /// Where events go: a table, a topic, a queue, a stream. A runner owns it and calls it from one thread.
 ///
 /// ```text
-///   open ──▶ push … push ──▶ send ──▶ push … push ──▶ send ──▶ … ──▶ settle
-///    ▲          (one batch)                                            │
-///    └────────────────────── after any error ◀─────────────────────────┘
+///   open ──▶ push … push ──▶ send ──▶ push … push ──▶ send ──▶ … ──▶ wait_until_durable
+///    ▲          (one batch)                                                  │
+///    └────────────────────── after any error ◀───────────────────────────────┘
 /// ```
 ///
 /// After an error the target forgets what it was told since it was opened; the runner waits, opens it again, and goes on
@@ -58,7 +58,7 @@ pub trait Target: Send {
     fn send(&mut self, offset: u64) -> Result<u64, TargetError>;
 
     /// Waits until everything sent is durable; returns the offset below which it is. Nothing was pushed since the last send.
-    fn settle(&mut self) -> Result<u64, TargetError>;
+    fn wait_until_durable(&mut self) -> Result<u64, TargetError>;
 
     /// Events of a batch that suit it best, at most; a batch is sent when the log has no more for now, too.
     fn batch_events_max(&self) -> usize {

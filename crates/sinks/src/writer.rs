@@ -195,11 +195,11 @@ impl TargetWriter {
             self.send()?;
         }
         let (target, selection) = (&mut self.target, &self.handle.settings.selection);
-        let told = self.names.tell(offset, record, |event| {
+        let described = self.names.describe(offset, record, |event| {
             let takes = !left_out && selection.takes(event);
             if takes { target.push(event).map(|()| true) } else { Ok(false) }
         })?;
-        match told.transpose() {
+        match described.transpose() {
             Ok(took) => {
                 self.passed = offset + 1;
                 self.enter_incarnation();
@@ -239,19 +239,19 @@ impl TargetWriter {
         self.handle.shown().written_count += written_count as u64;
         self.note_durable(durable);
         if self.search.is_some() {
-            self.settle()?;
+            self.make_durable()?;
         }
         Ok(())
     }
 
     /// Sends what was pushed, and waits until all that was sent is durable.
-    pub(crate) fn settle(&mut self) -> Result<(), Trouble> {
+    pub(crate) fn make_durable(&mut self) -> Result<(), Trouble> {
         if self.pushed_count > 0 {
             self.send()?;
         }
         let durable = {
             let _asked = self.handle.ask("wait until events are durable");
-            self.target.settle()?
+            self.target.wait_until_durable()?
         };
         self.note_durable(durable);
         self.sent_count = 0;

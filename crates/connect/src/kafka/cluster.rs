@@ -127,8 +127,9 @@ pub(super) fn terms(
         answers.map_err(|error| unavailable("read the topics' settings", &error))
     })?;
     let smallest = |name: &str| {
-        let told = answers.iter().flatten().filter_map(|topic| topic.get(name)?.value.as_ref()?.parse().ok());
-        told.min()
+        let values =
+            answers.iter().flatten().filter_map(|topic| topic.get(name)?.value.as_ref()?.parse().ok());
+        values.min()
     };
     Ok(Terms {
         message_bytes_max: smallest("max.message.bytes"),

@@ -12,7 +12,7 @@ pub(super) struct Progress {
     /// Everything below is acknowledged, or was before this producer; unknown until it is told.
     durable: Option<u64>,
     waiting_count: u64,
-    settled_count: u64,
+    done_count: u64,
     failure: Option<Failure>,
 }
 
@@ -56,8 +56,8 @@ impl Progress {
     }
 
     /// The producer is done with the message at `offset`.
-    pub(super) fn settled(&mut self, offset: u64, outcome: Result<(), RDKafkaErrorCode>) {
-        self.settled_count += 1;
+    pub(super) fn done(&mut self, offset: u64, outcome: Result<(), RDKafkaErrorCode>) {
+        self.done_count += 1;
         self.waiting_count -= 1;
         match outcome {
             Ok(()) => {
@@ -94,8 +94,8 @@ impl Progress {
     }
 
     /// How many messages the producer was done with so far.
-    pub(super) fn settled_count(&self) -> u64 {
-        self.settled_count
+    pub(super) fn done_count(&self) -> u64 {
+        self.done_count
     }
 
     /// Whether the producer is done with every message.
@@ -129,10 +129,10 @@ mod tests {
             match verb {
                 "+" => progress.queued(offset),
                 ">" => progress.sent(offset),
-                "=" => progress.settled(offset, Ok(())),
-                "!" => progress.settled(offset, Err(MessageSizeTooLarge)),
-                "?" => progress.settled(offset, Err(BrokerTransportFailure)),
-                "~" => progress.settled(offset, Err(PurgeQueue)),
+                "=" => progress.done(offset, Ok(())),
+                "!" => progress.done(offset, Err(MessageSizeTooLarge)),
+                "?" => progress.done(offset, Err(BrokerTransportFailure)),
+                "~" => progress.done(offset, Err(PurgeQueue)),
                 _ => panic!("no such step: {step}"),
             }
         }
@@ -178,11 +178,11 @@ mod tests {
 
     #[test]
     fn a_producer_is_idle_when_it_is_done_with_all() {
-        for (script, settled_count, is_idle) in
+        for (script, done_count, is_idle) in
             [("", 0, true), ("+1 +2 =1", 1, false), ("+1 +2 =1 =2", 2, true), ("+1 +2 ?1 ~2 >3", 2, true)]
         {
             let progress = after(script);
-            assert_eq!((progress.settled_count(), progress.is_idle()), (settled_count, is_idle), "{script}");
+            assert_eq!((progress.done_count(), progress.is_idle()), (done_count, is_idle), "{script}");
         }
     }
 }

@@ -86,7 +86,7 @@ impl ProducerContext for Reports {
             Ok(_) => Ok(()),
             Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown)),
         };
-        self.progress().settled(offset as u64, outcome);
+        self.progress().done(offset as u64, outcome);
     }
 }
 

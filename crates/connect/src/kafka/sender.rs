@@ -60,8 +60,8 @@ impl Sender {
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                 return Err(self.refusal(offset, &error));
             }
-            let settled_count = self.reports().progress().settled_count();
-            self.wait(|progress| progress.settled_count() > settled_count)?;
+            let done_count = self.reports().progress().done_count();
+            self.wait(|progress| progress.done_count() > done_count)?;
             record = returned;
         }
     }
@@ -76,7 +76,7 @@ impl Sender {
     }
 
     /// Waits for every acknowledgement; returns the offset below which there are all.
-    pub(super) fn settle(&self) -> Result<u64, TargetError> {
+    pub(super) fn wait_until_durable(&self) -> Result<u64, TargetError> {
         self.wait(Progress::is_idle)?;
         self.durable()
     }
@@ -91,9 +91,9 @@ impl Sender {
 
     /// Waits until it is done, a failure, or the timeout of a broker that acknowledges nothing more.
     fn wait(&self, is_done: impl Fn(&Progress) -> bool) -> Result<(), TargetError> {
-        let (mut settled_count, mut quiet_count) = (0, 0);
+        let (mut done_count, mut quiet_count) = (0, 0);
         while quiet_count < QUIET_LOOKS_MAX {
-            let before = settled_count;
+            let before = done_count;
             {
                 let progress = self.reports().progress();
                 if progress.failure().is_some() {
@@ -103,9 +103,9 @@ impl Sender {
                 if is_done(&progress) {
                     return Ok(());
                 }
-                settled_count = progress.settled_count();
+                done_count = progress.done_count();
             }
-            quiet_count = if settled_count == before { quiet_count + 1 } else { 0 };
+            quiet_count = if done_count == before { quiet_count + 1 } else { 0 };
             self.producer.poll(LOOK);
         }
         let text = format!("no message was acknowledged for {} s", EXCHANGE_TIMEOUT.as_secs());

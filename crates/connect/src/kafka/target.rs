@@ -128,7 +128,7 @@ impl Target for Kafka {
         self.with_session(|session| session.sender.send(offset))
     }
 
-    fn settle(&mut self) -> Result<u64, TargetError> {
-        self.with_session(|session| session.sender.settle())
+    fn wait_until_durable(&mut self) -> Result<u64, TargetError> {
+        self.with_session(|session| session.sender.wait_until_durable())
     }
 }

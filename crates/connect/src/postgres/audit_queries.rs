@@ -29,19 +29,19 @@ pub(super) const STATE_QUERIES: [&str; 8] =
 
 /// A reservation is as it was reserved, with the status that the last event about it gave it.
 const RESERVATIONS: &str = "
-    WITH told AS MATERIALIZED (
+    WITH described AS MATERIALIZED (
         SELECT reservation, max(event_offset) AS last_offset,
             min(event_offset) FILTER (WHERE kind = 'reservation.reserved') AS first_offset
         FROM events WHERE reservation IS NOT NULL GROUP BY reservation
     ), wanted AS (
-        SELECT told.reservation, first.key AS sale, first.body->>'customer' AS customer, first.body->'lines' AS lines,
+        SELECT described.reservation, first.key AS sale, first.body->>'customer' AS customer, first.body->'lines' AS lines,
             first.body->'details' AS details, first.body->>'idempotency_key' AS idempotency_key,
             first.at AS created_at, (first.body->>'expires_at')::timestamptz AS expires_at, first_offset,
             last.body->>'status' AS status, last_offset,
             CASE WHEN last.body->>'status' <> 'held' THEN last.at END AS settled_at
-        FROM told
-        JOIN events first ON first.event_offset = told.first_offset
-        JOIN events last ON last.event_offset = told.last_offset
+        FROM described
+        JOIN events first ON first.event_offset = described.first_offset
+        JOIN events last ON last.event_offset = described.last_offset
     )
     SELECT 'reservation ' || coalesce(w.reservation, r.reservation) || CASE
         WHEN r.reservation IS NULL THEN ' has no row'
@@ -71,7 +71,7 @@ const UNITS: &str = "
 
 /// A sale has the terms of the event that its row names, and no later event of that name is about an older row.
 const SALES: &str = "
-    WITH told AS MATERIALIZED (
+    WITH described AS MATERIALIZED (
         SELECT event_offset, at, kind, key, body, count(*) FILTER (WHERE kind = 'sale.archived')
                 OVER (PARTITION BY key ORDER BY event_offset ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS life
         FROM events WHERE kind IN ('sale.put', 'sale.archived')
@@ -81,7 +81,7 @@ const SALES: &str = "
             body->>'title' AS title, (body->>'opens_at')::timestamptz AS opens_at,
             (body->>'closes_at')::timestamptz AS closes_at, (body->>'per_customer_max')::bigint AS per_customer_max,
             (body->>'hold_ttl_ms')::bigint AS hold_ttl_ms, kind
-        FROM told WINDOW every AS (PARTITION BY key, life) ORDER BY key, life, kind = 'sale.put' DESC, event_offset DESC
+        FROM described WINDOW every AS (PARTITION BY key, life) ORDER BY key, life, kind = 'sale.put' DESC, event_offset DESC
     )
     SELECT format('sale %s (number %s) is not as the events say', coalesce(w.sale, s.sale), s.sale_no)
     FROM (SELECT * FROM wanted WHERE kind = 'sale.put') w FULL JOIN sales s ON s.updated_offset = w.last_offset
@@ -120,13 +120,13 @@ const HISTORY: &str = "
             min(value - by) AS value_before, count(DISTINCT value) = count(*) AS is_each_once,
             min(at) AS at, max(at) AS other_at
         FROM counter_history GROUP BY event_offset
-    ), told AS (
+    ), described AS (
         SELECT event_offset, key, at, (body->>'by')::bigint AS by, (body->>'value')::bigint AS value
         FROM events WHERE kind = 'counter.added'
     )
     SELECT format('counter_history stands for %s additions of the event at offset %s, and should for %s with the values up to %s',
         coalesce(k.by, 0), coalesce(t.event_offset, k.event_offset), coalesce(t.by, 0), t.value)
-    FROM told t FULL JOIN kept k USING (event_offset)
+    FROM described t FULL JOIN kept k USING (event_offset)
     WHERE (t.key, t.key, t.by, t.value, t.value - t.by, true, t.at, t.at) IS DISTINCT FROM
         (k.counter, k.other_counter, k.by, k.value, k.value_before, k.is_each_once, k.at, k.other_at)";
 

@@ -110,9 +110,9 @@ impl Batch {
             Change::Reserved { subject, claim, expires_at } => {
                 self.claim(subject, claim, *expires_at, at, offset);
             }
-            Change::Confirmed { subject, .. } => self.settle(subject, "confirmed", at, offset),
-            Change::Released { subject, .. } => self.settle(subject, "released", at, offset),
-            Change::Expired { subject, .. } => self.settle(subject, "expired", at, offset),
+            Change::Confirmed { subject, .. } => self.set_status(subject, "confirmed", at, offset),
+            Change::Released { subject, .. } => self.set_status(subject, "released", at, offset),
+            Change::Expired { subject, .. } => self.set_status(subject, "expired", at, offset),
         }
     }
 
@@ -179,7 +179,13 @@ impl Batch {
         });
     }
 
-    fn settle(&mut self, subject: &ReservationSubject<'_>, status: &'static str, at: TimeMs, offset: u64) {
+    fn set_status(
+        &mut self,
+        subject: &ReservationSubject<'_>,
+        status: &'static str,
+        at: TimeMs,
+        offset: u64,
+    ) {
         let number = subject.reservation_no;
         match self.places.get(&number) {
             Some(&Place::New(place)) => {
@@ -188,9 +194,9 @@ impl Batch {
                 claimed.settled_at = Some(at);
                 claimed.updated_offset = offset;
             }
-            Some(&Place::Earlier(place)) => self.changes.settlements.replace(place, status, at, offset),
+            Some(&Place::Earlier(place)) => self.changes.new_statuses.replace(place, status, at, offset),
             None => {
-                let place = self.changes.settlements.add(number, status, at, offset);
+                let place = self.changes.new_statuses.add(number, status, at, offset);
                 self.places.insert(number, Place::Earlier(place));
             }
         }

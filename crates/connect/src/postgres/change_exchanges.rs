@@ -1,4 +1,4 @@
-//! The changes of a batch as parameters of statements, in the order in which they have to run: earlier reservations settle on
+//! The changes of a batch as parameters of statements, in the order in which they have to run: earlier reservations get their statuses on
 //! the stocks as they were, stocks are put before new reservations claim units of them.
 
 use std::future::Future;
@@ -23,8 +23,8 @@ pub(super) fn push_changes<'a>(
     session: &'a Session,
     changes: &'a Changes,
 ) {
-    if !changes.settlements.is_empty() {
-        exchanges.push(Box::pin(settle(session, changes)));
+    if !changes.new_statuses.is_empty() {
+        exchanges.push(Box::pin(set_statuses(session, changes)));
     }
     if !changes.put_sales.is_empty() {
         exchanges.push(Box::pin(put_sales(session, changes)));
@@ -48,11 +48,11 @@ pub(super) fn push_changes<'a>(
     }
 }
 
-async fn settle(session: &Session, changes: &Changes) -> Result<u64, Error> {
-    let s = &changes.settlements;
+async fn set_statuses(session: &Session, changes: &Changes) -> Result<u64, Error> {
+    let s = &changes.new_statuses;
     let parameters: [&(dyn ToSql + Sync); 5] =
         [&s.sale_nos, &s.reservation_seqs, &s.statuses, &s.ats, &s.offsets];
-    session.connection.client().execute(&session.statements.settle, &parameters).await
+    session.connection.client().execute(&session.statements.set_statuses, &parameters).await
 }
 
 async fn put_sales(session: &Session, changes: &Changes) -> Result<u64, Error> {

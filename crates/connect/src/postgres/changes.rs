@@ -11,7 +11,7 @@ use super::time::Timestamp;
 
 /// New statuses of reservations that are in the table already; the newest of each.
 #[derive(Debug, Default)]
-pub(super) struct Settlements {
+pub(super) struct StatusChanges {
     pub(super) sale_nos: Vec<i64>,
     pub(super) reservation_seqs: Vec<i64>,
     pub(super) statuses: Vec<&'static str>,
@@ -19,7 +19,7 @@ pub(super) struct Settlements {
     pub(super) offsets: Vec<i64>,
 }
 
-impl Settlements {
+impl StatusChanges {
     /// Adds one and tells its place.
     pub(super) fn add(
         &mut self,
@@ -102,7 +102,7 @@ pub(super) struct Visits {
 /// Everything of a batch but the rows that only grow. Bounded as the batch is; see `batch.rs`.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    pub(super) settlements: Settlements,
+    pub(super) new_statuses: StatusChanges,
     pub(super) put_sales: BTreeMap<SaleNo, PutSale>,
     pub(super) put_stocks: BTreeMap<(SaleNo, StockNo), PutStock>,
     pub(super) archived: BTreeMap<SaleNo, Newest<()>>,
@@ -159,9 +159,9 @@ impl Changes {
     }
 
     pub(super) fn clear(&mut self) {
-        let Self { settlements, put_sales, put_stocks, archived, units, counters, windows, visits, skipped } =
+        let Self { new_statuses, put_sales, put_stocks, archived, units, counters, windows, visits, skipped } =
             self;
-        settlements.clear();
+        new_statuses.clear();
         put_sales.clear();
         put_stocks.clear();
         archived.clear();

@@ -54,7 +54,7 @@ statements! {
     /// New statuses of reservations that were in the table before this transaction. `before` sees them as they were, because
     /// all parts of a statement see the same snapshot; the units move by what each row said then. A stock that ever had
     /// reservations is never removed, so names are unambiguous.
-    settle = "WITH change AS MATERIALIZED (
+    set_statuses = "WITH change AS MATERIALIZED (
             SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[], $5::bigint[])
                 AS c (sale_no, reservation_seq, status, at, event_offset)
         ), before AS MATERIALIZED (

@@ -137,10 +137,10 @@ impl Target for Postgres {
         Ok(durable)
     }
 
-    fn settle(&mut self) -> Result<u64, TargetError> {
+    fn wait_until_durable(&mut self) -> Result<u64, TargetError> {
         let link = self.link()?;
-        let settled = link.finish().map(|()| link.durable.unwrap_or(0));
-        self.noting(settled)
+        let durable = link.finish().map(|()| link.durable.unwrap_or(0));
+        self.noting(durable)
     }
 
     fn batch_events_max(&self) -> usize {

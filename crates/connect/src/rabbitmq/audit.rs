@@ -122,7 +122,7 @@ impl RabbitMqAuditor {
     }
 
     /// What there is to say about the events that could not be seen, and about the order.
-    fn tell(&mut self, findings: &mut Findings) {
+    fn report(&mut self, findings: &mut Findings) {
         let unseen_count = self.unseen_count;
         match self.first_offset {
             Some(first) if unseen_count > 0 && self.begins_late => findings.notes.push(format!(
@@ -191,7 +191,7 @@ impl RabbitMqAuditor {
                 self.take(source, &delivery.map_err(|error| unavailable(READING, &error))?)?;
                 held_count += 1;
             }
-            ready_count = look(link, &self.settings.queue)?.0;
+            ready_count = read_counts(link, &self.settings.queue)?.0;
         }
         Ok(())
     }
@@ -205,7 +205,7 @@ impl Audit for RabbitMqAuditor {
             return Err(TargetError::Refused("the sink has no queue of its own that could be read".into()));
         }
         let link = Link::connect(&self.settings, &format!("onrush reconcile {}", source.sink))?;
-        let (ready_count, consumer_count) = look(&link, &self.settings.queue)?;
+        let (ready_count, consumer_count) = read_counts(&link, &self.settings.queue)?;
         if self.settings.queue_type == QueueType::Stream {
             self.read_stream(&link, source)?;
         } else if consumer_count > 0 {
@@ -245,7 +245,7 @@ impl Audit for RabbitMqAuditor {
             return Err(TargetError::Unavailable(reason));
         }
         let mut findings = std::mem::take(&mut self.ledger).finish(self.from, self.to);
-        self.tell(&mut findings);
+        self.report(&mut findings);
         Ok(findings)
     }
 }
@@ -255,7 +255,7 @@ async fn consume(channel: &Channel, queue: &str, arguments: FieldTable) -> lapin
 }
 
 /// How many messages wait in the queue, and how many consumers it has.
-fn look(link: &Link, queue: &str) -> Result<(u32, u32), TargetError> {
+fn read_counts(link: &Link, queue: &str) -> Result<(u32, u32), TargetError> {
     let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
     let queue =
         link.ask(READING, link.channel.queue_declare(queue.into(), options, FieldTable::default()))?;

@@ -26,7 +26,7 @@ const HEARTBEAT_S: u16 = 10;
 /// How long an open waits for the connection before it to be gone.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
-/// How often it is looked whether the broker blocks the connection; twice in a row is enough.
+/// How often the broker is asked whether it blocks the connection; twice in a row is enough.
 const BLOCKED_INTERVAL: Duration = Duration::from_millis(500);
 
 /// One connection, one channel, and the event loop that drives them, which answers heartbeats while the sink is idle.
@@ -162,8 +162,8 @@ impl Link {
     fn lacks(&mut self, queue: &str) -> Result<bool, TargetError> {
         let doing = format!("look for the queue `{queue}`");
         let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-        let looked = self.channel.queue_declare(queue.into(), options, FieldTable::default());
-        match wait(self.runtime(), &doing, looked) {
+        let declared = self.channel.queue_declare(queue.into(), options, FieldTable::default());
+        match wait(self.runtime(), &doing, declared) {
             Ok(_) => Ok(false),
             Err(Failed::Late(error)) => Err(error),
             Err(Failed::Answer(error)) => {

@@ -141,7 +141,7 @@ impl Target for RabbitMq {
         self.within(|session, settings| {
             if session.gathered.is_empty() && session.unconfirmed.is_empty() {
                 session.sent_offset = offset;
-                return session.settle();
+                return session.wait_until_durable();
             }
             let before = std::mem::take(&mut session.unconfirmed);
             session.publish(settings, before.is_empty())?;
@@ -153,8 +153,8 @@ impl Target for RabbitMq {
         })
     }
 
-    fn settle(&mut self) -> Result<u64, TargetError> {
-        self.within(|session, _| session.settle())
+    fn wait_until_durable(&mut self) -> Result<u64, TargetError> {
+        self.within(|session, _| session.wait_until_durable())
     }
 
     fn batch_events_max(&self) -> usize {
@@ -179,7 +179,7 @@ impl Session {
     }
 
     /// Waits until everything sent is confirmed; returns its offset.
-    fn settle(&mut self) -> Result<u64, TargetError> {
+    fn wait_until_durable(&mut self) -> Result<u64, TargetError> {
         let left = std::mem::take(&mut self.unconfirmed);
         self.confirm(left)?;
         self.confirmed_offset = self.sent_offset;

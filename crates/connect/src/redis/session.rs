@@ -90,7 +90,7 @@ impl Session {
     }
 
     /// Waits until everything that was sent is durable.
-    pub(super) fn settle(&mut self) -> Result<u64, TargetError> {
+    pub(super) fn wait_until_durable(&mut self) -> Result<u64, TargetError> {
         self.finish_under_way()?;
         if mem::take(&mut self.is_guarded) {
             // It may be long until the next transaction: that one gets a guard of its own.

@@ -84,8 +84,8 @@ impl Target for Redis {
         Ok(durable_offset)
     }
 
-    fn settle(&mut self) -> Result<u64, TargetError> {
-        let durable_offset = self.within(Session::settle)?;
+    fn wait_until_durable(&mut self) -> Result<u64, TargetError> {
+        let durable_offset = self.within(Session::wait_until_durable)?;
         self.wrote |= durable_offset > 0;
         Ok(durable_offset)
     }

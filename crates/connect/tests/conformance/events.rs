@@ -226,7 +226,7 @@ impl Teller {
                 What::SaleArchived { sale_no: told.no, sale: told.name }
             }
             8..14 => self.reserve(at),
-            _ => self.settle(at),
+            _ => self.end_reservation(at),
         }
     }
 
@@ -289,7 +289,7 @@ impl Teller {
         What::Reserved { taken, expires_at: is_held.then_some(at + 60_000) }
     }
 
-    fn settle(&mut self, at: TimeMs) -> What {
+    fn end_reservation(&mut self, at: TimeMs) -> What {
         let chance = &mut self.chance;
         let told = self.sales.last_mut().expect("there is a sale");
         if told.held.is_empty() {

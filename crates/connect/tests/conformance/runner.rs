@@ -60,8 +60,8 @@ impl<'s> Runner<'s> {
     }
 
     /// Waits until everything sent is durable.
-    pub fn settle(&mut self) -> Result<(), TargetError> {
-        self.note(u64::MAX, |target| target.settle())
+    pub fn wait_until_durable(&mut self) -> Result<(), TargetError> {
+        self.note(u64::MAX, |target| target.wait_until_durable())
     }
 
     fn note(
@@ -81,7 +81,7 @@ impl<'s> Runner<'s> {
         loop {
             let done = self.open().and_then(|from| {
                 self.write(from, to, batch_events)?;
-                self.settle()
+                self.wait_until_durable()
             });
             match done {
                 Ok(()) => break,

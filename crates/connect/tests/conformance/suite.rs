@@ -32,7 +32,7 @@ pub fn batches_have_any_size(harness: &dyn Harness) {
     }
     let end = story.end() + 10;
     runner.target.send(end).expect("nothing is in the way");
-    assert_eq!(runner.target.settle().expect("nothing is in the way"), end);
+    assert_eq!(runner.target.wait_until_durable().expect("nothing is in the way"), end);
     check(harness, &story);
 }
 
@@ -43,7 +43,7 @@ pub fn the_offset_is_kept(harness: &dyn Harness) {
     assert_eq!(runner.target.open(&story.source).expect("the server is there"), None);
     runner.write(0, story.end(), 20).expect("nothing is in the way");
     runner.target.send(story.end() + 100).expect("nothing is in the way");
-    assert_eq!(runner.target.settle().expect("nothing is in the way"), story.end() + 100);
+    assert_eq!(runner.target.wait_until_durable().expect("nothing is in the way"), story.end() + 100);
     drop(runner);
     let mut next = Runner::new(harness.target(None), &story);
     next.durable_offset = 7;
@@ -64,7 +64,7 @@ pub fn another_runner_goes_on(harness: &dyn Harness) {
         let to = from + chance.below(200);
         runner.write(from, to, 30).expect("nothing is in the way");
         if round % 3 == 0 {
-            runner.settle().expect("nothing is in the way");
+            runner.wait_until_durable().expect("nothing is in the way");
         }
         if round % 4 == 0 {
             push_without_sending(&mut runner, to);
@@ -131,7 +131,7 @@ pub fn answers_are_lost(harness: &dyn Harness) {
         let from = runner.open_at_last();
         let to = story.events[part * 60 - 1].offset + 1;
         proxy.set(Mode::LoseAnswersAndCut);
-        let lost = runner.write(from, to, 30).and_then(|()| runner.settle());
+        let lost = runner.write(from, to, 30).and_then(|()| runner.wait_until_durable());
         let healed = lost.is_ok() && harness.heals_itself();
         assert!(healed || matches!(lost, Err(TargetError::Unavailable(_))), "{lost:?}");
     }
@@ -168,7 +168,8 @@ pub fn an_absent_server_is_waited_for(harness: &dyn Harness) {
     proxy.set(Mode::Pass);
     runner.finish(story.events[30].offset, 20);
     proxy.set(Mode::Refuse);
-    let gone = runner.write(story.events[30].offset, story.end(), 20).and_then(|()| runner.settle());
+    let gone =
+        runner.write(story.events[30].offset, story.end(), 20).and_then(|()| runner.wait_until_durable());
     assert!(matches!(gone, Err(TargetError::Unavailable(_))), "{gone:?}");
     proxy.set(Mode::Pass);
     runner.finish(story.end(), 20);
@@ -186,7 +187,7 @@ pub fn a_silent_server_is_given_up(harness: &dyn Harness) {
     proxy.set(Mode::Pass);
     let from = runner.open_at_last();
     proxy.set(Mode::Silent);
-    let silent = runner.write(from, story.end(), 20).and_then(|()| runner.settle());
+    let silent = runner.write(from, story.end(), 20).and_then(|()| runner.wait_until_durable());
     assert!(matches!(silent, Err(TargetError::Unavailable(_))), "{silent:?}");
     // A line that is dead for good: what it swallowed never arrives.
     proxy.set(Mode::Refuse);
@@ -222,15 +223,15 @@ pub fn the_last_runner_takes_over(harness: &dyn Harness) {
         }
         let mut runner = Runner::new(harness.target(None), &story);
         let from = runner.open_at_last();
-        let late = fenced.write(to, story.end(), 20).and_then(|()| fenced.settle());
+        let late = fenced.write(to, story.end(), 20).and_then(|()| fenced.wait_until_durable());
         assert!(matches!(late, Err(TargetError::Refused(_))), "the fenced runner still writes: {late:?}");
-        runner.write(from, to, 20).and_then(|()| runner.settle()).expect("nothing is in the way");
+        runner.write(from, to, 20).and_then(|()| runner.wait_until_durable()).expect("nothing is in the way");
         assert!(
             runner.durable_offset >= durable_offset.max(to - 3),
             "the rest is written by the last runner"
         );
         durable_offset = runner.durable_offset;
-        assert!(fenced.settle().is_err(), "a fenced runner has to open again");
+        assert!(fenced.wait_until_durable().is_err(), "a fenced runner has to open again");
     }
     Runner::new(harness.target(None), &story).finish(story.end(), 64);
     check(harness, &story);
@@ -289,7 +290,7 @@ pub fn skipped_events_are_excused(harness: &dyn Harness) {
     runner.write(from, skipped.from, 30).expect("nothing is in the way");
     runner.target.push_skipped(&skipped).expect("nothing is in the way");
     runner.write(skipped.to, story.end(), 30).expect("nothing is in the way");
-    runner.settle().expect("nothing is in the way");
+    runner.wait_until_durable().expect("nothing is in the way");
     let is_left_out = |offset: u64| (skipped.from..skipped.to).contains(&offset);
     let left: Vec<_> = story.seen().into_iter().filter(|event| !is_left_out(event.offset)).collect();
     check_seen(harness, &left);

@@ -66,7 +66,7 @@ fn a_log_survives_connections_that_are_cut() {
                 (batch..to).try_for_each(|offset| target.push(&counter(offset)))?;
                 durable = durable.max(target.send(to)?);
             }
-            durable = durable.max(target.settle()?);
+            durable = durable.max(target.wait_until_durable()?);
             Ok(())
         };
         match go_on() {

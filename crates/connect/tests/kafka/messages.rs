@@ -41,7 +41,7 @@ fn written(place: &Place, message_format: MessageFormat, events: &[SinkEvent<'_>
         target.push(event).unwrap();
     }
     target.send(100).unwrap();
-    assert_eq!(target.settle().unwrap(), 100);
+    assert_eq!(target.wait_until_durable().unwrap(), 100);
     place.messages(&place.topic)
 }
 
@@ -132,7 +132,7 @@ fn missing_topics_are_created_one_per_kind() {
     target.push(&counter(1)).unwrap();
     target.push(&confirmed(2)).unwrap();
     target.send(3).unwrap();
-    assert_eq!(target.settle().unwrap(), 3);
+    assert_eq!(target.wait_until_durable().unwrap(), 3);
     for (kind, id) in [("counter.added", "0-1"), ("reservation.confirmed", "0-2")] {
         let messages = place.messages(&topic.replace("{kind}", kind));
         assert_eq!(messages.iter().map(|message| header(message, "ce_id")).collect::<Vec<_>>(), [Some(id)]);

@@ -59,7 +59,7 @@ fn a_message_over_the_topics_bound_is_rejected_before_it_is_sent() {
     let error = target.push(&large(8, &details)).unwrap_err();
     assert_eq!(rejected_offset(&error), Some(8));
     assert!(
-        matches!(target.settle(), Err(TargetError::Unavailable(_))),
+        matches!(target.wait_until_durable(), Err(TargetError::Unavailable(_))),
         "it is closed until it is opened again"
     );
 }
@@ -82,7 +82,7 @@ fn a_message_that_the_broker_rejects_alone_is_named_and_nothing_behind_it_is_wri
         }
     }
     if target.send(20).is_ok() {
-        assert_eq!(rejected_offset(&target.settle().unwrap_err()), Some(10));
+        assert_eq!(rejected_offset(&target.wait_until_durable().unwrap_err()), Some(10));
     }
     drop(target);
     let offsets = place.seen().into_iter().filter(|seen| seen.key == "blue").map(|seen| seen.offset);
@@ -102,13 +102,13 @@ fn one_of_several_that_the_broker_rejects_together_is_not_named() {
     }
     target.push(&large(8, &details)).unwrap();
     target.send(9).unwrap();
-    assert_eq!(rejected_offset(&target.settle().unwrap_err()), None);
+    assert_eq!(rejected_offset(&target.wait_until_durable().unwrap_err()), None);
     assert!(place.messages(&place.topic).is_empty());
 
     target.open(&source()).unwrap();
     target.push(&counter(2)).unwrap();
     target.send(3).unwrap();
-    assert_eq!(target.settle().unwrap(), 3, "a target that was opened again starts anew");
+    assert_eq!(target.wait_until_durable().unwrap(), 3, "a target that was opened again starts anew");
     assert_eq!(header(&place.messages(&place.topic)[0], "ce_id"), Some("0-2"));
 }
 

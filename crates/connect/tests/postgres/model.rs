@@ -139,9 +139,9 @@ impl Fold {
                 sale[ARCHIVED_AT + 1] = json!(offset);
             }
             What::Reserved { claim, expires_at } => self.reserve(told, claim, *expires_at),
-            What::Confirmed { claim } => self.settle(told, claim, "confirmed"),
-            What::Released { claim, .. } => self.settle(told, claim, "released"),
-            What::Expired { claim } => self.settle(told, claim, "expired"),
+            What::Confirmed { claim } => self.set_status(told, claim, "confirmed"),
+            What::Released { claim, .. } => self.set_status(told, claim, "released"),
+            What::Expired { claim } => self.set_status(told, claim, "expired"),
         }
     }
 
@@ -176,7 +176,7 @@ impl Fold {
         self.move_units(claim, "", status);
     }
 
-    fn settle(&mut self, told: &Told, claim: &Claimed, status: &str) {
+    fn set_status(&mut self, told: &Told, claim: &Claimed, status: &str) {
         let row = self.reservations.get_mut(&(claim.sale_no, claim.seq)).unwrap();
         let before = row[STATUS].as_str().unwrap().to_owned();
         row[STATUS] = json!(status);

@@ -79,7 +79,7 @@ fn texts_with_nul_become_json_strings() {
     let reason = "with \0 in it".to_owned();
     target.push_skipped(&Skipped { from: 5, to: 6, at: 1_790_000_000_000, reason }).unwrap();
     target.send(10).unwrap();
-    target.settle().unwrap();
+    target.wait_until_durable().unwrap();
     let title = r#""nul \u0000 \"here\"""#;
     assert_eq!(place.rows("title", "sales"), [json!([title])]);
     assert_eq!(place.rows("title", "stocks WHERE stock_no = 1"), [json!([r#""\u0000""#])]);

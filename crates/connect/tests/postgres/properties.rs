@@ -36,7 +36,7 @@ fn check(seed: u64, rows: Rows) {
             }
             2 => {
                 target.send(from).unwrap();
-                assert_eq!(target.settle().unwrap(), from);
+                assert_eq!(target.wait_until_durable().unwrap(), from);
                 let visits = rows == Rows::Visit;
                 assert_eq!(stored(&place), folded(&place, &story, from, visits), "seed {seed} at {from}");
             }
@@ -44,7 +44,7 @@ fn check(seed: u64, rows: Rows) {
         }
     }
     target.send(story.end()).unwrap();
-    target.settle().unwrap();
+    target.wait_until_durable().unwrap();
     assert_eq!(stored(&place), folded(&place, &story, story.end(), rows == Rows::Visit), "seed {seed}");
     let findings = place.audit(&story).unwrap();
     assert!(

@@ -78,7 +78,7 @@ fn what_can_be_mended_is_unavailable_and_goes_on() {
         place.db.run(spoil);
         let opened = target.open(&place.source).and_then(|_| {
             story.told[0].with_event(|event| target.push(event))?;
-            target.send(end + 1).and_then(|_| target.settle())
+            target.send(end + 1).and_then(|_| target.wait_until_durable())
         });
         match opened {
             Err(TargetError::Unavailable(reason)) => assert!(reason.contains(code), "{code}: {reason}"),
@@ -113,7 +113,7 @@ fn a_server_that_turns_read_only_is_waited_for() {
 
     place.db.run(&format!("REVOKE INSERT ON events FROM {user}"));
     story.told[0].with_event(|event| target.push(event)).unwrap();
-    match target.send(story.end() + 1).and_then(|_| target.settle()) {
+    match target.send(story.end() + 1).and_then(|_| target.wait_until_durable()) {
         Err(TargetError::Unavailable(reason)) => assert!(reason.contains("42501"), "{reason}"),
         other => panic!("{other:?}"),
     }

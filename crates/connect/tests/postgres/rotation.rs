@@ -35,10 +35,13 @@ fn a_sink_goes_on_with_the_password_that_is_in_the_file_when_its_connection_was_
     for told in before {
         told.with_event(|event| target.push(event)).unwrap();
     }
-    target.send(middle).and_then(|_| target.settle()).unwrap();
+    target.send(middle).and_then(|_| target.wait_until_durable()).unwrap();
     place.db.run(&format!("ALTER ROLE {role} PASSWORD 'new'"));
     proxy.set(Mode::CutTo(0));
-    assert!(matches!(target.send(middle + 1), Err(TargetError::Unavailable(_))) || target.settle().is_err());
+    assert!(
+        matches!(target.send(middle + 1), Err(TargetError::Unavailable(_)))
+            || target.wait_until_durable().is_err()
+    );
     proxy.set(Mode::Pass);
     match target.open(&place.source) {
         Err(TargetError::Unavailable(reason)) => assert!(reason.contains("password"), "{reason}"),

@@ -147,7 +147,7 @@ impl Story {
             }
             target.send(batch.last().unwrap().offset + 1)?;
         }
-        target.settle()
+        target.wait_until_durable()
     }
 }
 
@@ -246,7 +246,7 @@ pub(crate) fn random(seed: u64, length: usize) -> Story {
             }
             13..=19 if !sales.is_empty() => {
                 let at = usize::try_from(chance.below(sales.len() as u64)).unwrap();
-                settle(&mut story, &mut sales[at], &mut chance);
+                end_reservation(&mut story, &mut sales[at], &mut chance);
             }
             _ => {}
         }
@@ -296,7 +296,7 @@ fn reserve(story: &mut Story, sale: &mut Known, chance: &mut Chance) {
     story.tell(What::Reserved { claim, expires_at });
 }
 
-fn settle(story: &mut Story, sale: &mut Known, chance: &mut Chance) {
+fn end_reservation(story: &mut Story, sale: &mut Known, chance: &mut Chance) {
     let live: Vec<usize> = (0..sale.claims.len()).filter(|&at| sale.claims[at].1.is_some()).collect();
     if live.is_empty() {
         return;

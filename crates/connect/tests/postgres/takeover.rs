@@ -23,7 +23,7 @@ fn an_older_runner_is_refused_and_writes_nothing() {
     place.open(&mut old);
     story.told[0].with_event(|event| old.push(event)).unwrap();
     assert_eq!(place.open(&mut new), None);
-    refused(old.send(1_000).and_then(|_| old.settle()), "another runner took over");
+    refused(old.send(1_000).and_then(|_| old.wait_until_durable()), "another runner took over");
     assert_eq!(place.count("events"), 0);
     story.write(&mut new, 0, 10).unwrap();
     assert_eq!(stored(&place), folded(&place, &story, story.end(), false));
@@ -96,7 +96,7 @@ fn a_runner_whose_connection_broke_does_not_depose_its_successor() {
     story.write(&mut new, 0, 10).unwrap();
     // Retried by an operator's word it does take over.
     assert_eq!(place.open(&mut old), Some(story.end()));
-    refused(new.send(story.end() + 5).and_then(|_| new.settle()), "another runner took over");
+    refused(new.send(story.end() + 5).and_then(|_| new.wait_until_durable()), "another runner took over");
 }
 
 #[test]

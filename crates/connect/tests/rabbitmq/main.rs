@@ -32,7 +32,7 @@ fn write(target: &mut RabbitMq, story: &Story) -> Result<u64, TargetError> {
         }
         target.send(batch.last().expect("a chunk has an event").offset + 1)?;
     }
-    target.settle()
+    target.wait_until_durable()
 }
 
 fn written(settings: &Settings, story: &Story) {

@@ -33,7 +33,7 @@ fn write(target: &mut Redis, story: &Story, from: u64, to: u64) -> Result<u64, T
         target.send(batch.last().expect("a chunk has an event").offset + 1)?;
     }
     target.send(to)?;
-    target.settle()
+    target.wait_until_durable()
 }
 
 /// The offsets in the stream, in its order.

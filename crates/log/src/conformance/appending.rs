@@ -27,7 +27,7 @@ pub fn as_many_as_it_says_are_outstanding(harness: &mut dyn Harness) {
         let in_force = open.writer.in_force().expect("nothing failed");
         assert!(in_force <= handed_over);
         let woken_before = woken_count.load(Ordering::Relaxed);
-        harness.settle();
+        harness.bring_into_force();
         assert_eq!(open.writer.in_force().expect("nothing failed"), handed_over);
         if in_force < handed_over {
             assert!(woken_count.load(Ordering::Relaxed) > woken_before, "whoever waits is woken");
@@ -47,13 +47,13 @@ pub fn nothing_outstanding_is_read(harness: &mut dyn Harness) {
     let in_force = usize::try_from(open.writer.in_force().expect("nothing failed")).expect("few");
     let (read, _) = open.read(0, u64::MAX);
     assert_eq!(read, open.batches[..in_force], "readers get what is in force and nothing else");
-    let told = open.batches.clone();
+    let batches = open.batches.clone();
     drop(open);
     harness.restart();
     let again = OpenLog::open(harness);
     let count = again.batches.len();
-    assert!((known_count..=told.len()).contains(&count));
-    assert_eq!(again.batches, told[..count]);
+    assert!((known_count..=batches.len()).contains(&count));
+    assert_eq!(again.batches, batches[..count]);
 }
 
 /// After a failed append the writer is at an end; opened again the log has all that was in force, and the batch that failed
@@ -66,7 +66,7 @@ pub fn a_failed_append_ends_the_writer(harness: &mut dyn Harness) {
             let (known, durable_offset) = (open.batches.clone(), open.next_offset);
             harness.fail_next_append(fault);
             let failed = open.hand_over(700).and_then(|()| {
-                harness.settle();
+                harness.bring_into_force();
                 open.writer.in_force().map(|_| ())
             });
             assert!(matches!(failed, Err(AppendError::Storage(_))), "fault {fault}: {failed:?}");
@@ -95,12 +95,12 @@ pub fn what_is_in_force_is_told_before_a_failure(harness: &mut dyn Harness) {
         let mut open = OpenLog::open(harness);
         let before = open.writer.in_force().expect("nothing failed");
         open.hand_over(50).expect("there is room");
-        harness.settle();
+        harness.bring_into_force();
         harness.fail_next_append(fault);
         let failed = open.hand_over(50);
-        harness.settle();
-        let told = open.writer.in_force();
-        assert!(matches!(told, Ok(count) if count == before + 1), "fault {fault}: {told:?}");
+        harness.bring_into_force();
+        let batches = open.writer.in_force();
+        assert!(matches!(batches, Ok(count) if count == before + 1), "fault {fault}: {batches:?}");
         let failed = failed.and_then(|()| open.writer.in_force().map(|_| ()));
         assert!(matches!(failed, Err(AppendError::Storage(_))), "fault {fault}: {failed:?}");
         drop(open);
@@ -125,7 +125,7 @@ pub fn a_full_log_goes_on_when_there_is_room(harness: &mut dyn Harness) {
     harness.set_full(true);
     let refused = (0..10_000).find_map(|_| {
         let appended = open.hand_over(1_000);
-        harness.settle();
+        harness.bring_into_force();
         appended.err()
     });
     assert!(matches!(refused, Some(AppendError::NoRoom)), "{refused:?}");
@@ -134,7 +134,7 @@ pub fn a_full_log_goes_on_when_there_is_room(harness: &mut dyn Harness) {
     harness.set_full(false);
     let goes_on = (0..10_000).any(|_| open.hand_over(1_000).is_ok());
     assert!(goes_on, "there is room again");
-    harness.settle();
+    harness.bring_into_force();
     open.append(harness, 1_000);
     open.check();
 }

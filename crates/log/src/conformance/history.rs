@@ -1,7 +1,7 @@
 //! Long histories: whatever happens in whatever order, what was in force stays so.
 
 use super::Harness;
-use super::open_log::{OpenLog, Told};
+use super::open_log::{KnownBatch, OpenLog};
 
 /// Numbers that look random and repeat: splitmix64.
 struct Chance(u64);
@@ -57,6 +57,6 @@ fn fail(harness: &mut dyn Harness, mut open: OpenLog, fault: usize) -> OpenLog {
     let again = OpenLog::try_open(harness, 0, Some(durable_offset)).expect("it opens again");
     assert!(again.batches.starts_with(&known));
     assert!(again.batches.len() <= known.len() + 1);
-    assert!(again.batches.windows(2).all(|pair: &[Told]| pair[0].next_offset() == pair[1].base_offset));
+    assert!(again.batches.windows(2).all(|pair: &[KnownBatch]| pair[0].next_offset() == pair[1].base_offset));
     again
 }

@@ -3,14 +3,14 @@
 use std::convert::Infallible;
 
 use super::Harness;
-use super::open_log::{OpenLog, Told};
+use super::open_log::{KnownBatch, OpenLog};
 use crate::contract::StoredLog;
 use crate::error::{ReadError, SnapshotError, VisitError};
 
-fn read(log: &dyn StoredLog) -> Vec<Told> {
+fn read(log: &dyn StoredLog) -> Vec<KnownBatch> {
     let mut batches = Vec::new();
     let read = log.read(|entry| {
-        batches.extend(Some(Told::of(&entry)).filter(|told| told.event_count > 0));
+        batches.extend(Some(KnownBatch::of(&entry)).filter(|batch| batch.event_count > 0));
         Ok::<_, Infallible>(())
     });
     read.map_err(VisitError::of_log).expect("the log can be read");

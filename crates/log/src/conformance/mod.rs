@@ -61,7 +61,7 @@ pub trait Harness {
     fn set_away(&mut self, is_away: bool);
 
     /// Brings what is outstanding into force, if that does not happen by itself.
-    fn settle(&self);
+    fn bring_into_force(&self);
 }
 
 /// A test of each check, for the log of a harness.

@@ -1,4 +1,4 @@
-//! A log that is open, with a memory of what it was told.
+//! A log that is open, with a memory of what it was batch.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,14 +9,14 @@ use crate::error::{AppendError, OpenError, VisitError};
 
 /// A batch, as it was told or as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct KnownBatch {
     pub(super) base_offset: u64,
     pub(super) event_count: u32,
     pub(super) time_ms: u64,
     pub(super) payload: Vec<u8>,
 }
 
-impl Told {
+impl KnownBatch {
     pub(super) fn of(entry: &Entry<'_>) -> Self {
         Self {
             base_offset: entry.base_offset,
@@ -38,7 +38,7 @@ pub(super) struct OpenLog {
     pub(super) epoch: u64,
     pub(super) next_offset: u64,
     /// Batches that were visited at the opening, and those that are in force since.
-    pub(super) batches: Vec<Told>,
+    pub(super) batches: Vec<KnownBatch>,
 }
 
 impl OpenLog {
@@ -58,12 +58,12 @@ impl OpenLog {
         let opened = log.open(Opening { from_offset, resume_at, salt_seed: 0x5eed }, |entry| {
             assert!(entry.epoch >= epoch_seen, "terms never fall");
             epoch_seen = entry.epoch;
-            batches.extend(Some(Told::of(&entry)).filter(|told| told.event_count > 0));
+            batches.extend(Some(KnownBatch::of(&entry)).filter(|batch| batch.event_count > 0));
             Ok::<_, Infallible>(())
         });
         let opened = opened.map_err(VisitError::of_log)?;
         assert!(opened.epoch > epoch_seen, "a new term is larger than every one before");
-        let end = batches.last().map_or(from_offset, Told::next_offset);
+        let end = batches.last().map_or(from_offset, KnownBatch::next_offset);
         assert_eq!(opened.next_offset, end, "the log ends behind its last batch");
         let (writer, epoch, next_offset) = (opened.writer, opened.epoch, opened.next_offset);
         Ok(Self { log, writer, epoch, next_offset, batches })
@@ -71,14 +71,14 @@ impl OpenLog {
 
     /// Hands over a batch of two events and a payload of so many bytes.
     pub(super) fn hand_over(&mut self, payload_bytes: usize) -> Result<(), AppendError> {
-        let told = told(self.next_offset, payload_bytes);
+        let batch = batch_at(self.next_offset, payload_bytes);
         self.writer.append(Batch {
-            event_count: told.event_count,
-            time_ms: told.time_ms,
-            payload: &told.payload,
+            event_count: batch.event_count,
+            time_ms: batch.time_ms,
+            payload: &batch.payload,
         })?;
-        self.next_offset = told.next_offset();
-        self.batches.push(told);
+        self.next_offset = batch.next_offset();
+        self.batches.push(batch);
         Ok(())
     }
 
@@ -86,13 +86,13 @@ impl OpenLog {
     pub(super) fn append(&mut self, harness: &dyn Harness, payload_bytes: usize) {
         let before = self.writer.in_force().expect("nothing failed");
         self.hand_over(payload_bytes).expect("there is room");
-        harness.settle();
+        harness.bring_into_force();
         assert_eq!(self.writer.in_force().expect("nothing failed"), before + 1);
     }
 
     pub(super) fn mark(&mut self, harness: &dyn Harness, time_ms: u64) {
         self.writer.append(Batch::mark(time_ms)).expect("there is room");
-        harness.settle();
+        harness.bring_into_force();
         self.writer.in_force().expect("nothing failed");
     }
 
@@ -110,7 +110,7 @@ impl OpenLog {
     }
 
     /// The batches that a reader finds, and where it would go on.
-    pub(super) fn read(&self, from: u64, to: u64) -> (Vec<Told>, u64) {
+    pub(super) fn read(&self, from: u64, to: u64) -> (Vec<KnownBatch>, u64) {
         read(&*self.log, from, to)
     }
 
@@ -122,17 +122,17 @@ impl OpenLog {
     }
 }
 
-pub(super) fn read(log: &dyn Log, from: u64, to: u64) -> (Vec<Told>, u64) {
+pub(super) fn read(log: &dyn Log, from: u64, to: u64) -> (Vec<KnownBatch>, u64) {
     let mut batches = Vec::new();
     let reached = log.reader().read(from, to, |entry| {
-        batches.extend(Some(Told::of(&entry)).filter(|told| told.event_count > 0));
+        batches.extend(Some(KnownBatch::of(&entry)).filter(|batch| batch.event_count > 0));
         Ok::<_, Infallible>(())
     });
     (batches, reached.map_err(VisitError::of_log).expect("the log can be read"))
 }
 
 /// A batch that only this offset has.
-fn told(base_offset: u64, payload_bytes: usize) -> Told {
+fn batch_at(base_offset: u64, payload_bytes: usize) -> KnownBatch {
     let payload = base_offset.to_le_bytes().into_iter().cycle().take(payload_bytes).collect();
-    Told { base_offset, event_count: 2, time_ms: 1_000 + base_offset, payload }
+    KnownBatch { base_offset, event_count: 2, time_ms: 1_000 + base_offset, payload }
 }

@@ -51,7 +51,7 @@ pub fn a_new_writer_fences_the_one_before(harness: &mut dyn Harness) {
     assert!(matches!(old.writer.append(batch), Err(AppendError::Closed)));
     assert_eq!(old.writer.capacity().bytes, 0, "a writer at an end takes nothing");
     assert!(old.writer.check().is_err());
-    harness.settle();
+    harness.bring_into_force();
     new.append(harness, 100);
     new.check();
     drop(old);

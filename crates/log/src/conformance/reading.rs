@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use super::Harness;
-use super::open_log::{OpenLog, Told};
+use super::open_log::{KnownBatch, OpenLog};
 use crate::error::VisitError;
 
 /// From any offset to any other, whole batches, in order and each once.
@@ -18,10 +18,10 @@ pub fn any_range_is_read(harness: &mut dyn Harness) {
     for from in (0..=end).step_by(7) {
         for to in [from, from + 1, from + 5, end / 2, end, u64::MAX] {
             let (read, reached) = open.read(from, to);
-            let expected = |batch: &&Told| batch.next_offset() > from && batch.base_offset < to;
+            let expected = |batch: &&KnownBatch| batch.next_offset() > from && batch.base_offset < to;
             let expected: Vec<_> =
                 open.batches.iter().filter(expected).filter(|_| from < to).cloned().collect();
-            assert_eq!(reached, expected.last().map_or(from, Told::next_offset), "{from}..{to}");
+            assert_eq!(reached, expected.last().map_or(from, KnownBatch::next_offset), "{from}..{to}");
             assert_eq!(read, expected, "{from}..{to}");
         }
     }
@@ -79,7 +79,7 @@ pub fn the_visitors_own_error_comes_back(harness: &mut dyn Harness) {
     // The reader is as good as before.
     let mut again = Vec::new();
     let reached = reader.read(middle, u64::MAX, |entry| {
-        again.extend(Some(Told::of(&entry)).filter(|told| told.event_count > 0));
+        again.extend(Some(KnownBatch::of(&entry)).filter(|batch| batch.event_count > 0));
         Ok::<_, Infallible>(())
     });
     assert_eq!(reached.map_err(VisitError::of_log).expect("whole"), open.next_offset);
@@ -93,9 +93,9 @@ pub fn a_reader_goes_on_over_an_opening(harness: &mut dyn Harness) {
     let mut known = Vec::new();
     for _ in 0..4 {
         open.append(harness, 300);
-        let from = known.last().map_or(0, Told::next_offset);
+        let from = known.last().map_or(0, KnownBatch::next_offset);
         let reached = reader.read(from, u64::MAX, |entry| {
-            known.extend(Some(Told::of(&entry)).filter(|told| told.event_count > 0));
+            known.extend(Some(KnownBatch::of(&entry)).filter(|batch| batch.event_count > 0));
             Ok::<_, Infallible>(())
         });
         assert_eq!(reached.map_err(VisitError::of_log).expect("whole"), open.next_offset);

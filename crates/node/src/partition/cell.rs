@@ -143,7 +143,7 @@ impl LeaderCell {
     }
 
     /// Looks at the machine, and leads afterwards for those who came meanwhile and found the cell taken.
-    pub(crate) fn look<R>(&self, read: impl FnOnce(&Machine) -> R) -> R {
+    pub(crate) fn read<R>(&self, read: impl FnOnce(&Machine) -> R) -> R {
         let seen = read(&self.take());
         if self.has_mail() {
             self.run_as_leader(None);

@@ -118,7 +118,7 @@ impl Partition {
                 abort_after_panic();
             }
         }
-        self.cell.look(|machine| machine.leader().map(|leader| leader.state().digest()))
+        self.cell.read(|machine| machine.leader().map(|leader| leader.state().digest()))
     }
 
     fn threads(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
@@ -180,14 +180,14 @@ impl Partition {
         }
         let is_ready = self
             .cell
-            .look(|machine| (machine.leader().is_some() && machine.has_room()) || machine.has_waiting());
+            .read(|machine| (machine.leader().is_some() && machine.has_room()) || machine.has_waiting());
         if is_ready { Readiness::Ready } else { Readiness::LogUnavailable }
     }
 
     /// Figures as of now. Those of the state are the view's; the rest takes the cell for a moment.
     pub fn metrics(&self) -> MetricsSnapshot {
         let counts = self.cell.view().read().counts();
-        self.cell.look(|machine| {
+        self.cell.read(|machine| {
             let tally = machine.tally().clone();
             MetricsSnapshot {
                 done_count: tally.done_count + self.view_read_count.load(Ordering::Relaxed),

@@ -149,7 +149,7 @@ impl Leader {
             self.state.advance_time(self.time());
         }
         self.batch.close_into(recycled, self.time());
-        self.tell_change(&mut recycled.view_change);
+        self.describe_change(&mut recycled.view_change);
         self.closed_count += 1;
         Some(self.closed_count)
     }
@@ -302,7 +302,7 @@ impl Leader {
     }
 
     /// Says what the batch that closes changed.
-    fn tell_change(&mut self, change: &mut ViewChange) {
+    fn describe_change(&mut self, change: &mut ViewChange) {
         self.changed_sales.sort_unstable();
         self.changed_sales.dedup();
         let images = self.changed_sales.drain(..).filter_map(|sale| self.state.sale_image(sale));

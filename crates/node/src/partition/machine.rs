@@ -24,7 +24,7 @@ use super::leader::Leader;
 use super::partition_clock::{ClockNotice, PartitionClock};
 use super::port::{Calls, Outbox, Replies, ReplyTo};
 use crate::clock::ClockReading;
-use crate::limits::{RECORD_BYTES_MAX, SUBMISSION_BYTES_MAX, TOLD_BEFORE_LOGGED_MAX};
+use crate::limits::{ANSWERED_BEFORE_LOGGED_MAX, RECORD_BYTES_MAX, SUBMISSION_BYTES_MAX};
 use crate::metrics::Tally;
 use crate::{Failure, Reply};
 
@@ -46,7 +46,7 @@ const ASK_INTERVAL: Duration = Duration::from_millis(100);
 const ROOM_INTERVAL: Duration = Duration::from_millis(5);
 
 const _: () = assert!(
-    TIME_MARK_DELAY.as_millis() + IDLE_INTERVAL.as_millis() < TOLD_BEFORE_LOGGED_MAX.as_millis(),
+    TIME_MARK_DELAY.as_millis() + IDLE_INTERVAL.as_millis() < ANSWERED_BEFORE_LOGGED_MAX.as_millis(),
     "a start skips more than can have been told"
 );
 
@@ -124,7 +124,7 @@ pub(crate) struct Machine {
     /// When the newest batch came into force, if nothing behind it proves it complete.
     unmarked_since: Option<Duration>,
     /// When somebody was first told something that rests on a later time than the log has.
-    told_since: Option<Duration>,
+    answered_since: Option<Duration>,
     /// Newest time in the log.
     logged: TimeMs,
     ending: Ending,
@@ -148,7 +148,7 @@ impl Machine {
             waiting_replies: 0,
             may_gather: false,
             unmarked_since: None,
-            told_since: None,
+            answered_since: None,
             logged: 0,
             ending: Ending::NotYet,
             tally: Tally::default(),
@@ -178,7 +178,7 @@ impl Machine {
             self.tally.reply(&reply);
             replies.push((token, reply));
         }
-        self.told_since.get_or_insert(self.clock.steady());
+        self.answered_since.get_or_insert(self.clock.steady());
         let batch = leader.rests_on();
         if leader.has_batch() {
             self.open_reply_count += replies.len();
@@ -245,7 +245,7 @@ impl Machine {
             if let Some(time) = self.due_mark() {
                 self.outstanding_count += 1;
                 // Whoever is told something from now on may be told a later time.
-                (self.unmarked_since, self.told_since) = (None, None);
+                (self.unmarked_since, self.answered_since) = (None, None);
                 return Step::Mark { time };
             }
         }
@@ -290,7 +290,7 @@ impl Machine {
     pub(crate) fn failed(&mut self, outbox: &mut Outbox) {
         self.leader = None;
         self.outstanding_count = 0;
-        self.told_since.get_or_insert(self.clock.steady());
+        self.answered_since.get_or_insert(self.clock.steady());
         (self.open_reply_count, self.waiting_replies) = (0, 0);
         for Waiting { reply_to, replies, .. } in self.waiting.drain(..) {
             self.tally.log_unavailable_count += replies.len() as u64;
@@ -365,12 +365,12 @@ impl Machine {
         let leader = self.leader.as_ref()?;
         let is_due =
             |since: Option<Duration>, delay| since.is_some_and(|since| self.clock.steady() >= since + delay);
-        let marks_time = is_due(self.told_since, TIME_MARK_DELAY);
+        let marks_time = is_due(self.answered_since, TIME_MARK_DELAY);
         if is_due(self.unmarked_since, MARK_DELAY) || (marks_time && leader.time() > self.logged) {
             return Some(leader.time());
         }
         if marks_time {
-            self.told_since = None;
+            self.answered_since = None;
         }
         None
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use onrush_core::{Now, TimeMs};
 
 use crate::clock::{ClockReading, millis};
-use crate::limits::{CLOCK_OFFSET_SETTLED, CLOCK_OFFSET_WARNED, TOLD_BEFORE_LOGGED_MAX};
+use crate::limits::{ANSWERED_BEFORE_LOGGED_MAX, CLOCK_OFFSET_OVER, CLOCK_OFFSET_WARNED};
 
 /// Tells a partition's time. Pure: it is told what the clocks show.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,7 +36,7 @@ impl PartitionClock {
     /// Starts at the wall clock, or behind every time that was told if the log's newest time is later than the wall clock.
     pub(crate) fn start(log_ms: TimeMs, reading: ClockReading) -> Self {
         let log = Duration::from_millis(log_ms);
-        let partition = if log > reading.wall { log + TOLD_BEFORE_LOGGED_MAX } else { reading.wall };
+        let partition = if log > reading.wall { log + ANSWERED_BEFORE_LOGGED_MAX } else { reading.wall };
         Self { partition, last: reading, is_apart: false }
     }
 
@@ -73,7 +73,7 @@ impl PartitionClock {
             self.is_apart = true;
             return Some(ClockNotice::Apart { offset_ms: self.offset_ms() });
         }
-        if self.is_apart && offset <= CLOCK_OFFSET_SETTLED {
+        if self.is_apart && offset <= CLOCK_OFFSET_OVER {
             self.is_apart = false;
             return Some(ClockNotice::Together);
         }

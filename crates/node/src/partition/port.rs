@@ -73,9 +73,9 @@ impl Outbox {
                         to_wake.push(port);
                     }
                 }
-                ReplyTo::Once(tell) => {
+                ReplyTo::Once(answer) => {
                     if let Some((_, reply)) = replies.into_iter().next() {
-                        tell(reply);
+                        answer(reply);
                     }
                 }
             }

@@ -114,7 +114,7 @@ impl Snapshotter {
 
     fn is_due(&mut self) -> bool {
         let (tally_bytes, is_full) =
-            self.cell.look(|machine| (machine.tally().batch_bytes, !machine.has_room()));
+            self.cell.read(|machine| (machine.tally().batch_bytes, !machine.has_room()));
         self.uncovered_bytes += tally_bytes - self.tally_bytes;
         self.tally_bytes = tally_bytes;
         // On a full disk no more log will come, and only a newer snapshot lets some of what is there go.

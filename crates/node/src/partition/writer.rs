@@ -115,7 +115,7 @@ impl Writer {
         {
             return Turn::Wait { at_most };
         }
-        if let Err(error) = self.settle().and_then(|()| self.check_log()) {
+        if let Err(error) = self.release_in_force().and_then(|()| self.check_log()) {
             return self.fail(&error);
         }
         self.note_capacity();
@@ -147,7 +147,7 @@ impl Writer {
             Err(AppendError::NoRoom) if number.is_none() => self.cell.take().mark_left_out(),
             Err(error) => {
                 // What came into force before is not unknown.
-                self.settle().ok();
+                self.release_in_force().ok();
                 return self.fail(&error);
             }
         }
@@ -155,17 +155,17 @@ impl Writer {
     }
 
     /// Looks what is in force by now, and tells those who wait for it.
-    fn settle(&mut self) -> Result<(), AppendError> {
+    fn release_in_force(&mut self) -> Result<(), AppendError> {
         let Some(log_end) = self.log_end.as_mut().filter(|end| !end.outstanding.is_empty()) else {
             return Ok(());
         };
-        let settled_count = log_end.writer.in_force()? - log_end.in_force_count;
-        log_end.in_force_count += settled_count;
-        for _ in 0..settled_count {
+        let newly_in_force_count = log_end.writer.in_force()? - log_end.in_force_count;
+        log_end.in_force_count += newly_in_force_count;
+        for _ in 0..newly_in_force_count {
             let log_end = self.log_end.as_mut().expect("it is there until something fails");
-            let settled = log_end.outstanding.pop_front();
+            let first = log_end.outstanding.pop_front();
             let Outstanding { number, mut batch, since } =
-                settled.expect("only what was handed over comes into force");
+                first.expect("only what was handed over comes into force");
             match number {
                 Some(number) => self.appended(number, &mut batch, since.elapsed()),
                 None => self.cell.take().marked(batch.time),
@@ -186,7 +186,7 @@ impl Writer {
     }
 
     fn finish(&mut self) -> Turn {
-        let time = self.cell.look(Machine::time);
+        let time = self.cell.read(Machine::time);
         match self.log_end.take().map(|log_end| log_end.writer.close(time)) {
             Some(Ok(())) => tracing::debug!("log closed"),
             Some(Err(error)) => {

@@ -109,7 +109,7 @@ const THREE_OUTSTANDING: Setup = Setup { calls: &[&[0, 2, 4]], outstanding_max: 
 enum Besides {
     Nothing,
     /// Looks, before it calls.
-    Looks,
+    Reads,
     /// Drains, before it calls.
     Drains,
 }
@@ -136,7 +136,7 @@ fn check(setup: Setup) {
             .collect();
         match besides {
             Besides::Nothing => {}
-            Besides::Looks => drop(partition.look(fault)),
+            Besides::Reads => drop(partition.read(fault)),
             Besides::Drains => partition.drain(),
         }
         partition.call(calls[0], fault);
@@ -168,7 +168,7 @@ fn every_call_is_answered_once_and_only_when_its_batch_is_in_force() {
 
 #[test]
 fn the_same_while_somebody_looks() {
-    check(Setup { besides: Besides::Looks, preemptions: 2, ..TWO_CALLERS });
+    check(Setup { besides: Besides::Reads, preemptions: 2, ..TWO_CALLERS });
 }
 
 #[test]

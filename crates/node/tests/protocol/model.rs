@@ -92,7 +92,7 @@ pub(crate) struct Answers {
 /// What the writer knows of the log.
 #[derive(Default)]
 struct LogEnd {
-    settled_count: u64,
+    released_count: u64,
     outstanding: VecDeque<(u64, Vec<Caller>)>,
 }
 
@@ -183,7 +183,7 @@ impl Partition {
         let Setup { outstanding_max, fault, .. } = setup;
         let mut log_end = LogEnd::default();
         loop {
-            self.settle(&mut log_end, fault);
+            self.release_in_force(&mut log_end, fault);
             self.run_as_leader(fault);
             let mut cell = self.cell.lock().unwrap();
             cell.writer_sleeps = false;
@@ -229,13 +229,13 @@ impl Partition {
     }
 
     /// Tells those who wait for what is in force, and gives up what was lost.
-    fn settle(&self, log_end: &mut LogEnd, fault: Fault) {
+    fn release_in_force(&self, log_end: &mut LogEnd, fault: Fault) {
         let (in_force_count, has_failed) = {
             let mut log = self.log.lock().unwrap();
             (log.in_force_count, std::mem::take(&mut log.has_failed))
         };
-        while log_end.settled_count < in_force_count {
-            log_end.settled_count += 1;
+        while log_end.released_count < in_force_count {
+            log_end.released_count += 1;
             let (number, batch) = log_end.outstanding.pop_front().expect("only what was handed over");
             if fault == Fault::LateView {
                 self.release(number);
@@ -309,7 +309,7 @@ impl Partition {
     }
 
     /// Looks at the state as metrics do, and decides afterwards for those who found the cell taken.
-    pub(crate) fn look(&self, fault: Fault) -> u64 {
+    pub(crate) fn read(&self, fault: Fault) -> u64 {
         let in_force_count = self.cell.lock().unwrap().in_force_count;
         if !self.mailbox.lock().unwrap().is_empty() {
             self.run_as_leader(fault);

@@ -111,7 +111,7 @@ impl Write for QueueWriter<'_> {
 
 fn write_entries(queued: &Receiver<Entry>, mut target: impl Write, figures: &Figures) {
     let mut torn = false;
-    let mut told_lost_count = 0;
+    let mut reported_lost_count = 0;
     for entry in queued {
         let line = match entry {
             Entry::Line(line) => line,
@@ -132,8 +132,8 @@ fn write_entries(queued: &Receiver<Entry>, mut target: impl Write, figures: &Fig
         }
         figures.stalled.store(false, Ordering::Relaxed);
         let lost_line_count = figures.lost_line_count.load(Ordering::Relaxed);
-        if lost_line_count != told_lost_count {
-            told_lost_count = lost_line_count;
+        if lost_line_count != reported_lost_count {
+            reported_lost_count = lost_line_count;
             tracing::warn!(
                 lost_line_count,
                 "messages were lost: standard error was not read or not writable"

@@ -6,7 +6,7 @@ use onrush_sinks::{SinkSettings, SinkState, Stop, noted_offset};
 
 use crate::shop::{Shop, one, wait_for};
 use crate::target::SharedStore;
-use crate::{assert_repeats_only, told};
+use crate::{assert_repeats_only, replayed};
 
 /// Below a ceiling a sink sends a little at a time, however large its target's batches are.
 #[test]
@@ -32,9 +32,9 @@ fn a_sink_that_is_far_behind_catches_up_in_traffic() {
             let status = shop.status();
             assert!(!matches!(status.state, SinkState::Stopped(_)), "{sends_from:?}: {status:?}");
         }
-        shop.wait_level();
+        shop.wait_caught_up();
         shop.close();
-        assert_eq!(store.lock().events, told(directory.path()).1, "{sends_from:?}");
+        assert_eq!(store.lock().events, replayed(directory.path()).1, "{sends_from:?}");
     }
 }
 
@@ -48,8 +48,8 @@ fn a_target_that_keeps_no_offset_and_lost_everything_gets_it_again() {
     for round in 0..30 {
         shop.trade(round);
     }
-    let level = shop.wait_level();
-    let is_noted = || (noted_offset(directory.path(), "one").unwrap() >= level.sink_offset).then_some(());
+    let caught_up = shop.wait_caught_up();
+    let is_noted = || (noted_offset(directory.path(), "one").unwrap() >= caught_up.sink_offset).then_some(());
     wait_for("noted", is_noted).expect("the offset is noted");
     // Gone, and rejecting before it is complete again.
     store.lock().is_away = true;
@@ -65,7 +65,7 @@ fn a_target_that_keeps_no_offset_and_lost_everything_gets_it_again() {
     shop.close();
     store.lock().rejected.clear();
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
-    assert_repeats_only(&store.lock().events, &told(directory.path()).1);
+    assert_repeats_only(&store.lock().events, &replayed(directory.path()).1);
 }

@@ -7,7 +7,7 @@ use onrush_sinks::{Stop, noted_offset};
 
 use super::shop::{Shop, one};
 use super::target::SharedStore;
-use super::{assert_repeats_only, told};
+use super::{assert_repeats_only, replayed};
 
 fn copy_files(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -25,19 +25,19 @@ fn part_ways(store: &SharedStore) -> (tempfile::TempDir, tempfile::TempDir) {
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
     shop.open_sales();
     (0..10).for_each(|round| shop.trade(round));
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
     copy_files(directory.path(), copy.path());
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
     shop.put_sale("here", &["b"], 3_600_000);
     (10..20).for_each(|round| shop.trade(round));
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
     let shop = Shop::open(copy.path(), Vec::new());
     shop.put_sale("there", &["b"], 3_600_000);
     (10..60).for_each(|round| shop.trade(round));
     shop.close();
-    assert!(told(copy.path()).0.to > told(directory.path()).0.to);
+    assert!(replayed(copy.path()).0.to > replayed(directory.path()).0.to);
     (directory, copy)
 }
 
@@ -48,7 +48,7 @@ fn an_offset_of_another_history_stops_a_sink_whose_target_keeps_none() {
         store.lock().forgets_offset = true;
         let (directory, copy) = part_ways(&store);
         let written = std::mem::take(&mut store.lock().events);
-        assert_eq!(written, told(directory.path()).1);
+        assert_eq!(written, replayed(directory.path()).1);
         let (from, to) = (directory.path().join("sinks"), copy.path().join("sinks"));
         fs::create_dir(&to).unwrap();
         for suffix in suffixes {
@@ -73,9 +73,9 @@ fn an_offset_of_another_history_stops_a_sink_whose_target_keeps_none() {
         fs::remove_file(to.join("one.offset")).unwrap();
         let _ = fs::remove_file(to.join("one.place"));
         let shop = Shop::open(copy.path(), vec![(one(), store.target())]);
-        shop.wait_level();
+        shop.wait_caught_up();
         shop.close();
-        assert_eq!(store.lock().events, told(copy.path()).1);
+        assert_eq!(store.lock().events, replayed(copy.path()).1);
     }
 }
 
@@ -84,22 +84,22 @@ fn a_place_of_another_history_names_nothing() {
     let (directory, copy) = part_ways(&SharedStore::default());
     let store = SharedStore::default();
     let shop = Shop::open(copy.path(), vec![(one(), store.target())]);
-    shop.wait_level();
+    shop.wait_caught_up();
     let held = shop.reserve("there", "b", "ada");
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
     fs::copy(directory.path().join("sinks/one.place"), copy.path().join("sinks/one.place")).unwrap();
     for _ in 0..2 {
         let shop = Shop::open(copy.path(), vec![(one(), store.target())]);
         shop.reserve("there", "b", "bob");
-        shop.wait_level();
+        shop.wait_caught_up();
         shop.close();
     }
     let shop = Shop::open(copy.path(), vec![(one(), store.target())]);
     shop.confirm("there", &held);
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
-    assert_eq!(store.lock().events, told(copy.path()).1);
+    assert_eq!(store.lock().events, replayed(copy.path()).1);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn an_offset_that_an_earlier_version_noted_is_gone_on_from() {
     store.lock().forgets_offset = true;
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
     (0..5).for_each(|_| shop.add("home"));
-    let noted = shop.wait_level().sink_offset;
+    let noted = shop.wait_caught_up().sink_offset;
     shop.close();
     let file = directory.path().join("sinks/one.offset");
     let mut earlier = noted.to_le_bytes().to_vec();
@@ -120,10 +120,10 @@ fn an_offset_that_an_earlier_version_noted_is_gone_on_from() {
     for _ in 0..3 {
         let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
         shop.add("home");
-        shop.wait_level();
+        shop.wait_caught_up();
         shop.close();
     }
-    assert_eq!(store.lock().events, told(directory.path()).1, "nothing came twice");
+    assert_eq!(store.lock().events, replayed(directory.path()).1, "nothing came twice");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_damaged_offset_costs_repeats_and_nothing_else() {
     store.lock().forgets_offset = true;
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
     (0..3).for_each(|_| shop.add("home"));
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
     let (file, place) = (directory.path().join("sinks/one.offset"), directory.path().join("sinks/one.place"));
     let whole = fs::read(&file).unwrap();
@@ -144,9 +144,9 @@ fn a_damaged_offset_costs_repeats_and_nothing_else() {
             fs::write(&file, bytes).unwrap();
             let _ = fs::remove_file(&place);
             let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
-            shop.wait_level();
+            shop.wait_caught_up();
             shop.close();
         }
     }
-    assert_repeats_only(&store.lock().events, &told(directory.path()).1);
+    assert_repeats_only(&store.lock().events, &replayed(directory.path()).1);
 }

@@ -37,7 +37,7 @@ impl Target for Hanging {
         self.wait().map(|()| offset)
     }
 
-    fn settle(&mut self) -> Result<u64, TargetError> {
+    fn wait_until_durable(&mut self) -> Result<u64, TargetError> {
         Ok(0)
     }
 }

@@ -3,9 +3,9 @@
 use onrush_core::Incarnation;
 use onrush_sinks::Stop;
 
+use super::replayed;
 use super::shop::{Shop, one};
 use super::target::SharedStore;
-use super::told;
 
 fn reason_of(stop: &Stop) -> &str {
     let Stop::Refused { reason } = stop else { panic!("{stop:?}") };
@@ -19,10 +19,10 @@ fn a_target_of_another_history_is_not_written_to_wherever_it_ends() {
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
     shop.open_sales();
     (0..20).for_each(|round| shop.trade(round));
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
     assert_eq!(store.lock().incarnation, Some(Incarnation::FIRST));
-    let end = told(directory.path()).0.to;
+    let end = replayed(directory.path()).0.to;
     for next_offset in [1, end / 2, end] {
         let other = SharedStore::default();
         (other.lock().next_offset, other.lock().incarnation) = (next_offset, Some(Incarnation(77)));
@@ -47,7 +47,7 @@ fn a_target_is_of_the_history_whose_incarnations_it_saw() {
     for life in 0..4 {
         let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
         shop.add("home");
-        shop.wait_level();
+        shop.wait_caught_up();
         if life == 2 {
             // An earlier version wrote the offset alone.
             store.lock().incarnation = None;
@@ -56,7 +56,7 @@ fn a_target_is_of_the_history_whose_incarnations_it_saw() {
         let known = store.lock().incarnation;
         assert_eq!(known.is_none(), life == 2, "{known:?}");
     }
-    assert_eq!(store.lock().events, told(directory.path()).1);
+    assert_eq!(store.lock().events, replayed(directory.path()).1);
     let incarnation = store.lock().incarnation.unwrap();
     assert_ne!(incarnation, Incarnation::FIRST, "a later process begins another");
 }
@@ -69,7 +69,7 @@ fn another_server_that_lacks_what_was_confirmed_is_for_people_to_judge() {
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
     shop.open_sales();
     (0..20).for_each(|round| shop.trade(round));
-    let confirmed = shop.wait_level().sink_offset;
+    let confirmed = shop.wait_caught_up().sink_offset;
     let (kept, events) = {
         let mut store = store.lock();
         let kept = store.events.len() / 2;
@@ -96,9 +96,9 @@ fn another_server_that_lacks_what_was_confirmed_is_for_people_to_judge() {
     }
     assert_eq!(store.lock().events.len(), kept, "nothing was written");
     shop.sinks.retry("one").unwrap();
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
-    assert_eq!(store.lock().events, told(directory.path()).1);
+    assert_eq!(store.lock().events, replayed(directory.path()).1);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn another_server_that_lacks_what_was_confirmed_is_noticed_after_a_restart() {
     store.lock().server = Some("10.0.0.1:5432".to_owned());
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
     (0..5).for_each(|_| shop.add("home"));
-    let confirmed = shop.wait_level().sink_offset;
+    let confirmed = shop.wait_caught_up().sink_offset;
     shop.close();
     let lacking = {
         let mut store = store.lock();
@@ -131,11 +131,11 @@ fn another_server_that_lacks_what_was_confirmed_is_noticed_after_a_restart() {
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
     shop.wait_stopped();
     shop.sinks.retry("one").unwrap();
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
-    assert_eq!(store.lock().events, told(directory.path()).1);
+    assert_eq!(store.lock().events, replayed(directory.path()).1);
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
 }
 
@@ -146,7 +146,7 @@ fn a_note_of_what_was_confirmed_that_is_damaged_is_none() {
     store.lock().server = Some("a".to_owned());
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
     shop.add("home");
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
     let path = directory.path().join("sinks/one.confirmed");
     let whole = std::fs::read(&path).unwrap();
@@ -158,7 +158,7 @@ fn a_note_of_what_was_confirmed_that_is_damaged_is_none() {
             (store.lock().server, store.lock().next_offset) = (Some("b".to_owned()), 0);
             store.lock().events.clear();
             let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
-            shop.wait_level();
+            shop.wait_caught_up();
             shop.close();
         }
     }
@@ -171,12 +171,12 @@ fn another_server_that_has_everything_is_gone_on_with() {
     store.lock().server = Some("a".to_owned());
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
     shop.add("home");
-    shop.wait_level();
+    shop.wait_caught_up();
     (store.lock().server, store.lock().is_away) = (Some("b".to_owned()), true);
     shop.add("home");
     shop.wait("retrying", |status| status.failure_count > 0);
     store.lock().is_away = false;
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
-    assert_eq!(store.lock().events, told(directory.path()).1);
+    assert_eq!(store.lock().events, replayed(directory.path()).1);
 }

@@ -21,7 +21,7 @@ use shop::{Shop, one, wait_for};
 use target::SharedStore;
 
 /// The truth: every event of the directory, told from the beginning of what is there.
-fn told(directory: &Path) -> (Replayed, Vec<(u64, String)>) {
+fn replayed(directory: &Path) -> (Replayed, Vec<(u64, String)>) {
     let mut events = Vec::new();
     let replayed = replay(&StoredFileLog::open(directory).unwrap(), &Selection::default(), &mut |event| {
         events.push((event.offset, format!("{} {:?}", event.at, event.change)));
@@ -42,9 +42,9 @@ fn every_event_arrives_whole_and_once() {
     shop.put_sale("held", &["c", "b", "a"], 3_600_000);
     shop.reserve("held", "c", "late");
     shop.advance(4_000_000);
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
-    let (replayed, events) = told(directory.path());
+    let (replayed, events) = replayed(directory.path());
     let store = store.lock();
     assert_eq!(store.events, events);
     assert_eq!(store.next_offset, replayed.to);
@@ -91,11 +91,11 @@ fn a_target_that_fails_now_and_then_gets_each_event_once() {
             if life == 2 {
                 store.lock().fails_one_in = 0;
                 shop.sinks.retry("one").unwrap();
-                shop.wait_level();
+                shop.wait_caught_up();
             }
             shop.close();
         }
-        let (_, events) = told(directory.path());
+        let (_, events) = replayed(directory.path());
         let store = store.lock();
         if store.forgets_offset {
             assert_repeats_only(&store.events, &events);
@@ -118,9 +118,9 @@ fn a_target_that_is_away_at_start_gets_everything_later() {
     assert_eq!(status.last_error.unwrap().1, "the target is away");
     store.lock().is_away = false;
     shop.sinks.retry("one").unwrap();
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
-    assert_eq!(store.lock().events, told(directory.path()).1);
+    assert_eq!(store.lock().events, replayed(directory.path()).1);
 }
 
 #[test]
@@ -147,18 +147,18 @@ fn an_event_that_is_rejected_stops_the_sink_at_it_and_nowhere_else() {
                 store.lock().events.iter().all(|(offset, _)| *offset < rejected),
                 "nothing behind it came"
             );
-            let before = told(directory.path()).1.iter().filter(|(offset, _)| *offset < rejected).count();
+            let before = replayed(directory.path()).1.iter().filter(|(offset, _)| *offset < rejected).count();
             let lost_before = store.lock().rejected.iter().filter(|offset| **offset < rejected).count();
             assert_eq!(store.lock().events.len(), before - lost_before, "everything before it came");
             assert_eq!(shop.sinks.skip("one", rejected + 1), Err(SinkRefusal::NotStoppedThere));
             shop.sinks.skip("one", rejected).unwrap();
         }
-        let status = shop.wait_level();
+        let status = shop.wait_caught_up();
         assert_eq!(status.skipped_count, 3);
         assert_eq!(shop.sinks.skip("one", 60), Err(SinkRefusal::NotStoppedThere));
         assert_eq!(shop.sinks.skip("none", 60), Err(SinkRefusal::NotFound));
         shop.close();
-        let mut events = told(directory.path()).1;
+        let mut events = replayed(directory.path()).1;
         assert_eq!(other.lock().events, events, "the other sink got everything");
         events.retain(|(offset, _)| ![20, 21, 60].contains(offset));
         assert_eq!(store.lock().events, events);
@@ -182,9 +182,9 @@ fn a_rejected_event_that_the_target_takes_after_all_is_not_lost() {
     shop.wait_stopped();
     store.lock().rejected.clear();
     shop.sinks.retry("one").unwrap();
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
-    assert_eq!(store.lock().events, told(directory.path()).1);
+    assert_eq!(store.lock().events, replayed(directory.path()).1);
 }
 
 #[test]
@@ -201,14 +201,18 @@ fn a_selection_is_all_that_arrives() {
     for round in 0..20 {
         shop.trade(round);
     }
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
     let store = store.lock();
     let held = store.events.iter().filter(|(_, text)| text.contains("sale: \"held\"")).count();
     let counters = store.events.iter().filter(|(_, text)| text.contains("CounterAdded")).count();
     assert_eq!(held + counters, store.events.len());
     assert!(held > 7 && counters > 1);
-    assert_eq!(store.next_offset, told(directory.path()).0.to, "the target knows how far the log was read");
+    assert_eq!(
+        store.next_offset,
+        replayed(directory.path()).0.to,
+        "the target knows how far the log was read"
+    );
 }
 
 /// Bytes of log files in a directory.
@@ -247,17 +251,18 @@ fn the_log_is_kept_for_a_sink_that_lags_and_trimmed_when_it_does_not() {
     let first = snapshots(None);
     let second = snapshots(first);
     snapshots(second);
-    assert_eq!(told(directory.path()).0.from, 0, "nothing is trimmed while the sink lacks it");
+    assert_eq!(replayed(directory.path()).0.from, 0, "nothing is trimmed while the sink lacks it");
     let kept = segment_count(directory.path());
     store.lock().is_away = false;
     shop.sinks.retry("one").unwrap();
-    shop.wait_level();
-    let complete = told(directory.path()).1;
+    shop.wait_caught_up();
+    let complete = replayed(directory.path()).1;
     assert_eq!(store.lock().events[..complete.len()], complete[..]);
-    // The place is kept a few seconds after the sink is level, and the log goes though nothing new comes.
-    wait_for("trimmed", || (told(directory.path()).0.from > 0).then_some(())).expect("the log is trimmed");
+    // The place is kept a few seconds after the sink has caught up, and the log goes though nothing new comes.
+    wait_for("trimmed", || (replayed(directory.path()).0.from > 0).then_some(()))
+        .expect("the log is trimmed");
     assert!(kept > 2);
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
 
     // After the trimming another sink cannot begin at the beginning, and says so.
@@ -269,20 +274,20 @@ fn the_log_is_kept_for_a_sink_that_lags_and_trimmed_when_it_does_not() {
         16 << 10,
     );
     shop.trade(1_000_000);
-    shop.wait_level();
+    shop.wait_caught_up();
     let found = wait_for("stopped", || match shop.sinks.status("late")?.state {
         onrush_sinks::SinkState::Stopped(found) => Some(found),
         _ => None,
     });
     let Some(Stop::Trimmed { from: 0, to }) = found else { panic!("{found:?}") };
     shop.sinks.skip("late", 0).unwrap();
-    wait_for("level", || (shop.sinks.status("late")?.lag_events == 0).then_some(())).expect("it goes on");
+    wait_for("caught up", || (shop.sinks.status("late")?.lag_events == 0).then_some(())).expect("it goes on");
     let held = shop.reserve("held", "a", "last");
     shop.confirm("held", &held);
-    shop.wait_level();
-    wait_for("level", || (shop.sinks.status("late")?.lag_events == 0).then_some(())).expect("it goes on");
+    shop.wait_caught_up();
+    wait_for("caught up", || (shop.sinks.status("late")?.lag_events == 0).then_some(())).expect("it goes on");
     shop.close();
-    let events = told(directory.path()).1;
+    let events = replayed(directory.path()).1;
     let expected: Vec<_> = events.into_iter().filter(|(offset, _)| *offset >= to).collect();
     assert_eq!(late.lock().events, expected);
     assert_eq!(skipped(directory.path(), "late").unwrap()[0].to, to);
@@ -304,9 +309,9 @@ fn a_fault_in_a_target_stops_its_sink_and_nothing_else() {
     shop.trade(1);
     store.lock().panics_at = None;
     shop.sinks.retry("one").unwrap();
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
-    assert_eq!(store.lock().events, told(directory.path()).1);
+    assert_eq!(store.lock().events, replayed(directory.path()).1);
 }
 
 #[test]
@@ -323,7 +328,7 @@ fn a_record_of_skips_that_makes_no_sense_holds_up_its_sink_and_nothing_else() {
         assert!(store.lock().events.is_empty());
         std::fs::remove_file(directory.path().join("sinks/one.skipped")).unwrap();
         shop.sinks.retry("one").unwrap();
-        shop.wait_level();
+        shop.wait_caught_up();
         shop.close();
     }
 }
@@ -342,9 +347,9 @@ fn a_sink_may_be_let_go() {
     store.lock().is_away = false;
     shop.sinks.retry("one").unwrap();
     // Nothing was trimmed meanwhile, so it has all it needs.
-    shop.wait("level", |status| status.lag_events == 0);
+    shop.wait("caught up", |status| status.lag_events == 0);
     shop.close();
-    assert_eq!(store.lock().events, told(directory.path()).1);
+    assert_eq!(store.lock().events, replayed(directory.path()).1);
 }
 
 #[test]
@@ -354,7 +359,7 @@ fn a_place_that_is_damaged_costs_time_and_nothing_else() {
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
     shop.open_sales();
     let held = shop.reserve("held", "a", "ada");
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
     let place = directory.path().join("sinks/one.place");
     let whole = std::fs::read(&place).unwrap();
@@ -368,14 +373,14 @@ fn a_place_that_is_damaged_costs_time_and_nothing_else() {
         std::fs::write(&place, bytes).unwrap();
         let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
         shop.add("home");
-        shop.wait_level();
+        shop.wait_caught_up();
         shop.close();
     }
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
     shop.confirm("held", &held);
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
-    assert_eq!(store.lock().events, told(directory.path()).1);
+    assert_eq!(store.lock().events, replayed(directory.path()).1);
     assert!(store.lock().events.last().unwrap().1.contains("customer: \"ada\""));
 }
 
@@ -402,7 +407,7 @@ fn a_target_that_lost_its_end_gets_it_again() {
     for round in 0..10 {
         shop.trade(round);
     }
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
     {
         let mut store = store.lock();
@@ -410,9 +415,9 @@ fn a_target_that_lost_its_end_gets_it_again() {
         store.next_offset = store.events[4].0 + 1;
     }
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
-    assert_eq!(store.lock().events, told(directory.path()).1);
+    assert_eq!(store.lock().events, replayed(directory.path()).1);
 }
 
 #[test]
@@ -422,13 +427,13 @@ fn a_target_that_lost_everything_gets_it_again() {
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
     shop.open_sales();
     shop.trade(0);
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
     *store.lock() = target::Store::default();
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
-    assert_eq!(store.lock().events, told(directory.path()).1);
+    assert_eq!(store.lock().events, replayed(directory.path()).1);
 }
 
 #[test]
@@ -443,19 +448,19 @@ fn what_was_skipped_stays_skipped_after_a_restart() {
     shop.trade(1);
     shop.wait_stopped();
     shop.sinks.skip("one", 4).unwrap();
-    shop.wait_level();
+    shop.wait_caught_up();
     shop.close();
     // The note of the offset is lost: everything comes again, but for what was skipped.
     std::fs::remove_dir_all(directory.path().join("sinks")).unwrap();
     std::fs::create_dir(directory.path().join("sinks")).unwrap();
     std::fs::write(directory.path().join("sinks/one.skipped"), "4\t5\t7\twhy\n").unwrap();
     let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
-    shop.wait_level();
+    shop.wait_caught_up();
     assert_eq!(shop.status().skipped_count, 1);
     shop.close();
     let expected = Skipped { from: 4, to: 5, at: 7, reason: "why".to_owned() };
     assert_eq!(skipped(directory.path(), "one").unwrap(), [expected]);
-    let events = told(directory.path()).1;
+    let events = replayed(directory.path()).1;
     let expected: Vec<_> = events.into_iter().filter(|(offset, _)| *offset != 4).collect();
     assert_repeats_only(&store.lock().events, &expected);
 }

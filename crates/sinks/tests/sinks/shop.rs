@@ -149,8 +149,8 @@ impl Shop {
     }
 
     /// Waits until the sink has everything.
-    pub(crate) fn wait_level(&self) -> SinkStatus {
-        self.wait("level", |status| status.lag_events == 0 && status.state == SinkState::Running)
+    pub(crate) fn wait_caught_up(&self) -> SinkStatus {
+        self.wait("caught up", |status| status.lag_events == 0 && status.state == SinkState::Running)
     }
 
     /// Waits until the sink stops, and says why.

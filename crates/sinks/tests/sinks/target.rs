@@ -186,7 +186,7 @@ impl Target for MemoryTarget {
         Ok(self.durable)
     }
 
-    fn settle(&mut self) -> Result<u64, TargetError> {
+    fn wait_until_durable(&mut self) -> Result<u64, TargetError> {
         self.land()?;
         Ok(self.durable)
     }

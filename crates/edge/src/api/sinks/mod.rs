@@ -77,22 +77,22 @@ async fn read_one(State(app): State<Arc<App>>, _: WithoutQuery, request: Without
 
 async fn retry(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
     let sink = name_at(&request.uri, 2, "sink")?;
-    tell(&app, move |sinks| sinks.retry(&sink)).await
+    run_operation(&app, move |sinks| sinks.retry(&sink)).await
 }
 
 async fn skip(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
     let sink = name_at(request.uri(), 2, "sink")?;
     let offset = body::parse_skip(&json_body(request, OPERATOR_BODY_BYTES_MAX).await?)?;
-    tell(&app, move |sinks| sinks.skip(&sink, offset)).await
+    run_operation(&app, move |sinks| sinks.skip(&sink, offset)).await
 }
 
-/// Runs `word` where it may block: what is skipped is on disk before it is done.
-async fn tell(
+/// Runs `operation` where it may block: what is skipped is on disk before it is done.
+async fn run_operation(
     app: &App,
-    word: impl FnOnce(&dyn SinkOperations) -> Result<SinkStatus, SinkRefusal> + Send + 'static,
+    operation: impl FnOnce(&dyn SinkOperations) -> Result<SinkStatus, SinkRefusal> + Send + 'static,
 ) -> Answer {
     let Some(sinks) = app.components.sinks.clone() else { return answer(Err(SinkRefusal::NotFound)) };
-    match tokio::task::spawn_blocking(move || word(&*sinks)).await {
+    match tokio::task::spawn_blocking(move || operation(&*sinks)).await {
         Ok(outcome) => answer(outcome),
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

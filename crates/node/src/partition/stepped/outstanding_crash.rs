@@ -58,7 +58,7 @@ impl Script {
     }
 
     /// Lets as many batches come into force as chance wants.
-    fn settle(&mut self, moment: u32) {
+    fn bring_into_force(&mut self, moment: u32) {
         let chance = (moment + 7).wrapping_mul(2_654_435_761) >> 24;
         self.log.bring_into_force(if chance.is_multiple_of(4) { 2 } else { 0 });
         self.rig.write();
@@ -69,7 +69,7 @@ impl Script {
     fn run(&mut self, trouble: Trouble, moment: u32, in_force_count: usize) -> usize {
         for earlier in 0..moment {
             self.call(earlier);
-            self.settle(earlier);
+            self.bring_into_force(earlier);
         }
         self.call(moment);
         let outstanding_count = self.log.outstanding_count();
@@ -82,7 +82,7 @@ impl Script {
         self.rig.write();
         for later in moment + 1..MOMENTS.min(moment + 7) {
             self.call(later);
-            self.settle(later);
+            self.bring_into_force(later);
         }
         outstanding_count
     }
@@ -161,7 +161,7 @@ fn without_trouble_everybody_is_answered_in_the_end() {
         let mut script = Script::new(outstanding_max);
         for moment in 0..MOMENTS {
             script.call(moment);
-            script.settle(moment);
+            script.bring_into_force(moment);
         }
         for _ in 0..MOMENTS {
             script.log.bring_into_force(1);
