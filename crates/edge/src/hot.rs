@@ -1,6 +1,6 @@
 //! Requests of a rush, told by their bytes before any router. A route says of itself how ([`HotTable`] is made from all
-//! routes). Whatever is out of the ordinary about a request (an escape in its path, a query, another content type) makes it
-//! cold: the router has the same routes, and answers alike.
+//! routes). A request with anything out of the ordinary (an escape in its path, a query, another content type) goes to the
+//! router, which has the same routes and answers alike.
 
 use compact_str::CompactString;
 use onrush_core::TimeMs;
@@ -17,7 +17,7 @@ pub(crate) enum Hot {
     /// Refused before it became a call.
     Problem(Box<Problem>),
     /// A request for the router.
-    Cold,
+    Routed,
 }
 
 /// Makes a call of a request to its path; the bytes are the segment that the path leaves open, empty if there is none.
@@ -160,10 +160,10 @@ impl HotTable {
         Self(routes.into_iter().collect())
     }
 
-    /// Tells hot requests from cold ones.
+    /// Tells hot requests from those for the router.
     pub(crate) fn decode(&self, request: &Request<'_>) -> Hot {
         if request.query.is_some() {
-            return Hot::Cold;
+            return Hot::Routed;
         }
         let (method, path) = (first_bytes(request.method), first_bytes(request.path));
         for route in self.0.iter().filter(|route| route.may_be(method, path)) {
@@ -171,7 +171,7 @@ impl HotTable {
                 return (route.decode)(request, segment);
             }
         }
-        Hot::Cold
+        Hot::Routed
     }
 }
 
@@ -179,7 +179,7 @@ impl HotTable {
 pub(crate) fn bare_call(request: &Request<'_>, segment: &[u8], call: fn(Name) -> Call, write: Write) -> Hot {
     match plain_name(segment).filter(|_| request.body.is_empty()) {
         Some(name) => Hot::Call(call(name.clone()), Rendering::of(name, write)),
-        None => Hot::Cold,
+        None => Hot::Routed,
     }
 }
 
@@ -200,15 +200,15 @@ pub(crate) fn is_plain_json(request: &Request<'_>) -> bool {
 mod tests {
     use super::*;
 
-    fn cold(_: &Request<'_>, _: &[u8]) -> Hot {
-        Hot::Cold
+    fn routed(_: &Request<'_>, _: &[u8]) -> Hot {
+        Hot::Routed
     }
 
     #[test]
     fn a_route_is_told_by_its_method_and_its_path() {
-        let one = HotRoute::new(Some("GET"), "/v1/counters/{counter}", cold);
-        let inner = HotRoute::new(Some("POST"), "/v1/sales/{sale}/reservations", cold);
-        let short = HotRoute::new(None, "/hit", cold);
+        let one = HotRoute::new(Some("GET"), "/v1/counters/{counter}", routed);
+        let inner = HotRoute::new(Some("POST"), "/v1/sales/{sale}/reservations", routed);
+        let short = HotRoute::new(None, "/hit", routed);
         let may_be = |route: &HotRoute, method: &str, path: &str| {
             let is_candidate = route.may_be(first_bytes(method.as_bytes()), first_bytes(path.as_bytes()));
             is_candidate.then(|| route.segment_of(path.as_bytes())).flatten().map(<[u8]>::to_vec)

@@ -18,7 +18,7 @@ pub struct EdgeMetrics {
     /// Requests that a hot route answered.
     pub hot_request_count: u64,
     /// Requests that the router answered.
-    pub cold_request_count: u64,
+    pub routed_request_count: u64,
     /// Requests refused because of their framing or size.
     pub rejected_request_count: u64,
     /// Connections that are open.
@@ -73,7 +73,7 @@ fn render_edge(page: &mut Page, edge: &EdgeMetrics) {
     page.family("onrush_requests_total", "counter", "HTTP requests by the kind of route that took them.");
     for (class, count) in [
         ("hot", edge.hot_request_count),
-        ("cold", edge.cold_request_count),
+        ("routed", edge.routed_request_count),
         ("rejected", edge.rejected_request_count),
     ] {
         page.labelled("onrush_requests_total", "class", class, count);

@@ -52,7 +52,7 @@ impl Exchange {
         match thread.routes.hot.decode(request) {
             Hot::Call(call, rendering) => Some(State::Called(rendering, batcher.call(call))),
             Hot::Problem(problem) => Some(State::Refused(problem)),
-            Hot::Cold => None,
+            Hot::Routed => None,
         }
     }
 

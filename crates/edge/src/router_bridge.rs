@@ -55,7 +55,7 @@ pub(crate) fn request_from(
 
 /// Sends a request to the router. An answer whose length is known is in memory and comes whole; any other is a stream.
 pub(crate) async fn dispatch(thread: &EdgeThread, request: Request<RouterBody>) -> Response {
-    thread.counters.cold_count.add(1);
+    thread.counters.routed_count.add(1);
     let seen = tracing::enabled!(tracing::Level::DEBUG).then(|| {
         (request.extensions().get::<Peer>().copied(), request.method().clone(), request.uri().clone())
     });

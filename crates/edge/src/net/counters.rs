@@ -44,7 +44,7 @@ pub(crate) struct EdgeCounters {
     pub(crate) over_capacity_count: Counter,
     pub(crate) rejected_count: Counter,
     pub(crate) hot_count: Counter,
-    pub(crate) cold_count: Counter,
+    pub(crate) routed_count: Counter,
     pub(crate) h2_count: Counter,
     /// Answers that were not begun because too much was unsent.
     pub(crate) no_room_count: Counter,
@@ -77,7 +77,7 @@ impl EdgeCounters {
             self.open_count.load(Ordering::Relaxed) + self.operator_open_count.load(Ordering::Relaxed);
         EdgeMetrics {
             hot_request_count: self.hot_count.read(),
-            cold_request_count: self.cold_count.read(),
+            routed_request_count: self.routed_count.read(),
             rejected_request_count: self.rejected_count.read(),
             connection_open_count: open_count as u64,
             connection_accepted_count: self.accepted_count.read(),

@@ -117,10 +117,10 @@ fn idempotency_key(request: &Request) -> Result<Option<String>, Problem> {
 /// A hot request for a reservation.
 fn decode_reserve(request: &HotRequest<'_>, segment: &[u8]) -> Hot {
     if !is_plain_json(request) || request.fields.repeats_key() {
-        return Hot::Cold;
+        return Hot::Routed;
     }
     let key = request.fields.idempotency_key().map(std::str::from_utf8).transpose();
-    let (Some(sale), Ok(key)) = (plain_name(segment), key) else { return Hot::Cold };
+    let (Some(sale), Ok(key)) = (plain_name(segment), key) else { return Hot::Routed };
     match parse_reservation(&sale, key, request.body) {
         Ok(call) => Hot::Call(Call::Reserve(call), Rendering::without_name(write_reserve)),
         Err(problem) => Hot::Problem(Box::new(problem)),

@@ -29,7 +29,7 @@ fn answer_hot(backend: &dyn Backend, request: &str) -> Option<(u16, Vec<String>,
             rendering.render(reply, backend.ids(""), backend.now_ms(), &mut body_out)
         }
         Hot::Problem(problem) => hot::render_problem(&problem, &mut body_out),
-        Hot::Cold => return None,
+        Hot::Routed => return None,
     };
     let mut fields: Vec<String> =
         head.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
@@ -64,7 +64,7 @@ fn check_that_every_route_is_asked(requests: &[String]) {
     let takes = |table: &HotTable, request: &String| {
         let (parts, body) = parse(request);
         let request = request::Request::of_http2(&parts, body.as_bytes(), PEER);
-        !matches!(table.decode(&request), Hot::Cold)
+        !matches!(table.decode(&request), Hot::Routed)
     };
     for (name, table) in hot_routes() {
         assert!(requests.iter().any(|request| takes(&table, request)), "no request for {name}");

@@ -94,13 +94,13 @@ enum Next {
     Again,
     /// The client waits for leave to send a body.
     Continue,
-    Cold(Box<Cold>),
+    Routed(Box<Routed>),
     Reject(Rejection),
     Http2,
 }
 
 /// A request for the router, out of the thread's buffer.
-struct Cold {
+struct Routed {
     bytes: Bytes,
     request: Request,
 }
@@ -238,7 +238,7 @@ impl Connection<'_> {
         self.carry.extend_from_slice(&bytes[at..]);
     }
 
-    /// Puts a hot request on its way, or copies a cold one; whether another may be taken up behind it.
+    /// Puts a hot request on its way, or copies one for the router; whether another may be taken up behind it.
     #[inline]
     fn take_request(&mut self, bytes: &[u8], request: Request) -> bool {
         self.told_to_continue = false;
@@ -249,7 +249,7 @@ impl Connection<'_> {
             keep_alive
         } else {
             let bytes = Bytes::copy_from_slice(&bytes[..request.length]);
-            self.pipeline.next = Next::Cold(Box::new(Cold { bytes, request }));
+            self.pipeline.next = Next::Routed(Box::new(Routed { bytes, request }));
             false
         }
     }
@@ -283,7 +283,7 @@ impl Connection<'_> {
                 Box::pin(self.linger()).await;
                 Ok(false)
             }
-            Next::Cold(cold) => Box::pin(self.serve_cold(*cold)).await,
+            Next::Routed(routed) => Box::pin(self.serve_routed(*routed)).await,
         }
     }
 
@@ -312,8 +312,8 @@ impl Connection<'_> {
         Poll::Ready(sent.map(|unsent| (goes_on, unsent)))
     }
 
-    async fn serve_cold(&mut self, cold: Cold) -> io::Result<bool> {
-        let Cold { bytes, request } = cold;
+    async fn serve_routed(&mut self, routed: Routed) -> io::Result<bool> {
+        let Routed { bytes, request } = routed;
         self.deadline.enter(Phase::Busy);
         let request_id = request.fields.request_id.clone().map(|range| &bytes[range]);
         let is_head = &bytes[request.method.clone()] == b"HEAD";

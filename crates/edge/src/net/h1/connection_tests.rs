@@ -111,7 +111,7 @@ impl Rig {
     /// Until answers are left untaken and nothing more is sent.
     async fn until_stalled(&self) {
         let counters = &self.thread.counters;
-        let served = || (counters.hot_count.read() + counters.cold_count.read(), counters.unsent_bytes());
+        let served = || (counters.hot_count.read() + counters.routed_count.read(), counters.unsent_bytes());
         loop {
             self.until(|_| counters.unsent_bytes() > 0).await;
             let before = served();
@@ -212,7 +212,7 @@ fn requests_of_one_read_are_answered_in_order() {
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && !head.contains("content-length: 0"), "{head}");
         client.expect(&[live, live, (404, "sale_not_found"), (200, "\"value\":4")]).await;
         let counters = rig.thread.counters.read();
-        assert_eq!((counters.hot_request_count, counters.cold_request_count), (6, 4));
+        assert_eq!((counters.hot_request_count, counters.routed_request_count), (6, 4));
     });
 }
 

@@ -70,7 +70,7 @@ async fn count(State(app): State<Arc<App>>, _: WithoutQuery, _: WithoutBody) -> 
 
 fn decode(request: &Request<'_>, _: &[u8]) -> Hot {
     if !request.body.is_empty() {
-        return Hot::Cold;
+        return Hot::Routed;
     }
     Hot::Call(Call::HitWindow { window: Name::const_new(WINDOW) }, Rendering::without_name(write_hot))
 }

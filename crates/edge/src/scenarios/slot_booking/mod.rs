@@ -132,11 +132,11 @@ async fn book(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) ->
 
 fn decode(request: &HotRequest<'_>, _: &[u8]) -> Hot {
     if !is_plain_json(request) {
-        return Hot::Cold;
+        return Hot::Routed;
     }
     match booking::decode(request.body) {
         Ok(call) => Hot::Call(Call::Reserve(call), Rendering::without_name(write_hot)),
-        Err(_) => Hot::Cold,
+        Err(_) => Hot::Routed,
     }
 }
 

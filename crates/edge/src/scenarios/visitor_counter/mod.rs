@@ -114,7 +114,7 @@ async fn increment(
 
 fn decode(request: &Request<'_>, _: &[u8]) -> Hot {
     if request.method != b"GET" || !request.body.is_empty() {
-        return Hot::Cold;
+        return Hot::Routed;
     }
     let call = Call::AddToCounter { counter: Name::const_new(COUNTER), by: 1 };
     Hot::Call(call, Rendering::without_name(write_hot))
