@@ -39,13 +39,14 @@ impl Elsewhere {
         Self { log, holds, ends, thread: Some(thread) }
     }
 
-    /// A client of which a request is decided, and not in force for as long as it is held.
+    /// A client of which a request waits, and is not in force for as long as it is held.
     fn in_flight(&self, rig: &Rig) -> (Http1, Held) {
         self.holds.store(true, Ordering::Release);
         let held = Held(Arc::clone(&self.holds));
         let mut client = Http1::connect(rig.public());
         client.send(COUNT);
-        rig.wait_until("a batch is outstanding", |_| self.log.outstanding_count() > 0);
+        // The first batch may be that of the partition itself.
+        rig.wait_until("the request waits", |rig| rig.waiting_count() > 0);
         (client, held)
     }
 }

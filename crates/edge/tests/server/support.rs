@@ -94,6 +94,11 @@ impl Rig {
         }
     }
 
+    /// Calls that were handed to the partition and are not answered.
+    pub(crate) fn waiting_count(&self) -> u64 {
+        self.partition.metrics().waiting_count
+    }
+
     /// Stops the server, which must come to an end though clients do nothing.
     pub(crate) fn stop(mut self) {
         self.begin_to_stop().recv_timeout(ANSWER_TIMEOUT).expect("a server that stops");
