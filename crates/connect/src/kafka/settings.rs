@@ -18,6 +18,10 @@ const QUEUED_KIB_MAX: u32 = 65_536;
 const NO_TLS: &str = "a username, tls or tls_ca_file needs TLS, which this build lacks: build with the feature kafka-tls, \
     or set tls = \"off\", which sends the password in clear";
 
+/// Which of two contradicting settings counts would be a guess, and a wrong one sends everything in clear.
+const CONTRADICTION: &str =
+    "tls or tls_ca_file says otherwise than security.protocol in properties_file: leave one of them out";
+
 /// Plain values of one Kafka sink.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -78,7 +82,17 @@ impl Settings {
             Tls::Off => false,
             Tls::Verify | Tls::UnsafeNoVerify => true,
         };
-        if config.get("security.protocol").is_none() {
+        if let Some(protocol) = config.get("security.protocol") {
+            let is_encrypted = matches!(protocol.to_ascii_lowercase().as_str(), "ssl" | "sasl_ssl");
+            let is_as_said = match self.tls.mode {
+                Tls::Auto => is_encrypted || self.tls.ca_file.is_none(),
+                Tls::Off => !is_encrypted,
+                Tls::Verify | Tls::UnsafeNoVerify => is_encrypted,
+            };
+            if !is_as_said {
+                return Err(CONTRADICTION.to_owned());
+            }
+        } else {
             if is_wanted && cfg!(not(feature = "kafka-tls")) {
                 return Err(NO_TLS.to_owned());
             }
@@ -215,6 +229,33 @@ mod tests {
                 expected,
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn tls_and_a_properties_file_do_not_contradict_each_other() {
+        for (mode, ca_file, protocol, is_taken) in [
+            (Tls::Auto, None, "plaintext", true),
+            (Tls::Auto, None, "SASL_PLAINTEXT", true),
+            (Tls::Auto, None, "ssl", true),
+            (Tls::Auto, Some("ca.pem"), "plaintext", false),
+            (Tls::Auto, Some("ca.pem"), "sasl_ssl", true),
+            (Tls::Off, None, "sasl_plaintext", true),
+            (Tls::Off, None, "ssl", false),
+            (Tls::Off, None, "SASL_SSL", false),
+            (Tls::Verify, None, "plaintext", false),
+            (Tls::Verify, Some("ca.pem"), "sasl_plaintext", false),
+            (Tls::Verify, None, "SSL", true),
+            (Tls::UnsafeNoVerify, None, "plaintext", false),
+            (Tls::UnsafeNoVerify, None, "ssl", true),
+        ] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            writeln!(file, "security.protocol={protocol}").unwrap();
+            let tls = TlsSettings { mode, ca_file: ca_file.map(Into::into) };
+            let properties_file = Some(file.path().to_owned());
+            let outcome = Settings { tls, properties_file, ..settings() }.client_config();
+            let expected = if is_taken { None } else { Some(CONTRADICTION) };
+            assert_eq!(outcome.err().as_deref(), expected, "{mode:?} {ca_file:?} {protocol}");
         }
     }
 
