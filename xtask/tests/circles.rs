@@ -16,6 +16,9 @@ const FILE_LOG: [&str; 2] = ["onrush_log", "file"];
 /// Folders in which each folder is a room of its own: what one capability or one scenario needs of another stands above both.
 const ROOMS: &[&str] = &["crates/edge/src/api", "crates/edge/src/scenarios"];
 
+/// Stands for every name of a module.
+const ALL: &str = "*";
+
 /// The path of a module from the root of its crate.
 type ModulePath = Vec<String>;
 
@@ -105,6 +108,9 @@ impl Crate {
 
     fn walk(&self, mut module: ModulePath, path: &[String], depth: usize) -> Option<Target> {
         let Some((first, rest)) = path.split_first() else { return Some(Target::Module(module)) };
+        if first == ALL {
+            return Some(Target::File(self.modules.get(&module)?.file));
+        }
         if first == "super" {
             module.pop()?;
             return self.walk(module, rest, depth);
@@ -139,6 +145,9 @@ impl Crate {
         let used = self.used.iter().map(|(module, path)| (module, path));
         let is_passed_on = |module: &ModulePath, path: &Vec<String>| {
             let name = path.last().expect("a path has a name");
+            if name == ALL {
+                return false;
+            }
             let stands_in_code =
                 self.used.iter().any(|(user, used)| user == module && used.first() == Some(name));
             self.modules[module].imported.values().any(|import| import == path) && !stands_in_code
@@ -208,7 +217,10 @@ fn collect_imports(tree: &UseTree, before: &mut Vec<String>, imported: &mut BTre
             let path = before.iter().cloned().chain([rename.ident.to_string()]);
             imported.insert(rename.rename.to_string(), path.collect());
         }
-        UseTree::Glob(_) => {}
+        UseTree::Glob(_) => {
+            let path: Vec<String> = before.iter().cloned().chain([ALL.to_owned()]).collect();
+            imported.insert(path.join("::"), path);
+        }
     }
 }
 
@@ -391,4 +403,6 @@ fn a_circle_is_found_through_a_re_export_and_no_other() {
     assert_eq!(found(), [""; 0]);
     write("c.rs", "pub fn g() -> u8 { let _ = crate::A; 1 }");
     assert_eq!(found(), ["a.rs -> b.rs: crate::B\nb.rs -> c.rs: crate::c::g\nc.rs -> a.rs: crate::A"]);
+    write("c.rs", "use crate::a::*; pub fn g() -> u8 { let _ = A; 1 }");
+    assert_eq!(found(), ["a.rs -> b.rs: crate::B\nb.rs -> c.rs: crate::c::g\nc.rs -> a.rs: crate::a::*"]);
 }

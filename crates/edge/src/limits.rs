@@ -1,5 +1,7 @@
 //! Every ceiling of the edge that is not a setting, and what happens at it.
 
+use std::time::Duration;
+
 /// Bytes of a request's target. At it: 414 and the connection closes.
 pub const TARGET_BYTES_MAX: usize = 2 << 10;
 
@@ -48,6 +50,15 @@ pub(crate) const H2_QUIET_FRAMES_PER_S: u64 = 64;
 
 /// How many such frames become allowed again by a request, and by a part of an answer that is taken.
 pub(crate) const H2_QUIET_FRAMES_PER_REQUEST: u64 = 8;
+
+/// Since anything came from an HTTP/2 client, after which it is asked whether anybody is still there.
+pub(crate) const H2_PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// How long it may take to say so. At it the connection is cut off.
+pub(crate) const H2_PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sales on one page of the list. At it: 400.
+pub(crate) const LIST_LIMIT_MAX: u16 = 100;
 
 /// Bytes of answers that all clients together may leave untaken. At it, connections that have taken nothing for
 /// [`STALLED_MS_MIN`] are cut off, the slowest first; while there are none, an answer is 503 `overloaded` instead.

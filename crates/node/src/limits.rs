@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Between two attempts to open a log that failed. Up to it each wait is twice the one before.
+pub(crate) const REOPEN_INTERVAL_MAX: Duration = Duration::from_secs(20);
+
 /// Records of one open batch, bytes. When they pass it, calls wait in the mailbox until the batch has gone to the log.
 pub(crate) const OPEN_BATCH_BYTES_MAX: usize = 4 << 20;
 

@@ -1,4 +1,4 @@
-//! A log that is open, with a memory of what it was batch.
+//! A log that is open, with a memory of the batches that it was given.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -17,11 +17,11 @@ use super::port::Outbox;
 use super::views::ViewWriter;
 use crate::Settings;
 use crate::clock::Stopwatch;
+use crate::limits::REOPEN_INTERVAL_MAX;
 
 /// Between the first two attempts to open a log that failed; each wait is twice the one before, up to a bound, because an
 /// attempt may leave an empty segment behind.
 const REOPEN_INTERVAL: Duration = Duration::from_millis(100);
-const REOPEN_INTERVAL_MAX: Duration = Duration::from_secs(20);
 
 /// How often the log is looked for where it was opened. Together with the wait of an idle writer less than a second.
 const CHECK_INTERVAL: Duration = Duration::from_millis(400);

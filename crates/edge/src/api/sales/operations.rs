@@ -5,8 +5,9 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::{HttpMethod, ObjectBuilder, ResponseBuilder};
 
-use super::page::{LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX};
+use super::page::LIST_LIMIT_DEFAULT;
 use crate::http::media_type::MERGE_PATCH;
+use crate::limits::LIST_LIMIT_MAX;
 use crate::openapi::operation::{OPERATOR, Operation, PUBLIC, optional_parameter, text_header};
 use crate::openapi::parts::{text, whole};
 use crate::problem::Code;

@@ -4,10 +4,8 @@ use onrush_core::is_name;
 use onrush_node::Name;
 
 use crate::http::query::{parameters, whole_number};
+use crate::limits::LIST_LIMIT_MAX;
 use crate::problem::Problem;
-
-/// Sales on one page of the list.
-pub(crate) const LIST_LIMIT_MAX: u16 = 100;
 
 /// Sales on one page if the request does not say.
 pub(crate) const LIST_LIMIT_DEFAULT: u16 = 20;

@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 
 use super::body::sale_status_text;
-use super::page::LIST_LIMIT_MAX;
+use crate::limits::LIST_LIMIT_MAX;
 use crate::openapi::parts::{
     FROM_1970, list, name, named, object, one_of, request_time, text, time_or_null, whole,
 };

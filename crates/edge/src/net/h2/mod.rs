@@ -8,7 +8,6 @@ mod streams;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::time::Duration;
 
 use axum::body::Body as RouterBody;
 use bytes::Bytes;
@@ -28,16 +27,12 @@ use crate::http::request::{self, Peer};
 use crate::http::response::Response;
 use crate::http::size::{TooLarge, check_head as check_head_size};
 use crate::http::target;
-use crate::limits::{H2_PIECE_BYTES, H2_STREAMS_MAX, HEAD_BYTES_MAX};
+use crate::limits::{H2_PIECE_BYTES, H2_PING_INTERVAL, H2_PING_TIMEOUT, H2_STREAMS_MAX, HEAD_BYTES_MAX};
 use crate::net::deadlines::{Deadline, TICK};
 use crate::net::thread::EdgeThread;
 use crate::phases::{Exchange, finish};
 use crate::problem::Problem;
 use crate::router_bridge;
-
-/// How often a connection is asked whether anybody is still there, and how long it may take to say so.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Ticks after which a connection without open streams has had time to say what it had to, when the server stops.
 const LAST_TICKS: u32 = 2;
@@ -56,8 +51,8 @@ pub(crate) async fn serve(
     let mut builder = hyper::server::conn::http2::Builder::new(LocalExecutor);
     builder
         .timer(TokioTimer::new())
-        .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT)
+        .keep_alive_interval(H2_PING_INTERVAL)
+        .keep_alive_timeout(H2_PING_TIMEOUT)
         .max_concurrent_streams(H2_STREAMS_MAX)
         // Above ours, so that it is we who say that there are too many.
         .max_header_list_size(u32::try_from(4 * HEAD_BYTES_MAX).unwrap_or(u32::MAX))
