@@ -8,8 +8,8 @@ use anyhow::{Context, anyhow};
 use onrush_connect::Audit;
 use onrush_log::file::StoredFileLog;
 use onrush_sinks::{
-    ReplayError, Replayed, SinkEvent, Skipped, Source, TargetError, log_extent, noted_offset, place_offset,
-    replay, skipped,
+    ReplayError, Replayed, SinkEvent, Skipped, Source, TargetError, log_extent, noted_offset, replay,
+    sink_snapshot_offset, skipped,
 };
 
 use crate::cli::ReconcileArguments;
@@ -69,7 +69,7 @@ fn compare(settings: &Settings, sink: &Sink) -> Result<Comparison, Failure> {
         noted_offset(directory, name).map_err(unread)?.min(log_to)
     };
     // A target that knows less than it once had has lost something, and that is missing.
-    let once_to = place_offset(directory, name).map_err(unread)?;
+    let once_to = sink_snapshot_offset(directory, name).map_err(unread)?;
     let mut auditor = sink.target.auditor();
     let to = auditor.open(&source, from, known_to).map_err(uncompared)?.max(once_to).min(log_to);
     let mut course = Course {

@@ -1,7 +1,7 @@
-//! What a sink keeps beside the log, in `sinks/` of the data directory: its place (an offset with the names as of it), the
+//! What a sink keeps beside the log, in `sinks/` of the data directory: its snapshot (an offset with the names as of it), the
 //! offset up to which a target that keeps none has everything, and what operators had left out.
 //!
-//! None of it decides what is in the target. A place that is lost or damaged costs reading the log again; an offset that is
+//! None of it decides what is in the target. A snapshot that is lost or damaged costs reading the log again; an offset that is
 //! older than the truth costs repeats under the same ids.
 
 use std::fmt::Write as _;
@@ -63,27 +63,27 @@ impl SinkFiles {
         self.directory.join(format!("{}.{suffix}", self.sink))
     }
 
-    /// The offset of the place; `None` if there is none that can be read.
-    pub(crate) fn place_offset(&self) -> io::Result<Option<u64>> {
-        Ok(self.place_bytes()?.map(|(_, bytes)| offset_in(&bytes)))
+    /// The offset of the snapshot; `None` if there is none that can be read.
+    pub(crate) fn sink_snapshot_offset(&self) -> io::Result<Option<u64>> {
+        Ok(self.sink_snapshot_bytes()?.map(|(_, bytes)| offset_in(&bytes)))
     }
 
-    /// The names of the place and their offset.
-    pub(crate) fn read_place(&self, ids: &ReservationIds) -> io::Result<Option<(NameTable, u64)>> {
-        let Some((format, bytes)) = self.place_bytes()? else { return Ok(None) };
+    /// The names of the snapshot and their offset.
+    pub(crate) fn read_snapshot_of_sink(&self, ids: &ReservationIds) -> io::Result<Option<(NameTable, u64)>> {
+        let Some((format, bytes)) = self.sink_snapshot_bytes()? else { return Ok(None) };
         let mut names = NameTable::new(ids.clone());
         let facts = &bytes[HEADER_BYTES..bytes.len() - CHECKSUM_BYTES];
         match FactDecoder::new(format).decode(facts, |fact| names.restore(fact)) {
             Ok(()) => Ok(Some((names, offset_in(&bytes)))),
             Err(error) => {
-                tracing::warn!(sink = self.sink, %error, "the sink's place cannot be read; the log is read instead");
+                tracing::warn!(sink = self.sink, %error, "the sink's snapshot cannot be read; the log is read instead");
                 Ok(None)
             }
         }
     }
 
-    /// The bytes of the place, checked, and the format of its facts.
-    fn place_bytes(&self) -> io::Result<Option<(Format, Vec<u8>)>> {
+    /// The bytes of the snapshot, checked, and the format of its facts.
+    fn sink_snapshot_bytes(&self) -> io::Result<Option<(Format, Vec<u8>)>> {
         let Some(bytes) = read_if_there(&self.path("place"))? else { return Ok(None) };
         let whole = bytes.len() >= HEADER_BYTES + CHECKSUM_BYTES && bytes.starts_with(&MAGIC) && {
             let (checked, checksum) = bytes.split_at(bytes.len() - CHECKSUM_BYTES);
@@ -91,13 +91,13 @@ impl SinkFiles {
         };
         let format = whole.then(|| Format::of_number(bytes[MAGIC.len()].into())).flatten();
         if format.is_none() {
-            tracing::warn!(sink = self.sink, "the sink's place is damaged; the log is read instead");
+            tracing::warn!(sink = self.sink, "the sink's snapshot is damaged; the log is read instead");
         }
         Ok(format.map(|format| (format, bytes)))
     }
 
-    /// Replaces the place by one at `offset`, durably; its size in bytes.
-    pub(crate) fn write_place(&self, names: &NameTable, offset: u64) -> io::Result<u64> {
+    /// Replaces the snapshot by one at `offset`, durably; its size in bytes.
+    pub(crate) fn write_snapshot(&self, names: &NameTable, offset: u64) -> io::Result<u64> {
         let mut bytes = MAGIC.to_vec();
         bytes.push(Format::NEWEST.number());
         bytes.extend_from_slice(&offset.to_le_bytes());
@@ -134,14 +134,14 @@ impl SinkFiles {
         Ok(read_if_there(&self.path("offset"))?.and_then(|bytes| parse_offset(&bytes)))
     }
 
-    /// As that, or if nothing is noted, as the place has it. Then that is noted, before the place is replaced: it may be one of
+    /// As that, or if nothing is noted, as the snapshot has it. Then that is noted, before the snapshot is replaced: it may be one of
     /// another history.
-    pub(crate) fn noted_or_place(&self, place: Option<Noted>) -> io::Result<Noted> {
+    pub(crate) fn noted_or_snapshot(&self, sink_snapshot: Option<Noted>) -> io::Result<Noted> {
         let noted = self.read_offset()?;
-        if let Some(place) = place.filter(|_| noted.is_none()) {
-            self.write_offset(place, true)?;
+        if let Some(sink_snapshot) = sink_snapshot.filter(|_| noted.is_none()) {
+            self.write_offset(sink_snapshot, true)?;
         }
-        Ok(noted.or(place).unwrap_or_default())
+        Ok(noted.or(sink_snapshot).unwrap_or_default())
     }
 
     /// Notes it. It is not synced unless `durably`: an older one is as good, it only costs repeats.
@@ -246,6 +246,6 @@ fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 /// Of bytes that were checked to have a header.
 fn offset_in(bytes: &[u8]) -> u64 {
-    let offset = bytes[8..].first_chunk::<8>().expect("a place has a header");
+    let offset = bytes[8..].first_chunk::<8>().expect("a snapshot has a header");
     u64::from_le_bytes(*offset)
 }

@@ -67,14 +67,14 @@ impl SinkHandle {
         retention: &Retention,
     ) -> std::io::Result<Arc<Self>> {
         let files = SinkFiles::new(data, &settings.name);
-        let place_offset = files.place_offset()?.unwrap_or(0);
+        let sink_snapshot_offset = files.sink_snapshot_offset()?.unwrap_or(0);
         // A record that makes no sense stops its sink, which reads it again; the server does without.
         let skipped = files.read_skipped().unwrap_or_default();
         let skipped_count = skipped.iter().map(|skipped| skipped.to - skipped.from).sum();
         let shown = Shown {
             kind: "",
             state: SinkState::Starting,
-            sink_offset: files.read_offset()?.map_or(0, |noted| noted.offset).max(place_offset),
+            sink_offset: files.read_offset()?.map_or(0, |noted| noted.offset).max(sink_snapshot_offset),
             caught_up_at: 0,
             written_count: 0,
             failure_count: 0,
@@ -85,7 +85,7 @@ impl SinkHandle {
         Ok(Arc::new(Self {
             settings,
             files,
-            kept: retention.hold(place_offset),
+            kept: retention.hold(sink_snapshot_offset),
             shown: Mutex::new(shown),
             orders: Mutex::default(),
             skipping: Mutex::default(),

@@ -8,26 +8,26 @@ use onrush_node::record::{FactDecoder, decode_records};
 use crate::name_table::NameTable;
 use crate::start_point::StartPointError;
 
-/// Whether the file of a sink's place is of this log's history, once that is known: it is found out once.
+/// Whether the file of a sink's snapshot is of this log's history, once that is known: it is found out once.
 #[derive(Default)]
-pub(crate) struct PlaceHistory(Option<bool>);
+pub(crate) struct SnapshotHistory(Option<bool>);
 
-impl PlaceHistory {
-    /// The place, unless it was copied from another history of the log: its names would be wrong.
-    pub(crate) fn own_place(
+impl SnapshotHistory {
+    /// The snapshot, unless it was copied from another history of the log: its names would be wrong.
+    pub(crate) fn own_snapshot(
         &mut self,
         sink: &str,
         log: &dyn Log,
         reader: &mut dyn LogReader,
-        place: Option<(NameTable, u64)>,
+        sink_snapshot: Option<(NameTable, u64)>,
     ) -> Result<Option<(NameTable, u64)>, StartPointError> {
-        let Some((names, offset)) = place else { return Ok(None) };
+        let Some((names, offset)) = sink_snapshot else { return Ok(None) };
         if self.0.is_none() {
             let is_own = is_of_this_history(log, reader, offset, names.incarnation())?;
             if !is_own {
                 tracing::warn!(
                     sink,
-                    "the sink's place is of another history of the log; the log is read instead"
+                    "the sink's snapshot is of another history of the log; the log is read instead"
                 );
             }
             self.0 = Some(is_own);
@@ -35,7 +35,7 @@ impl PlaceHistory {
         Ok(Some((names, offset)).filter(|_| self.0 == Some(true)))
     }
 
-    /// The place was written from this log.
+    /// The snapshot was written from this log.
     pub(crate) fn is_own_from_now_on(&mut self) {
         self.0 = Some(true);
     }

@@ -61,7 +61,7 @@ impl NameTable {
         self.incarnation
     }
 
-    /// Learns from one fact of a snapshot or a place; facts that name nothing are passed over.
+    /// Learns from one fact of a snapshot, a sink's or a partition's; facts that name nothing are passed over.
     pub(crate) fn restore(&mut self, fact: &Fact<'_>) -> Result<(), &'static str> {
         match fact {
             Fact::Sale { sale_no, sale, terms, stock_nos, stocks_ever, .. } => {

@@ -114,15 +114,15 @@ pub fn skipped(directory: &Path, sink: &str) -> Result<Vec<Skipped>, ReplayError
 pub fn noted_offset(directory: &Path, sink: &str) -> Result<u64, ReplayError> {
     let files = SinkFiles::new(directory, sink);
     let noted = files.read_offset().map_err(|source| directory_error(directory, source))?;
-    noted.map_or_else(|| place_offset(directory, sink), |noted| Ok(noted.offset))
+    noted.map_or_else(|| sink_snapshot_offset(directory, sink), |noted| Ok(noted.offset))
 }
 
 /// The offset of the sink's place, 0 if it has none: its target once had everything below.
 ///
 /// # Errors
 /// The place cannot be read.
-pub fn place_offset(directory: &Path, sink: &str) -> Result<u64, ReplayError> {
-    let offset = SinkFiles::new(directory, sink).place_offset();
+pub fn sink_snapshot_offset(directory: &Path, sink: &str) -> Result<u64, ReplayError> {
+    let offset = SinkFiles::new(directory, sink).sink_snapshot_offset();
     Ok(offset.map_err(|source| directory_error(directory, source))?.unwrap_or(0))
 }
 

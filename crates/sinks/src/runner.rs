@@ -13,7 +13,7 @@ use crate::back_off::back_off;
 use crate::ceiling::Ceiling;
 use crate::files::{Confirmed, Noted};
 use crate::handle::{SinkHandle, StopOrder};
-use crate::history::PlaceHistory;
+use crate::history::SnapshotHistory;
 use crate::name_table::NameTable;
 use crate::settings::AtBacklogMax;
 use crate::start_point::{self, StartPoint};
@@ -29,11 +29,11 @@ const LINGER: Duration = Duration::from_millis(25);
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the same trouble, or a large backlog, is said again.
 const SAY_INTERVAL: Duration = Duration::from_mins(1);
-/// Log read after which the place is kept again, unless the place itself is as large.
-const PLACE_INTERVAL_BYTES: u64 = 16 << 20;
-/// How often a sink that has caught up keeps its place, if that is small.
-const PLACE_INTERVAL: Duration = Duration::from_secs(5);
-const SMALL_PLACE_BYTES: u64 = 1 << 20;
+/// Log read after which the snapshot is kept again, unless the snapshot itself is as large.
+const SNAPSHOT_INTERVAL_BYTES: u64 = 16 << 20;
+/// How often a sink that has caught up keeps its snapshot, if that is small.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(5);
+const SMALL_SNAPSHOT_BYTES: u64 = 1 << 20;
 /// How often it is noted which server of a target has how much.
 const CONFIRMED_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the offset of a target that keeps none is noted.
@@ -49,11 +49,11 @@ pub(crate) struct Runner {
     clock: Arc<dyn Clock>,
     /// The target itself tells where to go on.
     keeps_offset: bool,
-    /// The place on the disk: its offset and size.
-    place_offset: u64,
-    place_bytes: u64,
-    place_history: PlaceHistory,
-    since_place: Stopwatch,
+    /// The snapshot on the disk: its offset and size.
+    sink_snapshot_offset: u64,
+    sink_snapshot_bytes: u64,
+    snapshot_history: SnapshotHistory,
+    since_sink_snapshot: Stopwatch,
     since_offset: Stopwatch,
     noted_offset: u64,
     /// What the server confirmed that answered last, of a target that may have several.
@@ -91,10 +91,10 @@ impl Runner {
             ids,
             source,
             clock,
-            place_offset: 0,
-            place_bytes: 0,
-            place_history: PlaceHistory::default(),
-            since_place: Stopwatch::start(),
+            sink_snapshot_offset: 0,
+            sink_snapshot_bytes: 0,
+            snapshot_history: SnapshotHistory::default(),
+            since_sink_snapshot: Stopwatch::start(),
             since_offset: Stopwatch::start(),
             noted_offset: 0,
             confirmed: handle.files.known_confirmed(),
@@ -164,10 +164,10 @@ impl Runner {
                 if order == StopOrder::WhenCaughtUp {
                     return self.end();
                 }
-                self.keep_place_if_due(true)?;
+                self.keep_snapshot_if_due(true)?;
                 std::thread::park_timeout(LINGER);
             }
-            self.keep_place_if_due(false)?;
+            self.keep_snapshot_if_due(false)?;
             if let Some(stop) = self.judge_backlog() {
                 return Err(Trouble::Stop(stop));
             }
@@ -197,7 +197,7 @@ impl Runner {
     }
 
     /// How far the target has everything, as it says itself, or as it is noted for one that keeps no offset.
-    fn reached(&self, opened: Option<u64>, place: Option<Noted>) -> std::io::Result<Noted> {
+    fn reached(&self, opened: Option<u64>, sink_snapshot: Option<Noted>) -> std::io::Result<Noted> {
         let files = &self.handle.files;
         match opened {
             // It keeps none, and lost what it had. Noted first, or a restart would go on behind that.
@@ -211,19 +211,19 @@ impl Runner {
             Some(offset) => Ok(Noted { offset, incarnation: self.writer.target.opened().incarnation }),
             // It has nothing, or lost everything: it gets what the log has, from the beginning.
             None if self.keeps_offset => Ok(Noted::default()),
-            None => files.noted_or_place(place),
+            None => files.noted_or_snapshot(sink_snapshot),
         }
     }
 
     /// Finds where to go on, and the names as of there.
     fn begin(&mut self, opened: Option<u64>) -> Result<(), Trouble> {
-        let place = self.handle.files.read_place(&self.ids)?;
-        let place_noted = place
+        let sink_snapshot = self.handle.files.read_snapshot_of_sink(&self.ids)?;
+        let snapshot_noted = sink_snapshot
             .as_ref()
             .map(|(names, offset)| Noted { offset: *offset, incarnation: Some(names.incarnation()) });
-        let reached = self.reached(opened, place_noted)?;
+        let reached = self.reached(opened, snapshot_noted)?;
         let (sink, reader) = (&self.handle.settings.name, &mut *self.reader);
-        let place = self.place_history.own_place(sink, &*self.log, reader, place)?;
+        let sink_snapshot = self.snapshot_history.own_snapshot(sink, &*self.log, reader, sink_snapshot)?;
         let files = &self.handle.files;
         let mut from = reached.offset;
         self.noted_offset = from;
@@ -242,15 +242,15 @@ impl Runner {
             return Err(TargetError::Refused(reason).into());
         }
         let StartPoint { names, offset, is_snapshot } =
-            start_point::find(&*self.log, place, &self.ids, from)?;
-        self.place_offset = offset;
+            start_point::find(&*self.log, sink_snapshot, &self.ids, from)?;
+        self.sink_snapshot_offset = offset;
         self.handle.kept.keep_from(offset);
         self.begun_bytes = self.reader.bytes_from(offset);
         if is_snapshot {
-            match files.write_place(&names, offset) {
-                Ok(_) => self.place_history.is_own_from_now_on(),
+            match files.write_snapshot(&names, offset) {
+                Ok(_) => self.snapshot_history.is_own_from_now_on(),
                 Err(error) => {
-                    tracing::warn!(sink = self.handle.settings.name, %error, "the sink's place could not be kept");
+                    tracing::warn!(sink = self.handle.settings.name, %error, "the sink's snapshot could not be kept");
                 }
             }
         }
@@ -261,7 +261,7 @@ impl Runner {
         if let Some(incarnation) = reached.incarnation {
             self.writer.expect(opened_at, incarnation)?;
         }
-        self.writer.bytes_since_place = 0;
+        self.writer.bytes_since_snapshot = 0;
         self.handle.shown().sink_offset = from;
         Ok(())
     }
@@ -339,50 +339,50 @@ impl Runner {
         (self.noted_confirmed, self.since_confirmed) = (confirmed.offset, Stopwatch::start());
     }
 
-    /// Keeps the place so that the log before it can go.
-    fn keep_place_if_due(&mut self, is_caught_up: bool) -> Result<(), Trouble> {
-        let far =
-            self.writer.bytes_since_place >= PLACE_INTERVAL_BYTES.max(self.place_bytes.saturating_mul(4));
+    /// Keeps the snapshot so that the log before it can go.
+    fn keep_snapshot_if_due(&mut self, is_caught_up: bool) -> Result<(), Trouble> {
+        let far = self.writer.bytes_since_snapshot
+            >= SNAPSHOT_INTERVAL_BYTES.max(self.sink_snapshot_bytes.saturating_mul(4));
         let late = is_caught_up
-            && self.place_bytes <= SMALL_PLACE_BYTES
-            && self.writer.passed > self.place_offset
-            && self.since_place.elapsed() >= PLACE_INTERVAL;
-        if far || late { self.keep_place() } else { Ok(()) }
+            && self.sink_snapshot_bytes <= SMALL_SNAPSHOT_BYTES
+            && self.writer.passed > self.sink_snapshot_offset
+            && self.since_sink_snapshot.elapsed() >= SNAPSHOT_INTERVAL;
+        if far || late { self.keep_snapshot() } else { Ok(()) }
     }
 
-    /// The target knows of everything below the place before the place is kept: a target behind it could not be told the
+    /// The target knows of everything below the snapshot before the snapshot is kept: a target behind it could not be told the
     /// names again.
-    fn keep_place(&mut self) -> Result<(), Trouble> {
+    fn keep_snapshot(&mut self) -> Result<(), Trouble> {
         if !self.writer.is_sent() {
             self.writer.send()?;
         }
         self.writer.make_durable()?;
         self.note_progress();
         let offset = self.writer.passed;
-        if offset > self.place_offset && self.writer.is_of_this_history() {
-            match self.write_place(offset) {
+        if offset > self.sink_snapshot_offset && self.writer.is_of_this_history() {
+            match self.write_snapshot(offset) {
                 Ok(bytes) => {
-                    (self.place_bytes, self.place_offset) = (bytes, offset);
+                    (self.sink_snapshot_bytes, self.sink_snapshot_offset) = (bytes, offset);
                     self.handle.kept.keep_from(offset);
                 }
-                // The log is kept from the older place on; a later one will be kept.
+                // The log is kept from the older snapshot on; a later one will be kept.
                 Err(error) => {
-                    tracing::warn!(sink = self.handle.settings.name, %error, "the sink's place could not be kept");
+                    tracing::warn!(sink = self.handle.settings.name, %error, "the sink's snapshot could not be kept");
                 }
             }
         }
-        self.writer.bytes_since_place = 0;
-        self.since_place = Stopwatch::start();
+        self.writer.bytes_since_snapshot = 0;
+        self.since_sink_snapshot = Stopwatch::start();
         Ok(())
     }
 
-    fn write_place(&mut self, offset: u64) -> std::io::Result<u64> {
+    fn write_snapshot(&mut self, offset: u64) -> std::io::Result<u64> {
         let (files, names) = (&self.handle.files, &self.writer.names);
         if !self.keeps_offset {
             files.write_offset(Noted { offset, incarnation: Some(names.incarnation()) }, true)?;
         }
-        let bytes = files.write_place(names, offset)?;
-        self.place_history.is_own_from_now_on();
+        let bytes = files.write_snapshot(names, offset)?;
+        self.snapshot_history.is_own_from_now_on();
         Ok(bytes)
     }
 
@@ -391,7 +391,7 @@ impl Runner {
         if self.writer.has_pushed() {
             self.writer.send()?;
         }
-        self.keep_place()?;
+        self.keep_snapshot()?;
         self.note_confirmed();
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! From where the names at an offset can be learnt: the sink's own place, the beginning of the log, or a snapshot.
+//! From where the names at an offset can be learnt: the sink's own snapshot, the beginning of the log, or a snapshot.
 
 use onrush_log::{Log, ReadError, SnapshotError, SnapshotReader, StorageError};
 
@@ -31,18 +31,18 @@ pub(crate) enum StartPointError {
     Decode(#[from] DecodeError),
 }
 
-/// The latest base at or before `offset`; the place is of this log's history.
+/// The latest base at or before `offset`; the snapshot is of this log's history.
 pub(crate) fn find(
     log: &dyn Log,
-    place: Option<(NameTable, u64)>,
+    sink_snapshot: Option<(NameTable, u64)>,
     ids: &ReservationIds,
     offset: u64,
 ) -> Result<StartPoint, StartPointError> {
     let oldest = log.reader().oldest_offset();
-    let place_offset = place.as_ref().map(|(_, at)| *at).filter(|at| *at >= oldest);
+    let sink_snapshot_offset = sink_snapshot.as_ref().map(|(_, at)| *at).filter(|at| *at >= oldest);
     let snapshots = log.snapshots()?;
     let snapshot = snapshots.iter().copied().find(|at| *at <= offset && *at >= oldest);
-    if let Some((names, at)) = place
+    if let Some((names, at)) = sink_snapshot
         && at >= oldest
         && at <= offset
         && snapshot.is_none_or(|snapshot| snapshot <= at)
@@ -56,7 +56,7 @@ pub(crate) fn find(
     if oldest == 0 {
         return Ok(StartPoint { names: NameTable::new(ids.clone()), offset: 0, is_snapshot: false });
     }
-    let later = snapshots.iter().copied().filter(|at| *at >= oldest).chain(place_offset);
+    let later = snapshots.iter().copied().filter(|at| *at >= oldest).chain(sink_snapshot_offset);
     Err(StartPointError::Stop(match later.filter(|at| *at > offset).min() {
         Some(to) => Stop::Trimmed { from: offset, to },
         None => Stop::Refused {

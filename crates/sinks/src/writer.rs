@@ -28,8 +28,8 @@ pub(crate) enum Trouble {
     Unknown(#[from] Unknown),
     #[error("{0}")]
     StartPoint(StartPointError),
-    #[error("read the sink's place: {0}")]
-    Place(#[from] std::io::Error),
+    #[error("read the sink's snapshot: {0}")]
+    Snapshot(#[from] std::io::Error),
     /// Its thread failed an assertion.
     #[error("a fault in onrush, which should be reported: {0}")]
     Panic(String),
@@ -78,8 +78,8 @@ pub(crate) struct TargetWriter {
     /// How many went with the last batch that is not known to be durable: one that is rejected alone is the one.
     sent_count: usize,
     search: Option<PoisonSearch>,
-    /// Payload bytes read since the place was kept.
-    pub(crate) bytes_since_place: u64,
+    /// Payload bytes read since the snapshot was kept.
+    pub(crate) bytes_since_snapshot: u64,
 }
 
 impl TargetWriter {
@@ -99,7 +99,7 @@ impl TargetWriter {
             last_pushed: 0,
             sent_count: 0,
             search: None,
-            bytes_since_place: 0,
+            bytes_since_snapshot: 0,
         }
     }
 
@@ -177,7 +177,7 @@ impl TargetWriter {
     }
 
     pub(crate) fn take_entry(&mut self, entry: &Entry<'_>) -> Result<(), Trouble> {
-        self.bytes_since_place += entry.payload.len() as u64;
+        self.bytes_since_snapshot += entry.payload.len() as u64;
         decode_records(entry.format, entry.payload, entry.time_ms, |record| {
             let offset = entry.base_offset + record.index;
             if offset < self.passed {
