@@ -10,7 +10,8 @@
 //!    when its answer may be told;
 //! 6. **render**: [`Exchange::render`] writes the answer down; the router's handlers have done so;
 //! 7. **leave**: HEAD loses the body, and an answer for which there is no room is another one ([`finish`]). What is left
-//!    to a protocol is to write down a [`Response`].
+//!    to a protocol is to write down a [`Response`]. A hot answer over HTTP/1.1 is short and goes out at once: it loses its
+//!    body as it is rendered, and asks for room only if the socket does not take it.
 
 use std::task::{Context, Poll};
 

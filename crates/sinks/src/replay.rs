@@ -117,10 +117,10 @@ pub fn noted_offset(directory: &Path, sink: &str) -> Result<u64, ReplayError> {
     noted.map_or_else(|| sink_snapshot_offset(directory, sink), |noted| Ok(noted.offset))
 }
 
-/// The offset of the sink's place, 0 if it has none: its target once had everything below.
+/// The offset of the sink's snapshot, 0 if it has none: its target once had everything below.
 ///
 /// # Errors
-/// The place cannot be read.
+/// The snapshot cannot be read.
 pub fn sink_snapshot_offset(directory: &Path, sink: &str) -> Result<u64, ReplayError> {
     let offset = SinkFiles::new(directory, sink).sink_snapshot_offset();
     Ok(offset.map_err(|source| directory_error(directory, source))?.unwrap_or(0))
