@@ -83,6 +83,12 @@ impl Exchange {
     }
 }
 
+/// The answer to what is no request that can be served, which is counted.
+pub(crate) fn reject(thread: &EdgeThread, problem: &Problem) -> Response {
+    thread.counters.rejected_count.add(1);
+    Response::of_problem(problem)
+}
+
 /// Makes an answer ready to leave: what answers HEAD has no body, and nothing is begun that there is no room for.
 pub(crate) fn finish(thread: &EdgeThread, response: Response, is_head: bool) -> Response {
     let response = if is_head { response.without_body() } else { response };

@@ -1,6 +1,7 @@
 //! A request means the same in HTTP/1.1 and in HTTP/2.
 
 use http::Request;
+use onrush_edge::limits::TARGET_BYTES_MAX;
 
 use crate::said::{Said, said};
 use crate::support::{Http1, Rig, call_http2, settings};
@@ -128,6 +129,26 @@ fn a_connection_closes_if_any_field_asks_for_it() {
                 assert!(client.call(request.as_bytes()).is_some(), "{target} {fields}");
             }
         }
+    }
+}
+
+#[test]
+fn what_is_no_request_is_counted_in_both_protocols() {
+    let rig = Rig::start(settings());
+    let rejected_count = || {
+        let asked = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let page = Http1::connect(rig.operator()).call(asked).expect("an answer").body;
+        let line =
+            page.lines().find_map(|line| line.strip_prefix("onrush_requests_total{class=\"rejected\"} "));
+        line.and_then(|count| count.parse::<u64>().ok()).expect("the figure")
+    };
+    let long = format!("/{}", "a".repeat(TARGET_BYTES_MAX)).leak();
+    for (wrong, status) in [(said("GET", "/livez").host("a b"), 400), (said("GET", long), 414)] {
+        let before = rejected_count();
+        assert_eq!(wrong.over_http1(rig.public()).status, status);
+        assert_eq!(rejected_count(), before + 1, "over HTTP/1.1: {status}");
+        assert_eq!(wrong.over_http2(rig.public()).status, status);
+        assert_eq!(rejected_count(), before + 2, "over HTTP/2: {status}");
     }
 }
 

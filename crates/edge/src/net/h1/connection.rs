@@ -17,12 +17,11 @@ use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::http::request::{self, Peer};
-use crate::http::response::Response;
 use crate::limits::{PIPELINE_MAX, READ_BYTES};
 use crate::net::deadlines::{Deadline, Phase};
 use crate::net::h2;
 use crate::net::thread::EdgeThread;
-use crate::phases::{Exchange, finish};
+use crate::phases::{Exchange, finish, reject};
 use crate::router_bridge;
 
 use super::head::{Parsed, Request, is_worth_parsing, parse};
@@ -324,7 +323,7 @@ impl Connection<'_> {
         };
         let response = match router_bridge::request_from(&bytes, request, self.peer) {
             Ok(request) => router_bridge::dispatch(self.thread, request).await,
-            Err(problem) => Response::of_problem(&problem),
+            Err(problem) => reject(self.thread, &problem),
         };
         self.send_response(finish(self.thread, response, is_head), shape).await
     }

@@ -30,7 +30,7 @@ use crate::http::target;
 use crate::limits::{H2_PIECE_BYTES, H2_PING_INTERVAL, H2_PING_TIMEOUT, H2_STREAMS_MAX, HEAD_BYTES_MAX};
 use crate::net::deadlines::{Deadline, TICK};
 use crate::net::thread::EdgeThread;
-use crate::phases::{Exchange, finish};
+use crate::phases::{Exchange, finish, reject};
 use crate::problem::Problem;
 use crate::router_bridge;
 
@@ -101,7 +101,7 @@ async fn answer(
     let is_head = request.method() == Method::HEAD;
     let response = match whole(thread, request).await {
         Ok((parts, body)) => route(thread, streams, peer, parts, body).await,
-        Err(problem) => Response::of_problem(&problem),
+        Err(problem) => reject(thread, &problem),
     };
     let Response { status, fields, length, body } = finish(thread, response, is_head);
     let mut response = http::Response::new(Pieces::new(body, streams));
