@@ -28,6 +28,8 @@ const FLOORS: &[Floor] = &[
         may_use: &["onrush-core"],
         others: Some(&["crc32c", "rustix", "thiserror", "tracing"]),
     },
+    // It is given bytes, addresses and times, and knows nothing that could be asked.
+    Floor { name: "onrush-gate", number: 1, may_use: &[], others: None },
     Floor { name: "onrush-node", number: 2, may_use: &["onrush-core", "onrush-log"], others: None },
     Floor {
         name: "onrush-sinks",
@@ -39,7 +41,7 @@ const FLOORS: &[Floor] = &[
     Floor {
         name: "onrush-edge",
         number: 4,
-        may_use: &["onrush-core", "onrush-node", "onrush-sinks"],
+        may_use: &["onrush-core", "onrush-gate", "onrush-node", "onrush-sinks"],
         others: None,
     },
     Floor {
@@ -47,6 +49,7 @@ const FLOORS: &[Floor] = &[
         number: 5,
         may_use: &[
             "onrush-core",
+            "onrush-gate",
             "onrush-log",
             "onrush-node",
             "onrush-sinks",
@@ -59,7 +62,7 @@ const FLOORS: &[Floor] = &[
     Floor {
         name: "onrush-bench",
         number: 6,
-        may_use: &["onrush-core", "onrush-log", "onrush-node"],
+        may_use: &["onrush-core", "onrush-gate", "onrush-log", "onrush-node"],
         others: None,
     },
     Floor { name: "onrush-e2e", number: 6, may_use: &["onrush-proxy"], others: None },
@@ -202,6 +205,8 @@ fn edges_that_break_the_rules_are_found() {
         ("onrush-core -> serde", Some("floor 0 may use only")),
         ("onrush-core -> tokio", Some("floor 0 may use only")),
         ("onrush-log -> tokio", Some("floor 1 may use only")),
+        ("onrush-gate -> onrush-core", Some("floor 1 may not use floor 0")),
+        ("onrush-gate -> http", Some("may use it")),
         ("onrush-node -> hyper", Some("may use it")),
         ("onrush-node -> redis", Some("may use it")),
         ("onrush-edge -> tokio-postgres", Some("may use it")),
