@@ -21,7 +21,7 @@ pub(super) fn routes() -> [Route; 1] {
         Operation::new(HttpMethod::Get, "/metrics", OPERATOR, "readMetrics", "Figures for Prometheus")
             .content(
                 200,
-                "The text exposition format 0.0.4.",
+                "The text exposition format 0.0.4. docs/metrics.md of the source lists the families.",
                 "text/plain",
                 text("One figure a line.").into(),
                 json!("onrush_mailbox_depth 0\n"),

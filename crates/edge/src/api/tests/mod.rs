@@ -6,6 +6,7 @@ mod conformance;
 mod docs;
 mod elsewhere;
 mod hot;
+mod metrics;
 mod sending;
 mod shop;
 mod sinks;

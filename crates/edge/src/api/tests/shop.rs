@@ -22,6 +22,7 @@ const SHAPE: WindowShape = WindowShape { span_ms: 60_000, precision_ms: 100 };
 
 pub(super) struct Shop {
     readiness: Readiness,
+    snapshot_offset: Option<u64>,
     ids: ReservationIds,
 }
 
@@ -33,7 +34,12 @@ impl Default for Shop {
 
 impl Shop {
     pub(super) fn that_is(readiness: Readiness) -> Self {
-        Self { readiness, ids: ReservationIds::new(0, [7; 16]) }
+        Self { readiness, snapshot_offset: None, ids: ReservationIds::new(0, [7; 16]) }
+    }
+
+    /// With a snapshot.
+    pub(super) fn with_snapshot() -> Self {
+        Self { snapshot_offset: Some(5), ..Self::default() }
     }
 
     /// The id of reservation number `seq` of sale 1.
@@ -77,7 +83,7 @@ impl Backend for Shop {
             sync_us: Histogram { counts: [1; 14], above: 2, sum: 3_000_050 },
             reopened_count: 0,
             durable_offset: 0,
-            snapshot_offset: None,
+            snapshot_offset: self.snapshot_offset,
             room_bytes: 0,
             clock_offset_ms: -1_500,
             available: true,

@@ -12,6 +12,8 @@ use crate::api::{App, public_router};
 use crate::components::{Components, SinkOperations};
 use crate::metrics::EdgeMetrics;
 
+const ROW: CounterRow = CounterRow { id: 9, at: 1_621_152_000_000, value: 7, lag_ms: Some(1_250) };
+
 /// Two sinks: `shop`, which stopped at offset 7 until it is told otherwise, and `full`, which cannot record what is skipped.
 #[derive(Default)]
 struct Pair {
@@ -69,18 +71,27 @@ impl Replica for Fixed {
 }
 
 fn over(sinks: Option<Pair>, replica: Option<Fixed>) -> Arc<App> {
+    over_shop(Shop::default(), sinks, replica)
+}
+
+fn over_shop(shop: Shop, sinks: Option<Pair>, replica: Option<Fixed>) -> Arc<App> {
     let components = Components {
         sinks: sinks.map(|sinks| Arc::new(sinks) as Arc<dyn SinkOperations>),
         replica: replica.map(|replica| Arc::new(replica) as Arc<dyn Replica>),
         lost_line_count: Some(Arc::new(AtomicU64::new(7))),
     };
-    let app = App::over(Arc::new(Shop::default()), ALL, None, Arc::new(EdgeMetrics::default));
+    let app = App::over(Arc::new(shop), ALL, None, Arc::new(EdgeMetrics::default));
     Arc::new(app.with_components(components))
 }
 
 /// Routes with every component there.
 pub(super) fn with_all() -> Arc<App> {
     over(Some(Pair::default()), Some(Fixed(Ok(None))))
+}
+
+/// Routes of a server with something to say for every figure, once `/web-counter/db/` was asked.
+pub(super) fn with_every_figure() -> Arc<App> {
+    over_shop(Shop::with_snapshot(), Some(Pair::default()), Some(Fixed(Ok(Some(ROW)))))
 }
 
 #[test]
@@ -133,8 +144,7 @@ fn without_sinks_there_is_nothing_to_look_after() {
 
 #[test]
 fn the_visitor_counter_is_read_from_the_replica() {
-    let row = CounterRow { id: 9, at: 1_621_152_000_000, value: 7, lag_ms: Some(1_250) };
-    let app = over(None, Some(Fixed(Ok(Some(row)))));
+    let app = over(None, Some(Fixed(Ok(Some(ROW)))));
     let router = public_router(Arc::clone(&app));
     let (_, _, page) = send(&operator_router(Arc::clone(&app)), "GET /metrics");
     assert!(!page.contains("onrush_replica_lag_seconds"), "{page}");
