@@ -66,7 +66,8 @@ impl Exchange {
     }
 
     /// Writes the body of the answer, which was decided, into `body`, which is empty. The length is that of the body which
-    /// GET would have.
+    /// GET would have. HEAD loses the body here and not in [`finish`], because HTTP/1.1 copies a hot answer from the thread's
+    /// buffer to the socket's, and no [`Response`] is made of it.
     pub(crate) fn render(&mut self, thread: &EdgeThread, body: &mut Vec<u8>) -> (hot::Head, usize) {
         let head = match &mut self.state {
             State::Called(rendering, call) => {
