@@ -2,16 +2,19 @@
 //! RFC 9457, with the codes and members of the HTTP contract.
 
 mod code;
+mod member;
+mod refusal;
 
 use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use onrush_core::{Ceiling, NEW_NAME_RULE, Refusal, TimeMs, Unmet, write_rfc3339};
-use onrush_node::{Failure, Name, ReserveCall};
+use onrush_core::TimeMs;
+use onrush_node::Failure;
 use onrush_sinks::SinkRefusal;
 
 pub use self::code::Code;
+use self::member::Member;
 use crate::text::{write_json_string, write_number};
 
 /// What precedes a code in the `type` of a problem.
@@ -34,21 +37,6 @@ pub struct Problem {
     member: Member,
     retry_after_s: Option<u64>,
     allow: Option<&'static str>,
-}
-
-/// What some problems say besides, as members of the body.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Member {
-    None,
-    Field(Cow<'static, str>),
-    Stock(Name),
-    StockLeft { stock: Name, quantity_available: u32 },
-    StockTaken { stock: Name, quantity_held: u32, quantity_confirmed: u32 },
-    CustomerLimit { per_customer_max: u32, quantity_taken: u64 },
-    OpensAt(TimeMs),
-    ClosesAt(TimeMs),
-    StockClosed { stock: Name, closes_at: TimeMs },
-    Holds { quantity_held: u64, held_count: u32, held_until: TimeMs },
 }
 
 impl Problem {
@@ -258,123 +246,11 @@ impl Problem {
     fn with(self, member: Member) -> Self {
         Self { member, ..self }
     }
-
-    fn from_refusal(refusal: &Refusal, call: Option<&ReserveCall>, now_ms: TimeMs) -> Self {
-        let stock_of = |line: u8| {
-            call.and_then(|call| call.lines.get(usize::from(line)))
-                .map_or_else(Name::default, |l| l.stock.clone())
-        };
-        match refusal {
-            Refusal::InvalidName { field } => Self::invalid(*field, NEW_NAME_RULE),
-            Refusal::InvalidTerms(invalid) => Self::invalid(invalid.field.clone(), invalid.rule),
-            Refusal::Invalid { field, rule } => Self::invalid(*field, rule),
-            Refusal::CounterNotFound => Self::new(Code::CounterNotFound, COUNTER_NOT_FOUND),
-            Refusal::WindowNotFound => Self::new(Code::WindowNotFound, WINDOW_NOT_FOUND),
-            Refusal::SaleNotFound => Self::sale_not_found(),
-            Refusal::StockNotFound { line } => {
-                Self::new(Code::StockNotFound, "Check the stock's name against the stocks of the sale.")
-                    .with(Member::Stock(stock_of(*line)))
-            }
-            Refusal::ReservationNotFound => Self::reservation_not_found(),
-            Refusal::InsufficientStock { line, quantity_available } => Self::new(
-                Code::InsufficientStock,
-                "Ask for quantity_available or fewer, or for another stock.",
-            )
-            .with(Member::StockLeft { stock: stock_of(*line), quantity_available: *quantity_available }),
-            Refusal::CustomerLimitReached { per_customer_max, quantity_taken } => {
-                let detail = "With what was asked for, the customer would have more than per_customer_max units. Release \
-                              some or ask for fewer.";
-                let (per_customer_max, quantity_taken) = (*per_customer_max, *quantity_taken);
-                Self::new(Code::CustomerLimitReached, detail)
-                    .with(Member::CustomerLimit { per_customer_max, quantity_taken })
-            }
-            Refusal::SaleNotOpen { opens_at } => Self::new(Code::SaleNotOpen, "Try again from opens_at on.")
-                .retry_after(opens_at.saturating_sub(now_ms).div_ceil(1_000).max(1))
-                .with(Member::OpensAt(*opens_at)),
-            Refusal::SaleClosed { closes_at } => {
-                Self::new(Code::SaleClosed, "The sale takes no more reservations.")
-                    .with(Member::ClosesAt(*closes_at))
-            }
-            Refusal::StockClosed { line, closes_at } => {
-                Self::new(Code::StockClosed, "The stock takes no more reservations; others of the sale may.")
-                    .with(Member::StockClosed { stock: stock_of(*line), closes_at: *closes_at })
-            }
-            Refusal::ReservationNotHeld => Self::new(Code::ReservationNotHeld, RESERVATION_NOT_HELD),
-            Refusal::HoldExpired => Self::new(Code::HoldExpired, HOLD_EXPIRED),
-            Refusal::QuantityBelowReserved { stock, quantity_held, quantity_confirmed } => {
-                let taken = stock_taken(stock, *quantity_held, *quantity_confirmed);
-                Self::new(Code::QuantityBelowReserved, quantity_below_reserved(stock)).with(taken)
-            }
-            Refusal::StockInUse { stock, quantity_held, quantity_confirmed } => {
-                let taken = stock_taken(stock, *quantity_held, *quantity_confirmed);
-                Self::new(Code::StockInUse, stock_in_use(stock)).with(taken)
-            }
-            Refusal::PreconditionFailed(unmet) => Self::new(Code::PreconditionFailed, of_unmet(*unmet)),
-            Refusal::SaleOpen => {
-                Self::new(Code::SaleOpen, "Give the sale a closes_at in the past with PATCH, then delete it.")
-            }
-            Refusal::HoldsPending { quantity_held, held_count, held_until } => {
-                let (quantity_held, held_count, held_until) = (*quantity_held, *held_count, *held_until);
-                Self::new(Code::HoldsPending, HOLDS_PENDING).with(Member::Holds {
-                    quantity_held,
-                    held_count,
-                    held_until,
-                })
-            }
-            Refusal::IdempotencyKeyReused => {
-                Self::new(Code::IdempotencyKeyReused, "Use a new Idempotency-Key for every new reservation.")
-            }
-            Refusal::CeilingReached(ceiling) => {
-                Self::new(Code::Overloaded, ceiling_detail(*ceiling)).retry_after(CEILING_RETRY_S)
-            }
-            Refusal::PartitionExists => Self::malformed("The partition exists already."),
-        }
-    }
-}
-
-fn quantity_below_reserved(stock: &str) -> String {
-    format!(
-        "Stock {stock} has more units held and confirmed than that. Give it a quantity_total of at least those units."
-    )
-}
-
-fn stock_in_use(stock: &str) -> String {
-    format!(
-        "Reservations name stock {stock}, be they released or expired, so it cannot be left out. Keep it; with a \
-         quantity_total of the units held and confirmed it sells no more."
-    )
-}
-
-fn stock_taken(stock: &str, quantity_held: u32, quantity_confirmed: u32) -> Member {
-    Member::StockTaken { stock: Name::from(stock), quantity_held, quantity_confirmed }
-}
-
-const fn of_unmet(unmet: Unmet) -> &'static str {
-    match unmet {
-        Unmet::Missing => {
-            "There is no such sale, and If-Match says that there must be one. Nothing was done."
-        }
-        Unmet::Exists => {
-            "The sale exists, and If-None-Match says that it must not. Nothing was done. To change it, read it and send its \
-             ETag as If-Match."
-        }
-        Unmet::TermsDiffer => {
-            "The terms of the sale are not those of If-Match: somebody changed them since. Nothing was done. Read the sale, \
-             and send its ETag as If-Match."
-        }
-    }
 }
 
 /// What a server says that has lost its operator key. A client tells it from a wrong key, for which there is another cure.
 pub const OPERATOR_KEY_LOST: &str =
     "The server cannot read its operator key, so it refuses every request until it can. Its log says why.";
-const HOLDS_PENDING: &str = "Customers may still be paying. Delete the sale once they are done, at held_until at the latest, or now with \
-                             ?force=true, which releases what is held.";
-const RESERVATION_NOT_HELD: &str = "It was released before. Make a new reservation.";
-const HOLD_EXPIRED: &str = "Its units went back to the stock. Make a new reservation.";
-const COUNTER_NOT_FOUND: &str = "Check the name; a counter exists once something was added to it.";
-const WINDOW_NOT_FOUND: &str = "Check the name; a window exists once a request was counted in it.";
-
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut body = Vec::with_capacity(320);
@@ -391,62 +267,6 @@ impl IntoResponse for Problem {
     }
 }
 
-impl Member {
-    fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::None => {}
-            Self::Field(field) => {
-                out.extend_from_slice(b",\"field\":");
-                write_json_string(out, field);
-            }
-            Self::Stock(stock) => {
-                out.extend_from_slice(b",\"stock\":");
-                write_json_string(out, stock);
-            }
-            Self::StockLeft { stock, quantity_available } => {
-                out.extend_from_slice(b",\"stock\":");
-                write_json_string(out, stock);
-                out.extend_from_slice(b",\"quantity_available\":");
-                write_number(out, *quantity_available);
-            }
-            Self::StockTaken { stock, quantity_held, quantity_confirmed } => {
-                out.extend_from_slice(b",\"stock\":");
-                write_json_string(out, stock);
-                out.extend_from_slice(b",\"quantity_held\":");
-                write_number(out, *quantity_held);
-                out.extend_from_slice(b",\"quantity_confirmed\":");
-                write_number(out, *quantity_confirmed);
-            }
-            Self::CustomerLimit { per_customer_max, quantity_taken } => {
-                out.extend_from_slice(b",\"per_customer_max\":");
-                write_number(out, *per_customer_max);
-                out.extend_from_slice(b",\"quantity_taken\":");
-                write_number(out, *quantity_taken);
-            }
-            Self::Holds { quantity_held, held_count, held_until } => {
-                out.extend_from_slice(b",\"quantity_held\":");
-                write_number(out, *quantity_held);
-                out.extend_from_slice(b",\"held_count\":");
-                write_number(out, *held_count);
-                write_time(out, b",\"held_until\":\"", *held_until);
-            }
-            Self::OpensAt(opens_at) => write_time(out, b",\"opens_at\":\"", *opens_at),
-            Self::ClosesAt(closes_at) => write_time(out, b",\"closes_at\":\"", *closes_at),
-            Self::StockClosed { stock, closes_at } => {
-                out.extend_from_slice(b",\"stock\":");
-                write_json_string(out, stock);
-                write_time(out, b",\"closes_at\":\"", *closes_at);
-            }
-        }
-    }
-}
-
-fn write_time(out: &mut Vec<u8>, name: &[u8], time: TimeMs) {
-    out.extend_from_slice(name);
-    write_rfc3339(out, time);
-    out.push(b'"');
-}
-
 /// The frequent values without an allocation.
 fn seconds_text(seconds: u64) -> Cow<'static, str> {
     match seconds {
@@ -454,31 +274,6 @@ fn seconds_text(seconds: u64) -> Cow<'static, str> {
         5 => Cow::Borrowed("5"),
         60 => Cow::Borrowed("60"),
         _ => Cow::Owned(seconds.to_string()),
-    }
-}
-
-fn ceiling_detail(ceiling: Ceiling) -> &'static str {
-    match ceiling {
-        Ceiling::Counters => {
-            "The server has limits.counters_max counters. Use an existing one or raise the setting."
-        }
-        Ceiling::Windows => {
-            "The server has limits.windows_max windows. Use an existing one or raise the setting."
-        }
-        Ceiling::Sales => "The server has limits.sales_max sales. Delete closed ones or raise the setting.",
-        Ceiling::Stocks => {
-            "The server has limits.stocks_max stocks, or this sale had 65535 ever. Delete closed sales or raise the setting."
-        }
-        Ceiling::Reservations => {
-            "The server has limits.reservations_max reservations. Delete closed sales or raise the setting."
-        }
-        Ceiling::DetailsBytes => {
-            "The server keeps limits.details_bytes_max bytes of details. Delete closed sales, send none or raise the setting."
-        }
-        Ceiling::StateBytes => {
-            "The server keeps limits.state_bytes_max bytes in memory. Delete closed sales or raise the setting."
-        }
-        Ceiling::CounterValue => "The counter has reached its 64 bits. Use another counter.",
     }
 }
 

@@ -1,7 +1,8 @@
 //! Every refusal and every fault against the status, code, members and headers of the contract.
 
 use super::*;
-use onrush_core::{InvalidTerms, Unmet};
+use onrush_core::{Ceiling, InvalidTerms, Refusal, Unmet};
+use onrush_node::ReserveCall;
 use serde_json::{Value, json};
 use smallvec::smallvec;
 

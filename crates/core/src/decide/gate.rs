@@ -1,0 +1,125 @@
+//! What a sale asks of a buyer: session, cool-down, holds that were paid, and who confirms. A sale in shadow mode refuses
+//! nobody for it; [`shadow_refusal`] says whom it would.
+
+use super::reservations::{check_open, find_replay};
+use crate::{
+    Asker, Command, ConfirmBy, Now, Refusal, RefusalCode, Reserve, SessionTerms, State, TimeMs,
+    state::{Record, Sale},
+};
+
+/// Comes before everything else that a claim is asked.
+pub(super) fn check_session(sale: &Sale, claim: &Reserve<'_>) -> Result<(), Refusal> {
+    enforced(sale, || session_refusal(sale, claim.asker, claim.customer))
+}
+
+/// Comes when the sale is open: `customer` is the one who claims, if the sale knows them.
+pub(super) fn check_customer(
+    state: &State,
+    sale: &Sale,
+    claim: &Reserve<'_>,
+    customer: Option<u32>,
+    now: TimeMs,
+) -> Result<(), Refusal> {
+    enforced(sale, || customer_refusal(state, sale, claim.asker, customer, now))
+}
+
+/// Whether this asker may confirm the reservation, or, where `is_confirm` is false, release it.
+pub(super) fn check_change(
+    sale: &Sale,
+    record: &Record,
+    asker: Asker<'_>,
+    is_confirm: bool,
+) -> Result<(), Refusal> {
+    enforced(sale, || change_refusal(sale, record, asker, is_confirm))
+}
+
+impl State {
+    /// Whether this asker may see what `customer` reserved in the sale; so may everybody if there is no such sale.
+    ///
+    /// # Errors
+    /// It takes a session, or another one.
+    pub fn check_reader(&self, sale: &str, customer: &str, asker: Asker<'_>) -> Result<(), Refusal> {
+        let Some(sale) = self.sales.find(&self.hash, sale) else { return Ok(()) };
+        enforced(sale, || session_refusal(sale, asker, customer))
+    }
+}
+
+/// The code of what the gate of a sale in shadow mode would have refused this command for, if it would have. It is to be
+/// asked in the state in which the command is decided.
+pub fn shadow_refusal(state: &State, command: &Command<'_>, now: Now) -> Option<RefusalCode> {
+    let found = |sale: &str| state.sales.find(&state.hash, sale).filter(|sale| sale.is_shadow());
+    let refused = match *command {
+        Command::Reserve(ref claim) => {
+            let sale = found(claim.sale)?;
+            shadow_of_claim(state, sale, claim, Now { partition: state.clamp(now.partition), ..now })
+        }
+        Command::Confirm { sale, reservation, asker } => {
+            let sale = found(sale)?;
+            change_refusal(sale, sale.find(reservation)?, asker, true)
+        }
+        Command::Release { sale, reservation, asker } => {
+            let sale = found(sale)?;
+            change_refusal(sale, sale.find(reservation)?, asker, false)
+        }
+        _ => return None,
+    };
+    refused.err().map(|refusal| refusal.code())
+}
+
+fn shadow_of_claim(state: &State, sale: &Sale, claim: &Reserve<'_>, now: Now) -> Result<(), Refusal> {
+    session_refusal(sale, claim.asker, claim.customer)?;
+    let is_refused_anyway = match claim.key.map(|key| find_replay(state, sale, key, now.partition)) {
+        Some(Ok(None)) | None => check_open(sale, now.wall).is_err(),
+        Some(_) => true,
+    };
+    if is_refused_anyway {
+        return Ok(());
+    }
+    let customer = sale.customers.find(&state.hash, claim.customer);
+    customer_refusal(state, sale, claim.asker, customer, now.partition)
+}
+
+fn enforced(sale: &Sale, check: impl FnOnce() -> Result<(), Refusal>) -> Result<(), Refusal> {
+    if sale.is_shadow() { Ok(()) } else { check() }
+}
+
+fn session_refusal(sale: &Sale, asker: Asker<'_>, customer: &str) -> Result<(), Refusal> {
+    match sale.terms.gate.session {
+        SessionTerms::Off | SessionTerms::Optional => Ok(()),
+        SessionTerms::Required => asker.check_is(customer),
+    }
+}
+
+fn customer_refusal(
+    state: &State,
+    sale: &Sale,
+    asker: Asker<'_>,
+    customer: Option<u32>,
+    now: TimeMs,
+) -> Result<(), Refusal> {
+    let Some(customer) = customer.filter(|_| asker != Asker::Operator) else { return Ok(()) };
+    let gate = sale.terms.gate;
+    if gate.cooldown_ms > 0 {
+        // Only what became a reservation begins a cool-down, so it is known after a restart as well.
+        let last = sale.customers.last_reservation(customer);
+        let last = sale.reservations.get(last).expect("a customer has made a reservation");
+        let over_at = last.created_at + u64::from(gate.cooldown_ms);
+        if let Some(left_ms @ 1..) = over_at.checked_sub(state.clamp(now)) {
+            return Err(Refusal::CoolingDown { left_ms });
+        }
+    }
+    match gate.holds_unpaid_max {
+        Some(holds_unpaid_max) if sale.unpaid_count(customer) >= holds_unpaid_max => {
+            Err(Refusal::HoldsUnpaid { holds_unpaid_max })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn change_refusal(sale: &Sale, record: &Record, asker: Asker<'_>, is_confirm: bool) -> Result<(), Refusal> {
+    session_refusal(sale, asker, sale.customers.name(record.customer))?;
+    if is_confirm && sale.terms.gate.confirm_by == ConfirmBy::Operator && asker != Asker::Operator {
+        return Err(Refusal::OperatorOnly);
+    }
+    Ok(())
+}
