@@ -20,7 +20,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(100);
 
 /// What a connection is doing, for which it has a limited time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum Activity {
     /// Nothing was sent yet.
     New,
     /// Between requests.
@@ -46,7 +46,7 @@ pub(crate) struct Deadlines {
 /// One connection as its thread sees it.
 #[derive(Debug)]
 struct Timed {
-    phase: Cell<Phase>,
+    activity: Cell<Activity>,
     since_ms: Cell<u64>,
     /// Bytes of answers that the client has not taken, of which its socket's buffer has room for none.
     unsent_bytes: Cell<usize>,
@@ -64,7 +64,7 @@ impl Deadlines {
     /// Takes a connection up, which its task serves. It may be cut off until the returned value is dropped.
     pub(crate) fn watch(self: &Rc<Self>, task: AbortHandle) -> Deadline {
         let timed = Rc::new(Timed {
-            phase: Cell::new(Phase::New),
+            activity: Cell::new(Activity::New),
             since_ms: Cell::new(self.now_ms.get()),
             unsent_bytes: Cell::new(0),
             taken_bytes: Cell::new(0),
@@ -95,14 +95,14 @@ impl Deadlines {
 
     fn overdue(&self, timed: &Timed, is_draining: bool) -> Option<CutOff> {
         let settings = &self.settings;
-        let (limit, reason) = match timed.phase.get() {
-            Phase::New if is_draining => (TICK * 2, CutOff::Headers),
+        let (limit, reason) = match timed.activity.get() {
+            Activity::New if is_draining => (TICK * 2, CutOff::Headers),
             // What had arrived when the drain began has been read by then.
-            Phase::Idle if is_draining => (TICK * 2, CutOff::Request),
-            Phase::Idle | Phase::IdleHttp2 => (settings.idle_timeout, CutOff::Request),
-            Phase::New | Phase::Head => (settings.header_timeout, CutOff::Headers),
-            Phase::Body => (settings.body_timeout, CutOff::Body),
-            Phase::Busy => return None,
+            Activity::Idle if is_draining => (TICK * 2, CutOff::Request),
+            Activity::Idle | Activity::IdleHttp2 => (settings.idle_timeout, CutOff::Request),
+            Activity::New | Activity::Head => (settings.header_timeout, CutOff::Headers),
+            Activity::Body => (settings.body_timeout, CutOff::Body),
+            Activity::Busy => return None,
         };
         (self.now_ms.get().saturating_sub(timed.since_ms.get()) >= millis(limit)).then_some(reason)
     }
@@ -154,15 +154,15 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     /// The connection now does something else; its time starts anew.
-    pub(crate) fn enter(&self, phase: Phase) {
-        self.timed.phase.set(phase);
+    pub(crate) fn enter(&self, activity: Activity) {
+        self.timed.activity.set(activity);
         self.timed.since_ms.set(self.deadlines.now_ms.get());
     }
 
     /// As [`Deadline::enter`], but the time goes on if it does the same as before.
-    pub(crate) fn stay_or_enter(&self, phase: Phase) {
-        if self.timed.phase.get() != phase {
-            self.enter(phase);
+    pub(crate) fn stay_or_enter(&self, activity: Activity) {
+        if self.timed.activity.get() != activity {
+            self.enter(activity);
         }
     }
 

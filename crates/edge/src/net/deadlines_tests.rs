@@ -56,43 +56,43 @@ impl Rig {
 }
 
 #[test]
-fn each_phase_has_its_time() {
-    for (phase, limit_ms, reason) in [
-        (Phase::New, 1_000, CutOff::Headers),
-        (Phase::Head, 1_000, CutOff::Headers),
-        (Phase::Body, 2_000, CutOff::Body),
-        (Phase::Idle, 3_000, CutOff::Request),
-        (Phase::IdleHttp2, 3_000, CutOff::Request),
+fn each_activity_has_its_time() {
+    for (activity, limit_ms, reason) in [
+        (Activity::New, 1_000, CutOff::Headers),
+        (Activity::Head, 1_000, CutOff::Headers),
+        (Activity::Body, 2_000, CutOff::Body),
+        (Activity::Idle, 3_000, CutOff::Request),
+        (Activity::IdleHttp2, 3_000, CutOff::Request),
     ] {
         let rig = Rig::new();
         rig.step(10_000, []);
         let (deadline, task) = rig.connect();
-        deadline.enter(phase);
-        assert_eq!(rig.step(10_000 + limit_ms - 1, [&task]), [false], "{phase:?}");
-        deadline.stay_or_enter(phase);
-        assert_eq!(rig.step(10_000 + limit_ms, [&task]), [true], "{phase:?}");
-        assert_eq!(rig.count(reason), 1, "{phase:?}");
+        deadline.enter(activity);
+        assert_eq!(rig.step(10_000 + limit_ms - 1, [&task]), [false], "{activity:?}");
+        deadline.stay_or_enter(activity);
+        assert_eq!(rig.step(10_000 + limit_ms, [&task]), [true], "{activity:?}");
+        assert_eq!(rig.count(reason), 1, "{activity:?}");
     }
     let rig = Rig::new();
     let (deadline, task) = rig.connect();
-    deadline.enter(Phase::Busy);
+    deadline.enter(Activity::Busy);
     assert_eq!(rig.step(1_000_000, [&task]), [false], "who waits for us has time");
 }
 
 #[test]
 fn answers_that_are_not_taken_end_a_connection_whatever_it_does() {
-    for phase in [Phase::Busy, Phase::IdleHttp2] {
+    for activity in [Activity::Busy, Activity::IdleHttp2] {
         let rig = Rig::new();
         rig.step(1_000, []);
         let (deadline, task) = rig.connect();
         let unsent = deadline.hold(100_000);
-        deadline.enter(phase);
+        deadline.enter(activity);
         rig.step(2_000, [&task]);
         unsent.take(TAKEN_BYTES_MIN - 1);
-        deadline.enter(phase);
-        assert_eq!(rig.step(4_900, [&task]), [false], "{phase:?}");
-        deadline.enter(phase);
-        assert_eq!(rig.step(5_000, [&task]), [true], "{phase:?}: a byte now and then is too little");
+        deadline.enter(activity);
+        assert_eq!(rig.step(4_900, [&task]), [false], "{activity:?}");
+        deadline.enter(activity);
+        assert_eq!(rig.step(5_000, [&task]), [true], "{activity:?}: a byte now and then is too little");
         assert_eq!(rig.count(CutOff::Write), 1);
     }
 }
@@ -101,7 +101,7 @@ fn answers_that_are_not_taken_end_a_connection_whatever_it_does() {
 fn whoever_takes_enough_may_go_on() {
     let rig = Rig::new();
     let (deadline, task) = rig.connect();
-    deadline.enter(Phase::Busy);
+    deadline.enter(Activity::Busy);
     let unsent = deadline.hold(1_000_000);
     for second in 1..60 {
         unsent.take(TAKEN_BYTES_MIN / 2);
@@ -121,7 +121,7 @@ fn the_slowest_make_room() {
     let (third, third_task) = rig.connect();
     let tasks = [&first_task, &second_task, &third_task];
     for deadline in [&first, &second, &third] {
-        deadline.enter(Phase::Busy);
+        deadline.enter(Activity::Busy);
     }
     let _first = first.hold(300_000);
     rig.step(500, tasks);
@@ -143,8 +143,8 @@ fn a_stop_ends_idle_connections_at_once() {
     let rig = Rig::new();
     let (idle, idle_task) = rig.connect();
     let (busy, busy_task) = rig.connect();
-    idle.enter(Phase::Idle);
-    busy.enter(Phase::Busy);
+    idle.enter(Activity::Idle);
+    busy.enter(Activity::Busy);
     rig.deadlines.tick(250, true);
     assert_eq!(rig.ended([&idle_task, &busy_task]), [true, false]);
 }

@@ -13,7 +13,7 @@ pub type Calls = Vec<(Token, Call)>;
 /// Answers with the tokens of their calls.
 pub type Replies = Vec<(Token, Reply)>;
 
-/// The mailbox of one edge thread, filled by whichever thread leads.
+/// The answers for one edge thread, put there by whichever thread leads.
 pub(crate) struct Port {
     ready: Mutex<Replies>,
     wake: Box<dyn Fn() + Send + Sync>,

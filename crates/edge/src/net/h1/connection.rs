@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 
 use crate::http::request::{self, Peer};
 use crate::limits::{PIPELINE_MAX, READ_BYTES};
-use crate::net::deadlines::{Deadline, Phase};
+use crate::net::deadlines::{Activity, Deadline};
 use crate::net::h2;
 use crate::net::thread::EdgeThread;
 use crate::phases::{Exchange, finish, reject};
@@ -132,7 +132,7 @@ impl Connection<'_> {
             }
             is_first = false;
             if self.carry.is_empty() {
-                self.deadline.enter(Phase::Idle);
+                self.deadline.enter(Activity::Idle);
             }
         }
     }
@@ -194,7 +194,7 @@ impl Connection<'_> {
             if bytes.len() >= PREFACE.len() {
                 self.pipeline.next = Next::Http2;
             } else {
-                self.deadline.stay_or_enter(Phase::Head);
+                self.deadline.stay_or_enter(Activity::Head);
             }
             return;
         }
@@ -217,11 +217,11 @@ impl Connection<'_> {
                     }
                 }
                 Parsed::PartialHead => {
-                    self.deadline.stay_or_enter(Phase::Head);
+                    self.deadline.stay_or_enter(Activity::Head);
                     break;
                 }
                 Parsed::PartialBody(awaiting) => {
-                    self.deadline.stay_or_enter(Phase::Body);
+                    self.deadline.stay_or_enter(Activity::Body);
                     if awaiting.expects_continue() && !mem::replace(&mut self.told_to_continue, true) {
                         self.pipeline.next = Next::Continue;
                     }
@@ -256,7 +256,7 @@ impl Connection<'_> {
     /// Answers the pipeline, which is empty afterwards; whether the connection goes on.
     async fn serve_pipeline(&mut self) -> io::Result<bool> {
         if !self.pipeline.hot.is_empty() {
-            self.deadline.enter(Phase::Busy);
+            self.deadline.enter(Activity::Busy);
             let (goes_on, unsent) = poll_fn(|context| self.poll_answer_hot(context)).await?;
             if let Some(unsent) = unsent {
                 Box::pin(self.send_rest(unsent)).await?;
@@ -270,7 +270,7 @@ impl Connection<'_> {
             Next::Continue => {
                 let told = self.send(|out, _| out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n"));
                 Box::pin(told).await?;
-                self.deadline.enter(Phase::Body);
+                self.deadline.enter(Activity::Body);
                 Ok(true)
             }
             Next::Reject(rejection) => {
@@ -313,7 +313,7 @@ impl Connection<'_> {
 
     async fn serve_routed(&mut self, routed: Routed) -> io::Result<bool> {
         let Routed { bytes, request } = routed;
-        self.deadline.enter(Phase::Busy);
+        self.deadline.enter(Activity::Busy);
         let request_id = request.fields.request_id.clone().map(|range| &bytes[range]);
         let is_head = &bytes[request.method.clone()] == b"HEAD";
         let shape = Shape {

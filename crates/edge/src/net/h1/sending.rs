@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
 use crate::http::response::{Body, Broken, Response, Stream};
 use crate::limits::{COPIED_BODY_BYTES_MAX, HEAD_BYTES_MAX};
-use crate::net::deadlines::Phase;
+use crate::net::deadlines::Activity;
 use crate::net::thread::EdgeThread;
 
 use super::connection::Connection;
@@ -62,7 +62,7 @@ impl Connection<'_> {
     }
 
     async fn next_piece(&mut self, stream: &mut Stream) -> io::Result<Option<Bytes>> {
-        self.deadline.enter(Phase::Busy);
+        self.deadline.enter(Activity::Busy);
         // Further requests wait in the socket, and behind them the end of the connection cannot be seen.
         let mut may_end = true;
         poll_fn(|context| {
@@ -115,7 +115,7 @@ impl Connection<'_> {
         if !self.thread.deadlines.make_room(rest.memory_bytes()) {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
-        self.deadline.enter(Phase::Busy);
+        self.deadline.enter(Activity::Busy);
         let unsent = self.deadline.hold(rest.memory_bytes());
         while !rest.is_empty() {
             let sent = poll_fn(|context| poll_write(self.stream, context, rest.parts())).await?;
@@ -131,7 +131,7 @@ impl Connection<'_> {
     /// Reads away a little of what a rejected client still sends, so that closing does not reset the connection before
     /// it has read why (RFC 9112, section 9.6).
     pub(super) async fn linger(&mut self) {
-        self.deadline.enter(Phase::Body);
+        self.deadline.enter(Activity::Body);
         if self.stream.shutdown().await.is_err() {
             return;
         }

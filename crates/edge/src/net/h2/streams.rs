@@ -7,7 +7,7 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 use crate::limits::{H2_READS_MAX, H2_UNSENT_BYTES_MAX};
 use crate::net::counters::CutOff;
-use crate::net::deadlines::{Deadline, Phase, Unsent};
+use crate::net::deadlines::{Activity, Deadline, Unsent};
 
 use super::frames::Frames;
 
@@ -23,7 +23,7 @@ pub(super) struct Streams {
 
 impl Streams {
     pub(super) fn new(deadline: Deadline) -> Rc<Self> {
-        deadline.enter(Phase::IdleHttp2);
+        deadline.enter(Activity::IdleHttp2);
         let frames = RefCell::new(Frames::new(deadline.now_ms()));
         Rc::new(Self {
             open_count: Cell::new(0),
@@ -70,8 +70,8 @@ impl Streams {
         counted.is_ok()
     }
 
-    fn enter_phase(&self) {
-        self.deadline.enter(if self.are_idle() { Phase::IdleHttp2 } else { Phase::Busy });
+    fn enter_activity(&self) {
+        self.deadline.enter(if self.are_idle() { Activity::IdleHttp2 } else { Activity::Busy });
     }
 }
 
@@ -81,7 +81,7 @@ pub(super) struct OpenStream(Rc<Streams>);
 impl OpenStream {
     pub(super) fn new(streams: &Rc<Streams>) -> Self {
         streams.open_count.set(streams.open_count.get() + 1);
-        streams.enter_phase();
+        streams.enter_activity();
         Self(Rc::clone(streams))
     }
 
@@ -93,7 +93,7 @@ impl OpenStream {
 impl Drop for OpenStream {
     fn drop(&mut self) {
         self.0.open_count.set(self.0.open_count.get() - 1);
-        self.0.enter_phase();
+        self.0.enter_activity();
     }
 }
 
@@ -117,7 +117,7 @@ impl HeldAnswer {
 impl Drop for HeldAnswer {
     fn drop(&mut self) {
         self.unsent = None;
-        self.streams.enter_phase();
+        self.streams.enter_activity();
         self.streams.answer_gone.notify_waiters();
     }
 }
