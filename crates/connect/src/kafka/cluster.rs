@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// So many looks, unless the reports say that there is no hope.
 const LOOKS_MAX: usize = 5;
 
-/// Longest wait for one answer to an administrator's request.
+/// Longest wait for one answer of the cluster to what its admin client asks.
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A topic as the cluster describes it.
