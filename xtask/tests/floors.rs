@@ -76,8 +76,8 @@ const RESERVED: &[(&[&str], &[&str])] = &[
         &["axum", "http", "http-body-util", "httparse", "hyper", "hyper-util", "tonic", "tower", "utoipa"],
         &["onrush-edge", "onrush-bench", "onrush-e2e"],
     ),
-    // Messages and rows of targets are JSON, too.
-    (&["serde_json"], &["onrush-edge", "onrush-connect", "onrush-bench", "onrush-e2e"]),
+    // Messages and rows of targets are JSON, too, and so is what a token of a shop says.
+    (&["serde_json"], &["onrush-edge", "onrush-gate", "onrush-connect", "onrush-bench", "onrush-e2e"]),
     // The command line asks a server; nothing else is a client of HTTP.
     (&["reqwest", "ureq"], &["onrush"]),
     (
