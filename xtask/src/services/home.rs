@@ -10,7 +10,7 @@ use super::lines::Lines;
 use super::process::Process;
 
 /// How data directories are made; one that was made otherwise is made again.
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
 /// How many lines of a log are shown when a service fails.
 const SHOWN_LINES: usize = 25;

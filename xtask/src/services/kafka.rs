@@ -1,15 +1,19 @@
 //! Apache Kafka in KRaft mode, one process being broker and controller, run from jars that Maven fetches once.
 //!
-//! Beside its usual listener the broker has a second one, `PROXY`, that it tells clients to reach on a port where nobody
-//! listens: a test puts a proxy there that forwards to the real port, and can then hurt every connection of a client.
+//! Beside its usual listener the broker has others. `PROXY` and `LOGIN_PROXY` it tells clients to reach on a port where nobody
+//! listens: a test puts a proxy there that forwards to the real port, and can then hurt every connection of a client. `TLS` is
+//! encrypted, `EXPIRED` as well, with a certificate that is no longer good. `LOGIN` wants a password over TLS, and
+//! `LOGIN_PROXY` the same password without.
 
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::chance::Ports;
+use super::certificates;
+use super::chance::{Ports, password};
 use super::home::{Home, make_private_directory, remove_if_there, write_private};
 use super::lines::Lines;
 use super::process::{Process, attached, detached, run_logged, spawn};
@@ -26,6 +30,62 @@ const METADATA_REQUEST: &[u8] = &[0, 0, 0, 15, 0, 3, 0, 4, 0, 0, 0, 7, 255, 255,
 /// The answer up to and with the number of brokers: length, correlation, throttle time, count.
 const METADATA_START_LENGTH: usize = 16;
 
+/// Who may log in, by PLAIN and by SCRAM.
+const USER: &str = "onrush";
+/// Files of [`certificates::make`].
+const CERTIFICATE: &str = "server.crt";
+const EXPIRED_CERTIFICATE: &str = "expired.crt";
+
+/// A listener beside the usual one.
+struct Listener {
+    name: &'static str,
+    protocol: &'static str,
+    /// The setting with the port it has.
+    port_key: &'static str,
+    /// The setting with the port it tells clients, if that is another.
+    proxied_port_key: Option<&'static str>,
+    /// What it shows.
+    certificate: &'static str,
+}
+
+const LISTENERS: [Listener; 5] = [
+    Listener {
+        name: "PROXY",
+        protocol: "PLAINTEXT",
+        port_key: "BEHIND_PROXY_PORT",
+        proxied_port_key: Some("PROXIED_PORT"),
+        certificate: CERTIFICATE,
+    },
+    Listener {
+        name: "TLS",
+        protocol: "SSL",
+        port_key: "TLS_PORT",
+        proxied_port_key: None,
+        certificate: CERTIFICATE,
+    },
+    Listener {
+        name: "EXPIRED",
+        protocol: "SSL",
+        port_key: "EXPIRED_PORT",
+        proxied_port_key: None,
+        certificate: EXPIRED_CERTIFICATE,
+    },
+    Listener {
+        name: "LOGIN",
+        protocol: "SASL_SSL",
+        port_key: "LOGIN_PORT",
+        proxied_port_key: None,
+        certificate: CERTIFICATE,
+    },
+    Listener {
+        name: "LOGIN_PROXY",
+        protocol: "SASL_PLAINTEXT",
+        port_key: "BEHIND_LOGIN_PROXY_PORT",
+        proxied_port_key: Some("PROXIED_LOGIN_PORT"),
+        certificate: CERTIFICATE,
+    },
+];
+
 /// See the module.
 pub(crate) struct Kafka;
 
@@ -35,14 +95,20 @@ impl Server for Kafka {
     }
 
     fn programs(&self) -> &'static [&'static str] {
-        &["java", "mvn"]
+        &["java", "mvn", "openssl"]
     }
 
     fn choose(&self, _: &Home, ports: &mut Ports) -> Result<Lines> {
         let mut settings = Lines::default();
-        for key in ["PORT", "CONTROLLER_PORT", "BEHIND_PROXY_PORT", "PROXIED_PORT"] {
-            settings.insert(key, ports.draw()?);
+        settings.insert("PORT", ports.draw()?);
+        settings.insert("CONTROLLER_PORT", ports.draw()?);
+        for listener in LISTENERS {
+            settings.insert(listener.port_key, ports.draw()?);
+            if let Some(key) = listener.proxied_port_key {
+                settings.insert(key, ports.draw()?);
+            }
         }
+        settings.insert("PASSWORD", password()?);
         Ok(settings)
     }
 
@@ -50,10 +116,16 @@ impl Server for Kafka {
         fetch_libraries(&home.log())?;
         make_private_directory(&home.path("data"))?;
         make_private_directory(&home.path("scratch"))?;
+        certificates::make(home)?;
+        for certificate in [CERTIFICATE, EXPIRED_CERTIFICATE] {
+            write_keystore(home, certificate)?;
+        }
         write_properties(home, settings)?;
         let mut format = attached(&program("java")?, None);
         add_java_arguments(&mut format, home, "kafka.tools.StorageTool");
         format.args(["format", "--cluster-id", CLUSTER_ID, "--config"]).arg(home.path("server.properties"));
+        let password = settings.get("PASSWORD")?;
+        format.args(["--add-scram", &format!("SCRAM-SHA-256=[name={USER},password={password}]")]);
         run_logged(&mut format, "format the storage of Kafka", &home.log())
     }
 
@@ -76,12 +148,25 @@ impl Server for Kafka {
         Ok(())
     }
 
-    fn variables(&self, _: &Home, settings: &Lines, process: Process) -> Result<Vec<(&'static str, String)>> {
+    fn variables(
+        &self,
+        home: &Home,
+        settings: &Lines,
+        process: Process,
+    ) -> Result<Vec<(&'static str, String)>> {
         let address = |key| Ok::<_, anyhow::Error>(format!("127.0.0.1:{}", settings.get(key)?));
         Ok(vec![
             ("KAFKA_BROKERS", address("PORT")?),
             ("KAFKA_PROXIED_BROKERS", address("PROXIED_PORT")?),
             ("KAFKA_PROXY_TARGET", address("BEHIND_PROXY_PORT")?),
+            ("KAFKA_TLS_BROKERS", address("TLS_PORT")?),
+            ("KAFKA_EXPIRED_BROKERS", address("EXPIRED_PORT")?),
+            ("KAFKA_CA", home.path("ca.pem").display().to_string()),
+            ("KAFKA_LOGIN_BROKERS", address("LOGIN_PORT")?),
+            ("KAFKA_PROXIED_LOGIN_BROKERS", address("PROXIED_LOGIN_PORT")?),
+            ("KAFKA_LOGIN_PROXY_TARGET", address("BEHIND_LOGIN_PROXY_PORT")?),
+            ("KAFKA_USER", USER.to_owned()),
+            ("KAFKA_PASSWORD", settings.get("PASSWORD")?.to_owned()),
             ("KAFKA_PID", process.pid.to_string()),
             ("KAFKA_LIBS", libraries().display().to_string()),
         ])
@@ -126,21 +211,54 @@ fn add_java_arguments(command: &mut Command, home: &Home, class: &str) {
         .arg(class);
 }
 
+/// Puts a certificate behind its key and in front of its authority's, as Kafka reads them.
+fn write_keystore(home: &Home, certificate: &str) -> Result<()> {
+    let mut keystore = String::new();
+    for file in ["server.key", certificate, "ca.pem"] {
+        let path = home.path(file);
+        keystore += &std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    }
+    write_private(&keystore_path(home, certificate), &keystore)
+}
+
+fn keystore_path(home: &Home, certificate: &str) -> PathBuf {
+    home.path(certificate).with_extension("keystore.pem")
+}
+
 /// The session is short because a broker that was killed may not come back before its last session has ended.
 fn write_properties(home: &Home, settings: &Lines) -> Result<()> {
     let (port, controller) = (settings.get("PORT")?, settings.get("CONTROLLER_PORT")?);
-    let (behind, proxied) = (settings.get("BEHIND_PROXY_PORT")?, settings.get("PROXIED_PORT")?);
+    let mut listeners = format!("CLIENT://127.0.0.1:{port}");
+    let mut advertised = listeners.clone();
+    let mut protocols = "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned();
+    let mut own = String::new();
+    for listener in LISTENERS {
+        let Listener { name, protocol, port_key, proxied_port_key, certificate } = listener;
+        let told = proxied_port_key.unwrap_or(port_key);
+        write!(listeners, ",{name}://127.0.0.1:{}", settings.get(port_key)?)?;
+        write!(advertised, ",{name}://127.0.0.1:{}", settings.get(told)?)?;
+        write!(protocols, ",{name}:{protocol}")?;
+        let prefix = format!("listener.name.{}", name.to_lowercase());
+        if protocol.ends_with("SSL") {
+            let keystore = keystore_path(home, certificate);
+            writeln!(own, "{prefix}.ssl.keystore.location={}", keystore.display())?;
+            writeln!(own, "{prefix}.ssl.keystore.type=PEM")?;
+        }
+        if protocol.starts_with("SASL") {
+            own += &login_properties(&prefix, settings.get("PASSWORD")?);
+        }
+    }
     let data = home.path("data");
     let properties = format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listeners=CLIENT://127.0.0.1:{port},PROXY://127.0.0.1:{behind},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=CLIENT://127.0.0.1:{port},PROXY://127.0.0.1:{proxied}
-listener.security.protocol.map=CLIENT:PLAINTEXT,PROXY:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners={listeners},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners={advertised}
+listener.security.protocol.map={protocols}
 inter.broker.listener.name=CLIENT
-log.dirs={data}
+{own}log.dirs={data}
 auto.create.topics.enable=false
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=4000
@@ -158,4 +276,15 @@ group.initial.rebalance.delay.ms=0
         data = data.display()
     );
     write_private(&home.path("server.properties"), &properties)
+}
+
+/// Who may log in at a listener. PLAIN reads passwords here; SCRAM reads them in the metadata, where they can be changed.
+fn login_properties(prefix: &str, password: &str) -> String {
+    let modules = "org.apache.kafka.common.security";
+    format!(
+        "{prefix}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
+{prefix}.plain.sasl.jaas.config={modules}.plain.PlainLoginModule required user_{USER}=\"{password}\";
+{prefix}.scram-sha-256.sasl.jaas.config={modules}.scram.ScramLoginModule required;
+"
+    )
 }
