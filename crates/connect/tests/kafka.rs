@@ -15,10 +15,21 @@ mod services;
 mod auditing;
 #[path = "kafka/cuts.rs"]
 mod cuts;
+#[cfg(feature = "kafka-tls")]
+#[path = "kafka/login.rs"]
+mod login;
 #[path = "kafka/messages.rs"]
 mod messages;
 #[path = "kafka/refusals.rs"]
 mod refusals;
+#[cfg(feature = "kafka-tls")]
+#[path = "kafka/rotation.rs"]
+mod rotation;
+#[cfg(feature = "kafka-tls")]
+#[path = "kafka/tls.rs"]
+mod tls;
+
+use std::io::Write as _;
 
 use onrush_core::{Incarnation, TimeMs};
 use onrush_sinks::{Change, SinkEvent, Source, Target};
@@ -38,6 +49,27 @@ fn counter(offset: u64) -> SinkEvent<'static> {
         at: AT + offset,
         change: Change::CounterAdded { counter, by: 1, value: offset },
     }
+}
+
+/// A variable of the broker; the services are up.
+#[cfg(feature = "kafka-tls")]
+fn service(name: &str) -> String {
+    services::variable(&format!("ONRUSH_SERVICES_KAFKA_{name}")).expect("the services are up")
+}
+
+/// The offsets of all messages, repeats too, from the smallest.
+#[cfg(feature = "kafka-tls")]
+fn offsets(place: &place::Place) -> Vec<u64> {
+    let mut offsets: Vec<u64> = harness::Harness::seen(place).iter().map(|seen| seen.offset).collect();
+    offsets.sort_unstable();
+    offsets
+}
+
+/// A file of properties for librdkafka.
+fn properties(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
 }
 
 /// Writes the events `offsets` as one batch.

@@ -64,8 +64,13 @@ pub(super) fn describe(
         }
     }
     let metadata = outcome.map_err(|_| {
-        let text = format!("{} does not answer", settings.brokers);
-        TargetError::Unavailable(client.context().with_complaint(text))
+        let (brokers, reports) = (&settings.brokers, client.context());
+        let text = if reports.is_refused() {
+            format!("no connection to {brokers}")
+        } else {
+            format!("{brokers} does not answer")
+        };
+        TargetError::Unavailable(reports.with_complaint(text))
     })?;
     Ok(topics_of(&metadata))
 }
@@ -143,7 +148,8 @@ where
     T: rdkafka::config::FromClientConfigAndContext<Reports>,
 {
     let password = settings.password.as_ref().map(|password| password.reveal().map(Cow::into_owned));
-    let reports = Reports::new(password.transpose().map_err(TargetError::Unavailable)?);
+    let password = password.transpose().map_err(TargetError::Unavailable)?;
+    let reports = Reports::new(password, settings.believed(config));
     config.create_with_context(reports).map_err(|error| TargetError::Unavailable(properties::refusal(&error)))
 }
 

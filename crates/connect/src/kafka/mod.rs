@@ -3,6 +3,8 @@
 
 mod auditor;
 mod cluster;
+mod complaint;
+mod handshake;
 mod murmur2;
 mod progress;
 mod properties;

@@ -10,7 +10,10 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 use rdkafka::types::RDKafkaErrorCode;
 
+use super::complaint::{Complaint, Fault};
+use super::handshake;
 use super::progress::Progress;
+use crate::TlsSettings;
 
 /// One client's reports.
 #[derive(Default)]
@@ -19,31 +22,38 @@ pub(super) struct Reports {
     complaint: Mutex<Complaint>,
     /// Cut out of whatever is repeated.
     password: Option<String>,
-}
-
-#[derive(Default)]
-struct Complaint {
-    newest: Option<String>,
-    hopeless: bool,
+    tls: Option<TlsSettings>,
 }
 
 impl Reports {
-    pub(super) fn new(password: Option<String>) -> Self {
-        Self { password, ..Self::default() }
+    /// `tls` says whom the client believes, if it is known.
+    pub(super) fn new(password: Option<String>, tls: Option<TlsSettings>) -> Self {
+        Self { password, tls, ..Self::default() }
     }
 
     pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().expect("nobody panics while counting")
     }
 
-    /// Whether librdkafka gave up what it tried, so that waiting for it is of no use.
+    /// Whether waiting for the first answer is of no use.
     pub(super) fn is_hopeless(&self) -> bool {
-        self.complaint().hopeless
+        self.complaint().is_hopeless()
     }
 
-    /// The text, with the newest error of a connection behind it.
+    /// Whether only a new client can get a connection, which reads password and certificates again.
+    pub(super) fn is_refused(&self) -> bool {
+        self.complaint().fault().is_some()
+    }
+
+    /// The text, with what was last said of a connection behind it. Asks a broker for its certificate again if it was that.
     pub(super) fn with_complaint(&self, text: String) -> String {
-        match &self.complaint().newest {
+        let (complaint, address) = {
+            let complaint = self.complaint();
+            let is_seen_again = complaint.fault() == Some(Fault::Encryption);
+            (complaint.text(), complaint.address().filter(|_| is_seen_again).map(str::to_owned))
+        };
+        let seen = address.zip(self.tls.as_ref()).and_then(|(address, tls)| handshake::fault(&address, tls));
+        match seen.or(complaint) {
             Some(complaint) => format!("{text}: {complaint}"),
             None => text,
         }
@@ -63,18 +73,15 @@ impl Reports {
 
 impl ClientContext for Reports {
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, line: &str) {
-        tracing::debug!(facility, "librdkafka: {}", self.without_password(line));
+        let line = self.without_password(line);
+        if facility == "FAIL" {
+            self.complaint().take_line(&line);
+        }
+        tracing::debug!(facility, "librdkafka: {line}");
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        use RDKafkaErrorCode::{AllBrokersDown, Authentication};
-        let code = error.rdkafka_error_code();
-        let mut complaint = self.complaint();
-        complaint.hopeless |= matches!(code, Some(AllBrokersDown | Authentication));
-        // That all are down says less than why the last one is.
-        if code != Some(AllBrokersDown) || complaint.newest.is_none() {
-            complaint.newest = Some(self.without_password(reason));
-        }
+        self.complaint().take(error.rdkafka_error_code(), self.without_password(reason));
     }
 }
 

@@ -89,7 +89,8 @@ impl Sender {
         if failure.is_some() { Err(self.failure()) } else { Ok(durable.unwrap_or_default()) }
     }
 
-    /// Waits until it is done, a failure, or the timeout of a broker that acknowledges nothing more.
+    /// Waits until it is done, a failure, a refusal, or the timeout of a broker that acknowledges nothing more. librdkafka would try
+    /// again after a refusal, with the password that is refused.
     fn wait(&self, is_done: impl Fn(&Progress) -> bool) -> Result<(), TargetError> {
         let (mut done_count, mut quiet_count) = (0, 0);
         while quiet_count < QUIET_LOOKS_MAX {
@@ -104,6 +105,9 @@ impl Sender {
                     return Ok(());
                 }
                 done_count = progress.done_count();
+            }
+            if self.reports().is_refused() {
+                return Err(self.failure());
             }
             quiet_count = if done_count == before { quiet_count + 1 } else { 0 };
             self.producer.poll(LOOK);
@@ -130,6 +134,7 @@ impl Sender {
 
     /// What the producer failed of, once it is done with everything: only then is it known how many were rejected.
     fn failure(&self) -> TargetError {
+        let is_refused = self.reports().is_refused();
         self.producer.purge(PurgeConfig::default().queue().inflight());
         for _ in 0..PURGE_LOOKS_MAX {
             if self.reports().progress().is_idle() {
@@ -142,6 +147,7 @@ impl Sender {
             Some(Failure::Rejected { offset, code }) => {
                 return TargetError::Rejected { offset, reason: code.to_string() };
             }
+            _ if is_refused => "no connection to a broker".to_owned(),
             Some(Failure::Lost(code)) => format!("a message was not taken ({code})"),
             None => "the producer stopped".to_owned(),
         };

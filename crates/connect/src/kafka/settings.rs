@@ -104,6 +104,7 @@ impl Settings {
             };
         }
         if cfg!(feature = "kafka-tls") && is_wanted {
+            self.tls.check()?;
             if let Some(file) = &self.tls.ca_file {
                 config.set("ssl.ca.location", file.display().to_string());
             }
@@ -111,6 +112,14 @@ impl Settings {
             config.set("enable.ssl.certificate.verification", verifies.to_string());
         }
         Ok(())
+    }
+
+    /// Whom a client with this configuration believes, unless `properties_file` has a say in it.
+    pub(super) fn believed(&self, config: &ClientConfig) -> Option<TlsSettings> {
+        let ca_file = self.tls.ca_file.as_ref().map(|file| file.display().to_string());
+        let is_own =
+            config.get("ssl.ca.location") == ca_file.as_deref() && config.get("ssl.ca.pem").is_none();
+        is_own.then(|| self.tls.clone())
     }
 
     /// For the one producer of a sink.
@@ -234,17 +243,18 @@ mod tests {
 
     #[test]
     fn tls_and_a_properties_file_do_not_contradict_each_other() {
+        const CA: &str = "../onrush/tests/ca.pem";
         for (mode, ca_file, protocol, is_taken) in [
             (Tls::Auto, None, "plaintext", true),
             (Tls::Auto, None, "SASL_PLAINTEXT", true),
             (Tls::Auto, None, "ssl", true),
-            (Tls::Auto, Some("ca.pem"), "plaintext", false),
-            (Tls::Auto, Some("ca.pem"), "sasl_ssl", true),
+            (Tls::Auto, Some(CA), "plaintext", false),
+            (Tls::Auto, Some(CA), "sasl_ssl", true),
             (Tls::Off, None, "sasl_plaintext", true),
             (Tls::Off, None, "ssl", false),
             (Tls::Off, None, "SASL_SSL", false),
             (Tls::Verify, None, "plaintext", false),
-            (Tls::Verify, Some("ca.pem"), "sasl_plaintext", false),
+            (Tls::Verify, Some(CA), "sasl_plaintext", false),
             (Tls::Verify, None, "SSL", true),
             (Tls::UnsafeNoVerify, None, "plaintext", false),
             (Tls::UnsafeNoVerify, None, "ssl", true),

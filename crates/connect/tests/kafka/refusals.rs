@@ -1,6 +1,5 @@
 //! What a broker does not take, and what errors say.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use onrush_connect::Secret;
@@ -10,7 +9,7 @@ use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, Target, TargetE
 
 use crate::harness::{Harness, WRONG_PASSWORD};
 use crate::place::{Place, harness, header, unique};
-use crate::{AT, counter, source};
+use crate::{AT, counter, properties, source};
 
 /// Larger than a topic of `max.message.bytes=4000` takes, also compressed.
 fn large(offset: u64, details: &[u8]) -> SinkEvent<'_> {
@@ -36,12 +35,6 @@ fn small_topic() -> Option<Place> {
     let place = Place::named(&unique("small"))?;
     place.create(&place.topic, &[("max.message.bytes", "4000")]);
     Some(place)
-}
-
-fn properties(text: &str) -> tempfile::NamedTempFile {
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(text.as_bytes()).unwrap();
-    file
 }
 
 fn rejected_offset(error: &TargetError) -> Option<u64> {
