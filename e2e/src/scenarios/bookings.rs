@@ -36,9 +36,9 @@ const QUEUE_WRITE_DELAY: Duration = Duration::from_secs(4);
 pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     let (units, buyers, people) = if bench.short { (1_000, 1_300, 600) } else { (10_000, 12_000, 6_000) };
     with_targets(&mut bench.random.fork(2), |targets| {
-        targets.kafka.form = "booking";
+        targets.kafka.message_format = "booking";
         targets.kafka.topic = format!("booking-slot-{}", targets.kafka.topic);
-        targets.rabbitmq.form = "order";
+        targets.rabbitmq.message_format = "order";
         targets.rabbitmq.exchange = String::new();
         targets.rabbitmq.queue = format!("rabbitmqProduct-{}", targets.rabbitmq.queue);
         targets.rabbitmq.queue_type = "classic";

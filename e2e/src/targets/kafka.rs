@@ -30,7 +30,7 @@ pub(crate) struct Topics {
     /// The topic.
     pub topic: String,
     /// What messages look like.
-    pub form: &'static str,
+    pub message_format: &'static str,
     /// Where the sink connects to: the broker, or the listener whose address is a proxy's.
     pub brokers: SocketAddr,
     direct: SocketAddr,
@@ -41,7 +41,13 @@ impl Topics {
     /// A topic of this name.
     pub(crate) fn new(services: &Services, name: &str) -> Result<Self> {
         let direct = services.address("KAFKA_BROKERS")?;
-        Ok(Self { topic: name.into(), form: "events", brokers: direct, direct, next: BTreeMap::new() })
+        Ok(Self {
+            topic: name.into(),
+            message_format: "events",
+            brokers: direct,
+            direct,
+            next: BTreeMap::new(),
+        })
     }
 
     /// The settings of its sink.
@@ -49,7 +55,7 @@ impl Topics {
         vec![
             ("BROKERS".to_owned(), self.brokers.to_string()),
             ("TOPIC".to_owned(), self.topic.clone()),
-            ("FORM".to_owned(), self.form.to_owned()),
+            ("MESSAGE_FORMAT".to_owned(), self.message_format.to_owned()),
         ]
     }
 

@@ -42,7 +42,7 @@ pub(crate) struct Queues {
     /// `quorum`, `classic` or `stream`.
     pub queue_type: &'static str,
     /// What messages look like.
-    pub form: &'static str,
+    pub message_format: &'static str,
     /// Where the sink connects to: the server, or a proxy before it.
     pub address: SocketAddr,
     direct: SocketAddr,
@@ -66,7 +66,7 @@ impl Queues {
             exchange: name.into(),
             queue: name.into(),
             queue_type: "stream",
-            form: "events",
+            message_format: "events",
             address: direct,
             direct,
             password: services.value("RABBITMQ_PASSWORD")?,
@@ -83,7 +83,7 @@ impl Queues {
             ("EXCHANGE".to_owned(), self.exchange.clone()),
             ("QUEUE".to_owned(), self.queue.clone()),
             ("QUEUE_TYPE".to_owned(), self.queue_type.to_owned()),
-            ("FORM".to_owned(), self.form.to_owned()),
+            ("MESSAGE_FORMAT".to_owned(), self.message_format.to_owned()),
         ]
     }
 

@@ -1,4 +1,4 @@
-//! Every key of a sink: which kinds of sink have it, what it looks like, and what it is if nobody typed it.
+//! Every key of a sink: which kinds of sink have it, of what type it is, and what it is if nobody typed it.
 
 use std::fmt;
 
@@ -36,9 +36,9 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What the value of a key looks like.
+/// What the value of a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum ValueType {
     Text,
     Number,
     /// A list of names; separated by commas in the environment.
@@ -60,7 +60,7 @@ pub(in crate::settings) enum Absent {
 #[derive(Debug)]
 pub(in crate::settings) struct Key {
     pub(in crate::settings) name: &'static str,
-    pub(super) form: Form,
+    pub(super) value_type: ValueType,
     pub(in crate::settings) absent: Absent,
     /// The kinds that have it.
     kinds: &'static [Kind],
@@ -76,38 +76,51 @@ const REDIS: &[Kind] = &[Kind::Redis];
 
 /// All keys in the order in which they are printed.
 const KEYS: [Key; 23] = [
-    key("kind", Form::Text, Absent::Missing, EVERY),
-    key("events", Form::Names, Absent::Unset, EVERY),
-    key("sales", Form::Names, Absent::Unset, EVERY),
-    key("backlog_bytes_max", Form::Number, Absent::Number(BACKLOG_BYTES_MAX_DEFAULT.cast_signed()), EVERY),
-    key("at_backlog_max", Form::Text, Absent::Text("keep"), EVERY),
-    key("events_per_second_max", Form::Number, Absent::Number(0), EVERY),
-    key("password_file", Form::Text, Absent::Unset, EVERY),
-    key("url", Form::Text, Absent::Missing, SERVERS),
-    key("schema", Form::Text, Absent::Text("onrush"), POSTGRES),
-    key("rows", Form::Text, Absent::Text("batch"), POSTGRES),
-    key("tls", Form::Text, Absent::Text("auto"), EVERY),
-    key("tls_ca_file", Form::Text, Absent::Unset, EVERY),
-    key("replica_url", Form::Text, Absent::Unset, POSTGRES),
-    key("brokers", Form::Text, Absent::Missing, KAFKA),
-    key("topic", Form::Text, Absent::Text("onrush"), KAFKA),
-    key("username", Form::Text, Absent::Unset, KAFKA),
-    key("properties_file", Form::Text, Absent::Unset, KAFKA),
-    key("exchange", Form::Text, Absent::Text("onrush"), RABBITMQ),
-    key("queue", Form::Text, Absent::Text("onrush"), RABBITMQ),
-    key("queue_type", Form::Text, Absent::Text("quorum"), RABBITMQ),
-    key("form", Form::Text, Absent::Text("events"), BROKERS),
-    key("stream", Form::Text, Absent::Text("onrush"), REDIS),
-    key("length_max", Form::Number, Absent::Number(0), REDIS),
+    key("kind", ValueType::Text, Absent::Missing, EVERY),
+    key("events", ValueType::Names, Absent::Unset, EVERY),
+    key("sales", ValueType::Names, Absent::Unset, EVERY),
+    key(
+        "backlog_bytes_max",
+        ValueType::Number,
+        Absent::Number(BACKLOG_BYTES_MAX_DEFAULT.cast_signed()),
+        EVERY,
+    ),
+    key("at_backlog_max", ValueType::Text, Absent::Text("keep"), EVERY),
+    key("events_per_second_max", ValueType::Number, Absent::Number(0), EVERY),
+    key("password_file", ValueType::Text, Absent::Unset, EVERY),
+    key("url", ValueType::Text, Absent::Missing, SERVERS),
+    key("schema", ValueType::Text, Absent::Text("onrush"), POSTGRES),
+    key("rows", ValueType::Text, Absent::Text("batch"), POSTGRES),
+    key("tls", ValueType::Text, Absent::Text("auto"), EVERY),
+    key("tls_ca_file", ValueType::Text, Absent::Unset, EVERY),
+    key("replica_url", ValueType::Text, Absent::Unset, POSTGRES),
+    key("brokers", ValueType::Text, Absent::Missing, KAFKA),
+    key("topic", ValueType::Text, Absent::Text("onrush"), KAFKA),
+    key("username", ValueType::Text, Absent::Unset, KAFKA),
+    key("properties_file", ValueType::Text, Absent::Unset, KAFKA),
+    key("exchange", ValueType::Text, Absent::Text("onrush"), RABBITMQ),
+    key("queue", ValueType::Text, Absent::Text("onrush"), RABBITMQ),
+    key("queue_type", ValueType::Text, Absent::Text("quorum"), RABBITMQ),
+    key("message_format", ValueType::Text, Absent::Text("events"), BROKERS),
+    key("stream", ValueType::Text, Absent::Text("onrush"), REDIS),
+    key("length_max", ValueType::Number, Absent::Number(0), REDIS),
 ];
 
-const fn key(name: &'static str, form: Form, absent: Absent, kinds: &'static [Kind]) -> Key {
-    Key { name, form, absent, kinds }
+/// Names that keys had in earlier versions, with those that they have now. They are read for ever.
+const OLDER_NAMES: [(&str, &str); 1] = [("form", "message_format")];
+
+const fn key(name: &'static str, value_type: ValueType, absent: Absent, kinds: &'static [Kind]) -> Key {
+    Key { name, value_type, absent, kinds }
 }
 
 impl Key {
     pub(super) fn named(name: &str) -> Option<&'static Self> {
         const { &KEYS }.iter().find(|key| key.name == name)
+    }
+
+    /// What a key of this name is called now.
+    pub(super) fn name_now(typed: &str) -> &str {
+        OLDER_NAMES.iter().find(|(older, _)| *older == typed).map_or(typed, |(_, now)| now)
     }
 
     /// The keys of a kind.
@@ -132,6 +145,9 @@ mod tests {
         for kind in Kind::ALL {
             assert!(Key::of(kind).count() > EVERY.len(), "{kind}");
             assert_eq!(Kind::named(kind.name()), Some(kind));
+        }
+        for (older, now) in OLDER_NAMES {
+            assert!(Key::named(older).is_none() && Key::named(now).is_some(), "{older} was {now}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reads the keys of one sink: each value by its form and against its choices, every problem named with key and origin.
+//! Reads the keys of one sink: each value by its type and against its choices, every problem named with key and origin.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -20,8 +20,10 @@ pub(super) struct SinkKeys<'a> {
 impl SinkKeys<'_> {
     /// Adds a problem of a key. The value is not repeated, as it may hold what nobody should read.
     pub(super) fn complain(&mut self, key: &str, rule: impl Display) {
-        let origin = self.typed.values.get(key).map(|typed| format!(" (from {})", typed.origin));
-        self.problems.push(format!("{SECTION}.{}.{key}{}: {rule}", self.sink, origin.unwrap_or_default()));
+        let typed = self.typed.values.get(key);
+        let origin = typed.map(|typed| format!(" (from {})", typed.origin)).unwrap_or_default();
+        let key = typed.map_or(key, |typed| typed.key.as_str());
+        self.problems.push(format!("{SECTION}.{}.{key}{origin}: {rule}", self.sink));
     }
 
     /// The same for a key whose value is then unknown.
@@ -55,7 +57,7 @@ impl SinkKeys<'_> {
         match self.value(name) {
             Some(Value::String(_, text)) => Some(text.clone()),
             Some(other) => {
-                let found = form_of(other);
+                let found = type_of(other);
                 self.refuse(name, format!("must be text in quotes, not {found}"))
             }
             None => match key(name).absent {
@@ -91,7 +93,7 @@ impl SinkKeys<'_> {
             Some(other) => {
                 let found = match other {
                     Value::String(_, text) => format!("{text:?}"),
-                    other => form_of(other).to_owned(),
+                    other => type_of(other).to_owned(),
                 };
                 return self
                     .refuse(name, format!("must be a whole number from {least} to {most}, not {found}"));
@@ -130,8 +132,8 @@ fn key(name: &str) -> &'static Key {
     Key::named(name).expect("keys are read by names of the table")
 }
 
-/// The form of a value in words, without the value.
-fn form_of(value: &Value) -> &'static str {
+/// The type of a value in words, without the value.
+fn type_of(value: &Value) -> &'static str {
     match value {
         Value::String(..) | Value::Char(..) => "text",
         Value::Bool(..) => "true or false",

@@ -176,7 +176,7 @@ fn postgres(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetS
 fn kafka(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSettings> {
     let brokers = keys.text("brokers");
     let topic = keys.text("topic");
-    let message_format = keys.choice("form", &MESSAGE_FORMATS);
+    let message_format = keys.choice("message_format", &MESSAGE_FORMATS);
     let tls = tls(keys);
     let username = keys.optional("username");
     let properties_file = keys.path("properties_file");
@@ -204,7 +204,7 @@ fn rabbitmq(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetS
     let choices =
         [("quorum", QueueType::Quorum), ("classic", QueueType::Classic), ("stream", QueueType::Stream)];
     let queue_type = keys.choice("queue_type", &choices);
-    let message_format = keys.choice("form", &MESSAGE_FORMATS);
+    let message_format = keys.choice("message_format", &MESSAGE_FORMATS);
     Some(TargetSettings::RabbitMq(rabbitmq::Settings {
         url: url?,
         password,

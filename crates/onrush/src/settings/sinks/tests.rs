@@ -49,7 +49,7 @@ fn every_default_is_printed() {
          shows exchange = \"onrush\"
          shows queue = \"onrush\"
          shows queue_type = \"quorum\"
-         shows form = \"events\""
+         shows message_format = \"events\""
     ));
     check(&format!("{REDIS}shows stream = \"onrush\"\nshows length_max = 0"));
 }
@@ -107,7 +107,7 @@ fn a_key_belongs_to_its_kind() {
 }
 
 #[test]
-fn values_are_of_the_right_form() {
+fn values_are_of_the_right_type() {
     for (line, problem) in [
         ("schema = 5", "must be text in quotes, not a number"),
         ("url = [\"a\"]", "must be text in quotes, not a list"),
@@ -150,9 +150,34 @@ fn values_are_of_the_right_form() {
         "{RABBITMQ}file queue_type = \"lazy\"\nrefuses must be one of \"quorum\", \"classic\", \"stream\""
     ));
     check(&format!(
-        "{RABBITMQ}file form = \"json\"\nrefuses must be one of \"events\", \"booking\", \"order\""
+        "{RABBITMQ}file message_format = \"json\"\nrefuses sinks.mq.message_format (from /\nrefuses must be one of \"events\", \"booking\", \"order\""
     ));
     check(&format!("{POSTGRES}file schema = \"not one\"\nrefuses sinks.shop: "));
+}
+
+#[test]
+fn a_key_is_read_under_its_older_name() {
+    let booking = "shows message_format = \"booking\"";
+    check(&format!("{RABBITMQ}file form = \"booking\"\n{booking}  # /"));
+    check(&format!("{RABBITMQ}env ONRUSH_SINKS__MQ__FORM=booking\n{booking}  # ONRUSH_SINKS__MQ__FORM"));
+    // A variable lies over the file, whichever of the names they use.
+    for (in_file, variable) in [("form", "MESSAGE_FORMAT"), ("message_format", "FORM")] {
+        check(&format!(
+            "{RABBITMQ}file {in_file} = \"order\"\nenv ONRUSH_SINKS__MQ__{variable}=booking\n{booking}"
+        ));
+    }
+    check(&format!(
+        "{RABBITMQ}file form = \"json\"\nrefuses sinks.mq.form (from /\nrefuses must be one of \"events\""
+    ));
+    check(&format!(
+        "{REDIS}file form = \"order\"\nrefuses sinks.s.form (from /\nrefuses a sink of kind redis has no such key"
+    ));
+    check(&format!(
+        "{RABBITMQ}file form = \"order\"\nfile message_format = \"order\"\nrefuses sinks.mq.form (from /\nrefuses message_format is there twice"
+    ));
+    check(&format!(
+        "{RABBITMQ}env ONRUSH_SINKS__MQ__FORM=order\nenv ONRUSH_SINKS__MQ__MESSAGE_FORMAT=order\nrefuses message_format is there twice, once under a name of an earlier version"
+    ));
 }
 
 #[test]

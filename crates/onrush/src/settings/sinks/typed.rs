@@ -6,7 +6,7 @@ use figment::value::{Dict, Value};
 use onrush_connect::Secret;
 use onrush_sinks::SINK_NAME_BYTES_MAX;
 
-use super::keys::{Form, Key};
+use super::keys::{Key, ValueType};
 
 /// The section of the file that holds those of the sinks.
 pub(in crate::settings) const SECTION: &str = "sinks";
@@ -32,6 +32,8 @@ pub(in crate::settings) struct TypedSink {
 pub(in crate::settings) struct TypedValue {
     pub(in crate::settings) value: Value,
     pub(in crate::settings) origin: String,
+    /// What its key is called there: its name, or an older one.
+    pub(super) key: String,
 }
 
 impl TypedSinks {
@@ -69,8 +71,11 @@ impl TypedSinks {
                 ));
                 continue;
             }
-            let value = TypedValue { value: value.clone(), origin: origin.to_owned() };
-            typed.values.insert(key.clone(), value);
+            let now = Key::name_now(key);
+            if now != key && values.contains_key(now) {
+                problems.push(format!("{SECTION}.{sink}.{key} (from {origin}): {}", twice(now)));
+            }
+            typed.insert(key, value.clone(), origin);
         }
     }
 
@@ -92,16 +97,23 @@ impl TypedSinks {
                 Some(text).filter(|text| !text.is_empty()).map(|text| (Secret::new(text), name.to_owned()));
             return Some(Ok(()));
         }
-        let value = match Key::named(key).map(|key| key.form) {
-            Some(Form::Number) => text.trim().parse::<i64>().map_or_else(|_| Value::from(text), Value::from),
-            Some(Form::Names) => {
+        let now = Key::name_now(key);
+        let value = match Key::named(now).map(|key| key.value_type) {
+            Some(ValueType::Number) => {
+                text.trim().parse::<i64>().map_or_else(|_| Value::from(text), Value::from)
+            }
+            Some(ValueType::Names) => {
                 let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
                 Value::from(names.map(str::to_owned).collect::<Vec<_>>())
             }
-            Some(Form::Text) | None => Value::from(text),
+            Some(ValueType::Text) | None => Value::from(text),
         };
-        typed.values.insert(key.to_owned(), TypedValue { value, origin: name.to_owned() });
-        Some(Ok(()))
+        let is_twice = typed.values.get(now).is_some_and(|other| {
+            other.key != key
+                && other.origin.to_ascii_lowercase().ends_with(&format!("{SECTION}__{sink}__{}", other.key))
+        });
+        typed.insert(key, value, name);
+        Some(if is_twice { Err(format!("{name} in the environment: {}", twice(now))) } else { Ok(()) })
     }
 }
 
@@ -118,10 +130,21 @@ impl TypedSinks {
 }
 
 impl TypedSink {
+    /// Takes the value of a key, which may have an older name, over one that was typed before.
+    fn insert(&mut self, key: &str, value: Value, origin: &str) {
+        let typed = TypedValue { value, origin: origin.to_owned(), key: key.to_owned() };
+        self.values.insert(Key::name_now(key).to_owned(), typed);
+    }
+
     /// The variable that its password came from.
     pub(in crate::settings) fn password_variable(&self) -> Option<&str> {
         self.password.as_ref().map(|(_, variable)| variable.as_str())
     }
+}
+
+/// What is wrong if a key is there under two names.
+fn twice(now: &str) -> String {
+    format!("{now} is there twice, once under a name of an earlier version: leave one of them out")
 }
 
 /// Where a sink's password belongs.
