@@ -8,7 +8,7 @@ use onrush_core::{
     DETAILS_BYTES_MAX, LINES_MAX, NEW_NAME_RULE, QUANTITY_MAX, ReservationStatus, ReservationView, TimeMs,
     is_name, write_rfc3339,
 };
-use onrush_node::{KeyCall, LineCall, Name, ReserveCall};
+use onrush_node::{KeyCall, LineCall, Name, RESERVATION_ID_BYTES, ReserveCall};
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
@@ -20,9 +20,6 @@ use crate::http::name::name_field;
 use crate::limits::DETAILS_DEPTH_MAX;
 use crate::problem::Problem;
 use crate::text::write_number;
-
-/// Characters of a reservation's id.
-const ID_BYTES: usize = 26;
 
 /// The claim in the body of `POST /v1/sales/{sale}/reservations`. `details` keeps its bytes as they were sent, white space
 /// included, and is compared and limited in that form.
@@ -43,7 +40,7 @@ pub fn parse_reservation(sale: &str, key: Option<&str>, body: &[u8]) -> Result<B
 /// Appends a reservation that this call made, or made before: what it claims is in the call.
 pub fn write_reserved(
     out: &mut Vec<u8>,
-    id: &[u8; ID_BYTES],
+    id: &[u8; RESERVATION_ID_BYTES],
     call: &ReserveCall,
     status: ReservationStatus,
     created_at: TimeMs,
@@ -56,7 +53,7 @@ pub fn write_reserved(
 }
 
 /// Appends a reservation as it is.
-pub fn write_reservation(out: &mut Vec<u8>, id: &[u8; ID_BYTES], view: &ReservationView) {
+pub fn write_reservation(out: &mut Vec<u8>, id: &[u8; RESERVATION_ID_BYTES], view: &ReservationView) {
     let lines = view.lines.iter().map(|(stock, quantity)| (stock.as_str(), *quantity));
     ReservationFields {
         id,
@@ -74,7 +71,7 @@ pub fn write_reservation(out: &mut Vec<u8>, id: &[u8; ID_BYTES], view: &Reservat
 pub fn write_reservations(
     out: &mut Vec<u8>,
     views: &[ReservationView],
-    write_id: impl Fn(&ReservationView) -> [u8; ID_BYTES],
+    write_id: impl Fn(&ReservationView) -> [u8; RESERVATION_ID_BYTES],
 ) {
     out.extend_from_slice(b"{\"reservations\":[");
     for (at, view) in views.iter().enumerate() {
@@ -121,7 +118,7 @@ struct LineBodiesVisitor<'a>(PhantomData<&'a ()>);
 
 /// All fields of a reservation but its lines.
 struct ReservationFields<'a> {
-    id: &'a [u8; ID_BYTES],
+    id: &'a [u8; RESERVATION_ID_BYTES],
     sale: &'a str,
     customer: &'a str,
     status: ReservationStatus,

@@ -20,6 +20,7 @@ use crate::http::request::{self, Peer};
 use crate::limits::{PIPELINE_MAX, READ_BYTES};
 use crate::net::deadlines::{Activity, Deadline};
 use crate::net::h2;
+use crate::net::h2::frames::PREFACE;
 use crate::net::thread::EdgeThread;
 use crate::phases::{Exchange, finish, reject};
 use crate::router_bridge;
@@ -103,8 +104,6 @@ struct Routed {
     bytes: Bytes,
     request: Request,
 }
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 impl Connection<'_> {
     async fn run(&mut self) -> io::Result<End> {

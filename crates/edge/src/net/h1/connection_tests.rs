@@ -19,6 +19,7 @@ use crate::limits::{HEAD_BYTES_MAX, PIPELINE_MAX};
 use crate::metrics::EdgeMetrics;
 use crate::net::call_batcher::CallBatcher;
 use crate::net::counters::{CutOff, EdgeCounters};
+use crate::net::h2::frames::PREFACE;
 use crate::net::listener::accept_all;
 use crate::net::stream_tests::settings;
 use crate::net::thread::{EdgeThread, Routes};
@@ -453,7 +454,7 @@ fn a_client_that_takes_its_answers_late_gets_them_whole() {
 #[test]
 fn the_first_bytes_of_http_2_may_come_in_parts() {
     with_edge(|rig| async move {
-        let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        let preface = str::from_utf8(PREFACE).unwrap();
         let mut client = rig.connect().await;
         for at in 0..preface.len() {
             client.send_alone(&preface[at..=at]).await;

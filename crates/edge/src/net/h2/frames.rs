@@ -6,8 +6,8 @@
 use crate::limits::{H2_QUIET_FRAMES_MAX, H2_QUIET_FRAMES_PER_REQUEST, H2_QUIET_FRAMES_PER_S};
 
 const HEADER_BYTES: usize = 9;
-/// What a client begins with before its first frame.
-const PREFACE_BYTES: usize = 24;
+/// What a client begins with before its first frame (RFC 9113, section 3.4).
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -35,7 +35,7 @@ impl Frames {
         Self {
             header: [0; HEADER_BYTES],
             header_length: 0,
-            payload_left: PREFACE_BYTES,
+            payload_left: PREFACE.len(),
             allowance: H2_QUIET_FRAMES_MAX * 1_000,
             refilled_ms: now_ms,
         }
@@ -102,7 +102,7 @@ mod tests {
     /// Frames of a connection that has sent its preface.
     fn greeted(now_ms: u64) -> Frames {
         let mut frames = Frames::new(now_ms);
-        frames.read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", now_ms).unwrap();
+        frames.read(PREFACE, now_ms).unwrap();
         frames
     }
 

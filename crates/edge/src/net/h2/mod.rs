@@ -1,7 +1,7 @@
 //! HTTP/2 without TLS, for clients that know beforehand that it is spoken here (RFC 9113, section 3.3).
 
 mod body;
-mod frames;
+pub(crate) mod frames;
 mod socket;
 mod streams;
 
