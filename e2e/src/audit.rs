@@ -54,7 +54,7 @@ impl fmt::Display for Tally {
         write!(
             formatter,
             "{} requests; acknowledged: {} additions, {} reservations, {} confirms and releases, {} replays; {} refused; \
-             {} unknown, of which {} reservations were found by their customer and {} settled by their key",
+             {} unknown, of which {} reservations were found by their customer and {} by another attempt with their key",
             self.requests,
             self.additions,
             self.reservations,

@@ -191,8 +191,8 @@ fn words(error: &Error) -> String {
     };
     let words = match reason {
         CertificateError::UnknownIssuer => {
-            "nobody trusted vouches for the server's certificate: name that of its authority, or the server's own, as \
-             tls_ca_file"
+            "no authority that is trusted here signed the server's certificate: name the certificate of its authority, or \
+             the server's own, as tls_ca_file"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "the server's certificate is for other names than the host in the url; use one of them, or name that \

@@ -68,11 +68,11 @@ fn a_batch_that_closes_later_than_its_hits_replays_to_the_same_digest() {
     let disk = FaultyStorage::new();
     let partition = open(&disk, START_MS);
     for _ in 0..200 {
-        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
         partition.call(Call::AddToCounter { counter: Name::from("c"), by: 1 }, move |reply| {
-            tell.send(reply).unwrap();
+            sender.send(reply).unwrap();
         });
-        told.recv_timeout(Duration::from_secs(20)).unwrap().unwrap();
+        receiver.recv_timeout(Duration::from_secs(20)).unwrap().unwrap();
     }
     let live = partition.close();
     drop(partition);

@@ -36,7 +36,8 @@ struct Known {
     created_at: String,
     expires_at: Option<String>,
     expires_at_ms: Option<i64>,
-    settled: Status,
+    /// Known for sure, before what is asked now.
+    status: Status,
     confirm: Asked,
     release: Asked,
 }
@@ -62,14 +63,14 @@ pub(crate) struct Ledger {
 impl Known {
     /// The states in which the reservation may be at `now_ms`.
     fn allowed(&self, now_ms: i64) -> Vec<Status> {
-        if matches!(self.settled, Status::Released | Status::Expired) {
-            return vec![self.settled];
+        if matches!(self.status, Status::Released | Status::Expired) {
+            return vec![self.status];
         }
         if self.release == Asked::Yes {
             return vec![Status::Released];
         }
         let mut allowed = Vec::new();
-        if self.settled == Status::Confirmed || self.confirm == Asked::Yes {
+        if self.status == Status::Confirmed || self.confirm == Asked::Yes {
             allowed.push(Status::Confirmed);
         } else {
             allowed.push(Status::Held);
@@ -107,9 +108,9 @@ impl Ledger {
         self.known.get(reservation).map(|known| &known.ask)
     }
 
-    /// True when a reservation is known and settled as held.
+    /// True when a reservation is known to be held.
     pub(crate) fn is_held(&self, reservation: &str) -> bool {
-        self.known.get(reservation).is_some_and(|known| known.settled == Status::Held)
+        self.known.get(reservation).is_some_and(|known| known.status == Status::Held)
     }
 
     /// How many reservations are known.
@@ -206,13 +207,13 @@ impl Ledger {
         let ended_at_ms = (reservation.status == Status::Expired)
             .then(|| created_at_ms.saturating_add_unsigned(hold_ttl_ms));
         let expires_at_ms = expires_at_ms.or(ended_at_ms);
-        let settled = if hold_ttl_ms == 0 { Status::Confirmed } else { Status::Held };
+        let status = if hold_ttl_ms == 0 { Status::Confirmed } else { Status::Held };
         let known = Known {
             ask: Arc::clone(ask),
             created_at: reservation.created_at.clone(),
             expires_at: reservation.expires_at.clone(),
             expires_at_ms,
-            settled,
+            status,
             confirm: Asked::No,
             release: Asked::No,
         };
@@ -245,11 +246,11 @@ impl Ledger {
         };
         *step = (*step).max(asked);
         ensure!(
-            known.settled != Status::Expired || asked != Asked::Yes,
+            known.status != Status::Expired || asked != Asked::Yes,
             "{verb:?} of {id} succeeded after it had expired"
         );
         ensure!(
-            !(known.settled == Status::Released && verb == Verb::Confirm && asked == Asked::Yes),
+            !(known.status == Status::Released && verb == Verb::Confirm && asked == Asked::Yes),
             "{id} was confirmed after it had been released"
         );
         Ok(())
@@ -265,18 +266,18 @@ impl Ledger {
         now_ms: i64,
     ) -> Result<()> {
         let known = self.known.get(id).with_context(|| format!("{verb:?} of unknown {id}"))?;
-        let released = known.release != Asked::No || known.settled == Status::Released;
+        let released = known.release != Asked::No || known.status == Status::Released;
         let fits = match (status, code) {
             (409, "reservation_not_held") => released || known.may_be_expired(now_ms),
             (410, "hold_expired") => known.may_be_expired(now_ms),
             (503, "overloaded" | "draining") => true,
             _ => false,
         };
-        ensure!(fits, "{verb:?} of {id}, {:?}, was refused with {status} {code}", known.settled);
+        ensure!(fits, "{verb:?} of {id}, {:?}, was refused with {status} {code}", known.status);
         Ok(())
     }
 
-    /// Takes a reservation as the server shows it at rest; what was unknown about it is then settled.
+    /// Takes a reservation as the server shows it at rest; nothing about it is unknown then.
     pub(crate) fn observed(&mut self, reservation: &Reservation, now_ms: i64) -> Result<()> {
         let id = &reservation.reservation;
         let known = self.known.get_mut(id).with_context(|| format!("nobody asked for {id}"))?;
@@ -290,7 +291,7 @@ impl Ledger {
             known.confirm,
             known.release
         );
-        known.settled = reservation.status;
+        known.status = reservation.status;
         known.confirm = Asked::No;
         known.release = Asked::No;
         Ok(())
@@ -372,7 +373,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Checks the figures of a sale at rest, when everything about its reservations is settled.
+    /// Checks the figures of a sale at rest, when nothing about its reservations is unknown.
     pub(crate) fn figures(&mut self, shown: &Sale) -> Result<()> {
         let terms = self.sales.get(&shown.sale).with_context(|| format!("no sale {}", shown.sale))?;
         let mut expected: BTreeMap<&str, (u64, u64)> =
@@ -381,7 +382,7 @@ impl Ledger {
             for (stock, quantity) in &known.ask.lines {
                 let (held, confirmed) =
                     expected.get_mut(stock.as_str()).with_context(|| format!("no stock {stock}"))?;
-                match known.settled {
+                match known.status {
                     Status::Held => *held += quantity,
                     Status::Confirmed => *confirmed += quantity,
                     Status::Released | Status::Expired => {}

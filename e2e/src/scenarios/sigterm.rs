@@ -39,7 +39,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
         set_up(server.operator(), round == 0).with_context(place)?;
         history.audit(&server, &mut random).with_context(place)?;
         let records = stop_under_load(&traffic, server, signal, round, &mut random).with_context(place)?;
-        history.absorb(settle(records).with_context(place)?).with_context(place)?;
+        history.absorb(refuse_what_was_not_accepted(records).with_context(place)?).with_context(place)?;
         launch.verify_log().with_context(place)?;
     }
     let mut server = launch.start()?;
@@ -76,8 +76,8 @@ fn stop_under_load(
 
 /// A request on a connection that was closed without one byte of an answer was never accepted: it must have no effect.
 /// Any other lost answer is a violation.
-fn settle(mut records: Vec<Record>) -> Result<Vec<Record>> {
-    fn settle_one<T>(outcome: &mut Outcome<T>) -> Result<()> {
+fn refuse_what_was_not_accepted(mut records: Vec<Record>) -> Result<Vec<Record>> {
+    fn refuse_one<T>(outcome: &mut Outcome<T>) -> Result<()> {
         if let Outcome::Unknown(lost) = outcome {
             ensure!(*lost == Lost::Closed, "during an orderly stop, {lost}");
             *outcome = Outcome::Refused { status: 503, code: "draining".into() };
@@ -86,10 +86,10 @@ fn settle(mut records: Vec<Record>) -> Result<Vec<Record>> {
     }
     for record in &mut records {
         match record {
-            Record::Add { outcome, .. } | Record::Hit { outcome, .. } => settle_one(outcome)?,
-            Record::Reserve { outcome, .. } => settle_one(outcome)?,
-            Record::Step { outcome, .. } => settle_one(outcome)?,
-            Record::Resize { outcome, .. } => settle_one(outcome)?,
+            Record::Add { outcome, .. } | Record::Hit { outcome, .. } => refuse_one(outcome)?,
+            Record::Reserve { outcome, .. } => refuse_one(outcome)?,
+            Record::Step { outcome, .. } => refuse_one(outcome)?,
+            Record::Resize { outcome, .. } => refuse_one(outcome)?,
             Record::Read { .. } => {}
         }
     }

@@ -26,7 +26,7 @@ pub struct Story {
     pub events: Vec<StoryEvent>,
 }
 
-/// An event that owns what it tells.
+/// An event that owns its texts.
 #[derive(Clone, Debug)]
 pub struct StoryEvent {
     pub offset: u64,
@@ -139,13 +139,13 @@ impl Taken {
 impl Story {
     /// So many events.
     pub fn new(seed: u64, event_count: usize) -> Self {
-        let mut teller = Teller { chance: Chance(seed), ..Teller::default() };
-        let (mut offset, mut at) = (teller.chance.below(5) + 1, BEGIN);
+        let mut maker = StoryMaker { chance: Chance(seed), ..StoryMaker::default() };
+        let (mut offset, mut at) = (maker.chance.below(5) + 1, BEGIN);
         let mut events = Vec::with_capacity(event_count);
         for _ in 0..event_count {
-            events.push(StoryEvent { offset, at, what: teller.next(at) });
-            offset += 1 + teller.chance.below(3);
-            at += teller.chance.below(2_000);
+            events.push(StoryEvent { offset, at, what: maker.next(at) });
+            offset += 1 + maker.chance.below(3);
+            at += maker.chance.below(2_000);
         }
         Self { source: new_source(), events }
     }
@@ -188,17 +188,17 @@ impl Chance {
     }
 }
 
-/// What is known while a story is told, so that it could have happened.
+/// What is known while a story is made, so that it could have happened.
 #[derive(Default)]
-struct Teller {
+struct StoryMaker {
     chance: Chance,
     counters: [u64; 3],
     windows: [bool; 2],
-    sales: Vec<Told>,
+    sales: Vec<KnownSale>,
     sale_count: u32,
 }
 
-struct Told {
+struct KnownSale {
     no: SaleNo,
     name: String,
     stocks: Vec<String>,
@@ -207,7 +207,7 @@ struct Told {
     confirmed: Vec<Taken>,
 }
 
-impl Teller {
+impl StoryMaker {
     fn next(&mut self, at: TimeMs) -> What {
         if self.sales.is_empty() {
             return self.put_sale();
@@ -222,8 +222,8 @@ impl Teller {
             4..6 => self.hit(at),
             6 if self.sales.len() < 4 => self.put_sale(),
             7 if self.sales.len() > 1 && self.chance.below(3) == 0 => {
-                let told = self.sales.remove(0);
-                What::SaleArchived { sale_no: told.no, sale: told.name }
+                let sale = self.sales.remove(0);
+                What::SaleArchived { sale_no: sale.no, sale: sale.name }
             }
             8..14 => self.reserve(at),
             _ => self.end_reservation(at),
@@ -245,7 +245,7 @@ impl Teller {
         let again = self.sales.last().filter(|_| self.sale_count.is_multiple_of(3));
         let (no, name) = again.map_or_else(
             || (SaleNo(self.sale_count), format!("sale~{}@x", self.sale_count)),
-            |told| (told.no, told.name.clone()),
+            |sale| (sale.no, sale.name.clone()),
         );
         let is_new = again.is_none();
         self.sale_count += 1;
@@ -260,7 +260,7 @@ impl Teller {
         };
         if is_new {
             let (held, confirmed) = (Vec::new(), Vec::new());
-            self.sales.push(Told { no, name: name.clone(), stocks, seq: 0, held, confirmed });
+            self.sales.push(KnownSale { no, name: name.clone(), stocks, seq: 0, held, confirmed });
         }
         What::SalePut { sale_no: no, sale: name, terms }
     }
@@ -268,7 +268,7 @@ impl Teller {
     fn reserve(&mut self, at: TimeMs) -> What {
         let chance = &mut self.chance;
         let index = usize::try_from(chance.below(self.sales.len() as u64)).expect("it is less than a length");
-        let told = &mut self.sales[index];
+        let sale = &mut self.sales[index];
         let line_count = 1 + usize::try_from(chance.below(3)).expect("less than three");
         let line = |(at, stock): (usize, &String)| (stock_no(at), stock.clone(), 1 + stock_no(at).0);
         let mut details = (*chance.pick(&DETAILS)).to_owned();
@@ -276,32 +276,32 @@ impl Teller {
             details = format!(r#"{{"big":"{}"}}"#, "é".repeat(2_000));
         }
         let taken = Taken {
-            no: ReservationNo { sale: told.no, seq: told.seq },
-            sale: told.name.clone(),
+            no: ReservationNo { sale: sale.no, seq: sale.seq },
+            sale: sale.name.clone(),
             customer: format!("customer:{}", chance.below(50)),
-            lines: told.stocks.iter().enumerate().take(line_count).map(line).collect(),
+            lines: sale.stocks.iter().enumerate().take(line_count).map(line).collect(),
             details,
-            idempotency_key: if chance.below(2) == 0 { String::new() } else { format!("key {}!", told.seq) },
+            idempotency_key: if chance.below(2) == 0 { String::new() } else { format!("key {}!", sale.seq) },
         };
-        told.seq += 1;
+        sale.seq += 1;
         let is_held = chance.below(3) > 0;
-        if is_held { &mut told.held } else { &mut told.confirmed }.push(taken.clone());
+        if is_held { &mut sale.held } else { &mut sale.confirmed }.push(taken.clone());
         What::Reserved { taken, expires_at: is_held.then_some(at + 60_000) }
     }
 
     fn end_reservation(&mut self, at: TimeMs) -> What {
         let chance = &mut self.chance;
-        let told = self.sales.last_mut().expect("there is a sale");
-        if told.held.is_empty() {
-            if told.confirmed.is_empty() {
+        let sale = self.sales.last_mut().expect("there is a sale");
+        if sale.held.is_empty() {
+            if sale.confirmed.is_empty() {
                 return self.reserve(at);
             }
-            return What::Released { taken: told.confirmed.remove(0), was_held: false };
+            return What::Released { taken: sale.confirmed.remove(0), was_held: false };
         }
-        let taken = told.held.remove(0);
+        let taken = sale.held.remove(0);
         match chance.below(3) {
             0 => {
-                told.confirmed.push(taken.clone());
+                sale.confirmed.push(taken.clone());
                 What::Confirmed(taken)
             }
             1 => What::Released { taken, was_held: true },

@@ -29,7 +29,7 @@ macro_rules! conform {
             a_slow_line_is_enough
             an_absent_server_is_waited_for
             a_silent_server_is_given_up
-            passwords_are_not_told
+            passwords_are_not_shown
             the_last_runner_takes_over
             another_log_is_refused
             differences_are_found

@@ -139,7 +139,7 @@ pub fn check_seen(harness: &dyn Harness, expected: &[Seen]) {
     }
 }
 
-/// Compares the place with the story, some of whose events are told otherwise.
+/// Compares the place with the story, some of whose events are changed.
 pub fn audit(harness: &dyn Harness, story: &Story, changed: &[StoryEvent]) -> Findings {
     let mut auditor = harness.auditor();
     let to = auditor.open(&story.source, 0, story.end()).expect("the place can be read");

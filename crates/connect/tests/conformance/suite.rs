@@ -196,8 +196,8 @@ pub fn a_silent_server_is_given_up(harness: &dyn Harness) {
     check(harness, &story);
 }
 
-/// A wrong password is told, and not repeated.
-pub fn passwords_are_not_told(harness: &dyn Harness) {
+/// A wrong password is an error that does not repeat it.
+pub fn passwords_are_not_shown(harness: &dyn Harness) {
     let story = Story::new(12, 1);
     let mut runner = Runner::new(harness.intruder(), &story);
     let refused = runner.open().expect_err("the password is wrong");

@@ -33,12 +33,12 @@ fn every_cut_of_a_batch_leaves_all_of_it_or_nothing() {
     let story = random(1, 120);
     let proxy = Proxy::start(place.address()).unwrap();
     let wanted = folded(&place, &story, story.end(), false);
-    let first_end = story.told[59].offset + 1;
+    let first_end = story.events[59].offset + 1;
     let mut failure_count = 0;
     // From the first bytes of a connection up to far behind the end of the batch.
     for cut in (0..60_000).step_by(997) {
         place.db.run(&format!("DROP SCHEMA IF EXISTS {} CASCADE", place.settings.schema));
-        let first = Story { told: story.told[..60].to_vec() };
+        let first = Story { events: story.events[..60].to_vec() };
         run(&place, &mut place.target(), &first, 100);
         let mut target = place.target_through(proxy.address());
         proxy.set(Mode::CutTo(cut));
@@ -57,13 +57,13 @@ fn a_lost_answer_to_commit_repeats_nothing() {
     let mut target = place.target_through(proxy.address());
     let mut from = 0;
     for part in 1..=3 {
-        let told = story.told[..part * 100].to_vec();
+        let events = story.events[..part * 100].to_vec();
         target.open(&place.source).unwrap();
         proxy.set(Mode::LoseAnswersAndCut);
-        let lost = Story { told: told.clone() }.write(&mut target, from, 30);
+        let lost = Story { events: events.clone() }.write(&mut target, from, 30);
         assert!(matches!(lost, Err(TargetError::Unavailable(_))), "{lost:?}");
         proxy.set(Mode::Pass);
-        let story = Story { told };
+        let story = Story { events };
         run(&place, &mut target, &story, 30);
         from = story.end();
         assert_eq!(stored(&place), folded(&place, &story, from, false));
@@ -107,7 +107,7 @@ fn batches_larger_than_a_buffer_go_out_on_their_own() {
     for seq in 0..3_000 {
         let mut claim = Claimed::new(0, seq);
         claim.details = format!(r#"{{"text":"{}"}}"#, "x".repeat(4_000));
-        story.tell(What::Reserved { claim, expires_at: None });
+        story.add(What::Reserved { claim, expires_at: None });
     }
     let mut target = place.target();
     place.open(&mut target);
@@ -138,8 +138,8 @@ fn the_first_and_the_last_time_are_stored() {
                 What::WindowPut { window: sale.clone(), shape },
                 What::Archived { no, sale },
             ] {
-                story.tell(what);
-                story.told.last_mut().unwrap().at = time;
+                story.add(what);
+                story.events.last_mut().unwrap().at = time;
             }
         }
         // In one batch with what they are about, and each in its own.

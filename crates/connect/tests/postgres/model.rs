@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::place::Place;
-use crate::story::{Claimed, Story, Told, What};
+use crate::story::{Claimed, Story, StoryEvent, What};
 
 pub(crate) type Tables = BTreeMap<&'static str, Vec<Value>>;
 
@@ -51,8 +51,8 @@ pub(crate) fn stored(place: &Place) -> Tables {
 /// The tables that a story ends in, up to an offset.
 pub(crate) fn folded(place: &Place, story: &Story, to: u64, visits: bool) -> Tables {
     let mut fold = Fold { visits, next_row_id: 1, ..Fold::default() };
-    for told in story.told.iter().filter(|told| told.offset < to) {
-        fold.apply(told);
+    for event in story.events.iter().filter(|event| event.offset < to) {
+        fold.apply(event);
     }
     let source = &place.source;
     let sink = json!([source.sink, source.log_id, source.partition, to, fold.next_row_id]);
@@ -89,9 +89,9 @@ const REMOVED: usize = 9;
 const STATUS: usize = 11;
 
 impl Fold {
-    fn apply(&mut self, told: &Told) {
-        let Told { offset, at, what } = told;
-        let row = told.with_event(|event| {
+    fn apply(&mut self, event: &StoryEvent) {
+        let StoryEvent { offset, at, what } = event;
+        let row = event.with_event(|event| {
             let mut body = Vec::new();
             onrush_connect::write_event_data(&mut body, event);
             let body: Value = serde_json::from_slice(&body).unwrap();
@@ -138,15 +138,15 @@ impl Fold {
                 sale[ARCHIVED_AT] = json!(at);
                 sale[ARCHIVED_AT + 1] = json!(offset);
             }
-            What::Reserved { claim, expires_at } => self.reserve(told, claim, *expires_at),
-            What::Confirmed { claim } => self.set_status(told, claim, "confirmed"),
-            What::Released { claim, .. } => self.set_status(told, claim, "released"),
-            What::Expired { claim } => self.set_status(told, claim, "expired"),
+            What::Reserved { claim, expires_at } => self.reserve(event, claim, *expires_at),
+            What::Confirmed { claim } => self.set_status(event, claim, "confirmed"),
+            What::Released { claim, .. } => self.set_status(event, claim, "released"),
+            What::Expired { claim } => self.set_status(event, claim, "expired"),
         }
     }
 
-    fn reserve(&mut self, told: &Told, claim: &Claimed, expires_at: Option<u64>) {
-        let Told { offset, at, .. } = told;
+    fn reserve(&mut self, event: &StoryEvent, claim: &Claimed, expires_at: Option<u64>) {
+        let StoryEvent { offset, at, .. } = event;
         let lines: Vec<Value> = claim
             .lines
             .iter()
@@ -176,12 +176,12 @@ impl Fold {
         self.move_units(claim, "", status);
     }
 
-    fn set_status(&mut self, told: &Told, claim: &Claimed, status: &str) {
+    fn set_status(&mut self, event: &StoryEvent, claim: &Claimed, status: &str) {
         let row = self.reservations.get_mut(&(claim.sale_no, claim.seq)).unwrap();
         let before = row[STATUS].as_str().unwrap().to_owned();
         row[STATUS] = json!(status);
-        row[STATUS + 1] = json!(told.at);
-        row[STATUS + 2] = json!(told.offset);
+        row[STATUS + 1] = json!(event.at);
+        row[STATUS + 2] = json!(event.offset);
         self.move_units(claim, &before, status);
     }
 

@@ -86,8 +86,8 @@ impl Place {
     pub(crate) fn audit(&self, story: &Story) -> Result<Findings, TargetError> {
         let mut auditor = Box::new(PostgresAuditor::new(self.settings.clone()));
         let to = auditor.open(&self.source, 0, story.end())?;
-        for told in story.told.iter().take_while(|told| told.offset < to) {
-            told.with_event(|event| auditor.expect(event))?;
+        for event in story.events.iter().take_while(|event| event.offset < to) {
+            event.with_event(|event| auditor.expect(event))?;
         }
         auditor.finish()
     }

@@ -43,8 +43,8 @@ fn every_document_gets_in() {
         let mut claim = Claimed::new(0, u32::try_from(seq).unwrap());
         claim.details.clone_from(details);
         claim.key = r#"' "\ {}"#.to_owned();
-        story.tell(What::Reserved { claim: claim.clone(), expires_at: Some(1) });
-        story.tell(What::Confirmed { claim });
+        story.add(What::Reserved { claim: claim.clone(), expires_at: Some(1) });
+        story.add(What::Confirmed { claim });
     }
     let mut target = place.target();
     place.open(&mut target);
@@ -72,10 +72,10 @@ fn texts_with_nul_become_json_strings() {
     terms.title = "nul \0 \"here\"".to_owned();
     terms.stocks[1].title = "\0".to_owned();
     let mut story = Story::default();
-    story.tell(What::SalePut { no: 0, sale: "sale-0".to_owned(), terms, stock_nos: vec![0, 1] });
+    story.add(What::SalePut { no: 0, sale: "sale-0".to_owned(), terms, stock_nos: vec![0, 1] });
     let mut target = place.target();
     place.open(&mut target);
-    story.told[0].with_event(|event| target.push(event)).unwrap();
+    story.events[0].with_event(|event| target.push(event)).unwrap();
     let reason = "with \0 in it".to_owned();
     target.push_skipped(&Skipped { from: 5, to: 6, at: 1_790_000_000_000, reason }).unwrap();
     target.send(10).unwrap();

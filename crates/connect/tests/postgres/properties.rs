@@ -18,9 +18,9 @@ fn check(seed: u64, rows: Rows) {
         let most = [1, 5, 60, 400][usize::try_from(chance.below(4)).unwrap()];
         let size = usize::try_from(1 + chance.below(most)).unwrap();
         let start = from;
-        for told in story.told.iter().filter(|told| told.offset >= start).take(size) {
-            told.with_event(|event| target.push(event)).unwrap();
-            from = told.offset + 1;
+        for event in story.events.iter().filter(|event| event.offset >= start).take(size) {
+            event.with_event(|event| target.push(event)).unwrap();
+            from = event.offset + 1;
         }
         match chance.below(6) {
             0 => {
@@ -48,7 +48,7 @@ fn check(seed: u64, rows: Rows) {
     assert_eq!(stored(&place), folded(&place, &story, story.end(), rows == Rows::Visit), "seed {seed}");
     let findings = place.audit(&story).unwrap();
     assert!(
-        findings.agree() && findings.compared_count == story.told.len() as u64,
+        findings.agree() && findings.compared_count == story.events.len() as u64,
         "seed {seed}: {findings:?}"
     );
 }

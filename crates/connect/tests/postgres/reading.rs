@@ -16,7 +16,7 @@ fn each_visit_has_a_row_even_if_there_are_many() {
     let mut value = 0;
     for by in [1, 99_999, 100_001, 3, 250_000] {
         value += by;
-        story.tell(What::Added { counter: "web-counter".to_owned(), by, value });
+        story.add(What::Added { counter: "web-counter".to_owned(), by, value });
     }
     let mut target = place.target();
     place.open(&mut target);
@@ -131,7 +131,7 @@ fn an_audit_compares_only_what_the_sink_has_passed() {
     let story = random(42, 100);
     let mut target = place.target();
     place.open(&mut target);
-    let half = Story { told: story.told[..50].to_vec() };
+    let half = Story { events: story.events[..50].to_vec() };
     half.write(&mut target, 0, 10).unwrap();
     let findings = place.audit(&story).unwrap();
     assert!(findings.agree() && findings.compared_count == 50, "{findings:?}");
@@ -143,13 +143,13 @@ fn an_audit_that_expects_more_than_the_sink_has_passed_misses_it() {
     let story = random(43, 100);
     let mut target = place.target();
     place.open(&mut target);
-    Story { told: story.told[..60].to_vec() }.write(&mut target, 0, 10).unwrap();
+    Story { events: story.events[..60].to_vec() }.write(&mut target, 0, 10).unwrap();
     let mut auditor = Box::new(PostgresAuditor::new(place.settings.clone()));
-    assert_eq!(auditor.open(&place.source, 0, story.end()).unwrap(), story.told[59].offset + 1);
-    for told in &story.told {
-        told.with_event(|event| auditor.expect(event)).unwrap();
+    assert_eq!(auditor.open(&place.source, 0, story.end()).unwrap(), story.events[59].offset + 1);
+    for event in &story.events {
+        event.with_event(|event| auditor.expect(event)).unwrap();
     }
-    let (from, to) = (story.told[70].offset, story.told[75].offset);
+    let (from, to) = (story.events[70].offset, story.events[75].offset);
     auditor.excuse(&Skipped { from, to, at: START, reason: "test".to_owned() }).unwrap();
     let findings = auditor.finish().unwrap();
     let found = (findings.compared_count, findings.missing.count, findings.different.count);

@@ -20,10 +20,10 @@ fn a_constraint_rejects_and_the_batch_is_not_there() {
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(place.open(&mut target), Some(story.told[19].offset + 1));
+    assert_eq!(place.open(&mut target), Some(story.events[19].offset + 1));
     assert_eq!(place.count("events"), 20);
     place.db.run("ALTER TABLE counter_history DROP CONSTRAINT small");
-    story.write(&mut target, story.told[20].offset, 10).unwrap();
+    story.write(&mut target, story.events[20].offset, 10).unwrap();
     assert_eq!(stored(&place), folded(&place, &story, story.end(), false));
 }
 
@@ -77,7 +77,7 @@ fn what_can_be_mended_is_unavailable_and_goes_on() {
     ] {
         place.db.run(spoil);
         let opened = target.open(&place.source).and_then(|_| {
-            story.told[0].with_event(|event| target.push(event))?;
+            story.events[0].with_event(|event| target.push(event))?;
             target.send(end + 1).and_then(|_| target.wait_until_durable())
         });
         match opened {
@@ -112,7 +112,7 @@ fn a_server_that_turns_read_only_is_waited_for() {
     assert_eq!(place.open(&mut target), Some(story.end()));
 
     place.db.run(&format!("REVOKE INSERT ON events FROM {user}"));
-    story.told[0].with_event(|event| target.push(event)).unwrap();
+    story.events[0].with_event(|event| target.push(event)).unwrap();
     match target.send(story.end() + 1).and_then(|_| target.wait_until_durable()) {
         Err(TargetError::Unavailable(reason)) => assert!(reason.contains("42501"), "{reason}"),
         other => panic!("{other:?}"),

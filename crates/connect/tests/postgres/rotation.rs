@@ -30,10 +30,10 @@ fn a_sink_goes_on_with_the_password_that_is_in_the_file_when_its_connection_was_
 
     let story = random(31, 60);
     assert_eq!(place.open(&mut target), None);
-    let (before, after) = story.told.split_at(30);
+    let (before, after) = story.events.split_at(30);
     let middle = after[0].offset;
-    for told in before {
-        told.with_event(|event| target.push(event)).unwrap();
+    for event in before {
+        event.with_event(|event| target.push(event)).unwrap();
     }
     target.send(middle).and_then(|_| target.wait_until_durable()).unwrap();
     place.db.run(&format!("ALTER ROLE {role} PASSWORD 'new'"));

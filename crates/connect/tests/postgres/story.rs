@@ -1,4 +1,4 @@
-//! Events that own what they say, told one after the other, and a random but valid sequence of them.
+//! Events that own what they say, one after the other as a log has them, and a random but valid sequence of them.
 
 use onrush_core::{Incarnation, ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TimeMs, WindowShape};
 use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Target, TargetError};
@@ -48,13 +48,13 @@ impl Claimed {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Told {
+pub(crate) struct StoryEvent {
     pub(crate) offset: u64,
     pub(crate) at: TimeMs,
     pub(crate) what: What,
 }
 
-impl Told {
+impl StoryEvent {
     pub(crate) fn with_event<R>(&self, then: impl FnOnce(&SinkEvent<'_>) -> R) -> R {
         let claimed = match &self.what {
             What::Reserved { claim, .. }
@@ -103,25 +103,25 @@ impl Told {
 /// A sequence of events as a log has it: offsets grow, not gapless; times do not shrink.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Story {
-    pub(crate) told: Vec<Told>,
+    pub(crate) events: Vec<StoryEvent>,
 }
 
 pub(crate) const START: TimeMs = 1_790_000_000_000;
 
 impl Story {
-    pub(crate) fn tell(&mut self, what: What) {
-        let at = START + self.told.len() as u64;
-        self.told.push(Told { offset: self.end() + 1, at, what });
+    pub(crate) fn add(&mut self, what: What) {
+        let at = START + self.events.len() as u64;
+        self.events.push(StoryEvent { offset: self.end() + 1, at, what });
     }
 
     /// The offset after the last event.
     pub(crate) fn end(&self) -> u64 {
-        self.told.last().map_or(0, |told| told.offset + 1)
+        self.events.last().map_or(0, |event| event.offset + 1)
     }
 
     /// A sale with some stocks, numbered from 0.
     pub(crate) fn put_sale(&mut self, no: u32, stocks: u16) {
-        self.tell(What::SalePut {
+        self.add(What::SalePut {
             no,
             sale: format!("sale-{no}"),
             terms: terms((0..stocks).map(|stock| format!("stock-{stock}"))),
@@ -134,16 +134,16 @@ impl Story {
         let mut value = 0;
         for by in 1..=times {
             value += by;
-            self.tell(What::Added { counter: "web-counter".to_owned(), by, value });
+            self.add(What::Added { counter: "web-counter".to_owned(), by, value });
         }
     }
 
     /// Hands the events from an offset on to an open target, `batch` at a time, and waits for them.
     pub(crate) fn write(&self, target: &mut dyn Target, from: u64, batch: usize) -> Result<u64, TargetError> {
-        let rest: Vec<&Told> = self.told.iter().filter(|told| told.offset >= from).collect();
+        let rest: Vec<&StoryEvent> = self.events.iter().filter(|event| event.offset >= from).collect();
         for batch in rest.chunks(batch) {
-            for told in batch {
-                told.with_event(|event| target.push(event))?;
+            for event in batch {
+                event.with_event(|event| target.push(event))?;
             }
             target.send(batch.last().unwrap().offset + 1)?;
         }
@@ -197,13 +197,13 @@ struct Known {
     claims: Vec<(Claimed, Option<bool>)>,
 }
 
-/// A random story that a log could tell.
+/// A random story that a log could have.
 pub(crate) fn random(seed: u64, length: usize) -> Story {
     let mut chance = Chance::new(seed);
     let mut story = Story::default();
     let mut sales: Vec<Known> = Vec::new();
     let (mut sales_ever, mut totals) = (0, [0_u64; 2]);
-    while story.told.len() < length {
+    while story.events.len() < length {
         match chance.below(20) {
             0 | 1 => {
                 let which = chance.below(2);
@@ -211,16 +211,16 @@ pub(crate) fn random(seed: u64, length: usize) -> Story {
                 let total = &mut totals[usize::try_from(which).unwrap()];
                 *total += by;
                 let counter = ["web-counter", "other"][usize::try_from(which).unwrap()].to_owned();
-                story.tell(What::Added { counter, by, value: *total });
+                story.add(What::Added { counter, by, value: *total });
             }
-            2 => story.tell(What::WindowPut {
+            2 => story.add(What::WindowPut {
                 window: format!("window-{}", chance.below(2)),
                 shape: WindowShape {
                     span_ms: 1_000,
                     precision_ms: 1 + u32::try_from(chance.below(9)).unwrap(),
                 },
             }),
-            3 => story.tell(What::WindowHit { window: "window-0".to_owned(), pane: chance.below(9), by: 2 }),
+            3 => story.add(What::WindowHit { window: "window-0".to_owned(), pane: chance.below(9), by: 2 }),
             4 if sales.len() < 3 => {
                 let name = format!("sale-{}", chance.below(4));
                 if sales.iter().all(|sale| sale.name != name) {
@@ -235,7 +235,7 @@ pub(crate) fn random(seed: u64, length: usize) -> Story {
                 let at = usize::try_from(chance.below(sales.len() as u64)).unwrap();
                 if chance.below(4) == 0 {
                     let sale = sales.swap_remove(at);
-                    story.tell(What::Archived { no: sale.no, sale: sale.name });
+                    story.add(What::Archived { no: sale.no, sale: sale.name });
                 } else {
                     put(&mut story, &mut sales[at], &mut chance);
                 }
@@ -269,7 +269,7 @@ fn put(story: &mut Story, sale: &mut Known, chance: &mut Chance) {
     terms.title = format!("title {}", chance.below(100));
     terms.closes_at = (chance.below(2) == 0).then_some(START + 1 + chance.below(1_000));
     let stock_nos = sale.stocks.iter().map(|(no, _)| *no).collect();
-    story.tell(What::SalePut { no: sale.no, sale: sale.name.clone(), terms, stock_nos });
+    story.add(What::SalePut { no: sale.no, sale: sale.name.clone(), terms, stock_nos });
 }
 
 fn reserve(story: &mut Story, sale: &mut Known, chance: &mut Chance) {
@@ -293,7 +293,7 @@ fn reserve(story: &mut Story, sale: &mut Known, chance: &mut Chance) {
     let is_held = chance.below(3) > 0;
     let expires_at = is_held.then_some(START + 60_000);
     sale.claims.push((claim.clone(), Some(is_held)));
-    story.tell(What::Reserved { claim, expires_at });
+    story.add(What::Reserved { claim, expires_at });
 }
 
 fn end_reservation(story: &mut Story, sale: &mut Known, chance: &mut Chance) {
@@ -307,15 +307,15 @@ fn end_reservation(story: &mut Story, sale: &mut Known, chance: &mut Chance) {
     match (*status == Some(true), chance.below(3)) {
         (true, 0) => {
             *status = None;
-            story.tell(What::Expired { claim });
+            story.add(What::Expired { claim });
         }
         (true, 1) => {
             *status = Some(false);
-            story.tell(What::Confirmed { claim });
+            story.add(What::Confirmed { claim });
         }
         (was_held, _) => {
             *status = None;
-            story.tell(What::Released { claim, was_held });
+            story.add(What::Released { claim, was_held });
         }
     }
 }

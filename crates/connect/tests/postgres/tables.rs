@@ -20,8 +20,8 @@ fn refusal<T: std::fmt::Debug>(result: Result<T, TargetError>) -> String {
 
 /// Two halves of a story.
 fn halves(story: &Story) -> [Story; 2] {
-    let (first, second) = story.told.split_at(story.told.len() / 2);
-    [first, second].map(|told| Story { told: told.to_vec() })
+    let (first, second) = story.events.split_at(story.events.len() / 2);
+    [first, second].map(|events| Story { events: events.to_vec() })
 }
 
 #[test]

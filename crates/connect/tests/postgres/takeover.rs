@@ -21,7 +21,7 @@ fn an_older_runner_is_refused_and_writes_nothing() {
     let story = random(11, 100);
     let (mut old, mut new) = (place.target(), place.target());
     place.open(&mut old);
-    story.told[0].with_event(|event| old.push(event)).unwrap();
+    story.events[0].with_event(|event| old.push(event)).unwrap();
     assert_eq!(place.open(&mut new), None);
     refused(old.send(1_000).and_then(|_| old.wait_until_durable()), "another runner took over");
     assert_eq!(place.count("events"), 0);
@@ -82,7 +82,7 @@ fn two_runners_at_once_write_everything_once() {
 }
 
 #[test]
-fn a_runner_whose_connection_broke_does_not_depose_its_successor() {
+fn a_runner_whose_connection_broke_does_not_fence_its_successor() {
     let Some(place) = Place::new() else { return };
     let story = random(13, 50);
     let proxy = Proxy::start(place.address()).unwrap();

@@ -50,7 +50,7 @@ impl Stepper {
         self.machine.advance(self.reading);
     }
 
-    /// Runs one call; what it is told, if it is told at once.
+    /// Runs one call; its reply, if there is one at once.
     fn call(&mut self, call: Call) -> Option<Reply> {
         self.machine.advance(self.reading);
         let token = self.next_token;
@@ -59,8 +59,8 @@ impl Stepper {
         let reply_to = ReplyTo::Port(Arc::clone(&self.port));
         self.machine.call(Submission { reply_to, calls: vec![(token, call)] }, &mut outbox);
         outbox.deliver(None);
-        self.port.take().into_iter().next().map(|(told, reply)| {
-            assert_eq!(told, token);
+        self.port.take().into_iter().next().map(|(answered, reply)| {
+            assert_eq!(answered, token);
             reply
         })
     }
@@ -96,7 +96,7 @@ impl Stepper {
             hold_ttl_ms,
             stocks: vec![stock("a"), stock("b")],
         };
-        // Terms that are not new are told at once.
+        // Terms that are not new are answered at once.
         drop(self.call(Call::PutSale {
             sale: Name::from(sale),
             terms: Box::new(terms),
@@ -111,7 +111,7 @@ impl Stepper {
         (self.machine.next_step(&mut batch, false), batch)
     }
 
-    /// The batch is in force: what is told.
+    /// The batch is in force: the replies.
     fn append(&mut self, number: u64, mut batch: ClosedBatch) -> Vec<Reply> {
         self.log.push((batch.payload.clone(), batch.time));
         self.view.apply(&mut batch.view_change);
@@ -196,9 +196,9 @@ fn nothing_is_told_before_its_batch_is_in_force() {
     assert!(stepper.machine.has_waiting());
     // What is decided meanwhile goes into the next batch.
     assert!(stepper.add().is_none());
-    let told = stepper.append(2, batch);
-    assert_eq!((told.len(), count_of(&told[0]), count_of(&told[1])), (3, 1, 1));
-    assert!(matches!(told[2], Err(Failure::Refused { .. })));
+    let replies = stepper.append(2, batch);
+    assert_eq!((replies.len(), count_of(&replies[0]), count_of(&replies[1])), (3, 1, 1));
+    assert!(matches!(replies[2], Err(Failure::Refused { .. })));
     let (step, batch) = stepper.step();
     assert_eq!(step, Step::Append { number: 3 });
     assert_eq!(stepper.append(3, batch).iter().map(count_of).collect::<Vec<_>>(), [2]);
@@ -219,9 +219,9 @@ fn after_a_failure_nothing_that_waited_is_known_and_the_log_is_right() {
     let mut outbox = Outbox::default();
     stepper.machine.failed(&mut outbox);
     outbox.deliver(None);
-    let told = stepper.port.take();
-    assert_eq!(told.len(), 2);
-    assert!(told.iter().all(|(_, reply)| matches!(reply, Err(Failure::LogUnavailable))));
+    let replies = stepper.port.take();
+    assert_eq!(replies.len(), 2);
+    assert!(replies.iter().all(|(_, reply)| matches!(reply, Err(Failure::LogUnavailable))));
     assert!(matches!(stepper.add(), Some(Err(Failure::LogUnavailable))));
     assert!(matches!(stepper.step().0, Step::Wait { .. }));
     let time = stepper.log.iter().map(|(_, time)| *time).max().expect("there are batches");

@@ -78,7 +78,7 @@ pub(crate) struct Log {
     is_closed: bool,
 }
 
-/// Who was told what.
+/// Which answers each caller got.
 #[derive(Default)]
 pub(crate) struct Answers {
     /// How often each caller was answered.

@@ -56,9 +56,9 @@ impl Rig {
     }
 
     pub(crate) fn call(&self, call: Call) -> Reply {
-        let (tell, told) = sync_channel(1);
-        self.partition.call(call, move |reply| tell.send(reply).unwrap());
-        told.recv_timeout(Duration::from_secs(20)).expect("every call is answered")
+        let (sender, receiver) = sync_channel(1);
+        self.partition.call(call, move |reply| sender.send(reply).unwrap());
+        receiver.recv_timeout(Duration::from_secs(20)).expect("every call is answered")
     }
 
     pub(crate) fn add(&self, counter: &str) -> Result<u64, Failure> {

@@ -38,14 +38,14 @@ struct Rig {
     recovered: Recovered,
     retention: Retention,
     /// A log that does not wait; what is outstanding there comes into force when the writer has come to rest.
-    settling: Option<MemoryLog>,
+    brought_into_force: Option<MemoryLog>,
 }
 
 /// Where the answer to a call arrives.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Option<Reply>>>);
+struct LateReply(Arc<Mutex<Option<Reply>>>);
 
-impl Told {
+impl LateReply {
     fn take(&self) -> Option<Reply> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -78,12 +78,12 @@ impl Rig {
     /// On clocks of which the wall clock shows `wall_ms`.
     fn at(log: &MemoryLog, wall_ms: u64) -> Self {
         let rig = Self::open_at(Arc::new(log.clone()), settings(), wall_ms).unwrap();
-        rig.settling(log)
+        rig.bringing_into_force(log)
     }
 
     /// From now on what is outstanding there comes into force.
-    fn settling(mut self, log: &MemoryLog) -> Self {
-        self.settling = Some(log.clone());
+    fn bringing_into_force(mut self, log: &MemoryLog) -> Self {
+        self.brought_into_force = Some(log.clone());
         self.write();
         self
     }
@@ -98,7 +98,7 @@ impl Rig {
         let shared_clock = Arc::<ManualClock>::clone(&clock);
         let (partition, parts, recovered) =
             Partition::assemble(log, settings, shared_clock, retention.clone())?;
-        let mut rig = Self { partition, parts, clock, recovered, retention, settling: None };
+        let mut rig = Self { partition, parts, clock, recovered, retention, brought_into_force: None };
         rig.write();
         Ok(rig)
     }
@@ -106,7 +106,7 @@ impl Rig {
     /// Lets the writer do what it can, one batch at a time if the log is one that does not wait.
     fn write(&mut self) {
         self.rest();
-        while let Some(log) = self.settling.as_ref().filter(|log| log.outstanding_count() > 0) {
+        while let Some(log) = self.brought_into_force.as_ref().filter(|log| log.outstanding_count() > 0) {
             log.bring_into_force(1);
             self.rest();
         }
@@ -127,20 +127,20 @@ impl Rig {
     }
 
     /// Submits a call; the answer arrives when the writer has had its turns.
-    fn submit(&self, call: Call) -> Told {
-        let told = Told::default();
-        let tell = told.clone();
+    fn submit(&self, call: Call) -> LateReply {
+        let late = LateReply::default();
+        let filled = late.clone();
         self.partition.call(call, move |reply| {
-            let before = tell.0.lock().unwrap_or_else(PoisonError::into_inner).replace(reply);
+            let before = filled.0.lock().unwrap_or_else(PoisonError::into_inner).replace(reply);
             assert!(before.is_none(), "a call is answered once");
         });
-        told
+        late
     }
 
     fn call(&mut self, call: Call) -> Reply {
-        let told = self.submit(call);
+        let late = self.submit(call);
         self.write();
-        told.take().expect("every call is answered")
+        late.take().expect("every call is answered")
     }
 
     fn add(&mut self, counter: &str) -> Result<u64, Failure> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use onrush_log::memory::{AppendFault, MemoryLog};
 
-use super::{OUTSTANDING, Rig, Told, add, log_of, reserve, settings};
+use super::{LateReply, OUTSTANDING, Rig, add, log_of, reserve, settings};
 use crate::partition::writer::Turn;
 use crate::{Call, Failure, Name, Outcome, Readiness};
 
@@ -25,42 +25,42 @@ fn logs() -> impl Iterator<Item = (MemoryLog, usize)> {
 }
 
 /// Adds one in a batch of its own, if the log takes it.
-fn submit_add(rig: &mut Rig) -> Told {
-    let told = rig.submit(add("home"));
+fn submit_add(rig: &mut Rig) -> LateReply {
+    let late = rig.submit(add("home"));
     rig.write();
-    told
+    late
 }
 
 fn read() -> Call {
     Call::ReadCounter { counter: Name::from("home") }
 }
 
-fn value(told: &Told) -> Option<u64> {
-    told.take().map(|reply| match reply {
+fn value(late: &LateReply) -> Option<u64> {
+    late.take().map(|reply| match reply {
         Ok(Outcome::Counter { value }) => value,
         other => panic!("{other:?}"),
     })
 }
 
-fn is_unknown(told: &Told) -> bool {
-    matches!(told.take(), Some(Err(Failure::LogUnavailable)))
+fn is_unknown(late: &LateReply) -> bool {
+    matches!(late.take(), Some(Err(Failure::LogUnavailable)))
 }
 
 #[test]
 fn each_answer_waits_for_its_own_batch() {
     for (log, max) in logs() {
         let mut rig = open(&log);
-        let told: Vec<_> = (0..max).map(|_| submit_add(&mut rig)).collect();
+        let replies: Vec<_> = (0..max).map(|_| submit_add(&mut rig)).collect();
         assert_eq!(log.outstanding_count(), max);
         // The log takes no more: these go on being decided, and share the batch that is open.
         let (fifth, sixth, read) = (submit_add(&mut rig), submit_add(&mut rig), rig.submit(read()));
         rig.write();
         assert_eq!(log.outstanding_count(), max);
-        for (number, told) in (1..).zip(&told) {
-            assert!(told.take().is_none(), "its batch is not in force");
+        for (number, late) in (1..).zip(&replies) {
+            assert!(late.take().is_none(), "its batch is not in force");
             log.bring_into_force(1);
             rig.write();
-            assert_eq!(value(told), Some(number));
+            assert_eq!(value(late), Some(number));
         }
         assert_eq!(log.outstanding_count(), 1, "the batch that was open went when there was a place for it");
         assert!(fifth.take().is_none() && read.take().is_none());
@@ -95,11 +95,11 @@ fn a_read_waits_for_what_it_rests_on_and_no_longer() {
 fn several_that_came_into_force_are_told_at_once() {
     for (log, max) in logs() {
         let mut rig = open(&log);
-        let told: Vec<_> = (0..max).map(|_| submit_add(&mut rig)).collect();
+        let replies: Vec<_> = (0..max).map(|_| submit_add(&mut rig)).collect();
         let offset = rig.metrics().durable_offset;
         log.bring_into_force(max);
         assert_eq!(rig.parts.writer.turn(), Turn::Wait { at_most: Duration::from_millis(20) });
-        assert!(told.iter().map(value).eq((1..=max as u64).map(Some)));
+        assert!(replies.iter().map(value).eq((1..=max as u64).map(Some)));
         assert_eq!(rig.metrics().durable_offset, offset + max as u64);
     }
 }
@@ -110,16 +110,16 @@ fn what_fails_takes_all_behind_it_along_and_nothing_before_it() {
         for in_force_count in 0..max {
             let log = log.copy();
             let mut rig = open(&log);
-            let told: Vec<_> = (0..max).map(|_| submit_add(&mut rig)).collect();
+            let replies: Vec<_> = (0..max).map(|_| submit_add(&mut rig)).collect();
             let open_batch = submit_add(&mut rig);
             log.bring_into_force(in_force_count);
             log.lose_outstanding();
             rig.write();
-            let (before, behind) = told.split_at(in_force_count);
+            let (before, behind) = replies.split_at(in_force_count);
             assert!(before.iter().map(value).eq((1..=in_force_count as u64).map(Some)));
             assert!(behind.iter().chain([&open_batch]).all(is_unknown));
             assert_eq!(rig.metrics().reopened_count, 1);
-            let mut rig = rig.settling(&log);
+            let mut rig = rig.bringing_into_force(&log);
             assert_eq!(rig.add("home").unwrap(), in_force_count as u64 + 1);
         }
     }
@@ -139,7 +139,7 @@ fn an_append_that_fails_makes_nothing_unknown_that_is_in_force() {
             rig.write();
             assert_eq!(value(&first), Some(1));
             assert!(is_unknown(&second), "{fault:?}");
-            let mut rig = rig.settling(&log);
+            let mut rig = rig.bringing_into_force(&log);
             let kept = u64::from(fault == AppendFault::Kept);
             assert_eq!(rig.add("home").unwrap(), 2 + kept, "{fault:?}");
         }
@@ -152,7 +152,7 @@ fn a_view_never_shows_what_was_lost() {
         let log = log_of(outstanding_max);
         let mut rig = Rig::on(&log);
         rig.put_sale("s", 10, 0);
-        rig.settling = None;
+        rig.brought_into_force = None;
         let lost = if outstanding_max == 1 {
             log.fail_next_append(AppendFault::Lost);
             rig.submit(reserve("s", "lost"))
@@ -164,7 +164,7 @@ fn a_view_never_shows_what_was_lost() {
         };
         rig.write();
         assert!(is_unknown(&lost));
-        let mut rig = rig.settling(&log);
+        let mut rig = rig.bringing_into_force(&log);
         assert_eq!(rig.figures("s"), (0, 0));
         rig.add("home").unwrap();
         assert_eq!(rig.figures("s"), (0, 0), "not with the next batch either");
@@ -175,7 +175,7 @@ fn a_view_never_shows_what_was_lost() {
 fn a_partition_ends_when_all_that_is_outstanding_is_in_force() {
     for (log, max) in logs() {
         let mut rig = open(&log);
-        let told: Vec<_> = (0..=max).map(|_| submit_add(&mut rig)).collect();
+        let replies: Vec<_> = (0..=max).map(|_| submit_add(&mut rig)).collect();
         rig.partition.close();
         rig.write();
         assert!(matches!(submit_add(&mut rig).take(), Some(Err(Failure::Draining))));
@@ -185,7 +185,7 @@ fn a_partition_ends_when_all_that_is_outstanding_is_in_force() {
             rig.write();
         }
         assert_eq!(rig.parts.writer.turn(), Turn::Finished);
-        assert!(told.iter().map(value).eq((1..=max as u64 + 1).map(Some)));
+        assert!(replies.iter().map(value).eq((1..=max as u64 + 1).map(Some)));
         let digest = rig.partition.close();
         assert_eq!(Some(Rig::on(&log).close()), digest);
     }
@@ -215,7 +215,7 @@ fn a_log_that_is_full_or_gone_while_something_is_outstanding() {
         rig.write();
         assert!(is_unknown(&second), "nobody would find it");
         log.set_away(false);
-        let mut rig = rig.settling(&log);
+        let mut rig = rig.bringing_into_force(&log);
         assert_eq!(rig.add("home").unwrap(), 2);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use onrush_log::memory::MemoryLog;
 
-use super::{OUTSTANDING, Rig, Told, add, log_of, reserve_with, settings};
+use super::{LateReply, OUTSTANDING, Rig, add, log_of, reserve_with, settings};
 use crate::{Call, Failure, Name, Outcome};
 
 const CUSTOMERS: u32 = 12;
@@ -27,9 +27,9 @@ enum Trouble {
 struct Script {
     log: MemoryLog,
     rig: Rig,
-    adds: Vec<Told>,
-    reservations: Vec<Told>,
-    reads: Vec<Told>,
+    adds: Vec<LateReply>,
+    reservations: Vec<LateReply>,
+    reads: Vec<LateReply>,
 }
 
 fn reserve(number: u32) -> Call {
@@ -41,19 +41,19 @@ impl Script {
         let log = log_of(outstanding_max);
         let mut rig = Rig::on(&log);
         rig.put_sale("s", 1_000, 0);
-        rig.settling = None;
+        rig.brought_into_force = None;
         Self { log, rig, adds: Vec::new(), reservations: Vec::new(), reads: Vec::new() }
     }
 
     /// Makes the call of this moment.
     fn call(&mut self, moment: u32) {
         let read = Call::ReadCounter { counter: Name::from("home") };
-        let (call, told) = match moment % 3 {
+        let (call, replies) = match moment % 3 {
             0 => (add("home"), &mut self.adds),
             1 => (reserve(moment / 3), &mut self.reservations),
             _ => (read, &mut self.reads),
         };
-        told.push(self.rig.submit(call));
+        replies.push(self.rig.submit(call));
         self.rig.write();
     }
 
@@ -87,13 +87,13 @@ impl Script {
         outstanding_count
     }
 
-    /// Compares what was told with what whoever opens the log next finds.
+    /// Compares the replies with what whoever opens the log next finds.
     fn check(self, what: &str) {
         let Self { log, rig, adds, reservations, reads } = self;
         drop(rig);
         let (mut added_count, mut unknown_count, mut newest) = (0, 0, 0);
-        for told in &adds {
-            match told.take() {
+        for late in &adds {
+            match late.take() {
                 Some(Ok(Outcome::Counter { value })) => {
                     assert!(value > newest, "{what}: numbers run forwards");
                     (added_count, newest) = (added_count + 1, value);
@@ -102,14 +102,14 @@ impl Script {
                 other => panic!("{what}: {other:?}"),
             }
         }
-        let seen = reads.iter().filter_map(|told| match told.take() {
+        let seen = reads.iter().filter_map(|late| match late.take() {
             Some(Ok(Outcome::Counter { value })) => Some(value),
             _ => None,
         });
         let seen = seen.max().unwrap_or(0).max(newest);
         let (mut sold_count, mut unsure_count) = (0, 0);
-        for told in &reservations {
-            match told.take() {
+        for late in &reservations {
+            match late.take() {
                 Some(Ok(_)) => sold_count += 1,
                 None | Some(Err(Failure::LogUnavailable)) => unsure_count += 1,
                 other => panic!("{what}: {other:?}"),
@@ -172,7 +172,7 @@ fn without_trouble_everybody_is_answered_in_the_end() {
             [adds, reservations, reads]
                 .into_iter()
                 .flatten()
-                .all(|told| told.take().is_some_and(|reply| reply.is_ok()))
+                .all(|late| late.take().is_some_and(|reply| reply.is_ok()))
         );
     }
 }

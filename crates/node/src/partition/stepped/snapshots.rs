@@ -13,7 +13,7 @@ fn eager() -> Settings {
 }
 
 fn open(log: &MemoryLog) -> Rig {
-    Rig::open(Arc::new(log.clone()), eager()).unwrap().settling(log)
+    Rig::open(Arc::new(log.clone()), eager()).unwrap().bringing_into_force(log)
 }
 
 /// So many reservations, in batches of fifty.
