@@ -9,11 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use onrush_core::{Precondition, SaleTerms, StockTerms};
+use onrush_core::{GateTerms, Precondition, SaleTerms, StockTerms};
 use onrush_log::file::{FileLog, LogSettings, SyncMethod};
 use onrush_node::{
-    Call, Calls, LineCall, MachineClock, MetricsSnapshot, Name, Outcome, Partition, PartitionPort, Reply,
-    ReserveCall, Retention, Settings,
+    Asker, Call, Calls, LineCall, MachineClock, MetricsSnapshot, Name, Outcome, Partition, PartitionPort,
+    Reply, ReserveCall, Retention, Settings,
 };
 use serde::{Deserialize, Serialize};
 
@@ -188,6 +188,7 @@ fn reserve_call(customer: u64) -> ReserveCall {
     }
     ReserveCall {
         sale: Name::const_new(SALE),
+        asker: Asker::Anyone,
         customer: Name::from_utf8(name).unwrap_or_default(),
         lines: std::iter::once(LineCall { stock: Name::const_new(STOCK), quantity: 1 }).collect(),
         details: Box::default(),
@@ -221,6 +222,7 @@ fn put_sale(partition: &Partition) -> Result<()> {
         closes_at: None,
         per_customer_max: Some(1),
         hold_ttl_ms: 0,
+        gate: GateTerms::default(),
         stocks: vec![stock],
     };
     let (sender, receiver) = sync_channel(1);

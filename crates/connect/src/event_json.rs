@@ -1,7 +1,7 @@
 //! Events as JSON: the `data` of a CloudEvent, the body of a row, the field of a stream entry. One encoding for every target,
 //! so that a consumer can move from one to another. The same event always gives the same bytes.
 
-use onrush_core::{Incarnation, TimeMs, write_rfc3339};
+use onrush_core::{GateTerms, Incarnation, TimeMs, write_rfc3339};
 use onrush_sinks::{Change, Claim, EventKind, ReservationSubject, SinkEvent, Source};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
@@ -80,6 +80,9 @@ impl Serialize for EventData<'_> {
                 map.serialize_entry("closes_at", &terms.closes_at.map(Time))?;
                 map.serialize_entry("per_customer_max", &terms.per_customer_max)?;
                 map.serialize_entry("hold_ttl_ms", &terms.hold_ttl_ms)?;
+                if terms.gate != GateTerms::default() {
+                    map.serialize_entry("gate", &Gate(terms.gate))?;
+                }
                 map.serialize_entry("stocks", &Stocks(terms))?;
             }
             Change::SaleArchived { sale, .. } => map.serialize_entry("sale", sale)?,
@@ -149,6 +152,22 @@ impl Serialize for Lines<'_> {
             lines.serialize_element(&LineData { stock: line.stock, quantity: line.quantity })?;
         }
         lines.end()
+    }
+}
+
+/// What a sale asks of a buyer, in the words of the API.
+struct Gate(GateTerms);
+
+impl Serialize for Gate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let GateTerms { session, cooldown_ms, holds_unpaid_max, confirm_by, mode } = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("session", session.as_str())?;
+        map.serialize_entry("cooldown_ms", &cooldown_ms)?;
+        map.serialize_entry("holds_unpaid_max", &holds_unpaid_max)?;
+        map.serialize_entry("confirm_by", confirm_by.as_str())?;
+        map.serialize_entry("mode", mode.as_str())?;
+        map.end()
     }
 }
 

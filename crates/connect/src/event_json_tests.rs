@@ -1,7 +1,7 @@
 //! Golden JSON for every kind of event, and names that JSON has to escape.
 
 use onrush_core::{
-    Incarnation, ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TIME_MS_MAX, WindowShape,
+    GateTerms, Incarnation, ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TIME_MS_MAX, WindowShape,
 };
 use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Source};
 use proptest::prelude::*;
@@ -45,6 +45,7 @@ fn terms() -> SaleTerms {
         closes_at: None,
         per_customer_max: Some(2),
         hold_ttl_ms: 60_000,
+        gate: GateTerms::default(),
         stocks: vec![StockTerms {
             stock: "a".into(),
             title: "A".into(),

@@ -2,7 +2,7 @@
 //! and the process stops rather than go on from a state that cannot be.
 
 use crate::{
-    Event, ReservationNo, ReservationStatus, SaleNo, SaleTerms, TimeMs,
+    Event, GateMode, ReservationNo, ReservationStatus, SaleNo, SaleTerms, TimeMs,
     state::{Claim, Expiry, Sale, State},
 };
 
@@ -109,7 +109,7 @@ impl State {
         let incarnation = self.incarnation;
         let changed = self.sales.change(&self.hash, sale_no, |sale| {
             assert_eq!(&*sale.name, name, "a sale keeps its name");
-            let before = (sale.unit_totals(), sale.terms.stocks.len());
+            let before = (sale.unit_totals(), sale.terms.stocks.len(), sale.is_shadow());
             sale.put_terms(terms, incarnation);
             before
         });
@@ -122,6 +122,8 @@ impl State {
         let total: u64 = terms.stocks.iter().map(|stock| u64::from(stock.quantity_total)).sum();
         self.unit_totals.total = self.unit_totals.total - before.0.total + total;
         self.stock_count = self.stock_count - stock_count(before.1) + stock_count(terms.stocks.len());
+        self.shadow_sale_count -= u32::from(before.2);
+        self.shadow_sale_count += u32::from(terms.gate.mode == GateMode::Shadow);
     }
 
     fn apply_sale_archived(&mut self, sale_no: SaleNo) {
@@ -142,6 +144,7 @@ impl State {
         self.unit_totals.held -= units.held;
         self.unit_totals.confirmed -= units.confirmed;
         self.stock_count -= stock_count(sale.terms.stocks.len());
+        self.shadow_sale_count -= u32::from(sale.is_shadow());
         self.reservation_count -= sale.reservations.len();
         self.details_bytes -= sale.reservations.details_bytes();
     }

@@ -1,6 +1,6 @@
 //! Inputs to [`crate::decide()`]. They borrow from whoever received them.
 
-use crate::{Incarnation, Precondition, ReservationRef, SaleTerms, TermsField, WindowShape};
+use crate::{Asker, Incarnation, Precondition, ReservationRef, SaleTerms, TermsField, WindowShape};
 
 /// What somebody asks of the partition.
 #[expect(missing_docs, reason = "the doc of a variant speaks of its fields")]
@@ -25,9 +25,9 @@ pub enum Command<'a> {
     /// Claims units for a customer, all lines or none.
     Reserve(Reserve<'a>),
     /// Makes a held reservation final.
-    Confirm { sale: &'a str, reservation: ReservationRef },
+    Confirm { sale: &'a str, reservation: ReservationRef, asker: Asker<'a> },
     /// Gives the units of a held or confirmed reservation back.
-    Release { sale: &'a str, reservation: ReservationRef },
+    Release { sale: &'a str, reservation: ReservationRef, asker: Asker<'a> },
 }
 
 /// A claim of one customer on stocks of one sale.
@@ -35,6 +35,8 @@ pub enum Command<'a> {
 pub struct Reserve<'a> {
     /// The sale's name.
     pub sale: &'a str,
+    /// Who asks.
+    pub asker: Asker<'a>,
     /// Who reserves.
     pub customer: &'a str,
     /// 1 to [`crate::LINES_MAX`] lines on distinct stocks.

@@ -1,8 +1,11 @@
 //! What may happen: from a state, a command and a time to an event or a refusal.
 
+mod gate;
+mod replay;
 mod reservations;
 mod sales;
 
+pub use gate::shadow_refusal;
 pub use sales::{HoldEnd, change_terms, decide_hold_end};
 
 use crate::{
@@ -55,8 +58,8 @@ pub enum Answer {
 /// Decides about a command at `now`. Nothing changes until the event is applied, at the partition's time of the same `now`.
 ///
 /// # Errors
-/// The first rule that the command breaks. A reservation is checked in this order: replay of a known key; the sale exists;
-/// open and not closed; customer, lines and details valid; customer limit; stock; ceilings.
+/// The first rule that the command breaks. A reservation is checked in this order: the sale exists; its session; replay of
+/// a known key; open and not closed; cool-down and unpaid holds; customer, lines and details valid; customer limit; stock; ceilings.
 pub fn decide<'a>(state: &State, command: &Command<'a>, now: Now) -> Result<Decision<'a>, Refusal> {
     let now = Now { partition: state.clamp(now.partition), ..now };
     match *command {
@@ -75,11 +78,11 @@ pub fn decide<'a>(state: &State, command: &Command<'a>, now: Now) -> Result<Deci
         }
         Command::ArchiveSale { sale, only_if } => sales::decide_archive(state, sale, only_if, now.wall),
         Command::Reserve(ref claim) => reservations::decide_reserve(state, claim, now),
-        Command::Confirm { sale, reservation } => {
-            reservations::decide_confirm(state, sale, reservation, now.partition)
+        Command::Confirm { sale, reservation, asker } => {
+            reservations::decide_confirm(state, sale, reservation, asker, now.partition)
         }
-        Command::Release { sale, reservation } => {
-            reservations::decide_release(state, sale, reservation, now.partition)
+        Command::Release { sale, reservation, asker } => {
+            reservations::decide_release(state, sale, reservation, asker, now.partition)
         }
     }
 }

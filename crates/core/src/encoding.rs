@@ -10,7 +10,8 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    Fact, IdempotencyKey, Incarnation, Lines, SaleNo, SaleTerms, StockNo, TermsVersion, WindowShape,
+    Fact, GateTerms, IdempotencyKey, Incarnation, Lines, SaleNo, SaleTerms, StockNo, TermsVersion,
+    WindowShape,
 };
 
 /// Before a field that was added later: the incarnation of a partition.
@@ -19,6 +20,9 @@ const PARTITION_INCARNATION: u8 = 0x40;
 /// Before a field that was added later: which stock of a sale's terms closes, and when.
 const STOCK_CLOSES_AT: u8 = 0x41;
 
+/// Before a field that was added later: what a sale asks of a buyer.
+const SALE_GATE: u8 = 0x42;
+
 /// The version of a sale's terms: the XXH3-64 (seed 0) of the sale's number and its terms, with the stocks in the order of
 /// their names.
 pub fn terms_version(sale: SaleNo, terms: &SaleTerms) -> TermsVersion {
@@ -26,6 +30,7 @@ pub fn terms_version(sale: SaleNo, terms: &SaleTerms) -> TermsVersion {
     encoding.bytes(&sale.0.to_le_bytes());
     encoding.terms(terms);
     encoding.closings(terms);
+    encoding.gate(terms.gate);
     TermsVersion(xxh3_64(&encoding.0))
 }
 
@@ -70,6 +75,7 @@ impl Encoding {
                 self.bytes(&stocks_ever.to_le_bytes());
                 self.bytes(&version.to_le_bytes());
                 self.closings(terms);
+                self.gate(terms.gate);
             }
             Fact::Incarnation { first, incarnation } => {
                 self.bytes(&[6]);
@@ -136,6 +142,18 @@ impl Encoding {
                 self.bytes(&closes_at.to_le_bytes());
             }
         }
+    }
+
+    /// What is asked of a buyer, if anything is.
+    fn gate(&mut self, gate: GateTerms) {
+        if gate == GateTerms::default() {
+            return;
+        }
+        let GateTerms { session, cooldown_ms, holds_unpaid_max, confirm_by, mode } = gate;
+        self.bytes(&[SALE_GATE, session as u8]);
+        self.bytes(&cooldown_ms.to_le_bytes());
+        self.optional(holds_unpaid_max.as_ref(), |this, max| this.bytes(&max.to_le_bytes()));
+        self.bytes(&[confirm_by as u8, mode as u8]);
     }
 
     fn lines(&mut self, lines: &Lines) {

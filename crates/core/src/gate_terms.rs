@@ -55,6 +55,46 @@ pub enum GateMode {
     Shadow = 1,
 }
 
+impl SessionTerms {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Optional, Self::Required];
+
+    /// As clients write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Optional => "optional",
+            Self::Required => "required",
+        }
+    }
+}
+
+impl ConfirmBy {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Anyone, Self::Operator];
+
+    /// As clients write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Anyone => "anyone",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+impl GateMode {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Enforce, Self::Shadow];
+
+    /// As clients write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
 /// A field of [`GateTerms`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "they are named after the fields")]
@@ -132,7 +172,8 @@ impl GateChange {
         }
     }
 
-    pub(crate) fn applied_to(self, gate: GateTerms) -> GateTerms {
+    /// The gate with these changes.
+    pub fn applied_to(self, gate: GateTerms) -> GateTerms {
         GateTerms {
             session: self.session.unwrap_or(gate.session),
             cooldown_ms: self.cooldown_ms.unwrap_or(gate.cooldown_ms),

@@ -5,14 +5,17 @@
 //! sequence of events that `decide` produced.
 
 mod apply;
+mod asker;
 mod command;
 mod decide;
 mod digest;
 mod encoding;
 mod event;
 mod fact;
+mod gate_terms;
 mod ids;
 mod incarnations;
+mod invalid_terms;
 mod limits;
 mod name;
 mod precondition;
@@ -26,19 +29,24 @@ mod terms_change;
 mod version;
 mod view;
 
+pub use asker::Asker;
 pub use command::{Command, IdempotencyKey, LineRequest, Reserve};
-pub use decide::{Answer, Decision, HoldEnd, change_terms, decide, decide_expiry, decide_hold_end};
+pub use decide::{
+    Answer, Decision, HoldEnd, change_terms, decide, decide_expiry, decide_hold_end, shadow_refusal,
+};
 pub use digest::Digest;
 pub use encoding::terms_version;
 pub use event::{Event, Line, Lines};
 pub use fact::Fact;
+pub use gate_terms::{ConfirmBy, GateChange, GateField, GateMode, GateTerms, SessionTerms};
 pub use ids::{Incarnation, Now, ReservationNo, ReservationRef, SaleNo, StockNo, TimeMs};
 pub use incarnations::Incarnations;
+pub use invalid_terms::InvalidTerms;
 pub use limits::{
-    ADD_MAX, CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, DETAILS_BYTES_MAX, HOLD_SEARCH_MAX,
-    HOLD_TTL_MS_MAX, KEY_BYTES_MAX, LINES_MAX, Limits, NAME_BYTES_MAX, PANES_MAX, PER_CUSTOMER_MAX_MAX,
-    QUANTITY_MAX, QUANTITY_TOTAL_MAX, SPAN_MS_MAX, STOCKS_PER_PAGE_MAX, STOCKS_PER_SALE_MAX,
-    TERMS_TIME_MS_MAX, TIME_MS_MAX, TITLE_BYTES_MAX,
+    ADD_MAX, COOLDOWN_MS_MAX, CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, DETAILS_BYTES_MAX,
+    HOLD_SEARCH_MAX, HOLD_TTL_MS_MAX, HOLDS_UNPAID_MAX_MAX, KEY_BYTES_MAX, LINES_MAX, Limits, NAME_BYTES_MAX,
+    PANES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_MAX, QUANTITY_TOTAL_MAX, SPAN_MS_MAX, STOCKS_PER_PAGE_MAX,
+    STOCKS_PER_SALE_MAX, TERMS_TIME_MS_MAX, TIME_MS_MAX, TITLE_BYTES_MAX,
 };
 pub use name::{NAME_ALPHABET, NAME_RULE, NEW_NAME_RULE, is_name, is_new_name};
 pub use precondition::{Precondition, Unmet};
@@ -47,7 +55,7 @@ pub use refusal_code::RefusalCode;
 pub use rfc3339::{parse_rfc3339, write_rfc3339};
 pub use state::{SaleImage, State};
 pub use stock_numbers::StockNumbers;
-pub use terms::{InvalidTerms, SaleTerms, StockTerms, WindowShape};
+pub use terms::{SaleTerms, StockTerms, WindowShape};
 pub use terms_change::{TermsChange, TermsField};
 pub use version::{SaleVersion, TermsVersion};
 pub use view::{

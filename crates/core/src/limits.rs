@@ -28,6 +28,10 @@ pub const QUANTITY_TOTAL_MAX: u32 = 1_000_000_000;
 pub const PER_CUSTOMER_MAX_MAX: u32 = 1_000_000;
 /// The longest hold: a day, in milliseconds.
 pub const HOLD_TTL_MS_MAX: u32 = 86_400_000;
+/// The longest cool-down: a day, in milliseconds.
+pub const COOLDOWN_MS_MAX: u32 = 86_400_000;
+/// The greatest number of unpaid holds that a sale may allow a customer.
+pub const HOLDS_UNPAID_MAX_MAX: u32 = 100;
 /// The longest window: a day, in milliseconds.
 pub const SPAN_MS_MAX: u32 = 86_400_000;
 /// The greatest `span / precision` of a window.
@@ -43,8 +47,8 @@ const _: () =
     assert!(LINES_MAX * (QUANTITY_MAX as usize) < u16::MAX as usize, "a reservation's units fit 16 bits");
 const _: () = assert!(HOLD_TTL_MS_MAX < 1 << 27, "a record keeps its hold in 27 bits");
 const _: () = assert!(
-    STOCKS_PER_SALE_MAX as u64 * (QUANTITY_TOTAL_MAX as u64) < 1 << 48,
-    "a customer's units fit 48 bits"
+    STOCKS_PER_SALE_MAX as u64 * (QUANTITY_TOTAL_MAX as u64) < 1 << 40,
+    "a customer's units fit 40 bits"
 );
 const _: () = assert!(STOCKS_PER_SALE_MAX < u16::MAX as usize, "a StockNo fits 16 bits");
 

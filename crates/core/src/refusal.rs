@@ -33,6 +33,16 @@ pub enum Refusal {
     SaleClosed { closes_at: TimeMs },
     /// Line number `line` (from 0) names a stock that has closed.
     StockClosed { line: u8, closes_at: TimeMs },
+    /// The sale takes a session, and there is none.
+    SessionRequired,
+    /// The session is another customer's.
+    CustomerMismatch,
+    /// The customer's last reservation was made too short a time ago; the next may be made in `left_ms`.
+    CoolingDown { left_ms: u64 },
+    /// So many holds of the customer ran out unpaid as the sale allows.
+    HoldsUnpaid { holds_unpaid_max: u32 },
+    /// It is for the operator to do this.
+    OperatorOnly,
     /// The reservation was released before.
     ReservationNotHeld,
     /// The reservation expired before.

@@ -26,11 +26,16 @@ pub enum RefusalCode {
     Overloaded,
     PreconditionFailed,
     StockClosed,
+    SessionRequired,
+    CustomerMismatch,
+    CoolingDown,
+    HoldsUnpaid,
+    OperatorOnly,
 }
 
 impl RefusalCode {
     /// Every code, each at the index that it is as a number.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::InvalidRequest,
         Self::CounterNotFound,
         Self::WindowNotFound,
@@ -51,6 +56,11 @@ impl RefusalCode {
         Self::Overloaded,
         Self::PreconditionFailed,
         Self::StockClosed,
+        Self::SessionRequired,
+        Self::CustomerMismatch,
+        Self::CoolingDown,
+        Self::HoldsUnpaid,
+        Self::OperatorOnly,
     ];
 
     /// As clients read it.
@@ -76,7 +86,26 @@ impl RefusalCode {
             Self::Overloaded => "overloaded",
             Self::PreconditionFailed => "precondition_failed",
             Self::StockClosed => "stock_closed",
+            Self::SessionRequired => "session_required",
+            Self::CustomerMismatch => "customer_mismatch",
+            Self::CoolingDown => "cooling_down",
+            Self::HoldsUnpaid => "holds_unpaid",
+            Self::OperatorOnly => "operator_only",
         }
+    }
+}
+
+impl RefusalCode {
+    /// Whether it says what the gate of a sale asks, which a sale in shadow mode does not refuse for.
+    pub const fn is_of_gate(self) -> bool {
+        matches!(
+            self,
+            Self::SessionRequired
+                | Self::CustomerMismatch
+                | Self::CoolingDown
+                | Self::HoldsUnpaid
+                | Self::OperatorOnly
+        )
     }
 }
 
@@ -98,6 +127,11 @@ impl Refusal {
             Self::SaleNotOpen { .. } => RefusalCode::SaleNotOpen,
             Self::SaleClosed { .. } => RefusalCode::SaleClosed,
             Self::StockClosed { .. } => RefusalCode::StockClosed,
+            Self::SessionRequired => RefusalCode::SessionRequired,
+            Self::CustomerMismatch => RefusalCode::CustomerMismatch,
+            Self::CoolingDown { .. } => RefusalCode::CoolingDown,
+            Self::HoldsUnpaid { .. } => RefusalCode::HoldsUnpaid,
+            Self::OperatorOnly => RefusalCode::OperatorOnly,
             Self::ReservationNotHeld => RefusalCode::ReservationNotHeld,
             Self::HoldExpired => RefusalCode::HoldExpired,
             Self::QuantityBelowReserved { .. } => RefusalCode::QuantityBelowReserved,

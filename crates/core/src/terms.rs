@@ -1,8 +1,9 @@
 //! What the operator says of a sale or a window, and the checks that it must pass before anything else looks at it.
 
 use crate::{
-    HOLD_TTL_MS_MAX, NEW_NAME_RULE, PANES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_TOTAL_MAX, SPAN_MS_MAX,
-    STOCKS_PER_SALE_MAX, TERMS_TIME_MS_MAX, TITLE_BYTES_MAX, TimeMs, is_name, is_new_name,
+    GateTerms, HOLD_TTL_MS_MAX, InvalidTerms, NEW_NAME_RULE, PANES_MAX, PER_CUSTOMER_MAX_MAX,
+    QUANTITY_TOTAL_MAX, SPAN_MS_MAX, STOCKS_PER_SALE_MAX, TERMS_TIME_MS_MAX, TITLE_BYTES_MAX, TimeMs,
+    is_name, is_new_name,
 };
 
 /// The terms of a sale, as an operator puts them.
@@ -18,6 +19,8 @@ pub struct SaleTerms {
     pub per_customer_max: Option<u32>,
     /// How long a reservation is held before it expires; 0 confirms it at once.
     pub hold_ttl_ms: u32,
+    /// What it asks of a buyer besides.
+    pub gate: GateTerms,
     /// 1 to [`crate::STOCKS_PER_SALE_MAX`] stocks with distinct names.
     pub stocks: Vec<StockTerms>,
 }
@@ -48,15 +51,6 @@ pub struct WindowShape {
     pub precision_ms: u32,
 }
 
-/// Terms that break a rule: which field, and the rule in words that finish the sentence "`field` …".
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvalidTerms {
-    /// The path of the field as a JSON client would write it, as in `stocks[3].quantity_total`.
-    pub field: String,
-    /// The rule, as in `must be at most 1000000000`.
-    pub rule: &'static str,
-}
-
 const TITLE_RULE: &str = "must be at most 256 bytes";
 const TIME_RULE: &str = "must not be later than 9999-12-31T23:59:59.999Z";
 
@@ -79,6 +73,7 @@ impl SaleTerms {
             )?;
         }
         ensure(self.hold_ttl_ms <= HOLD_TTL_MS_MAX, || "hold_ttl_ms".into(), "must be at most 86400000")?;
+        self.gate.check()?;
         let count = self.stocks.len();
         ensure(
             (1..=STOCKS_PER_SALE_MAX).contains(&count),

@@ -2,7 +2,7 @@
 
 #![allow(clippy::option_option, reason = "left out, null and a value are three things")]
 
-use crate::{InvalidTerms, SaleTerms, StockTerms, TimeMs};
+use crate::{GateChange, GateField, InvalidTerms, SaleTerms, StockTerms, TimeMs};
 
 /// The rule that a left-out field breaks, in words that finish the sentence "`field` …".
 const LEFT_OUT_RULE: &str =
@@ -17,6 +17,7 @@ pub enum TermsField {
     ClosesAt,
     PerCustomerMax,
     HoldTtlMs,
+    Gate(GateField),
     StockTitle(usize),
     StockStartsAt(usize),
     StockEndsAt(usize),
@@ -36,6 +37,8 @@ pub struct TermsChange {
     pub per_customer_max: Option<Option<u32>>,
     /// See [`SaleTerms`].
     pub hold_ttl_ms: Option<u32>,
+    /// See [`SaleTerms`].
+    pub gate: GateChange,
     /// All stocks that the sale is to have.
     pub stocks: Option<Vec<StockTerms>>,
     /// Fields of those stocks that were left out.
@@ -51,6 +54,7 @@ impl TermsChange {
             closes_at: self.closes_at.unwrap_or(terms.closes_at),
             per_customer_max: self.per_customer_max.unwrap_or(terms.per_customer_max),
             hold_ttl_ms: self.hold_ttl_ms.unwrap_or(terms.hold_ttl_ms),
+            gate: self.gate.applied_to(terms.gate),
             stocks: self.stocks.as_ref().unwrap_or(&terms.stocks).clone(),
         }
     }
@@ -75,6 +79,7 @@ pub(crate) fn check_left_out(
             TermsField::ClosesAt => old.closes_at.is_none(),
             TermsField::PerCustomerMax => old.per_customer_max.is_none(),
             TermsField::HoldTtlMs => old.hold_ttl_ms == 0,
+            TermsField::Gate(field) => old.gate.is_default(field),
             TermsField::StockTitle(at) => stock_before(at).is_none_or(|stock| stock.title.is_empty()),
             TermsField::StockStartsAt(at) => stock_before(at).is_none_or(|stock| stock.starts_at.is_none()),
             TermsField::StockEndsAt(at) => stock_before(at).is_none_or(|stock| stock.ends_at.is_none()),
@@ -96,6 +101,7 @@ impl TermsField {
             Self::ClosesAt => "closes_at".into(),
             Self::PerCustomerMax => "per_customer_max".into(),
             Self::HoldTtlMs => "hold_ttl_ms".into(),
+            Self::Gate(field) => field.path().into(),
             Self::StockTitle(at) => format!("stocks[{at}].title"),
             Self::StockStartsAt(at) => format!("stocks[{at}].starts_at"),
             Self::StockEndsAt(at) => format!("stocks[{at}].ends_at"),

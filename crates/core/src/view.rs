@@ -1,6 +1,6 @@
 //! What readers see of the state: owned copies that outlive the leader's turn.
 
-use crate::{ReservationRef, SaleNo, SaleVersion, TimeMs, WindowShape};
+use crate::{GateTerms, ReservationRef, SaleNo, SaleVersion, TimeMs, WindowShape};
 
 /// Where a reservation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub struct SaleView {
     pub per_customer_max: Option<u32>,
     /// See [`crate::SaleTerms`].
     pub hold_ttl_ms: u32,
+    /// See [`crate::SaleTerms`].
+    pub gate: GateTerms,
     /// At the time that was asked for.
     pub status: SaleStatus,
     /// Sorted by `starts_at` (those without one first), then name.

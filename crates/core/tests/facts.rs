@@ -2,9 +2,9 @@
 //! changed in any field makes restoring panic, or makes a state that later commands could break.
 
 use onrush_core::{
-    Command, Fact, IdempotencyKey, Incarnation, Limits, Line, LineRequest, Now, Precondition, ReservationNo,
-    ReservationStatus, Reserve, SaleNo, SaleTerms, State, StockNo, StockTerms, TIME_MS_MAX, WindowShape,
-    decide, decide_expiry,
+    Asker, Command, Fact, GateTerms, IdempotencyKey, Incarnation, Limits, Line, LineRequest, Now,
+    Precondition, ReservationNo, ReservationStatus, Reserve, SaleNo, SaleTerms, State, StockNo, StockTerms,
+    TIME_MS_MAX, WindowShape, decide, decide_expiry,
 };
 
 /// Numbers at which something might break.
@@ -162,6 +162,7 @@ impl Restoring {
 /// Asks everything of a state, now, later and at the end of time.
 fn live(state: &mut State) {
     let lines = [LineRequest { stock: "a", quantity: 1 }, LineRequest { stock: "b", quantity: 2 }];
+    let asker = Asker::Anyone;
     for now in [0, state.time(), state.time() + 86_400_000, TIME_MS_MAX] {
         while let Some(event) = decide_expiry(state, now) {
             state.apply(&event, now);
@@ -177,10 +178,10 @@ fn live(state: &mut State) {
                     let reservation = ReservationNo { sale: SaleNo(sale_no), seq };
                     state.reservation(sale, reservation.into());
                     if seq % 2 == 0 {
-                        run(state, &Command::Confirm { sale, reservation: reservation.into() }, now);
+                        run(state, &Command::Confirm { sale, reservation: reservation.into(), asker }, now);
                     }
                     if seq % 3 == 0 {
-                        run(state, &Command::Release { sale, reservation: reservation.into() }, now);
+                        run(state, &Command::Release { sale, reservation: reservation.into(), asker }, now);
                     }
                 }
             }
@@ -188,12 +189,19 @@ fn live(state: &mut State) {
                 let key = Some(IdempotencyKey { key: b"key", fingerprint: 1 });
                 run(
                     state,
-                    &Command::Reserve(Reserve { sale, customer, lines: &lines, details: b"{}", key }),
+                    &Command::Reserve(Reserve { asker, sale, customer, lines: &lines, details: b"{}", key }),
                     now,
                 );
                 run(
                     state,
-                    &Command::Reserve(Reserve { sale, customer, lines: &lines, details: b"{}", key: None }),
+                    &Command::Reserve(Reserve {
+                        asker,
+                        sale,
+                        customer,
+                        lines: &lines,
+                        details: b"{}",
+                        key: None,
+                    }),
                     now,
                 );
             }
@@ -272,8 +280,9 @@ fn sample() -> State {
     let full = Reserve { details: br#"{"seat":7}"#, key, ..claim("s", "c", &lines) };
     run(&mut state, &Command::Reserve(full), 4_000);
     run(&mut state, &Command::Reserve(claim("s", "c", &one("a", 1))), 4_000);
-    run(&mut state, &Command::Confirm { sale: "s", reservation: number(1, 0).into() }, 4_000);
-    run(&mut state, &Command::Release { sale: "s", reservation: number(1, 3).into() }, 4_000);
+    let asker = Asker::Anyone;
+    run(&mut state, &Command::Confirm { sale: "s", reservation: number(1, 0).into(), asker }, 4_000);
+    run(&mut state, &Command::Release { sale: "s", reservation: number(1, 3).into(), asker }, 4_000);
     run(
         &mut state,
         &Command::PutSale {
@@ -313,6 +322,7 @@ fn terms(stocks: &[&str], hold_ttl_ms: u32) -> SaleTerms {
         closes_at: None,
         per_customer_max: Some(1_000),
         hold_ttl_ms,
+        gate: GateTerms::default(),
         stocks: stocks.iter().map(stock).collect(),
     }
 }
@@ -326,7 +336,7 @@ fn one(stock: &str, quantity: u32) -> [LineRequest<'_>; 1] {
 }
 
 fn claim<'a>(sale: &'a str, customer: &'a str, lines: &'a [LineRequest<'a>]) -> Reserve<'a> {
-    Reserve { sale, customer, lines, details: &[], key: None }
+    Reserve { asker: Asker::Anyone, sale, customer, lines, details: &[], key: None }
 }
 
 fn shape(span_ms: u32, precision_ms: u32) -> WindowShape {

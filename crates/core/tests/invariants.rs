@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use onrush_core::{
-    Command, Event, Limits, Line, LineRequest, Lines, Now, Precondition, ReservationNo, Reserve, SaleNo,
-    SaleTerms, State, StockNo, StockTerms, WindowShape, decide,
+    Asker, Command, Event, GateTerms, Limits, Line, LineRequest, Lines, Now, Precondition, ReservationNo,
+    Reserve, SaleNo, SaleTerms, State, StockNo, StockTerms, WindowShape, decide,
 };
 
 #[test]
@@ -69,8 +69,14 @@ fn sample(shape: WindowShape) -> State {
     let mut state = State::new(Limits::default(), 1);
     let terms = terms(&[("a", 5), ("b", 5)]);
     let lines = [LineRequest { stock: "a", quantity: 3 }];
-    let claim =
-        Command::Reserve(Reserve { sale: "s", customer: "c", lines: &lines, details: &[], key: None });
+    let claim = Command::Reserve(Reserve {
+        asker: Asker::Anyone,
+        sale: "s",
+        customer: "c",
+        lines: &lines,
+        details: &[],
+        key: None,
+    });
     let released = ReservationNo { sale: SaleNo(0), seq: 0 };
     let mut run = |command: &Command<'_>| {
         let decision = decide(&state, command, Now::both(10)).expect("nothing stands in the way");
@@ -82,7 +88,7 @@ fn sample(shape: WindowShape) -> State {
     run(&Command::HitWindow { window: "w", default_shape: shape });
     run(&Command::PutSale { sale: "s", terms: &terms, left_out: &[], only_if: &Precondition::None });
     run(&claim);
-    run(&Command::Release { sale: "s", reservation: released.into() });
+    run(&Command::Release { sale: "s", reservation: released.into(), asker: Asker::Anyone });
     run(&claim);
     state
 }
@@ -102,6 +108,7 @@ fn terms(stocks: &[(&str, u32)]) -> SaleTerms {
         closes_at: None,
         per_customer_max: None,
         hold_ttl_ms: 1_000,
+        gate: GateTerms::default(),
         stocks: stocks.iter().map(stock).collect(),
     }
 }

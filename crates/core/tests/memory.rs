@@ -3,8 +3,8 @@
 use std::{fmt::Write, fs};
 
 use onrush_core::{
-    Command, IdempotencyKey, KEY_BYTES_MAX, LINES_MAX, Limits, LineRequest, NAME_BYTES_MAX, Now,
-    Precondition, Reserve, SaleTerms, State, StockTerms, decide,
+    Asker, Command, GateTerms, IdempotencyKey, KEY_BYTES_MAX, LINES_MAX, Limits, LineRequest, NAME_BYTES_MAX,
+    Now, Precondition, Reserve, SaleTerms, State, StockTerms, decide,
 };
 
 /// One test, so that nothing else in the process asks for memory meanwhile.
@@ -32,7 +32,14 @@ fn check_reservations() {
     for number in 1..=1_000_000 {
         customer.clear();
         write!(customer, "{:012}", number * 7_919).unwrap();
-        let claim = Reserve { sale: "drop", customer: &customer, lines: &lines, details: &[], key: None };
+        let claim = Reserve {
+            asker: Asker::Anyone,
+            sale: "drop",
+            customer: &customer,
+            lines: &lines,
+            details: &[],
+            key: None,
+        };
         run(&mut state, &Command::Reserve(claim), number);
         if number >= 200_000 && number.is_multiple_of(10_000) {
             assert_at_most(state.memory_bytes() as u64, 66 * number, "reservations");
@@ -66,7 +73,14 @@ fn check_largest_reservations() {
         let customer = format!("{number:0NAME_BYTES_MAX$}");
         let key = format!("{number:0KEY_BYTES_MAX$}");
         let key = Some(IdempotencyKey { key: key.as_bytes(), fingerprint: number });
-        let claim = Reserve { sale: "drop", customer: &customer, lines: &lines, details: &[], key };
+        let claim = Reserve {
+            asker: Asker::Anyone,
+            sale: "drop",
+            customer: &customer,
+            lines: &lines,
+            details: &[],
+            key,
+        };
         run(&mut state, &Command::Reserve(claim), 1);
     }
     assert_at_most(state.memory_bytes() as u64, 400 * COUNT, "the largest reservations");
@@ -97,7 +111,14 @@ fn check_small_sales() {
         );
         for customer in ["900127015527", "900127015528"] {
             let lines = [LineRequest { stock: "2021-05-16", quantity: 1 }];
-            let claim = Reserve { sale: &name, customer, lines: &lines, details: &[], key: None };
+            let claim = Reserve {
+                asker: Asker::Anyone,
+                sale: &name,
+                customer,
+                lines: &lines,
+                details: &[],
+                key: None,
+            };
             run(&mut state, &Command::Reserve(claim), 1);
         }
     }
@@ -135,6 +156,7 @@ fn terms(title: &str, stock: &str, quantity_total: u32) -> SaleTerms {
         closes_at: None,
         per_customer_max: Some(1),
         hold_ttl_ms: 0,
+        gate: GateTerms::default(),
         stocks: vec![stock],
     }
 }

@@ -14,7 +14,7 @@ use naive::{
 };
 use onrush_core::{
     Answer, Decision, Event, Limits, Now, Refusal, ReservationView, SaleImage, SaleStatus, SaleView, State,
-    UnitTotals, decide, decide_expiry, decide_hold_end,
+    UnitTotals, decide, decide_expiry, decide_hold_end, shadow_refusal,
 };
 use proptest::{
     collection::vec,
@@ -24,21 +24,25 @@ use proptest::{
 /// Sequences of commands in an ordinary run.
 const CASES: u32 = 512;
 /// Every outcome that a sequence can come to.
-const KINDS: [&str; 43] = [
+const KINDS: [&str; 53] = [
     "Confirmed",
+    "CoolingDown",
     "Counter",
     "Counters",
     "CustomerLimitReached",
+    "CustomerMismatch",
     "DetailsBytes",
     "Ended false",
     "Ended true",
     "HoldExpired",
     "HoldsPending",
+    "HoldsUnpaid",
     "IdempotencyKeyReused",
     "IncarnationBegun",
     "InsufficientStock",
     "InvalidName",
     "InvalidTerms",
+    "OperatorOnly",
     "PartitionCreated",
     "PartitionExists",
     "PreconditionFailed",
@@ -56,6 +60,12 @@ const KINDS: [&str; 43] = [
     "SaleOpen",
     "SalePut",
     "Sales",
+    "SessionRequired",
+    "Shadow CoolingDown",
+    "Shadow CustomerMismatch",
+    "Shadow HoldsUnpaid",
+    "Shadow OperatorOnly",
+    "Shadow SessionRequired",
     "StockClosed",
     "StockInUse",
     "StockNotFound",
@@ -144,9 +154,16 @@ impl<'a> Run<'a> {
     fn command(&mut self, step: &'a Step) {
         let find = |sale: &str, pick| self.model.find(sale, pick);
         let require = |sale: &str, condition| self.model.precondition(sale, condition);
-        let decision = step.with_command(find, require, |command| decide(&self.state, command, self.now()));
+        let asked = step.with_command(find, require, |command| {
+            (decide(&self.state, command, self.now()), shadow_refusal(&self.state, command, self.now()))
+        });
+        let (decision, in_shadow) = asked.expect("the step is a command");
+        assert_eq!(in_shadow, self.model.shadow_refusal(step, self.now()), "to {step:?}");
+        if let Some(code) = in_shadow {
+            *self.outcomes.borrow_mut().entry(format!("Shadow {code:?}")).or_default() += 1;
+        }
         let expected = self.model.run(&self.limits, step, self.now());
-        let answer = decision.expect("the step is a command").map(|Decision { event, answer }| {
+        let answer = decision.map(|Decision { event, answer }| {
             if let Some(event) = event {
                 self.apply_and_record(event);
             }

@@ -1,7 +1,8 @@
 //! Names that were given before dot segments were refused: what has them goes on.
 
 use onrush_core::{
-    Command, Event, Limits, Now, Precondition, Refusal, SaleNo, SaleTerms, State, StockTerms, decide,
+    Command, Event, GateTerms, Limits, Now, Precondition, Refusal, SaleNo, SaleTerms, State, StockTerms,
+    decide,
 };
 
 fn terms(quantity_total: u32) -> SaleTerms {
@@ -12,6 +13,7 @@ fn terms(quantity_total: u32) -> SaleTerms {
         closes_at: None,
         per_customer_max: None,
         hold_ttl_ms: 0,
+        gate: GateTerms::default(),
         stocks: vec![StockTerms {
             stock,
             title: String::new(),

@@ -1,8 +1,8 @@
 //! Lists that readers get end before they hold anybody up, and say so.
 
 use onrush_core::{
-    CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, Command, DETAILS_BYTES_MAX, Limits, LineRequest,
-    Now, Precondition, Reserve, SaleTerms, State, StockTerms, decide,
+    Asker, CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, Command, DETAILS_BYTES_MAX, GateTerms,
+    Limits, LineRequest, Now, Precondition, Reserve, SaleTerms, State, StockTerms, decide,
 };
 
 fn decide_and_apply(state: &mut State, command: &Command<'_>) {
@@ -25,6 +25,7 @@ fn put(state: &mut State, sale: &str, stock_count: usize) {
         closes_at: None,
         per_customer_max: None,
         hold_ttl_ms: 0,
+        gate: GateTerms::default(),
         stocks: (0..stock_count).map(stock).collect(),
     };
     decide_and_apply(
@@ -35,7 +36,7 @@ fn put(state: &mut State, sale: &str, stock_count: usize) {
 
 fn reserve(state: &mut State, details: &[u8]) {
     let lines = [LineRequest { stock: "stock-0", quantity: 1 }];
-    let claim = Reserve { sale: "s", customer: "c", lines: &lines, details, key: None };
+    let claim = Reserve { asker: Asker::Anyone, sale: "s", customer: "c", lines: &lines, details, key: None };
     decide_and_apply(state, &Command::Reserve(claim));
 }
 

@@ -1,8 +1,8 @@
 //! The ceiling of a state's bytes: what needs memory is refused at it, what does not goes on, and what frees it lets more in.
 
 use onrush_core::{
-    Ceiling, Command, Decision, IdempotencyKey, Limits, LineRequest, Now, Precondition, Refusal,
-    ReservationNo, Reserve, SaleNo, SaleTerms, State, StockTerms, TermsField, decide, decide_expiry,
+    Asker, Ceiling, Command, Decision, GateTerms, IdempotencyKey, Limits, LineRequest, Now, Precondition,
+    Refusal, ReservationNo, Reserve, SaleNo, SaleTerms, State, StockTerms, TermsField, decide, decide_expiry,
 };
 
 /// What one command may take beyond the ceiling: the next chunk of every table of a sale, and the tables that list them.
@@ -31,8 +31,18 @@ fn a_full_state_takes_what_needs_no_memory_and_has_room_again_once_a_sale_is_arc
     let named = |seq| ReservationNo { sale: SaleNo(0), seq }.into();
     let full = state.memory_bytes();
     for seq in 0..10 {
-        run(&mut state, &Command::Confirm { sale: "first", reservation: named(seq) }, 2).unwrap();
-        run(&mut state, &Command::Release { sale: "first", reservation: named(seq + 10) }, 2).unwrap();
+        run(
+            &mut state,
+            &Command::Confirm { sale: "first", reservation: named(seq), asker: Asker::Anyone },
+            2,
+        )
+        .unwrap();
+        run(
+            &mut state,
+            &Command::Release { sale: "first", reservation: named(seq + 10), asker: Asker::Anyone },
+            2,
+        )
+        .unwrap();
     }
     assert!(state.memory_bytes() <= full, "what needs no memory takes none");
     while let Some(expired) = decide_expiry(&state, 2_000) {
@@ -82,7 +92,14 @@ fn reserve(state: &mut State, sale: &str, number: u64, now: u64) -> Result<(), R
     let key = Some(IdempotencyKey { key: key.as_bytes(), fingerprint: number });
     run(
         state,
-        &Command::Reserve(Reserve { sale, customer: &customer, lines: &lines, details: &[], key }),
+        &Command::Reserve(Reserve {
+            asker: Asker::Anyone,
+            sale,
+            customer: &customer,
+            lines: &lines,
+            details: &[],
+            key,
+        }),
         now,
     )
 }
@@ -108,6 +125,7 @@ fn terms() -> SaleTerms {
         closes_at: Some(CLOSES_AT),
         per_customer_max: None,
         hold_ttl_ms: 1_000,
+        gate: GateTerms::default(),
         stocks: vec![stock("a"), stock("b")],
     }
 }

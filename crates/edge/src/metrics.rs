@@ -132,6 +132,14 @@ fn render_calls(page: &mut Page, node: &MetricsSnapshot) {
     for (code, count) in node.refusals {
         page.labelled("onrush_refusals_total", "code", code.as_str(), count);
     }
+    page.family(
+        "onrush_shadow_refusals_total",
+        "counter",
+        "What gates in shadow mode would have refused, by code.",
+    );
+    for (code, count) in node.shadow_refusals.iter().filter(|(code, _)| code.is_of_gate()) {
+        page.labelled("onrush_shadow_refusals_total", "code", code.as_str(), *count);
+    }
     page.single(
         "onrush_calls_overloaded_total",
         "counter",

@@ -201,8 +201,8 @@ impl Problem {
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, Cow<'static, str>)> {
         let retry_after = self.retry_after_s.map(|seconds| ("retry-after", seconds_text(seconds)));
         let allow = self.allow.map(|methods| ("allow", Cow::Borrowed(methods)));
-        let challenge =
-            matches!(self.code, Code::Unauthorized).then_some(("www-authenticate", "Bearer".into()));
+        let challenge = matches!(self.code, Code::Unauthorized | Code::SessionRequired)
+            .then_some(("www-authenticate", "Bearer".into()));
         [retry_after, allow, challenge].into_iter().flatten()
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use onrush_core::{Ceiling, InvalidTerms, Refusal, Unmet};
-use onrush_node::ReserveCall;
+use onrush_node::{Asker, ReserveCall};
 use serde_json::{Value, json};
 use smallvec::smallvec;
 
@@ -12,6 +12,7 @@ fn claim() -> Box<ReserveCall> {
     let line = |stock: &str| onrush_node::LineCall { stock: stock.into(), quantity: 2 };
     Box::new(ReserveCall {
         sale: "pwtc".into(),
+        asker: Asker::Anyone,
         customer: "ann".into(),
         lines: smallvec![line("mon"), line("tue")],
         details: Box::default(),
@@ -98,6 +99,27 @@ fn every_refusal_has_its_answer() {
         (Refusal::HoldExpired, "410 hold_expired", json!({}), ""),
     ];
     check_all(table);
+}
+
+#[test]
+fn every_refusal_of_a_gate_has_its_answer() {
+    check_all(vec![
+        (Refusal::SessionRequired, "401 session_required", json!({}), "www-authenticate: Bearer"),
+        (Refusal::CustomerMismatch, "403 customer_mismatch", json!({}), ""),
+        (
+            Refusal::CoolingDown { left_ms: 9_001 },
+            "429 cooling_down",
+            json!({"cooldown_left_ms": 9_001}),
+            "retry-after: 10",
+        ),
+        (
+            Refusal::HoldsUnpaid { holds_unpaid_max: 3 },
+            "403 holds_unpaid",
+            json!({"holds_unpaid_max": 3}),
+            "",
+        ),
+        (Refusal::OperatorOnly, "403 operator_only", json!({}), ""),
+    ]);
 }
 
 #[test]

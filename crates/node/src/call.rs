@@ -42,13 +42,13 @@ pub enum Call {
     /// Answer: [`Outcome::Reserved`].
     Reserve(Box<ReserveCall>),
     /// Answer: [`Outcome::Reservation`].
-    Confirm { sale: Name, reservation: ReservationRef },
+    Confirm { sale: Name, reservation: ReservationRef, asker: Asker },
     /// Answer: [`Outcome::Reservation`].
-    Release { sale: Name, reservation: ReservationRef },
+    Release { sale: Name, reservation: ReservationRef, asker: Asker },
     /// Answer: [`Outcome::Reservation`].
-    ReadReservation { sale: Name, reservation: ReservationRef },
+    ReadReservation { sale: Name, reservation: ReservationRef, asker: Asker },
     /// Answer: [`Outcome::Reservations`].
-    ReadCustomer { sale: Name, customer: Name },
+    ReadCustomer { sale: Name, customer: Name, asker: Asker },
 }
 
 impl Call {
@@ -76,11 +76,33 @@ impl Call {
     }
 }
 
+/// Who asks; see [`onrush_core::Asker`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "they are the core's")]
+pub enum Asker {
+    #[default]
+    Anyone,
+    Customer(Name),
+    Operator,
+}
+
+impl Asker {
+    pub(crate) fn as_core(&self) -> onrush_core::Asker<'_> {
+        match self {
+            Self::Anyone => onrush_core::Asker::Anyone,
+            Self::Customer(name) => onrush_core::Asker::Customer(name),
+            Self::Operator => onrush_core::Asker::Operator,
+        }
+    }
+}
+
 /// A claim of one customer; comes back with the answer, so that the edge can write it out without a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReserveCall {
     /// The sale's name.
     pub sale: Name,
+    /// Who asks.
+    pub asker: Asker,
     /// Who reserves.
     pub customer: Name,
     /// 1 to 16 lines.
@@ -119,6 +141,7 @@ impl ReserveCall {
             .collect();
         use_it(Reserve {
             sale: &self.sale,
+            asker: self.asker.as_core(),
             customer: &self.customer,
             lines: &lines,
             details: &self.details,
@@ -193,6 +216,7 @@ mod tests {
         let reservation = onrush_core::ReservationNo { sale: onrush_core::SaleNo(0), seq: 0 }.into();
         let claim = ReserveCall {
             sale: name(),
+            asker: Asker::Anyone,
             customer: Name::from("ann"),
             lines: SmallVec::new(),
             details: Box::default(),
@@ -203,8 +227,14 @@ mod tests {
             (Call::ReadWindow { window: name() }, Some(RoutingKey::Window("one"))),
             (Call::ReadSale { sale: name() }, Some(RoutingKey::Sale("one"))),
             (Call::Reserve(Box::new(claim)), Some(RoutingKey::Sale("one"))),
-            (Call::Confirm { sale: name(), reservation }, Some(RoutingKey::Sale("one"))),
-            (Call::ReadCustomer { sale: name(), customer: Name::from("ann") }, Some(RoutingKey::Sale("one"))),
+            (
+                Call::Confirm { sale: name(), reservation, asker: Asker::Anyone },
+                Some(RoutingKey::Sale("one")),
+            ),
+            (
+                Call::ReadCustomer { sale: name(), customer: Name::from("ann"), asker: Asker::Anyone },
+                Some(RoutingKey::Sale("one")),
+            ),
             (Call::ListSales { after: Some(name()), count_max: 1 }, None),
         ] {
             assert_eq!(call.routing_key(), key, "{call:?}");

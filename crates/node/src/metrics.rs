@@ -48,6 +48,8 @@ pub struct MetricsSnapshot {
     pub done_count: u64,
     /// Refusals by code, in the order of [`RefusalCode::ALL`].
     pub refusals: [(RefusalCode, u64); RefusalCode::ALL.len()],
+    /// What the gates of sales in shadow mode would have refused, by code.
+    pub shadow_refusals: [(RefusalCode, u64); RefusalCode::ALL.len()],
     /// Calls refused because too many were waiting.
     pub overloaded_count: u64,
     /// Calls refused because the log could not take writes.
@@ -97,6 +99,7 @@ pub struct MetricsSnapshot {
 pub(crate) struct Tally {
     pub(crate) done_count: u64,
     pub(crate) refusals: [u64; RefusalCode::ALL.len()],
+    pub(crate) shadow_refusals: [u64; RefusalCode::ALL.len()],
     pub(crate) log_unavailable_count: u64,
     pub(crate) batch_count: u64,
     pub(crate) event_count: u64,
@@ -111,6 +114,7 @@ impl Default for Tally {
         Self {
             done_count: 0,
             refusals: [0; RefusalCode::ALL.len()],
+            shadow_refusals: [0; RefusalCode::ALL.len()],
             log_unavailable_count: 0,
             batch_count: 0,
             event_count: 0,
@@ -142,8 +146,11 @@ impl Tally {
     pub(crate) fn released(&mut self, reply_count: usize) {
         self.batch_replies.add(&BATCH_BUCKETS, reply_count as u64);
     }
+}
 
-    pub(crate) fn refusals_by_code(&self) -> [(RefusalCode, u64); RefusalCode::ALL.len()] {
-        std::array::from_fn(|i| (RefusalCode::ALL[i], self.refusals[i]))
-    }
+/// Counts with the codes that they stand at.
+pub(crate) fn by_code(
+    counts: &[u64; RefusalCode::ALL.len()],
+) -> [(RefusalCode, u64); RefusalCode::ALL.len()] {
+    std::array::from_fn(|i| (RefusalCode::ALL[i], counts[i]))
 }

@@ -12,7 +12,7 @@ mod support;
 
 use onrush_core::{ReservationStatus, TimeMs};
 use onrush_log::file::faulty::FaultyStorage;
-use onrush_node::{Call, Name, Outcome};
+use onrush_node::{Asker, Call, Name, Outcome};
 use support::{Rig, code, reserve};
 
 /// Within the time of every hold that was left.
@@ -132,7 +132,8 @@ impl Earlier {
             (self.ids[5], "concert", "fay", left, &[("floor", 3)]),
         ] {
             let reservation = rig.partition.reservation_ids().read(id).expect("an id of this log");
-            let read = rig.call(Call::ReadReservation { sale: Name::from(sale), reservation });
+            let read =
+                rig.call(Call::ReadReservation { sale: Name::from(sale), reservation, asker: Asker::Anyone });
             let Ok(Outcome::Reservation(view)) = read else { panic!("{id}: {read:?}") };
             assert_eq!((view.sale.as_str(), view.customer.as_str(), view.status), (sale, customer, status));
             let lines_seen: Vec<_> =

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use onrush_core::{
-    Event, Fact, Incarnation, Limits, Line, ReservationNo, ReservationStatus, SaleNo, SaleTerms, State,
-    StockNo, StockTerms,
+    Event, Fact, GateTerms, Incarnation, Limits, Line, ReservationNo, ReservationStatus, SaleNo, SaleTerms,
+    State, StockNo, StockTerms,
 };
 use onrush_log::Format;
 use proptest::prelude::*;
@@ -56,6 +56,7 @@ fn terms(stocks: &BTreeSet<u8>) -> SaleTerms {
         closes_at: None,
         per_customer_max: None,
         hold_ttl_ms: 0,
+        gate: GateTerms::default(),
         stocks: stocks.iter().map(stock).collect(),
     }
 }

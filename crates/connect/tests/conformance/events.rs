@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use onrush_connect::write_event_data;
-use onrush_core::{Incarnation, ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TimeMs, WindowShape};
+use onrush_core::{
+    GateTerms, Incarnation, ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TimeMs, WindowShape,
+};
 use onrush_node::RESERVATION_ID_BYTES;
 use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Source};
 
@@ -256,6 +258,7 @@ impl StoryMaker {
             closes_at: no.0.is_multiple_of(3).then_some(BEGIN + 86_400_000),
             per_customer_max: no.0.is_multiple_of(2).then_some(1_000 + self.sale_count),
             hold_ttl_ms: 60_000,
+            gate: GateTerms::default(),
             stocks: stocks.iter().map(|stock| stock_terms(stock)).collect(),
         };
         if is_new {

@@ -1,6 +1,8 @@
 //! Events that own what they say, one after the other as a log has them, and a random but valid sequence of them.
 
-use onrush_core::{Incarnation, ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TimeMs, WindowShape};
+use onrush_core::{
+    GateTerms, Incarnation, ReservationNo, SaleNo, SaleTerms, StockNo, StockTerms, TimeMs, WindowShape,
+};
 use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, SinkLine, Target, TargetError};
 
 /// What happened, as [`Change`] with owned parts.
@@ -166,6 +168,7 @@ pub(crate) fn terms(stocks: impl Iterator<Item = String>) -> SaleTerms {
         closes_at: None,
         per_customer_max: Some(4),
         hold_ttl_ms: 60_000,
+        gate: GateTerms::default(),
         stocks: stocks.map(stock).collect(),
     }
 }

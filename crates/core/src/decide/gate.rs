@@ -1,7 +1,8 @@
 //! What a sale asks of a buyer: session, cool-down, holds that were paid, and who confirms. A sale in shadow mode refuses
 //! nobody for it; [`shadow_refusal`] says whom it would.
 
-use super::reservations::{check_open, find_replay};
+use super::replay::find_replay;
+use super::sales::check_open;
 use crate::{
     Asker, Command, ConfirmBy, Now, Refusal, RefusalCode, Reserve, SessionTerms, State, TimeMs,
     state::{Record, Sale},

@@ -1,9 +1,11 @@
 //! Decisions about reservations.
 
-use super::{Answer, Decision, check_ceiling, check_memory, check_new_name, find_sale};
+use super::replay::{find_replay, is_over};
+use super::sales::check_open;
+use super::{Answer, Decision, check_ceiling, check_memory, check_new_name, find_sale, gate};
 use crate::{
-    Ceiling, DETAILS_BYTES_MAX, Event, IdempotencyKey, KEY_BYTES_MAX, LINES_MAX, Line, LineRequest, Lines,
-    Now, QUANTITY_MAX, Refusal, ReservationNo, ReservationRef, ReservationStatus, Reserve, State, TimeMs,
+    Asker, Ceiling, DETAILS_BYTES_MAX, Event, LINES_MAX, Line, LineRequest, Lines, Now, QUANTITY_MAX,
+    Refusal, ReservationNo, ReservationRef, ReservationStatus, Reserve, State, TimeMs,
     state::{Record, Sale},
 };
 
@@ -13,6 +15,7 @@ pub(super) fn decide_reserve<'a>(
     now: Now,
 ) -> Result<Decision<'a>, Refusal> {
     let sale = find_sale(state, claim.sale)?;
+    gate::check_session(sale, claim)?;
     if let Some(key) = claim.key
         && let Some(answer) = find_replay(state, sale, key, now.partition)?
     {
@@ -21,6 +24,7 @@ pub(super) fn decide_reserve<'a>(
     check_open(sale, now.wall)?;
 
     let customer = sale.customers.find(&state.hash, claim.customer);
+    gate::check_customer(state, sale, claim, customer, now.partition)?;
     if customer.is_none() {
         check_new_name("customer", claim.customer)?;
     }
@@ -29,20 +33,8 @@ pub(super) fn decide_reserve<'a>(
     if claim.details.len() > DETAILS_BYTES_MAX {
         return Err(Refusal::Invalid { field: "details", rule: "must be at most 4096 bytes" });
     }
-    if let Some(per_customer_max) = sale.terms.per_customer_max {
-        let asked: u64 = lines.iter().map(|line| u64::from(line.quantity)).sum();
-        let quantity_taken = customer.map_or(0, |customer| sale.customers.units(customer));
-        if quantity_taken + asked > u64::from(per_customer_max) {
-            return Err(Refusal::CustomerLimitReached { per_customer_max, quantity_taken });
-        }
-    }
-    for (line, asked) in (0..).zip(&lines) {
-        let quantity_available =
-            sale.available(sale.place(asked.stock).expect("the line's stock was found by its name"));
-        if u32::from(asked.quantity) > quantity_available {
-            return Err(Refusal::InsufficientStock { line, quantity_available });
-        }
-    }
+    check_customer_limit(sale, customer, lines.iter().map(|line| u64::from(line.quantity)).sum())?;
+    check_stock(sale, &lines)?;
     let limits = &state.limits;
     check_ceiling(state.reservation_count() < limits.reservations_max, Ceiling::Reservations)?;
     let details_bytes = state.details_bytes() + claim.details.len() as u64;
@@ -68,9 +60,11 @@ pub(super) fn decide_confirm(
     state: &State,
     sale: &str,
     reservation: ReservationRef,
+    asker: Asker<'_>,
     now: TimeMs,
 ) -> Result<Decision<'static>, Refusal> {
-    let record = find_reservation(state, sale, reservation)?;
+    let (sale, record) = find_reservation(state, sale, reservation)?;
+    gate::check_change(sale, record, asker, true)?;
     let answer = Answer::Confirmed { reservation };
     match record.status() {
         ReservationStatus::Held if is_over(record, now) => Err(Refusal::HoldExpired),
@@ -87,9 +81,11 @@ pub(super) fn decide_release(
     state: &State,
     sale: &str,
     reservation: ReservationRef,
+    asker: Asker<'_>,
     now: TimeMs,
 ) -> Result<Decision<'static>, Refusal> {
-    let record = find_reservation(state, sale, reservation)?;
+    let (sale, record) = find_reservation(state, sale, reservation)?;
+    gate::check_change(sale, record, asker, false)?;
     let answer = Answer::Released { reservation };
     match record.status() {
         ReservationStatus::Held if is_over(record, now) => Err(Refusal::HoldExpired),
@@ -101,38 +97,26 @@ pub(super) fn decide_release(
     }
 }
 
-/// What became of the first claim with this key, if there was one. A hold that is over counts as expired, though no event
-/// has said so yet: whoever is told "held" may go and pay.
-fn find_replay(
-    state: &State,
-    sale: &Sale,
-    key: IdempotencyKey<'_>,
-    now: TimeMs,
-) -> Result<Option<Answer>, Refusal> {
-    if !(1..=KEY_BYTES_MAX).contains(&key.key.len()) {
-        return Err(Refusal::Invalid { field: "idempotency_key", rule: "must be 1 to 128 bytes" });
+/// Whether the customer, if the sale knows them, may have `asked` more units.
+fn check_customer_limit(sale: &Sale, customer: Option<u32>, asked: u64) -> Result<(), Refusal> {
+    let Some(per_customer_max) = sale.terms.per_customer_max else { return Ok(()) };
+    let quantity_taken = customer.map_or(0, |customer| sale.customers.units(customer));
+    if quantity_taken + asked > u64::from(per_customer_max) {
+        return Err(Refusal::CustomerLimitReached { per_customer_max, quantity_taken });
     }
-    let Some((seq, fingerprint)) = sale.reservations.find_key(&state.hash, key.key) else { return Ok(None) };
-    if fingerprint != key.fingerprint {
-        return Err(Refusal::IdempotencyKeyReused);
-    }
-    let record = sale.reservations.get(seq).expect("a key belongs to a reservation");
-    let is_over = is_over(record, now);
-    Ok(Some(Answer::Reserved {
-        reservation: sale.reservation_ref(seq),
-        status: if is_over { ReservationStatus::Expired } else { record.status() },
-        created_at: record.created_at,
-        expires_at: record.expires_at().filter(|_| !is_over),
-        replayed: true,
-    }))
+    Ok(())
 }
 
-fn check_open(sale: &Sale, wall: TimeMs) -> Result<(), Refusal> {
-    match (sale.terms.opens_at, sale.terms.closes_at) {
-        (Some(opens_at), _) if wall < opens_at => Err(Refusal::SaleNotOpen { opens_at }),
-        (_, Some(closes_at)) if closes_at <= wall => Err(Refusal::SaleClosed { closes_at }),
-        _ => Ok(()),
+/// Whether every stock has the units of its line.
+fn check_stock(sale: &Sale, lines: &Lines) -> Result<(), Refusal> {
+    for (line, asked) in (0..).zip(lines) {
+        let place = sale.place(asked.stock).expect("a stock that a line names is in the sale");
+        let quantity_available = sale.available(place);
+        if u32::from(asked.quantity) > quantity_available {
+            return Err(Refusal::InsufficientStock { line, quantity_available });
+        }
     }
+    Ok(())
 }
 
 fn check_stocks_open(sale: &Sale, lines: &Lines, wall: TimeMs) -> Result<(), Refusal> {
@@ -175,12 +159,7 @@ fn find_reservation<'s>(
     state: &'s State,
     sale: &str,
     reservation: ReservationRef,
-) -> Result<&'s Record, Refusal> {
+) -> Result<(&'s Sale, &'s Record), Refusal> {
     let sale = find_sale(state, sale)?;
-    sale.find(reservation).ok_or(Refusal::ReservationNotFound)
-}
-
-/// Whether the reservation is held no longer, though no event has said so yet.
-fn is_over(record: &Record, now: TimeMs) -> bool {
-    record.expires_at().is_some_and(|expires_at| expires_at <= now)
+    sale.find(reservation).map(|record| (sale, record)).ok_or(Refusal::ReservationNotFound)
 }

@@ -136,6 +136,15 @@ pub(super) fn decide_archive<'a>(
     Ok(Decision::new(Event::SaleArchived { sale_no: sale.no }, Answer::SaleArchived))
 }
 
+/// Whether the sale takes reservations when the wall clock shows `wall`.
+pub(super) fn check_open(sale: &Sale, wall: TimeMs) -> Result<(), Refusal> {
+    match (sale.terms.opens_at, sale.terms.closes_at) {
+        (Some(opens_at), _) if wall < opens_at => Err(Refusal::SaleNotOpen { opens_at }),
+        (_, Some(closes_at)) if closes_at <= wall => Err(Refusal::SaleClosed { closes_at }),
+        _ => Ok(()),
+    }
+}
+
 fn check_closed(sale: &Sale, wall: TimeMs) -> Result<(), Refusal> {
     let is_closed = sale.terms.closes_at.is_some_and(|closes_at| closes_at <= wall);
     if is_closed { Ok(()) } else { Err(Refusal::SaleOpen) }
@@ -147,12 +156,13 @@ fn check_precondition(only_if: &Precondition, sale: Option<&Sale>) -> Result<(),
 
 /// Whether the new terms say what the old ones do. `wanted` are the new stocks in the order of names, as the old ones are.
 fn is_same(old: &SaleTerms, new: &SaleTerms, wanted: &[&StockTerms]) -> bool {
-    let SaleTerms { title, opens_at, closes_at, per_customer_max, hold_ttl_ms, stocks } = old;
+    let SaleTerms { title, opens_at, closes_at, per_customer_max, hold_ttl_ms, gate, stocks } = old;
     *title == new.title
         && *opens_at == new.opens_at
         && *closes_at == new.closes_at
         && *per_customer_max == new.per_customer_max
         && *hold_ttl_ms == new.hold_ttl_ms
+        && *gate == new.gate
         && stocks.iter().eq(wanted.iter().copied())
 }
 
@@ -182,7 +192,8 @@ fn check_reserved(sale: &Sale, wanted: &[&StockTerms]) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use crate::{
-        Ceiling, Command, Decision, Limits, Now, Precondition, Refusal, SaleTerms, State, StockTerms, decide,
+        Ceiling, Command, Decision, GateTerms, Limits, Now, Precondition, Refusal, SaleTerms, State,
+        StockTerms, decide,
     };
 
     /// Terms with stocks of these numbers.
@@ -201,6 +212,7 @@ mod tests {
             closes_at: None,
             per_customer_max: None,
             hold_ttl_ms: 0,
+            gate: GateTerms::default(),
             stocks: stocks.map(stock).collect(),
         }
     }

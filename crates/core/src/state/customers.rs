@@ -5,6 +5,7 @@ use super::{
     index::{Index, KeyedHash},
     names::Names,
 };
+use crate::HOLDS_UNPAID_MAX_MAX;
 
 /// The customers of one sale. None is ever taken out.
 pub(crate) struct Customers {
@@ -16,12 +17,15 @@ pub(crate) struct Customers {
 /// One customer, in 16 bytes.
 struct Customer {
     name: Address,
-    /// Units held and confirmed, in 48 bits: a sale has fewer.
-    units_high: u16,
+    /// Units held and confirmed, in 40 bits: a sale has fewer.
+    units_high: u8,
+    /// Holds that ran out. It stops at the greatest number, which is more than a sale can allow.
+    unpaid_count: u8,
     units_low: u32,
     last_reservation: u32,
 }
 
+const _: () = assert!(HOLDS_UNPAID_MAX_MAX < u8::MAX as u32, "what is allowed can be counted");
 const _: () = assert!(size_of::<Customer>() == 16);
 
 impl Customers {
@@ -65,7 +69,8 @@ impl Customers {
         }
         let new = self.entries.len();
         let name = self.names.add(name);
-        let mut customer = Customer { name, units_high: 0, units_low: 0, last_reservation: seq };
+        let mut customer =
+            Customer { name, units_high: 0, unpaid_count: 0, units_low: 0, last_reservation: seq };
         customer.set_units(units);
         self.entries.push(customer);
         let (entries, names) = (&self.entries, &self.names);
@@ -78,6 +83,16 @@ impl Customers {
         let left =
             customer.units().checked_sub(units).expect("a customer gives back units that the customer has");
         customer.set_units(left);
+    }
+
+    pub(crate) fn unpaid_count(&self, customer: u32) -> u8 {
+        self.entries[customer].unpaid_count
+    }
+
+    /// Counts a hold that ran out.
+    pub(crate) fn add_unpaid(&mut self, customer: u32) {
+        let customer = &mut self.entries[customer];
+        customer.unpaid_count = customer.unpaid_count.saturating_add(1);
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
@@ -102,8 +117,8 @@ impl Customer {
 
     #[expect(clippy::cast_possible_truncation, reason = "the number is cut into its parts")]
     fn set_units(&mut self, units: u64) {
-        assert!(units < 1 << 48, "a customer's units are fewer than a sale can have");
-        self.units_high = (units >> 32) as u16;
+        assert!(units < 1 << 40, "a customer's units are fewer than a sale can have");
+        self.units_high = (units >> 32) as u8;
         self.units_low = units as u32;
     }
 }

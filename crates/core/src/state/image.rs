@@ -132,6 +132,7 @@ impl Parts<'_> {
             closes_at: terms.closes_at,
             per_customer_max: terms.per_customer_max,
             hold_ttl_ms: terms.hold_ttl_ms,
+            gate: terms.gate,
             status: self.status(wall),
             stocks,
         }

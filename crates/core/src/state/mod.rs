@@ -40,6 +40,8 @@ pub struct State {
     pub(crate) sales_ever: u32,
     /// Held reservations by the time at which they expire.
     pub(crate) expiries: BTreeSet<Expiry>,
+    /// Sales whose gate refuses nobody.
+    pub(crate) shadow_sale_count: u32,
     pub(crate) stock_count: u32,
     pub(crate) reservation_count: u32,
     pub(crate) details_bytes: u64,
@@ -69,6 +71,7 @@ impl State {
             sales: Sales::new(),
             sales_ever: 0,
             expiries: BTreeSet::new(),
+            shadow_sale_count: 0,
             stock_count: 0,
             reservation_count: 0,
             details_bytes: 0,
@@ -114,6 +117,11 @@ impl State {
     /// Sales that are not archived.
     pub fn sale_count(&self) -> u32 {
         self.sales.count()
+    }
+
+    /// Whether the gate of any of those sales is in shadow mode.
+    pub fn has_shadow_sales(&self) -> bool {
+        self.shadow_sale_count > 0
     }
 
     /// Stocks of those sales.

@@ -100,6 +100,7 @@ impl State {
         self.unit_totals.total += sale.unit_totals().total;
         let stock_count = u32::try_from(stock_nos.len()).map_err(|_| "a sale has too many stocks")?;
         self.stock_count = self.stock_count.checked_add(stock_count).ok_or("there are too many stocks")?;
+        self.shadow_sale_count += u32::from(sale.is_shadow());
         self.sales.insert(&self.hash, sale);
         Ok(())
     }

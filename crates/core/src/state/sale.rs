@@ -8,8 +8,9 @@ use super::{
     reservations::{NewReservation, Record, Reservations},
 };
 use crate::{
-    IdempotencyKey, Incarnation, Incarnations, Lines, ReservationNo, ReservationRef, ReservationStatus,
-    SaleNo, SaleTerms, SaleVersion, StockNo, StockNumbers, StockTerms, TimeMs, UnitTotals, terms_version,
+    GateMode, IdempotencyKey, Incarnation, Incarnations, Lines, ReservationNo, ReservationRef,
+    ReservationStatus, SaleNo, SaleTerms, SaleVersion, StockNo, StockNumbers, StockTerms, TimeMs, UnitTotals,
+    terms_version,
 };
 
 /// A sale that is not archived.
@@ -180,6 +181,9 @@ impl Sale {
             details: claim.details,
         };
         self.reservations.push(hash, &new);
+        if claim.status == ReservationStatus::Expired {
+            self.customers.add_unpaid(customer);
+        }
     }
 
     /// Moves a reservation on to another status, and its units with it. Returns the status that it had.
@@ -212,10 +216,23 @@ impl Sale {
         if to != ReservationStatus::Confirmed {
             self.customers.give_back(record.customer, record.units());
         }
+        if to == ReservationStatus::Expired {
+            self.customers.add_unpaid(record.customer);
+        }
         self.held_count -= u32::from(from == ReservationStatus::Held);
         self.reservations.set_status(seq, to);
         self.begin_version(incarnation);
         from
+    }
+
+    /// Whether its gate refuses nobody.
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.terms.gate.mode == GateMode::Shadow
+    }
+
+    /// Holds of the customer that ran out, up to 255.
+    pub(crate) fn unpaid_count(&self, customer: u32) -> u32 {
+        self.customers.unpaid_count(customer).into()
     }
 
     /// Units of all stocks.

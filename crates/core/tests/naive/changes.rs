@@ -8,15 +8,15 @@ impl Model {
     pub(super) fn confirm(
         &mut self,
         sale: &str,
-        asked: ReservationRef,
+        reservation: ReservationRef,
         asker: Asker<'_>,
         now: u64,
     ) -> Result<(Answer, bool), Refusal> {
-        self.check_change(sale, asked, |sale, customer| {
+        self.check_change(sale, reservation, |sale, customer| {
             sale.check_session(asker, customer)?;
             sale.check_confirms(asker)
         })?;
-        let found = self.reservation(sale, asked)?;
+        let found = self.reservation(sale, reservation)?;
         match found.status {
             ReservationStatus::Expired => return Err(Refusal::HoldExpired),
             ReservationStatus::Held if found.hold_until <= Some(now) => return Err(Refusal::HoldExpired),
@@ -24,35 +24,35 @@ impl Model {
             ReservationStatus::Held | ReservationStatus::Confirmed => {}
         }
         let was = std::mem::replace(&mut found.status, ReservationStatus::Confirmed);
-        Ok((Answer::Confirmed { reservation: asked }, was != ReservationStatus::Confirmed))
+        Ok((Answer::Confirmed { reservation }, was != ReservationStatus::Confirmed))
     }
 
     pub(super) fn release(
         &mut self,
         sale: &str,
-        asked: ReservationRef,
+        reservation: ReservationRef,
         asker: Asker<'_>,
         now: u64,
     ) -> Result<(Answer, bool), Refusal> {
-        self.check_change(sale, asked, |sale, customer| sale.check_session(asker, customer))?;
-        let found = self.reservation(sale, asked)?;
+        self.check_change(sale, reservation, |sale, customer| sale.check_session(asker, customer))?;
+        let found = self.reservation(sale, reservation)?;
         match found.status {
             ReservationStatus::Expired => return Err(Refusal::HoldExpired),
             ReservationStatus::Held if found.hold_until <= Some(now) => return Err(Refusal::HoldExpired),
             ReservationStatus::Held | ReservationStatus::Released | ReservationStatus::Confirmed => {}
         }
         let was = std::mem::replace(&mut found.status, ReservationStatus::Released);
-        Ok((Answer::Released { reservation: asked }, was != ReservationStatus::Released))
+        Ok((Answer::Released { reservation }, was != ReservationStatus::Released))
     }
 
     /// Asks whether the customer of a reservation may be acted for.
     fn check_change(
         &mut self,
         sale: &str,
-        asked: ReservationRef,
+        reservation: ReservationRef,
         check: impl FnOnce(&Sale, &str) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
-        let customer = self.reservation(sale, asked)?.claim.customer;
+        let customer = self.reservation(sale, reservation)?.claim.customer;
         check(self.sale(sale)?, customer)
     }
 }

@@ -72,8 +72,8 @@ impl Model {
             Step::Confirm { sale, pick, asker } | Step::Release { sale, pick, asker } => (sale, pick, asker),
             _ => return Ok(()),
         };
-        let asked = self.find(name, pick);
-        let Ok(found) = self.reservation(name, asked) else { return Ok(()) };
+        let reservation = self.find(name, pick);
+        let Ok(found) = self.reservation(name, reservation) else { return Ok(()) };
         let customer = found.claim.customer;
         let sale = &self.sales[name];
         sale.check_session(asker, customer)?;

@@ -1,6 +1,6 @@
 //! What a PUT may leave out.
 
-use onrush_core::{InvalidTerms, Refusal, SaleTerms, TermsField};
+use onrush_core::{GateField, GateTerms, InvalidTerms, Refusal, SaleTerms, TermsField};
 
 use super::ensure;
 
@@ -19,6 +19,7 @@ pub(super) fn check_left_out(
                 ("per_customer_max".into(), keeps)
             }
             TermsField::HoldTtlMs => ("hold_ttl_ms".into(), old.hold_ttl_ms == new.hold_ttl_ms),
+            TermsField::Gate(field) => gate(*field, old.gate, new.gate),
             TermsField::StockStartsAt(at) => {
                 let stock = &new.stocks[*at];
                 let mut before = old.stocks.iter().filter(|old| old.stock == stock.stock);
@@ -37,4 +38,15 @@ pub(super) fn check_left_out(
         })?;
     }
     Ok(())
+}
+
+fn gate(field: GateField, old: GateTerms, new: GateTerms) -> (String, bool) {
+    let (name, keeps) = match field {
+        GateField::Session => ("session", old.session == new.session),
+        GateField::CooldownMs => ("cooldown_ms", old.cooldown_ms == new.cooldown_ms),
+        GateField::HoldsUnpaidMax => ("holds_unpaid_max", old.holds_unpaid_max == new.holds_unpaid_max),
+        GateField::ConfirmBy => ("confirm_by", old.confirm_by == new.confirm_by),
+        GateField::Mode => ("mode", old.mode == new.mode),
+    };
+    (format!("gate.{name}"), keeps)
 }

@@ -9,6 +9,8 @@ use onrush_core::{
     is_new_name,
 };
 
+mod changes;
+mod gate;
 mod left_out;
 pub(crate) mod seen;
 pub(crate) mod steps;
@@ -64,8 +66,8 @@ impl Model {
             }
             Step::Archive { sale, condition } => self.archive_if(sale, wall, *condition),
             Step::Reserve(claim) => self.reserve(limits, claim, now, wall),
-            Step::Confirm { sale, pick } => self.confirm(sale, self.find(sale, *pick), now),
-            Step::Release { sale, pick } => self.release(sale, self.find(sale, *pick), now),
+            Step::Confirm { sale, pick, asker } => self.confirm(sale, self.find(sale, *pick), *asker, now),
+            Step::Release { sale, pick, asker } => self.release(sale, self.find(sale, *pick), *asker, now),
             Step::EndHolds { .. }
             | Step::Clock(_)
             | Step::Wall(_)
@@ -271,10 +273,11 @@ impl Model {
         let reservation_count = all().count();
         let details_bytes: usize = all().map(|reservation| reservation.claim.details.len()).sum();
         let sale = self.sale(claim.sale)?;
+        sale.check_session(claim.asker, claim.customer)?;
         if let Some(answer) = sale.replay(claim, now)? {
             return Ok((answer, false));
         }
-        sale.check(claim, wall)?;
+        sale.check(claim, now, wall)?;
         check_ceiling(reservation_count, limits.reservations_max, Ceiling::Reservations)?;
         let has_room = claim.details.is_empty()
             || (details_bytes + claim.details.len()) as u64 <= limits.details_bytes_max;
@@ -297,29 +300,6 @@ impl Model {
             replayed: false,
         };
         Ok((answer, true))
-    }
-
-    fn confirm(&mut self, sale: &str, asked: ReservationRef, now: u64) -> Result<(Answer, bool), Refusal> {
-        let found = self.reservation(sale, asked)?;
-        match found.status {
-            ReservationStatus::Expired => return Err(Refusal::HoldExpired),
-            ReservationStatus::Held if found.hold_until <= Some(now) => return Err(Refusal::HoldExpired),
-            ReservationStatus::Released => return Err(Refusal::ReservationNotHeld),
-            ReservationStatus::Held | ReservationStatus::Confirmed => {}
-        }
-        let was = std::mem::replace(&mut found.status, ReservationStatus::Confirmed);
-        Ok((Answer::Confirmed { reservation: asked }, was != ReservationStatus::Confirmed))
-    }
-
-    fn release(&mut self, sale: &str, asked: ReservationRef, now: u64) -> Result<(Answer, bool), Refusal> {
-        let found = self.reservation(sale, asked)?;
-        match found.status {
-            ReservationStatus::Expired => return Err(Refusal::HoldExpired),
-            ReservationStatus::Held if found.hold_until <= Some(now) => return Err(Refusal::HoldExpired),
-            ReservationStatus::Held | ReservationStatus::Released | ReservationStatus::Confirmed => {}
-        }
-        let was = std::mem::replace(&mut found.status, ReservationStatus::Released);
-        Ok((Answer::Released { reservation: asked }, was != ReservationStatus::Released))
     }
 
     fn sale(&self, name: &str) -> Result<&Sale, Refusal> {
@@ -407,14 +387,20 @@ impl Sale {
         Ok(None)
     }
 
-    fn check(&self, claim: &Claim, wall: u64) -> Result<(), Refusal> {
-        let terms = &self.terms;
-        if let Some(opens_at) = terms.opens_at {
+    fn check_open(&self, wall: u64) -> Result<(), Refusal> {
+        if let Some(opens_at) = self.terms.opens_at {
             ensure(opens_at <= wall, || Refusal::SaleNotOpen { opens_at })?;
         }
-        if let Some(closes_at) = terms.closes_at {
+        if let Some(closes_at) = self.terms.closes_at {
             ensure(wall < closes_at, || Refusal::SaleClosed { closes_at })?;
         }
+        Ok(())
+    }
+
+    fn check(&self, claim: &Claim, now: u64, wall: u64) -> Result<(), Refusal> {
+        self.check_open(wall)?;
+        let terms = &self.terms;
+        self.check_customer(claim, now)?;
         check_new_name("customer", claim.customer)?;
 
         let lines = &claim.lines;

@@ -1,8 +1,9 @@
 //! Random steps over few names and few times, so that they meet each other often.
 
 use onrush_core::{
-    Command, IdempotencyKey, Incarnation, Limits, LineRequest, Precondition, ReservationNo, ReservationRef,
-    Reserve, SaleNo, SaleTerms, StockTerms, TermsField, WindowShape,
+    Asker, Command, ConfirmBy, GateField, GateMode, GateTerms, IdempotencyKey, Incarnation, Limits,
+    LineRequest, Precondition, ReservationNo, ReservationRef, Reserve, SaleNo, SaleTerms, SessionTerms,
+    StockTerms, TermsField, WindowShape,
 };
 use proptest::{
     collection::vec,
@@ -48,10 +49,12 @@ pub(crate) enum Step {
     Confirm {
         sale: &'static str,
         pick: Pick,
+        asker: Asker<'static>,
     },
     Release {
         sale: &'static str,
         pick: Pick,
+        asker: Asker<'static>,
     },
     /// Moves the clock by so many milliseconds.
     Clock(i64),
@@ -75,6 +78,7 @@ pub(crate) enum Pick {
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     pub(crate) sale: &'static str,
+    pub(crate) asker: Asker<'static>,
     pub(crate) customer: &'static str,
     pub(crate) lines: Vec<(&'static str, u32)>,
     pub(crate) details: Vec<u8>,
@@ -111,16 +115,27 @@ impl Step {
                 let only_if = Box::leak(Box::new(require(sale, *condition)));
                 ask(&Command::ArchiveSale { sale, only_if })
             }
-            Self::Confirm { sale, pick } => ask(&Command::Confirm { sale, reservation: find(sale, *pick) }),
-            Self::Release { sale, pick } => ask(&Command::Release { sale, reservation: find(sale, *pick) }),
+            Self::Confirm { sale, pick, asker } => {
+                ask(&Command::Confirm { sale, reservation: find(sale, *pick), asker: *asker })
+            }
+            Self::Release { sale, pick, asker } => {
+                ask(&Command::Release { sale, reservation: find(sale, *pick), asker: *asker })
+            }
             Self::Reserve(claim) => {
                 let line = |&(stock, quantity): &(&'static str, u32)| LineRequest { stock, quantity };
                 let lines: Vec<_> = claim.lines.iter().map(line).collect();
                 let key =
                     claim.key.map(|(key, fingerprint)| IdempotencyKey { key: key.as_bytes(), fingerprint });
-                let Claim { sale, customer, details, .. } = claim;
+                let Claim { sale, asker, customer, details, .. } = claim;
                 // The lines of a command are read while it is decided and never kept, but they have to live as long.
-                ask(&Command::Reserve(Reserve { sale, customer, lines: lines.leak(), details, key }))
+                ask(&Command::Reserve(Reserve {
+                    sale,
+                    asker: *asker,
+                    customer,
+                    lines: lines.leak(),
+                    details,
+                    key,
+                }))
             }
             Self::EndHolds { .. }
             | Self::Clock(_)
@@ -164,8 +179,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         2 => (sale(), condition()).prop_map(|(sale, condition)| Step::Archive { sale, condition }),
         1 => (sale(), condition()).prop_map(|(sale, condition)| Step::EndHolds { sale, condition }),
         36 => claim(sale()).prop_map(Step::Reserve),
-        10 => (sale(), pick()).prop_map(|(sale, pick)| Step::Confirm { sale, pick }),
-        10 => (sale(), pick()).prop_map(|(sale, pick)| Step::Release { sale, pick }),
+        10 => (sale(), pick(), asker()).prop_map(|(sale, pick, asker)| Step::Confirm { sale, pick, asker }),
+        10 => (sale(), pick(), asker()).prop_map(|(sale, pick, asker)| Step::Release { sale, pick, asker }),
         12 => prop_oneof![0..5i64, 0..50i64, 0..2_000i64].prop_map(Step::Clock),
         2 => prop_oneof![-5..0i64, -2_000..0i64].prop_map(Step::Clock),
         2 => (-2_000..2_000i64).prop_map(Step::Wall),
@@ -203,9 +218,10 @@ fn terms() -> impl Strategy<Value = SaleTerms> {
         closes_at,
         per_customer_max,
         hold_ttl_ms,
+        gate(),
         prop_oneof![1 => vec(stock.clone(), 1..5), 3 => vec(stock, 5..12)],
     )
-        .prop_map(|(opens_at, closes_at, per_customer_max, hold_ttl_ms, mut stocks)| {
+        .prop_map(|(opens_at, closes_at, per_customer_max, hold_ttl_ms, gate, mut stocks)| {
             // Most repeats of a name are taken out, as they only ever lead to one refusal.
             if stocks.len() != 4 {
                 stocks.sort_unstable();
@@ -221,7 +237,15 @@ fn terms() -> impl Strategy<Value = SaleTerms> {
                 quantity_total,
             };
             let stocks = stocks.into_iter().map(stock).collect();
-            SaleTerms { title: "title".into(), opens_at, closes_at, per_customer_max, hold_ttl_ms, stocks }
+            SaleTerms {
+                title: "title".into(),
+                opens_at,
+                closes_at,
+                per_customer_max,
+                hold_ttl_ms,
+                gate,
+                stocks,
+            }
         })
 }
 
@@ -232,11 +256,42 @@ fn left_out_of(terms: &SaleTerms) -> Vec<TermsField> {
     left_out.extend(terms.closes_at.is_none().then_some(TermsField::ClosesAt));
     left_out.extend(terms.per_customer_max.is_none().then_some(TermsField::PerCustomerMax));
     left_out.extend((terms.hold_ttl_ms == 0).then_some(TermsField::HoldTtlMs));
+    let (gate, default) = (terms.gate, GateTerms::default());
+    left_out.extend((gate.session == default.session).then_some(TermsField::Gate(GateField::Session)));
+    left_out.extend((gate.cooldown_ms == 0).then_some(TermsField::Gate(GateField::CooldownMs)));
+    left_out.extend(gate.holds_unpaid_max.is_none().then_some(TermsField::Gate(GateField::HoldsUnpaidMax)));
+    left_out
+        .extend((gate.confirm_by == default.confirm_by).then_some(TermsField::Gate(GateField::ConfirmBy)));
+    left_out.extend((gate.mode == default.mode).then_some(TermsField::Gate(GateField::Mode)));
     for (at, stock) in terms.stocks.iter().enumerate() {
         left_out.extend(stock.starts_at.is_none().then_some(TermsField::StockStartsAt(at)));
         left_out.extend(stock.closes_at.is_none().then_some(TermsField::StockClosesAt(at)));
     }
     left_out
+}
+
+/// What most sales ask of nobody, and some of everybody.
+fn gate() -> impl Strategy<Value = GateTerms> {
+    let asked = (
+        select([SessionTerms::Off, SessionTerms::Optional, SessionTerms::Required].as_slice()),
+        select([0, 4, 70].as_slice()),
+        prop_oneof![4 => Just(None), 4 => (1..3u32).prop_map(Some), 1 => select([0, 101].as_slice()).prop_map(Some)],
+        select([ConfirmBy::Anyone, ConfirmBy::Operator].as_slice()),
+        prop_oneof![3 => Just(GateMode::Enforce), 1 => Just(GateMode::Shadow)],
+    );
+    let asked = asked.prop_map(|(session, cooldown_ms, holds_unpaid_max, confirm_by, mode)| GateTerms {
+        session,
+        cooldown_ms,
+        holds_unpaid_max,
+        confirm_by,
+        mode,
+    });
+    prop_oneof![3 => Just(GateTerms::default()), 2 => asked]
+}
+
+fn asker() -> impl Strategy<Value = Asker<'static>> {
+    let customer = select(&CUSTOMERS[..3]).prop_map(Asker::Customer);
+    prop_oneof![4 => Just(Asker::Anyone), 3 => customer, 2 => Just(Asker::Operator)]
 }
 
 fn claim(sale: impl Strategy<Value = &'static str>) -> impl Strategy<Value = Claim> {
@@ -248,12 +303,17 @@ fn claim(sale: impl Strategy<Value = &'static str>) -> impl Strategy<Value = Cla
         prop_oneof![6 => vec(line.clone(), 1..2), 4 => vec(line.clone(), 2..4), 1 => vec(line, 0..18)];
     let details = prop_oneof![3 => Just(Vec::new()), 1 => vec(any::<u8>(), 0..20)];
     let key = prop_oneof![2 => Just(None), 1 => (select(["k", "l", "m", "n", ""].as_slice()), 0..2u64).prop_map(Some)];
-    (sale, customer, lines, details, key).prop_map(|(sale, customer, lines, details, key)| Claim {
-        sale,
-        customer,
-        lines,
-        details,
-        key,
+    let asker = prop_oneof![1 => Just(None), 1 => asker().prop_map(Some)];
+    (sale, asker, customer, lines, details, key).prop_map(|(sale, asker, customer, lines, details, key)| {
+        Claim {
+            sale,
+            // The customer's own session is the one that is asked for.
+            asker: asker.unwrap_or(Asker::Customer(customer)),
+            customer,
+            lines,
+            details,
+            key,
+        }
     })
 }
 

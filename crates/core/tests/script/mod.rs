@@ -6,8 +6,8 @@ mod tell;
 use std::collections::HashMap;
 
 use onrush_core::{
-    Answer, Command, Event, IdempotencyKey, Incarnation, Limits, LineRequest, Now, Precondition, Refusal,
-    ReservationNo, ReservationRef, Reserve, SaleNo, State, TermsVersion,
+    Answer, Asker, Command, Event, IdempotencyKey, Incarnation, Limits, LineRequest, Now, Precondition,
+    Refusal, ReservationNo, ReservationRef, Reserve, SaleNo, State, TermsVersion,
 };
 
 use self::parse::{Words, duration, shape, terms};
@@ -51,6 +51,8 @@ struct Run {
     now: Now,
     /// Reservations by the names that the script gives them.
     named: HashMap<String, (String, ReservationRef)>,
+    /// What the gate of the last command's sale would have refused it for, in shadow mode.
+    shadow_refusal: &'static str,
     /// Versions of terms by the names that the script gives them.
     seen: HashMap<String, TermsVersion>,
 }
@@ -59,7 +61,15 @@ impl Run {
     fn new(limits: Limits) -> Self {
         let shadow = State::new(limits, 2);
         let (named, seen) = (HashMap::new(), HashMap::new());
-        Self { state: State::new(limits, 1), shadow, limits, now: Now::default(), named, seen }
+        Self {
+            state: State::new(limits, 1),
+            shadow,
+            limits,
+            now: Now::default(),
+            named,
+            shadow_refusal: "none",
+            seen,
+        }
     }
 
     fn step(&mut self, words: &mut Words<'_>) -> Result<String, String> {
@@ -106,15 +116,12 @@ impl Run {
             "reserve" => self.reserve(words)?,
             "confirm" | "release" => {
                 let (sale, reservation) = self.reservation(words)?;
-                let sale = sale.as_str();
-                match verb {
-                    "confirm" => self.decide(&Command::Confirm { sale, reservation }),
-                    _ => self.decide(&Command::Release { sale, reservation }),
-                }
+                self.end(verb, &sale, reservation, parse::asker(words))
             }
             "sale" => {
                 self.state.sale(words.next()?, self.now.wall).map_or("none".into(), |view| tell::sale(&view))
             }
+            "shadow" => self.shadow_refusal.into(),
             "version" => self
                 .state
                 .sale(words.next()?, self.now.wall)
@@ -133,6 +140,13 @@ impl Run {
         };
         words.finish()?;
         Ok(told)
+    }
+
+    fn end(&mut self, verb: &str, sale: &str, reservation: ReservationRef, asker: Asker<'_>) -> String {
+        match verb {
+            "confirm" => self.decide(&Command::Confirm { sale, reservation, asker }),
+            _ => self.decide(&Command::Release { sale, reservation, asker }),
+        }
     }
 
     fn set_clocks(&mut self, verb: &str, time: u64) -> String {
@@ -156,6 +170,8 @@ impl Run {
     }
 
     fn answer(&mut self, command: &Command<'_>) -> Result<(Answer, bool), Refusal> {
+        let code = onrush_core::shadow_refusal(&self.state, command, self.now);
+        self.shadow_refusal = code.map_or("none", onrush_core::RefusalCode::as_str);
         let decision = onrush_core::decide(&self.state, command, self.now)?;
         if let Some(event) = &decision.event {
             self.state.apply(event, self.now.partition);
@@ -270,7 +286,8 @@ impl Run {
         let fingerprint = words.number("print")?.unwrap_or(0);
         let key = words.text("key").map(|key| IdempotencyKey { key: key.as_bytes(), fingerprint });
         let customer = words.text("customer").unwrap_or("c");
-        let claim = Reserve { sale, customer, lines: &lines, details: &details, key };
+        let asker = parse::asker(words);
+        let claim = Reserve { sale, asker, customer, lines: &lines, details: &details, key };
         Ok(match self.answer(&Command::Reserve(claim)) {
             Ok((answer @ Answer::Reserved { reservation, replayed, .. }, is_new)) => {
                 assert_eq!(replayed, !is_new);

@@ -2,7 +2,10 @@
 
 use std::str::FromStr;
 
-use onrush_core::{Limits, LineRequest, SaleTerms, StockTerms, TermsChange, TermsField, WindowShape};
+use onrush_core::{
+    Asker, ConfirmBy, GateChange, GateField, GateMode, GateTerms, Limits, LineRequest, SaleTerms,
+    SessionTerms, StockTerms, TermsChange, TermsField, WindowShape,
+};
 
 pub(crate) struct Words<'a> {
     positional: Vec<&'a str>,
@@ -90,8 +93,72 @@ pub(crate) fn terms(words: &mut Words<'_>) -> Result<SaleTerms, String> {
         closes_at: words.duration("closes")?,
         per_customer_max: words.number("max")?,
         hold_ttl_ms: u32::try_from(ttl).map_err(|_| "`ttl` is too long")?,
+        gate: gate(words)?,
         stocks: stocks(words.text("stocks").unwrap_or("a:10"))?,
     })
+}
+
+/// `session=off|optional|required cooldown=10s unpaid=2 confirm=anyone|operator mode=enforce|shadow`
+fn gate(words: &mut Words<'_>) -> Result<GateTerms, String> {
+    Ok(GateTerms {
+        session: session(words)?.unwrap_or_default(),
+        cooldown_ms: cooldown(words)?.unwrap_or_default(),
+        holds_unpaid_max: words.number("unpaid")?,
+        confirm_by: confirm_by(words)?.unwrap_or_default(),
+        mode: mode(words)?.unwrap_or_default(),
+    })
+}
+
+fn session(words: &mut Words<'_>) -> Result<Option<SessionTerms>, String> {
+    one_of(
+        words,
+        "session",
+        &[
+            ("off", SessionTerms::Off),
+            ("optional", SessionTerms::Optional),
+            ("required", SessionTerms::Required),
+        ],
+    )
+}
+
+fn cooldown(words: &mut Words<'_>) -> Result<Option<u32>, String> {
+    let ms = words.duration("cooldown")?.map(|ms| u32::try_from(ms).map_err(|_| "`cooldown` is too long"));
+    Ok(ms.transpose()?)
+}
+
+fn confirm_by(words: &mut Words<'_>) -> Result<Option<ConfirmBy>, String> {
+    one_of(words, "confirm", &[("anyone", ConfirmBy::Anyone), ("operator", ConfirmBy::Operator)])
+}
+
+fn mode(words: &mut Words<'_>) -> Result<Option<GateMode>, String> {
+    one_of(words, "mode", &[("enforce", GateMode::Enforce), ("shadow", GateMode::Shadow)])
+}
+
+fn one_of<T: Copy>(words: &mut Words<'_>, name: &str, values: &[(&str, T)]) -> Result<Option<T>, String> {
+    let Some(text) = words.text(name) else { return Ok(None) };
+    let found = values.iter().find(|(word, _)| *word == text);
+    found.map(|(_, value)| Some(*value)).ok_or_else(|| format!("`{name}` is never `{text}`"))
+}
+
+/// The same fields, each to change; `none` takes the limit of unpaid holds away.
+fn gate_change(words: &mut Words<'_>) -> Result<GateChange, String> {
+    let unpaid = |text: &str| if text == "none" { Ok(None) } else { number(text).map(Some) };
+    Ok(GateChange {
+        session: session(words)?,
+        cooldown_ms: cooldown(words)?,
+        holds_unpaid_max: words.text("unpaid").map(unpaid).transpose()?,
+        confirm_by: confirm_by(words)?,
+        mode: mode(words)?,
+    })
+}
+
+/// `by=operator`, or the customer of a session; anyone if it is not there.
+pub(crate) fn asker<'a>(words: &mut Words<'a>) -> Asker<'a> {
+    match words.text("by") {
+        None => Asker::Anyone,
+        Some("operator") => Asker::Operator,
+        Some(customer) => Asker::Customer(customer),
+    }
 }
 
 /// The same, with the fields that the line leaves out.
@@ -102,6 +169,11 @@ pub(crate) fn given_terms(words: &mut Words<'_>) -> Result<(SaleTerms, Vec<Terms
         ("closes", TermsField::ClosesAt),
         ("max", TermsField::PerCustomerMax),
         ("ttl", TermsField::HoldTtlMs),
+        ("session", TermsField::Gate(GateField::Session)),
+        ("cooldown", TermsField::Gate(GateField::CooldownMs)),
+        ("unpaid", TermsField::Gate(GateField::HoldsUnpaidMax)),
+        ("confirm", TermsField::Gate(GateField::ConfirmBy)),
+        ("mode", TermsField::Gate(GateField::Mode)),
     ];
     let mut left_out: Vec<_> =
         fields.into_iter().filter(|(name, _)| !words.has(name)).map(|(_, field)| field).collect();
@@ -124,6 +196,7 @@ pub(crate) fn change(words: &mut Words<'_>) -> Result<TermsChange, String> {
         closes_at: time(words.text("closes"))?,
         per_customer_max: words.text("max").map(max).transpose()?,
         hold_ttl_ms: ttl.transpose()?,
+        gate: gate_change(words)?,
         left_out: stocks.as_deref().map(left_out_of_stocks).unwrap_or_default(),
         stocks,
     })

@@ -46,6 +46,11 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         Refusal::StockClosed { line, closes_at } => {
             format!("stock_closed line={line} since={}", time(*closes_at))
         }
+        Refusal::SessionRequired => "session_required".into(),
+        Refusal::CustomerMismatch => "customer_mismatch".into(),
+        Refusal::CoolingDown { left_ms } => format!("cooling_down left={}", time(*left_ms)),
+        Refusal::HoldsUnpaid { holds_unpaid_max } => format!("holds_unpaid max={holds_unpaid_max}"),
+        Refusal::OperatorOnly => "operator_only".into(),
         Refusal::ReservationNotHeld => "reservation_not_held".into(),
         Refusal::HoldExpired => "hold_expired".into(),
         Refusal::QuantityBelowReserved { stock, quantity_held, quantity_confirmed } => {

@@ -4,6 +4,7 @@
 
 pub(crate) mod answer;
 pub mod app;
+mod asker;
 mod counters;
 mod docs;
 mod elsewhere;
@@ -19,8 +20,9 @@ pub mod windows;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Extension, Router};
 use http::{Method, Uri};
+use onrush_node::Asker;
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::gate::{Gate, OperatorGate};
@@ -47,6 +49,7 @@ pub(crate) fn public_routes(on: Scenarios) -> Vec<Route> {
 pub(crate) fn operator_routes() -> Vec<Route> {
     let mut routes = Vec::from(windows::operator_routes());
     routes.extend(sales::operator_routes());
+    routes.extend(reservations::routes());
     routes.extend(metrics::routes());
     routes.extend(sinks::routes());
     routes.extend(health::routes());
@@ -76,7 +79,7 @@ pub(crate) fn hot_table(on: Scenarios) -> HotTable {
 pub fn operator_router(app: Arc<App>) -> Router {
     let elsewhere = Elsewhere::new(Listener::Public, &public_routes(app.scenarios));
     let pages = docs::routes(Scope::Operator { has_key: app.operator_key.is_some() });
-    routed(operator_routes(), elsewhere).merge(pages).with_state(app)
+    routed(operator_routes(), elsewhere).layer(Extension(Asker::Operator)).merge(pages).with_state(app)
 }
 
 /// The gate before it. All calls ask for the key if one is set; the pages that describe them do not, so that a browser can

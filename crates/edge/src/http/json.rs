@@ -5,8 +5,9 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use onrush_core::{
-    HOLD_TTL_MS_MAX, LINES_MAX, NEW_NAME_RULE, PANES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_MAX,
-    QUANTITY_TOTAL_MAX, SPAN_MS_MAX, STOCKS_PER_SALE_MAX, TITLE_BYTES_MAX,
+    COOLDOWN_MS_MAX, HOLD_TTL_MS_MAX, HOLDS_UNPAID_MAX_MAX, LINES_MAX, NEW_NAME_RULE, PANES_MAX,
+    PER_CUSTOMER_MAX_MAX, QUANTITY_MAX, QUANTITY_TOTAL_MAX, SPAN_MS_MAX, STOCKS_PER_SALE_MAX,
+    TITLE_BYTES_MAX,
 };
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 
@@ -76,11 +77,17 @@ fn rule_of(field: &str) -> String {
         "lines" => format!("must be a list of 1 to {LINES_MAX} objects"),
         "stocks" => format!("must be a list of 1 to {STOCKS_PER_SALE_MAX} objects"),
         "quantity" => format!("must be a whole number from 1 to {QUANTITY_MAX}"),
-        "details" => "must be a JSON object".to_owned(),
+        "details" | "gate" => "must be a JSON object".to_owned(),
         "title" => format!("must be a string of at most {TITLE_BYTES_MAX} bytes"),
         "opens_at" | "closes_at" | "starts_at" | "ends_at" => "must be an RFC 3339 time or null".to_owned(),
         "per_customer_max" => format!("must be a whole number from 1 to {PER_CUSTOMER_MAX_MAX}, or null"),
         "hold_ttl_ms" => format!("must be a whole number from 0 to {HOLD_TTL_MS_MAX}"),
+        "session" => "must be off, optional or required".to_owned(),
+        "challenge" => "must be off: this version has no challenges".to_owned(),
+        "cooldown_ms" => format!("must be a whole number from 0 to {COOLDOWN_MS_MAX}"),
+        "holds_unpaid_max" => format!("must be a whole number from 1 to {HOLDS_UNPAID_MAX_MAX}, or null"),
+        "confirm_by" => "must be anyone or operator".to_owned(),
+        "mode" => "must be enforce or shadow".to_owned(),
         "quantity_total" => format!("must be a whole number from 0 to {QUANTITY_TOTAL_MAX}"),
         "span_ms" => format!("must be a whole number of at most {SPAN_MS_MAX}"),
         "offset" => "must be a whole number".to_owned(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use onrush_core::{Ceiling, Refusal, TimeMs, Unmet};
-use onrush_node::{Failure, LineCall, ReserveCall};
+use onrush_node::{Asker, Failure, LineCall, ReserveCall};
 use onrush_sinks::SinkRefusal;
 use serde_json::Value;
 use smallvec::smallvec;
@@ -318,6 +318,7 @@ fn example(code: Code) -> Problem {
         let line = LineCall { stock: "2021-05-16".into(), quantity: 1 };
         let call = ReserveCall {
             sale: "PWTC".into(),
+            asker: Asker::Anyone,
             customer: "900127015527".into(),
             lines: smallvec![line],
             details: Box::default(),
@@ -331,6 +332,11 @@ fn example(code: Code) -> Problem {
         }
         Code::Unauthorized => Problem::unauthorized(),
         Code::CrossSite => Problem::cross_site(),
+        Code::SessionRequired => refused(Refusal::SessionRequired),
+        Code::CustomerMismatch => refused(Refusal::CustomerMismatch),
+        Code::HoldsUnpaid => refused(Refusal::HoldsUnpaid { holds_unpaid_max: 3 }),
+        Code::OperatorOnly => refused(Refusal::OperatorOnly),
+        Code::CoolingDown => refused(Refusal::CoolingDown { left_ms: 6_400 }),
         Code::NotFound => Problem::not_found(),
         Code::CounterNotFound => refused(Refusal::CounterNotFound),
         Code::WindowNotFound => refused(Refusal::WindowNotFound),

@@ -8,7 +8,11 @@ use onrush_core::RefusalCode;
 pub enum Code {
     InvalidRequest,
     Unauthorized,
+    SessionRequired,
     CrossSite,
+    CustomerMismatch,
+    HoldsUnpaid,
+    OperatorOnly,
     NotFound,
     CounterNotFound,
     WindowNotFound,
@@ -34,6 +38,7 @@ pub enum Code {
     TargetTooLong,
     UnsupportedMediaType,
     IdempotencyKeyReused,
+    CoolingDown,
     HeadersTooLarge,
     Overloaded,
     LogUnavailable,
@@ -42,10 +47,14 @@ pub enum Code {
 
 impl Code {
     /// Every code, by status.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 37] = [
         Self::InvalidRequest,
         Self::Unauthorized,
+        Self::SessionRequired,
         Self::CrossSite,
+        Self::CustomerMismatch,
+        Self::HoldsUnpaid,
+        Self::OperatorOnly,
         Self::NotFound,
         Self::CounterNotFound,
         Self::WindowNotFound,
@@ -71,6 +80,7 @@ impl Code {
         Self::TargetTooLong,
         Self::UnsupportedMediaType,
         Self::IdempotencyKeyReused,
+        Self::CoolingDown,
         Self::HeadersTooLarge,
         Self::Overloaded,
         Self::LogUnavailable,
@@ -96,6 +106,14 @@ impl Code {
         match self {
             Self::InvalidRequest => (400, RefusalCode::InvalidRequest.as_str(), "The request is invalid"),
             Self::Unauthorized => (401, "unauthorized", "The operator key is missing or wrong"),
+            Self::SessionRequired => (401, RefusalCode::SessionRequired.as_str(), "The sale takes a session"),
+            Self::CustomerMismatch => {
+                (403, RefusalCode::CustomerMismatch.as_str(), "The session is another customer's")
+            }
+            Self::HoldsUnpaid => {
+                (403, RefusalCode::HoldsUnpaid.as_str(), "Too many holds of the customer ran out unpaid")
+            }
+            Self::OperatorOnly => (403, RefusalCode::OperatorOnly.as_str(), "Only the shop does this"),
             Self::CrossSite => (403, "cross_site", "The request comes from another site"),
             Self::NotFound => (404, "not_found", "There is nothing at this path"),
             Self::CounterNotFound => (404, RefusalCode::CounterNotFound.as_str(), "There is no such counter"),
@@ -146,6 +164,9 @@ impl Code {
                 RefusalCode::IdempotencyKeyReused.as_str(),
                 "The idempotency key belongs to another request",
             ),
+            Self::CoolingDown => {
+                (429, RefusalCode::CoolingDown.as_str(), "The customer has reserved a moment ago")
+            }
             Self::HeadersTooLarge => (431, "headers_too_large", "The header fields are too large"),
             Self::Overloaded => (503, RefusalCode::Overloaded.as_str(), "The server is at capacity"),
             Self::LogUnavailable => (503, "log_unavailable", "The log cannot be written"),

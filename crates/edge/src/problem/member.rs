@@ -18,6 +18,8 @@ pub(super) enum Member {
     CustomerLimit { per_customer_max: u32, quantity_taken: u64 },
     OpensAt(TimeMs),
     ClosesAt(TimeMs),
+    CooldownLeft(u64),
+    HoldsUnpaidMax(u32),
     StockClosed { stock: Name, closes_at: TimeMs },
     Holds { quantity_held: u64, held_count: u32, held_until: TimeMs },
 }
@@ -64,6 +66,14 @@ impl Member {
             }
             Self::OpensAt(opens_at) => write_time(out, b",\"opens_at\":\"", *opens_at),
             Self::ClosesAt(closes_at) => write_time(out, b",\"closes_at\":\"", *closes_at),
+            Self::CooldownLeft(left_ms) => {
+                out.extend_from_slice(b",\"cooldown_left_ms\":");
+                write_number(out, *left_ms);
+            }
+            Self::HoldsUnpaidMax(max) => {
+                out.extend_from_slice(b",\"holds_unpaid_max\":");
+                write_number(out, *max);
+            }
             Self::StockClosed { stock, closes_at } => {
                 out.extend_from_slice(b",\"stock\":");
                 write_json_string(out, stock);

@@ -30,16 +30,11 @@ impl Problem {
                 "Ask for quantity_available or fewer, or for another stock.",
             )
             .with(Member::StockLeft { stock: stock_of(*line), quantity_available: *quantity_available }),
-            Refusal::CustomerLimitReached { per_customer_max, quantity_taken } => {
-                let detail = "With what was asked for, the customer would have more than per_customer_max units. Release \
-                              some or ask for fewer.";
-                let (per_customer_max, quantity_taken) = (*per_customer_max, *quantity_taken);
-                Self::new(Code::CustomerLimitReached, detail)
+            &Refusal::CustomerLimitReached { per_customer_max, quantity_taken } => {
+                Self::new(Code::CustomerLimitReached, CUSTOMER_LIMIT_REACHED)
                     .with(Member::CustomerLimit { per_customer_max, quantity_taken })
             }
-            Refusal::SaleNotOpen { opens_at } => Self::new(Code::SaleNotOpen, "Try again from opens_at on.")
-                .retry_after(opens_at.saturating_sub(now_ms).div_ceil(1_000).max(1))
-                .with(Member::OpensAt(*opens_at)),
+            Refusal::SaleNotOpen { opens_at } => Self::sale_not_open(*opens_at, now_ms),
             Refusal::SaleClosed { closes_at } => {
                 Self::new(Code::SaleClosed, "The sale takes no more reservations.")
                     .with(Member::ClosesAt(*closes_at))
@@ -48,6 +43,13 @@ impl Problem {
                 Self::new(Code::StockClosed, "The stock takes no more reservations; others of the sale may.")
                     .with(Member::StockClosed { stock: stock_of(*line), closes_at: *closes_at })
             }
+            Refusal::SessionRequired => Self::new(Code::SessionRequired, SESSION_REQUIRED),
+            Refusal::CustomerMismatch => Self::new(Code::CustomerMismatch, CUSTOMER_MISMATCH),
+            Refusal::CoolingDown { left_ms } => Self::cooling_down(*left_ms),
+            Refusal::HoldsUnpaid { holds_unpaid_max } => {
+                Self::new(Code::HoldsUnpaid, HOLDS_UNPAID).with(Member::HoldsUnpaidMax(*holds_unpaid_max))
+            }
+            Refusal::OperatorOnly => Self::new(Code::OperatorOnly, OPERATOR_ONLY),
             Refusal::ReservationNotHeld => Self::new(Code::ReservationNotHeld, RESERVATION_NOT_HELD),
             Refusal::HoldExpired => Self::new(Code::HoldExpired, HOLD_EXPIRED),
             Refusal::QuantityBelowReserved { stock, quantity_held, quantity_confirmed } => {
@@ -62,8 +64,7 @@ impl Problem {
             Refusal::SaleOpen => {
                 Self::new(Code::SaleOpen, "Give the sale a closes_at in the past with PATCH, then delete it.")
             }
-            Refusal::HoldsPending { quantity_held, held_count, held_until } => {
-                let (quantity_held, held_count, held_until) = (*quantity_held, *held_count, *held_until);
+            &Refusal::HoldsPending { quantity_held, held_count, held_until } => {
                 Self::new(Code::HoldsPending, HOLDS_PENDING).with(Member::Holds {
                     quantity_held,
                     held_count,
@@ -78,6 +79,18 @@ impl Problem {
             }
             Refusal::PartitionExists => Self::malformed("The partition exists already."),
         }
+    }
+
+    fn sale_not_open(opens_at: TimeMs, now_ms: TimeMs) -> Self {
+        Self::new(Code::SaleNotOpen, "Try again from opens_at on.")
+            .retry_after(opens_at.saturating_sub(now_ms).div_ceil(1_000).max(1))
+            .with(Member::OpensAt(opens_at))
+    }
+
+    fn cooling_down(left_ms: u64) -> Self {
+        Self::new(Code::CoolingDown, "Try again after Retry-After. Asking earlier does not make it longer.")
+            .retry_after(left_ms.div_ceil(1_000))
+            .with(Member::CooldownLeft(left_ms))
     }
 }
 
@@ -114,6 +127,14 @@ const fn of_unmet(unmet: Unmet) -> &'static str {
     }
 }
 
+const CUSTOMER_LIMIT_REACHED: &str = "With what was asked for, the customer would have more than per_customer_max units. Release some or ask for fewer.";
+const SESSION_REQUIRED: &str =
+    "This sale takes a session. Nothing was done. Log in and send the session with the request.";
+const CUSTOMER_MISMATCH: &str = "A session acts for its own customer alone. Nothing was done. Leave customer out, or log in as that customer.";
+const HOLDS_UNPAID: &str =
+    "As many holds of this customer as the sale allows have run out without being paid.";
+const OPERATOR_ONLY: &str =
+    "In this sale the shop confirms once it was paid, on the operator listener. Nothing was done.";
 const HOLDS_PENDING: &str = "Customers may still be paying. Delete the sale once they are done, at held_until at the latest, or now with \
                              ?force=true, which releases what is held.";
 const RESERVATION_NOT_HELD: &str = "It was released before. Make a new reservation.";

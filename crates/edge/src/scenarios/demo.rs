@@ -1,6 +1,6 @@
 //! What `--demo` creates if it does not exist: a window, a station with a month of slots, and a flash sale.
 
-use onrush_core::{Precondition, SaleTerms, StockTerms, TimeMs, WindowShape, write_rfc3339};
+use onrush_core::{GateTerms, Precondition, SaleTerms, StockTerms, TimeMs, WindowShape, write_rfc3339};
 use onrush_node::Call;
 
 use super::request_window::WINDOW;
@@ -21,6 +21,7 @@ pub fn calls(request_shape: WindowShape) -> Vec<Call> {
             closes_at: None,
             per_customer_max: Some(1),
             hold_ttl_ms: 0,
+            gate: GateTerms::default(),
             stocks,
         })
     };

@@ -17,6 +17,7 @@ use super::snapshots::Snapshotter;
 use super::views::ViewWriter;
 use super::writer::Writer;
 use crate::clock::Clock;
+use crate::metrics::by_code;
 use crate::threads::{abort_after_panic, spawn};
 use crate::{Call, MetricsSnapshot, Outcome, Reply, ReservationIds, Settings};
 
@@ -191,7 +192,8 @@ impl Partition {
             let tally = machine.tally().clone();
             MetricsSnapshot {
                 done_count: tally.done_count + self.view_read_count.load(Ordering::Relaxed),
-                refusals: tally.refusals_by_code(),
+                refusals: by_code(&tally.refusals),
+                shadow_refusals: by_code(&tally.shadow_refusals),
                 overloaded_count: self.cell.overloaded_count(),
                 log_unavailable_count: tally.log_unavailable_count,
                 waiting_count: self.cell.waiting_count() as u64,

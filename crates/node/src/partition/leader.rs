@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use onrush_core::{
-    Answer, Command, Event, HOLD_SEARCH_MAX, Incarnation, Now, Precondition, Refusal, SaleNo, SaleTerms,
-    State, TermsField, TimeMs, WindowShape, change_terms, decide, decide_expiry, decide_hold_end,
+    Answer, Command, Event, HOLD_SEARCH_MAX, Incarnation, Now, Precondition, Refusal, RefusalCode, SaleNo,
+    SaleTerms, State, TermsField, TimeMs, WindowShape, change_terms, decide, decide_expiry, decide_hold_end,
+    shadow_refusal,
 };
 
 use super::batch::{ClosedBatch, OpenBatch};
@@ -14,7 +15,7 @@ use super::views::{Counts, ViewChange};
 use crate::limits::{
     EXPIRIES_PER_TURN_MAX, HOLDS_ENDED_PER_CALL_MAX, OPEN_BATCH_BYTES_MAX, RECORD_BYTES_MAX, STOCK_BYTES_MAX,
 };
-use crate::{Call, Failure, Outcome, Reply, ReservationIds, ReserveCall};
+use crate::{Asker, Call, Failure, Outcome, Reply, ReservationIds, ReserveCall};
 
 /// Decides for one partition.
 pub(crate) struct Leader {
@@ -33,6 +34,8 @@ pub(crate) struct Leader {
     archived_sales: Vec<Arc<str>>,
     /// Batches closed so far; the open one will be the next.
     closed_count: u64,
+    /// What the gate of a sale in shadow mode would have refused the last call for.
+    shadow_refusal: Option<RefusalCode>,
 }
 
 impl Leader {
@@ -61,6 +64,7 @@ impl Leader {
             changed_sales: Vec::new(),
             archived_sales: Vec::new(),
             closed_count: 0,
+            shadow_refusal: None,
         };
         if leader.state.id_key().is_none() {
             let created = leader.decide_and_apply(&Command::CreatePartition { id_key });
@@ -71,6 +75,11 @@ impl Leader {
 
     pub(crate) fn state(&self) -> &State {
         &self.state
+    }
+
+    /// What the gate of a sale in shadow mode would have refused the last call for.
+    pub(crate) fn take_shadow_refusal(&mut self) -> Option<RefusalCode> {
+        self.shadow_refusal.take()
     }
 
     pub(crate) fn ids(&self) -> &ReservationIds {
@@ -182,12 +191,14 @@ impl Leader {
                 self.answer(&Command::ArchiveSale { sale: &sale, only_if: &only_if })
             }
             Call::Reserve(call) => self.reserve(call),
-            Call::Confirm { sale, reservation } => {
-                self.decide_and_apply(&Command::Confirm { sale: &sale, reservation }).map_err(refused)?;
+            Call::Confirm { sale, reservation, asker } => {
+                let confirm = Command::Confirm { sale: &sale, reservation, asker: asker.as_core() };
+                self.decide_and_apply(&confirm).map_err(refused)?;
                 self.reservation(&sale, reservation)
             }
-            Call::Release { sale, reservation } => {
-                self.decide_and_apply(&Command::Release { sale: &sale, reservation }).map_err(refused)?;
+            Call::Release { sale, reservation, asker } => {
+                let release = Command::Release { sale: &sale, reservation, asker: asker.as_core() };
+                self.decide_and_apply(&release).map_err(refused)?;
                 self.reservation(&sale, reservation)
             }
             Call::ReadCounter { counter } => {
@@ -202,8 +213,11 @@ impl Leader {
             Call::ListSales { after, count_max } => {
                 Ok(Outcome::Sales(self.state.sales_after(after.as_deref(), count_max.into(), self.now.wall)))
             }
-            Call::ReadReservation { sale, reservation } => self.reservation(&sale, reservation),
-            Call::ReadCustomer { sale, customer } => {
+            Call::ReadReservation { sale, reservation, asker } => {
+                self.read_reservation(&sale, reservation, &asker)
+            }
+            Call::ReadCustomer { sale, customer, asker } => {
+                self.state.check_reader(&sale, &customer, asker.as_core()).map_err(refused)?;
                 let found = self.state.reservations_of(&sale, &customer);
                 Ok(Outcome::Reservations(found.ok_or(refused(Refusal::SaleNotFound))?))
             }
@@ -262,6 +276,9 @@ impl Leader {
     }
 
     fn decide_and_apply(&mut self, command: &Command<'_>) -> Result<Answer, Refusal> {
+        if self.state.has_shadow_sales() {
+            self.shadow_refusal = shadow_refusal(&self.state, command, self.now);
+        }
         let mut decision = decide(&self.state, command, self.now)?;
         if decision.event.is_some() && self.next_incarnation.is_some() {
             self.begin_incarnation();
@@ -313,6 +330,14 @@ impl Leader {
 
     fn sale(&self, sale: &str) -> Result<Box<onrush_core::SaleView>, Failure> {
         self.state.sale(sale, self.now.wall).map(Box::new).ok_or(refused(Refusal::SaleNotFound))
+    }
+
+    fn read_reservation(&self, sale: &str, reservation: onrush_core::ReservationRef, asker: &Asker) -> Reply {
+        let reply = self.reservation(sale, reservation);
+        if let Ok(Outcome::Reservation(view)) = &reply {
+            self.state.check_reader(sale, &view.customer, asker.as_core()).map_err(refused)?;
+        }
+        reply
     }
 
     fn reservation(&self, sale: &str, reservation: onrush_core::ReservationRef) -> Reply {

@@ -176,6 +176,9 @@ impl Machine {
         for (token, call) in submission.calls {
             let reply: Reply = leader.run(call, self.room_bytes);
             self.tally.reply(&reply);
+            if let Some(code) = leader.take_shadow_refusal() {
+                self.tally.shadow_refusals[code as usize] += 1;
+            }
             replies.push((token, reply));
         }
         self.answered_since.get_or_insert(self.clock.steady());

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use onrush_core::{Digest, Incarnation, Limits, Precondition, SaleTerms, State, StockTerms, WindowShape};
+use onrush_core::{
+    Digest, GateTerms, Incarnation, Limits, Precondition, SaleTerms, State, StockTerms, WindowShape,
+};
 use onrush_log::Format;
 
 use super::*;
@@ -11,7 +13,7 @@ use crate::partition::identity::Identity;
 use crate::partition::port::Port;
 use crate::partition::views::{View, ViewWriter};
 use crate::record::{DecodeError, decode_records};
-use crate::{Call, LineCall, Name, Outcome, ReserveCall};
+use crate::{Asker, Call, LineCall, Name, Outcome, ReserveCall};
 
 const START: Duration = Duration::from_secs(1_700_000_000);
 const IDENTITY: Identity = Identity { id_key: [7; 16], incarnation: Incarnation(9) };
@@ -72,6 +74,7 @@ impl Stepper {
     fn reserve(&mut self, sale: &str, customer: u32) -> Option<Reply> {
         self.call(Call::Reserve(Box::new(ReserveCall {
             sale: Name::from(sale),
+            asker: Asker::Anyone,
             customer: Name::from(customer.to_string()),
             lines: [LineCall { stock: Name::from("a"), quantity: 1 }].into_iter().collect(),
             details: Box::from(&b""[..]),
@@ -94,6 +97,7 @@ impl Stepper {
             closes_at,
             per_customer_max: None,
             hold_ttl_ms,
+            gate: GateTerms::default(),
             stocks: vec![stock("a"), stock("b")],
         };
         // Terms that are not new are answered at once.

@@ -9,7 +9,7 @@ use onrush_log::Format;
 use super::error::{DecodeError, DecodeReason};
 use super::fields::{Field, put_group};
 use super::primitives::{Input, put_bytes, put_shape, put_u64};
-use super::terms::{put_terms, take_terms};
+use super::terms::{put_gate, put_terms, take_gate, take_terms};
 
 const TIME: u8 = 1;
 const PARTITION_CREATED: u8 = 2;
@@ -116,6 +116,7 @@ fn put_fields(out: &mut Vec<u8>, event: &Event<'_>) {
             put_u64(out, sale_no.0.into());
             put_bytes(out, sale.as_bytes());
             put_terms(out, terms);
+            put_gate(out, terms.gate);
         }
         Event::SaleArchived { sale_no } => put_u64(out, sale_no.0.into()),
         Event::Reserved { reservation, customer, lines, expires_at, key, details } => {
@@ -237,7 +238,11 @@ fn decode_event<'e, 'p: 'e>(
         SALE_PUT => {
             let sale_no = SaleNo(input.u32()?);
             let sale = input.text()?;
-            Event::SalePut { sale_no, sale, terms: terms.insert(take_terms(input, format)?) }
+            let terms = terms.insert(take_terms(input, format)?);
+            if format != Format::V1 {
+                terms.gate = take_gate(input, name_of(kind))?;
+            }
+            Event::SalePut { sale_no, sale, terms }
         }
         SALE_ARCHIVED => Event::SaleArchived { sale_no: SaleNo(input.u32()?) },
         RESERVED if format == Format::V1 => decode_reserved_v1(input)?,

@@ -9,7 +9,7 @@ use super::event::{
 };
 use super::fields::{Field, put_group};
 use super::primitives::{Input, put_bytes, put_shape, put_u64};
-use super::terms::{put_terms, take_terms};
+use super::terms::{put_gate, put_terms, take_gate, take_terms};
 
 const PARTITION: u8 = 1;
 const COUNTER: u8 = 2;
@@ -98,6 +98,7 @@ fn put_fields(out: &mut Vec<u8>, fact: &Fact<'_>) {
             }
             put_u64(out, (*stocks_ever).into());
             put_u64(out, *version);
+            put_gate(out, terms.gate);
         }
         Fact::Incarnation { first, incarnation } => {
             put_reservation(out, *first);
@@ -205,6 +206,9 @@ impl FactDecoder {
                     self.stock_nos.push(StockNo(input.u16()?));
                 }
                 let (stocks_ever, version) = (input.u16()?, input.u64()?);
+                if self.format != Format::V1 {
+                    terms.gate = take_gate(input, name_of(SALE))?;
+                }
                 Fact::Sale { sale_no, sale, terms, stock_nos: &self.stock_nos, stocks_ever, version }
             }
             RESERVATION if self.format == Format::V1 => decode_reservation_fact_v1(input)?,

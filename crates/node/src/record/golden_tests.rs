@@ -7,8 +7,8 @@ use std::fmt::{Debug, Write as _};
 use std::path::Path;
 
 use onrush_core::{
-    Event, Fact, IdempotencyKey, Incarnation, Line, Lines, ReservationNo, ReservationStatus, SaleNo,
-    SaleTerms, StockNo, StockTerms, WindowShape,
+    ConfirmBy, Event, Fact, GateMode, GateTerms, IdempotencyKey, Incarnation, Line, Lines, ReservationNo,
+    ReservationStatus, SaleNo, SaleTerms, SessionTerms, StockNo, StockTerms, WindowShape,
 };
 
 use onrush_log::Format;
@@ -36,6 +36,24 @@ const CLOSING_RECORDS_TEXT: &str = include_str!("../../golden/closing-records-v2
 const CLOSING_FACTS: &[u8] = include_bytes!("../../golden/closing-facts-v2.bin");
 const CLOSING_FACTS_TEXT: &str = include_str!("../../golden/closing-facts-v2.txt");
 
+/// What came to version 2 with the gates of sales.
+const GATE_RECORDS: &[u8] = include_bytes!("../../golden/gate-records-v2.bin");
+const GATE_RECORDS_TEXT: &str = include_str!("../../golden/gate-records-v2.txt");
+const GATE_FACTS: &[u8] = include_bytes!("../../golden/gate-facts-v2.bin");
+const GATE_FACTS_TEXT: &str = include_str!("../../golden/gate-facts-v2.txt");
+
+/// As [`terms`], with a gate that asks for everything.
+fn gate_terms() -> SaleTerms {
+    let gate = GateTerms {
+        session: SessionTerms::Required,
+        cooldown_ms: 10_000,
+        holds_unpaid_max: Some(3),
+        confirm_by: ConfirmBy::Operator,
+        mode: GateMode::Shadow,
+    };
+    SaleTerms { gate, ..terms() }
+}
+
 /// As [`terms`], where the first stock closes.
 fn closing_terms() -> SaleTerms {
     let mut terms = terms();
@@ -58,6 +76,7 @@ fn terms() -> SaleTerms {
         closes_at: None,
         per_customer_max: Some(2),
         hold_ttl_ms: 86_400_000,
+        gate: GateTerms::default(),
         stocks: vec![stock("2021-05-16", Some(BATCH_TIME)), stock("b", None)],
     }
 }
@@ -182,6 +201,7 @@ fn records_as_text(format: Format, bytes: &[u8]) -> String {
 /// have them.
 fn as_before(one: &impl Debug) -> String {
     let text = format!("{one:?}").replace(", incarnation: Incarnation(0)", "");
+    let text = text.replace(&format!(", gate: {:?}", GateTerms::default()), "");
     text.replace(", closes_at: None, quantity_total", ", quantity_total")
 }
 
@@ -212,6 +232,10 @@ fn records_of_version_2_decode_for_ever() {
     let mut written = Vec::new();
     encode_event(&mut written, &Event::SalePut { sale_no: SaleNo(300), sale: "PWTC", terms: &terms });
     check_records("closing-records-v2", &written, CLOSING_RECORDS, CLOSING_RECORDS_TEXT);
+    let terms = gate_terms();
+    let mut written = Vec::new();
+    encode_event(&mut written, &Event::SalePut { sale_no: SaleNo(300), sale: "PWTC", terms: &terms });
+    check_records("gate-records-v2", &written, GATE_RECORDS, GATE_RECORDS_TEXT);
 }
 
 fn check_records(name: &str, written: &[u8], golden: &[u8], golden_text: &str) {
@@ -237,20 +261,16 @@ fn facts_of_version_2_decode_for_ever() {
     );
     encode_fact(&mut written, &Fact::Incarnation { first, incarnation });
     check_facts("incarnation-facts-v2", &written, INCARNATION_FACTS, INCARNATION_FACTS_TEXT);
-    let terms = closing_terms();
+    check_facts("closing-facts-v2", &sale_fact(&closing_terms()), CLOSING_FACTS, CLOSING_FACTS_TEXT);
+    check_facts("gate-facts-v2", &sale_fact(&gate_terms()), GATE_FACTS, GATE_FACTS_TEXT);
+}
+
+fn sale_fact(terms: &SaleTerms) -> Vec<u8> {
     let mut written = Vec::new();
-    encode_fact(
-        &mut written,
-        &Fact::Sale {
-            sale_no: SaleNo(300),
-            sale: "PWTC",
-            terms: &terms,
-            stock_nos: &[StockNo(0), StockNo(1)],
-            stocks_ever: 2,
-            version: 1,
-        },
-    );
-    check_facts("closing-facts-v2", &written, CLOSING_FACTS, CLOSING_FACTS_TEXT);
+    let stock_nos = &[StockNo(0), StockNo(1)];
+    let (sale_no, sale) = (SaleNo(300), "PWTC");
+    encode_fact(&mut written, &Fact::Sale { sale_no, sale, terms, stock_nos, stocks_ever: 2, version: 1 });
+    written
 }
 
 fn check_facts(name: &str, written: &[u8], golden: &[u8], golden_text: &str) {

@@ -1,11 +1,20 @@
 //! The terms of a sale, as its record and its fact have them.
 
-use onrush_core::{SaleTerms, StockTerms};
+use onrush_core::{ConfirmBy, GateMode, GateTerms, SaleTerms, SessionTerms, StockTerms};
 use onrush_log::Format;
 
 use super::DecodeError;
 use super::fields::{Field, put_group};
 use super::primitives::{Input, put_bytes, put_optional, put_u64};
+
+/// What a sale asks of a buyer, a group of its own behind everything else that a record or a fact says of the sale. Who
+/// does not know it would let everybody pass.
+const GATE: Field = Field::required(1);
+const GATE_SESSION: Field = Field::required(1);
+const GATE_COOLDOWN_MS: Field = Field::required(2);
+const GATE_HOLDS_UNPAID_MAX: Field = Field::required(3);
+const GATE_CONFIRM_BY: Field = Field::required(4);
+const GATE_MODE: Field = Field::required(5);
 
 /// From when on reservations of a stock are refused. Who does not know it would sell what has closed.
 const CLOSES_AT: Field = Field::required(1);
@@ -60,7 +69,78 @@ pub(super) fn take_terms(input: &mut Input<'_>, format: Format) -> Result<SaleTe
             }
         });
     }
-    Ok(SaleTerms { title, opens_at, closes_at, per_customer_max, hold_ttl_ms, stocks })
+    let gate = GateTerms::default();
+    Ok(SaleTerms { title, opens_at, closes_at, per_customer_max, hold_ttl_ms, gate, stocks })
+}
+
+/// Appends what comes last in the group of a sale, if it is not at its default.
+pub(super) fn put_gate(out: &mut Vec<u8>, gate: GateTerms) {
+    let default = GateTerms::default();
+    if gate == default {
+        return;
+    }
+    GATE.put_group(out, |out| {
+        if gate.session != default.session {
+            GATE_SESSION.put_u64(out, gate.session as u64);
+        }
+        if gate.cooldown_ms != default.cooldown_ms {
+            GATE_COOLDOWN_MS.put_u64(out, gate.cooldown_ms.into());
+        }
+        if let Some(max) = gate.holds_unpaid_max {
+            GATE_HOLDS_UNPAID_MAX.put_u64(out, max.into());
+        }
+        if gate.confirm_by != default.confirm_by {
+            GATE_CONFIRM_BY.put_u64(out, gate.confirm_by as u64);
+        }
+        if gate.mode != default.mode {
+            GATE_MODE.put_u64(out, gate.mode as u64);
+        }
+    });
+}
+
+/// Takes it from the end of a group of this name.
+pub(super) fn take_gate(input: &mut Input<'_>, of: &'static str) -> Result<GateTerms, DecodeError> {
+    let mut gate = GateTerms::default();
+    input.fields(of, |field, content| {
+        if field == GATE {
+            take_gate_fields(content, &mut gate)?;
+        }
+        Ok(field == GATE)
+    })?;
+    Ok(gate)
+}
+
+fn take_gate_fields(input: &mut Input<'_>, gate: &mut GateTerms) -> Result<(), DecodeError> {
+    input.fields("gate", |field, content| {
+        match field {
+            GATE_SESSION => {
+                gate.session = match content.u64()? {
+                    0 => SessionTerms::Off,
+                    1 => SessionTerms::Optional,
+                    2 => SessionTerms::Required,
+                    _ => return Err(content.wrong("a sale asks for a session in an unknown way")),
+                }
+            }
+            GATE_COOLDOWN_MS => gate.cooldown_ms = content.u32()?,
+            GATE_HOLDS_UNPAID_MAX => gate.holds_unpaid_max = Some(content.u32()?),
+            GATE_CONFIRM_BY => {
+                gate.confirm_by = match content.u64()? {
+                    0 => ConfirmBy::Anyone,
+                    1 => ConfirmBy::Operator,
+                    _ => return Err(content.wrong("it is not known who confirms")),
+                }
+            }
+            GATE_MODE => {
+                gate.mode = match content.u64()? {
+                    0 => GateMode::Enforce,
+                    1 => GateMode::Shadow,
+                    _ => return Err(content.wrong("a gate has an unknown mode")),
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })
 }
 
 /// The fields that every stock has.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use onrush_core::{Digest, Precondition, SaleTerms, StockTerms};
+use onrush_core::{Digest, GateTerms, Precondition, SaleTerms, StockTerms};
 use onrush_log::file::faulty::FaultyStorage;
 use onrush_log::file::{FileLog, LogDirectory, LogSettings, SpareMaking};
 use onrush_node::{
-    Call, Failure, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Recovered, Reply, ReserveCall,
-    Retention, Settings,
+    Asker, Call, Failure, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Recovered, Reply,
+    ReserveCall, Retention, Settings,
 };
 
 /// Where the manual clock starts.
@@ -102,6 +102,7 @@ impl Rig {
             closes_at,
             per_customer_max: Some(1),
             hold_ttl_ms,
+            gate: GateTerms::default(),
             stocks: vec![StockTerms {
                 stock: "a".into(),
                 title: String::new(),
@@ -138,6 +139,7 @@ impl Rig {
 pub(crate) fn reserve(sale: &str, customer: &str, key: Option<&str>) -> Box<ReserveCall> {
     Box::new(ReserveCall {
         sale: Name::from(sale),
+        asker: Asker::Anyone,
         customer: Name::from(customer),
         lines: [LineCall { stock: Name::from("a"), quantity: 1 }].into_iter().collect(),
         details: Box::from(&b""[..]),

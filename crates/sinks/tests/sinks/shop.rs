@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use onrush_core::{Precondition, SaleTerms, StockTerms};
+use onrush_core::{GateTerms, Precondition, SaleTerms, StockTerms};
 use onrush_log::Log;
 use onrush_log::file::{FileLog, LogSettings, SyncMethod};
 use onrush_node::{
-    Call, Clock, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Reply, ReserveCall, Retention,
-    Settings,
+    Asker, Call, Clock, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Reply, ReserveCall,
+    Retention, Settings,
 };
 use onrush_sinks::{SinkSettings, SinkState, SinkStatus, Sinks, Stop, Target};
 
@@ -86,6 +86,7 @@ impl Shop {
             closes_at: None,
             per_customer_max: None,
             hold_ttl_ms,
+            gate: GateTerms::default(),
             stocks: stocks.iter().map(stock).collect(),
         };
         let (left_out, only_if) = (Vec::new(), Precondition::None);
@@ -96,6 +97,7 @@ impl Shop {
     pub(crate) fn reserve(&self, sale: &str, stock: &str, customer: &str) -> String {
         let call = ReserveCall {
             sale: Name::from(sale),
+            asker: Asker::Anyone,
             customer: Name::from(customer),
             lines: [LineCall { stock: Name::from(stock), quantity: 2 }].into_iter().collect(),
             details: Box::from(&br#"{"gift":true}"#[..]),
@@ -112,12 +114,12 @@ impl Shop {
 
     pub(crate) fn confirm(&self, sale: &str, id: &str) {
         let reservation = self.partition.reservation_ids().read(id).unwrap();
-        self.call(Call::Confirm { sale: Name::from(sale), reservation }).unwrap();
+        self.call(Call::Confirm { sale: Name::from(sale), reservation, asker: Asker::Anyone }).unwrap();
     }
 
     pub(crate) fn release(&self, sale: &str, id: &str) {
         let reservation = self.partition.reservation_ids().read(id).unwrap();
-        self.call(Call::Release { sale: Name::from(sale), reservation }).unwrap();
+        self.call(Call::Release { sale: Name::from(sale), reservation, asker: Asker::Anyone }).unwrap();
     }
 
     /// Lets the partition's time pass.

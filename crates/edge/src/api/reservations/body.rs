@@ -8,7 +8,7 @@ use onrush_core::{
     DETAILS_BYTES_MAX, LINES_MAX, NEW_NAME_RULE, QUANTITY_MAX, ReservationStatus, ReservationView, TimeMs,
     is_name, write_rfc3339,
 };
-use onrush_node::{KeyCall, LineCall, Name, RESERVATION_ID_BYTES, ReserveCall};
+use onrush_node::{Asker, KeyCall, LineCall, Name, RESERVATION_ID_BYTES, ReserveCall};
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
@@ -23,7 +23,12 @@ use crate::text::write_number;
 
 /// The claim in the body of `POST /v1/sales/{sale}/reservations`. `details` keeps its bytes as they were sent, white space
 /// included, and is compared and limited in that form.
-pub fn parse_reservation(sale: &str, key: Option<&str>, body: &[u8]) -> Result<Box<ReserveCall>, Problem> {
+pub fn parse_reservation(
+    sale: &str,
+    asker: Asker,
+    key: Option<&str>,
+    body: &[u8],
+) -> Result<Box<ReserveCall>, Problem> {
     if !is_name(sale) {
         return Err(Problem::invalid("sale", NEW_NAME_RULE));
     }
@@ -34,7 +39,7 @@ pub fn parse_reservation(sale: &str, key: Option<&str>, body: &[u8]) -> Result<B
     let details = checked_details(read.details)?;
     let key =
         key.map(|key| KeyCall { key: Name::from(key), fingerprint: fingerprint(&customer, &lines, details) });
-    Ok(Box::new(ReserveCall { sale: Name::from(sale), customer, lines, details: details.into(), key }))
+    Ok(Box::new(ReserveCall { sale: Name::from(sale), asker, customer, lines, details: details.into(), key }))
 }
 
 /// Appends a reservation that this call made, or made before: what it claims is in the call.

@@ -11,10 +11,11 @@ use axum::extract::{Request, State};
 use compact_str::{CompactString, format_compact};
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_core::ReservationRef;
-use onrush_node::{Call, Failure, Name, Outcome, Reply, ReservationIds};
+use onrush_node::{Asker, Call, Failure, Name, Outcome, Reply, ReservationIds};
 
 use super::answer::{Answer, WithoutBody, WithoutQuery, json, json_body, name_at, segment, with_header};
 use super::app::{App, mismatched};
+use super::asker::AskedBy;
 use super::route::Route;
 use crate::hot::{Head, Hot, Rendering, is_plain_json, plain_name};
 use crate::http::media_type::JSON;
@@ -26,6 +27,7 @@ use body::{parse_reservation, write_reservation, write_reservations, write_reser
 use key::parse_idempotency_key;
 pub(super) use schemas::schemas;
 
+/// Routes of both listeners. The operator's are for the shop's own system.
 pub(super) fn routes() -> [Route; 5] {
     let [reserved, read_one, confirmed, released, of_customer] = operations::all();
     [
@@ -37,11 +39,16 @@ pub(super) fn routes() -> [Route; 5] {
     ]
 }
 
-async fn reserve(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
+async fn reserve(
+    State(app): State<Arc<App>>,
+    _: WithoutQuery,
+    AskedBy(asker): AskedBy,
+    request: Request,
+) -> Answer {
     let sale = name_at(request.uri(), 2, "sale")?;
     let key = idempotency_key(&request)?;
     let body = json_body(request, BODY_BYTES_MAX).await?;
-    let call = parse_reservation(&sale, key.as_deref(), &body)?;
+    let call = parse_reservation(&sale, asker, key.as_deref(), &body)?;
     match app.ask(Call::Reserve(call)).await? {
         Outcome::Reserved { reservation, status: now, created_at, expires_at, replayed, call } => {
             let id = app.backend.ids(&call.sale).write(reservation);
@@ -60,19 +67,34 @@ async fn reserve(State(app): State<Arc<App>>, _: WithoutQuery, request: Request)
     }
 }
 
-async fn read_reservation(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+async fn read_reservation(
+    State(app): State<Arc<App>>,
+    _: WithoutQuery,
+    AskedBy(asker): AskedBy,
+    request: WithoutBody,
+) -> Answer {
     let (sale, reservation) = reservation_at(&app, &request.uri)?;
-    reservation_answer(&app, Call::ReadReservation { sale, reservation }).await
+    reservation_answer(&app, Call::ReadReservation { sale, reservation, asker }).await
 }
 
-async fn confirm(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+async fn confirm(
+    State(app): State<Arc<App>>,
+    _: WithoutQuery,
+    AskedBy(asker): AskedBy,
+    request: WithoutBody,
+) -> Answer {
     let (sale, reservation) = reservation_at(&app, &request.uri)?;
-    reservation_answer(&app, Call::Confirm { sale, reservation }).await
+    reservation_answer(&app, Call::Confirm { sale, reservation, asker }).await
 }
 
-async fn release(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+async fn release(
+    State(app): State<Arc<App>>,
+    _: WithoutQuery,
+    AskedBy(asker): AskedBy,
+    request: WithoutBody,
+) -> Answer {
     let (sale, reservation) = reservation_at(&app, &request.uri)?;
-    reservation_answer(&app, Call::Release { sale, reservation }).await
+    reservation_answer(&app, Call::Release { sale, reservation, asker }).await
 }
 
 async fn reservation_answer(app: &App, call: Call) -> Answer {
@@ -85,10 +107,15 @@ async fn reservation_answer(app: &App, call: Call) -> Answer {
     }
 }
 
-async fn read_customer(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+async fn read_customer(
+    State(app): State<Arc<App>>,
+    _: WithoutQuery,
+    AskedBy(asker): AskedBy,
+    request: WithoutBody,
+) -> Answer {
     let sale = name_at(&request.uri, 2, "sale")?;
     let customer = name_at(&request.uri, 4, "customer")?;
-    match app.ask(Call::ReadCustomer { sale, customer }).await? {
+    match app.ask(Call::ReadCustomer { sale, customer, asker }).await? {
         Outcome::Reservations(views) => Ok(json(StatusCode::OK, |out| {
             write_reservations(out, &views, |view| app.backend.ids(&view.sale).write(view.reservation));
         })),
@@ -121,7 +148,7 @@ fn decode_reserve(request: &HotRequest<'_>, segment: &[u8]) -> Hot {
     }
     let key = request.fields.idempotency_key().map(std::str::from_utf8).transpose();
     let (Some(sale), Ok(key)) = (plain_name(segment), key) else { return Hot::Routed };
-    match parse_reservation(&sale, key, request.body) {
+    match parse_reservation(&sale, Asker::Anyone, key, request.body) {
         Ok(call) => Hot::Call(Call::Reserve(call), Rendering::without_name(write_reserve)),
         Err(problem) => Hot::Problem(Box::new(problem)),
     }

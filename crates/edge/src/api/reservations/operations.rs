@@ -24,8 +24,10 @@ pub(super) fn all() -> [Operation; 5] {
             "confirmReservation",
             "Make a held reservation final",
         )
-        .description("Repeating it changes nothing.")
-        .problems(&[Code::ReservationNotHeld, Code::HoldExpired]),
+        .description(
+            "Repeating it changes nothing. Where the sale says so, the operator listener alone takes it.",
+        )
+        .problems(&[Code::ReservationNotHeld, Code::HoldExpired, Code::OperatorOnly]),
         one_reservation(
             HttpMethod::Post,
             "/v1/sales/{sale}/reservations/{reservation}/release",
@@ -49,7 +51,7 @@ pub(super) fn all() -> [Operation; 5] {
             "ReservationList",
             json!({"reservations": [example_reservation()]}),
         )
-        .problems(&[Code::SaleNotFound])
+        .problems(&[Code::SaleNotFound, Code::SessionRequired, Code::CustomerMismatch])
         .asks(),
     ]
 }
@@ -81,6 +83,10 @@ fn reserve() -> Operation {
             Code::SaleClosed,
             Code::StockClosed,
             Code::IdempotencyKeyReused,
+            Code::SessionRequired,
+            Code::CustomerMismatch,
+            Code::CoolingDown,
+            Code::HoldsUnpaid,
         ])
         .asks()
 }
@@ -97,7 +103,12 @@ fn one_reservation(method: HttpMethod, path: &'static str, id: &str, summary: &s
             id_schema.into(),
         ))
         .json(200, "The reservation as it is now.", "Reservation", example_reservation())
-        .problems(&[Code::SaleNotFound, Code::ReservationNotFound])
+        .problems(&[
+            Code::SaleNotFound,
+            Code::ReservationNotFound,
+            Code::SessionRequired,
+            Code::CustomerMismatch,
+        ])
         .asks()
 }
 

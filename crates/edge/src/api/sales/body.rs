@@ -2,6 +2,7 @@
 
 use onrush_core::{SaleStatus, SaleView, StockView, TimeMs, write_rfc3339};
 
+use super::gate::write_gate;
 use super::page::write_cursor;
 use crate::text::{write_json_string, write_number};
 
@@ -20,6 +21,8 @@ pub(super) fn write_sale(out: &mut Vec<u8>, sale: &SaleView) {
     }
     out.extend_from_slice(b",\"hold_ttl_ms\":");
     write_number(out, sale.hold_ttl_ms);
+    out.extend_from_slice(b",\"gate\":");
+    write_gate(out, sale.gate);
     out.extend_from_slice(b",\"status\":\"");
     out.extend_from_slice(sale_status_text(sale.status).as_bytes());
     out.extend_from_slice(b"\",\"stocks\":[");

@@ -83,6 +83,7 @@ mod tests {
             closes_at: None,
             per_customer_max: None,
             hold_ttl_ms: 0,
+            gate: onrush_core::GateTerms::default(),
             status: SaleStatus::Open,
             stocks: Vec::new(),
         }

@@ -3,6 +3,7 @@
 mod body;
 mod etag;
 mod force;
+mod gate;
 mod operations;
 mod page;
 mod schemas;

@@ -1,26 +1,30 @@
 //! Schemas of sales.
 
 use onrush_core::{
-    HOLD_TTL_MS_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_TOTAL_MAX, STOCKS_PER_SALE_MAX, SaleStatus,
-    TITLE_BYTES_MAX,
+    COOLDOWN_MS_MAX, ConfirmBy, GateMode, HOLD_TTL_MS_MAX, HOLDS_UNPAID_MAX_MAX, PER_CUSTOMER_MAX_MAX,
+    QUANTITY_TOTAL_MAX, STOCKS_PER_SALE_MAX, SaleStatus, SessionTerms, TITLE_BYTES_MAX,
 };
 use serde_json::{Value, json};
-use utoipa::openapi::schema::{SchemaType, Type};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 
 use super::body::sale_status_text;
+use super::gate::CHALLENGES;
 use crate::limits::LIST_LIMIT_MAX;
 use crate::openapi::parts::{
     FROM_1970, list, name, named, object, one_of, request_time, text, time_or_null, whole,
 };
 
-pub(in crate::api) fn schemas() -> [(&'static str, RefOr<Schema>); 6] {
+pub(in crate::api) fn schemas() -> [(&'static str, RefOr<Schema>); 9] {
     [
         ("Sale", sale()),
         ("Stock", stock()),
         ("SaleList", sale_list()),
         ("SaleTerms", sale_terms()),
         ("SaleChange", sale_change()),
+        ("Gate", gate()),
+        ("GateTerms", gate_terms()),
+        ("GateChange", gate_change()),
         ("StockTerms", stock_terms()),
     ]
 }
@@ -36,6 +40,7 @@ fn sale() -> RefOr<Schema> {
             ("closes_at", time_or_null("Reservations are refused from then on.").into()),
             ("per_customer_max", per_customer_max()),
             ("hold_ttl_ms", hold_ttl_ms()),
+            ("gate", named("Gate")),
             ("status", one_of("Where it stands.", &statuses.map(sale_status_text))),
             ("stocks", list("Sorted by `starts_at`, then name.", named("Stock"), None)),
         ],
@@ -89,6 +94,7 @@ fn sale_terms() -> RefOr<Schema> {
             ),
             ("per_customer_max?", per_customer_max()),
             ("hold_ttl_ms?", hold_ttl_ms()),
+            ("gate?", named("GateTerms")),
             (
                 "stocks",
                 list(
@@ -119,12 +125,76 @@ fn sale_change() -> RefOr<Schema> {
             ("closes_at?", time_or_null("Reservations are refused from then on; never if null.")),
             ("per_customer_max?", whole_or_null("No limit if null.", 1, PER_CUSTOMER_MAX_MAX)),
             ("hold_ttl_ms?", whole_or_null("0, which confirms at once, if null.", 0, HOLD_TTL_MS_MAX)),
+            ("gate?", named("GateChange")),
             (
                 "stocks?",
                 list("The whole list, in any order.", named("StockTerms"), Some((1, STOCKS_PER_SALE_MAX))),
             ),
         ],
     )
+}
+
+fn gate() -> RefOr<Schema> {
+    let unpaid = "So many holds of a customer may have run out unpaid; then the customer reserves no more. No limit if null.";
+    object(
+        "What the sale asks of a buyer.",
+        vec![
+            ("session", one_of(SESSION, &SessionTerms::ALL.map(SessionTerms::as_str))),
+            ("challenge", one_of(CHALLENGE, &CHALLENGES)),
+            ("cooldown_ms", whole(COOLDOWN, 0, Some(COOLDOWN_MS_MAX as usize)).into()),
+            ("holds_unpaid_max", unpaid_or_null(unpaid).into()),
+            ("confirm_by", one_of(CONFIRMS, &ConfirmBy::ALL.map(ConfirmBy::as_str))),
+            ("mode", one_of(MODE, &GateMode::ALL.map(GateMode::as_str))),
+        ],
+    )
+}
+
+fn gate_terms() -> RefOr<Schema> {
+    gate_of_request(
+        "What a sale asks of a buyer. Absent fields take their defaults; in a sale that exists they must be at them.",
+    )
+}
+
+fn gate_change() -> RefOr<Schema> {
+    gate_of_request(
+        "Changes of what a sale asks of a buyer: what is absent stays, null takes a field back to its default.",
+    )
+}
+
+fn gate_of_request(description: &str) -> RefOr<Schema> {
+    let cooldown = whole(COOLDOWN, 0, Some(COOLDOWN_MS_MAX as usize))
+        .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]));
+    object(
+        description,
+        vec![
+            ("session?", words_or_null(SESSION, &SessionTerms::ALL.map(SessionTerms::as_str))),
+            ("challenge?", words_or_null(CHALLENGE, &CHALLENGES)),
+            ("cooldown_ms?", cooldown.into()),
+            ("holds_unpaid_max?", unpaid_or_null("No limit if null.").into()),
+            ("confirm_by?", words_or_null(CONFIRMS, &ConfirmBy::ALL.map(ConfirmBy::as_str))),
+            ("mode?", words_or_null(MODE, &GateMode::ALL.map(GateMode::as_str))),
+        ],
+    )
+}
+
+const SESSION: &str = "Whether it takes a session to reserve. With `required` a customer also reads, confirms and releases their own reservations alone.";
+const CHALLENGE: &str = "There are no challenges yet.";
+const COOLDOWN: &str =
+    "How long after a reservation of a customer the next one is refused; 0 for not at all.";
+const CONFIRMS: &str = "Who confirms: whoever knows the reservation, or only the operator listener.";
+const MODE: &str = "`shadow` decides and counts, and refuses nobody.";
+
+fn words_or_null(description: &str, words: &[&str]) -> RefOr<Schema> {
+    let values = words.iter().map(|word| json!(word)).chain([Value::Null]);
+    text(description)
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .enum_values(Some(values))
+        .into()
+}
+
+fn unpaid_or_null(description: &str) -> ObjectBuilder {
+    whole(description, 1, Some(HOLDS_UNPAID_MAX_MAX as usize))
+        .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
 }
 
 fn stock_terms() -> RefOr<Schema> {

@@ -4,9 +4,10 @@
 
 use std::borrow::Cow;
 
-use onrush_core::{SaleTerms, StockTerms, TermsChange, TermsField, TimeMs, parse_rfc3339};
+use onrush_core::{GateChange, SaleTerms, StockTerms, TermsChange, TermsField, TimeMs, parse_rfc3339};
 use serde::de::{Deserialize, Deserializer};
 
+use super::gate::GateBody;
 use crate::http::json::{Object, parse_json};
 use crate::problem::Problem;
 
@@ -24,6 +25,8 @@ pub fn parse_sale(body: &[u8]) -> Result<(Box<SaleTerms>, Vec<TermsField>), Prob
     left_out.extend(read.closes_at.is_none().then_some(TermsField::ClosesAt));
     left_out.extend(read.per_customer_max.is_none().then_some(TermsField::PerCustomerMax));
     left_out.extend(read.hold_ttl_ms.is_none().then_some(TermsField::HoldTtlMs));
+    let (gate, left_out_of_gate) = read.gate.map(|Object(gate)| gate).unwrap_or_default().into_terms();
+    left_out.extend(left_out_of_gate);
     left_out.extend(left_out_of_stocks);
     let terms = SaleTerms {
         title: read.title.unwrap_or_default().into_owned(),
@@ -31,6 +34,7 @@ pub fn parse_sale(body: &[u8]) -> Result<(Box<SaleTerms>, Vec<TermsField>), Prob
         closes_at: time(read.closes_at.flatten(), || "closes_at".into())?,
         per_customer_max: read.per_customer_max.flatten(),
         hold_ttl_ms: read.hold_ttl_ms.unwrap_or_default(),
+        gate,
         stocks,
     };
     terms.check().map_err(|invalid| Problem::invalid(invalid.field, invalid.rule))?;
@@ -56,6 +60,11 @@ pub fn parse_sale_change(body: &[u8]) -> Result<Box<TermsChange>, Problem> {
         closes_at: changed_time(read.closes_at, "closes_at")?,
         per_customer_max: read.per_customer_max,
         hold_ttl_ms: read.hold_ttl_ms.map(Option::unwrap_or_default),
+        gate: match read.gate {
+            Some(Some(Object(gate))) => gate.into_change(),
+            Some(None) => GateChange::to_default(),
+            None => GateChange::default(),
+        },
         stocks,
         left_out,
     }))
@@ -74,6 +83,8 @@ struct SaleBody<'a> {
     per_customer_max: Option<Option<u32>>,
     #[serde(default, deserialize_with = "given")]
     hold_ttl_ms: Option<u32>,
+    #[serde(default, deserialize_with = "given")]
+    gate: Option<Object<GateBody>>,
     #[serde(borrow)]
     stocks: Vec<Object<StockBody<'a>>>,
 }
@@ -91,6 +102,8 @@ struct SaleChangeBody<'a> {
     per_customer_max: Option<Option<u32>>,
     #[serde(default, deserialize_with = "given")]
     hold_ttl_ms: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "given")]
+    gate: Option<Option<Object<GateBody>>>,
     #[serde(borrow, default, deserialize_with = "given")]
     stocks: Option<Vec<Object<StockBody<'a>>>>,
 }
@@ -112,7 +125,9 @@ struct StockBody<'a> {
 }
 
 /// A field that is there, whatever its value; one that is absent is `None` by default. So `null` is told from "left out".
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 

@@ -1,5 +1,7 @@
 //! Terms of sales on both sides of every bound, and changes of single fields.
 
+use onrush_core::GateField;
+
 use super::*;
 
 /// `expected` is nothing, or the field at fault.
@@ -32,6 +34,7 @@ fn absent_fields_take_their_defaults() {
         closes_at: None,
         per_customer_max: None,
         hold_ttl_ms: 0,
+        gate: onrush_core::GateTerms::default(),
         stocks: vec![stock],
     };
     assert_eq!(*terms, expected);
@@ -43,6 +46,11 @@ fn absent_fields_take_their_defaults() {
             TermsField::ClosesAt,
             TermsField::PerCustomerMax,
             TermsField::HoldTtlMs,
+            TermsField::Gate(GateField::Session),
+            TermsField::Gate(GateField::CooldownMs),
+            TermsField::Gate(GateField::HoldsUnpaidMax),
+            TermsField::Gate(GateField::ConfirmBy),
+            TermsField::Gate(GateField::Mode),
             TermsField::StockTitle(0),
             TermsField::StockStartsAt(0),
             TermsField::StockEndsAt(0),
@@ -54,6 +62,7 @@ fn absent_fields_take_their_defaults() {
 #[test]
 fn a_field_that_says_its_default_is_not_left_out() {
     let body = br#"{"title":"","opens_at":null,"closes_at":null,"per_customer_max":null,"hold_ttl_ms":0,
+        "gate":{"session":"off","challenge":"off","cooldown_ms":0,"holds_unpaid_max":null,"confirm_by":"anyone","mode":"enforce"},
         "stocks":[{"stock":"a","title":"","starts_at":null,"ends_at":null,"closes_at":null,"quantity_total":0}]}"#;
     assert_eq!(parse_sale(body).unwrap().1, []);
 }

@@ -20,7 +20,7 @@ fn a_request_for_the_other_listener_is_told_which_one_answers() {
         (&public, "GET /nowhere", "Check the path against /openapi.json."),
         (&operator, "POST /v1/counters/home", to_public),
         (&operator, "GET /v1/sales/PWTC", to_public),
-        (&operator, "GET /v1/sales/PWTC/reservations/x", to_public),
+        (&operator, "POST /v1/windows/home", to_public),
         (&operator, "BREW /", to_public),
         (&operator, "POST /v1/sales/PWTC", "methods in the Allow header."),
         (&operator, "GET /nowhere", "Check the path against /openapi.json."),

@@ -195,6 +195,11 @@ fn refusals() -> Vec<Refusal> {
         Refusal::SaleOpen,
         Refusal::HoldsPending { quantity_held: 3, held_count: 2, held_until: 1_000 },
         Refusal::IdempotencyKeyReused,
+        Refusal::SessionRequired,
+        Refusal::CustomerMismatch,
+        Refusal::CoolingDown { left_ms: 9_001 },
+        Refusal::HoldsUnpaid { holds_unpaid_max: 3 },
+        Refusal::OperatorOnly,
         Refusal::PartitionExists,
     ];
     refusals.extend([Unmet::Exists, Unmet::Missing, Unmet::TermsDiffer].map(Refusal::PreconditionFailed));

@@ -1,6 +1,7 @@
 //! Both routers over a stand-in for the partition: every path, in good and odd forms, with every answer held against the
 //! `OpenAPI` document.
 
+mod askers;
 mod conditions;
 mod conformance;
 mod docs;

@@ -6,7 +6,8 @@ use onrush_core::{
     TermsVersion, TimeMs, UnitTotals, Unmet, WindowShape,
 };
 use onrush_node::{
-    Call, Failure, Histogram, MetricsSnapshot, Name, Outcome, Readiness, Reply, ReservationIds, ReserveCall,
+    Asker, Call, Failure, Histogram, MetricsSnapshot, Name, Outcome, Readiness, Reply, ReservationIds,
+    ReserveCall,
 };
 
 use crate::api::app::{Backend, Done};
@@ -57,7 +58,10 @@ impl Backend for Shop {
             _ => false,
         };
         if !lost {
-            done(answer(call));
+            done(match guard(&call) {
+                Some(refusal) => refuse(refusal),
+                None => answer(call),
+            });
         }
     }
 
@@ -73,6 +77,7 @@ impl Backend for Shop {
         MetricsSnapshot {
             done_count: 1,
             refusals,
+            shadow_refusals: RefusalCode::ALL.map(|code| (code, 0)),
             overloaded_count: 0,
             log_unavailable_count: 0,
             waiting_count: 0,
@@ -104,6 +109,22 @@ impl Backend for Shop {
     fn now_ms(&self) -> TimeMs {
         NOW_MS
     }
+}
+
+/// In the sale `guarded` everything is for the operator.
+fn guard(call: &Call) -> Option<Refusal> {
+    let (sale, asker) = match call {
+        Call::Reserve(call) => (&call.sale, &call.asker),
+        Call::Confirm { sale, asker, .. }
+        | Call::Release { sale, asker, .. }
+        | Call::ReadReservation { sale, asker, .. }
+        | Call::ReadCustomer { sale, asker, .. } => (sale, asker),
+        _ => return None,
+    };
+    let is_refused = sale == "guarded" && *asker != Asker::Operator;
+    let refusal =
+        if matches!(call, Call::Confirm { .. }) { Refusal::OperatorOnly } else { Refusal::SessionRequired };
+    is_refused.then_some(refusal)
 }
 
 fn answer(call: Call) -> Reply {
@@ -159,14 +180,14 @@ fn answer(call: Call) -> Reply {
         Call::Reserve(call) => reserve(call),
         Call::Confirm { sale, .. } if sale == "expired" => refuse(Refusal::HoldExpired),
         Call::Confirm { sale, .. } if sale == "released" => refuse(Refusal::ReservationNotHeld),
-        Call::Confirm { sale, reservation } | Call::ReadReservation { sale, reservation } => {
+        Call::Confirm { sale, reservation, .. } | Call::ReadReservation { sale, reservation, .. } => {
             Ok(Outcome::Reservation(Box::new(reservation_view(
                 &sale,
                 reservation,
                 ReservationStatus::Confirmed,
             ))))
         }
-        Call::Release { sale, reservation } => Ok(Outcome::Reservation(Box::new(reservation_view(
+        Call::Release { sale, reservation, .. } => Ok(Outcome::Reservation(Box::new(reservation_view(
             &sale,
             reservation,
             ReservationStatus::Released,
@@ -263,6 +284,7 @@ fn sale_view(name: &str) -> SaleView {
         closes_at: Some(NOW_MS + 86_400_000),
         per_customer_max: Some(1),
         hold_ttl_ms: 0,
+        gate: onrush_core::GateTerms::default(),
         status: SaleStatus::Open,
         stocks: vec![StockView {
             stock: if name == "PWTC" { "2021-05-16" } else { "standing" }.into(),

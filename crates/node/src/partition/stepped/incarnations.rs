@@ -3,7 +3,7 @@
 use onrush_core::ReservationRef;
 
 use super::{Rig, code, on_every_log};
-use crate::{Call, Name, Outcome};
+use crate::{Asker, Call, Name, Outcome};
 
 /// Reserves, and gives the id that the client gets.
 fn reserve(rig: &mut Rig, customer: &str) -> String {
@@ -21,7 +21,7 @@ fn id(rig: &Rig, reservation: ReservationRef) -> String {
 /// What reading the reservation of this id comes to.
 fn read(rig: &mut Rig, id: &str) -> String {
     let reservation = rig.partition.reservation_ids().read(id).expect("an id of this partition");
-    let reply = rig.call(Call::ReadReservation { sale: Name::from("s"), reservation });
+    let reply = rig.call(Call::ReadReservation { sale: Name::from("s"), reservation, asker: Asker::Anyone });
     match reply {
         Ok(Outcome::Reservation(view)) => view.customer,
         reply => code(&reply).to_owned(),
@@ -48,9 +48,10 @@ fn an_older_copy_that_goes_on_gives_other_ids() {
                 assert_eq!(read(&mut restored, id), "reservation_not_found", "round {round}");
                 let reservation = restored.partition.reservation_ids().read(id).unwrap();
                 let sale = Name::from("s");
-                let release = restored.call(Call::Release { sale: sale.clone(), reservation });
+                let release =
+                    restored.call(Call::Release { sale: sale.clone(), reservation, asker: Asker::Anyone });
                 assert_eq!(code(&release), "reservation_not_found");
-                let confirm = restored.call(Call::Confirm { sale, reservation });
+                let confirm = restored.call(Call::Confirm { sale, reservation, asker: Asker::Anyone });
                 assert_eq!(code(&confirm), "reservation_not_found");
             }
             assert_eq!(restored.figures("s"), (3, 0), "nobody else's units were given back");

@@ -11,7 +11,7 @@ mod trouble;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use onrush_core::{Digest, Precondition, SaleTerms, StockTerms};
+use onrush_core::{Digest, GateTerms, Precondition, SaleTerms, StockTerms};
 use onrush_log::Log;
 use onrush_log::memory::MemoryLog;
 
@@ -20,7 +20,7 @@ use super::loading::{LoadError, Recovered};
 use super::retention::Retention;
 use super::writer::Turn;
 use crate::{
-    Call, Failure, KeyCall, LineCall, ManualClock, MetricsSnapshot, Name, Outcome, Reply, ReserveCall,
+    Asker, Call, Failure, KeyCall, LineCall, ManualClock, MetricsSnapshot, Name, Outcome, Reply, ReserveCall,
     Settings,
 };
 
@@ -184,6 +184,7 @@ impl Rig {
             closes_at,
             per_customer_max: Some(1),
             hold_ttl_ms,
+            gate: GateTerms::default(),
             stocks: vec![stock],
         };
         self.call(Call::PutSale {
@@ -242,6 +243,7 @@ fn reserve(sale: &str, customer: &str) -> Call {
 fn reserve_with(sale: &str, customer: &str, key: Option<&str>, details: &[u8]) -> Call {
     Call::Reserve(Box::new(ReserveCall {
         sale: Name::from(sale),
+        asker: Asker::Anyone,
         customer: Name::from(customer),
         lines: [LineCall { stock: Name::from("a"), quantity: 1 }].into_iter().collect(),
         details: Box::from(details),

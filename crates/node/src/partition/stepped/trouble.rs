@@ -6,7 +6,7 @@ use onrush_core::Incarnation;
 use onrush_log::memory::AppendFault;
 
 use super::{Rig, START_MS, on_every_log, reserve};
-use crate::{Call, Failure, Name, Outcome, Readiness};
+use crate::{Asker, Call, Failure, Name, Outcome, Readiness};
 
 const FAULTS: [AppendFault; 2] = [AppendFault::Lost, AppendFault::Kept];
 
@@ -68,7 +68,11 @@ fn the_founder_needs_no_other_incarnation_however_often_its_log_failed() {
             };
             assert_eq!(reservation.incarnation, Incarnation::FIRST);
         }
-        let read = rig.call(Call::ReadReservation { sale: Name::from("s"), reservation: before });
+        let read = rig.call(Call::ReadReservation {
+            sale: Name::from("s"),
+            reservation: before,
+            asker: Asker::Anyone,
+        });
         assert!(matches!(read, Ok(Outcome::Reservation(view)) if view.customer == "before"));
     });
 }
