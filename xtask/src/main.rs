@@ -56,6 +56,8 @@ enum Task {
     Services(services::Arguments),
     /// Write docs/openapi.json from the code
     Openapi,
+    /// Add what docs/openapi.json has and clients may rely on from now on to docs/openapi-promises.txt
+    Promises,
 }
 
 fn main() -> ExitCode {
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Services(arguments) => services::run(arguments),
         Task::Openapi => programs::openapi(),
+        Task::Promises => programs::promises(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -44,6 +44,12 @@ pub(crate) fn openapi() -> Result<()> {
     Ok(())
 }
 
+/// Adds what is new in `docs/openapi.json` to `docs/openapi-promises.txt`, unless something that was promised is gone.
+pub(crate) fn promises() -> Result<()> {
+    let arguments = ["test", "--quiet", "--package", "onrush-edge", "--test", "promises"];
+    execute(cargo(arguments).env("ADD_PROMISES", "1"))
+}
+
 /// Begins to build the server beside something that mostly waits, at the lowest priority. What goes wrong is said by the build
 /// of whoever needs the server, which finds what is there.
 pub(crate) fn begin_to_build_server() -> Result<Child> {
