@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onrush_core::{
-    Digest, GateTerms, Incarnation, Limits, Precondition, SaleTerms, State, StockTerms, WindowShape,
+    Digest, GateChange, GateMode, GateTerms, Incarnation, Limits, Precondition, RefusalCode, SaleTerms,
+    SessionTerms, State, StockTerms, TermsChange, WindowShape,
 };
 use onrush_log::Format;
 
@@ -394,4 +395,28 @@ fn each_batch_changes_the_view_as_it_changes_the_state() {
         stepper.check_view();
     }
     assert!(stepper.log.len() > 400 && stepper.state().sale_count() > 0, "something happened");
+}
+
+#[test]
+fn what_a_gate_in_shadow_mode_would_refuse_is_counted_and_done() {
+    let mut stepper = Stepper::new();
+    stepper.put("s", 0, None);
+    stepper.write_all();
+    let gate = GateChange {
+        session: Some(SessionTerms::Required),
+        mode: Some(GateMode::Shadow),
+        ..GateChange::default()
+    };
+    let change = Box::new(TermsChange { gate, ..TermsChange::default() });
+    let only_if = Precondition::None;
+    drop(stepper.call(Call::ChangeSale { sale: Name::from("s"), change, only_if }));
+    drop(stepper.reserve("s", 1));
+    drop(stepper.add());
+    stepper.write_all();
+    let replies = stepper.port.take();
+    assert!(replies.iter().all(|(_, reply)| reply.is_ok()), "{replies:?}");
+    let tally = stepper.machine.tally();
+    assert_eq!(tally.shadow_refusals[RefusalCode::SessionRequired as usize], 1);
+    assert_eq!(tally.shadow_refusals.iter().sum::<u64>(), 1);
+    assert_eq!(tally.refusals.iter().sum::<u64>(), 0);
 }
