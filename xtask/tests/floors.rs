@@ -25,7 +25,7 @@ const FLOORS: &[Floor] = &[
     Floor {
         name: "onrush-log",
         number: 1,
-        may_use: &["onrush-core"],
+        may_use: &[],
         others: Some(&["crc32c", "rustix", "thiserror", "tracing"]),
     },
     // It is given bytes, addresses and times, and knows nothing that could be asked.
