@@ -1,46 +1,49 @@
-//! Every ceiling of the core, and what happens at it: the command is refused and nothing changes.
+//! Every ceiling of the core, and what happens at it. Unless a constant says otherwise, a command with more is refused
+//! as invalid, with the field and the bound, and nothing changes.
 
-/// Bytes in the name of a counter, window, sale, stock or customer; at least 1.
+/// Bytes in the name of a counter, window, sale, stock or customer; at least 1. A longer name is refused as invalid.
 pub const NAME_BYTES_MAX: usize = 64;
-/// Bytes in the title of a sale or a stock.
+/// Bytes in the title of a sale or a stock. Terms with a longer one are refused.
 pub const TITLE_BYTES_MAX: usize = 256;
-/// Lines in one reservation; at least 1.
+/// Lines in one reservation; at least 1. With more it is refused.
 pub const LINES_MAX: usize = 16;
-/// Units in one line; at least 1.
+/// Units in one line; at least 1. With more the reservation is refused.
 pub const QUANTITY_MAX: u32 = 1_000;
-/// Bytes of the details of one reservation.
+/// Bytes of the details of one reservation. With more it is refused.
 pub const DETAILS_BYTES_MAX: usize = 4_096;
-/// Bytes of an idempotency key; at least 1.
+/// Bytes of an idempotency key; at least 1. With a longer one the reservation is refused.
 pub const KEY_BYTES_MAX: usize = 128;
-/// What one command may add to a counter; at least 1.
+/// What one command may add to a counter; at least 1. A command with more is refused.
 pub const ADD_MAX: u32 = 1_000_000;
 /// Reservations of one customer that are listed: the newest ones. Older ones are found by their ids.
 pub const CUSTOMER_RESERVATIONS_MAX: usize = 1_000;
-/// Bytes of details in that list after which it ends.
+/// Bytes of details in that list after which it ends. Older reservations are found by their ids.
 pub const CUSTOMER_DETAILS_BYTES_MAX: usize = 128 << 10;
-/// Stocks in a page of sales after which it ends, whatever was asked for: copying them holds up whoever decides.
+/// Stocks in a page of sales after which it ends, whatever was asked for: copying them holds up whoever decides. The next
+/// page goes on there.
 pub const STOCKS_PER_PAGE_MAX: usize = 1_000;
-/// Stocks in one sale; at least 1.
+/// Stocks in one sale; at least 1. Terms with more are refused.
 pub const STOCKS_PER_SALE_MAX: usize = 1_000;
-/// Units in one stock.
+/// Units in one stock. Terms with more are refused.
 pub const QUANTITY_TOTAL_MAX: u32 = 1_000_000_000;
-/// The greatest limit per customer.
+/// The greatest limit per customer. Terms with a greater one are refused.
 pub const PER_CUSTOMER_MAX_MAX: u32 = 1_000_000;
-/// The longest hold: a day, in milliseconds.
+/// The longest hold: a day, in milliseconds. Terms with a longer one are refused.
 pub const HOLD_TTL_MS_MAX: u32 = 86_400_000;
-/// The longest cool-down: a day, in milliseconds.
+/// The longest cool-down: a day, in milliseconds. Terms with a longer one are refused.
 pub const COOLDOWN_MS_MAX: u32 = 86_400_000;
-/// The greatest number of unpaid holds that a sale may allow a customer.
+/// The greatest number of unpaid holds that a sale may allow a customer. Terms with a greater one are refused.
 pub const HOLDS_UNPAID_MAX_MAX: u32 = 100;
-/// The longest window: a day, in milliseconds.
+/// The longest window: a day, in milliseconds. A longer one is refused.
 pub const SPAN_MS_MAX: u32 = 86_400_000;
-/// The greatest `span / precision` of a window.
+/// The greatest `span / precision` of a window. A greater one is refused.
 pub const PANES_MAX: u32 = 10_000;
 /// Reservations of a sale that are looked through at once for those that are held. Whoever asked goes on behind them.
 pub const HOLD_SEARCH_MAX: u32 = 1 << 16;
 /// The latest time of a partition: 9999-12-31T00:00:00Z. A later `now` counts as this one.
 pub const TIME_MS_MAX: u64 = 253_402_214_400_000;
-/// The latest time that terms may name: 9999-12-31T23:59:59.999Z, the last with a year of four digits.
+/// The latest time that terms may name: 9999-12-31T23:59:59.999Z, the last with a year of four digits. Terms with a
+/// later one are refused.
 pub const TERMS_TIME_MS_MAX: u64 = 253_402_300_799_999;
 
 const _: () =

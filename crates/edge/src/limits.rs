@@ -25,10 +25,11 @@ pub const DETAILS_DEPTH_MAX: usize = 64;
 /// connection's buffer, and then in the client's.
 pub(crate) const PIPELINE_MAX: usize = 64;
 
-/// Calls handed to the partition at once.
+/// Calls handed to the partition at once. At it the rest of the turn's calls are handed over next, in the same order.
 pub(crate) const SUBMISSION_CALLS_MAX: usize = 256;
 
-/// Streams of one HTTP/2 connection that are served at once.
+/// Streams of one HTTP/2 connection that are served at once. A client is told so; a stream beyond it is refused by the
+/// protocol's rules (RFC 9113, section 5.1.2).
 pub(crate) const H2_STREAMS_MAX: u32 = 64;
 
 /// Bytes of answers that one HTTP/2 connection may leave untaken. At it, further requests of the connection wait until some
@@ -38,17 +39,19 @@ pub(crate) const H2_UNSENT_BYTES_MAX: usize = 1 << 20;
 /// Reads by the router that one HTTP/2 connection may have in the making. The rest wait for their turn.
 pub(crate) const H2_READS_MAX: usize = 4;
 
-/// Bytes of an answer that are given to HTTP/2 at once, and that it buffers for each stream.
+/// Bytes of an answer that are given to HTTP/2 at once, and that it buffers for each stream. The rest of the answer
+/// waits until these are taken.
 pub(crate) const H2_PIECE_BYTES: usize = 16 << 10;
 
-/// Frames that ask for nothing (SETTINGS, PING, `WINDOW_UPDATE` and the like) that an HTTP/2 client may send in a row. At it
-/// the connection is cut off.
+/// Frames that ask for nothing (SETTINGS, PING, `WINDOW_UPDATE` and the like) that an HTTP/2 client may send in a row.
+/// At it the connection is cut off.
 pub(crate) const H2_QUIET_FRAMES_MAX: u64 = 512;
 
-/// How many such frames become allowed again in a second.
+/// How many such frames become allowed again in a second, up to [`H2_QUIET_FRAMES_MAX`].
 pub(crate) const H2_QUIET_FRAMES_PER_S: u64 = 64;
 
-/// How many such frames become allowed again by a request, and by a part of an answer that is taken.
+/// How many such frames become allowed again by a request, and by a part of an answer that is taken, up to
+/// [`H2_QUIET_FRAMES_MAX`].
 pub(crate) const H2_QUIET_FRAMES_PER_REQUEST: u64 = 8;
 
 /// Since anything came from an HTTP/2 client, after which it is asked whether anybody is still there.
@@ -64,20 +67,22 @@ pub(crate) const LIST_LIMIT_MAX: u16 = 100;
 /// [`STALLED_MS_MIN`] are cut off, the slowest first; while there are none, an answer is 503 `overloaded` instead.
 pub const UNSENT_BYTES_MAX: usize = 128 << 20;
 
-/// Milliseconds without taking anything before a connection may be cut off to make room.
+/// Milliseconds without taking anything before a connection may be cut off to make room. One that took something since
+/// is left alone, whatever the room.
 pub(crate) const STALLED_MS_MIN: u64 = 1_000;
 
 /// Bytes of a body from which on HTTP/1.1 sends it from where it is, and does not copy it behind its head.
 pub(crate) const COPIED_BODY_BYTES_MAX: usize = 16 << 10;
 
-/// Bytes of an answer that a client has to take within the write timeout, again and again. Below it is cut off.
+/// Bytes of an answer that a client has to take within the write timeout, again and again. A client that takes less is
+/// cut off.
 pub(crate) const TAKEN_BYTES_MIN: usize = 16 << 10;
 
-/// Connections of the operator's listener, apart from those of the public one.
+/// Connections of the operator's listener, apart from those of the public one. One more is answered 503 and closed.
 pub(crate) const OPERATOR_CONNECTIONS_MAX: usize = 256;
 
 /// Bytes of an `X-Request-Id` that is taken over from the client; a longer one is replaced.
 pub(crate) const REQUEST_ID_BYTES_MAX: usize = 128;
 
-/// Bytes read from a connection at once, and kept for it while it is busy.
+/// Bytes read from a connection at once, and kept for it while it is busy. The rest is read next.
 pub(crate) const READ_BYTES: usize = 4 << 10;

@@ -8,7 +8,8 @@ pub(crate) const REOPEN_INTERVAL_MAX: Duration = Duration::from_secs(20);
 /// Records of one open batch, bytes. When they pass it, calls wait in the mailbox until the batch has gone to the log.
 pub(crate) const OPEN_BATCH_BYTES_MAX: usize = 4 << 20;
 
-/// The largest record of a call that is not a sale: details, key, customer, 16 lines, all integers at their widest.
+/// The largest record of a call that is not a sale: details, key, customer, 16 lines, all integers at their widest. A
+/// call is only decided if the log is certain to take as much; otherwise it is answered that the log is unavailable.
 pub(crate) const RECORD_BYTES_MAX: usize = 8 << 10;
 
 /// The most that a stock takes in the record of its sale, its name and title aside: lengths, times, quantity.
@@ -24,14 +25,15 @@ pub(crate) const EXPIRIES_PER_TURN_MAX: usize = 4_096;
 /// Holds of a closed sale that one call ends. The answer says where the next call goes on.
 pub(crate) const HOLDS_ENDED_PER_CALL_MAX: usize = 512;
 
-/// The record of the end of a hold: kind, length, number of the sale, ordinal.
+/// The record of the end of a hold: kind, length, number of the sale, ordinal. No such record is longer; room is
+/// counted by it.
 pub(crate) const HOLD_END_BYTES_MAX: usize = 12;
 
 /// Times in a row that one thread takes the mailbox before it leaves the rest to the log writer.
 pub(crate) const ROUNDS_PER_TURN_MAX: usize = 8;
 
-/// For so long at most does an answer rest on a time that the log does not have yet. A start at the log's time skips as much,
-/// so that nobody sees the time run backwards.
+/// For so long at most does an answer rest on a time that the log does not have yet. A start at the log's time skips as
+/// much, so that nobody sees the time run backwards.
 pub(crate) const ANSWERED_BEFORE_LOGGED_MAX: Duration = Duration::from_secs(2);
 
 /// A partition's time that differs by more from the wall clock is told to the operator.
@@ -40,7 +42,7 @@ pub(crate) const CLOCK_OFFSET_WARNED: Duration = Duration::from_secs(1);
 /// Once it differs by no more than this, the operator is told that it is over.
 pub(crate) const CLOCK_OFFSET_OVER: Duration = Duration::from_millis(50);
 
-/// Content bytes of one chunk of a snapshot.
+/// Content bytes of one chunk of a snapshot. The fact that passes it is the last of its chunk, and the next begins another.
 pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
 
 const _: () = assert!(
