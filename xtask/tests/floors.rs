@@ -195,7 +195,7 @@ fn the_floors_themselves_go_down() {
 #[test]
 fn edges_that_break_the_rules_are_found() {
     for (script, expected) in [
-        ("onrush-log -> onrush-core", None),
+        ("onrush-log -> onrush-core", Some("floor 1 may not use floor 0")),
         ("onrush -> onrush-edge", None),
         ("onrush-node -> onrush-edge", Some("floor 2 may not use floor 4")),
         ("onrush-node -> onrush-sinks", Some("floor 2 may not use floor 3")),
