@@ -29,11 +29,12 @@ const TOOLS: &[Tool] = &[
     Tool { program: "postgres", package: "postgresql", needed_for: "tests with PostgreSQL" },
     Tool { program: "faketime", package: "faketime", needed_for: "end-to-end checks of a wrong clock" },
     Tool { program: "pgbouncer", package: "pgbouncer", needed_for: "tests with PostgreSQL" },
-    Tool { program: "openssl", package: "openssl", needed_for: "tests with PostgreSQL" },
+    Tool { program: "openssl", package: "openssl", needed_for: "tests with encrypted connections" },
     Tool { program: "rabbitmq-server", package: "rabbitmq-server", needed_for: "tests with RabbitMQ" },
     Tool { program: "java", package: "default-jre-headless", needed_for: "tests with Kafka" },
     Tool { program: "mvn", package: "maven", needed_for: "tests with Kafka" },
     Tool { program: "make", package: "make", needed_for: "building the Kafka sink" },
+    Tool { program: "pkg-config", package: "pkg-config", needed_for: "building the Kafka sink with TLS" },
     Tool { program: "g++", package: "g++", needed_for: "fuzzing, building the Kafka sink" },
 ];
 
@@ -42,6 +43,13 @@ const VENV: Tool = Tool {
     program: "python3",
     package: "python3-venv",
     needed_for: "checking the API against its OpenAPI document",
+};
+
+/// The headers of OpenSSL, which pkg-config knows by this file.
+const OPENSSL: Tool = Tool {
+    program: "openssl.pc",
+    package: "libssl-dev",
+    needed_for: "building the Kafka sink with TLS, which all checks do",
 };
 
 /// Installs what is missing if this is root on a machine with apt-get; otherwise prints the command that does and goes on.
@@ -80,6 +88,9 @@ fn missing_tools() -> Vec<&'static Tool> {
     let mut missing: Vec<_> = TOOLS.iter().filter(|tool| find_program(tool.program).is_none()).collect();
     if !succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])) {
         missing.push(&VENV);
+    }
+    if !succeeds(Command::new("pkg-config").args(["--exists", "openssl"])) {
+        missing.push(&OPENSSL);
     }
     missing
 }

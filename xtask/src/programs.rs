@@ -11,8 +11,8 @@ use crate::steps::{cargo, execute, root};
 const SERVER: &str = "target/release/onrush";
 
 /// What is left out of a build unless it is asked for, because it needs more than Rust. With these and `--workspace`, every
-/// build of a profile shares its dependencies with the others.
-pub(crate) const FEATURES: [&str; 2] = ["--features", "onrush/kafka,onrush-connect/kafka"];
+/// build of a profile shares its dependencies with the others, but for the server, which is built as its users build it.
+pub(crate) const FEATURES: [&str; 2] = ["--features", "onrush/kafka-tls,onrush-connect/kafka-tls"];
 
 /// Runs the benchmarks with these arguments.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
