@@ -13,6 +13,9 @@ use crate::{TlsSettings, tls};
 /// Longest wait for a connection, and for each answer on it.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Reads until the handshake is given up: a broker that sends byte by byte is not waited for.
+const READS_MAX: u32 = 32;
+
 /// What is wrong with the encryption at `address`, as a sentence; nothing if it is not the certificate, or not seen again.
 pub(super) fn fault(address: &str, settings: &TlsSettings) -> Option<String> {
     let host = address.rsplit_once(':')?.0.trim_start_matches('[').trim_end_matches(']');
@@ -40,10 +43,21 @@ fn shake_hands(address: &str, host: &str, settings: &TlsSettings) -> io::Result<
         .ok_or_else(refused)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    while connection.is_handshaking() {
-        connection.complete_io(&mut stream)?;
+    for _ in 0..READS_MAX {
+        while connection.wants_write() {
+            connection.write_tls(&mut stream)?;
+        }
+        if !connection.is_handshaking() {
+            return Ok(());
+        }
+        if connection.read_tls(&mut stream)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        connection
+            .process_new_packets()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     }
-    Ok(())
+    Err(io::ErrorKind::TimedOut.into())
 }
 
 fn words(host: &str, error: &io::Error) -> Option<String> {
