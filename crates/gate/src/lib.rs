@@ -3,8 +3,15 @@
 //! Nothing here knows HTTP, the log, a partition, a clock or a thread: addresses, bytes, times and random bytes are given.
 //! `docs/gate` says what users see of it.
 
+mod forwarded;
 pub mod jwt;
 mod network;
+mod rate_limit;
 pub mod session;
 
+pub use self::forwarded::{ForwardedField, client_address};
 pub use self::network::{InvalidNetwork, Network, canonical};
+pub use self::rate_limit::{
+    Algorithm, GroupRates, InvalidRate, LimitFigures, Limited, Rate, RateLimitSettings, RateLimits, Refused,
+    RouteGroup, Standing, TICKS_PER_S, Taken,
+};
