@@ -5,6 +5,7 @@ mod engine;
 mod growth;
 mod hot_path;
 mod latency;
+mod limit;
 mod reserve;
 mod sinks;
 mod sinks_on;
@@ -47,6 +48,11 @@ pub(crate) const CASES: &[Case] = &[
         name: "refuse",
         about: "refusals of a sold-out sale, 100 and 400 connections, to nginx",
         run: reserve::refuse,
+    },
+    Case {
+        name: "limit",
+        about: "refusals by rate limit, to nginx's limit_req; memory of 10 million addresses",
+        run: limit::limit,
     },
     Case {
         name: EARLIER,

@@ -4,6 +4,7 @@
 
 use compact_str::CompactString;
 use onrush_core::TimeMs;
+use onrush_gate::{RouteGroup, Standing};
 use onrush_node::{Call, Failure, Name, Reply, ReservationIds};
 use smallvec::SmallVec;
 
@@ -56,12 +57,14 @@ pub(crate) struct Head {
     pub(crate) status: u16,
     pub(crate) content_type: &'static str,
     pub(crate) fields: SmallVec<[(&'static str, CompactString); 1]>,
+    /// How a rate limit stands, if one was asked; it makes header fields of its own.
+    pub(crate) standing: Option<Standing>,
 }
 
 impl Head {
     /// A success.
     pub(crate) fn ok(content_type: &'static str) -> Self {
-        Self { status: 200, content_type, fields: SmallVec::new() }
+        Self { status: 200, content_type, fields: SmallVec::new(), standing: None }
     }
 }
 
@@ -69,11 +72,12 @@ impl Head {
 pub(crate) fn render_problem(problem: &Problem, body: &mut Vec<u8>) -> Head {
     problem.write_body(body);
     let fields = problem.headers().map(|(name, value)| (name, CompactString::from(value))).collect();
-    Head { status: problem.status(), content_type: problem::CONTENT_TYPE, fields }
+    let standing = problem.standing();
+    Head { status: problem.status(), content_type: problem::CONTENT_TYPE, fields, standing }
 }
 
-/// A route as bytes.
-pub(crate) struct HotRoute {
+/// A route as bytes, so that it can be told before any router is asked.
+pub(crate) struct RouteBytes {
     /// Nothing takes every method.
     method: Option<FirstBytes>,
     /// What stands before the open segment, or the whole path if it has none.
@@ -82,12 +86,22 @@ pub(crate) struct HotRoute {
     first: FirstBytes,
     /// What stands behind the open segment.
     after: Option<&'static [u8]>,
-    decode: Decode,
+    /// Of a hot route.
+    decode: Option<Decode>,
+    group: Option<RouteGroup>,
 }
 
-impl HotRoute {
+/// A request's route, and the segment that its path leaves open, empty if there is none.
+pub(crate) type Found<'t, 'r> = Option<(&'t RouteBytes, &'r [u8])>;
+
+impl RouteBytes {
     /// Of a path with one open segment in braces at most.
-    pub(crate) fn new(method: Option<&'static str>, path: &'static str, decode: Decode) -> Self {
+    pub(crate) fn new(
+        method: Option<&'static str>,
+        path: &'static str,
+        decode: Option<Decode>,
+        group: Option<RouteGroup>,
+    ) -> Self {
         let (before, after) = match path.split_once('{').map(|(before, rest)| (before, rest.split_once('}')))
         {
             Some((before, Some((_, after)))) => (before, Some(after.as_bytes())),
@@ -96,7 +110,7 @@ impl HotRoute {
         let before = before.as_bytes();
         let first = FirstBytes::of(before);
         let method = method.map(|method| FirstBytes::of_whole(method.as_bytes()));
-        Self { method, before, first, after, decode }
+        Self { method, before, first, after, decode, group }
     }
 
     /// Whether a request with these first bytes of method and path may be one to this route.
@@ -151,27 +165,35 @@ fn first_bytes(of: &[u8]) -> u64 {
     of.iter().rev().fold(0, |first, byte| first << 8 | u64::from(*byte))
 }
 
-/// All hot routes that are on.
+/// All hot routes that are on, and those that are limited in another way than most.
 #[derive(Default)]
-pub(crate) struct HotTable(Vec<HotRoute>);
+pub(crate) struct HotTable(Vec<RouteBytes>);
 
 impl HotTable {
-    pub(crate) fn new(routes: impl IntoIterator<Item = HotRoute>) -> Self {
+    pub(crate) fn new(routes: impl IntoIterator<Item = RouteBytes>) -> Self {
         Self(routes.into_iter().collect())
     }
 
-    /// Tells hot requests from those for the router.
-    pub(crate) fn decode(&self, request: &Request<'_>) -> Hot {
-        if request.query.is_some() {
-            return Hot::Routed;
-        }
+    /// The route of a request if it is one of these.
+    pub(crate) fn find<'t, 'r>(&'t self, request: &Request<'r>) -> Found<'t, 'r> {
         let (method, path) = (first_bytes(request.method), first_bytes(request.path));
-        for route in self.0.iter().filter(|route| route.may_be(method, path)) {
-            if let Some(segment) = route.segment_of(request.path) {
-                return (route.decode)(request, segment);
-            }
+        let mut candidates = self.0.iter().filter(|route| route.may_be(method, path));
+        candidates.find_map(|route| Some((route, route.segment_of(request.path)?)))
+    }
+}
+
+/// The limits of a request; nothing if it has none. What no table knows is a page.
+pub(crate) fn group_of(found: Found<'_, '_>) -> Option<RouteGroup> {
+    found.map_or(Some(RouteGroup::Pages), |(route, _)| route.group)
+}
+
+/// Tells a hot request from one for the router.
+pub(crate) fn decode(request: &Request<'_>, found: Found<'_, '_>) -> Hot {
+    match found {
+        Some((RouteBytes { decode: Some(decode), .. }, segment)) if request.query.is_none() => {
+            decode(request, segment)
         }
-        Hot::Routed
+        _ => Hot::Routed,
     }
 }
 
@@ -200,16 +222,12 @@ pub(crate) fn is_plain_json(request: &Request<'_>) -> bool {
 mod tests {
     use super::*;
 
-    fn routed(_: &Request<'_>, _: &[u8]) -> Hot {
-        Hot::Routed
-    }
-
     #[test]
     fn a_route_is_told_by_its_method_and_its_path() {
-        let one = HotRoute::new(Some("GET"), "/v1/counters/{counter}", routed);
-        let inner = HotRoute::new(Some("POST"), "/v1/sales/{sale}/reservations", routed);
-        let short = HotRoute::new(None, "/hit", routed);
-        let may_be = |route: &HotRoute, method: &str, path: &str| {
+        let one = RouteBytes::new(Some("GET"), "/v1/counters/{counter}", None, None);
+        let inner = RouteBytes::new(Some("POST"), "/v1/sales/{sale}/reservations", None, None);
+        let short = RouteBytes::new(None, "/hit", None, None);
+        let may_be = |route: &RouteBytes, method: &str, path: &str| {
             let is_candidate = route.may_be(first_bytes(method.as_bytes()), first_bytes(path.as_bytes()));
             is_candidate.then(|| route.segment_of(path.as_bytes())).flatten().map(<[u8]>::to_vec)
         };

@@ -25,4 +25,4 @@ pub mod text;
 pub use components::{Components, SinkOperations};
 pub use net::h1;
 pub use server::Server;
-pub use settings::{OperatorKey, Scenarios, Settings};
+pub use settings::{GateSettings, OperatorKey, Scenarios, Settings};

@@ -1,10 +1,12 @@
 //! The figures of the partition and of the edge as Prometheus text (exposition format 0.0.4): base units, counters that end
 //! in `_total`, and no label whose values a client could choose.
 
+mod rate_limits;
 mod sinks;
 
 use std::fmt::Write as _;
 
+use onrush_gate::LimitFigures;
 use onrush_node::{BATCH_BUCKETS, Histogram, MetricsSnapshot, SYNC_BUCKETS_US};
 use onrush_sinks::SinkStatus;
 
@@ -51,12 +53,14 @@ pub struct EdgeMetrics {
 pub(crate) fn render(
     node: &MetricsSnapshot,
     edge: &EdgeMetrics,
+    limits: &[LimitFigures],
     sinks: &[SinkStatus],
     replica_lag_ms: Option<u64>,
     lost_line_count: Option<u64>,
 ) -> String {
     let mut page = Page(String::with_capacity(8 << 10));
     render_edge(&mut page, edge);
+    rate_limits::render(&mut page, limits);
     render_calls(&mut page, node);
     render_log(&mut page, node);
     render_clock(&mut page, node.clock_offset_ms);

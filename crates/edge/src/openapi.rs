@@ -96,6 +96,11 @@ const TOPICS: [(&str, &str); 7] = [
 fn components(scope: Scope, shared: &Shared) -> Components {
     let mut components =
         ComponentsBuilder::new().header(operation::REQUEST_ID, operation::request_id_header());
+    if !matches!(scope, Scope::Operator { .. }) {
+        for (field, header) in operation::RATE_LIMIT_FIELDS.into_iter().zip(operation::rate_limit_headers()) {
+            components = components.header(field, header);
+        }
+    }
     if scope.has_key() {
         let bearer = Http::builder()
             .scheme(HttpAuthScheme::Bearer)

@@ -15,9 +15,12 @@
 
 use std::task::{Context, Poll};
 
-use onrush_node::Reply;
+use http::HeaderValue;
+use onrush_gate::Standing;
+use onrush_node::{Call, Reply};
 
-use crate::hot::{self, Hot, Rendering};
+use crate::gate::{Admission, write_standing};
+use crate::hot::{self, Found, Hot, Rendering};
 use crate::http::request::Request;
 use crate::http::response::Response;
 use crate::net::call_batcher::PendingCall;
@@ -30,6 +33,16 @@ pub(crate) struct Exchange {
     state: State,
     pub(crate) request_id: RequestId,
     is_head: bool,
+    /// How a rate limit stands, if one was asked.
+    standing: Option<Standing>,
+}
+
+/// What becomes of a request.
+pub(crate) enum Begun {
+    /// It is on its way, or refused.
+    Hot(Exchange),
+    /// It is one for the router, with what the gate found out about it.
+    Routed(Admission),
 }
 
 enum State {
@@ -38,20 +51,40 @@ enum State {
 }
 
 impl Exchange {
-    /// Puts a request on its way, or refuses it; nothing if it is one for the router.
-    pub(crate) fn begin(thread: &EdgeThread, request: &Request<'_>) -> Option<Self> {
-        let state = match thread.routes.gate.check(request) {
-            Ok(()) => Self::route(thread, request)?,
-            Err(problem) => State::Refused(Box::new(problem)),
+    /// Puts a request on its way, or refuses it, unless it is one for the router.
+    pub(crate) fn begin(thread: &EdgeThread, request: &Request<'_>) -> Begun {
+        let found = thread.routes.hot.find(request);
+        let now = || thread.turn_clock.now();
+        let checked = thread.routes.gate.check(request, hot::group_of(found), now);
+        let mut admission = match &checked {
+            Ok(admission) => *admission,
+            Err(_) => Admission::default(),
         };
+        let state = match checked {
+            Ok(_) => Self::route(thread, request, found, &mut admission),
+            Err(problem) => Some(State::Refused(Box::new(problem))),
+        };
+        let Some(state) = state else { return Begun::Routed(admission) };
         let request_id = thread.request_id(request.fields.request_id());
-        Some(Self { state, request_id, is_head: request.is_head() })
+        Begun::Hot(Self { state, request_id, is_head: request.is_head(), standing: admission.standing() })
     }
 
-    fn route(thread: &EdgeThread, request: &Request<'_>) -> Option<State> {
+    fn route(
+        thread: &EdgeThread,
+        request: &Request<'_>,
+        found: Found<'_, '_>,
+        admission: &mut Admission,
+    ) -> Option<State> {
         let batcher = thread.batcher.as_ref()?;
-        match thread.routes.hot.decode(request) {
-            Hot::Call(call, rendering) => Some(State::Called(rendering, batcher.call(call))),
+        match hot::decode(request, found) {
+            Hot::Call(call, rendering) => {
+                if let Call::Reserve(reserve) = &call
+                    && let Err(problem) = thread.routes.gate.check_customer(admission, &reserve.customer)
+                {
+                    return Some(State::Refused(Box::new(problem)));
+                }
+                Some(State::Called(rendering, batcher.call(call)))
+            }
             Hot::Problem(problem) => Some(State::Refused(problem)),
             Hot::Routed => None,
         }
@@ -69,13 +102,14 @@ impl Exchange {
     /// GET would have. HEAD loses the body here and not in [`finish`], because HTTP/1.1 copies a hot answer from the thread's
     /// buffer to the socket's, and no [`Response`] is made of it.
     pub(crate) fn render(&mut self, thread: &EdgeThread, body: &mut Vec<u8>) -> (hot::Head, usize) {
-        let head = match &mut self.state {
+        let mut head = match &mut self.state {
             State::Called(rendering, call) => {
                 let reply: Reply = call.take_reply();
                 rendering.render(reply, call.ids(), thread.now_ms(), body)
             }
             State::Refused(problem) => hot::render_problem(problem, body),
         };
+        head.standing = head.standing.or(self.standing);
         let length = body.len();
         if self.is_head {
             body.clear();
@@ -94,8 +128,21 @@ pub(crate) fn reject(thread: &EdgeThread, problem: &Problem) -> Response {
 pub(crate) fn finish(thread: &EdgeThread, response: Response, is_head: bool) -> Response {
     let response = if is_head { response.without_body() } else { response };
     if thread.deadlines.make_room(response.body.memory_bytes()) {
-        response
+        with_rate_limit_fields(thread, response)
     } else {
         Response::of_problem(&Problem::overloaded())
     }
+}
+
+fn with_rate_limit_fields(thread: &EdgeThread, mut response: Response) -> Response {
+    if let Some(standing) = &response.standing {
+        let mut limit = Vec::new();
+        write_standing(standing, &mut limit);
+        let policy = HeaderValue::from_str(thread.routes.gate.policy(standing.group));
+        if let (Ok(policy), Ok(limit)) = (policy, HeaderValue::from_bytes(&limit)) {
+            response.fields.insert("ratelimit-policy", policy);
+            response.fields.insert("ratelimit", limit);
+        }
+    }
+    response
 }

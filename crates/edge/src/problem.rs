@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use onrush_core::TimeMs;
+use onrush_gate::{Limited, Refused, Standing};
 use onrush_node::Failure;
 use onrush_sinks::SinkRefusal;
 
@@ -37,6 +38,8 @@ pub struct Problem {
     member: Member,
     retry_after_s: Option<u64>,
     allow: Option<&'static str>,
+    /// Of the limit that refused.
+    standing: Option<Standing>,
 }
 
 impl Problem {
@@ -147,6 +150,24 @@ impl Problem {
         Self::new(Code::UnsupportedMediaType, detail)
     }
 
+    /// 429: a rate limit refuses. Nothing was done.
+    pub fn rate_limited(refused: &Refused) -> Self {
+        let Refused { standing, retry_after_s } = *refused;
+        let detail = match standing.limited {
+            Limited::Address => {
+                "Too many requests came from your address. Nothing was done. Try again after Retry-After."
+            }
+            Limited::Route => {
+                "Too many requests came from all clients together. Nothing was done. Try again after Retry-After."
+            }
+            Limited::Customer => {
+                "Too many requests came for this customer. Nothing was done. Try again after Retry-After."
+            }
+        };
+        let problem = Self::new(Code::RateLimited, detail).with(Member::Limit(standing.limited.as_str()));
+        Self { standing: Some(standing), ..problem.retry_after(retry_after_s) }
+    }
+
     /// 431 for header fields over `bytes_max` in all, or too many of them.
     pub fn headers_too_large(bytes_max: usize) -> Self {
         let detail = format!("Send fewer header fields, of at most {bytes_max} bytes with the request line.");
@@ -185,6 +206,11 @@ impl Problem {
     /// The status of the answer.
     pub fn status(&self) -> u16 {
         self.code.status()
+    }
+
+    /// How the limit stands that refused, if one did.
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        self.standing
     }
 
     /// The code in the body.
@@ -236,7 +262,7 @@ impl Problem {
             matches!(&detail, Cow::Owned(_)) || !detail.bytes().any(|b| matches!(b, b'"' | b'\\' | 0..=0x1f)),
             "a static detail is written without escapes"
         );
-        Self { code, detail, member: Member::None, retry_after_s: None, allow: None }
+        Self { code, detail, member: Member::None, retry_after_s: None, allow: None, standing: None }
     }
 
     fn retry_after(self, seconds: u64) -> Self {
@@ -262,6 +288,9 @@ impl IntoResponse for Problem {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 response.headers_mut().insert(name, value);
             }
+        }
+        if let Some(standing) = self.standing {
+            response.extensions_mut().insert(standing);
         }
         response
     }

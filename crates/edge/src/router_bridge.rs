@@ -7,6 +7,7 @@ use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use tower::ServiceExt;
 
+use crate::gate::Admission;
 use crate::http::request::Peer;
 use crate::http::response::{self, Response, Stream};
 use crate::net::h1::{Body, Request as Parsed, fields_of};
@@ -54,7 +55,12 @@ pub(crate) fn request_from(
 }
 
 /// Sends a request to the router. An answer whose length is known is in memory and comes whole; any other is a stream.
-pub(crate) async fn dispatch(thread: &EdgeThread, request: Request<RouterBody>) -> Response {
+pub(crate) async fn dispatch(
+    thread: &EdgeThread,
+    mut request: Request<RouterBody>,
+    admission: Admission,
+) -> Response {
+    request.extensions_mut().insert(admission);
     thread.counters.routed_count.add(1);
     let seen = tracing::enabled!(tracing::Level::DEBUG).then(|| {
         (request.extensions().get::<Peer>().copied(), request.method().clone(), request.uri().clone())
@@ -73,5 +79,6 @@ pub(crate) async fn dispatch(thread: &EdgeThread, request: Request<RouterBody>) 
     } else {
         response::Body::Stream(Stream::new(body))
     };
-    Response::of_router(parts, body, is_head)
+    let response = Response::of_router(parts, body, is_head);
+    Response { standing: response.standing.or(admission.standing()), ..response }
 }

@@ -79,7 +79,7 @@ impl Server {
                 counters: Arc::clone(&counters),
                 partitions: Some(Arc::clone(partitions)),
                 routes: Routes {
-                    gate: Gate::Open,
+                    gate: Gate::Public(Arc::clone(&app.gate)),
                     hot: api::hot_table(settings.scenarios),
                     router: api::public_router(Arc::clone(&app)),
                 },
@@ -181,6 +181,7 @@ impl ThreadStart {
         }
         let prefix = random_prefix();
         let thread = EdgeThread::new(self.settings, self.counters, batcher, self.routes, prefix);
+        tokio::task::spawn_local(Rc::clone(&thread.turn_clock).run());
         let ticking = Rc::clone(&thread);
         tokio::task::spawn_local(async move {
             let mut ticks = tokio::time::interval(TICK);

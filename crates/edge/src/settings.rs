@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use onrush_gate::{ForwardedField, Network, RateLimitSettings};
+
 /// Plain values; see each for its unit and default.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -33,6 +35,19 @@ pub struct Settings {
     pub drain_timeout: Duration,
     /// Which scenarios are on.
     pub scenarios: Scenarios,
+    /// Who may ask the public listener.
+    pub gate: GateSettings,
+}
+
+/// What a user may set about the gate of the public listener. By default it is open.
+#[derive(Clone, Debug, Default)]
+pub struct GateSettings {
+    /// Proxies whose word about their clients counts. Without any, whoever is connected is the client.
+    pub trusted_proxies: Vec<Network>,
+    /// Where they write it.
+    pub forwarded_field: ForwardedField,
+    /// How often may be asked.
+    pub rate_limits: RateLimitSettings,
 }
 
 /// The key of the operator listener as it is at the time of each request. While there is none, every request is refused.

@@ -4,7 +4,9 @@
 //! values that were checked.
 
 mod bounds;
+mod checks;
 mod duration;
+mod gate;
 mod layers;
 mod operator_key;
 mod print;

@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_node::Name;
 
+use crate::gate::Admission;
 use crate::http::etag::is_known;
 use crate::http::media_type::{JSON, is_json, is_merge_patch};
 use crate::http::name::parse_name;
@@ -101,6 +102,19 @@ pub(crate) const fn put_status(created: bool) -> StatusCode {
 pub(crate) fn with_header(mut response: Response, name: HeaderName, value: &str) -> Response {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
+    }
+    response
+}
+
+/// What the gate found out about a request.
+pub(crate) fn admission_of(request: &Request) -> Admission {
+    request.extensions().get().copied().unwrap_or_default()
+}
+
+/// The same answer, which says how the limits stand after the customer's was asked as well.
+pub(crate) fn with_standing(mut response: Response, admission: &Admission) -> Response {
+    if let Some(standing) = admission.standing() {
+        response.extensions_mut().insert(standing);
     }
     response
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use onrush_core::TimeMs;
 use onrush_node::{
@@ -11,10 +12,11 @@ use onrush_node::{
 use tokio::sync::oneshot;
 
 use crate::components::Components;
+use crate::gate::PublicGate;
 use crate::metrics;
 use crate::metrics::EdgeMetrics;
 use crate::problem::Problem;
-use crate::settings::{OperatorKey, Scenarios, Settings};
+use crate::settings::{GateSettings, OperatorKey, Scenarios, Settings};
 
 /// Where a backend leaves the answer to one call.
 pub type Done = Box<dyn FnOnce(Reply) + Send>;
@@ -43,6 +45,8 @@ pub struct App {
     pub(crate) operator_key: Option<OperatorKey>,
     edge_metrics: ReadEdgeMetrics,
     pub(crate) components: Components,
+    /// Of the public listener.
+    pub(crate) gate: Arc<PublicGate>,
     /// What the replica last told of its lag, milliseconds; [`LAG_UNKNOWN`] until it did.
     pub(crate) replica_lag_ms: AtomicU64,
 }
@@ -58,7 +62,7 @@ impl App {
         edge_metrics: ReadEdgeMetrics,
     ) -> Self {
         let app = Self::over(partitions, settings.scenarios, settings.operator_key.clone(), edge_metrics);
-        app.with_components(components)
+        app.with_components(components).with_gate(settings.gate.clone())
     }
 
     /// Routes over any backend.
@@ -74,6 +78,7 @@ impl App {
             operator_key,
             edge_metrics,
             components: Components::default(),
+            gate: Arc::new(PublicGate::open()),
             replica_lag_ms: AtomicU64::new(LAG_UNKNOWN),
         }
     }
@@ -84,6 +89,13 @@ impl App {
         Self { components, ..self }
     }
 
+    /// The same with a gate. Its limits count from now.
+    #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "limits count from the start of the server")]
+    pub(crate) fn with_gate(self, settings: GateSettings) -> Self {
+        Self { gate: Arc::new(PublicGate::new(settings, Instant::now())), ..self }
+    }
+
     /// The page of figures.
     pub(crate) fn metrics(&self) -> String {
         let sinks = self.components.sinks.as_ref().map(|sinks| sinks.statuses()).unwrap_or_default();
@@ -91,7 +103,14 @@ impl App {
             Some(self.replica_lag_ms.load(Ordering::Relaxed)).filter(|lag_ms| *lag_ms != LAG_UNKNOWN);
         let lost_line_count =
             self.components.lost_line_count.as_ref().map(|count| count.load(Ordering::Relaxed));
-        metrics::render(&self.backend.metrics(), &(self.edge_metrics)(), &sinks, lag_ms, lost_line_count)
+        metrics::render(
+            &self.backend.metrics(),
+            &(self.edge_metrics)(),
+            &self.gate.figures(),
+            &sinks,
+            lag_ms,
+            lost_line_count,
+        )
     }
 
     /// Runs a call. A backend that is gone without an answer leaves it unknown whether the call was done.

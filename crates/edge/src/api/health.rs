@@ -23,7 +23,8 @@ pub(super) fn routes() -> [Route; 2] {
         Operation::new(HttpMethod::Get, "/readyz", HEALTH, "ready", "Whether to send requests here")
             .json(200, "Yes.", "Health", json!({"status": "ready"}))
             .problems(&[Code::LogUnavailable, Code::Draining]);
-    [Route::new(lives, live), Route::new(is_ready, ready)]
+    // Whoever watches the server must not be told that it was asked too often.
+    [Route::new(lives, live).unlimited(), Route::new(is_ready, ready).unlimited()]
 }
 
 pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 1] {

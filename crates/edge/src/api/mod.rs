@@ -72,7 +72,7 @@ pub fn public_router(app: Arc<App>) -> Router {
 
 /// What a rush asks the public listener for.
 pub(crate) fn hot_table(on: Scenarios) -> HotTable {
-    HotTable::new(public_routes(on).iter().filter_map(Route::hot_route))
+    HotTable::new(public_routes(on).iter().filter_map(Route::bytes))
 }
 
 /// Every path of the operator listener, for whoever passed [`operator_gate`].

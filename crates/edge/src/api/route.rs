@@ -6,10 +6,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
+use onrush_gate::RouteGroup;
 use utoipa::openapi::HttpMethod;
 
 use super::app::App;
-use crate::hot::{Decode, HotRoute};
+use crate::hot::{Decode, RouteBytes};
 use crate::openapi::operation::Operation;
 
 /// One route of a listener.
@@ -21,6 +22,8 @@ pub(crate) struct Route {
     method: Option<&'static str>,
     handler: MethodRouter<Arc<App>>,
     hot: Option<Decode>,
+    /// Whose rate limits hold on the public listener; nothing if it has none.
+    group: Option<RouteGroup>,
 }
 
 impl Route {
@@ -37,6 +40,7 @@ impl Route {
             operations: vec![operation],
             handler: on(filter, handler),
             hot: None,
+            group: Some(RouteGroup::Pages),
         }
     }
 
@@ -46,7 +50,8 @@ impl Route {
         H: Handler<T, Arc<App>>,
         T: 'static,
     {
-        Self { path, method: None, operations, handler: any(handler), hot: None }
+        let group = Some(RouteGroup::Pages);
+        Self { path, method: None, operations, handler: any(handler), hot: None, group }
     }
 
     /// Plain requests to this route are told by their bytes.
@@ -55,14 +60,33 @@ impl Route {
         Self { hot: Some(decode), ..self }
     }
 
+    /// It makes reservations, and has the limits of those.
+    #[must_use]
+    pub(crate) fn reserving(self) -> Self {
+        Self { group: Some(RouteGroup::Reserve), ..self }
+    }
+
+    /// No rate limit holds for it.
+    #[must_use]
+    pub(crate) fn unlimited(self) -> Self {
+        Self { group: None, ..self }
+    }
+
     /// The one method that it takes; nothing if it takes every method.
     pub(crate) fn method(&self) -> Option<&'static str> {
         self.method
     }
 
-    /// The route as bytes, if it is hot.
-    pub(crate) fn hot_route(&self) -> Option<HotRoute> {
-        self.hot.map(|decode| HotRoute::new(self.method, self.path, decode))
+    /// The route as bytes, if it has to be told before the router is asked.
+    pub(crate) fn bytes(&self) -> Option<RouteBytes> {
+        let is_plain = self.hot.is_none() && self.group == Some(RouteGroup::Pages);
+        (!is_plain).then(|| RouteBytes::new(self.method, self.path, self.hot, self.group))
+    }
+
+    /// Whether a rush's requests to it are told by their bytes.
+    #[cfg(test)]
+    pub(crate) fn is_hot(&self) -> bool {
+        self.hot.is_some()
     }
 
     /// The route in a router.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::body::Body as _;
+use onrush_gate::Standing;
 
 use crate::hot;
 use crate::problem::Problem;
@@ -20,6 +21,8 @@ pub(crate) struct Response {
     /// Bytes of the body, or of that which GET would have had; nothing for a stream, and for a status without a body.
     pub(crate) length: Option<usize>,
     pub(crate) body: Body,
+    /// How a rate limit stands, if one was asked.
+    pub(crate) standing: Option<Standing>,
 }
 
 /// What an answer says.
@@ -47,7 +50,8 @@ impl Response {
                 fields.insert(name, value);
             }
         }
-        Self { status, fields, length: Some(body.len()), body: Body::Bytes(body.into()) }
+        let (length, body) = (Some(body.len()), Body::Bytes(body.into()));
+        Self { status, fields, length, body, standing: head.standing }
     }
 
     pub(crate) fn of_problem(problem: &Problem) -> Self {
@@ -58,7 +62,8 @@ impl Response {
 
     /// What the router says to a request, of HEAD or not.
     pub(crate) fn of_router(parts: http::response::Parts, body: Body, is_head: bool) -> Self {
-        let http::response::Parts { status, headers: mut fields, .. } = parts;
+        let http::response::Parts { status, headers: mut fields, extensions, .. } = parts;
+        let standing = extensions.get::<Standing>().copied();
         // To HEAD the router has left the body out, and said how long it is unless it was a stream.
         let declared = fields.remove(CONTENT_LENGTH);
         let declared = declared.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
@@ -68,7 +73,7 @@ impl Response {
             Body::Bytes(bytes) => Some(bytes.len()),
             Body::Stream(_) => declared,
         };
-        Self { status, fields, length, body }
+        Self { status, fields, length, body, standing }
     }
 
     /// The same as the answer to HEAD.

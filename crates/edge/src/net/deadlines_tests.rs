@@ -1,7 +1,7 @@
 //! Deadlines on a clock that is stepped.
 
 use super::*;
-use crate::settings::Scenarios;
+use crate::settings::{GateSettings, Scenarios};
 use std::net::SocketAddr;
 
 const SETTINGS: fn() -> Settings = || Settings {
@@ -17,6 +17,7 @@ const SETTINGS: fn() -> Settings = || Settings {
     unsent_bytes_max: 1_000_000,
     drain_timeout: Duration::from_secs(5),
     scenarios: Scenarios::default(),
+    gate: GateSettings::default(),
 };
 
 /// Connections whose tasks do nothing until they are cut off.

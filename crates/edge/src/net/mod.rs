@@ -10,3 +10,4 @@ pub(crate) mod request_id;
 #[cfg(test)]
 mod stream_tests;
 pub(crate) mod thread;
+pub(crate) mod turn_clock;

@@ -22,9 +22,9 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use super::counters::EdgeCounters;
 use super::listener::accept_all;
 use super::thread::{EdgeThread, Routes};
-use crate::gate::Gate;
+use crate::gate::{Gate, PublicGate};
 use crate::hot::HotTable;
-use crate::settings::{Scenarios, Settings};
+use crate::settings::{GateSettings, Scenarios, Settings};
 
 type Made = Result<Bytes, io::Error>;
 
@@ -65,6 +65,7 @@ pub(super) fn settings() -> Settings {
         unsent_bytes_max: 1 << 20,
         drain_timeout: hour,
         scenarios: Scenarios::default(),
+        gate: GateSettings::default(),
     }
 }
 
@@ -80,7 +81,8 @@ fn with_stream<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F) {
         };
         let router = Router::new().route("/stream", get(stream)).route("/whole", get(|| async { "whole" }));
         let settings = Arc::new(settings());
-        let answered = Routes { gate: Gate::Open, hot: HotTable::default(), router };
+        let answered =
+            Routes { gate: Gate::Public(Arc::new(PublicGate::open())), hot: HotTable::default(), router };
         let thread = EdgeThread::new(settings, Arc::new(EdgeCounters::default()), None, answered, 1);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -16,6 +16,7 @@ use crate::net::call_batcher::CallBatcher;
 use crate::net::counters::EdgeCounters;
 use crate::net::deadlines::Deadlines;
 use crate::net::request_id::{Prefix, RequestId, prefix_of};
+use crate::net::turn_clock::TurnClock;
 use crate::settings::Settings;
 
 /// What a listener answers.
@@ -48,6 +49,7 @@ pub(crate) struct EdgeThread {
     date_s: Cell<u64>,
     now_ms: Cell<TimeMs>,
     started: Instant,
+    pub(crate) turn_clock: Rc<TurnClock>,
     request_ids: Cell<u64>,
     pub(crate) request_id_prefix: Prefix,
 }
@@ -80,6 +82,7 @@ impl EdgeThread {
             date_s: Cell::new(0),
             now_ms: Cell::new(0),
             started: Instant::now(),
+            turn_clock: Rc::default(),
             request_ids: Cell::new(0),
             request_id_prefix: prefix_of(request_id_prefix),
         };
@@ -87,7 +90,7 @@ impl EdgeThread {
         Rc::new(thread)
     }
 
-    /// Reads the clocks, and cuts off connections that used up their time.
+    /// Reads the clocks, cuts off connections that used up their time, and lets the gate forget.
     #[allow(clippy::disallowed_methods, reason = "see `new`")]
     pub(crate) fn tick(&self) {
         let now = SystemTime::now();
@@ -98,6 +101,7 @@ impl EdgeThread {
                 format!("\r\ndate: {}\r\n\r\n", httpdate::fmt_http_date(now)).into_bytes();
         }
         self.deadlines.tick(millis(self.started.elapsed()), self.draining.get());
+        self.routes.gate.sweep(self.turn_clock.now());
     }
 
     /// Wall-clock time as of the last tick.

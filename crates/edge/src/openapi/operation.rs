@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use onrush_core::{Ceiling, Refusal, TimeMs, Unmet};
+use onrush_gate::{Limited, Refused, RouteGroup, Standing};
 use onrush_node::{Asker, Failure, LineCall, ReserveCall};
 use onrush_sinks::SinkRefusal;
 use serde_json::Value;
@@ -40,6 +41,9 @@ pub(crate) const OPERATOR_KEY: &str = "operator_key";
 
 /// The name of the header field that every answer has.
 pub(crate) const REQUEST_ID: &str = "X-Request-Id";
+
+/// The names of the header fields that answers have where a rate limit is on.
+pub(crate) const RATE_LIMIT_FIELDS: [&str; 2] = ["RateLimit-Policy", "RateLimit"];
 
 /// The time in examples: 2021-05-16T00:00:00Z.
 const EXAMPLE_NOW_MS: TimeMs = 1_621_123_200_000;
@@ -156,7 +160,7 @@ impl Operation {
     pub(crate) fn add_to(mut self, paths: PathsBuilder, scope: Scope, shared: &mut Shared) -> PathsBuilder {
         let tag = if matches!(scope, Scope::Everything) { self.tag } else { self.topic() };
         self.builder = self.builder.tag(tag);
-        self = self.guarded(scope);
+        self = self.guarded(scope).limited();
         let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
         for code in Code::ALL.into_iter().filter(|code| self.codes.contains(code)) {
             by_status.entry(code.status()).or_default().push(code);
@@ -189,6 +193,20 @@ impl Operation {
             (PUBLIC | OPERATOR, _) => HEALTH,
             (tag, _) => tag,
         }
+    }
+
+    /// Says how often it may be called.
+    fn limited(mut self) -> Self {
+        if !matches!(self.tag, PUBLIC | SCENARIOS) {
+            return self;
+        }
+        for response in self.answers.values_mut() {
+            for field in RATE_LIMIT_FIELDS {
+                let header = Ref::new(format!("#/components/headers/{field}"));
+                response.headers.insert(field.to_owned(), RefOr::Ref(header));
+            }
+        }
+        self.problems(&[Code::RateLimited])
     }
 
     /// Says who may call it, and how others are refused.
@@ -256,6 +274,20 @@ pub(crate) fn request_id_header() -> Header {
     text_header("The request's own, or one that was made for it.")
 }
 
+/// The fields of [`RATE_LIMIT_FIELDS`], in that order.
+pub(crate) fn rate_limit_headers() -> [Header; 2] {
+    [
+        text_header(
+            "Where a rate limit is on: each limit of this call by name (address, route, customer) with its burst `q` and \
+             the seconds `w` in which a whole burst comes back.",
+        ),
+        text_header(
+            "Where a rate limit is on: the limit that is nearest to refusing, the calls `r` that it lets through now, and \
+             the seconds `t` until a whole burst is possible.",
+        ),
+    ]
+}
+
 /// A problem of this code as it is really written.
 pub(crate) fn problem_example(code: Code) -> Example {
     ExampleBuilder::new().summary(code.title()).value(Some(example_body(code))).build()
@@ -286,6 +318,11 @@ pub(crate) fn problem_response(codes: &[Code], described: Option<Response>) -> R
                 "www-authenticate" => response.header("WWW-Authenticate", text_header("`Bearer`")),
                 _ => response,
             };
+        }
+    }
+    if codes.contains(&Code::RateLimited) {
+        for field in RATE_LIMIT_FIELDS {
+            response = response.header_ref(field, Ref::new(format!("#/components/headers/{field}")));
         }
     }
     let mut response = response.build();
@@ -376,6 +413,15 @@ fn example(code: Code) -> Problem {
         Code::TargetTooLong => Problem::target_too_long(TARGET_BYTES_MAX),
         Code::UnsupportedMediaType => Problem::unsupported_media_type(),
         Code::IdempotencyKeyReused => refused(Refusal::IdempotencyKeyReused),
+        Code::RateLimited => Problem::rate_limited(&Refused {
+            standing: Standing {
+                group: RouteGroup::Reserve,
+                limited: Limited::Address,
+                remaining: 0,
+                full_after_s: 1,
+            },
+            retry_after_s: 2,
+        }),
         Code::HeadersTooLarge => Problem::headers_too_large(HEAD_BYTES_MAX),
         Code::Overloaded => refused(Refusal::CeilingReached(Ceiling::Reservations)),
         Code::LogUnavailable => Problem::log_unavailable(),

@@ -37,6 +37,7 @@ pub(super) fn schema() -> RefOr<Schema> {
             ),
             ("opens_at?", time("`sale_not_open`: when the sale opens.")),
             ("closes_at?", time("`sale_closed`, `stock_closed`: when the sale or the stock closed.")),
+            ("limit?", one_of("`rate_limited`: which limit refused.", &["address", "route", "customer"])),
             ("held_count?", whole("`holds_pending`: reservations of the sale that are held.", 1, None).into()),
             ("held_until?", time("`holds_pending`: no reservation of the sale is held for longer.")),
         ],

@@ -39,6 +39,7 @@ pub enum Code {
     UnsupportedMediaType,
     IdempotencyKeyReused,
     CoolingDown,
+    RateLimited,
     HeadersTooLarge,
     Overloaded,
     LogUnavailable,
@@ -47,7 +48,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, by status.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::SessionRequired,
@@ -81,6 +82,7 @@ impl Code {
         Self::UnsupportedMediaType,
         Self::IdempotencyKeyReused,
         Self::CoolingDown,
+        Self::RateLimited,
         Self::HeadersTooLarge,
         Self::Overloaded,
         Self::LogUnavailable,
@@ -167,6 +169,7 @@ impl Code {
             Self::CoolingDown => {
                 (429, RefusalCode::CoolingDown.as_str(), "The customer has reserved a moment ago")
             }
+            Self::RateLimited => (429, "rate_limited", "Too many requests"),
             Self::HeadersTooLarge => (431, "headers_too_large", "The header fields are too large"),
             Self::Overloaded => (503, RefusalCode::Overloaded.as_str(), "The server is at capacity"),
             Self::LogUnavailable => (503, "log_unavailable", "The log cannot be written"),

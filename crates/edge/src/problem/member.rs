@@ -13,15 +13,34 @@ pub(super) enum Member {
     None,
     Field(Cow<'static, str>),
     Stock(Name),
-    StockLeft { stock: Name, quantity_available: u32 },
-    StockTaken { stock: Name, quantity_held: u32, quantity_confirmed: u32 },
-    CustomerLimit { per_customer_max: u32, quantity_taken: u64 },
+    StockLeft {
+        stock: Name,
+        quantity_available: u32,
+    },
+    StockTaken {
+        stock: Name,
+        quantity_held: u32,
+        quantity_confirmed: u32,
+    },
+    CustomerLimit {
+        per_customer_max: u32,
+        quantity_taken: u64,
+    },
     OpensAt(TimeMs),
     ClosesAt(TimeMs),
     CooldownLeft(u64),
     HoldsUnpaidMax(u32),
-    StockClosed { stock: Name, closes_at: TimeMs },
-    Holds { quantity_held: u64, held_count: u32, held_until: TimeMs },
+    StockClosed {
+        stock: Name,
+        closes_at: TimeMs,
+    },
+    Holds {
+        quantity_held: u64,
+        held_count: u32,
+        held_until: TimeMs,
+    },
+    /// Which rate limit refused.
+    Limit(&'static str),
 }
 
 impl Member {
@@ -63,6 +82,10 @@ impl Member {
                 out.extend_from_slice(b",\"held_count\":");
                 write_number(out, *held_count);
                 write_time(out, b",\"held_until\":\"", *held_until);
+            }
+            Self::Limit(limit) => {
+                out.extend_from_slice(b",\"limit\":");
+                write_json_string(out, limit);
             }
             Self::OpensAt(opens_at) => write_time(out, b",\"opens_at\":\"", *opens_at),
             Self::ClosesAt(closes_at) => write_time(out, b",\"closes_at\":\"", *closes_at),

@@ -4,6 +4,7 @@ mod conditions;
 mod gate;
 mod meaning;
 mod quiet;
+mod rate_limits;
 mod said;
 mod start;
 mod stop;

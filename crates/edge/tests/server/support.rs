@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 pub(crate) use onrush_edge::Settings;
-use onrush_edge::{Components, Scenarios, Server};
+use onrush_edge::{Components, GateSettings, Scenarios, Server};
 use onrush_log::memory::MemoryLog;
 use onrush_node::{MachineClock, Partition, Partitions, Retention};
 use socket2::{Domain, Socket, Type};
@@ -43,6 +43,7 @@ pub(crate) fn settings() -> Settings {
         unsent_bytes_max: usize::MAX,
         drain_timeout: hour,
         scenarios: Scenarios { visitor_counter: true, request_window: true, slot_booking: true },
+        gate: GateSettings::default(),
     }
 }
 

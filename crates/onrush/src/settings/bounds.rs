@@ -23,5 +23,9 @@ pub(super) const OBJECTS: RangeInclusive<i64> = 0..=2_000_000_000;
 pub(super) const DETAILS_BYTES: RangeInclusive<i64> = 0..=1 << 40;
 /// The whole state: up to 16 TiB.
 pub(super) const STATE_BYTES: RangeInclusive<i64> = 0..=1 << 44;
+/// Keys of each rate limit: at most 1.3 GB of memory.
+pub(super) const LIMIT_KEYS: RangeInclusive<i64> = 1..=100_000_000;
+/// Each request of a trusted proxy is compared with all of them.
+pub(super) const TRUSTED_PROXIES_MAX: usize = 256;
 /// The key of the operator listener, in bytes: long enough not to be guessed, short enough for a header.
 pub(super) const OPERATOR_KEY_BYTES: RangeInclusive<usize> = 16..=256;

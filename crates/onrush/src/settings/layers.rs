@@ -180,7 +180,8 @@ fn file_layer(
     Ok(Layer { origin, values })
 }
 
-/// `ONRUSH_SECTION__KEY`. The text is taken as it is where the setting is text, so that a directory may be called `7`.
+/// `ONRUSH_SECTION__KEY`. The text is taken as it is where the setting is text, so that a directory may be called `7`. Where it
+/// is a list, commas separate its items.
 fn variable_layer(path: &str, name: &str, text: &str, defaults: &Dict) -> Result<Layer, String> {
     let known = path.split_once("__").and_then(|(section, key)| {
         let value = defaults.get(section)?.as_dict()?.get(key)?;
@@ -196,6 +197,10 @@ fn variable_layer(path: &str, name: &str, text: &str, defaults: &Dict) -> Result
         Value::Num(..) | Value::Bool(..) => {
             let Ok(value) = text.trim().parse::<Value>();
             value
+        }
+        Value::Array(..) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Value::from(items.map(Value::from).collect::<Vec<_>>())
         }
         _ => Value::from(text),
     };
@@ -244,6 +249,10 @@ fn kind_problem(default: &Value, value: &Value) -> Option<String> {
         (Value::Bool(..), Value::Bool(..)) | (Value::String(..) | Value::Empty(..), Value::String(..)) => {
             return None;
         }
+        (Value::Array(..), Value::Array(_, items)) if items.iter().all(|item| item.as_str().is_some()) => {
+            return None;
+        }
+        (Value::Array(..), _) => "a list of texts in quotes",
         (Value::Num(..), _) => "a whole number",
         (Value::Bool(..), _) => "true or false",
         _ => "text in quotes",

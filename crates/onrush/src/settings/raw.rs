@@ -13,6 +13,7 @@ pub(super) struct RawSettings {
     pub(super) limits: RawLimits,
     pub(super) scenarios: RawScenarios,
     pub(super) request_window: RawRequestWindow,
+    pub(super) gate: RawGate,
     pub(super) logging: RawLogging,
 }
 
@@ -75,6 +76,20 @@ pub(super) struct RawRequestWindow {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct RawGate {
+    pub(super) trusted_proxies: Vec<String>,
+    pub(super) forwarded_field: String,
+    pub(super) limit_algorithm: String,
+    pub(super) limit_keys_max: i64,
+    pub(super) limit_reserve_address: String,
+    pub(super) limit_reserve_route: String,
+    pub(super) limit_reserve_customer: String,
+    pub(super) limit_pages_address: String,
+    pub(super) limit_pages_route: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RawLogging {
     pub(super) format: String,
     pub(super) level: String,
@@ -130,6 +145,23 @@ impl Default for RawLimits {
 impl Default for RawRequestWindow {
     fn default() -> Self {
         Self { persistence_timeframe: "60s".to_owned(), precision: "100ms".to_owned() }
+    }
+}
+
+impl Default for RawGate {
+    fn default() -> Self {
+        let off = || "off".to_owned();
+        Self {
+            trusted_proxies: Vec::new(),
+            forwarded_field: "x-forwarded-for".to_owned(),
+            limit_algorithm: "bucket".to_owned(),
+            limit_keys_max: 1_000_000,
+            limit_reserve_address: off(),
+            limit_reserve_route: off(),
+            limit_reserve_customer: off(),
+            limit_pages_address: off(),
+            limit_pages_route: off(),
+        }
     }
 }
 

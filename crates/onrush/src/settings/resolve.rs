@@ -1,21 +1,19 @@
 //! From what was typed to what it means: every value against its bounds, every problem named with key, value and limit.
 
-use std::fmt::Display;
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use onrush_core::{Limits, PANES_MAX, SPAN_MS_MAX, WindowShape};
 use onrush_log::file::{LogSettings, SyncMethod};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::layers::{Layers, ORIGIN_DEFAULT};
+use super::checks::{Checks, quoted};
+use super::layers::Layers;
 use super::raw::{RawLimits, RawLog, RawLogging, RawOperator, RawRequestWindow, RawSettings};
 use super::{
-    LogFiles, Logging, LoggingFormat, Operator, Settings, SettingsError, bounds, duration, operator_key,
-    print, secret_files, sinks,
+    LogFiles, Logging, LoggingFormat, Operator, Settings, SettingsError, bounds, gate, operator_key, print,
+    secret_files, sinks,
 };
 
 /// Checks everything and reports every problem at once. Reads the operator's key file, and those of passwords.
@@ -47,58 +45,6 @@ pub(super) fn resolve_operator(layers: &Layers) -> Result<Operator, SettingsErro
     }
 }
 
-/// The problems found so far; every check that answers `None` has added one.
-struct Checks<'a> {
-    layers: &'a Layers,
-    problems: Vec<String>,
-}
-
-impl Checks<'_> {
-    fn refuse<T>(&mut self, key: &str, value: impl Display, rule: impl Display) -> Option<T> {
-        let origin = self.layers.origin(key);
-        let origin = if origin == ORIGIN_DEFAULT { String::new() } else { format!(" (from {origin})") };
-        self.problems.push(format!("{key} = {value}{origin}: {rule}"));
-        None
-    }
-
-    fn number<T: TryFrom<i64>>(&mut self, key: &str, value: i64, bounds: &RangeInclusive<i64>) -> Option<T> {
-        match T::try_from(value) {
-            Ok(number) if bounds.contains(&value) => Some(number),
-            _ => self.refuse(key, value, format!("must be {} to {}", bounds.start(), bounds.end())),
-        }
-    }
-
-    fn timeout(&mut self, key: &str, value: i64, bounds: &RangeInclusive<i64>) -> Option<Duration> {
-        self.number(key, value, bounds).map(Duration::from_millis)
-    }
-
-    fn address(&mut self, key: &str, value: &str) -> Option<SocketAddr> {
-        match value.parse() {
-            Ok(address) => Some(address),
-            Err(_) => self.refuse(
-                key,
-                quoted(value),
-                "must be IP:PORT, such as 127.0.0.1:8080, 0.0.0.0:80 or [::1]:8080",
-            ),
-        }
-    }
-
-    fn choice<T: Copy>(&mut self, key: &str, value: &str, choices: &[(&str, T)]) -> Option<T> {
-        if let Some((_, choice)) = choices.iter().find(|(name, _)| *name == value) {
-            return Some(*choice);
-        }
-        let names: Vec<_> = choices.iter().map(|(name, _)| quoted(name)).collect();
-        self.refuse(key, quoted(value), format!("must be one of {}", names.join(", ")))
-    }
-
-    fn duration_ms(&mut self, key: &str, value: &str) -> Option<u64> {
-        match duration::parse_ms(value) {
-            Ok(ms) => Some(ms),
-            Err(problem) => self.refuse(key, quoted(value), problem),
-        }
-    }
-}
-
 fn edge(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_edge::Settings> {
     let server = &raw.server;
     let listen = checks.address("server.listen", &server.listen);
@@ -110,6 +56,7 @@ fn edge(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_edge::Setti
     let idle = checks.timeout("server.idle_timeout_ms", server.idle_timeout_ms, &bounds::TIMEOUT_MS);
     let write = checks.timeout("server.write_timeout_ms", server.write_timeout_ms, &bounds::TIMEOUT_MS);
     let drain = checks.timeout("server.drain_timeout_ms", server.drain_timeout_ms, &bounds::DRAIN_TIMEOUT_MS);
+    let gate = gate::resolve(checks, &raw.gate);
     let operator = operator(checks, &raw.operator);
     let (operator_listen, _) = operator?;
     let operator_key = raw.operator.key_file.as_deref().map(operator_key::in_file);
@@ -139,6 +86,7 @@ fn edge(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_edge::Setti
             request_window: raw.scenarios.request_window,
             slot_booking: raw.scenarios.slot_booking,
         },
+        gate: gate?,
     })
 }
 
@@ -282,8 +230,4 @@ fn logging(checks: &mut Checks<'_>, raw: &RawLogging) -> Option<Logging> {
 fn is_directive(part: &str) -> bool {
     let part = part.trim();
     part.contains(['=', '[', '}']) || part.parse::<LevelFilter>().is_ok()
-}
-
-fn quoted(text: &str) -> String {
-    format!("{text:?}")
 }

@@ -158,7 +158,7 @@ fn an_unknown_key_is_named() {
     check("env ONRUSH_SERVER__LISTEN__X=8080\nrefuses unknown setting ONRUSH_SERVER__LISTEN__X");
     check("env ONRUSH_=8080\nrefuses unknown setting ONRUSH_ ");
     check("file [server]\nfile listn = 1\nrefuses unknown key server.listn (known are body_timeout_ms, ");
-    check("file [servers]\nfile listen = 1\nrefuses unknown key servers (the sections are limits, log, ");
+    check("file [servers]\nfile listen = 1\nrefuses unknown key servers (the sections are gate, limits, log, ");
     check("file listen = 1\nrefuses unknown key listen (the sections are ");
     check("file server = 1\nrefuses server is a section: write [server]");
     check("file [default.server]\nfile listen = 1\nrefuses unknown key default");
@@ -232,6 +232,7 @@ fn every_number_has_a_range() {
         ("limits.reservations_max", 0, 2_000_000_000),
         ("limits.details_bytes_max", 0, 1 << 40),
         ("limits.state_bytes_max", 0, 1 << 44),
+        ("gate.limit_keys_max", 1, 100_000_000),
     ] {
         let variable = format!("ONRUSH_{}", key.to_uppercase().replace('.', "__"));
         for good in [least, most] {

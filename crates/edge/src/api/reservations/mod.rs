@@ -13,7 +13,10 @@ use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_core::ReservationRef;
 use onrush_node::{Asker, Call, Failure, Name, Outcome, Reply, ReservationIds};
 
-use super::answer::{Answer, WithoutBody, WithoutQuery, json, json_body, name_at, segment, with_header};
+use super::answer::{
+    Answer, WithoutBody, WithoutQuery, admission_of, json, json_body, name_at, segment, with_header,
+    with_standing,
+};
 use super::app::{App, mismatched};
 use super::asker::AskedBy;
 use super::route::Route;
@@ -31,7 +34,7 @@ pub(super) use schemas::schemas;
 pub(super) fn routes() -> [Route; 5] {
     let [reserved, read_one, confirmed, released, of_customer] = operations::all();
     [
-        Route::new(reserved, reserve).hot(decode_reserve),
+        Route::new(reserved, reserve).hot(decode_reserve).reserving(),
         Route::new(read_one, read_reservation),
         Route::new(confirmed, confirm),
         Route::new(released, release),
@@ -47,8 +50,10 @@ async fn reserve(
 ) -> Answer {
     let sale = name_at(request.uri(), 2, "sale")?;
     let key = idempotency_key(&request)?;
+    let mut admission = admission_of(&request);
     let body = json_body(request, BODY_BYTES_MAX).await?;
     let call = parse_reservation(&sale, asker, key.as_deref(), &body)?;
+    app.gate.check_customer(&mut admission, &call.customer)?;
     match app.ask(Call::Reserve(call)).await? {
         Outcome::Reserved { reservation, status: now, created_at, expires_at, replayed, call } => {
             let id = app.backend.ids(&call.sale).write(reservation);
@@ -56,6 +61,7 @@ async fn reserve(
             let response = json(status, |out| {
                 write_reserved(out, &id, &call, now, created_at, expires_at);
             });
+            let response = with_standing(response, &admission);
             Ok(if replayed {
                 with_header(response, HeaderName::from_static("idempotent-replayed"), "true")
             } else {

@@ -46,10 +46,11 @@ fn operator_router(app: Arc<App>) -> Router {
     let gate = Arc::new(operator_gate(&app));
     super::operator_router(app).layer(from_fn(move |request: AxumRequest, next: Next| {
         let (parts, body) = request.into_parts();
-        let checked = gate.check(&request::Request::of_http2(&parts, b"", PEER));
+        let checked =
+            gate.check(&request::Request::of_http2(&parts, b"", PEER), None, || unreachable!("no limits"));
         async move {
             match checked {
-                Ok(()) => next.run(AxumRequest::from_parts(parts, body)).await,
+                Ok(_) => next.run(AxumRequest::from_parts(parts, body)).await,
                 Err(problem) => problem.into_response(),
             }
         }

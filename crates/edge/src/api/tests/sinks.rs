@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use onrush_gate::{GroupRates, RateLimitSettings};
 use onrush_sinks::{CounterRow, Replica, ReplicaAnswer, SinkRefusal, SinkState, SinkStatus, Stop};
 
 use super::{ALL, app, check, check_all, operator_router, send};
@@ -11,6 +12,7 @@ use crate::api::tests::shop::Shop;
 use crate::api::{App, public_router};
 use crate::components::{Components, SinkOperations};
 use crate::metrics::EdgeMetrics;
+use crate::settings::GateSettings;
 
 const ROW: CounterRow = CounterRow { id: 9, at: 1_621_152_000_000, value: 7, lag_ms: Some(1_250) };
 
@@ -91,7 +93,11 @@ pub(super) fn with_all() -> Arc<App> {
 
 /// Routes of a server with something to say for every figure, once `/web-counter/db/` was asked.
 pub(super) fn with_every_figure() -> Arc<App> {
-    over_shop(Shop::with_snapshot(), Some(Pair::default()), Some(Fixed(Ok(Some(ROW)))))
+    let app = over_shop(Shop::with_snapshot(), Some(Pair::default()), Some(Fixed(Ok(Some(ROW)))));
+    let pages = GroupRates { address: "1/s burst 1".parse().ok(), ..GroupRates::default() };
+    let rate_limits = RateLimitSettings { keys_max: 1, pages, ..RateLimitSettings::default() };
+    let app = Arc::into_inner(app).expect("nobody else has it");
+    Arc::new(app.with_gate(GateSettings { rate_limits, ..GateSettings::default() }))
 }
 
 #[test]

@@ -16,13 +16,14 @@ use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::gate::Admission;
 use crate::http::request::{self, Peer};
 use crate::limits::{PIPELINE_MAX, READ_BYTES};
 use crate::net::deadlines::{Activity, Deadline};
 use crate::net::h2;
 use crate::net::h2::frames::PREFACE;
 use crate::net::thread::EdgeThread;
-use crate::phases::{Exchange, finish, reject};
+use crate::phases::{Begun, Exchange, finish, reject};
 use crate::router_bridge;
 
 use super::head::{Parsed, Request, is_worth_parsing, parse};
@@ -103,6 +104,7 @@ enum Next {
 struct Routed {
     bytes: Bytes,
     request: Request,
+    admission: Admission,
 }
 
 impl Connection<'_> {
@@ -240,15 +242,17 @@ impl Connection<'_> {
     #[inline]
     fn take_request(&mut self, bytes: &[u8], request: Request) -> bool {
         self.told_to_continue = false;
-        let begun = Exchange::begin(self.thread, &request::Request::of_http1(&request, bytes, self.peer));
-        if let Some(exchange) = begun {
-            let Request { keep_alive, is_http_1_0, .. } = request;
-            self.pipeline.hot.push(HotRequest { exchange, keep_alive, is_http_1_0 });
-            keep_alive
-        } else {
-            let bytes = Bytes::copy_from_slice(&bytes[..request.length]);
-            self.pipeline.next = Next::Routed(Box::new(Routed { bytes, request }));
-            false
+        match Exchange::begin(self.thread, &request::Request::of_http1(&request, bytes, self.peer)) {
+            Begun::Hot(exchange) => {
+                let Request { keep_alive, is_http_1_0, .. } = request;
+                self.pipeline.hot.push(HotRequest { exchange, keep_alive, is_http_1_0 });
+                keep_alive
+            }
+            Begun::Routed(admission) => {
+                let bytes = Bytes::copy_from_slice(&bytes[..request.length]);
+                self.pipeline.next = Next::Routed(Box::new(Routed { bytes, request, admission }));
+                false
+            }
         }
     }
 
@@ -311,7 +315,7 @@ impl Connection<'_> {
     }
 
     async fn serve_routed(&mut self, routed: Routed) -> io::Result<bool> {
-        let Routed { bytes, request } = routed;
+        let Routed { bytes, request, admission } = routed;
         self.deadline.enter(Activity::Busy);
         let request_id = request.fields.request_id.clone().map(|range| &bytes[range]);
         let is_head = &bytes[request.method.clone()] == b"HEAD";
@@ -321,7 +325,7 @@ impl Connection<'_> {
             is_http_1_0: request.is_http_1_0,
         };
         let response = match router_bridge::request_from(&bytes, request, self.peer) {
-            Ok(request) => router_bridge::dispatch(self.thread, request).await,
+            Ok(request) => router_bridge::dispatch(self.thread, request, admission).await,
             Err(problem) => reject(self.thread, &problem),
         };
         self.send_response(finish(self.thread, response, is_head), shape).await

@@ -65,7 +65,8 @@ fn with_edge<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F) {
         let edge_metrics = Arc::new(EdgeMetrics::default);
         let app = App::new(partitions, &settings, Components::default(), edge_metrics);
         let hot = hot_table(settings.scenarios);
-        let routes = Routes { gate: Gate::Open, hot, router: public_router(Arc::new(app)) };
+        let gate = Gate::Public(Arc::clone(&app.gate));
+        let routes = Routes { gate, hot, router: public_router(Arc::new(app)) };
         let counters = Arc::new(EdgeCounters::default());
         let thread = EdgeThread::new(Arc::new(settings), counters, Some(batcher), routes, 1);
         thread.deadlines.tick(0, false);

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 
+use crate::gate::write_standing;
 use crate::hot::Head;
 use crate::http::response::{Body, Response};
 use crate::net::request_id::RequestId;
@@ -54,6 +55,11 @@ pub(super) fn write_answer(
     for (name, value) in &head.fields {
         write_field(out, name.as_bytes(), value.as_bytes());
     }
+    if let Some(standing) = &head.standing {
+        write_field(out, b"ratelimit-policy", thread.routes.gate.policy(standing.group).as_bytes());
+        out.extend_from_slice(b"\r\nratelimit: ");
+        write_standing(standing, out);
+    }
     write_end(out, thread, shape, Framing::Length(length));
     out.extend_from_slice(body);
 }
@@ -96,6 +102,7 @@ fn write_status(out: &mut Vec<u8>, status: u16) {
         200 => b"HTTP/1.1 200 OK",
         201 => b"HTTP/1.1 201 Created",
         409 => b"HTTP/1.1 409 Conflict",
+        429 => b"HTTP/1.1 429 Too Many Requests",
         503 => b"HTTP/1.1 503 Service Unavailable",
         other => {
             let reason =

@@ -30,7 +30,7 @@ use crate::http::target;
 use crate::limits::{H2_PIECE_BYTES, H2_PING_INTERVAL, H2_PING_TIMEOUT, H2_STREAMS_MAX, HEAD_BYTES_MAX};
 use crate::net::deadlines::{Deadline, TICK};
 use crate::net::thread::EdgeThread;
-use crate::phases::{Exchange, finish, reject};
+use crate::phases::{Begun, Exchange, finish, reject};
 use crate::problem::Problem;
 use crate::router_bridge;
 
@@ -103,7 +103,7 @@ async fn answer(
         Ok((parts, body)) => route(thread, streams, peer, parts, body).await,
         Err(problem) => reject(thread, &problem),
     };
-    let Response { status, fields, length, body } = finish(thread, response, is_head);
+    let Response { status, fields, length, body, .. } = finish(thread, response, is_head);
     let mut response = http::Response::new(Pieces::new(body, streams));
     *response.status_mut() = status;
     *response.headers_mut() = fields;
@@ -179,18 +179,20 @@ async fn route(
     body: Bytes,
 ) -> Response {
     streams.room().await;
-    let begun = Exchange::begin(thread, &request::Request::of_http2(&parts, &body, peer));
-    if let Some(mut exchange) = begun {
-        poll_fn(|context| exchange.poll_decided(context)).await;
-        thread.counters.hot_count.add(1);
-        let mut body = Vec::new();
-        let (head, length) = exchange.render(thread, &mut body);
-        return Response { length: Some(length), ..Response::of_hot(head, body) };
-    }
+    let admission = match Exchange::begin(thread, &request::Request::of_http2(&parts, &body, peer)) {
+        Begun::Hot(mut exchange) => {
+            poll_fn(|context| exchange.poll_decided(context)).await;
+            thread.counters.hot_count.add(1);
+            let mut body = Vec::new();
+            let (head, length) = exchange.render(thread, &mut body);
+            return Response { length: Some(length), ..Response::of_hot(head, body) };
+        }
+        Begun::Routed(admission) => admission,
+    };
     // Reads can be long, and one connection must not ask for many of them at once. Writes have short answers.
     let _turn = if parts.method.is_safe() { streams.turn_to_read().await } else { None };
     streams.room().await;
-    router_bridge::dispatch(thread, Request::from_parts(parts, RouterBody::from(body))).await
+    router_bridge::dispatch(thread, Request::from_parts(parts, RouterBody::from(body)), admission).await
 }
 
 /// Runs the streams of a connection on the thread of the connection.

@@ -12,7 +12,9 @@ use onrush_node::{Call, Failure, Name, Outcome, Reply, ReservationIds};
 use serde_json::json;
 use utoipa::openapi::{HttpMethod, RefOr, Schema};
 
-use crate::api::answer::{Answer, WithoutBody, WithoutQuery, json, json_body, name_at, with_header};
+use crate::api::answer::{
+    Answer, WithoutBody, WithoutQuery, admission_of, json, json_body, name_at, with_header, with_standing,
+};
 use crate::api::app::{App, mismatched};
 use crate::api::route::Route;
 use crate::hot::{Head, Hot, Rendering, is_plain_json};
@@ -27,7 +29,7 @@ const STATION_PATH: &str = "/stations/{name}";
 const BOOKING_PATH: &str = "/booking";
 
 pub(super) fn routes() -> [Route; 2] {
-    [Route::new(read_operation(), read_station), Route::new(book_operation(), book).hot(decode)]
+    [Route::new(read_operation(), read_station), Route::new(book_operation(), book).hot(decode).reserving()]
 }
 
 fn read_operation() -> Operation {
@@ -113,12 +115,14 @@ async fn read_station(State(app): State<Arc<App>>, _: WithoutQuery, request: Wit
 }
 
 async fn book(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
+    let mut admission = admission_of(&request);
     let body = json_body(request, BODY_BYTES_MAX).await?;
     let call = match booking::decode(&body) {
         Ok(call) => call,
         Err(refused) => return Ok(json(StatusCode::BAD_REQUEST, |out| refused.write(out))),
     };
-    match app.call(Call::Reserve(call)).await {
+    app.gate.check_customer(&mut admission, &call.customer)?;
+    let response = match app.call(Call::Reserve(call)).await {
         Ok(Outcome::Reserved { call, .. }) => {
             Ok(json(StatusCode::OK, |out| booking::write_booked(out, &call)))
         }
@@ -127,7 +131,8 @@ async fn book(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) ->
         }
         Ok(other) => mismatched(&other),
         Err(failure) => Err(Problem::from_failure(&failure, app.backend.now_ms())),
-    }
+    };
+    response.map(|response| with_standing(response, &admission))
 }
 
 fn decode(request: &HotRequest<'_>, _: &[u8]) -> Hot {

@@ -1,5 +1,4 @@
-//! The gate: who may ask this listener at all. It is asked before a request is looked up anywhere, in both protocols at the
-//! same place.
+//! The gate of the operator's listener: whoever has the key, or whoever is no page of another site.
 
 use subtle::ConstantTimeEq as _;
 
@@ -8,14 +7,6 @@ use crate::http::request::{Fields, Request};
 use crate::problem::Problem;
 use crate::settings::OperatorKey;
 
-/// The gate of one listener.
-pub(crate) enum Gate {
-    /// Of the public one: whoever comes may ask.
-    Open,
-    /// Of the operator's.
-    Operator(OperatorGate),
-}
-
 /// Lets through whoever has the key, or, without a key, whoever is no page of another site.
 pub(crate) struct OperatorGate {
     key: Option<OperatorKey>,
@@ -23,25 +14,12 @@ pub(crate) struct OperatorGate {
     pages: &'static [&'static str],
 }
 
-impl Gate {
-    /// Whether `request` may go on.
-    ///
-    /// # Errors
-    /// What it is answered instead.
-    pub(crate) fn check(&self, request: &Request<'_>) -> Result<(), Problem> {
-        match self {
-            Self::Open => Ok(()),
-            Self::Operator(gate) => gate.check(request),
-        }
-    }
-}
-
 impl OperatorGate {
     pub(crate) fn new(key: Option<OperatorKey>, pages: &'static [&'static str]) -> Self {
         Self { key, pages }
     }
 
-    fn check(&self, request: &Request<'_>) -> Result<(), Problem> {
+    pub(super) fn check(&self, request: &Request<'_>) -> Result<(), Problem> {
         let refused = match &self.key {
             None => is_cross_site(&request.fields).then(Problem::cross_site),
             Some(_) if self.pages.iter().any(|page| page.as_bytes() == request.path) => None,

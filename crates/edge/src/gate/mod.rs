@@ -1,0 +1,80 @@
+//! The gate: who may ask this listener at all. It is asked before a request is looked up anywhere, in both protocols at the
+//! same place. `docs/gate` says what users see of it.
+
+mod operator;
+mod public;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use onrush_gate::{RouteGroup, Standing};
+
+pub(crate) use self::operator::OperatorGate;
+pub(crate) use self::public::{Admission, PublicGate};
+use crate::http::request::Request;
+use crate::problem::Problem;
+use crate::text::write_number;
+
+/// The gate of one listener.
+pub(crate) enum Gate {
+    /// Of the public one, shared by its threads.
+    Public(Arc<PublicGate>),
+    /// Of the operator's.
+    Operator(OperatorGate),
+}
+
+impl Gate {
+    /// Whether `request` may go on. Its route is one of `group`, or one that is not limited. The clock is read only if
+    /// somebody wants to know the time.
+    ///
+    /// # Errors
+    /// What it is answered instead.
+    pub(crate) fn check(
+        &self,
+        request: &Request<'_>,
+        group: Option<RouteGroup>,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Admission, Problem> {
+        match self {
+            Self::Public(gate) => gate.check(request, group, now),
+            Self::Operator(gate) => gate.check(request).map(|()| Admission::default()),
+        }
+    }
+
+    /// The rest of the check of a reservation, once its body says whose it is.
+    ///
+    /// # Errors
+    /// What it is answered instead.
+    pub(crate) fn check_customer(&self, admission: &mut Admission, customer: &str) -> Result<(), Problem> {
+        match self {
+            Self::Public(gate) => gate.check_customer(admission, customer),
+            Self::Operator(_) => Ok(()),
+        }
+    }
+
+    /// The value of `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10): every limit of these routes.
+    pub(crate) fn policy(&self, group: RouteGroup) -> &str {
+        match self {
+            Self::Public(gate) => gate.policy(group),
+            Self::Operator(_) => "",
+        }
+    }
+
+    /// Forgets what nobody needs, a part at a time. Each thread calls it with each tick.
+    pub(crate) fn sweep(&self, now: Instant) {
+        if let Self::Public(gate) = self {
+            gate.sweep(now);
+        }
+    }
+}
+
+/// Appends the value of `RateLimit` (the same draft): what a limit lets through now, and in how many seconds a whole burst.
+pub(crate) fn write_standing(standing: &Standing, out: &mut Vec<u8>) {
+    let Standing { limited, remaining, full_after_s, .. } = standing;
+    out.push(b'"');
+    out.extend_from_slice(limited.as_str().as_bytes());
+    out.extend_from_slice(b"\";r=");
+    write_number(out, *remaining);
+    out.extend_from_slice(b";t=");
+    write_number(out, *full_after_s);
+}

@@ -1,0 +1,131 @@
+//! The gate of the public listener: its checks, in the order of the contract. The first that refuses wins.
+
+use std::fmt::Write as _;
+use std::hash::RandomState;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use onrush_gate::{
+    LimitFigures, RateLimits, RouteGroup, Standing, TICKS_PER_S, Taken, canonical, client_address,
+};
+
+use crate::http::request::Request;
+use crate::problem::Problem;
+use crate::settings::GateSettings;
+
+/// Nanoseconds of a tick.
+const TICK_NS: u64 = 1_000_000_000 / TICKS_PER_S;
+
+/// Shared by the threads of the listener.
+pub(crate) struct PublicGate {
+    settings: GateSettings,
+    /// Absent if every limit is off.
+    rates: Option<Rates>,
+}
+
+struct Rates {
+    limits: RateLimits,
+    /// Of the time that limits count from.
+    started: Instant,
+    /// `RateLimit-Policy` by group.
+    policies: [String; 2],
+}
+
+/// What the gate found out about a request that it let through. The router has it as an extension.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Admission {
+    /// What it took of the limits, and when, in ticks.
+    taken: Option<(Taken, u64)>,
+}
+
+impl Admission {
+    /// How the limit stands that is nearest to refusing.
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        self.taken.and_then(|(taken, _)| taken.standing)
+    }
+}
+
+impl PublicGate {
+    /// `now` is the start of the time that limits count in.
+    pub(crate) fn new(settings: GateSettings, now: Instant) -> Self {
+        // Which keys could share a bucket must not be known outside.
+        let limits = RateLimits::new(&settings.rate_limits, RandomState::new());
+        let rates = limits.map(|limits| {
+            let policies = [RouteGroup::Reserve, RouteGroup::Pages].map(|group| policy(&limits, group));
+            Rates { limits, started: now, policies }
+        });
+        Self { settings, rates }
+    }
+
+    /// Lets everybody through.
+    pub(crate) fn open() -> Self {
+        Self { settings: GateSettings::default(), rates: None }
+    }
+
+    pub(super) fn check(
+        &self,
+        request: &Request<'_>,
+        group: Option<RouteGroup>,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Admission, Problem> {
+        let mut admission = Admission::default();
+        if let (Some(rates), Some(group)) = (&self.rates, group) {
+            let now = rates.ticks(now());
+            let taken = rates.limits.take(group, self.client_address(request), now);
+            admission.taken = Some((taken.map_err(|refused| Problem::rate_limited(&refused))?, now));
+        }
+        Ok(admission)
+    }
+
+    pub(crate) fn check_customer(&self, admission: &mut Admission, customer: &str) -> Result<(), Problem> {
+        if let (Some(rates), Some((taken, now))) = (&self.rates, &mut admission.taken) {
+            let asked = rates.limits.take_customer(taken, customer, *now);
+            asked.map_err(|refused| Problem::rate_limited(&refused))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn policy(&self, group: RouteGroup) -> &str {
+        self.rates.as_ref().map_or("", |rates| &rates.policies[group as usize])
+    }
+
+    pub(super) fn sweep(&self, now: Instant) {
+        if let Some(rates) = &self.rates {
+            rates.limits.sweep(rates.ticks(now));
+        }
+    }
+
+    /// The figures of all limits that are on.
+    pub(crate) fn figures(&self) -> Vec<LimitFigures> {
+        self.rates.as_ref().map(|rates| rates.limits.figures()).unwrap_or_default()
+    }
+
+    /// Whom a request comes from.
+    fn client_address(&self, request: &Request<'_>) -> IpAddr {
+        let peer = request.peer.0.ip();
+        let GateSettings { trusted_proxies, forwarded_field, .. } = &self.settings;
+        if trusted_proxies.is_empty() {
+            return canonical(peer);
+        }
+        client_address(peer, trusted_proxies, *forwarded_field, request.fields.all(forwarded_field.name()))
+    }
+}
+
+impl Rates {
+    fn ticks(&self, now: Instant) -> u64 {
+        let since: Duration = now.saturating_duration_since(self.started);
+        since.as_secs() * TICKS_PER_S + u64::from(since.subsec_nanos()) / TICK_NS
+    }
+}
+
+/// Every limit of a group with its burst, and the seconds in which a whole burst comes back, rounded up.
+fn policy(limits: &RateLimits, group: RouteGroup) -> String {
+    let mut policy = String::new();
+    for (limited, rate) in limits.rates(group) {
+        let (quota, window_s) = (rate.burst(), rate.depth().div_ceil(TICKS_PER_S));
+        let comma = if policy.is_empty() { "" } else { ", " };
+        // Writing to a `String` cannot fail.
+        let _ = write!(policy, "{comma}\"{}\";q={quota};w={window_s}", limited.as_str());
+    }
+    policy
+}

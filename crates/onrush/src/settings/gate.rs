@@ -1,0 +1,81 @@
+//! The gate of the public listener: whose word about clients counts, and how often may be asked.
+
+use onrush_edge::GateSettings;
+use onrush_gate::{Algorithm, ForwardedField, GroupRates, Network, Rate, RateLimitSettings};
+
+use super::bounds;
+use super::checks::{Checks, quoted};
+use super::raw::RawGate;
+
+/// A limit that is not set.
+const OFF: &str = "off";
+
+pub(super) fn resolve(checks: &mut Checks<'_>, raw: &RawGate) -> Option<GateSettings> {
+    let trusted_proxies = networks(checks, "gate.trusted_proxies", &raw.trusted_proxies);
+    let forwarded_field = checks.choice(
+        "gate.forwarded_field",
+        &raw.forwarded_field,
+        &[("x-forwarded-for", ForwardedField::XForwardedFor), ("forwarded", ForwardedField::Forwarded)],
+    );
+    let rate_limits = rate_limits(checks, raw);
+    Some(GateSettings {
+        trusted_proxies: trusted_proxies?,
+        forwarded_field: forwarded_field?,
+        rate_limits: rate_limits?,
+    })
+}
+
+fn rate_limits(checks: &mut Checks<'_>, raw: &RawGate) -> Option<RateLimitSettings> {
+    let algorithm = checks.choice(
+        "gate.limit_algorithm",
+        &raw.limit_algorithm,
+        &[("bucket", Algorithm::Bucket), ("window", Algorithm::Window)],
+    );
+    let keys_max = checks.number("gate.limit_keys_max", raw.limit_keys_max, &bounds::LIMIT_KEYS);
+    let reserve_address = rate(checks, "gate.limit_reserve_address", &raw.limit_reserve_address);
+    let reserve_route = rate(checks, "gate.limit_reserve_route", &raw.limit_reserve_route);
+    let reserve_customer = rate(checks, "gate.limit_reserve_customer", &raw.limit_reserve_customer);
+    let pages_address = rate(checks, "gate.limit_pages_address", &raw.limit_pages_address);
+    let pages_route = rate(checks, "gate.limit_pages_route", &raw.limit_pages_route);
+    Some(RateLimitSettings {
+        algorithm: algorithm?,
+        keys_max: keys_max?,
+        reserve: GroupRates { address: reserve_address?, route: reserve_route?, customer: reserve_customer? },
+        pages: GroupRates { address: pages_address?, route: pages_route?, customer: None },
+    })
+}
+
+/// Nothing if the text is wrong, and no rate if the limit is off.
+#[allow(clippy::option_option, reason = "a limit that is off is right")]
+fn rate(checks: &mut Checks<'_>, key: &str, text: &str) -> Option<Option<Rate>> {
+    if text == OFF {
+        return Some(None);
+    }
+    match text.parse() {
+        Ok(rate) => Some(Some(rate)),
+        Err(error) => checks.refuse(key, quoted(text), error),
+    }
+}
+
+fn networks(checks: &mut Checks<'_>, key: &str, texts: &[String]) -> Option<Vec<Network>> {
+    let mut networks = Vec::new();
+    let mut is_wrong = false;
+    for text in texts {
+        match text.parse() {
+            Ok(network) => networks.push(network),
+            Err(error) => {
+                is_wrong = true;
+                let _: Option<()> = checks.refuse(key, quoted(text), error);
+            }
+        }
+    }
+    if networks.len() > bounds::TRUSTED_PROXIES_MAX {
+        let rule = format!("may hold {} networks at most", bounds::TRUSTED_PROXIES_MAX);
+        return checks.refuse(key, format!("{} networks", networks.len()), rule);
+    }
+    (!is_wrong).then_some(networks)
+}
+
+#[cfg(test)]
+#[path = "gate_tests.rs"]
+mod tests;
