@@ -5,6 +5,8 @@ use std::sync::atomic::AtomicU64;
 
 use onrush_sinks::{Replica, SinkRefusal, SinkStatus, Sinks};
 
+use crate::gate::Sessions;
+
 /// What an operator can ask of the sinks: all of them, or a stand-in for them.
 pub trait SinkOperations: Send + Sync {
     /// Every sink as of now, in the order of the settings.
@@ -27,6 +29,8 @@ pub struct Components {
     pub lost_line_count: Option<Arc<AtomicU64>>,
     /// Without it `/web-counter/db/` answers 404.
     pub replica: Option<Arc<dyn Replica>>,
+    /// Without them nobody can say who they are.
+    pub sessions: Option<Arc<Sessions>>,
 }
 
 impl SinkOperations for Sinks {

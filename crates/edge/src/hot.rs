@@ -8,6 +8,7 @@ use onrush_gate::{RouteGroup, Standing};
 use onrush_node::{Call, Failure, Name, Reply, ReservationIds};
 use smallvec::SmallVec;
 
+use crate::gate::{Gate, Identity};
 use crate::http::request::Request;
 use crate::problem::{self, Problem};
 
@@ -22,7 +23,23 @@ pub(crate) enum Hot {
 }
 
 /// Makes a call of a request to its path; the bytes are the segment that the path leaves open, empty if there is none.
-pub(crate) type Decode = fn(&Request<'_>, &[u8]) -> Hot;
+pub(crate) type Decode = fn(&Request<'_>, &[u8], &Sender<'_>) -> Hot;
+
+/// Who sends a request, for whoever wants to know.
+pub(crate) struct Sender<'a> {
+    pub(crate) gate: &'a Gate,
+    pub(crate) now: TimeMs,
+}
+
+impl Sender<'_> {
+    /// Whom the request, which may change something, is from.
+    ///
+    /// # Errors
+    /// What it is answered instead.
+    pub(crate) fn of(&self, request: &Request<'_>) -> Result<Identity, Problem> {
+        self.gate.identify(&request.fields, true, self.now)
+    }
+}
 
 /// Appends the body of the answer for a name, if the route has one. A failure that it hands back becomes a problem.
 pub(crate) type Write = fn(&Name, Reply, &ReservationIds, &mut Vec<u8>) -> Result<Head, Failure>;
@@ -188,10 +205,10 @@ pub(crate) fn group_of(found: Found<'_, '_>) -> Option<RouteGroup> {
 }
 
 /// Tells a hot request from one for the router.
-pub(crate) fn decode(request: &Request<'_>, found: Found<'_, '_>) -> Hot {
+pub(crate) fn decode(request: &Request<'_>, found: Found<'_, '_>, sender: &Sender<'_>) -> Hot {
     match found {
         Some((RouteBytes { decode: Some(decode), .. }, segment)) if request.query.is_none() => {
-            decode(request, segment)
+            decode(request, segment, sender)
         }
         _ => Hot::Routed,
     }

@@ -2,6 +2,7 @@
 //! in `_total`, and no label whose values a client could choose.
 
 mod rate_limits;
+mod sessions;
 mod sinks;
 
 use std::fmt::Write as _;
@@ -54,6 +55,7 @@ pub(crate) fn render(
     node: &MetricsSnapshot,
     edge: &EdgeMetrics,
     limits: &[LimitFigures],
+    sessions: &[(&str, u64)],
     sinks: &[SinkStatus],
     replica_lag_ms: Option<u64>,
     lost_line_count: Option<u64>,
@@ -61,6 +63,7 @@ pub(crate) fn render(
     let mut page = Page(String::with_capacity(8 << 10));
     render_edge(&mut page, edge);
     rate_limits::render(&mut page, limits);
+    sessions::render(&mut page, sessions);
     render_calls(&mut page, node);
     render_log(&mut page, node);
     render_clock(&mut page, node.clock_offset_ms);

@@ -83,9 +83,10 @@ fn tags(scope: Scope, operations: &[Operation]) -> Vec<Tag> {
 }
 
 /// What a page groups calls by, in the order that it shows them.
-const TOPICS: [(&str, &str); 7] = [
+const TOPICS: [(&str, &str); 8] = [
     ("sales", "What opens and closes, with its stocks."),
     ("reservations", "One customer's claim on units of a sale: held, confirmed, released or expired."),
+    ("session", "Who a customer is, for as long as the session lasts."),
     ("counters", "Totals for ever."),
     ("windows", "How many requests there were a short time back."),
     ("sinks", "Readers of the log that write to databases and brokers."),

@@ -20,7 +20,7 @@ use onrush_gate::Standing;
 use onrush_node::{Call, Reply};
 
 use crate::gate::{Admission, write_standing};
-use crate::hot::{self, Found, Hot, Rendering};
+use crate::hot::{self, Found, Hot, Rendering, Sender};
 use crate::http::request::Request;
 use crate::http::response::Response;
 use crate::net::call_batcher::PendingCall;
@@ -76,16 +76,20 @@ impl Exchange {
         admission: &mut Admission,
     ) -> Option<State> {
         let batcher = thread.batcher.as_ref()?;
-        match hot::decode(request, found) {
+        let gate = &thread.routes.gate;
+        match hot::decode(request, found, &Sender { gate, now: thread.now_ms() }) {
             Hot::Call(call, rendering) => {
                 if let Call::Reserve(reserve) = &call
-                    && let Err(problem) = thread.routes.gate.check_customer(admission, &reserve.customer)
+                    && let Err(problem) = gate.check_customer(admission, &reserve.customer)
                 {
                     return Some(State::Refused(Box::new(problem)));
                 }
                 Some(State::Called(rendering, batcher.call(call)))
             }
-            Hot::Problem(problem) => Some(State::Refused(problem)),
+            Hot::Problem(problem) => {
+                gate.count_refusal(&problem);
+                Some(State::Refused(problem))
+            }
             Hot::Routed => None,
         }
     }

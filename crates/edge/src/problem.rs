@@ -2,6 +2,7 @@
 //! RFC 9457, with the codes and members of the HTTP contract.
 
 mod code;
+mod credentials;
 mod member;
 mod refusal;
 
@@ -227,8 +228,8 @@ impl Problem {
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, Cow<'static, str>)> {
         let retry_after = self.retry_after_s.map(|seconds| ("retry-after", seconds_text(seconds)));
         let allow = self.allow.map(|methods| ("allow", Cow::Borrowed(methods)));
-        let challenge = matches!(self.code, Code::Unauthorized | Code::SessionRequired)
-            .then_some(("www-authenticate", "Bearer".into()));
+        // RFC 9110, section 15.5.2.
+        let challenge = (self.status() == 401).then_some(("www-authenticate", "Bearer".into()));
         [retry_after, allow, challenge].into_iter().flatten()
     }
 

@@ -68,6 +68,8 @@ pub(crate) enum Action {
     /// has passed. Exit code 0 if they agree, 6 if they agree as far as the sink went but it has more to write, 5 if they
     /// differ, 1 if they could not be compared.
     Reconcile(ReconcileArguments),
+    /// Look after the gate of a server
+    Gate(GateArguments),
     /// Look into a log without changing it
     #[command(subcommand)]
     Log(LogAction),
@@ -112,6 +114,33 @@ pub(crate) enum LogAction {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GateArguments {
+    /// The settings file of the server [default: none]
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// The directory of the log [default: ./onrush-data]
+    #[arg(long, value_name = "DIR", global = true)]
+    data: Option<String>,
+    #[command(subcommand)]
+    pub(crate) action: GateAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GateAction {
+    /// Make a new key for sessions
+    ///
+    /// New sessions are under it. Older keys are kept until every session under them has expired, so nobody is logged out. A
+    /// server that runs takes it within a second.
+    RotateKey,
+}
+
+impl GateArguments {
+    pub(crate) fn flags(&self) -> Flags {
+        Flags { config: self.config.clone(), data: self.data.clone(), ..Flags::default() }
+    }
 }
 
 #[derive(Args, Debug)]

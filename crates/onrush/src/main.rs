@@ -12,6 +12,7 @@ mod output;
 mod reconcile;
 mod rereading;
 mod serve;
+mod session_files;
 mod settings;
 mod signals;
 mod sinks;
@@ -22,8 +23,9 @@ mod terminal;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use onrush_node::{Clock as _, MachineClock};
 
-use cli::{Action, CommandLine, ConfigAction, LogAction};
+use cli::{Action, CommandLine, ConfigAction, GateAction, GateArguments, LogAction};
 use failure::Failure;
 use output::{complain, print, warn};
 
@@ -48,6 +50,7 @@ fn run(action: Action) -> Result<(), Failure> {
         Action::Log(LogAction::Verify { directory }) => log_reading::verify(&directory),
         Action::Log(LogAction::Inspect { directory }) => log_reading::inspect(&directory),
         Action::Sinks(typed) => sinks::run(&typed),
+        Action::Gate(typed) => rotate_key(&typed),
         Action::Reconcile(typed) => reconcile::run(&typed),
         Action::Completions { shell } => {
             let mut script = Vec::new();
@@ -56,6 +59,17 @@ fn run(action: Action) -> Result<(), Failure> {
         }
         Action::Openapi => print(&onrush_edge::openapi::document()),
     }
+}
+
+fn rotate_key(typed: &GateArguments) -> Result<(), Failure> {
+    let GateAction::RotateKey = typed.action;
+    let settings = settings::load(&typed.flags(), environment())?;
+    let Some(files) = settings.sessions else {
+        return Err(anyhow::anyhow!("sessions are off: gate.jwt_key_file is not set").into());
+    };
+    let (id, kept_count) = session_files::rotate(&files.session_keys, MachineClock.wall_ms())?;
+    let path = files.session_keys.display();
+    print(&format!("key {id} is for new sessions; older keys that are kept: {kept_count} ({path})\n"))
 }
 
 /// The variables that are text; no setting is anything else.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use onrush_edge::{Components, Server};
+use onrush_edge::{Components, Server, Sessions};
 use onrush_log::file::{FileLog, LogSettings, SyncMethod};
 use onrush_log::{Log, OpenError, SnapshotError};
 use onrush_node::{Clock, LoadError, MachineClock, Partition, Partitions, Recovered, Retention};
@@ -15,6 +15,7 @@ use crate::announcement::Announcement;
 use crate::failure::Failure;
 use crate::logging::MessageQueue;
 use crate::rereading::Rereading;
+use crate::session_files::{self, SessionWatch};
 use crate::settings::{self, Flags, LogFiles, Settings};
 use crate::signals::{Hangups, Order, Signals};
 use crate::{demo, descriptors, environment, logging};
@@ -105,8 +106,12 @@ async fn run(
 ) -> Result<(), Failure> {
     let Started { partition, recovered, sinks } = started;
     let mut signals = Signals::listen(hangups)?;
-    let server = match start_edge(settings, messages, &partition, &sinks) {
-        Ok(server) => server,
+    let sessions = open_sessions(settings);
+    let started = sessions.and_then(|sessions| {
+        Ok((start_edge(settings, messages, &partition, &sinks, sessions.as_ref())?, sessions))
+    });
+    let (server, sessions) = match started {
+        Ok(started) => started,
         Err(failure) => {
             partition.close();
             sinks.stop(Duration::ZERO);
@@ -123,9 +128,9 @@ async fn run(
     let addresses = format!("public {}, operator {}", server.address(), server.operator_address());
     notify(&[NotifyState::Ready, NotifyState::Status(&addresses)]);
 
-    while let Order::ReadSettings = signals.next().await {
-        rereading.read();
-    }
+    let files = settings.sessions.clone().zip(sessions);
+    serve_until_stopped(&mut signals, &mut rereading, files.map(|(files, it)| SessionWatch::new(files, it)))
+        .await;
     notify(&[NotifyState::Stopping]);
     tracing::info!("draining");
     let drained = tokio::task::spawn_blocking(move || {
@@ -145,11 +150,45 @@ async fn run(
     Ok(())
 }
 
+/// Reads what changed, until somebody wants the server to stop.
+async fn serve_until_stopped(
+    signals: &mut Signals,
+    rereading: &mut Rereading<'_>,
+    mut watch: Option<SessionWatch>,
+) {
+    loop {
+        let looked = async {
+            match &mut watch {
+                Some(watch) => watch.look().await,
+                None => std::future::pending().await,
+            }
+        };
+        let order = tokio::select! {
+            order = signals.next() => order,
+            () = looked => continue,
+        };
+        match order {
+            Order::Stop => return,
+            Order::ReadSettings => {
+                rereading.read();
+                watch.iter_mut().for_each(SessionWatch::read);
+            }
+        }
+    }
+}
+
+/// Nothing while they are off.
+fn open_sessions(settings: &Settings) -> Result<Option<Arc<Sessions>>, Failure> {
+    let opened = settings.sessions.as_ref().map(|files| session_files::open(files, MachineClock.wall_ms()));
+    Ok(opened.transpose().context("read the keys of sessions")?)
+}
+
 fn start_edge(
     settings: &Settings,
     messages: &MessageQueue,
     partition: &Arc<Partition>,
     sinks: &Arc<Sinks>,
+    sessions: Option<&Arc<Sessions>>,
 ) -> Result<Server, Failure> {
     if settings.demo {
         demo::create_missing(partition, settings.node.default_shape)?;
@@ -159,6 +198,7 @@ fn start_edge(
     let components = Components {
         sinks: Some(Arc::clone(sinks) as _),
         lost_line_count: Some(messages.lost_line_count()),
+        sessions: sessions.cloned(),
         replica: settings.sinks.iter().find_map(|sink| sink.target.replica()),
     };
     let partitions = Arc::new(Partitions::one(Arc::clone(partition)));

@@ -13,6 +13,7 @@ mod print;
 mod raw;
 mod resolve;
 mod secret_files;
+mod sessions;
 mod sinks;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,8 @@ use layers::Layers;
 use onrush_log::file::SyncMethod;
 pub(crate) use sinks::{Sink, TargetSettings, parse_sink_name};
 
+use crate::session_files::SessionFiles;
+
 /// Every setting, checked against its bounds, as the parts of the server take them.
 #[derive(Clone)]
 pub(crate) struct Settings {
@@ -35,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) log: LogFiles,
     /// Snapshots, ceilings, and the shape of a window that nobody configured.
     pub(crate) node: onrush_node::Settings,
+    /// Nothing while sessions are off.
+    pub(crate) sessions: Option<SessionFiles>,
     /// Each reader of the log, with what it writes to.
     pub(crate) sinks: Vec<Sink>,
     pub(crate) logging: Logging,

@@ -126,6 +126,56 @@ fn new_directory() -> TempDir {
     tempfile::tempdir().expect("make a directory")
 }
 
+/// A secret of HS256, and a token under it: of ann until the year 2100.
+const JWK: &str = r#"{"kty":"oct","k":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"}"#;
+const ANN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4iLCJleHAiOjQxMDI0NDQ4MDB9.R8YjxZahjtN3OhO1xrP4iuFxJQ1yhYE6vDgnooVdkck";
+
+#[test]
+fn a_session_outlives_a_new_key_and_a_restart() {
+    let (data, files) = (new_directory(), new_directory());
+    let jwk = files.path().join("jwk");
+    std::fs::write(&jwk, JWK).expect("write a key");
+    let environment = [("ONRUSH_GATE__JWT_KEY_FILE", jwk.to_str().expect("a temporary path is text"))];
+    let server = Server::start(data.path(), &environment);
+    let begin = |server: &Server| {
+        let body = format!(r#"{{"token":"{ANN}"}}"#);
+        request_with(&server.public, "POST /v1/session HTTP/1.1", &body)
+    };
+    let cookie_of = |answer: String| {
+        let cookie = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie");
+        cookie.split(';').next().expect("a pair").to_owned()
+    };
+    let earlier = cookie_of(begin(&server));
+    let rotated = Command::new(BINARY)
+        .args(["gate", "rotate-key", "--data"])
+        .arg(data.path())
+        .env_clear()
+        .envs(environment)
+        .output()
+        .expect("start the binary");
+    assert!(rotated.status.success(), "{rotated:?}");
+    server.wait_for("gate.session_key_file");
+    let later = cookie_of(begin(&server));
+    let is_known = |server: &Server, cookie: &str| {
+        let answer = request(&server.public, &format!("GET /v1/session HTTP/1.1\r\nCookie: {cookie}"));
+        assert!(answer.contains(r#"{"customer":"ann","#), "{answer}");
+    };
+    is_known(&server, &earlier);
+    is_known(&server, &later);
+    // A file that is wrong changes nothing.
+    std::fs::write(&jwk, "nonsense").expect("write nonsense");
+    server.wait_for("gate.jwt_key_file");
+    assert!(begin(&server).starts_with("HTTP/1.1 200"));
+    std::fs::write(&jwk, JWK).expect("write a key");
+    server.signal(Signal::TERM);
+    assert_eq!(server.end(), Some(0));
+    let server = Server::start(data.path(), &environment);
+    is_known(&server, &earlier);
+    is_known(&server, &later);
+    server.signal(Signal::TERM);
+    assert_eq!(server.end(), Some(0));
+}
+
 #[test]
 fn signals_drain_and_exit_0() {
     for signal in [Signal::TERM, Signal::INT] {

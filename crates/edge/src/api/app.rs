@@ -93,7 +93,8 @@ impl App {
     #[must_use]
     #[allow(clippy::disallowed_methods, reason = "limits count from the start of the server")]
     pub(crate) fn with_gate(self, settings: GateSettings) -> Self {
-        Self { gate: Arc::new(PublicGate::new(settings, Instant::now())), ..self }
+        let gate = PublicGate::new(settings, Instant::now()).with_sessions(self.components.sessions.clone());
+        Self { gate: Arc::new(gate), ..self }
     }
 
     /// The page of figures.
@@ -107,6 +108,7 @@ impl App {
             &self.backend.metrics(),
             &(self.edge_metrics)(),
             &self.gate.figures(),
+            &self.gate.session_decisions(),
             &sinks,
             lag_ms,
             lost_line_count,

@@ -1,18 +1,29 @@
 //! Who sends a request, for handlers.
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
+use http::Method;
 use http::request::Parts;
 use onrush_node::Asker;
 
+use super::app::App;
+use crate::gate::Identity;
+use crate::http::request::Fields;
 use crate::problem::Problem;
 
-/// Whoever sends it, as the gate found out: the operator on the operator's listener, and anyone where nothing was found.
-pub(crate) struct AskedBy(pub(crate) Asker);
+/// Whoever sends it: the operator on the operator's listener, and on the public one whom its session or its token proves.
+pub(crate) struct AskedBy(pub(crate) Identity);
 
-impl<S: Sync> FromRequestParts<S> for AskedBy {
+impl FromRequestParts<Arc<App>> for AskedBy {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(Self(parts.extensions.get::<Asker>().cloned().unwrap_or_default()))
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        if matches!(parts.extensions.get(), Some(Asker::Operator)) {
+            return Ok(Self(Identity::Operator));
+        }
+        let may_write = !matches!(parts.method, Method::GET | Method::HEAD);
+        let identity = app.gate.identify(&Fields::Mapped(&parts.headers), may_write, app.backend.now_ms());
+        identity.map(Self).inspect_err(|problem| app.gate.count_refusal(problem))
     }
 }

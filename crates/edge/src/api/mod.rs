@@ -13,6 +13,7 @@ mod metrics;
 pub mod reservations;
 pub(crate) mod route;
 pub mod sales;
+mod session;
 pub(crate) mod sinks;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub(crate) fn public_routes(on: Scenarios) -> Vec<Route> {
     routes.extend(windows::routes());
     routes.extend(sales::routes());
     routes.extend(reservations::routes());
+    routes.extend(session::routes());
     routes.extend(health::routes());
     routes.extend(scenarios::routes(on));
     routes
@@ -59,7 +61,7 @@ pub(crate) fn operator_routes() -> Vec<Route> {
 /// The schemas of all bodies.
 pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
     let tallies = counters::schemas().into_iter().chain(windows::schemas());
-    let of_sales = sales::schemas().into_iter().chain(reservations::schemas());
+    let of_sales = sales::schemas().into_iter().chain(reservations::schemas()).chain(session::schemas());
     tallies.chain(of_sales).chain(sinks::schemas()).chain(health::schemas()).chain(scenarios::schemas())
 }
 

@@ -1,17 +1,22 @@
 //! The gate: who may ask this listener at all. It is asked before a request is looked up anywhere, in both protocols at the
 //! same place. `docs/gate` says what users see of it.
 
+mod identity;
 mod operator;
 mod public;
+mod sessions;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use onrush_core::TimeMs;
 use onrush_gate::{RouteGroup, Standing};
 
+pub(crate) use self::identity::Identity;
 pub(crate) use self::operator::OperatorGate;
 pub(crate) use self::public::{Admission, PublicGate};
-use crate::http::request::Request;
+pub use self::sessions::{SessionSettings, Sessions};
+use crate::http::request::{Fields, Request};
 use crate::problem::Problem;
 use crate::text::write_number;
 
@@ -49,6 +54,29 @@ impl Gate {
         match self {
             Self::Public(gate) => gate.check_customer(admission, customer),
             Self::Operator(_) => Ok(()),
+        }
+    }
+
+    /// Whom a request with these fields is from; see [`PublicGate::identify`].
+    ///
+    /// # Errors
+    /// What it is answered instead.
+    pub(crate) fn identify(
+        &self,
+        fields: &Fields<'_>,
+        may_write: bool,
+        now: TimeMs,
+    ) -> Result<Identity, Problem> {
+        match self {
+            Self::Public(gate) => gate.identify(fields, may_write, now),
+            Self::Operator(_) => Ok(Identity::Unknown),
+        }
+    }
+
+    /// Counts a refusal that has to do with sessions.
+    pub(crate) fn count_refusal(&self, problem: &Problem) {
+        if let Self::Public(gate) = self {
+            gate.count_refusal(problem);
         }
     }
 

@@ -3,6 +3,7 @@
 use subtle::ConstantTimeEq as _;
 
 use crate::http::authority::{is_loopback, is_loopback_origin};
+use crate::http::credentials::bearer;
 use crate::http::request::{Fields, Request};
 use crate::problem::Problem;
 use crate::settings::OperatorKey;
@@ -53,9 +54,6 @@ fn is_cross_site(fields: &Fields<'_>) -> bool {
 }
 
 fn carries(fields: &Fields<'_>, key: &str) -> bool {
-    let Some(credentials) = fields.all("authorization").next() else { return false };
-    let Some((scheme, token)) = credentials.split_at_checked("Bearer ".len()) else { return false };
     // It takes as long whatever the bytes are, so that a key cannot be guessed a byte at a time; only the length shows.
-    let is_key = token.trim_ascii().ct_eq(key.as_bytes());
-    scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(is_key)
+    bearer(fields).is_some_and(|token| bool::from(token.ct_eq(key.as_bytes())))
 }

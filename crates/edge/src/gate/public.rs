@@ -3,13 +3,17 @@
 use std::fmt::Write as _;
 use std::hash::RandomState;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use onrush_core::TimeMs;
 use onrush_gate::{
     LimitFigures, RateLimits, RouteGroup, Standing, TICKS_PER_S, Taken, canonical, client_address,
 };
 
-use crate::http::request::Request;
+use super::identity::Identity;
+use super::sessions::{DECISIONS, Sessions};
+use crate::http::request::{Fields, Request};
 use crate::problem::Problem;
 use crate::settings::GateSettings;
 
@@ -21,6 +25,8 @@ pub(crate) struct PublicGate {
     settings: GateSettings,
     /// Absent if every limit is off.
     rates: Option<Rates>,
+    /// Absent if sessions are off.
+    sessions: Option<Arc<Sessions>>,
 }
 
 struct Rates {
@@ -54,12 +60,18 @@ impl PublicGate {
             let policies = [RouteGroup::Reserve, RouteGroup::Pages].map(|group| policy(&limits, group));
             Rates { limits, started: now, policies }
         });
-        Self { settings, rates }
+        Self { settings, rates, sessions: None }
+    }
+
+    /// The same with sessions.
+    #[must_use]
+    pub(crate) fn with_sessions(self, sessions: Option<Arc<Sessions>>) -> Self {
+        Self { sessions, ..self }
     }
 
     /// Lets everybody through.
     pub(crate) fn open() -> Self {
-        Self { settings: GateSettings::default(), rates: None }
+        Self { settings: GateSettings::default(), rates: None, sessions: None }
     }
 
     pub(super) fn check(
@@ -85,6 +97,38 @@ impl PublicGate {
         Ok(())
     }
 
+    /// Whom a request with these fields is from, which may change something or not; [`Identity::Unknown`] while sessions are
+    /// off.
+    ///
+    /// # Errors
+    /// What it is answered instead.
+    pub(crate) fn identify(
+        &self,
+        fields: &Fields<'_>,
+        may_write: bool,
+        now: TimeMs,
+    ) -> Result<Identity, Problem> {
+        match &self.sessions {
+            Some(sessions) => sessions.identify(fields, may_write, now),
+            None => Ok(Identity::Unknown),
+        }
+    }
+
+    /// What begins sessions.
+    ///
+    /// # Errors
+    /// They are off.
+    pub(crate) fn sessions(&self) -> Result<&Sessions, Problem> {
+        self.sessions.as_deref().ok_or_else(Problem::sessions_off)
+    }
+
+    /// Counts a refusal that has to do with sessions.
+    pub(crate) fn count_refusal(&self, problem: &Problem) {
+        if let Some(sessions) = &self.sessions {
+            sessions.count(problem.code());
+        }
+    }
+
     pub(super) fn policy(&self, group: RouteGroup) -> &str {
         self.rates.as_ref().map_or("", |rates| &rates.policies[group as usize])
     }
@@ -98,6 +142,12 @@ impl PublicGate {
     /// The figures of all limits that are on.
     pub(crate) fn figures(&self) -> Vec<LimitFigures> {
         self.rates.as_ref().map(|rates| rates.limits.figures()).unwrap_or_default()
+    }
+
+    /// What was decided about sessions, by the code of the answer.
+    pub(crate) fn session_decisions(&self) -> [(&'static str, u64); DECISIONS.len()] {
+        let counts = self.sessions.as_ref().map(|sessions| sessions.decision_counts()).unwrap_or_default();
+        std::array::from_fn(|at| (DECISIONS[at], counts[at]))
     }
 
     /// Whom a request comes from.

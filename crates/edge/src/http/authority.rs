@@ -60,6 +60,12 @@ pub(crate) fn is_loopback_origin(origin: &[u8]) -> bool {
     authority.is_some_and(is_loopback)
 }
 
+/// Whether an `Origin` is that of pages which `authority` serves. Which scheme a proxy in front of us takes is not known here.
+pub(crate) fn is_of_origin(authority: &[u8], origin: &[u8]) -> bool {
+    let own = origin.strip_prefix(b"http://").or_else(|| origin.strip_prefix(b"https://"));
+    own.is_some_and(|own| !own.is_empty() && own.eq_ignore_ascii_case(authority))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

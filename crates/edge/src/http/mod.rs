@@ -1,6 +1,7 @@
 //! What both HTTP versions mean by a request and by an answer, and what their parts are made of.
 
 pub(crate) mod authority;
+pub(crate) mod credentials;
 pub(crate) mod etag;
 pub(crate) mod json;
 pub(crate) mod media_type;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use onrush_core::{Ceiling, Refusal, TimeMs, Unmet};
+use onrush_gate::jwt::JwtRefused;
 use onrush_gate::{Limited, Refused, RouteGroup, Standing};
 use onrush_node::{Asker, Failure, LineCall, ReserveCall};
 use onrush_sinks::SinkRefusal;
@@ -350,6 +351,7 @@ fn example_body(code: Code) -> Value {
 }
 
 /// A problem of each code, made the way that the server makes it.
+#[allow(clippy::too_many_lines, reason = "a row for each code")]
 fn example(code: Code) -> Problem {
     let refused = |refusal| {
         let line = LineCall { stock: "2021-05-16".into(), quantity: 1 };
@@ -368,9 +370,11 @@ fn example(code: Code) -> Problem {
             Problem::invalid("lines[0].quantity", "must be a whole number from 1 to 1000")
         }
         Code::Unauthorized => Problem::unauthorized(),
+        Code::SessionRequired => Problem::session_required(),
+        Code::SessionExpired => Problem::session_expired(),
+        Code::InvalidCredentials => Problem::invalid_token(&JwtRefused::WrongAudience),
+        Code::CustomerMismatch => Problem::customer_mismatch(),
         Code::CrossSite => Problem::cross_site(),
-        Code::SessionRequired => refused(Refusal::SessionRequired),
-        Code::CustomerMismatch => refused(Refusal::CustomerMismatch),
         Code::HoldsUnpaid => refused(Refusal::HoldsUnpaid { holds_unpaid_max: 3 }),
         Code::OperatorOnly => refused(Refusal::OperatorOnly),
         Code::CoolingDown => refused(Refusal::CoolingDown { left_ms: 6_400 }),

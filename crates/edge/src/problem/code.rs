@@ -9,6 +9,8 @@ pub enum Code {
     InvalidRequest,
     Unauthorized,
     SessionRequired,
+    SessionExpired,
+    InvalidCredentials,
     CrossSite,
     CustomerMismatch,
     HoldsUnpaid,
@@ -48,10 +50,12 @@ pub enum Code {
 
 impl Code {
     /// Every code, by status.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 40] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::SessionRequired,
+        Self::SessionExpired,
+        Self::InvalidCredentials,
         Self::CrossSite,
         Self::CustomerMismatch,
         Self::HoldsUnpaid,
@@ -104,11 +108,12 @@ impl Code {
         self.entry().2
     }
 
+    #[allow(clippy::too_many_lines, reason = "a row for each code")]
     const fn entry(self) -> (u16, &'static str, &'static str) {
         match self {
             Self::InvalidRequest => (400, RefusalCode::InvalidRequest.as_str(), "The request is invalid"),
             Self::Unauthorized => (401, "unauthorized", "The operator key is missing or wrong"),
-            Self::SessionRequired => (401, RefusalCode::SessionRequired.as_str(), "The sale takes a session"),
+            Self::SessionRequired => (401, RefusalCode::SessionRequired.as_str(), "A session is needed"),
             Self::CustomerMismatch => {
                 (403, RefusalCode::CustomerMismatch.as_str(), "The session is another customer's")
             }
@@ -116,6 +121,8 @@ impl Code {
                 (403, RefusalCode::HoldsUnpaid.as_str(), "Too many holds of the customer ran out unpaid")
             }
             Self::OperatorOnly => (403, RefusalCode::OperatorOnly.as_str(), "Only the shop does this"),
+            Self::SessionExpired => (401, "session_expired", "The session has expired"),
+            Self::InvalidCredentials => (401, "invalid_credentials", "The token proves nothing"),
             Self::CrossSite => (403, "cross_site", "The request comes from another site"),
             Self::NotFound => (404, "not_found", "There is nothing at this path"),
             Self::CounterNotFound => (404, RefusalCode::CounterNotFound.as_str(), "There is no such counter"),

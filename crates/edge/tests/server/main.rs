@@ -6,6 +6,7 @@ mod meaning;
 mod quiet;
 mod rate_limits;
 mod said;
+mod sessions;
 mod start;
 mod stop;
 mod strict;

@@ -52,11 +52,20 @@ impl Rig {
         Self::start_on(MemoryLog::new(0), settings)
     }
 
+    /// With parts beside the partition.
+    pub(crate) fn start_with(settings: Settings, components: Components) -> Self {
+        Self::start_with_all(MemoryLog::new(0), settings, components)
+    }
+
     /// Over what another server left in a log.
     pub(crate) fn start_on(log: MemoryLog, settings: Settings) -> Self {
+        Self::start_with_all(log, settings, Components::default())
+    }
+
+    fn start_with_all(log: MemoryLog, settings: Settings, components: Components) -> Self {
         let partition = open(&log);
         let partitions = Arc::new(Partitions::one(Arc::clone(&partition)));
-        let server = Server::start(settings, &partitions, Components::default()).expect("a server");
+        let server = Server::start(settings, &partitions, components).expect("a server");
         Self { server: Some(server), partition, log }
     }
 

@@ -51,6 +51,11 @@ impl Session {
         &self.customer
     }
 
+    /// The same as a name that can be kept.
+    pub const fn name(&self) -> &Customer {
+        &self.customer
+    }
+
     /// When it began, by the clock of the server that began it.
     pub const fn issued_at(&self) -> TimeMs {
         self.issued_at

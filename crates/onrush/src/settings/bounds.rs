@@ -27,5 +27,12 @@ pub(super) const STATE_BYTES: RangeInclusive<i64> = 0..=1 << 44;
 pub(super) const LIMIT_KEYS: RangeInclusive<i64> = 1..=100_000_000;
 /// Each request of a trusted proxy is compared with all of them.
 pub(super) const TRUSTED_PROXIES_MAX: usize = 256;
+/// How long a session lasts, and the rule in words. Keys are kept for as long as the longest.
+pub(super) const SESSION_TTL_MS: (RangeInclusive<u64>, &str) =
+    (60_000..=onrush_gate::session::SESSION_TTL_MS_MAX, "must be 1m to 720h");
+/// How far the clock of the shop may be from ours, and the rule in words.
+pub(super) const CLOCK_SKEW_MS: (RangeInclusive<u64>, &str) = (0..=600_000, "must be 0s to 10m");
+/// An issuer, an audience, the name of a claim.
+pub(super) const JWT_TEXT_BYTES: RangeInclusive<usize> = 1..=256;
 /// The key of the operator listener, in bytes: long enough not to be guessed, short enough for a header.
 pub(super) const OPERATOR_KEY_BYTES: RangeInclusive<usize> = 16..=256;

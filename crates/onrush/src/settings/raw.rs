@@ -86,6 +86,14 @@ pub(super) struct RawGate {
     pub(super) limit_reserve_customer: String,
     pub(super) limit_pages_address: String,
     pub(super) limit_pages_route: String,
+    pub(super) session_ttl: String,
+    pub(super) session_key_file: Option<String>,
+    pub(super) secure_cookies: bool,
+    pub(super) jwt_key_file: Option<String>,
+    pub(super) jwt_issuer: Option<String>,
+    pub(super) jwt_audience: Option<String>,
+    pub(super) jwt_customer_claim: String,
+    pub(super) jwt_clock_skew: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -161,6 +169,14 @@ impl Default for RawGate {
             limit_reserve_customer: off(),
             limit_pages_address: off(),
             limit_pages_route: off(),
+            session_ttl: "12h".to_owned(),
+            session_key_file: None,
+            secure_cookies: false,
+            jwt_key_file: None,
+            jwt_issuer: None,
+            jwt_audience: None,
+            jwt_customer_claim: "sub".to_owned(),
+            jwt_clock_skew: "60s".to_owned(),
         }
     }
 }

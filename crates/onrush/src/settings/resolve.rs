@@ -13,7 +13,7 @@ use super::layers::Layers;
 use super::raw::{RawLimits, RawLog, RawLogging, RawOperator, RawRequestWindow, RawSettings};
 use super::{
     LogFiles, Logging, LoggingFormat, Operator, Settings, SettingsError, bounds, gate, operator_key, print,
-    secret_files, sinks,
+    secret_files, sessions, sinks,
 };
 
 /// Checks everything and reports every problem at once. Reads the operator's key file, and those of passwords.
@@ -23,13 +23,14 @@ pub(super) fn resolve(layers: &Layers) -> Result<Settings, SettingsError> {
     let edge = edge(&mut checks, raw);
     let log = log_files(&mut checks, &raw.log);
     let node = node(&mut checks, raw);
+    let sessions = sessions::resolve(&mut checks, &raw.gate, &raw.log.directory);
     let logging = logging(&mut checks, &raw.logging);
     let sinks = sinks::resolve(&layers.sinks, &mut checks.problems);
     let warnings = secret_files::check(layers, &mut checks.problems);
-    match (edge, log, node, logging) {
-        (Some(edge), Some(log), Some(node), Some(logging)) if checks.problems.is_empty() => {
+    match (edge, log, node, sessions, logging) {
+        (Some(edge), Some(log), Some(node), Some(sessions), Some(logging)) if checks.problems.is_empty() => {
             let values = print::values(layers);
-            Ok(Settings { edge, log, node, sinks, logging, demo: layers.demo, warnings, values })
+            Ok(Settings { edge, log, node, sessions, sinks, logging, demo: layers.demo, warnings, values })
         }
         _ => Err(SettingsError { problems: checks.problems }),
     }

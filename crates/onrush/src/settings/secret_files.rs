@@ -23,15 +23,20 @@ pub(super) fn check(layers: &Layers, problems: &mut Vec<String>) -> Vec<String> 
     let operator =
         layers.raw.operator.key_file.iter().map(|path| ("operator.key_file".to_owned(), path.as_str()));
     let mut warnings = Vec::new();
-    for (key, path) in operator.chain(layers.sinks.secret_files()) {
+    let gate = &layers.raw.gate;
+    let jwt = gate.jwt_key_file.iter().map(|path| ("gate.jwt_key_file".to_owned(), path.as_str()));
+    let sessions =
+        gate.session_key_file.iter().map(|path| ("gate.session_key_file".to_owned(), path.as_str()));
+    for (key, path) in operator.chain(jwt).chain(sessions).chain(layers.sinks.secret_files()) {
         match others(Path::new(path)) {
             Ok(Others::Write) => {
                 problems.push(format!("{key} = {path:?}: others can write to this file: chmod 600 {path:?}"));
             }
-            Ok(Others::Read) => {
+            // Keys of a shop are mostly public.
+            Ok(Others::Read) if key != "gate.jwt_key_file" => {
                 warnings.push(format!("{key} = {path:?}: others can read this file: chmod 600 {path:?}"));
             }
-            Ok(Others::Nothing) | Err(_) => {}
+            Ok(Others::Read | Others::Nothing) | Err(_) => {}
         }
     }
     warnings

@@ -158,7 +158,9 @@ fn an_unknown_key_is_named() {
     check("env ONRUSH_SERVER__LISTEN__X=8080\nrefuses unknown setting ONRUSH_SERVER__LISTEN__X");
     check("env ONRUSH_=8080\nrefuses unknown setting ONRUSH_ ");
     check("file [server]\nfile listn = 1\nrefuses unknown key server.listn (known are body_timeout_ms, ");
-    check("file [servers]\nfile listen = 1\nrefuses unknown key servers (the sections are gate, limits, log, ");
+    check(
+        "file [servers]\nfile listen = 1\nrefuses unknown key servers (the sections are gate, limits, log, ",
+    );
     check("file listen = 1\nrefuses unknown key listen (the sections are ");
     check("file server = 1\nrefuses server is a section: write [server]");
     check("file [default.server]\nfile listen = 1\nrefuses unknown key default");
@@ -421,7 +423,7 @@ fn what_was_typed_reaches_the_parts() {
         ..Flags::default()
     };
     let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let Settings { edge, log, node, sinks: _, logging, demo, warnings: _, values: _ } =
+    let Settings { edge, log, node, sinks: _, logging, demo, warnings: _, values: _, sessions: _ } =
         load(&flags, environment.into_iter()).expect("the settings are valid");
     assert_eq!(
         (edge.listen.to_string(), edge.operator_listen.to_string()),

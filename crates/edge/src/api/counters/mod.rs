@@ -39,10 +39,10 @@ pub(super) fn routes() -> [Route; 2] {
         .problems(&[Code::CounterNotFound])
         .asks();
     [
-        Route::new(read, read_one).hot(|request, segment| {
+        Route::new(read, read_one).hot(|request, segment, _| {
             bare_call(request, segment, |counter| Call::ReadCounter { counter }, write_hot)
         }),
-        Route::new(added, add).hot(|request, segment| {
+        Route::new(added, add).hot(|request, segment, _| {
             bare_call(request, segment, |counter| Call::AddToCounter { counter, by: 1 }, write_hot)
         }),
     ]

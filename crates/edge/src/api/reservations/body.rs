@@ -8,13 +8,14 @@ use onrush_core::{
     DETAILS_BYTES_MAX, LINES_MAX, NEW_NAME_RULE, QUANTITY_MAX, ReservationStatus, ReservationView, TimeMs,
     is_name, write_rfc3339,
 };
-use onrush_node::{Asker, KeyCall, LineCall, Name, RESERVATION_ID_BYTES, ReserveCall};
+use onrush_node::{KeyCall, LineCall, Name, RESERVATION_ID_BYTES, ReserveCall};
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::key::parse_idempotency_key;
+use crate::gate::Identity;
 use crate::http::json::{Object, parse_json};
 use crate::http::name::name_field;
 use crate::limits::DETAILS_DEPTH_MAX;
@@ -23,9 +24,14 @@ use crate::text::write_number;
 
 /// The claim in the body of `POST /v1/sales/{sale}/reservations`. `details` keeps its bytes as they were sent, white space
 /// included, and is compared and limited in that form.
-pub fn parse_reservation(
+pub fn parse_reservation(sale: &str, key: Option<&str>, body: &[u8]) -> Result<Box<ReserveCall>, Problem> {
+    parse_reservation_of(&Identity::Unknown, sale, key, body)
+}
+
+/// The same of a sender who may have said who they are, and then need not name themselves.
+pub(crate) fn parse_reservation_of(
+    sender: &Identity,
     sale: &str,
-    asker: Asker,
     key: Option<&str>,
     body: &[u8],
 ) -> Result<Box<ReserveCall>, Problem> {
@@ -34,11 +40,13 @@ pub fn parse_reservation(
     }
     let key = key.map(|key| parse_idempotency_key(key.as_bytes())).transpose()?;
     let read: ReservationBody<'_> = parse_json(body)?;
-    let customer = name_field(&read.customer, || "customer".into())?;
+    let named = read.customer.map(|Customer(name)| name_field(&name, || "customer".into())).transpose()?;
+    let customer = sender.customer(named)?;
     let lines = checked_lines(&read.lines.0)?;
     let details = checked_details(read.details)?;
     let key =
         key.map(|key| KeyCall { key: Name::from(key), fingerprint: fingerprint(&customer, &lines, details) });
+    let asker = sender.asker();
     Ok(Box::new(ReserveCall { sale: Name::from(sale), asker, customer, lines, details: details.into(), key }))
 }
 
@@ -101,8 +109,8 @@ pub const fn reservation_status_text(status: ReservationStatus) -> &'static str 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReservationBody<'a> {
-    #[serde(borrow)]
-    customer: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    customer: Option<Customer<'a>>,
     #[serde(borrow)]
     lines: LineBodies<'a>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -116,6 +124,11 @@ struct LineBody<'a> {
     stock: Cow<'a, str>,
     quantity: u32,
 }
+
+/// A name, whole.
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct Customer<'a>(#[serde(borrow)] Cow<'a, str>);
 
 struct LineBodies<'a>(SmallVec<[LineBody<'a>; 2]>);
 
@@ -189,8 +202,8 @@ impl ReservationFields<'_> {
 }
 
 /// Reads a field that may be absent but not null.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 fn checked_lines(lines: &[LineBody<'_>]) -> Result<SmallVec<[LineCall; 1]>, Problem> {

@@ -11,7 +11,7 @@ use axum::extract::{Request, State};
 use compact_str::{CompactString, format_compact};
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_core::ReservationRef;
-use onrush_node::{Asker, Call, Failure, Name, Outcome, Reply, ReservationIds};
+use onrush_node::{Call, Failure, Name, Outcome, Reply, ReservationIds};
 
 use super::answer::{
     Answer, WithoutBody, WithoutQuery, admission_of, json, json_body, name_at, segment, with_header,
@@ -20,13 +20,13 @@ use super::answer::{
 use super::app::{App, mismatched};
 use super::asker::AskedBy;
 use super::route::Route;
-use crate::hot::{Head, Hot, Rendering, is_plain_json, plain_name};
+use crate::hot::{Head, Hot, Rendering, Sender, is_plain_json, plain_name};
 use crate::http::media_type::JSON;
 use crate::http::request::Request as HotRequest;
 use crate::limits::BODY_BYTES_MAX;
 use crate::problem::Problem;
 use crate::text::decode_segment;
-use body::{parse_reservation, write_reservation, write_reservations, write_reserved};
+use body::{parse_reservation_of, write_reservation, write_reservations, write_reserved};
 use key::parse_idempotency_key;
 pub(super) use schemas::schemas;
 
@@ -45,14 +45,15 @@ pub(super) fn routes() -> [Route; 5] {
 async fn reserve(
     State(app): State<Arc<App>>,
     _: WithoutQuery,
-    AskedBy(asker): AskedBy,
+    AskedBy(sender): AskedBy,
     request: Request,
 ) -> Answer {
     let sale = name_at(request.uri(), 2, "sale")?;
     let key = idempotency_key(&request)?;
     let mut admission = admission_of(&request);
     let body = json_body(request, BODY_BYTES_MAX).await?;
-    let call = parse_reservation(&sale, asker, key.as_deref(), &body)?;
+    let call = parse_reservation_of(&sender, &sale, key.as_deref(), &body);
+    let call = call.inspect_err(|problem| app.gate.count_refusal(problem))?;
     app.gate.check_customer(&mut admission, &call.customer)?;
     match app.ask(Call::Reserve(call)).await? {
         Outcome::Reserved { reservation, status: now, created_at, expires_at, replayed, call } => {
@@ -76,31 +77,31 @@ async fn reserve(
 async fn read_reservation(
     State(app): State<Arc<App>>,
     _: WithoutQuery,
-    AskedBy(asker): AskedBy,
+    AskedBy(sender): AskedBy,
     request: WithoutBody,
 ) -> Answer {
     let (sale, reservation) = reservation_at(&app, &request.uri)?;
-    reservation_answer(&app, Call::ReadReservation { sale, reservation, asker }).await
+    reservation_answer(&app, Call::ReadReservation { sale, reservation, asker: sender.asker() }).await
 }
 
 async fn confirm(
     State(app): State<Arc<App>>,
     _: WithoutQuery,
-    AskedBy(asker): AskedBy,
+    AskedBy(sender): AskedBy,
     request: WithoutBody,
 ) -> Answer {
     let (sale, reservation) = reservation_at(&app, &request.uri)?;
-    reservation_answer(&app, Call::Confirm { sale, reservation, asker }).await
+    reservation_answer(&app, Call::Confirm { sale, reservation, asker: sender.asker() }).await
 }
 
 async fn release(
     State(app): State<Arc<App>>,
     _: WithoutQuery,
-    AskedBy(asker): AskedBy,
+    AskedBy(sender): AskedBy,
     request: WithoutBody,
 ) -> Answer {
     let (sale, reservation) = reservation_at(&app, &request.uri)?;
-    reservation_answer(&app, Call::Release { sale, reservation, asker }).await
+    reservation_answer(&app, Call::Release { sale, reservation, asker: sender.asker() }).await
 }
 
 async fn reservation_answer(app: &App, call: Call) -> Answer {
@@ -116,12 +117,12 @@ async fn reservation_answer(app: &App, call: Call) -> Answer {
 async fn read_customer(
     State(app): State<Arc<App>>,
     _: WithoutQuery,
-    AskedBy(asker): AskedBy,
+    AskedBy(sender): AskedBy,
     request: WithoutBody,
 ) -> Answer {
     let sale = name_at(&request.uri, 2, "sale")?;
     let customer = name_at(&request.uri, 4, "customer")?;
-    match app.ask(Call::ReadCustomer { sale, customer, asker }).await? {
+    match app.ask(Call::ReadCustomer { sale, customer, asker: sender.asker() }).await? {
         Outcome::Reservations(views) => Ok(json(StatusCode::OK, |out| {
             write_reservations(out, &views, |view| app.backend.ids(&view.sale).write(view.reservation));
         })),
@@ -148,13 +149,14 @@ fn idempotency_key(request: &Request) -> Result<Option<String>, Problem> {
 }
 
 /// A hot request for a reservation.
-fn decode_reserve(request: &HotRequest<'_>, segment: &[u8]) -> Hot {
+fn decode_reserve(request: &HotRequest<'_>, segment: &[u8], sender: &Sender<'_>) -> Hot {
     if !is_plain_json(request) || request.fields.repeats_key() {
         return Hot::Routed;
     }
     let key = request.fields.idempotency_key().map(std::str::from_utf8).transpose();
     let (Some(sale), Ok(key)) = (plain_name(segment), key) else { return Hot::Routed };
-    match parse_reservation(&sale, Asker::Anyone, key, request.body) {
+    let call = sender.of(request).and_then(|sender| parse_reservation_of(&sender, &sale, key, request.body));
+    match call {
         Ok(call) => Hot::Call(Call::Reserve(call), Rendering::without_name(write_reserve)),
         Err(problem) => Hot::Problem(Box::new(problem)),
     }

@@ -27,7 +27,12 @@ pub(super) fn all() -> [Operation; 5] {
         .description(
             "Repeating it changes nothing. Where the sale says so, the operator listener alone takes it.",
         )
-        .problems(&[Code::ReservationNotHeld, Code::HoldExpired, Code::OperatorOnly]),
+        .problems(&[
+            Code::ReservationNotHeld,
+            Code::HoldExpired,
+            Code::OperatorOnly,
+            Code::CrossSite,
+        ]),
         one_reservation(
             HttpMethod::Post,
             "/v1/sales/{sale}/reservations/{reservation}/release",
@@ -35,7 +40,7 @@ pub(super) fn all() -> [Operation; 5] {
             "Give the units of a reservation back",
         )
         .description("Held or confirmed. Repeating it changes nothing.")
-        .problems(&[Code::ReservationNotHeld, Code::HoldExpired]),
+        .problems(&[Code::ReservationNotHeld, Code::HoldExpired, Code::CrossSite]),
         Operation::new(
             HttpMethod::Get,
             "/v1/sales/{sale}/customers/{customer}/reservations",
@@ -51,7 +56,13 @@ pub(super) fn all() -> [Operation; 5] {
             "ReservationList",
             json!({"reservations": [example_reservation()]}),
         )
-        .problems(&[Code::SaleNotFound, Code::SessionRequired, Code::CustomerMismatch])
+        .problems(&[
+            Code::SaleNotFound,
+            Code::SessionRequired,
+            Code::SessionExpired,
+            Code::InvalidCredentials,
+            Code::CustomerMismatch,
+        ])
         .asks(),
     ]
 }
@@ -75,6 +86,11 @@ fn reserve() -> Operation {
         .json(200, "The reservation that this key made before, as it is now.", "Reservation", example_reservation())
         .header(200, "Idempotent-Replayed", text_header("`true`"))
         .problems(&[
+            Code::SessionRequired,
+            Code::SessionExpired,
+            Code::InvalidCredentials,
+            Code::CustomerMismatch,
+            Code::CrossSite,
             Code::SaleNotFound,
             Code::StockNotFound,
             Code::InsufficientStock,
@@ -83,8 +99,6 @@ fn reserve() -> Operation {
             Code::SaleClosed,
             Code::StockClosed,
             Code::IdempotencyKeyReused,
-            Code::SessionRequired,
-            Code::CustomerMismatch,
             Code::CoolingDown,
             Code::HoldsUnpaid,
         ])
@@ -107,6 +121,8 @@ fn one_reservation(method: HttpMethod, path: &'static str, id: &str, summary: &s
             Code::SaleNotFound,
             Code::ReservationNotFound,
             Code::SessionRequired,
+            Code::SessionExpired,
+            Code::InvalidCredentials,
             Code::CustomerMismatch,
         ])
         .asks()

@@ -31,7 +31,7 @@ fn reservation_request() -> RefOr<Schema> {
     object(
         "A claim of one customer: all lines or none.",
         vec![
-            ("customer", name("Who reserves.")),
+            ("customer?", name("Who reserves; with a session it may be left out, and is nobody else.")),
             ("lines", list("On distinct stocks of the sale.", named("Line"), Some((1, LINES_MAX)))),
             (
                 "details?",

@@ -13,7 +13,8 @@ use super::shop::Shop;
 use super::{ALL, PEER, app, public_router};
 use crate::api::app::{App, Backend, Done};
 use crate::api::{hot_table, public_routes};
-use crate::hot::{self, Hot, HotTable};
+use crate::gate::{Gate, PublicGate};
+use crate::hot::{self, Hot, HotTable, Sender};
 use crate::http::request;
 use crate::metrics::EdgeMetrics;
 
@@ -52,7 +53,8 @@ fn check_equal(backend: &dyn Backend, router: &Router, request: &str) {
 
 /// Every hot route by its name, as in `GET /v1/counters/{counter}`, with a table of it alone.
 fn decoded(table: &HotTable, request: &request::Request<'_>) -> Hot {
-    hot::decode(request, table.find(request))
+    let gate = Gate::Public(Arc::new(PublicGate::open()));
+    hot::decode(request, table.find(request), &Sender { gate: &gate, now: 0 })
 }
 
 fn hot_routes() -> Vec<(String, HotTable)> {

@@ -37,10 +37,10 @@ pub(super) fn routes() -> [Route; 2] {
         .problems(&[Code::WindowNotFound])
         .asks();
     [
-        Route::new(read, read_window).hot(|request, segment| {
+        Route::new(read, read_window).hot(|request, segment, _| {
             bare_call(request, segment, |window| Call::ReadWindow { window }, write_hot)
         }),
-        Route::new(hit, hit_window).hot(|request, segment| {
+        Route::new(hit, hit_window).hot(|request, segment, _| {
             bare_call(request, segment, |window| Call::HitWindow { window }, write_hot)
         }),
     ]

@@ -11,7 +11,7 @@ use utoipa::openapi::{HttpMethod, RefOr, Schema};
 use crate::api::answer::{Answer, WithoutBody, WithoutQuery, json_as};
 use crate::api::app::{App, mismatched};
 use crate::api::route::Route;
-use crate::hot::{Head, Hot, Rendering};
+use crate::hot::{Head, Hot, Rendering, Sender};
 use crate::http::request::Request;
 use crate::openapi::operation::{Operation, SCENARIOS};
 use crate::openapi::parts::{object, whole};
@@ -68,7 +68,7 @@ async fn count(State(app): State<Arc<App>>, _: WithoutQuery, _: WithoutBody) -> 
     }
 }
 
-fn decode(request: &Request<'_>, _: &[u8]) -> Hot {
+fn decode(request: &Request<'_>, _: &[u8], _: &Sender<'_>) -> Hot {
     if !request.body.is_empty() {
         return Hot::Routed;
     }

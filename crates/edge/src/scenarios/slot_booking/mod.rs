@@ -17,7 +17,7 @@ use crate::api::answer::{
 };
 use crate::api::app::{App, mismatched};
 use crate::api::route::Route;
-use crate::hot::{Head, Hot, Rendering, is_plain_json};
+use crate::hot::{Head, Hot, Rendering, Sender, is_plain_json};
 use crate::http::media_type::JSON;
 use crate::http::request::Request as HotRequest;
 use crate::limits::BODY_BYTES_MAX;
@@ -135,7 +135,7 @@ async fn book(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) ->
     response.map(|response| with_standing(response, &admission))
 }
 
-fn decode(request: &HotRequest<'_>, _: &[u8]) -> Hot {
+fn decode(request: &HotRequest<'_>, _: &[u8], _: &Sender<'_>) -> Hot {
     if !is_plain_json(request) {
         return Hot::Routed;
     }

@@ -15,7 +15,7 @@ use utoipa::openapi::{HttpMethod, RefOr, Schema};
 use crate::api::answer::{Answer, WithoutBody, WithoutQuery, json_as, with_header};
 use crate::api::app::{App, mismatched};
 use crate::api::route::Route;
-use crate::hot::{Head, Hot, Rendering};
+use crate::hot::{Head, Hot, Rendering, Sender};
 use crate::http::request::Request;
 use crate::openapi::operation::{Operation, SCENARIOS, text_header};
 use crate::openapi::parts::{object, one_of, text, time, time_or_null, whole};
@@ -112,7 +112,7 @@ async fn increment(
     }
 }
 
-fn decode(request: &Request<'_>, _: &[u8]) -> Hot {
+fn decode(request: &Request<'_>, _: &[u8], _: &Sender<'_>) -> Hot {
     if request.method != b"GET" || !request.body.is_empty() {
         return Hot::Routed;
     }

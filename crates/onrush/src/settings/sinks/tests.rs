@@ -198,7 +198,9 @@ fn sinks_have_names() {
     check("env ONRUSH_SINKS=redis\nrefuses unknown setting ONRUSH_SINKS ");
     check("file [sinks]\nfile shop = 1\nrefuses sinks.shop is a section: write [sinks.shop]");
     check("file sinks = 1\nrefuses sinks holds a section for each sink: write [sinks.NAME]");
-    check("file [sink.shop]\nrefuses unknown key sink (the sections are gate, limits, log,\nrefuses , sinks)");
+    check(
+        "file [sink.shop]\nrefuses unknown key sink (the sections are gate, limits, log,\nrefuses , sinks)",
+    );
 }
 
 #[test]

@@ -1,0 +1,65 @@
+//! What a request carries to say who sends it: `Authorization` (RFC 6750) and cookies (RFC 6265).
+
+use super::request::Fields;
+
+/// The token of the first `Authorization` if that is of scheme `Bearer`.
+pub(crate) fn bearer<'a>(fields: &Fields<'a>) -> Option<&'a [u8]> {
+    let credentials = fields.all("authorization").next()?;
+    let (scheme, token) = credentials.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+}
+
+/// The value of the first cookie of this name.
+pub(crate) fn cookie<'a>(fields: &Fields<'a>, name: &str) -> Option<&'a [u8]> {
+    fields.all("cookie").flat_map(|cookies| cookies.split(|byte| *byte == b';')).find_map(|pair| {
+        let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        // A value may be in quotes.
+        Some(value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    fn fields(values: &[(&'static str, &'static str)]) -> HeaderMap {
+        values.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn bearer_tokens() {
+        for (value, expected) in [
+            ("Bearer abc", Some("abc")),
+            ("bearer  abc ", Some("abc")),
+            ("Bearer ", Some("")),
+            ("Bearer", None),
+            ("Bearerabc", None),
+            ("Basic abc", None),
+            ("", None),
+        ] {
+            let fields = fields(&[("authorization", value)]);
+            assert_eq!(bearer(&Fields::Mapped(&fields)), expected.map(str::as_bytes), "{value}");
+        }
+    }
+
+    #[test]
+    fn cookies() {
+        for (values, expected) in [
+            (&["s=1"][..], Some("1")),
+            (&["a=0; s=1; s=2"], Some("1")),
+            (&["a=0", "s=2"], Some("2")),
+            (&["a=0;s=\"1\""], Some("1")),
+            (&["s="], Some("")),
+            (&["s=a=b"], Some("a=b")),
+            (&["s"], None),
+            (&["ss=1; xs=2; S=3"], None),
+            (&[";;=;"], None),
+            (&[], None),
+        ] {
+            let fields = fields(&values.iter().map(|value| ("cookie", *value)).collect::<Vec<_>>());
+            assert_eq!(cookie(&Fields::Mapped(&fields), "s"), expected.map(str::as_bytes), "{values:?}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Problems of who somebody is.
+
+use onrush_core::Refusal;
+use onrush_gate::jwt::JwtRefused;
+
+use super::{Code, Problem};
+
+impl Problem {
+    /// 401: nothing says who sends this.
+    pub fn session_required() -> Self {
+        let detail = "Say who you are: POST /v1/session begins a session. Its cookie, or a token as Authorization: Bearer, \
+                      goes with every request.";
+        Self::new(Code::SessionRequired, detail)
+    }
+
+    /// 401: what says who sends this has expired.
+    pub fn session_expired() -> Self {
+        Self::new(Code::SessionExpired, "It was good once. POST /v1/session begins another one.")
+    }
+
+    /// 401: a token of the shop that proves nothing.
+    pub fn invalid_token(refused: &JwtRefused) -> Self {
+        Self::new(Code::InvalidCredentials, format!("The token {refused}."))
+    }
+
+    /// 401: a token that is neither one of the shop nor one of ours.
+    pub fn unknown_token() -> Self {
+        let detail = "The token of Authorization is no token of a session, or one under a key that is no longer known.";
+        Self::new(Code::InvalidCredentials, detail)
+    }
+
+    /// 403: one customer speaks of another.
+    pub fn customer_mismatch() -> Self {
+        Self::from_refusal(&Refusal::CustomerMismatch, None, 0)
+    }
+
+    /// 403: a page of another site may have made the browser send a session.
+    pub fn cross_site_session() -> Self {
+        let detail =
+            "A page of another site made this request, so its session does not count. Nothing was done.";
+        Self::new(Code::CrossSite, detail)
+    }
+
+    /// 404: nobody set up who may say who somebody is.
+    pub fn sessions_off() -> Self {
+        Self::new(Code::NotFound, "Sessions are off: the operator has not set gate.jwt_key_file.")
+    }
+}
