@@ -8,15 +8,14 @@ use onrush_edge::api::reservations::body::parse_reservation;
 use onrush_edge::api::sales::terms::parse_sale;
 use onrush_edge::api::windows::body::parse_window_shape;
 use onrush_edge::scenarios::slot_booking::booking;
-use onrush_node::Asker;
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(call) = parse_reservation("sale", Asker::Anyone, Some("key"), bytes) {
+    if let Ok(call) = parse_reservation("sale", Some("key"), bytes) {
         assert!((1..=64).contains(&call.customer.len()));
         assert!((1..=16).contains(&call.lines.len()));
         assert!(call.lines.iter().all(|line| (1..=1000).contains(&line.quantity)));
         assert!(call.details.len() <= 4096);
-        let again = parse_reservation("sale", Asker::Anyone, Some("key"), bytes).expect("the same body twice");
+        let again = parse_reservation("sale", Some("key"), bytes).expect("the same body twice");
         assert_eq!(again.key, call.key, "the fingerprint is stable");
     }
     let _ = parse_sale(bytes);
