@@ -30,7 +30,12 @@ const FLOORS: &[Floor] = &[
     },
     // It is given bytes, addresses and times, and knows nothing that could be asked.
     Floor { name: "onrush-gate", number: 1, may_use: &["onrush-core"], others: None },
-    Floor { name: "onrush-node", number: 2, may_use: &["onrush-core", "onrush-log"], others: None },
+    Floor {
+        name: "onrush-node",
+        number: 2,
+        may_use: &["onrush-core", "onrush-gate", "onrush-log"],
+        others: None,
+    },
     Floor {
         name: "onrush-sinks",
         number: 3,

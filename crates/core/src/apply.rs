@@ -1,8 +1,10 @@
 //! What an event means for the state. Every event that [`crate::decide()`] made applies; anything else breaks an invariant,
 //! and the process stops rather than go on from a state that cannot be.
 
+use std::sync::Arc;
+
 use crate::{
-    Event, GateMode, ReservationNo, ReservationStatus, SaleNo, SaleTerms, TimeMs,
+    Denial, DenialKind, Event, GateMode, ReservationNo, ReservationStatus, SaleNo, SaleTerms, TimeMs,
     state::{Claim, Expiry, Sale, State},
 };
 
@@ -47,7 +49,20 @@ impl State {
             Event::Confirmed { reservation } => self.transition(reservation, ReservationStatus::Confirmed),
             Event::Released { reservation } => self.transition(reservation, ReservationStatus::Released),
             Event::Expired { reservation } => self.transition(reservation, ReservationStatus::Expired),
+            Event::Denied { kind, value, reason, expires_at } => {
+                let (value, reason) = (value.into(), reason.into());
+                self.denylist.put(Arc::new(Denial { kind, value, reason, expires_at }));
+            }
+            Event::Undenied { kind, value } => drop(self.remove_denial(kind, value)),
+            Event::DenialExpired { kind, value } => {
+                let denial = self.remove_denial(kind, value);
+                assert!(!denial.is_live(self.time), "a denial lasts until its end");
+            }
         }
+    }
+
+    fn remove_denial(&mut self, kind: DenialKind, value: &str) -> Arc<Denial> {
+        self.denylist.remove(kind, value).expect("what is taken off the denylist is on it")
     }
 
     /// Adds the next reservation of a sale, and counts it. `then` changes the sale that has it.

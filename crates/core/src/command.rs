@@ -1,6 +1,8 @@
 //! Inputs to [`crate::decide()`]. They borrow from whoever received them.
 
-use crate::{Asker, Incarnation, Precondition, ReservationRef, SaleTerms, TermsField, WindowShape};
+use crate::{
+    Asker, DenialKind, Incarnation, Precondition, ReservationRef, SaleTerms, TermsField, TimeMs, WindowShape,
+};
 
 /// What somebody asks of the partition.
 #[expect(missing_docs, reason = "the doc of a variant speaks of its fields")]
@@ -28,6 +30,10 @@ pub enum Command<'a> {
     Confirm { sale: &'a str, reservation: ReservationRef, asker: Asker<'a> },
     /// Gives the units of a held or confirmed reservation back.
     Release { sale: &'a str, reservation: ReservationRef, asker: Asker<'a> },
+    /// Puts a customer, an address or a network on the denylist, or gives the entry another reason and end.
+    Deny { kind: DenialKind, value: &'a str, reason: &'a str, expires_at: Option<TimeMs> },
+    /// Takes it off the denylist.
+    Undeny { kind: DenialKind, value: &'a str },
 }
 
 /// A claim of one customer on stocks of one sale.

@@ -1,10 +1,12 @@
 //! What may happen: from a state, a command and a time to an event or a refusal.
 
+mod denials;
 mod gate;
 mod replay;
 mod reservations;
 mod sales;
 
+pub use denials::decide_denial_expiry;
 pub use gate::shadow_refusal;
 pub use sales::{HoldEnd, change_terms, decide_hold_end};
 
@@ -53,6 +55,10 @@ pub enum Answer {
     Confirmed { reservation: ReservationRef },
     /// The reservation is released.
     Released { reservation: ReservationRef },
+    /// The denial is on the list; `created` if there was none that was not over.
+    Denied { created: bool },
+    /// The denial is off the list.
+    Undenied,
 }
 
 /// Decides about a command at `now`. Nothing changes until the event is applied, at the partition's time of the same `now`.
@@ -84,6 +90,10 @@ pub fn decide<'a>(state: &State, command: &Command<'a>, now: Now) -> Result<Deci
         Command::Release { sale, reservation, asker } => {
             reservations::decide_release(state, sale, reservation, asker, now.partition)
         }
+        Command::Deny { kind, value, reason, expires_at } => {
+            denials::decide_deny(state, kind, value, reason, expires_at, now.wall)
+        }
+        Command::Undeny { kind, value } => denials::decide_undeny(state, kind, value, now.wall),
     }
 }
 

@@ -10,8 +10,8 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    Fact, GateTerms, IdempotencyKey, Incarnation, Lines, SaleNo, SaleTerms, StockNo, TermsVersion,
-    WindowShape,
+    DenialKind, Fact, GateTerms, IdempotencyKey, Incarnation, Lines, SaleNo, SaleTerms, StockNo,
+    TermsVersion, TimeMs, WindowShape,
 };
 
 /// Before a field that was added later: the incarnation of a partition.
@@ -51,13 +51,11 @@ impl Encoding {
                 }
             }
             Fact::Counter { counter, value } => {
-                self.bytes(&[1]);
-                self.run(counter.as_bytes());
+                self.tag_and_name(1, counter);
                 self.bytes(&value.to_le_bytes());
             }
             Fact::Window { window, shape: WindowShape { span_ms, precision_ms } } => {
-                self.bytes(&[2]);
-                self.run(window.as_bytes());
+                self.tag_and_name(2, window);
                 self.bytes(&span_ms.to_le_bytes());
                 self.bytes(&precision_ms.to_le_bytes());
             }
@@ -65,6 +63,9 @@ impl Encoding {
                 self.bytes(&[3]);
                 self.bytes(&pane.to_le_bytes());
                 self.bytes(&count.to_le_bytes());
+            }
+            Fact::Denial { kind, value, reason, expires_at } => {
+                self.denial(kind, value, reason, expires_at);
             }
             Fact::Sale { sale_no, sale, terms, stock_nos, stocks_ever, version } => {
                 self.bytes(&[4]);
@@ -124,6 +125,18 @@ impl Encoding {
             self.optional(stock.ends_at.as_ref(), |this, time| this.bytes(&time.to_le_bytes()));
             self.bytes(&stock.quantity_total.to_le_bytes());
         }
+    }
+
+    fn tag_and_name(&mut self, tag: u8, name: &str) {
+        self.bytes(&[tag]);
+        self.run(name.as_bytes());
+    }
+
+    fn denial(&mut self, kind: DenialKind, value: &str, reason: &str, expires_at: Option<TimeMs>) {
+        self.bytes(&[7, kind as u8]);
+        self.run(value.as_bytes());
+        self.run(reason.as_bytes());
+        self.optional(expires_at.as_ref(), |this, time| this.bytes(&time.to_le_bytes()));
     }
 
     fn stock_nos(&mut self, stock_nos: &[StockNo]) {

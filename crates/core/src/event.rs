@@ -3,7 +3,8 @@
 use arrayvec::ArrayVec;
 
 use crate::{
-    IdempotencyKey, Incarnation, LINES_MAX, ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs, WindowShape,
+    DenialKind, IdempotencyKey, Incarnation, LINES_MAX, ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs,
+    WindowShape,
 };
 
 /// So many units of one stock, by its number.
@@ -55,4 +56,10 @@ pub enum Event<'a> {
     Released { reservation: ReservationNo },
     /// Time gave the units of a held reservation back.
     Expired { reservation: ReservationNo },
+    /// Somebody is denied until `expires_at`, in place of what was said of them before.
+    Denied { kind: DenialKind, value: &'a str, reason: &'a str, expires_at: Option<TimeMs> },
+    /// An operator took a denial back.
+    Undenied { kind: DenialKind, value: &'a str },
+    /// A denial that was over is forgotten.
+    DenialExpired { kind: DenialKind, value: &'a str },
 }

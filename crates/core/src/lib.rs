@@ -8,6 +8,7 @@ mod apply;
 mod asker;
 mod command;
 mod decide;
+mod denial;
 mod digest;
 mod encoding;
 mod event;
@@ -32,8 +33,10 @@ mod view;
 pub use asker::Asker;
 pub use command::{Command, IdempotencyKey, LineRequest, Reserve};
 pub use decide::{
-    Answer, Decision, HoldEnd, change_terms, decide, decide_expiry, decide_hold_end, shadow_refusal,
+    Answer, Decision, HoldEnd, change_terms, decide, decide_denial_expiry, decide_expiry, decide_hold_end,
+    shadow_refusal,
 };
+pub use denial::{Denial, DenialKind, DenialsPage, is_network};
 pub use digest::Digest;
 pub use encoding::terms_version;
 pub use event::{Event, Line, Lines};
@@ -43,10 +46,11 @@ pub use ids::{Incarnation, Now, ReservationNo, ReservationRef, SaleNo, StockNo, 
 pub use incarnations::Incarnations;
 pub use invalid_terms::InvalidTerms;
 pub use limits::{
-    ADD_MAX, COOLDOWN_MS_MAX, CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, DETAILS_BYTES_MAX,
-    HOLD_SEARCH_MAX, HOLD_TTL_MS_MAX, HOLDS_UNPAID_MAX_MAX, KEY_BYTES_MAX, LINES_MAX, Limits, NAME_BYTES_MAX,
-    PANES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_MAX, QUANTITY_TOTAL_MAX, SPAN_MS_MAX, STOCKS_PER_PAGE_MAX,
-    STOCKS_PER_SALE_MAX, TERMS_TIME_MS_MAX, TIME_MS_MAX, TITLE_BYTES_MAX,
+    ADD_MAX, COOLDOWN_MS_MAX, CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, DENIALS_SEARCH_MAX,
+    DETAILS_BYTES_MAX, HOLD_SEARCH_MAX, HOLD_TTL_MS_MAX, HOLDS_UNPAID_MAX_MAX, KEY_BYTES_MAX, LINES_MAX,
+    Limits, NAME_BYTES_MAX, PANES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_MAX, QUANTITY_TOTAL_MAX,
+    REASON_BYTES_MAX, SPAN_MS_MAX, STOCKS_PER_PAGE_MAX, STOCKS_PER_SALE_MAX, TERMS_TIME_MS_MAX, TIME_MS_MAX,
+    TITLE_BYTES_MAX,
 };
 pub use name::{NAME_ALPHABET, NAME_RULE, NEW_NAME_RULE, is_name, is_new_name};
 pub use precondition::{Precondition, Unmet};

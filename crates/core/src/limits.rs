@@ -15,6 +15,11 @@ pub const DETAILS_BYTES_MAX: usize = 4_096;
 pub const KEY_BYTES_MAX: usize = 128;
 /// What one command may add to a counter; at least 1. A command with more is refused.
 pub const ADD_MAX: u32 = 1_000_000;
+/// Bytes of the reason of a denial.
+pub const REASON_BYTES_MAX: usize = 256;
+/// Denials that one page of the list looks at. At it the page ends, and the next one goes on behind it: those that are over and
+/// not yet forgotten are passed over, and there can be many.
+pub const DENIALS_SEARCH_MAX: usize = 1_000;
 /// Reservations of one customer that are listed: the newest ones. Older ones are found by their ids.
 pub const CUSTOMER_RESERVATIONS_MAX: usize = 1_000;
 /// Bytes of details in that list after which it ends. Older reservations are found by their ids.
@@ -71,8 +76,10 @@ pub struct Limits {
     pub reservations_max: u32,
     /// Bytes of the details of all those reservations together.
     pub details_bytes_max: u64,
+    /// Denials, of customers and of addresses together.
+    pub denials_max: u32,
     /// Bytes of the whole state, as [`crate::State::memory_bytes`] has them. Once it has as many, nothing is taken that needs
-    /// more: new counters, windows and sales, longer terms, reservations, and a request that needs room for another pane of
+    /// more: new counters, windows, sales and denials, longer terms and reasons, reservations, and a request that needs room for another pane of
     /// its window. So the state passes the ceiling by what one command takes at most. What frees memory is never refused,
     /// nor is what needs none.
     pub state_bytes_max: u64,
@@ -87,6 +94,7 @@ impl Default for Limits {
             stocks_max: 2_000_000,
             reservations_max: 50_000_000,
             details_bytes_max: 1 << 30,
+            denials_max: 1_000_000,
             state_bytes_max: 4 << 30,
         }
     }

@@ -58,6 +58,8 @@ pub enum Refusal {
     /// The closed sale has `held_count` held reservations of `quantity_held` units, so it cannot be archived. The last of them
     /// expires at `held_until` or before.
     HoldsPending { quantity_held: u64, held_count: u32, held_until: TimeMs },
+    /// No such denial, or it is over.
+    DenialNotFound,
     /// The key belongs to another claim.
     IdempotencyKeyReused,
     /// The partition is full of something.
@@ -81,6 +83,8 @@ pub enum Ceiling {
     Reservations,
     /// [`crate::Limits::details_bytes_max`]
     DetailsBytes,
+    /// [`crate::Limits::denials_max`]
+    Denials,
     /// [`crate::Limits::state_bytes_max`]
     StateBytes,
     /// A counter's 64 bits

@@ -31,11 +31,12 @@ pub enum RefusalCode {
     CoolingDown,
     HoldsUnpaid,
     OperatorOnly,
+    DenialNotFound,
 }
 
 impl RefusalCode {
     /// Every code, each at the index that it is as a number.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::InvalidRequest,
         Self::CounterNotFound,
         Self::WindowNotFound,
@@ -61,6 +62,7 @@ impl RefusalCode {
         Self::CoolingDown,
         Self::HoldsUnpaid,
         Self::OperatorOnly,
+        Self::DenialNotFound,
     ];
 
     /// As clients read it.
@@ -91,6 +93,7 @@ impl RefusalCode {
             Self::CoolingDown => "cooling_down",
             Self::HoldsUnpaid => "holds_unpaid",
             Self::OperatorOnly => "operator_only",
+            Self::DenialNotFound => "denial_not_found",
         }
     }
 }
@@ -140,6 +143,7 @@ impl Refusal {
             Self::SaleOpen => RefusalCode::SaleOpen,
             Self::HoldsPending { .. } => RefusalCode::HoldsPending,
             Self::IdempotencyKeyReused => RefusalCode::IdempotencyKeyReused,
+            Self::DenialNotFound => RefusalCode::DenialNotFound,
             Self::CeilingReached(_) => RefusalCode::Overloaded,
         }
     }

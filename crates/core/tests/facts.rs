@@ -379,6 +379,8 @@ fn change(fact: &Fact<'_>, field: usize, value: u64, give: &mut impl FnMut(&Fact
             0 => *pane = value,
             _ => *count = value,
         },
+        // The samples have none; `denials.rs` changes these.
+        Fact::Denial { .. } => {}
         Fact::Incarnation { first, incarnation } => match field {
             0 => first.sale.0 = value as u32,
             1 => first.seq = value as u32,

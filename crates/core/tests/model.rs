@@ -10,11 +10,12 @@ use std::{cell::RefCell, collections::BTreeMap, env, fmt::Debug, str::FromStr, s
 use naive::{
     Model,
     seen::Condition,
-    steps::{COUNTERS, CUSTOMERS, SALES, Step, WINDOWS, limits, step},
+    steps::{COUNTERS, CUSTOMERS, DENIED, SALES, Step, WINDOWS, limits, step},
 };
 use onrush_core::{
-    Answer, Decision, Event, Limits, Now, Refusal, ReservationView, SaleImage, SaleStatus, SaleView, State,
-    UnitTotals, decide, decide_expiry, decide_hold_end, shadow_refusal,
+    Answer, Decision, DenialKind, Event, Limits, Now, Refusal, ReservationView, SaleImage, SaleStatus,
+    SaleView, State, UnitTotals, decide, decide_denial_expiry, decide_expiry, decide_hold_end,
+    shadow_refusal,
 };
 use proptest::{
     collection::vec,
@@ -24,13 +25,16 @@ use proptest::{
 /// Sequences of commands in an ordinary run.
 const CASES: u32 = 512;
 /// Every outcome that a sequence can come to.
-const KINDS: [&str; 53] = [
+const KINDS: [&str; 59] = [
     "Confirmed",
     "CoolingDown",
     "Counter",
     "Counters",
     "CustomerLimitReached",
     "CustomerMismatch",
+    "DenialNotFound",
+    "Denials",
+    "Denied",
     "DetailsBytes",
     "Ended false",
     "Ended true",
@@ -70,10 +74,13 @@ const KINDS: [&str; 53] = [
     "StockInUse",
     "StockNotFound",
     "Stocks",
+    "Undenied",
     "Window",
     "WindowPut",
     "Windows",
+    "address must be an IP address or a network",
     "by must be 1 to 1000000",
+    "expires_at must be later than now, and at most 9999-12-31T23:59:59.999Z",
     "idempotency_key must be 1 to 128 bytes",
     "lines must have 1 to 16 entries",
     "lines must not name a stock twice",
@@ -222,7 +229,30 @@ impl<'a> Run<'a> {
             self.apply_and_record(event);
         }
         assert_eq!(expired, self.model.expire(self.clock));
+        self.forget_denials();
         assert!(self.state.next_expiry().is_none_or(|next| next > self.clock.max(self.state.time())));
+    }
+
+    /// Forgets denials that are over, as a leader does, and compares those that are left.
+    fn forget_denials(&mut self) {
+        let mut forgotten = Vec::new();
+        while let Some(denial) = decide_denial_expiry(&self.state, self.now()) {
+            let value = *DENIED.iter().find(|value| ***value == *denial.value).expect("it was denied");
+            self.apply_and_record(Event::DenialExpired { kind: denial.kind, value });
+            forgotten.push(value);
+        }
+        assert_eq!(forgotten, self.model.forget_denials(self.now()));
+    }
+
+    fn compare_denials(&self) {
+        assert_eq!(self.state.denial_count() as usize, self.model.denials.len());
+        let wall = self.now().wall;
+        for (kind, value) in DenialKind::ALL.into_iter().flat_map(|kind| DENIED.map(|value| (kind, value))) {
+            let found =
+                self.state.denial(kind, value, wall).map(|denial| (&*denial.reason, denial.expires_at));
+            let expected = self.model.denied(kind, value, wall);
+            assert_eq!(found, expected.map(|denial| (denial.reason, denial.expires_at)), "{kind:?} {value}");
+        }
     }
 
     fn restart(&mut self, renew: fn(&Self) -> State) {
@@ -251,6 +281,7 @@ impl<'a> Run<'a> {
 
     fn compare(&self) {
         self.state.check_memory_bytes();
+        self.compare_denials();
         let now = self.clock.max(self.model.time);
         for counter in COUNTERS {
             assert_eq!(self.state.counter(counter), self.model.counters.get(counter).copied());

@@ -6,6 +6,7 @@
 
 pub mod api;
 mod components;
+mod denied;
 mod gate;
 mod hot;
 mod http;

@@ -7,6 +7,7 @@ mod sinks;
 
 use std::fmt::Write as _;
 
+use onrush_core::DenialKind;
 use onrush_gate::LimitFigures;
 use onrush_node::{BATCH_BUCKETS, Histogram, MetricsSnapshot, SYNC_BUCKETS_US};
 use onrush_sinks::SinkStatus;
@@ -233,10 +234,19 @@ fn render_state(page: &mut Page, node: &MetricsSnapshot) {
         ("onrush_windows", "Windows in memory.", node.window_count),
         ("onrush_sales", "Sales in memory.", node.sale_count),
         ("onrush_reservations", "Reservations in memory.", node.reservation_count),
+        ("onrush_denials", "Entries of the denylist in memory.", node.denial_count),
         ("onrush_state_bytes", "Bytes of the state in memory.", node.state_bytes),
         ("onrush_state_bytes_max", "Bytes from which on the state takes no more.", node.state_bytes_max),
     ] {
         page.single(name, "gauge", help, count);
+    }
+    page.family(
+        "onrush_denied_total",
+        "counter",
+        "Requests that the denylist refused, by kind of its entry.",
+    );
+    for (kind, count) in DenialKind::ALL.into_iter().zip(node.denied_counts) {
+        page.labelled("onrush_denied_total", "kind", kind.as_str(), count);
     }
 }
 

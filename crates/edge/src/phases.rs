@@ -3,7 +3,7 @@
 //! 1. **parse**: bytes become a [`Request`]; each protocol does that for itself ([`crate::net`]), with the same meaning
 //!    ([`crate::http`]);
 //! 2. **limits**: of its target, fields and body, on the way of parsing ([`crate::http::size`]);
-//! 3. **gate**: who may ask this listener at all ([`crate::gate`]);
+//! 3. **gate**: who may ask this listener at all ([`crate::gate`]), and who is denied ([`crate::denied`]);
 //! 4. **route**: [`Exchange::begin`] tells the requests of a rush by their bytes; the rest go to the router by way of
 //!    [`crate::router_bridge`];
 //! 5. **decide**: the call goes to the partition of its name with all others of this turn, and [`Exchange::poll_decided`] says
@@ -19,6 +19,7 @@ use http::HeaderValue;
 use onrush_gate::Standing;
 use onrush_node::{Call, Reply};
 
+use crate::denied::{check_address, check_customer};
 use crate::gate::{Admission, write_standing};
 use crate::hot::{self, Found, Hot, Rendering, Sender};
 use crate::http::request::Request;
@@ -60,8 +61,8 @@ impl Exchange {
             Ok(admission) => *admission,
             Err(_) => Admission::default(),
         };
-        let state = match checked {
-            Ok(_) => Self::route(thread, request, found, &mut admission),
+        let state = match checked.and_then(|_| check_address(thread, request)) {
+            Ok(()) => Self::route(thread, request, found, &mut admission),
             Err(problem) => Some(State::Refused(Box::new(problem))),
         };
         let Some(state) = state else { return Begun::Routed(admission) };
@@ -79,12 +80,16 @@ impl Exchange {
         let gate = &thread.routes.gate;
         match hot::decode(request, found, &Sender { gate, now: thread.now_ms() }) {
             Hot::Call(call, rendering) => {
-                if let Call::Reserve(reserve) = &call
-                    && let Err(problem) = gate.check_customer(admission, &reserve.customer)
-                {
-                    return Some(State::Refused(Box::new(problem)));
-                }
-                Some(State::Called(rendering, batcher.call(call)))
+                let checked = match &call {
+                    Call::Reserve(reserve) => gate
+                        .check_customer(admission, &reserve.customer)
+                        .and_then(|()| check_customer(thread, &reserve.customer)),
+                    _ => Ok(()),
+                };
+                Some(match checked {
+                    Ok(()) => State::Called(rendering, batcher.call(call)),
+                    Err(problem) => State::Refused(Box::new(problem)),
+                })
             }
             Hot::Problem(problem) => {
                 gate.count_refusal(&problem);

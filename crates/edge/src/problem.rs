@@ -78,6 +78,11 @@ impl Problem {
         Self::new(Code::CrossSite, detail)
     }
 
+    /// 403: the denylist has the address or the customer. Why is for operators alone.
+    pub fn denied() -> Self {
+        Self::new(Code::Denied, "The operator of this server does not serve you. Nothing was done.")
+    }
+
     /// 404 for a path that nothing answers.
     pub fn not_found() -> Self {
         Self::not_found_here("Check the path against /openapi.json.")

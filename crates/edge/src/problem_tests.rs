@@ -147,6 +147,7 @@ fn every_refusal_of_an_operator_has_its_answer() {
             json!({"quantity_held": 5, "held_count": 2, "held_until": "2021-05-16T08:00:00.000Z"}),
             "",
         ),
+        (Refusal::DenialNotFound, "404 denial_not_found", json!({}), ""),
         (Refusal::IdempotencyKeyReused, "422 idempotency_key_reused", json!({}), ""),
         (Refusal::PartitionExists, "400 invalid_request", json!({}), ""),
     ];
@@ -182,6 +183,7 @@ fn a_ceiling_names_its_setting() {
         (Ceiling::Stocks, "limits.stocks_max"),
         (Ceiling::Reservations, "limits.reservations_max"),
         (Ceiling::DetailsBytes, "limits.details_bytes_max"),
+        (Ceiling::Denials, "limits.denials_max"),
         (Ceiling::StateBytes, "limits.state_bytes_max"),
         (Ceiling::CounterValue, "64 bits"),
     ] {

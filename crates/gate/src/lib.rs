@@ -6,11 +6,13 @@
 mod forwarded;
 pub mod jwt;
 mod network;
+mod network_map;
 mod rate_limit;
 pub mod session;
 
 pub use self::forwarded::{ForwardedField, client_address};
 pub use self::network::{InvalidNetwork, Network, canonical};
+pub use self::network_map::NetworkMap;
 pub use self::rate_limit::{
     Algorithm, GroupRates, InvalidRate, LimitFigures, Limited, Rate, RateLimitSettings, RateLimits, Refused,
     RouteGroup, Standing, TICKS_PER_S, Taken,

@@ -1,9 +1,12 @@
 //! What an edge asks of a partition and what it is told: owned forms of the core's commands, answers and views.
 
+use std::sync::Arc;
+
 use compact_str::CompactString;
 use onrush_core::{
-    IdempotencyKey, LineRequest, Precondition, Refusal, ReservationRef, ReservationStatus, ReservationView,
-    Reserve, SaleTerms, SaleView, SalesPage, TermsChange, TermsField, TimeMs, WindowShape,
+    Denial, DenialKind, DenialsPage, IdempotencyKey, LineRequest, Precondition, Refusal, ReservationRef,
+    ReservationStatus, ReservationView, Reserve, SaleTerms, SaleView, SalesPage, TermsChange, TermsField,
+    TimeMs, WindowShape,
 };
 use smallvec::SmallVec;
 
@@ -49,10 +52,18 @@ pub enum Call {
     ReadReservation { sale: Name, reservation: ReservationRef, asker: Asker },
     /// Answer: [`Outcome::Reservations`].
     ReadCustomer { sale: Name, customer: Name, asker: Asker },
+    /// Puts an entry on the denylist, or replaces the one of its kind and value. Answer: [`Outcome::DenialPut`].
+    Deny(Box<Denial>),
+    /// Takes it off. Answer: [`Outcome::DenialRemoved`].
+    Undeny { kind: DenialKind, value: Name },
+    /// Answer: [`Outcome::Denial`].
+    ReadDenial { kind: DenialKind, value: Name },
+    /// At most `count_max` denials from the first behind `after`, by kind and value. Answer: [`Outcome::Denials`].
+    ListDenials { after: Option<(DenialKind, Name)>, count_max: u16 },
 }
 
 impl Call {
-    /// What it is about, by which its partition is found; nothing if it is about all sales.
+    /// What it is about, by which its partition is found; nothing if it is about all sales, or the denylist.
     pub fn routing_key(&self) -> Option<RoutingKey<'_>> {
         Some(match self {
             Self::AddToCounter { counter, .. } | Self::ReadCounter { counter } => {
@@ -71,7 +82,11 @@ impl Call {
             | Self::ReadReservation { sale, .. }
             | Self::ReadCustomer { sale, .. } => RoutingKey::Sale(sale),
             Self::Reserve(call) => RoutingKey::Sale(&call.sale),
-            Self::ListSales { .. } => return None,
+            Self::ListSales { .. }
+            | Self::Deny(_)
+            | Self::Undeny { .. }
+            | Self::ReadDenial { .. }
+            | Self::ListDenials { .. } => return None,
         })
     }
 }
@@ -190,6 +205,14 @@ pub enum Outcome {
     Reservation(Box<ReservationView>),
     /// The newest 1,000 reservations of a customer in a sale, oldest first.
     Reservations(Vec<ReservationView>),
+    /// The denial is on the list as it is here; `created` if nobody of that kind and value was denied.
+    DenialPut { created: bool, denial: Arc<Denial> },
+    /// It is off the list.
+    DenialRemoved,
+    /// A denial that is not over.
+    Denial(Arc<Denial>),
+    /// Denials that are not over.
+    Denials(DenialsPage),
 }
 
 /// Why a call brought nothing. Grouped by what the caller can do about it.

@@ -22,6 +22,9 @@ pub(crate) const SUBMISSION_BYTES_MAX: usize = 256 * RECORD_BYTES_MAX;
 /// Holds that one turn lets expire. Calls wait in the mailbox until the turns that follow have let the rest expire.
 pub(crate) const EXPIRIES_PER_TURN_MAX: usize = 4_096;
 
+/// Denials that are over and that one turn forgets. The turns that follow forget the rest; until then they deny nobody.
+pub(crate) const DENIALS_FORGOTTEN_PER_TURN_MAX: usize = 256;
+
 /// Holds of a closed sale that one call ends. The answer says where the next call goes on.
 pub(crate) const HOLDS_ENDED_PER_CALL_MAX: usize = 512;
 

@@ -88,6 +88,10 @@ pub struct MetricsSnapshot {
     pub sale_count: u64,
     /// See `counter_count`.
     pub reservation_count: u64,
+    /// Denials in memory, those that are over and not yet forgotten among them.
+    pub denial_count: u64,
+    /// Times that somebody turned out to be denied, by [`onrush_core::DenialKind`].
+    pub denied_counts: [u64; 2],
     /// Bytes of the state, as [`onrush_core::State::memory_bytes`] has them.
     pub state_bytes: u64,
     /// [`onrush_core::Limits::state_bytes_max`]

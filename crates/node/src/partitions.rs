@@ -1,7 +1,10 @@
 //! The partitions of a node by their numbers, and which of them a call is for.
 
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
+
+use onrush_core::TimeMs;
 
 use crate::router::{Router, RoutingKey};
 use crate::{Call, Partition};
@@ -22,6 +25,17 @@ impl Partitions {
     /// one there would be other answers to put together with it.
     pub fn number_for(&self, call: &Call) -> u16 {
         call.routing_key().map_or(0, |key| self.router.partition_of(key))
+    }
+
+    /// Whether the denylist has this customer when the wall clock shows `wall`. The list is in the first partition, whichever
+    /// partition a request is for.
+    pub fn denies_customer(&self, customer: &str, wall: TimeMs) -> bool {
+        self.at(0).denies_customer(customer, wall)
+    }
+
+    /// The same for an address.
+    pub fn denies_address(&self, address: IpAddr, wall: TimeMs) -> bool {
+        self.at(0).denies_address(address, wall)
     }
 
     /// The partition that knows everything of a sale.

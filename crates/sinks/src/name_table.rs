@@ -88,7 +88,7 @@ impl NameTable {
                 let named = self.sales.get_mut(&first.sale).ok_or("an incarnation has no sale")?;
                 named.incarnations.begin(first.seq, *incarnation);
             }
-            Fact::Counter { .. } | Fact::Window { .. } | Fact::Pane { .. } => {}
+            Fact::Counter { .. } | Fact::Window { .. } | Fact::Pane { .. } | Fact::Denial { .. } => {}
         }
         Ok(())
     }
@@ -140,7 +140,11 @@ impl NameTable {
         let (at, incarnation) = (record.at, self.incarnation);
         let give = |change: Change<'_>| visit(&SinkEvent { offset, incarnation, at, change });
         Ok(match &record.event {
-            Event::PartitionCreated { .. } => None,
+            // Who is denied and why is for operators alone.
+            Event::PartitionCreated { .. }
+            | Event::Denied { .. }
+            | Event::Undenied { .. }
+            | Event::DenialExpired { .. } => None,
             Event::IncarnationBegun { incarnation } => {
                 self.incarnation = *incarnation;
                 None

@@ -21,6 +21,10 @@ impl State {
                 take(Fact::Pane { pane, count });
             }
         }
+        for denial in self.denylist.iter() {
+            let (value, reason) = (&*denial.value, &*denial.reason);
+            take(Fact::Denial { kind: denial.kind, value, reason, expires_at: denial.expires_at });
+        }
         for sale in self.sales.by_no() {
             take(Fact::Sale {
                 sale_no: sale.no,

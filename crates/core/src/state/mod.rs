@@ -4,6 +4,7 @@
 mod chunked;
 mod counters;
 mod customers;
+mod denylist;
 mod facts;
 mod image;
 mod index;
@@ -19,7 +20,7 @@ mod windows;
 use std::collections::BTreeSet;
 
 pub use self::image::SaleImage;
-use self::{counters::Counters, index::KeyedHash, sales::Sales, windows::Windows};
+use self::{counters::Counters, denylist::Denylist, index::KeyedHash, sales::Sales, windows::Windows};
 pub(crate) use self::{
     reservations::Record,
     sale::{Claim, Sale, copy_bytes},
@@ -35,6 +36,7 @@ pub struct State {
     pub(crate) incarnation: Incarnation,
     pub(crate) counters: Counters,
     pub(crate) windows: Windows,
+    pub(crate) denylist: Denylist,
     pub(crate) sales: Sales,
     /// The number that the next new sale will get.
     pub(crate) sales_ever: u32,
@@ -68,6 +70,7 @@ impl State {
             incarnation: Incarnation::FIRST,
             counters: Counters::new(),
             windows: Windows::new(),
+            denylist: Denylist::new(),
             sales: Sales::new(),
             sales_ever: 0,
             expiries: BTreeSet::new(),
@@ -114,6 +117,11 @@ impl State {
         self.windows.count()
     }
 
+    /// Denials that are not forgotten.
+    pub fn denial_count(&self) -> u32 {
+        self.denylist.count()
+    }
+
     /// Sales that are not archived.
     pub fn sale_count(&self) -> u32 {
         self.sales.count()
@@ -149,7 +157,7 @@ impl State {
         self.unit_totals
     }
 
-    /// The bytes that the state owns, without what the allocator adds: those of its tables as they are, and those of its two
+    /// The bytes that the state owns, without what the allocator adds: those of its tables as they are, and those of its
     /// trees as far as such trees are full. The figure is kept with every event, so asking for it costs nothing.
     pub fn memory_bytes(&self) -> usize {
         // Entries that come in order leave the tree's leaves half full.
@@ -157,6 +165,7 @@ impl State {
         size_of::<Self>()
             + self.counters.heap_bytes()
             + self.windows.heap_bytes()
+            + self.denylist.heap_bytes()
             + self.sales.memory_bytes()
             + expiries
     }
@@ -168,6 +177,7 @@ impl State {
     pub fn check_memory_bytes(&self) {
         self.counters.check_bytes();
         self.windows.check_bytes();
+        self.denylist.check_bytes();
         self.sales.check_bytes();
     }
 

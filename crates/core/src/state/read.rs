@@ -1,10 +1,12 @@
 //! Questions that readers ask of a state. A window is read at the partition's time, which counts as the state's if it is
 //! before that; where a sale stands follows the wall clock.
 
+use std::sync::Arc;
+
 use super::{Sale, State, image::page};
 use crate::{
-    CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, ReservationRef, ReservationView, SaleView,
-    SalesPage, TimeMs, WindowView,
+    CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, Denial, DenialKind, DenialsPage, ReservationRef,
+    ReservationView, SaleView, SalesPage, TimeMs, WindowView,
 };
 
 impl State {
@@ -28,6 +30,27 @@ impl State {
     pub fn sales_after(&self, sale: Option<&str>, limit: usize, wall: TimeMs) -> SalesPage {
         let sales = self.sales.after(sale);
         page(sales.map(|sale| (sale.terms.stocks.len(), || sale.view(wall))), limit)
+    }
+
+    /// The denial of this kind and value, if it is there and not over at `wall`.
+    pub fn denial(&self, kind: DenialKind, value: &str, wall: TimeMs) -> Option<&Arc<Denial>> {
+        self.denylist.get(kind, value).filter(|denial| denial.is_live(wall))
+    }
+
+    /// All denials, by kind and value, those that are over and not yet forgotten among them.
+    pub fn denials(&self) -> impl Iterator<Item = &Arc<Denial>> {
+        self.denylist.iter()
+    }
+
+    /// At most `limit` denials that are not over at `wall`, from the first behind `after`. A page may have fewer, or none, and yet
+    /// have a next one: it looks at [`crate::DENIALS_SEARCH_MAX`] of them at most.
+    pub fn denials_after(
+        &self,
+        after: Option<(DenialKind, &str)>,
+        limit: usize,
+        wall: TimeMs,
+    ) -> DenialsPage {
+        self.denylist.page(after, limit, wall)
     }
 
     /// The reservation, if the sale exists and has it. A hold that is over stays held here until its `Expired` event.

@@ -3,9 +3,9 @@
 
 use super::{Claim, Sale, State};
 use crate::{
-    DETAILS_BYTES_MAX, Fact, HOLD_TTL_MS_MAX, IdempotencyKey, Incarnation, KEY_BYTES_MAX, Limits, Lines,
-    QUANTITY_MAX, ReservationNo, ReservationStatus, SaleNo, SaleTerms, SaleVersion, StockNo, TIME_MS_MAX,
-    TimeMs, is_name, terms_version,
+    DETAILS_BYTES_MAX, Denial, Fact, HOLD_TTL_MS_MAX, IdempotencyKey, Incarnation, KEY_BYTES_MAX, Limits,
+    Lines, QUANTITY_MAX, ReservationNo, ReservationStatus, SaleNo, SaleTerms, SaleVersion, StockNo,
+    TIME_MS_MAX, TimeMs, is_name, terms_version,
 };
 
 impl State {
@@ -31,18 +31,26 @@ impl State {
             }
             Fact::Counter { counter, value } => {
                 ensure(is_name(counter), "a counter's name is not a name")?;
-                ensure(self.window_count() == 0 && self.sale_count() == 0, "a counter comes too late")?;
+                ensure(
+                    self.window_count() == 0 && self.denial_count() == 0 && self.sale_count() == 0,
+                    "a counter comes too late",
+                )?;
                 self.counters.restore(&self.hash, counter, value)
             }
             Fact::Window { window, shape } => {
                 ensure(is_name(window), "a window's name is not a name")?;
                 ensure(shape.check().is_ok(), "a window's shape is out of bounds")?;
-                ensure(self.sale_count() == 0, "a window comes too late")?;
+                ensure(self.denial_count() == 0 && self.sale_count() == 0, "a window comes too late")?;
                 self.windows.restore(&self.hash, window, shape)
             }
             Fact::Pane { pane, count } => {
                 ensure(self.sale_count() == 0, "a pane comes too late")?;
                 self.windows.restore_pane(self.time, pane, count)
+            }
+            Fact::Denial { kind, value, reason, expires_at } => {
+                ensure(self.sale_count() == 0, "a denial comes too late")?;
+                let (value, reason) = (value.into(), reason.into());
+                self.denylist.restore(Denial { kind, value, reason, expires_at })
             }
             Fact::Sale { sale_no, sale, terms, stock_nos, stocks_ever, version } => {
                 self.restore_sale(sale_no, sale, terms, stock_nos, stocks_ever, version)

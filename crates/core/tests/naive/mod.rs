@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 
 use onrush_core::{
-    ADD_MAX, Answer, Ceiling, DETAILS_BYTES_MAX, Incarnation, Limits, Now, QUANTITY_MAX, Refusal,
+    ADD_MAX, Answer, Ceiling, DETAILS_BYTES_MAX, DenialKind, Incarnation, Limits, Now, QUANTITY_MAX, Refusal,
     ReservationNo, ReservationRef, ReservationStatus, SaleNo, SaleTerms, TermsField, WindowShape, is_name,
     is_new_name,
 };
 
 mod changes;
+pub(crate) mod denials;
 mod gate;
 mod left_out;
 pub(crate) mod seen;
@@ -28,6 +29,7 @@ pub(crate) struct Model {
     pub(crate) windows: BTreeMap<&'static str, Window>,
     pub(crate) sales: BTreeMap<&'static str, Sale>,
     sales_ever: u32,
+    pub(crate) denials: BTreeMap<(DenialKind, &'static str), denials::Denial>,
     seen: Seen,
 }
 
@@ -68,14 +70,8 @@ impl Model {
             Step::Reserve(claim) => self.reserve(limits, claim, now, wall),
             Step::Confirm { sale, pick, asker } => self.confirm(sale, self.find(sale, *pick), *asker, now),
             Step::Release { sale, pick, asker } => self.release(sale, self.find(sale, *pick), *asker, now),
-            Step::EndHolds { .. }
-            | Step::Clock(_)
-            | Step::Wall(_)
-            | Step::EndBatch
-            | Step::Replay
-            | Step::Restore => {
-                unreachable!("no command")
-            }
+            Step::ChangeDenylist(step) => self.change_denylist(limits, step, wall),
+            _ => unreachable!("no command"),
         }?;
         if is_new {
             self.time = now;

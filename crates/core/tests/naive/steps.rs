@@ -1,9 +1,9 @@
 //! Random steps over few names and few times, so that they meet each other often.
 
 use onrush_core::{
-    Asker, Command, ConfirmBy, GateField, GateMode, GateTerms, IdempotencyKey, Incarnation, Limits,
-    LineRequest, Precondition, ReservationNo, ReservationRef, Reserve, SaleNo, SaleTerms, SessionTerms,
-    StockTerms, TermsField, WindowShape,
+    Asker, Command, ConfirmBy, DenialKind, GateField, GateMode, GateTerms, IdempotencyKey, Incarnation,
+    Limits, LineRequest, Precondition, ReservationNo, ReservationRef, Reserve, SaleNo, SaleTerms,
+    SessionTerms, StockTerms, TermsField, WindowShape,
 };
 use proptest::{
     collection::vec,
@@ -12,6 +12,7 @@ use proptest::{
     sample::select,
 };
 
+use super::denials::{Denial, DenialStep};
 use super::seen::Condition;
 
 #[derive(Clone, Debug)]
@@ -56,6 +57,7 @@ pub(crate) enum Step {
         pick: Pick,
         asker: Asker<'static>,
     },
+    ChangeDenylist(DenialStep),
     /// Moves the clock by so many milliseconds.
     Clock(i64),
     /// Steps the wall clock alone, by so many milliseconds.
@@ -89,6 +91,7 @@ pub(crate) const COUNTERS: [&str; 4] = ["home", "a", "aa", ""];
 pub(crate) const WINDOWS: [&str; 3] = ["requests", "w", "a b"];
 pub(crate) const SALES: [&str; 4] = ["s", "t", "u", "s/t"];
 pub(crate) const CUSTOMERS: [&str; 4] = ["900127015527", "c", "d", ""];
+pub(crate) const DENIED: [&str; 4] = ["c", "192.0.2.7", "2001:db8::/32", "a b"];
 const STOCKS: [&str; 4] = ["red", "green", "blue", "2021-05-16"];
 
 impl Step {
@@ -137,6 +140,12 @@ impl Step {
                     key,
                 }))
             }
+            Self::ChangeDenylist(DenialStep { kind, value, denial: Some(Denial { reason, expires_at }) }) => {
+                ask(&Command::Deny { kind: *kind, value, reason, expires_at: *expires_at })
+            }
+            Self::ChangeDenylist(DenialStep { kind, value, denial: None }) => {
+                ask(&Command::Undeny { kind: *kind, value })
+            }
             Self::EndHolds { .. }
             | Self::Clock(_)
             | Self::Wall(_)
@@ -155,6 +164,7 @@ pub(crate) fn limits() -> impl Strategy<Value = Limits> {
         stocks_max: 6,
         reservations_max: 10,
         details_bytes_max: 30,
+        denials_max: 2,
         ..Limits::default()
     };
     prop_oneof![3 => Just(Limits::default()), 1 => Just(few)]
@@ -181,6 +191,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         36 => claim(sale()).prop_map(Step::Reserve),
         10 => (sale(), pick(), asker()).prop_map(|(sale, pick, asker)| Step::Confirm { sale, pick, asker }),
         10 => (sale(), pick(), asker()).prop_map(|(sale, pick, asker)| Step::Release { sale, pick, asker }),
+        6 => denial_step().prop_map(Step::ChangeDenylist),
         12 => prop_oneof![0..5i64, 0..50i64, 0..2_000i64].prop_map(Step::Clock),
         2 => prop_oneof![-5..0i64, -2_000..0i64].prop_map(Step::Clock),
         2 => (-2_000..2_000i64).prop_map(Step::Wall),
@@ -189,6 +200,20 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Restore),
     ]
 }
+
+fn denial_step() -> impl Strategy<Value = DenialStep> {
+    let expires_at = prop_oneof![Just(None), (0..6_000u64).prop_map(Some)];
+    let denial = (select(["", "a bot", LONG_REASON].as_slice()), expires_at)
+        .prop_map(|(reason, expires_at)| Denial { reason, expires_at });
+    (select(DenialKind::ALL.as_slice()), select(DENIED.as_slice()), option::weighted(0.8, denial))
+        .prop_map(|(kind, value, denial)| DenialStep { kind, value, denial })
+}
+
+/// Longer than a reason may be.
+const LONG_REASON: &str = match std::str::from_utf8(&[b'r'; 257]) {
+    Ok(reason) => reason,
+    Err(_) => unreachable!(),
+};
 
 fn condition() -> impl Strategy<Value = Condition> {
     prop_oneof![

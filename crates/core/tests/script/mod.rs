@@ -1,5 +1,6 @@
 //! The script language: parses a line, runs it against a state, and says what came of it in one line of text.
 
+mod denials;
 mod parse;
 mod tell;
 
@@ -134,6 +135,7 @@ impl Run {
                     .map_or("none".into(), |view| tell::reservation(&view))
             }
             "of" => self.reservations_of(words)?,
+            "deny" | "undeny" | "denied" | "denials" | "forget" => self.denials(verb, words)?,
             "totals" => tell::totals(&self.state),
             "counts" => tell::counts(&self.state),
             _ => return Err(format!("there is no command `{verb}`")),

@@ -251,7 +251,7 @@ pub(crate) fn lines(text: &str) -> Result<Vec<LineRequest<'_>>, String> {
         .collect()
 }
 
-/// `counters=… windows=… sales=… stocks=… reservations=… details_bytes=… state_bytes=…`
+/// `counters=… windows=… sales=… stocks=… reservations=… details_bytes=… denials=… state_bytes=…`
 pub(crate) fn limits(words: &mut Words<'_>) -> Result<Limits, String> {
     let default = Limits::default();
     Ok(Limits {
@@ -261,6 +261,7 @@ pub(crate) fn limits(words: &mut Words<'_>) -> Result<Limits, String> {
         stocks_max: words.number("stocks")?.unwrap_or(default.stocks_max),
         reservations_max: words.number("reservations")?.unwrap_or(default.reservations_max),
         details_bytes_max: words.number("details_bytes")?.unwrap_or(default.details_bytes_max),
+        denials_max: words.number("denials")?.unwrap_or(default.denials_max),
         state_bytes_max: words.number("state_bytes")?.unwrap_or(default.state_bytes_max),
     })
 }

@@ -1,6 +1,6 @@
 //! What came of a script line, in words.
 
-use onrush_core::{Answer, Refusal, ReservationView, SaleStatus, SaleView, State};
+use onrush_core::{Answer, Denial, Refusal, ReservationView, SaleStatus, SaleView, State};
 
 pub(crate) fn answer(answer: &Answer, is_new: bool) -> String {
     let again = |text: &str| if is_new { text.to_owned() } else { format!("{text} already") };
@@ -9,7 +9,9 @@ pub(crate) fn answer(answer: &Answer, is_new: bool) -> String {
         Answer::IncarnationBegun => again("begun"),
         Answer::Counter { value } => value.to_string(),
         Answer::Window { count, .. } => count.to_string(),
-        Answer::WindowPut { .. } | Answer::SalePut { .. } if !is_new => "unchanged".into(),
+        Answer::WindowPut { .. } | Answer::SalePut { .. } | Answer::Denied { .. } if !is_new => {
+            "unchanged".into()
+        }
         Answer::WindowPut { created, .. } | Answer::SalePut { created } => {
             if created { "created" } else { "changed" }.into()
         }
@@ -22,6 +24,8 @@ pub(crate) fn answer(answer: &Answer, is_new: bool) -> String {
         }
         Answer::Confirmed { .. } => again("confirmed"),
         Answer::Released { .. } => again("released"),
+        Answer::Denied { created } => if created { "denied" } else { "changed" }.into(),
+        Answer::Undenied => "undenied".into(),
     }
 }
 
@@ -64,6 +68,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         Refusal::HoldsPending { quantity_held, held_count, held_until } => {
             format!("holds_pending units={quantity_held} count={held_count} until={}", time(*held_until))
         }
+        Refusal::DenialNotFound => "denial_not_found".into(),
         Refusal::IdempotencyKeyReused => "idempotency_key_reused".into(),
         Refusal::CeilingReached(ceiling) => format!("ceiling {ceiling:?}"),
         Refusal::PartitionExists => "partition_exists".into(),
@@ -99,14 +104,25 @@ pub(crate) fn reservation(view: &ReservationView) -> String {
     format!("{status} {} {}{details} at={}{until}", view.customer, lines.join(","), time(view.created_at))
 }
 
+/// `a reason until=60s`
+pub(crate) fn denial(denial: &Denial) -> String {
+    let until = denial.expires_at.map(|until| format!("until={}", time(until)));
+    let words = Some(denial.reason.to_string()).filter(|reason| !reason.is_empty()).into_iter().chain(until);
+    words.collect::<Vec<_>>().join(" ")
+}
+
 pub(crate) fn totals(state: &State) -> String {
     let totals = state.unit_totals();
     format!("{}/{}/{}", totals.total, totals.held, totals.confirmed)
 }
 
 pub(crate) fn counts(state: &State) -> String {
+    let denials = match state.denial_count() {
+        0 => String::new(),
+        count => format!(" denials={count}"),
+    };
     format!(
-        "counters={} windows={} sales={} stocks={} reservations={} held={} details_bytes={}",
+        "counters={} windows={} sales={} stocks={} reservations={} held={} details_bytes={}{denials}",
         state.counter_count(),
         state.window_count(),
         state.sale_count(),

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use onrush_core::TimeMs;
 use onrush_node::{
-    Call, Clock as _, Failure, MachineClock, MetricsSnapshot, Outcome, Partitions, Readiness, Reply,
-    ReservationIds,
+    Asker, Call, Clock as _, Failure, MachineClock, MetricsSnapshot, Outcome, Partitions, Readiness, Reply,
+    ReservationIds, ReserveCall,
 };
 use tokio::sync::oneshot;
 
@@ -34,6 +34,8 @@ pub trait Backend: Send + Sync {
     fn metrics(&self) -> MetricsSnapshot;
     /// How the ids of a sale's reservations are written and read.
     fn ids(&self, sale: &str) -> &ReservationIds;
+    /// Whether the denylist has this customer.
+    fn denies_customer(&self, customer: &str) -> bool;
     /// The wall clock.
     fn now_ms(&self) -> TimeMs;
 }
@@ -123,6 +125,15 @@ impl App {
         receiver.await.unwrap_or(Err(Failure::LogUnavailable))
     }
 
+    /// Whether whoever asks for a reservation may have one: the customer is not on the denylist. The operator may for anybody.
+    ///
+    /// # Errors
+    /// What they are answered instead.
+    pub(crate) fn check_denied(&self, claim: &ReserveCall) -> Result<(), Problem> {
+        let is_denied = claim.asker != Asker::Operator && self.backend.denies_customer(&claim.customer);
+        if is_denied { Err(Problem::denied()) } else { Ok(()) }
+    }
+
     /// Runs a call and turns a failure into the problem to answer with.
     pub(crate) async fn ask(&self, call: Call) -> Result<Outcome, Problem> {
         self.call(call).await.map_err(|failure| Problem::from_failure(&failure, self.backend.now_ms()))
@@ -146,6 +157,10 @@ impl Backend for Partitions {
 
     fn metrics(&self) -> MetricsSnapshot {
         self.at(0).metrics()
+    }
+
+    fn denies_customer(&self, customer: &str) -> bool {
+        Self::denies_customer(self, customer, Backend::now_ms(self))
     }
 
     fn ids(&self, sale: &str) -> &ReservationIds {

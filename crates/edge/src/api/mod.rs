@@ -6,6 +6,7 @@ pub(crate) mod answer;
 pub mod app;
 mod asker;
 mod counters;
+mod denylist;
 mod docs;
 mod elsewhere;
 mod health;
@@ -52,6 +53,7 @@ pub(crate) fn operator_routes() -> Vec<Route> {
     let mut routes = Vec::from(windows::operator_routes());
     routes.extend(sales::operator_routes());
     routes.extend(reservations::routes());
+    routes.extend(denylist::operator_routes());
     routes.extend(metrics::routes());
     routes.extend(sinks::routes());
     routes.extend(health::routes());
@@ -62,7 +64,12 @@ pub(crate) fn operator_routes() -> Vec<Route> {
 pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
     let tallies = counters::schemas().into_iter().chain(windows::schemas());
     let of_sales = sales::schemas().into_iter().chain(reservations::schemas()).chain(session::schemas());
-    tallies.chain(of_sales).chain(sinks::schemas()).chain(health::schemas()).chain(scenarios::schemas())
+    tallies
+        .chain(of_sales)
+        .chain(denylist::schemas())
+        .chain(sinks::schemas())
+        .chain(health::schemas())
+        .chain(scenarios::schemas())
 }
 
 /// Every path of the public listener.

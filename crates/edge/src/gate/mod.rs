@@ -6,6 +6,7 @@ mod operator;
 mod public;
 mod sessions;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,6 +44,14 @@ impl Gate {
         match self {
             Self::Public(gate) => gate.check(request, group, now),
             Self::Operator(gate) => gate.check(request).map(|()| Admission::default()),
+        }
+    }
+
+    /// Whom a request comes from: the first address of its chain that is no trusted proxy.
+    pub(crate) fn client_address(&self, request: &Request<'_>) -> IpAddr {
+        match self {
+            Self::Public(gate) => gate.client_address(request),
+            Self::Operator(_) => request.peer.0.ip(),
         }
     }
 

@@ -151,7 +151,7 @@ impl PublicGate {
     }
 
     /// Whom a request comes from.
-    fn client_address(&self, request: &Request<'_>) -> IpAddr {
+    pub(super) fn client_address(&self, request: &Request<'_>) -> IpAddr {
         let peer = request.peer.0.ip();
         let GateSettings { trusted_proxies, forwarded_field, .. } = &self.settings;
         if trusted_proxies.is_empty() {

@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 
 use onrush_core::{
     COOLDOWN_MS_MAX, HOLD_TTL_MS_MAX, HOLDS_UNPAID_MAX_MAX, LINES_MAX, NEW_NAME_RULE, PANES_MAX,
-    PER_CUSTOMER_MAX_MAX, QUANTITY_MAX, QUANTITY_TOTAL_MAX, SPAN_MS_MAX, STOCKS_PER_SALE_MAX,
-    TITLE_BYTES_MAX,
+    PER_CUSTOMER_MAX_MAX, QUANTITY_MAX, QUANTITY_TOTAL_MAX, REASON_BYTES_MAX, SPAN_MS_MAX,
+    STOCKS_PER_SALE_MAX, TITLE_BYTES_MAX,
 };
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor, value::MapAccessDeserializer};
 
@@ -79,7 +79,10 @@ fn rule_of(field: &str) -> String {
         "quantity" => format!("must be a whole number from 1 to {QUANTITY_MAX}"),
         "details" | "gate" => "must be a JSON object".to_owned(),
         "title" => format!("must be a string of at most {TITLE_BYTES_MAX} bytes"),
-        "opens_at" | "closes_at" | "starts_at" | "ends_at" => "must be an RFC 3339 time or null".to_owned(),
+        "reason" => format!("must be a string of at most {REASON_BYTES_MAX} bytes"),
+        "expires_at" | "opens_at" | "closes_at" | "starts_at" | "ends_at" => {
+            "must be an RFC 3339 time or null".to_owned()
+        }
         "per_customer_max" => format!("must be a whole number from 1 to {PER_CUSTOMER_MAX_MAX}, or null"),
         "hold_ttl_ms" => format!("must be a whole number from 0 to {HOLD_TTL_MS_MAX}"),
         "session" => "must be off, optional or required".to_owned(),

@@ -65,6 +65,10 @@ impl CallBatcher {
         })
     }
 
+    pub(crate) fn partitions(&self) -> &Partitions {
+        &self.partitions
+    }
+
     /// How ids of the partition with this number are written.
     fn ids(&self, partition: u16) -> &ReservationIds {
         self.partitions.at(partition).reservation_ids()

@@ -384,6 +384,8 @@ fn example(code: Code) -> Problem {
         Code::SaleNotFound => refused(Refusal::SaleNotFound),
         Code::StockNotFound => refused(Refusal::StockNotFound { line: 0 }),
         Code::ReservationNotFound => refused(Refusal::ReservationNotFound),
+        Code::Denied => Problem::denied(),
+        Code::DenialNotFound => refused(Refusal::DenialNotFound),
         Code::SinkNotFound => Problem::from_sink_refusal(&SinkRefusal::NotFound),
         Code::MethodNotAllowed => Problem::method_not_allowed(Some("GET,HEAD")),
         Code::InsufficientStock => refused(Refusal::InsufficientStock { line: 0, quantity_available: 0 }),

@@ -12,6 +12,7 @@ pub enum Code {
     SessionExpired,
     InvalidCredentials,
     CrossSite,
+    Denied,
     CustomerMismatch,
     HoldsUnpaid,
     OperatorOnly,
@@ -21,6 +22,7 @@ pub enum Code {
     SaleNotFound,
     StockNotFound,
     ReservationNotFound,
+    DenialNotFound,
     SinkNotFound,
     MethodNotAllowed,
     InsufficientStock,
@@ -48,15 +50,18 @@ pub enum Code {
     Draining,
 }
 
+const LIMIT_REACHED: &str = "The customer has reached this sale's limit";
+
 impl Code {
     /// Every code, by status.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::SessionRequired,
         Self::SessionExpired,
         Self::InvalidCredentials,
         Self::CrossSite,
+        Self::Denied,
         Self::CustomerMismatch,
         Self::HoldsUnpaid,
         Self::OperatorOnly,
@@ -66,6 +71,7 @@ impl Code {
         Self::SaleNotFound,
         Self::StockNotFound,
         Self::ReservationNotFound,
+        Self::DenialNotFound,
         Self::SinkNotFound,
         Self::MethodNotAllowed,
         Self::InsufficientStock,
@@ -124,6 +130,7 @@ impl Code {
             Self::SessionExpired => (401, "session_expired", "The session has expired"),
             Self::InvalidCredentials => (401, "invalid_credentials", "The token proves nothing"),
             Self::CrossSite => (403, "cross_site", "The request comes from another site"),
+            Self::Denied => (403, "denied", "The operator denies this"),
             Self::NotFound => (404, "not_found", "There is nothing at this path"),
             Self::CounterNotFound => (404, RefusalCode::CounterNotFound.as_str(), "There is no such counter"),
             Self::WindowNotFound => (404, RefusalCode::WindowNotFound.as_str(), "There is no such window"),
@@ -132,16 +139,13 @@ impl Code {
             Self::ReservationNotFound => {
                 (404, RefusalCode::ReservationNotFound.as_str(), "The sale has no such reservation")
             }
+            Self::DenialNotFound => (404, RefusalCode::DenialNotFound.as_str(), "There is no such denial"),
             Self::SinkNotFound => (404, "sink_not_found", "There is no such sink"),
             Self::MethodNotAllowed => (405, "method_not_allowed", "The path does not take this method"),
             Self::InsufficientStock => {
                 (409, RefusalCode::InsufficientStock.as_str(), "There is not enough stock left")
             }
-            Self::CustomerLimitReached => (
-                409,
-                RefusalCode::CustomerLimitReached.as_str(),
-                "The customer has reached this sale's limit",
-            ),
+            Self::CustomerLimitReached => (409, RefusalCode::CustomerLimitReached.as_str(), LIMIT_REACHED),
             Self::SaleNotOpen => (409, RefusalCode::SaleNotOpen.as_str(), "The sale has not opened yet"),
             Self::SaleClosed => (409, RefusalCode::SaleClosed.as_str(), "The sale has closed"),
             Self::StockClosed => (409, RefusalCode::StockClosed.as_str(), "The stock has closed"),

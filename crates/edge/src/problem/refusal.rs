@@ -71,9 +71,8 @@ impl Problem {
                     held_until,
                 })
             }
-            Refusal::IdempotencyKeyReused => {
-                Self::new(Code::IdempotencyKeyReused, "Use a new Idempotency-Key for every new reservation.")
-            }
+            Refusal::DenialNotFound => Self::new(Code::DenialNotFound, DENIAL_NOT_FOUND),
+            Refusal::IdempotencyKeyReused => Self::new(Code::IdempotencyKeyReused, KEY_REUSED),
             Refusal::CeilingReached(ceiling) => {
                 Self::new(Code::Overloaded, ceiling_detail(*ceiling)).retry_after(CEILING_RETRY_S)
             }
@@ -131,6 +130,8 @@ const CUSTOMER_LIMIT_REACHED: &str = "With what was asked for, the customer woul
 const SESSION_REQUIRED: &str =
     "This sale takes a session. Nothing was done. Log in and send the session with the request.";
 const CUSTOMER_MISMATCH: &str = "A session acts for its own customer alone. Nothing was done. Leave customer out, or log in as that customer.";
+const DENIAL_NOT_FOUND: &str = "Check the kind and the value; GET /v1/denylist lists them.";
+const KEY_REUSED: &str = "Use a new Idempotency-Key for every new reservation.";
 const HOLDS_UNPAID: &str =
     "As many holds of this customer as the sale allows have run out without being paid.";
 const OPERATOR_ONLY: &str =
@@ -159,6 +160,9 @@ fn ceiling_detail(ceiling: Ceiling) -> &'static str {
         }
         Ceiling::DetailsBytes => {
             "The server keeps limits.details_bytes_max bytes of details. Delete closed sales, send none or raise the setting."
+        }
+        Ceiling::Denials => {
+            "The denylist has limits.denials_max entries. Take some off, deny a network instead or raise the setting."
         }
         Ceiling::StateBytes => {
             "The server keeps limits.state_bytes_max bytes in memory. Delete closed sales or raise the setting."

@@ -1,6 +1,7 @@
 //! A running server, asked over sockets.
 
 mod conditions;
+mod denied;
 mod gate;
 mod meaning;
 mod quiet;

@@ -1,10 +1,11 @@
 //! What others have of a partition: a way in and out for calls, its figures, and its end.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use onrush_core::Digest;
+use onrush_core::{DenialKind, Digest, TimeMs};
 use onrush_log::Log;
 
 use super::cell::LeaderCell;
@@ -40,6 +41,8 @@ pub struct Partition {
     leaving: AtomicBool,
     /// Reads that the view answered.
     view_read_count: AtomicU64,
+    /// Times that somebody turned out to be denied, by kind.
+    denied_counts: [AtomicU64; DenialKind::ALL.len()],
     /// The ceiling of the state's bytes.
     state_bytes_max: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -102,6 +105,7 @@ impl Partition {
             ids,
             leaving: AtomicBool::new(false),
             view_read_count: AtomicU64::new(0),
+            denied_counts: Default::default(),
             state_bytes_max,
             threads: Mutex::default(),
         };
@@ -163,6 +167,25 @@ impl Partition {
         }
     }
 
+    /// Whether the denylist has this customer when the wall clock shows `wall`. Takes no lock.
+    pub fn denies_customer(&self, customer: &str, wall: TimeMs) -> bool {
+        let is_denied = self.cell.view().denies_customer(customer, wall);
+        self.count_denied(DenialKind::Customer, is_denied)
+    }
+
+    /// The same for an address, which may be in any network that is denied.
+    pub fn denies_address(&self, address: IpAddr, wall: TimeMs) -> bool {
+        let is_denied = self.cell.view().denies_address(address, wall);
+        self.count_denied(DenialKind::Address, is_denied)
+    }
+
+    fn count_denied(&self, kind: DenialKind, is_denied: bool) -> bool {
+        if is_denied {
+            self.denied_counts[kind as usize].fetch_add(1, Ordering::Relaxed);
+        }
+        is_denied
+    }
+
     /// A place for the answers of one edge thread. `wake` is called at most once per batch, from any thread, when there
     /// are answers to take; it must not block.
     pub fn port(self: &Arc<Self>, wake: impl Fn() + Send + Sync + 'static) -> PartitionPort {
@@ -213,6 +236,8 @@ impl Partition {
                 window_count: counts.window_count.into(),
                 sale_count: counts.sale_count.into(),
                 reservation_count: counts.reservation_count.into(),
+                denial_count: counts.denial_count.into(),
+                denied_counts: self.denied_counts.each_ref().map(|count| count.load(Ordering::Relaxed)),
                 state_bytes: counts.state_bytes,
                 state_bytes_max: self.state_bytes_max,
             }

@@ -4,16 +4,18 @@
 use std::sync::Arc;
 
 use onrush_core::{
-    Answer, Command, Event, HOLD_SEARCH_MAX, Incarnation, Now, Precondition, Refusal, RefusalCode, SaleNo,
-    SaleTerms, State, TermsField, TimeMs, WindowShape, change_terms, decide, decide_expiry, decide_hold_end,
-    shadow_refusal,
+    Answer, Command, Denial, DenialKind, Event, HOLD_SEARCH_MAX, Incarnation, Now, Precondition, Refusal,
+    RefusalCode, SaleNo, SaleTerms, State, TermsField, TimeMs, WindowShape, change_terms, decide,
+    decide_denial_expiry, decide_expiry, decide_hold_end, shadow_refusal,
 };
 
 use super::batch::{ClosedBatch, OpenBatch};
 use super::identity::Identity;
+use super::shown_denylist::DenialChange;
 use super::views::{Counts, ViewChange};
 use crate::limits::{
-    EXPIRIES_PER_TURN_MAX, HOLDS_ENDED_PER_CALL_MAX, OPEN_BATCH_BYTES_MAX, RECORD_BYTES_MAX, STOCK_BYTES_MAX,
+    DENIALS_FORGOTTEN_PER_TURN_MAX, EXPIRIES_PER_TURN_MAX, HOLDS_ENDED_PER_CALL_MAX, OPEN_BATCH_BYTES_MAX,
+    RECORD_BYTES_MAX, STOCK_BYTES_MAX,
 };
 use crate::{Asker, Call, Failure, Outcome, Reply, ReservationIds, ReserveCall};
 
@@ -32,6 +34,8 @@ pub(crate) struct Leader {
     changed_sales: Vec<SaleNo>,
     /// Names of sales that it archived.
     archived_sales: Vec<Arc<str>>,
+    /// Denials that it changed, by kind and value.
+    changed_denials: Vec<(DenialKind, Box<str>)>,
     /// Batches closed so far; the open one will be the next.
     closed_count: u64,
     /// What the gate of a sale in shadow mode would have refused the last call for.
@@ -63,6 +67,7 @@ impl Leader {
             expiries_left: false,
             changed_sales: Vec::new(),
             archived_sales: Vec::new(),
+            changed_denials: Vec::new(),
             closed_count: 0,
             shadow_refusal: None,
         };
@@ -96,6 +101,13 @@ impl Leader {
     pub(crate) fn begin_turn(&mut self, now: Now, room_bytes: usize) {
         self.now = Now { partition: self.now.partition.max(now.partition), ..now };
         self.expiries_left = false;
+        self.expire_holds(room_bytes);
+        if !self.expiries_left {
+            self.forget_denials(room_bytes);
+        }
+    }
+
+    fn expire_holds(&mut self, room_bytes: usize) {
         for count in 0.. {
             if self.state.next_expiry().is_none_or(|due| due > self.time()) {
                 return;
@@ -110,6 +122,18 @@ impl Leader {
             let Some(event) = decide_expiry(&self.state, self.time()) else { return };
             self.begin_incarnation();
             self.apply_and_record(&event);
+        }
+    }
+
+    /// Forgets denials that are over. Nothing waits for that: they deny nobody any more.
+    fn forget_denials(&mut self, room_bytes: usize) {
+        for _ in 0..DENIALS_FORGOTTEN_PER_TURN_MAX {
+            if self.batch.bytes() + RECORD_BYTES_MAX > room_bytes.min(OPEN_BATCH_BYTES_MAX) {
+                return;
+            }
+            let Some(denial) = decide_denial_expiry(&self.state, self.now) else { return };
+            self.begin_incarnation();
+            self.apply_and_record(&denial.expired());
         }
     }
 
@@ -213,6 +237,13 @@ impl Leader {
             Call::ListSales { after, count_max } => {
                 Ok(Outcome::Sales(self.state.sales_after(after.as_deref(), count_max.into(), self.now.wall)))
             }
+            Call::Deny(denial) => self.deny(&denial),
+            Call::Undeny { kind, value } => self.answer(&Command::Undeny { kind, value: &value }),
+            Call::ReadDenial { kind, value } => self.denial(kind, &value).map(Outcome::Denial),
+            Call::ListDenials { after, count_max } => {
+                let after = after.as_ref().map(|(kind, value)| (*kind, value.as_str()));
+                Ok(Outcome::Denials(self.state.denials_after(after, count_max.into(), self.now.wall)))
+            }
             Call::ReadReservation { sale, reservation, asker } => {
                 self.read_reservation(&sale, reservation, &asker)
             }
@@ -271,6 +302,21 @@ impl Leader {
         }
     }
 
+    fn deny(&mut self, denial: &Denial) -> Reply {
+        let Denial { kind, value, reason, expires_at } = denial;
+        let deny = Command::Deny { kind: *kind, value, reason, expires_at: *expires_at };
+        match self.decide_and_apply(&deny) {
+            Ok(Answer::Denied { created }) => {
+                Ok(Outcome::DenialPut { created, denial: self.denial(*kind, value)? })
+            }
+            other => unexpected(other),
+        }
+    }
+
+    fn denial(&self, kind: DenialKind, value: &str) -> Result<Arc<Denial>, Failure> {
+        self.state.denial(kind, value, self.now.wall).cloned().ok_or(refused(Refusal::DenialNotFound))
+    }
+
     fn answer(&mut self, command: &Command<'_>) -> Reply {
         to_reply(self.decide_and_apply(command))
     }
@@ -296,7 +342,7 @@ impl Leader {
         self.batch.record(event, self.time());
     }
 
-    /// Remembers which sale an event changes; before it is applied.
+    /// Remembers which sale or denial an event changes; before it is applied.
     fn note_change(&mut self, event: &Event<'_>) {
         let sale = match *event {
             Event::SaleArchived { sale_no } => {
@@ -307,6 +353,11 @@ impl Leader {
             | Event::Confirmed { reservation }
             | Event::Released { reservation }
             | Event::Expired { reservation } => reservation.sale,
+            Event::Denied { kind, value, .. }
+            | Event::Undenied { kind, value }
+            | Event::DenialExpired { kind, value } => {
+                return self.changed_denials.push((kind, value.into()));
+            }
             Event::PartitionCreated { .. }
             | Event::IncarnationBegun { .. }
             | Event::CounterAdded { .. }
@@ -324,6 +375,11 @@ impl Leader {
         self.changed_sales.dedup();
         let images = self.changed_sales.drain(..).filter_map(|sale| self.state.sale_image(sale));
         change.images.extend(images.map(Arc::new));
+        for (kind, value) in self.changed_denials.drain(..) {
+            // Whether it is over is for readers to see: at time 0 nothing is.
+            let found = self.state.denial(kind, &value, 0).cloned();
+            change.denials.push(found.map_or(DenialChange::Gone(kind, value), DenialChange::Put));
+        }
         change.archived.append(&mut self.archived_sales);
         change.counts = Counts::of(&self.state);
     }
@@ -365,14 +421,18 @@ fn record_bytes_max(call: &Call) -> Option<usize> {
         | Call::ArchiveSale { .. }
         | Call::Reserve(_)
         | Call::Confirm { .. }
-        | Call::Release { .. } => Some(RECORD_BYTES_MAX),
+        | Call::Release { .. }
+        | Call::Deny(_)
+        | Call::Undeny { .. } => Some(RECORD_BYTES_MAX),
         Call::ChangeSale { .. }
         | Call::ReadCounter { .. }
         | Call::ReadWindow { .. }
         | Call::ReadSale { .. }
         | Call::ListSales { .. }
         | Call::ReadReservation { .. }
-        | Call::ReadCustomer { .. } => None,
+        | Call::ReadCustomer { .. }
+        | Call::ReadDenial { .. }
+        | Call::ListDenials { .. } => None,
     }
 }
 
@@ -386,6 +446,7 @@ fn to_reply(answer: Result<Answer, Refusal>) -> Reply {
         Answer::Window { count, shape } => Ok(Outcome::Window { count, shape }),
         Answer::WindowPut { created, shape } => Ok(Outcome::WindowPut { created, shape }),
         Answer::SaleArchived => Ok(Outcome::SaleArchived),
+        Answer::Undenied => Ok(Outcome::DenialRemoved),
         other => unexpected(Ok(other)),
     }
 }

@@ -22,6 +22,7 @@ mod machine;
 mod partition_clock;
 mod port;
 mod retention;
+mod shown_denylist;
 mod snapshots;
 #[cfg(test)]
 mod stepped;

@@ -6,13 +6,16 @@
 //! archived, and shares what did not change. So a batch costs as much as it has changed sales, however many sales there are.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use onrush_core::{SaleImage, SaleNo, SaleView, SalesPage, State, TimeMs, UnitTotals};
 use rpds::RedBlackTreeMapSync;
 
 use super::partition_clock::PartitionClock;
+use super::shown_denylist::{DenialChange, ShownDenylist};
 use crate::clock::ClockReading;
 
 /// A sale as it is with the newest batch that is in force and changed it.
@@ -22,6 +25,7 @@ type ShownSale = Arc<ArcSwap<SaleImage>>;
 #[derive(Clone)]
 pub(crate) struct View {
     sales: RedBlackTreeMapSync<Arc<str>, ShownSale>,
+    denylist: ShownDenylist,
     counts: Counts,
     /// As it was when the newest batch was closed.
     clock: PartitionClock,
@@ -41,6 +45,7 @@ pub(crate) struct Counts {
     pub(crate) window_count: u32,
     pub(crate) sale_count: u32,
     pub(crate) reservation_count: u32,
+    pub(crate) denial_count: u32,
     pub(crate) state_bytes: u64,
     /// When the next hold expires.
     pub(crate) next_expiry: Option<TimeMs>,
@@ -53,6 +58,8 @@ pub(crate) struct ViewChange {
     pub(crate) archived: Vec<Arc<str>>,
     /// Sales that changed, as they are now.
     pub(crate) images: Vec<Arc<SaleImage>>,
+    /// Denials that changed.
+    pub(crate) denials: Vec<DenialChange>,
     pub(crate) counts: Counts,
     pub(crate) clock: PartitionClock,
 }
@@ -60,7 +67,11 @@ pub(crate) struct ViewChange {
 impl ViewWriter {
     /// Of a state that is in force as it is.
     pub(crate) fn of(state: &State, clock: PartitionClock) -> Self {
-        let view = View { sales: RedBlackTreeMapSync::new_sync(), counts: Counts::of(state), clock };
+        let (sales, mut denylist) = (RedBlackTreeMapSync::new_sync(), ShownDenylist::new());
+        for denial in state.denials() {
+            denylist.apply(DenialChange::Put(Arc::clone(denial)));
+        }
+        let view = View { sales, denylist, counts: Counts::of(state), clock };
         let mut writer = Self { view, by_no: HashMap::new() };
         for image in state.sale_images() {
             writer.show(Arc::new(image));
@@ -78,6 +89,9 @@ impl ViewWriter {
         }
         for image in change.images.drain(..) {
             self.show(image);
+        }
+        for denial in change.denials.drain(..) {
+            self.view.denylist.apply(denial);
         }
         (self.view.counts, self.view.clock) = (change.counts, change.clock);
     }
@@ -130,6 +144,7 @@ impl Counts {
             window_count: state.window_count(),
             sale_count: state.sale_count(),
             reservation_count: state.reservation_count(),
+            denial_count: state.denial_count(),
             state_bytes: state.memory_bytes() as u64,
             next_expiry: state.next_expiry(),
         }
@@ -137,18 +152,33 @@ impl Counts {
 }
 
 /// The newest view, for any thread.
-pub(crate) struct PublishedView(ArcSwap<View>);
+pub(crate) struct PublishedView {
+    view: ArcSwap<View>,
+    /// Whether somebody may be denied. Most servers deny nobody, and then it is all that a request looks at.
+    has_denials: AtomicBool,
+}
 
 impl PublishedView {
     pub(crate) fn new(view: View) -> Self {
-        Self(ArcSwap::from_pointee(view))
+        let has_denials = AtomicBool::new(!view.denylist.is_empty());
+        Self { view: ArcSwap::from_pointee(view), has_denials }
     }
 
     pub(crate) fn publish(&self, view: &View) {
-        self.0.store(Arc::new(view.clone()));
+        self.view.store(Arc::new(view.clone()));
+        // Behind the view, and before any answer of the batch: whoever sees it finds the denial.
+        self.has_denials.store(!view.denylist.is_empty(), Ordering::Release);
     }
 
     pub(crate) fn read(&self) -> arc_swap::Guard<Arc<View>> {
-        self.0.load()
+        self.view.load()
+    }
+
+    pub(crate) fn denies_customer(&self, customer: &str, wall: TimeMs) -> bool {
+        self.has_denials.load(Ordering::Acquire) && self.read().denylist.denies_customer(customer, wall)
+    }
+
+    pub(crate) fn denies_address(&self, address: IpAddr, wall: TimeMs) -> bool {
+        self.has_denials.load(Ordering::Acquire) && self.read().denylist.denies_address(address, wall)
     }
 }

@@ -6,6 +6,7 @@ use onrush_core::{
 };
 use onrush_log::Format;
 
+use super::denial::{DenialFields, decode_denial, decode_subject, put_denial, put_subject};
 use super::error::{DecodeError, DecodeReason};
 use super::fields::{Field, put_group};
 use super::primitives::{Input, put_bytes, put_shape, put_u64};
@@ -23,6 +24,9 @@ const CONFIRMED: u8 = 9;
 const RELEASED: u8 = 10;
 const EXPIRED: u8 = 11;
 const INCARNATION_BEGUN: u8 = 12;
+const DENIED: u8 = 13;
+const UNDENIED: u8 = 14;
+const DENIAL_EXPIRED: u8 = 15;
 
 /// Kinds from here on may be passed over by a reader that does not know them; they count as events.
 const OPTIONAL_KINDS: u8 = 128;
@@ -74,6 +78,9 @@ fn kind_of(event: &Event<'_>) -> u8 {
         Event::Confirmed { .. } => CONFIRMED,
         Event::Released { .. } => RELEASED,
         Event::Expired { .. } => EXPIRED,
+        Event::Denied { .. } => DENIED,
+        Event::Undenied { .. } => UNDENIED,
+        Event::DenialExpired { .. } => DENIAL_EXPIRED,
     }
 }
 
@@ -90,6 +97,9 @@ fn name_of(kind: u8) -> &'static str {
         RELEASED => "released",
         EXPIRED => "expired",
         INCARNATION_BEGUN => "incarnation begun",
+        DENIED => "denied",
+        UNDENIED => "undenied",
+        DENIAL_EXPIRED => "denial expired",
         _ => "record",
     }
 }
@@ -137,6 +147,13 @@ fn put_fields(out: &mut Vec<u8>, event: &Event<'_>) {
         | Event::Released { reservation }
         | Event::Expired { reservation } => {
             put_reservation(out, *reservation);
+        }
+        Event::Denied { kind, value, reason, expires_at } => {
+            let denial = DenialFields { kind: *kind, value, reason, expires_at: *expires_at };
+            put_denial(out, &denial);
+        }
+        Event::Undenied { kind, value } | Event::DenialExpired { kind, value } => {
+            put_subject(out, *kind, value);
         }
     }
 }
@@ -252,6 +269,18 @@ fn decode_event<'e, 'p: 'e>(
         EXPIRED => Event::Expired { reservation: decode_reservation(input)? },
         INCARNATION_BEGUN if format != Format::V1 => {
             Event::IncarnationBegun { incarnation: Incarnation(input.u32()?) }
+        }
+        DENIED if format != Format::V1 => {
+            let DenialFields { kind, value, reason, expires_at } = decode_denial(input, name_of(DENIED))?;
+            Event::Denied { kind, value, reason, expires_at }
+        }
+        UNDENIED if format != Format::V1 => {
+            let (kind, value) = decode_subject(input)?;
+            Event::Undenied { kind, value }
+        }
+        DENIAL_EXPIRED if format != Format::V1 => {
+            let (kind, value) = decode_subject(input)?;
+            Event::DenialExpired { kind, value }
         }
         _ if format != Format::V1 && kind >= OPTIONAL_KINDS => return Ok(Decoded::PassedOver),
         _ => {

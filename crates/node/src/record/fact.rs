@@ -3,6 +3,7 @@
 use onrush_core::{Fact, Incarnation, ReservationStatus, SaleNo, SaleTerms, StockNo};
 use onrush_log::Format;
 
+use super::denial::{DenialFields, decode_denial, put_denial};
 use super::error::{DecodeError, DecodeReason};
 use super::event::{
     decode_key, decode_key_v1, decode_lines, decode_reservation, put_key, put_lines, put_reservation,
@@ -18,6 +19,7 @@ const PANE: u8 = 4;
 const SALE: u8 = 5;
 const RESERVATION: u8 = 6;
 const INCARNATION: u8 = 7;
+const DENIAL: u8 = 8;
 
 /// Kinds from here on may be passed over by a reader that does not know them.
 const OPTIONAL_KINDS: u8 = 128;
@@ -51,6 +53,7 @@ fn kind_of(fact: &Fact<'_>) -> u8 {
         Fact::Sale { .. } => SALE,
         Fact::Reservation { .. } => RESERVATION,
         Fact::Incarnation { .. } => INCARNATION,
+        Fact::Denial { .. } => DENIAL,
     }
 }
 
@@ -63,6 +66,7 @@ fn name_of(kind: u8) -> &'static str {
         SALE => "sale",
         RESERVATION => "reservation",
         INCARNATION => "incarnation",
+        DENIAL => "denial",
         _ => "fact",
     }
 }
@@ -99,6 +103,10 @@ fn put_fields(out: &mut Vec<u8>, fact: &Fact<'_>) {
             put_u64(out, (*stocks_ever).into());
             put_u64(out, *version);
             put_gate(out, terms.gate);
+        }
+        Fact::Denial { kind, value, reason, expires_at } => {
+            let denial = DenialFields { kind: *kind, value, reason, expires_at: *expires_at };
+            put_denial(out, &denial);
         }
         Fact::Incarnation { first, incarnation } => {
             put_reservation(out, *first);
@@ -217,6 +225,10 @@ impl FactDecoder {
                 first: decode_reservation(input)?,
                 incarnation: Incarnation(input.u32()?),
             },
+            DENIAL if self.format != Format::V1 => {
+                let DenialFields { kind, value, reason, expires_at } = decode_denial(input, name_of(DENIAL))?;
+                Fact::Denial { kind, value, reason, expires_at }
+            }
             _ if self.format != Format::V1 && kind >= OPTIONAL_KINDS => return Ok(None),
             _ => {
                 let reason = DecodeReason::UnknownKind { of: "fact kind", kind };

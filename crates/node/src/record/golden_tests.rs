@@ -7,8 +7,8 @@ use std::fmt::{Debug, Write as _};
 use std::path::Path;
 
 use onrush_core::{
-    ConfirmBy, Event, Fact, GateMode, GateTerms, IdempotencyKey, Incarnation, Line, Lines, ReservationNo,
-    ReservationStatus, SaleNo, SaleTerms, SessionTerms, StockNo, StockTerms, WindowShape,
+    ConfirmBy, DenialKind, Event, Fact, GateMode, GateTerms, IdempotencyKey, Incarnation, Line, Lines,
+    ReservationNo, ReservationStatus, SaleNo, SaleTerms, SessionTerms, StockNo, StockTerms, WindowShape,
 };
 
 use onrush_log::Format;
@@ -53,6 +53,11 @@ fn gate_terms() -> SaleTerms {
     };
     SaleTerms { gate, ..terms() }
 }
+/// What came to version 2 with the denylist.
+const DENIAL_RECORDS: &[u8] = include_bytes!("../../golden/denial-records-v2.bin");
+const DENIAL_RECORDS_TEXT: &str = include_str!("../../golden/denial-records-v2.txt");
+const DENIAL_FACTS: &[u8] = include_bytes!("../../golden/denial-facts-v2.bin");
+const DENIAL_FACTS_TEXT: &str = include_str!("../../golden/denial-facts-v2.txt");
 
 /// As [`terms`], where the first stock closes.
 fn closing_terms() -> SaleTerms {
@@ -236,6 +241,40 @@ fn records_of_version_2_decode_for_ever() {
     let mut written = Vec::new();
     encode_event(&mut written, &Event::SalePut { sale_no: SaleNo(300), sale: "PWTC", terms: &terms });
     check_records("gate-records-v2", &written, GATE_RECORDS, GATE_RECORDS_TEXT);
+}
+
+#[test]
+fn denials_of_version_2_decode_for_ever() {
+    let (ada, network) = ("ada", "2001:db8::/32");
+    let expires_at = Some(BATCH_TIME + 60_000);
+    let mut written = Vec::new();
+    for event in [
+        Event::Denied { kind: DenialKind::Customer, value: ada, reason: "", expires_at: None },
+        Event::Denied { kind: DenialKind::Address, value: network, reason: "bots é", expires_at },
+        Event::Undenied { kind: DenialKind::Customer, value: ada },
+        Event::DenialExpired { kind: DenialKind::Address, value: network },
+    ] {
+        encode_event(&mut written, &event);
+    }
+    check_records("denial-records-v2", &written, DENIAL_RECORDS, DENIAL_RECORDS_TEXT);
+    let mut written = Vec::new();
+    encode_fact(
+        &mut written,
+        &Fact::Denial { kind: DenialKind::Customer, value: ada, reason: "", expires_at: None },
+    );
+    encode_fact(
+        &mut written,
+        &Fact::Denial { kind: DenialKind::Address, value: network, reason: "bots é", expires_at },
+    );
+    check_facts("denial-facts-v2", &written, DENIAL_FACTS, DENIAL_FACTS_TEXT);
+}
+
+#[test]
+fn a_denial_of_a_kind_that_is_not_known_is_refused() {
+    // Kind 2 of denial, of a customer `a` without a reason.
+    assert!(try_records(Format::V2, &[13, 4, 2, 1, b'a', 0]).1.is_err());
+    assert!(try_records(Format::V2, &[13, 4, 1, 1, b'a', 0]).1.is_ok());
+    assert!(try_records(Format::V1, &[13, 0, 1, b'a', 0]).1.is_err());
 }
 
 fn check_records(name: &str, written: &[u8], golden: &[u8], golden_text: &str) {

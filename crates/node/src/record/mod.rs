@@ -1,6 +1,7 @@
 //! The bytes of the log's payloads and of snapshots. The numbers here are append-only: what they mean on a disk
 //! somewhere can never change. The formats are drawn in `docs/record-format.md`.
 
+mod denial;
 mod error;
 mod event;
 mod fact;

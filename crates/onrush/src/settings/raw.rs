@@ -56,6 +56,7 @@ pub(super) struct RawLimits {
     pub(super) stocks_max: i64,
     pub(super) reservations_max: i64,
     pub(super) details_bytes_max: i64,
+    pub(super) denials_max: i64,
     pub(super) state_bytes_max: i64,
 }
 
@@ -145,6 +146,7 @@ impl Default for RawLimits {
             stocks_max: limits.stocks_max.into(),
             reservations_max: limits.reservations_max.into(),
             details_bytes_max: limits.details_bytes_max.cast_signed(),
+            denials_max: limits.denials_max.into(),
             state_bytes_max: limits.state_bytes_max.cast_signed(),
         }
     }

@@ -55,6 +55,7 @@ async fn reserve(
     let call = parse_reservation_of(&sender, &sale, key.as_deref(), &body);
     let call = call.inspect_err(|problem| app.gate.count_refusal(problem))?;
     app.gate.check_customer(&mut admission, &call.customer)?;
+    app.check_denied(&call)?;
     match app.ask(Call::Reserve(call)).await? {
         Outcome::Reserved { reservation, status: now, created_at, expires_at, replayed, call } => {
             let id = app.backend.ids(&call.sale).write(reservation);

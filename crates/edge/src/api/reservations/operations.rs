@@ -99,6 +99,7 @@ fn reserve() -> Operation {
             Code::SaleClosed,
             Code::StockClosed,
             Code::IdempotencyKeyReused,
+            Code::Denied,
             Code::CoolingDown,
             Code::HoldsUnpaid,
         ])

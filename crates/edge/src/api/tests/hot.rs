@@ -160,6 +160,10 @@ impl<F: Fn(Option<Box<ReserveCall>>) -> Failure + Send + Sync> Backend for Faili
         self.shop.ids(sale)
     }
 
+    fn denies_customer(&self, customer: &str) -> bool {
+        self.shop.denies_customer(customer)
+    }
+
     fn now_ms(&self) -> TimeMs {
         self.shop.now_ms()
     }
@@ -176,6 +180,7 @@ fn refusals() -> Vec<Refusal> {
         Ceiling::DetailsBytes,
         Ceiling::StateBytes,
         Ceiling::CounterValue,
+        Ceiling::Denials,
     ];
     let (stock, quantity_held, quantity_confirmed) = (Box::<str>::from("a"), 1, 2);
     let mut refusals = vec![
@@ -206,6 +211,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::CoolingDown { left_ms: 9_001 },
         Refusal::HoldsUnpaid { holds_unpaid_max: 3 },
         Refusal::OperatorOnly,
+        Refusal::DenialNotFound,
         Refusal::PartitionExists,
     ];
     refusals.extend([Unmet::Exists, Unmet::Missing, Unmet::TermsDiffer].map(Refusal::PreconditionFailed));

@@ -1,9 +1,11 @@
 //! A stand-in for a partition whose answers follow from the names in a call.
 
+use std::sync::Arc;
+
 use onrush_core::{
-    Ceiling, Incarnation, Precondition, Refusal, RefusalCode, ReservationNo, ReservationRef,
-    ReservationStatus, ReservationView, SaleNo, SaleStatus, SaleVersion, SaleView, SalesPage, StockView,
-    TermsVersion, TimeMs, UnitTotals, Unmet, WindowShape,
+    Ceiling, Denial, DenialKind, DenialsPage, Incarnation, Precondition, Refusal, RefusalCode, ReservationNo,
+    ReservationRef, ReservationStatus, ReservationView, SaleNo, SaleStatus, SaleVersion, SaleView, SalesPage,
+    StockView, TermsVersion, TimeMs, UnitTotals, Unmet, WindowShape,
 };
 use onrush_node::{
     Asker, Call, Failure, Histogram, MetricsSnapshot, Name, Outcome, Readiness, Reply, ReservationIds,
@@ -97,6 +99,8 @@ impl Backend for Shop {
             window_count: 0,
             sale_count: 0,
             reservation_count: 0,
+            denial_count: 0,
+            denied_counts: [0; 2],
             state_bytes: 1_000,
             state_bytes_max: 4 << 30,
         }
@@ -104,6 +108,10 @@ impl Backend for Shop {
 
     fn ids(&self, _: &str) -> &ReservationIds {
         &self.ids
+    }
+
+    fn denies_customer(&self, customer: &str) -> bool {
+        customer == "denied"
     }
 
     fn now_ms(&self) -> TimeMs {
@@ -197,6 +205,7 @@ fn answer(call: Call) -> Reply {
             let reservation = ReservationNo { sale: SaleNo(1), seq: 7 }.into();
             Ok(Outcome::Reservations(vec![reservation_view(&sale, reservation, ReservationStatus::Held)]))
         }
+        call => answer_of_denylist(call),
     }
 }
 
@@ -311,4 +320,29 @@ fn reservation_view(sale: &str, reservation: ReservationRef, status: Reservation
         created_at: NOW_MS,
         expires_at: (status == ReservationStatus::Held).then_some(NOW_MS + 600_000),
     }
+}
+
+fn answer_of_denylist(call: Call) -> Reply {
+    match call {
+        Call::Deny(denial) => {
+            Ok(Outcome::DenialPut { created: &*denial.value == "new", denial: Arc::new(*denial) })
+        }
+        Call::Undeny { value, .. } | Call::ReadDenial { value, .. } if value == "missing" => {
+            refuse(Refusal::DenialNotFound)
+        }
+        Call::Undeny { .. } => Ok(Outcome::DenialRemoved),
+        Call::ReadDenial { kind, value } => Ok(Outcome::Denial(denial(kind, &value))),
+        Call::ListDenials { after, count_max } => {
+            let begun = after.is_none() && count_max == 1;
+            let next_after = begun.then(|| (DenialKind::Customer, "ada".into()));
+            let denials = vec![denial(DenialKind::Customer, "ada")];
+            Ok(Outcome::Denials(DenialsPage { denials, next_after }))
+        }
+        other => unreachable!("{other:?} is not about the denylist"),
+    }
+}
+
+fn denial(kind: DenialKind, value: &str) -> Arc<Denial> {
+    let expires_at = Some(NOW_MS);
+    Arc::new(Denial { kind, value: value.into(), reason: "a \"bot\"".into(), expires_at })
 }

@@ -58,6 +58,7 @@ fn book_operation() -> Operation {
         .body("Booking", booking.clone())
         .json(200, "The fields of the booking.", "Booking", booking)
         .json(400, "Refused", "BookingRefused", refused)
+        .problems(&[Code::Denied])
         .asks()
 }
 
@@ -122,6 +123,7 @@ async fn book(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) ->
         Err(refused) => return Ok(json(StatusCode::BAD_REQUEST, |out| refused.write(out))),
     };
     app.gate.check_customer(&mut admission, &call.customer)?;
+    app.check_denied(&call)?;
     let response = match app.call(Call::Reserve(call)).await {
         Ok(Outcome::Reserved { call, .. }) => {
             Ok(json(StatusCode::OK, |out| booking::write_booked(out, &call)))

@@ -3,6 +3,7 @@
 
 mod clock;
 mod crash;
+mod denials;
 mod incarnations;
 mod outstanding;
 mod outstanding_crash;

@@ -1,0 +1,29 @@
+//! Who is refused whatever they ask: addresses and customers on the denylist, on the public listener.
+
+use crate::http::request::Request;
+use crate::net::thread::EdgeThread;
+use crate::problem::Problem;
+
+/// What balancers ask. It is answered wherever they ask from.
+const ALWAYS_ANSWERED: [&[u8]; 2] = [b"/livez", b"/readyz"];
+
+/// Whether the address that a request comes from may ask.
+///
+/// # Errors
+/// What it is answered instead.
+pub(crate) fn check_address(thread: &EdgeThread, request: &Request<'_>) -> Result<(), Problem> {
+    let Some(batcher) = &thread.batcher else { return Ok(()) };
+    let address = thread.routes.gate.client_address(request);
+    let is_denied = batcher.partitions().denies_address(address, thread.now_ms());
+    if is_denied && !ALWAYS_ANSWERED.contains(&request.path) { Err(Problem::denied()) } else { Ok(()) }
+}
+
+/// Whether anything may be reserved for this customer.
+///
+/// # Errors
+/// What it is answered instead.
+pub(crate) fn check_customer(thread: &EdgeThread, customer: &str) -> Result<(), Problem> {
+    let Some(batcher) = &thread.batcher else { return Ok(()) };
+    let is_denied = batcher.partitions().denies_customer(customer, thread.now_ms());
+    if is_denied { Err(Problem::denied()) } else { Ok(()) }
+}
