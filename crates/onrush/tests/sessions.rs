@@ -8,7 +8,7 @@ const JWK: &str = r#"{"kty":"oct","k":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdH
 
 fn rotate_key(data: &Path, jwk: Option<&Path>) -> Output {
     let mut command = Command::new(BINARY);
-    command.args(["gate", "rotate-key", "--data"]).arg(data);
+    command.env_clear().args(["gate", "rotate-key", "--data"]).arg(data);
     if let Some(jwk) = jwk {
         command.env("ONRUSH_GATE__JWT_KEY_FILE", jwk);
     }
