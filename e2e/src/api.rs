@@ -27,6 +27,8 @@ pub(crate) struct Sale {
     pub per_customer_max: Option<u64>,
     /// Milliseconds that a hold lasts; 0 confirms at once.
     pub hold_ttl_ms: u64,
+    /// What it asks of a buyer.
+    pub gate: Gate,
     /// `scheduled`, `open`, `sold_out` or `closed`.
     pub status: String,
     /// Sorted by start, then name.
@@ -43,6 +45,18 @@ impl Sale {
     pub(crate) fn stock(&self, name: &str) -> Result<&Stock> {
         self.stocks.iter().find(|stock| stock.stock == name).with_context(|| format!("no stock {name}"))
     }
+}
+
+/// What a sale asks of a buyer.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Gate {
+    pub session: String,
+    pub challenge: String,
+    pub cooldown_ms: u64,
+    pub holds_unpaid_max: Option<u64>,
+    pub confirm_by: String,
+    pub mode: String,
 }
 
 /// One stock of a sale.

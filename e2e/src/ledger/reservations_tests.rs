@@ -139,6 +139,7 @@ impl Script {
             closes_at: None,
             per_customer_max: None,
             hold_ttl_ms: 0,
+            gate: crate::api::Gate::default(),
             status: "open".into(),
             stocks: vec![stock],
         })

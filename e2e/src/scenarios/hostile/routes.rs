@@ -145,7 +145,7 @@ fn operator() -> Vec<Row> {
         )
         .operator()
         .open(),
-        Row::new("a public path on the operator listener", request("POST", RESERVE), &[404, 405])
+        Row::new("a public path on the operator listener", request("POST", "/v1/windows/home"), &[404, 405])
             .operator()
             .open(),
         Row::new("an operator path on the public listener", request("GET", "/metrics"), &[404])
