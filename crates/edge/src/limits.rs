@@ -60,7 +60,7 @@ pub(crate) const H2_PING_INTERVAL: Duration = Duration::from_secs(20);
 /// How long it may take to say so. At it the connection is cut off.
 pub(crate) const H2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Sales on one page of the list. At it: 400.
+/// Entries on one page of a list. Beyond it: 400.
 pub(crate) const LIST_LIMIT_MAX: u16 = 100;
 
 /// Bytes of answers that all clients together may leave untaken. At it, connections that have taken nothing for

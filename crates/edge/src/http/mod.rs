@@ -6,6 +6,7 @@ pub(crate) mod etag;
 pub(crate) mod json;
 pub(crate) mod media_type;
 pub(crate) mod name;
+pub(crate) mod page;
 pub(crate) mod query;
 pub(crate) mod request;
 pub(crate) mod response;

@@ -22,7 +22,7 @@ use crate::problem::Problem;
 use crate::text::decode_segment;
 use body::{parse_denial, write_denial, write_denials};
 pub(super) use operations::schemas;
-use page::parse_page;
+use page::parse_list;
 
 /// Routes of the operator listener.
 pub(super) fn operator_routes() -> [Route; 4] {
@@ -68,7 +68,7 @@ async fn remove_denial(State(app): State<Arc<App>>, _: WithoutQuery, request: Wi
 }
 
 async fn list_denials(State(app): State<Arc<App>>, request: WithoutBody) -> Answer {
-    let (after, count_max) = parse_page(request.uri.query())?;
+    let (after, count_max) = parse_list(request.uri.query())?;
     match app.ask(Call::ListDenials { after, count_max }).await? {
         Outcome::Denials(page) => Ok(json(StatusCode::OK, |out| write_denials(out, &page))),
         other => mismatched(&other),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::{HttpMethod, RefOr, ResponseBuilder, Schema};
 
-use super::page::LIST_LIMIT_DEFAULT;
+use crate::http::page::LIST_LIMIT_DEFAULT;
 use crate::limits::LIST_LIMIT_MAX;
 use crate::openapi::operation::{OPERATOR, Operation, optional_parameter, path_parameter};
 use crate::openapi::parts::{list, named, object, one_of, request_time, text, time_or_null, whole};

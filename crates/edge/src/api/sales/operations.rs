@@ -5,8 +5,8 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::{HttpMethod, ObjectBuilder, ResponseBuilder};
 
-use super::page::LIST_LIMIT_DEFAULT;
 use crate::http::media_type::MERGE_PATCH;
+use crate::http::page::LIST_LIMIT_DEFAULT;
 use crate::limits::LIST_LIMIT_MAX;
 use crate::openapi::operation::{OPERATOR, Operation, PUBLIC, optional_parameter, text_header};
 use crate::openapi::parts::{text, whole};
