@@ -65,7 +65,11 @@ fn operations(scope: Scope) -> Vec<Operation> {
 fn tags(scope: Scope, operations: &[Operation]) -> Vec<Tag> {
     if matches!(scope, Scope::Everything) {
         return vec![
-            tag(PUBLIC, "What customers' requests reach: the public listener, 127.0.0.1:8080 by default."),
+            tag(
+                PUBLIC,
+                "What customers' requests reach: the public listener, 127.0.0.1:8080 by default. The operator listener answers \
+                 those about reservations as well, for the shop's own system.",
+            ),
             tag(
                 OPERATOR,
                 "Sales, windows, sinks and figures: the operator listener, 127.0.0.1:8081 by default.",
