@@ -29,7 +29,7 @@ const DAY_COUNT: u64 = 30;
 const DELIVERY_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How long RabbitMQ may keep what it knows of its queues in memory: the log of its own database is written every 2 s, so a
-/// queue declared after a kill is gone, with the messages that it confirmed, if the next kill follows at once.
+/// queue that was declared just before a kill is gone, with the messages that it confirmed.
 const QUEUE_WRITE_DELAY: Duration = Duration::from_secs(4);
 
 /// Runs the scenario.
@@ -63,6 +63,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
         ensure!(orders.len() as u64 == units, "{} orders of {units} units", orders.len());
         await_caught_up(server.operator(), &SINKS)?;
         reconcile(&launch, "kafka", AGREES)?;
+        await_orders(targets, orders.len())?;
         thread::sleep(QUEUE_WRITE_DELAY);
         targets.services.kill("rabbitmq")?;
         targets.services.start("rabbitmq")?;
@@ -140,6 +141,23 @@ fn booking_of(person: u64) -> Value {
         "phoneNumber": "0123456789",
         "date": date,
     })
+}
+
+/// Waits until the queue has so many messages. The first kill may take the queue away when every order is confirmed: the sink,
+/// which has nothing more to send, has to notice, and to fill it again.
+fn await_orders(targets: &Targets, count: usize) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        let message_count = targets.rabbitmq.message_count()?;
+        if message_count as usize >= count {
+            return Ok(());
+        }
+        ensure!(
+            started.elapsed() < DELIVERY_TIMEOUT,
+            "only {message_count} of {count} orders are in the queue"
+        );
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// The queue has a message for each order; some may have come twice, under the same id.

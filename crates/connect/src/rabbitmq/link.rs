@@ -199,6 +199,14 @@ impl Link {
         Err(late(doing))
     }
 
+    /// Whether the connection is still there, as far as is known without asking the broker.
+    pub(super) fn check_connected(&self) -> Result<(), TargetError> {
+        if self.connection.status().connected() {
+            return Ok(());
+        }
+        Err(TargetError::Unavailable("the connection to RabbitMQ broke".to_owned()))
+    }
+
     /// What the broker said when it blocked the connection last.
     fn blocked_reason(&self) -> Option<String> {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);

@@ -178,10 +178,12 @@ impl Session {
         Ok(())
     }
 
-    /// Waits until everything sent is confirmed; returns its offset.
+    /// Waits until everything sent is confirmed; returns its offset. A connection that broke is an error even if nothing is
+    /// left to confirm: a broker that was killed may have lost a new queue, and a sink without events would never look.
     fn wait_until_durable(&mut self) -> Result<u64, TargetError> {
         let left = std::mem::take(&mut self.unconfirmed);
         self.confirm(left)?;
+        self.link.check_connected()?;
         self.confirmed_offset = self.sent_offset;
         self.durable_offset = self.sent_offset;
         Ok(self.durable_offset)

@@ -18,8 +18,11 @@ mod services;
 mod settings;
 mod tls;
 
+use std::time::Duration;
+
 use onrush_connect::rabbitmq::{QueueType, RabbitMq, RabbitMqAuditor, Settings};
 use onrush_connect::{Audit as _, Findings, MessageFormat};
+use onrush_proxy::Proxy;
 use onrush_sinks::{Target as _, TargetError};
 
 use broker::Broker;
@@ -92,6 +95,30 @@ fn a_queue_that_is_lost_with_its_messages_is_filled_again() {
         broker.delete_queue(&settings.queue);
         assert_eq!(other.open(&story.source).expect("the broker is there"), None, "{queue_type:?}");
     }
+}
+
+/// As after a kill of the broker which nothing follows.
+#[test]
+fn a_sink_without_events_notices_that_its_connection_broke() {
+    let Some(broker) = Broker::new() else { return };
+    let proxy = Proxy::start(broker.address()).expect("the proxy starts");
+    let settings = broker.settings("idle");
+    let mut url: url::Url = settings.url.parse().expect("a url");
+    url.set_port(Some(proxy.address().port())).expect("it has a port");
+    let settings = Settings { url: url.to_string(), ..settings };
+    let story = Story::new(15, 20);
+    let mut target = RabbitMq::new(settings.clone());
+    assert_eq!(target.open(&story.source).expect("the broker is there"), None);
+    assert_eq!(write(&mut target, &story).expect("nothing is in the way"), story.end());
+    assert_eq!(target.wait_until_durable().expect("nothing is in the way"), story.end());
+    broker.delete_queue(&settings.queue);
+    proxy.cut();
+    let noticed = (0..3_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        target.wait_until_durable().is_err()
+    });
+    assert!(noticed, "the connection is gone, and nobody said so");
+    assert_eq!(target.open(&story.source).expect("the broker is there"), Some(story.events[0].offset));
 }
 
 #[test]
