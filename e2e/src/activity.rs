@@ -16,8 +16,14 @@ const PIPELINE_DEPTH: usize = 32;
 /// Puts the sale and a window.
 pub(crate) fn set_up(operator: SocketAddr) -> Result<()> {
     let stocks = [("front", 1_000_000), ("back", 1_000_000)];
-    SaleSettings { sale: SALE, stocks: &stocks, per_customer_max: None, hold_ttl_ms: 3_600_000 }
-        .put(operator)?;
+    SaleSettings {
+        sale: SALE,
+        stocks: &stocks,
+        per_customer_max: None,
+        hold_ttl_ms: 3_600_000,
+        cooldown_ms: 0,
+    }
+    .put(operator)?;
     let body = json!({"span_ms": 3_600_000, "precision_ms": 1_000}).to_string();
     let answer = http::once(operator, &request_json("PUT", "/v1/windows/visits", &[], &body))?;
     ensure!(matches!(answer.status, 200 | 201), "put a window: {} {}", answer.status, answer.text());

@@ -144,6 +144,30 @@ pub(crate) struct ReservationList {
     pub reservations: Vec<Reservation>,
 }
 
+/// A page of the denylist.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DenialList {
+    /// Its entries.
+    pub denials: Vec<Denial>,
+    /// Where the next page goes on, or null.
+    pub next_cursor: Option<String>,
+}
+
+/// An entry of the denylist.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Denial {
+    /// `customer` or `address`.
+    pub kind: String,
+    /// Whom it denies.
+    pub value: String,
+    /// What the operator wrote.
+    pub reason: String,
+    /// RFC 3339, or null.
+    pub expires_at: Option<String>,
+}
+
 /// An error body after RFC 9457, of which only the code is compared.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Problem {
@@ -164,6 +188,8 @@ pub(crate) struct SaleSettings<'a> {
     pub per_customer_max: Option<u64>,
     /// Milliseconds that a hold lasts; 0 confirms at once.
     pub hold_ttl_ms: u64,
+    /// Milliseconds in which a customer who reserved reserves nothing more.
+    pub cooldown_ms: u64,
 }
 
 impl SaleSettings<'_> {
@@ -175,6 +201,7 @@ impl SaleSettings<'_> {
             "title": self.sale,
             "per_customer_max": self.per_customer_max,
             "hold_ttl_ms": self.hold_ttl_ms,
+            "gate": {"cooldown_ms": self.cooldown_ms},
             "stocks": stocks.collect::<Vec<_>>(),
         });
         request_json("PUT", &format!("/v1/sales/{}", self.sale), &[], &body.to_string())

@@ -12,14 +12,18 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::api::{Reservation, ReservationList, Sale};
+use crate::api::{DenialList, Reservation, ReservationList, Sale};
 use crate::http::{self, Connection, request};
+use crate::ledger::cooldowns::CoolDowns;
+use crate::ledger::denials::Denials;
 use crate::ledger::numbers::{Add, Period, Read};
 use crate::ledger::panes::{Hit, Panes};
 use crate::ledger::reservations::{Ledger, Terms};
 use crate::ledger::{Ask, Outcome, Record, Reserved, Times};
-use crate::load::{Clock, SALES, SHORT_WINDOW, count_of, outcome, read_reserved, reserve_request, value_of};
+use crate::load::{SALES, SHORT_WINDOW, count_of, outcome, read_reserved, reserve_request, value_of};
+use crate::operator_traffic::DENIAL_REASON;
 use crate::random::Random;
+use crate::run_clock::Clock;
 use crate::server::Server;
 
 /// The settings of the short window: 2 s in panes of 100 ms, and 500 ms for the server's reading of the clock: on a machine that
@@ -44,6 +48,8 @@ pub(crate) struct Tally {
     steps: u64,
     replays: u64,
     refusals: u64,
+    cooling_down: u64,
+    denied: u64,
     unknown: u64,
     found: u64,
     retried: u64,
@@ -53,7 +59,7 @@ impl fmt::Display for Tally {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "{} requests; acknowledged: {} additions, {} reservations, {} confirms and releases, {} replays; {} refused; \
+            "{} requests; acknowledged: {} additions, {} reservations, {} confirms and releases, {} replays; {} refused, {} of them in a cool-down and {} by the denylist; \
              {} unknown, of which {} reservations were found by their customer and {} by another attempt with their key",
             self.requests,
             self.additions,
@@ -61,6 +67,8 @@ impl fmt::Display for Tally {
             self.steps,
             self.replays,
             self.refusals,
+            self.cooling_down,
+            self.denied,
             self.unknown,
             self.found,
             self.retried
@@ -81,6 +89,8 @@ pub(crate) struct History {
     numbers: BTreeMap<String, Number>,
     hits: Vec<Hit>,
     ledger: Ledger,
+    denials: Denials,
+    cooldowns: CoolDowns,
     reservations: Vec<(String, String)>,
     touched: BTreeSet<String>,
     customers: BTreeSet<(String, String)>,
@@ -100,8 +110,12 @@ impl History {
                 .iter()
                 .map(|(stock, total)| ((*stock).to_owned(), BTreeSet::from([*total])))
                 .collect();
-            let terms =
-                Terms { stocks, per_customer_max: sale.per_customer_max, hold_ttl_ms: sale.hold_ttl_ms };
+            let terms = Terms {
+                stocks,
+                per_customer_max: sale.per_customer_max,
+                hold_ttl_ms: sale.hold_ttl_ms,
+                cools_down: sale.cooldown_ms > 0,
+            };
             ledger.add_sale(sale.sale, terms);
         }
         Self {
@@ -109,6 +123,8 @@ impl History {
             numbers: BTreeMap::new(),
             hits: Vec::new(),
             ledger,
+            denials: Denials::default(),
+            cooldowns: CoolDowns::default(),
             reservations: Vec::new(),
             touched: BTreeSet::new(),
             customers: BTreeSet::new(),
@@ -120,6 +136,13 @@ impl History {
 
     /// Takes the records of one burst of traffic.
     pub(crate) fn absorb(&mut self, records: Vec<Record>) -> Result<()> {
+        // A request is judged by changes of the denylist that were under way with it, and may have ended after it.
+        for record in &records {
+            if let Record::Deny { customer, denied, times, outcome } = record {
+                self.count_outcome(outcome);
+                self.denials.changed(customer, *denied, *times, outcome)?;
+            }
+        }
         let mut steps = Vec::new();
         for record in records {
             self.tally.requests += 1;
@@ -145,6 +168,7 @@ impl History {
                     self.count_outcome(&outcome);
                     self.ledger.resized(&sale, quantity_total, &outcome)?;
                 }
+                Record::Deny { .. } => {}
                 Record::Step { .. } => steps.push(record),
             }
         }
@@ -176,6 +200,7 @@ impl History {
         let mut connection = Connection::open(server.public()).context("connect for the audit")?;
         self.check_numbers(&mut connection).context("numbers")?;
         self.check_short_window(&mut connection).context("the short window")?;
+        self.check_denylist(server.operator()).context("the denylist")?;
         let unknown = std::mem::take(&mut self.unknown);
         self.check_lists(&mut connection, &unknown).context("lists by customer, unknown outcomes open")?;
         self.retry_keys(server.public(), &unknown).context("retries of keys with unknown outcome")?;
@@ -218,6 +243,26 @@ impl History {
 
     fn reserved(&mut self, ask: &Arc<Ask>, times: Times, outcome: &Outcome<Reserved>) -> Result<()> {
         self.customers.insert((ask.sale.clone(), ask.customer.clone()));
+        let possible = self.denials.during(&ask.customer, times);
+        match outcome {
+            Outcome::Refused { code, .. } if code == "denied" => {
+                ensure!(possible.denied, "{ask:?} was denied, but its customer is not on the denylist");
+                self.tally.denied += 1;
+                return Ok(());
+            }
+            Outcome::Refused { code, .. } if code == "cooling_down" => {
+                self.tally.cooling_down += 1;
+                let (sent_ms, ended_ms) =
+                    (self.clock.wall_ms(times.sent_ns), self.clock.wall_ms(times.ended_ns));
+                self.cooldowns.refused(&ask.sale, &ask.customer, sent_ms, ended_ms);
+            }
+            Outcome::Acknowledged(_) => {
+                ensure!(possible.allowed, "{ask:?} was taken, but its customer is on the denylist");
+            }
+            // It cannot have had an effect.
+            Outcome::Unknown(_) if !possible.allowed => return Ok(()),
+            _ => {}
+        }
         if outcome.is_unknown() {
             self.unknown.push(Arc::clone(ask));
         }
@@ -270,6 +315,20 @@ impl History {
         Ok(())
     }
 
+    fn check_denylist(&mut self, operator: SocketAddr) -> Result<()> {
+        let sent_ns = self.clock.now_ns();
+        let answer = http::once(operator, &request("GET", "/v1/denylist"))?;
+        let times = Times { sent_ns, ended_ns: self.clock.now_ns() };
+        let list: DenialList = answer.expect(200)?;
+        ensure!(list.next_cursor.is_none(), "more customers are denied than there are");
+        for denial in &list.denials {
+            let is_ours = denial.kind == "customer" && denial.reason == DENIAL_REASON;
+            ensure!(is_ours && denial.expires_at.is_none(), "nobody put {denial:?} on the denylist");
+        }
+        let shown = list.denials.into_iter().map(|denial| denial.value).collect();
+        self.denials.observed(&shown, times)
+    }
+
     fn check_lists(&mut self, connection: &mut Connection, unknown: &[Arc<Ask>]) -> Result<()> {
         let customers = self.customers.iter().cloned().collect::<Vec<_>>();
         let requests = customers
@@ -283,6 +342,7 @@ impl History {
             let list: ReservationList = answer.expect(200)?;
             let before = self.ledger.reservation_count();
             self.ledger.listed(sale, customer, &list.reservations, unknown)?;
+            self.cooldowns.check(sale, customer, cooldown_ms(sale), &list.reservations)?;
             self.tally.found += (self.ledger.reservation_count() - before) as u64;
             for reservation in list.reservations {
                 let id = reservation.reservation;
@@ -323,9 +383,9 @@ impl History {
                 self.reserved(ask, times, &outcome)?;
                 given.push(matches!(outcome, Outcome::Acknowledged(_)));
             }
-            // Units of the brief sale come back by time between the two.
+            // Units of the brief sale come back by time between the two, and so ends a cool-down.
             ensure!(
-                given[0] == given[1] || ask.sale == "brief",
+                given[0] == given[1] || ask.sale == "brief" || cooldown_ms(&ask.sale) > 0,
                 "of two retries of {ask:?} at once only one got the reservation"
             );
         }
@@ -387,6 +447,9 @@ impl History {
         for _ in 0..SAMPLE_COUNT / 10 {
             let ask = Arc::clone(random.pick(&self.keyed));
             let sent_ns = self.clock.now_ns();
+            if self.denials.during(&ask.customer, Times { sent_ns, ended_ns: sent_ns }).denied {
+                continue;
+            }
             let answer = connection.call(&reserve_request(&ask))?;
             let times = Times { sent_ns, ended_ns: self.clock.now_ns() };
             let outcome = outcome(Ok(answer), &[200, 201], read_reserved)?;
@@ -407,4 +470,9 @@ impl History {
         }
         Ok(())
     }
+}
+
+/// How long a customer of this sale has to wait after a reservation.
+fn cooldown_ms(sale: &str) -> u64 {
+    SALES.iter().find(|known| known.sale == sale).map_or(0, |known| known.cooldown_ms)
 }

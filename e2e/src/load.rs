@@ -8,40 +8,76 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::api::{Problem, Reservation, SaleSettings};
 use crate::http::{Connection, Lost, Response, request, request_json};
 use crate::ledger::{Ask, Outcome, Record, Reserved, Times, Verb};
+use crate::operator_traffic::{deny, resize};
 use crate::random::Random;
+use crate::run_clock::Clock;
 
-/// The sales of the traffic: one that never sells out, one with a tight limit, one with several stocks, one whose holds
-/// end while the run watches.
+/// The sales of the traffic: one that never sells out, one with a tight limit, one with several stocks, one that operators
+/// resize, one whose holds end while the run watches, one with a cool-down, whose customers are denied at times.
 pub(crate) const SALES: &[SaleSettings<'static>] = &[
     SaleSettings {
         sale: "wide",
         stocks: &[("unit", 100_000_000)],
         per_customer_max: None,
         hold_ttl_ms: 86_400_000,
+        cooldown_ms: 0,
     },
     SaleSettings {
         sale: "limited",
         stocks: &[("front", 40), ("middle", 60), ("back", 400)],
         per_customer_max: Some(2),
         hold_ttl_ms: 0,
+        cooldown_ms: 0,
     },
     SaleSettings {
         sale: "tour",
         stocks: &[("a", 9_000), ("b", 9_000), ("c", 9_000), ("d", 9_000), ("e", 9_000), ("f", 9_000)],
         per_customer_max: Some(12),
         hold_ttl_ms: 3_600_000,
+        cooldown_ms: 0,
     },
-    SaleSettings { sale: RESIZED_SALE, stocks: &[("unit", 500)], per_customer_max: None, hold_ttl_ms: 0 },
-    SaleSettings { sale: "brief", stocks: &[("unit", 300)], per_customer_max: None, hold_ttl_ms: 300 },
+    SaleSettings {
+        sale: RESIZED_SALE,
+        stocks: &[("unit", 500)],
+        per_customer_max: None,
+        hold_ttl_ms: 0,
+        cooldown_ms: 0,
+    },
+    SaleSettings {
+        sale: "brief",
+        stocks: &[("unit", 300)],
+        per_customer_max: None,
+        hold_ttl_ms: 300,
+        cooldown_ms: 0,
+    },
+    SaleSettings {
+        sale: COOLED_SALE,
+        stocks: &[("unit", 100_000)],
+        per_customer_max: None,
+        hold_ttl_ms: 0,
+        cooldown_ms: 1_500,
+    },
 ];
 
 /// The sale whose quantity an operator raises and lowers while it is sold.
 pub(crate) const RESIZED_SALE: &str = "resized";
+
+/// The sale with a cool-down.
+pub(crate) const COOLED_SALE: &str = "cooled";
+
+/// Its customers, of whom the first so many are put on the denylist and taken off.
+const COOLED_CUSTOMER_COUNT: u64 = 60;
+pub(crate) const DENIED_CUSTOMER_COUNT: u64 = 8;
+
+/// The customers of the sale with a cool-down are the same in all cycles.
+pub(crate) fn cooled_customer(number: u64) -> String {
+    format!("p{number}")
+}
 
 /// A window that outlasts the run, so that it counts every request ever made.
 pub(crate) const LONG_WINDOW: &str = "windows/long";
@@ -60,24 +96,6 @@ pub(crate) const ARGUMENTS: &[&str] = &["--demo", "--persistence-timeframe", "24
 
 /// How many reservations and requests the connections remember for each other.
 const POOL_COUNT_MAX: usize = 2_000;
-
-/// One clock for all connections of a run.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock {
-    started: Instant,
-}
-
-impl Clock {
-    /// Starts at 0.
-    pub(crate) fn start() -> Self {
-        Self { started: Instant::now() }
-    }
-
-    /// Nanoseconds since the start.
-    pub(crate) fn now_ns(self) -> u64 {
-        u64::try_from(self.started.elapsed().as_nanos()).expect("a run shorter than centuries")
-    }
-}
 
 /// What the connections share.
 #[derive(Debug)]
@@ -135,44 +153,23 @@ impl Traffic {
                     })
                 })
                 .collect::<Vec<_>>();
-            let mut operator_random = random.fork(0);
-            let resizing = scope.spawn(move || self.resize(operator, &mut operator_random));
+            let stopped = || self.stop.load(Ordering::Relaxed);
+            let mut resize_random = random.fork(0);
+            let resizing = scope.spawn(move || resize(self.clock, operator, &mut resize_random, stopped));
+            let mut deny_random = random.fork(connection_count + 1);
+            let denying = scope.spawn(move || deny(self.clock, operator, &mut deny_random, stopped));
             let ended = end();
             self.stop.store(true, Ordering::Relaxed);
             let mut records = Vec::new();
             for client in clients {
                 records.extend(client.join().map_err(|_| anyhow!("a client panicked"))??);
             }
-            records.extend(resizing.join().map_err(|_| anyhow!("the operator panicked"))??);
+            for operating in [resizing, denying] {
+                records.extend(operating.join().map_err(|_| anyhow!("an operator panicked"))??);
+            }
             ended.map(|()| records)
         })?;
         records.sort_by_key(|record| record.times().ended_ns);
-        Ok(records)
-    }
-
-    /// Raises and lowers the quantity of one sale until the traffic stops.
-    fn resize(&self, operator: SocketAddr, random: &mut Random) -> Result<Vec<Record>> {
-        let mut records = Vec::new();
-        while !self.stop.load(Ordering::Relaxed) {
-            let Ok(mut connection) = Connection::open(operator) else { break };
-            let quantity_total = random.between(0, 2_000);
-            let sale = SaleSettings {
-                sale: RESIZED_SALE,
-                stocks: &[("unit", quantity_total)],
-                per_customer_max: None,
-                hold_ttl_ms: 0,
-            };
-            let sent_ns = self.clock.now_ns();
-            let answer = connection.call(&sale.put_request());
-            let times = Times { sent_ns, ended_ns: self.clock.now_ns() };
-            let outcome = outcome(answer, &[200], |_| Ok(()))?;
-            let lost = outcome.is_unknown();
-            records.push(Record::Resize { sale: RESIZED_SALE.into(), quantity_total, times, outcome });
-            if lost {
-                break;
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
         Ok(records)
     }
 }
@@ -325,6 +322,7 @@ impl Client<'_> {
         let (customer, units_max) = match settings.sale {
             "limited" => (format!("l{cycle}-{}", self.random.below(60)), 2),
             "tour" => (format!("t{cycle}-{}", self.random.below(400)), 3),
+            COOLED_SALE => (cooled_customer(self.random.below(COOLED_CUSTOMER_COUNT)), 3),
             _ => (format!("c{}-{}", self.name, self.asked), 5),
         };
         let line_count = self.random.between(1, 3.min(settings.stocks.len() as u64));
@@ -336,7 +334,7 @@ impl Client<'_> {
                 (stock.to_owned(), self.random.between(1, units_max))
             })
             .collect();
-        let shared_customer = settings.per_customer_max.is_some();
+        let shared_customer = settings.per_customer_max.is_some() || settings.cooldown_ms > 0;
         let key =
             (shared_customer || self.random.chance(50)).then(|| format!("k{}-{}", self.name, self.asked));
         let details = self.random.chance(25).then(|| self.details());

@@ -1,6 +1,8 @@
 //! What clients asked for, what they were told, and what must therefore be true. Nothing here talks to a server: records go
 //! in, observations go in, and a violation comes out as an error that says what does not fit.
 
+pub(crate) mod cooldowns;
+pub(crate) mod denials;
 pub(crate) mod numbers;
 pub(crate) mod panes;
 pub(crate) mod reservations;
@@ -124,6 +126,17 @@ pub(crate) enum Record {
         /// Nothing more.
         outcome: Outcome<()>,
     },
+    /// An operator's change of the denylist; sent by one connection, one after another.
+    Deny {
+        /// The customer.
+        customer: String,
+        /// Put on the list, or taken off.
+        denied: bool,
+        /// When.
+        times: Times,
+        /// Nothing more.
+        outcome: Outcome<()>,
+    },
     /// A confirm or release.
     Step {
         /// Which.
@@ -146,6 +159,7 @@ impl Record {
             | Self::Hit { times, .. }
             | Self::Reserve { times, .. }
             | Self::Resize { times, .. }
+            | Self::Deny { times, .. }
             | Self::Step { times, .. } => *times,
         }
     }
@@ -157,6 +171,7 @@ impl Record {
             | Self::Hit { outcome: Outcome::Unknown(lost), .. }
             | Self::Reserve { outcome: Outcome::Unknown(lost), .. }
             | Self::Resize { outcome: Outcome::Unknown(lost), .. }
+            | Self::Deny { outcome: Outcome::Unknown(lost), .. }
             | Self::Step { outcome: Outcome::Unknown(lost), .. } => Some(lost),
             _ => None,
         }

@@ -9,7 +9,7 @@ use super::{Ask, Outcome, Reserved, Times, Verb};
 use crate::api::{Reservation, Sale, Status, time_ms};
 
 /// How far the server's clock reading for a batch may lie from ours, both taken from the same clock.
-const CLOCK_SLACK_MS: i64 = 50;
+pub(crate) const CLOCK_SLACK_MS: i64 = 50;
 
 /// What the ledger needs to know of a sale.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub(crate) struct Terms {
     pub per_customer_max: Option<u64>,
     /// Milliseconds that a hold lasts.
     pub hold_ttl_ms: u64,
+    /// Whether a customer who reserved has to wait.
+    pub cools_down: bool,
 }
 
 /// How sure it is that a step was asked for and done.
@@ -142,6 +144,7 @@ impl Ledger {
                 let fits = match (*status, code.as_str()) {
                     (409, "insufficient_stock") | (503, "overloaded" | "draining") => true,
                     (409, "customer_limit_reached") => terms.per_customer_max.is_some(),
+                    (429, "cooling_down") => terms.cools_down,
                     _ => false,
                 };
                 ensure!(fits, "{ask:?} was refused with {status} {code}");

@@ -70,6 +70,7 @@ impl Script {
         let terms = Terms {
             stocks: BTreeMap::from([("s".to_owned(), BTreeSet::from([self.quantity_total]))]),
             per_customer_max: value(2).parse().ok(),
+            cools_down: false,
             hold_ttl_ms: value(3).parse().expect("ttl"),
         };
         self.ledger.add_sale("sale", terms);

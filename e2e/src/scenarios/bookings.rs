@@ -48,8 +48,14 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
         launch.environment.push(("ONRUSH_SINKS__RABBITMQ__EVENTS".into(), "reservation".into()));
         let server = launch.start()?;
         let stocks = [("7001", units)];
-        SaleSettings { sale: "flash", stocks: &stocks, per_customer_max: Some(1), hold_ttl_ms: 0 }
-            .put(server.operator())?;
+        SaleSettings {
+            sale: "flash",
+            stocks: &stocks,
+            per_customer_max: Some(1),
+            hold_ttl_ms: 0,
+            cooldown_ms: 0,
+        }
+        .put(server.operator())?;
         let (orders, bookings) = thread::scope(|scope| {
             let public = server.public();
             let buying = scope.spawn(move || drive(buyers, public, order));

@@ -56,11 +56,17 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     let requests = if bench.short { 40_000 } else { 400_000 };
     let mut grown = Vec::new();
     fill_counters(&server).context("counter names")?;
-    SaleSettings { sale: "gone", stocks: &[("unit", 1)], per_customer_max: None, hold_ttl_ms: 0 }
-        .put(server.operator())?;
+    SaleSettings {
+        sale: "gone",
+        stocks: &[("unit", 1)],
+        per_customer_max: None,
+        hold_ttl_ms: 0,
+        cooldown_ms: 0,
+    }
+    .put(server.operator())?;
     let names = (0..100).map(|number| format!("stock-{number}")).collect::<Vec<_>>();
     let stocks = names.iter().map(|name| (name.as_str(), 1)).collect::<Vec<_>>();
-    SaleSettings { sale: "long", stocks: &stocks, per_customer_max: None, hold_ttl_ms: 0 }
+    SaleSettings { sale: "long", stocks: &stocks, per_customer_max: None, hold_ttl_ms: 0, cooldown_ms: 0 }
         .put(server.operator())?;
     let mut connection = Connection::open(server.public())?;
     connection.call(&reserve("gone", 0))?.expect::<serde_json::Value>(201)?;

@@ -54,7 +54,8 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
 /// A customer per connection; returns how many were refused.
 fn crowd(server: &Server, sale: &str, hold_ttl_ms: u64) -> Result<usize> {
     let stocks = [("unit", QUANTITY)];
-    SaleSettings { sale, stocks: &stocks, per_customer_max: Some(1), hold_ttl_ms }.put(server.operator())?;
+    SaleSettings { sale, stocks: &stocks, per_customer_max: Some(1), hold_ttl_ms, cooldown_ms: 0 }
+        .put(server.operator())?;
     let asks = (0..CONNECTION_COUNT).map(|number| ask(sale, &format!("c{number}"))).collect::<Vec<_>>();
     let winners = storm(server.public(), &asks, "insufficient_stock")?;
     ensure!(winners.len() as u64 == QUANTITY, "{} of {QUANTITY} units were acknowledged", winners.len());
@@ -80,7 +81,7 @@ fn crowd(server: &Server, sale: &str, hold_ttl_ms: u64) -> Result<usize> {
 
 fn same_customer(server: &Server, sale: &str) -> Result<()> {
     let stocks = [("unit", QUANTITY)];
-    SaleSettings { sale, stocks: &stocks, per_customer_max: Some(1), hold_ttl_ms: 0 }
+    SaleSettings { sale, stocks: &stocks, per_customer_max: Some(1), hold_ttl_ms: 0, cooldown_ms: 0 }
         .put(server.operator())?;
     let asks = (0..SAME_CUSTOMER_COUNT).map(|_| ask(sale, "one")).collect::<Vec<_>>();
     let winners = storm(server.public(), &asks, "customer_limit_reached")?;

@@ -64,7 +64,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
 /// The sale of which these functions reserve.
 fn put_sale(server: &Server) -> Result<()> {
     let stocks = [("unit", 1_000_000)];
-    SaleSettings { sale: "full", stocks: &stocks, per_customer_max: None, hold_ttl_ms: 0 }
+    SaleSettings { sale: "full", stocks: &stocks, per_customer_max: None, hold_ttl_ms: 0, cooldown_ms: 0 }
         .put(server.operator())?;
     Ok(())
 }

@@ -10,8 +10,9 @@ use crate::Bench;
 use crate::audit::History;
 use crate::http::{self, request_json};
 use crate::ledger::Record;
-use crate::load::{ARGUMENTS, Clock, LONG_WINDOW, RESIZED_SALE, SALES, SHORT_WINDOW, Traffic};
+use crate::load::{ARGUMENTS, LONG_WINDOW, RESIZED_SALE, SALES, SHORT_WINDOW, Traffic};
 use crate::random::Random;
+use crate::run_clock::Clock;
 use crate::server::Launch;
 
 /// Connections of the traffic.

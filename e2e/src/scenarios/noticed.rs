@@ -10,33 +10,46 @@ use crate::Bench;
 use crate::audit::History;
 use crate::disk::copy_directory;
 use crate::http::{Connection, request, request_json};
-use crate::load::{ARGUMENTS, Clock, LONG_WINDOW, Traffic};
+use crate::load::{ARGUMENTS, LONG_WINDOW, Traffic};
+use crate::operator_traffic::DENIAL_REASON;
 use crate::random::Random;
+use crate::run_clock::Clock;
 use crate::scenarios::kill9::set_up;
 use crate::server::{Launch, Server};
 
 const CONNECTION_COUNT: u64 = 16;
 
-/// What it is, and a request that the history is not told of.
-type Secret = (&'static str, fn(&History) -> Vec<u8>);
+/// What it is, who asks for it, and a request that the history is not told of.
+type Secret = (&'static str, By, fn(&History) -> Vec<u8>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Client,
+    Operator,
+}
 
 /// Each of them must be noticed.
 const SECRETS: &[Secret] = &[
-    ("an addition", |_| request("POST", "/v1/counters/visits-0?by=3")),
-    ("a hit of the long window", |_| request("POST", &format!("/v1/{LONG_WINDOW}"))),
-    ("a stranger's reservation", |_| reserve("stranger")),
-    ("a reservation for a known customer", |history| reserve(&history.held_reservation().2)),
-    ("a confirmation", |history| step(history, "confirm")),
-    ("a release", |history| step(history, "release")),
+    ("an addition", By::Client, |_| request("POST", "/v1/counters/visits-0?by=3")),
+    ("a hit of the long window", By::Client, |_| request("POST", &format!("/v1/{LONG_WINDOW}"))),
+    ("a stranger's reservation", By::Client, |_| reserve("stranger")),
+    ("a reservation for a known customer", By::Client, |history| reserve(&history.held_reservation().2)),
+    ("a confirmation", By::Client, |history| step(history, "confirm")),
+    ("a release", By::Client, |history| step(history, "release")),
+    ("an entry of the denylist", By::Operator, |_| {
+        let body = format!(r#"{{"reason":"{DENIAL_REASON}"}}"#);
+        request_json("PUT", "/v1/denylist/customer/p50", &[], &body)
+    }),
 ];
 
 /// Runs the scenario.
 pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     let mut launch = bench.launch()?.arguments(ARGUMENTS);
-    for (at, (what, secret)) in SECRETS.iter().enumerate() {
+    for (at, (what, by, secret)) in SECRETS.iter().enumerate() {
         launch.data = bench.directory.join(format!("data-{at}"));
         let (server, _, mut history) = traffic(bench, &launch)?;
-        let answer = Connection::open(server.public())?.call(&secret(&history))?;
+        let listener = if *by == By::Operator { server.operator() } else { server.public() };
+        let answer = Connection::open(listener)?.call(&secret(&history))?;
         ensure!(answer.status < 300, "{what} was answered {}: {}", answer.status, answer.text());
         let audit = history.audit(&server, &mut bench.random);
         ensure!(audit.is_err(), "nobody noticed {what}");

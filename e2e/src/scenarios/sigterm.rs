@@ -10,8 +10,9 @@ use crate::Bench;
 use crate::audit::History;
 use crate::http::{self, Connection, Lost, request};
 use crate::ledger::{Outcome, Record};
-use crate::load::{ARGUMENTS, Clock, Traffic, value_of};
+use crate::load::{ARGUMENTS, Traffic, value_of};
 use crate::random::Random;
+use crate::run_clock::Clock;
 use crate::scenarios::kill9::set_up;
 use crate::server::{Launch, Server, wait_for};
 use crate::tool::H2LOAD;
@@ -89,7 +90,7 @@ fn refuse_what_was_not_accepted(mut records: Vec<Record>) -> Result<Vec<Record>>
             Record::Add { outcome, .. } | Record::Hit { outcome, .. } => refuse_one(outcome)?,
             Record::Reserve { outcome, .. } => refuse_one(outcome)?,
             Record::Step { outcome, .. } => refuse_one(outcome)?,
-            Record::Resize { outcome, .. } => refuse_one(outcome)?,
+            Record::Resize { outcome, .. } | Record::Deny { outcome, .. } => refuse_one(outcome)?,
             Record::Read { .. } => {}
         }
     }

@@ -154,7 +154,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     let launch = bench.launch()?;
     let server = launch.start()?;
     let stocks = [("unit", 1_000)];
-    SaleSettings { sale: "hostile", stocks: &stocks, per_customer_max: None, hold_ttl_ms: 0 }
+    SaleSettings { sale: "hostile", stocks: &stocks, per_customer_max: None, hold_ttl_ms: 0, cooldown_ms: 0 }
         .put(server.operator())?;
     let mut watch = Watch::start(server.public())?;
     let rows = [framing::rows(), bodies::rows(), routes::rows()].into_iter().flatten().collect::<Vec<_>>();

@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use crate::Bench;
 use crate::audit::History;
-use crate::load::{ARGUMENTS, Clock, Traffic};
+use crate::load::{ARGUMENTS, Traffic};
 use crate::operator::{AGREES, await_caught_up, reconcile};
 use crate::random::Random;
+use crate::run_clock::Clock;
 use crate::scenarios::kill9::{check_answered, set_up};
 use crate::server::{Launch, Server};
 use crate::targets::{KINDS, Targets, with_targets};
