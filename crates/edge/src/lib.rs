@@ -14,6 +14,7 @@ pub mod limits;
 mod metrics;
 mod net;
 pub mod openapi;
+mod pages;
 mod phases;
 pub mod problem;
 mod router_bridge;

@@ -98,6 +98,11 @@ impl Problem {
         Self::new(Code::SaleNotFound, "Check the name of the sale; GET /v1/sales lists them.")
     }
 
+    /// 404 for a product that no stock is.
+    pub(crate) fn no_product() -> Self {
+        Self::new(Code::StockNotFound, "Check the number of the product against the stocks of the sale.")
+    }
+
     /// 404 for an id that this server did not write, or wrote for another sale.
     pub fn reservation_not_found() -> Self {
         Self::new(Code::ReservationNotFound, "Check the id of the reservation and the name of its sale.")
@@ -148,6 +153,12 @@ impl Problem {
     /// 415.
     pub fn unsupported_media_type() -> Self {
         Self::new(Code::UnsupportedMediaType, "Send JSON in UTF-8 with `Content-Type: application/json`.")
+    }
+
+    /// 415 for what a page sends.
+    pub fn not_a_form() -> Self {
+        let detail = "Send a form with `Content-Type: application/x-www-form-urlencoded`.";
+        Self::new(Code::UnsupportedMediaType, detail)
     }
 
     /// 415 for a change of single fields.
@@ -217,6 +228,21 @@ impl Problem {
     /// How the limit stands that refused, if one did.
     pub(crate) fn standing(&self) -> Option<Standing> {
         self.standing
+    }
+
+    /// The same as a value.
+    pub(crate) fn known_code(&self) -> Code {
+        self.code
+    }
+
+    /// What kind of problem it is, for people.
+    pub(crate) fn title(&self) -> &'static str {
+        self.code.title()
+    }
+
+    /// After how many seconds it makes sense to ask again, if that is known.
+    pub(crate) fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after_s
     }
 
     /// The code in the body.

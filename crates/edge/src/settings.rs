@@ -74,6 +74,7 @@ impl fmt::Debug for OperatorKey {
 
 /// Switches of the scenarios; all off by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "a switch for each")]
 pub struct Scenarios {
     /// `/web-counter/increment`
     pub visitor_counter: bool,
@@ -81,9 +82,12 @@ pub struct Scenarios {
     pub request_window: bool,
     /// `/stations/{name}` and `/booking`
     pub slot_booking: bool,
+    /// `/product/detail`, `/check` and what belongs to them
+    pub flash_sale: bool,
 }
 
 impl Scenarios {
     /// All of them on.
-    pub const ALL: Self = Self { visitor_counter: true, request_window: true, slot_booking: true };
+    pub const ALL: Self =
+        Self { visitor_counter: true, request_window: true, slot_booking: true, flash_sale: true };
 }

@@ -30,6 +30,7 @@ use utoipa::openapi::{RefOr, Schema};
 use crate::gate::{Gate, OperatorGate};
 use crate::hot::HotTable;
 use crate::openapi::scope::Scope;
+use crate::pages::assets;
 use crate::scenarios;
 use crate::settings::Scenarios;
 pub use app::App;
@@ -76,7 +77,9 @@ pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
 pub fn public_router(app: Arc<App>) -> Router {
     let elsewhere = Elsewhere::new(Listener::Operator, &operator_routes());
     let pages = docs::routes(Scope::Public(app.scenarios));
-    routed(public_routes(app.scenarios), elsewhere).merge(pages).with_state(app)
+    let router = routed(public_routes(app.scenarios), elsewhere).merge(pages);
+    let router = if app.scenarios.flash_sale { router.merge(assets::routes()) } else { router };
+    router.with_state(app)
 }
 
 /// What a rush asks the public listener for.

@@ -6,6 +6,9 @@ pub(crate) const JSON: &str = "application/json";
 /// The media type of a change of single fields.
 pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 
+/// The media type of an HTML form.
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
+
 /// Whether a `Content-Type` header field says JSON. Parameters such as a charset are not looked at.
 pub(crate) fn is_json(content_type: Option<&[u8]>) -> bool {
     has_media_type(content_type, JSON.as_bytes())
@@ -14,6 +17,11 @@ pub(crate) fn is_json(content_type: Option<&[u8]>) -> bool {
 /// Whether a `Content-Type` header field says JSON merge patch (RFC 7396).
 pub(crate) fn is_merge_patch(content_type: Option<&[u8]>) -> bool {
     has_media_type(content_type, MERGE_PATCH.as_bytes())
+}
+
+/// Whether a `Content-Type` header field says that the body is an HTML form.
+pub(crate) fn is_form(content_type: Option<&[u8]>) -> bool {
+    has_media_type(content_type, FORM.as_bytes())
 }
 
 fn has_media_type(content_type: Option<&[u8]>, wanted: &[u8]) -> bool {

@@ -3,6 +3,7 @@
 pub(crate) mod authority;
 pub(crate) mod credentials;
 pub(crate) mod etag;
+pub(crate) mod form;
 pub(crate) mod json;
 pub(crate) mod media_type;
 pub(crate) mod name;

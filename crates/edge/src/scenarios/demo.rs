@@ -26,7 +26,7 @@ pub fn calls(request_shape: WindowShape) -> Vec<Call> {
         })
     };
     let flash = StockTerms {
-        stock: "item".into(),
+        stock: "1".into(),
         title: "Flash item".into(),
         starts_at: None,
         ends_at: None,

@@ -2,6 +2,7 @@
 //! their clients and load commands run unchanged. Each has a folder, and is on only if its setting is.
 
 pub mod demo;
+mod flash_sale;
 pub mod request_window;
 pub mod slot_booking;
 pub mod visitor_counter;
@@ -23,10 +24,17 @@ pub(crate) fn routes(on: Scenarios) -> Vec<Route> {
     if on.slot_booking {
         routes.extend(slot_booking::routes());
     }
+    if on.flash_sale {
+        routes.extend(flash_sale::routes());
+    }
     routes
 }
 
 /// The schemas of all their bodies.
 pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
-    visitor_counter::schemas().into_iter().chain(request_window::schemas()).chain(slot_booking::schemas())
+    visitor_counter::schemas()
+        .into_iter()
+        .chain(request_window::schemas())
+        .chain(slot_booking::schemas())
+        .chain(flash_sale::schemas())
 }

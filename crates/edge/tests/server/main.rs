@@ -2,6 +2,7 @@
 
 mod conditions;
 mod denied;
+mod flash_sale;
 mod gate;
 mod meaning;
 mod quiet;

@@ -42,7 +42,7 @@ pub(crate) fn settings() -> Settings {
         write_timeout: hour,
         unsent_bytes_max: usize::MAX,
         drain_timeout: hour,
-        scenarios: Scenarios { visitor_counter: true, request_window: true, slot_booking: true },
+        scenarios: Scenarios::ALL,
         gate: GateSettings::default(),
     }
 }

@@ -62,10 +62,12 @@ pub(super) struct RawLimits {
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools, reason = "a switch for each")]
 pub(super) struct RawScenarios {
     pub(super) visitor_counter: bool,
     pub(super) request_window: bool,
     pub(super) slot_booking: bool,
+    pub(super) flash_sale: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -86,6 +86,7 @@ fn edge(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_edge::Setti
             visitor_counter: raw.scenarios.visitor_counter,
             request_window: raw.scenarios.request_window,
             slot_booking: raw.scenarios.slot_booking,
+            flash_sale: raw.scenarios.flash_sale,
         },
         gate: gate?,
     })

@@ -266,7 +266,7 @@ fn nests_deeper_than(max: usize, json: &[u8]) -> bool {
 }
 
 /// A stable hash over the parts, each preceded by its length, so that no two different claims write the same bytes.
-fn fingerprint(customer: &str, lines: &[LineCall], details: &[u8]) -> u64 {
+pub(super) fn fingerprint(customer: &str, lines: &[LineCall], details: &[u8]) -> u64 {
     let mut canonical: SmallVec<[u8; 256]> = SmallVec::new();
     let mut put = |part: &[u8]| {
         canonical.extend_from_slice(&(part.len() as u64).to_le_bytes());

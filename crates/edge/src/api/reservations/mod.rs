@@ -2,6 +2,7 @@
 
 pub mod body;
 mod key;
+pub(crate) mod one_unit;
 mod operations;
 mod schemas;
 

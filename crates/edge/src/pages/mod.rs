@@ -1,0 +1,102 @@
+//! Pages for browsers: HTML from templates that escape what they are given, one style sheet and one small script, all from this
+//! server. What a page shows is given by whoever answers with it; every word stands in [`texts`].
+
+pub(crate) mod assets;
+pub(crate) mod product;
+pub(crate) mod texts;
+
+use askama::Template;
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+
+use crate::problem::Problem;
+use assets::{ICON, SCRIPT, STYLE};
+
+/// The content type of a page.
+const HTML: &str = "text/html; charset=utf-8";
+
+/// Nothing from elsewhere, nothing within the page itself, and nobody may frame it.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; media-src 'self'; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What a page has around what it is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame<'a> {
+    /// Who is logged in.
+    pub(crate) customer: Option<&'a str>,
+    /// Whether pages lead to a log-in.
+    pub(crate) has_log_in: bool,
+}
+
+/// Who may keep a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Nobody: it is one customer's, or an answer to what was just done.
+    Nobody,
+    /// Anybody, for a second, unless cookies differ.
+    ForASecond,
+}
+
+/// A page that says one thing.
+#[derive(Template)]
+#[template(path = "notice.html")]
+struct NoticePage<'a> {
+    frame: Frame<'a>,
+    text: &'a str,
+}
+
+/// An answer that is a page.
+///
+/// # Panics
+/// Never in practice: pages are written to memory.
+pub(crate) fn html(status: StatusCode, page: &impl Template, keep: Keep) -> Response {
+    let body = page.render().expect("a page is written to memory");
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let kept = match keep {
+        Keep::Nobody => "no-store",
+        Keep::ForASecond => "public, max-age=1",
+    };
+    for (name, value) in [
+        (header::CONTENT_TYPE, HTML),
+        (header::CACHE_CONTROL, kept),
+        (header::VARY, "Cookie"),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        // `no-referrer` would make the browser send forms with the origin `null`.
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // The same as `frame-ancestors`, for browsers that are older than it.
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// An answer that is a page and was refused for `problem`, whose status and header fields it has.
+pub(crate) fn refused(problem: &Problem, page: &impl Template) -> Response {
+    let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    with_fields_of(problem, html(status, page, Keep::Nobody))
+}
+
+/// A page that says in plain words what went wrong, and nothing else.
+pub(crate) fn notice(problem: &Problem, frame: Frame<'_>) -> Response {
+    let text = texts::refusal(problem);
+    refused(problem, &NoticePage { frame, text: &text })
+}
+
+/// The same answer with the header fields that belong to a problem.
+pub(crate) fn with_fields_of(problem: &Problem, mut response: Response) -> Response {
+    for (name, value) in problem.headers() {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    if let Some(standing) = problem.standing() {
+        response.extensions_mut().insert(standing);
+    }
+    response
+}

@@ -1,0 +1,111 @@
+//! Every word of the pages, in English. Whoever translates the pages translates this file. Words in braces are filled in by the
+//! script.
+
+use onrush_core::{TimeMs, write_rfc3339};
+
+use crate::problem::{Code, Problem};
+
+pub(crate) const LANGUAGE: &str = "en";
+pub(crate) const SHOP: &str = "Flash sale";
+pub(crate) const ACCOUNT: &str = "Account";
+pub(crate) const LOG_IN: &str = "Log in";
+pub(crate) const REGISTER: &str = "Register";
+pub(crate) const LOGGED_IN_AS: &str = "Logged in as";
+pub(crate) const BACK: &str = "Back to the product";
+pub(crate) const REFUSED: &str = "That did not work";
+
+pub(crate) const YOU_HAVE_IT: &str = "You have it";
+pub(crate) const YOUR_ORDER: &str = "Your order";
+pub(crate) const UNITS: &str = "Units";
+pub(crate) const HELD_UNTIL: &str = "Held for you until";
+pub(crate) const OPENS_AT: &str = "The sale opens at";
+pub(crate) const OPENS_IN: &str = "It opens in {time}.";
+pub(crate) const OPEN_NOW: &str = "It is open.";
+pub(crate) const RELOAD_WHEN_OPEN: &str = "Load this page again when it is open.";
+pub(crate) const ENDED: &str = "The sale has ended.";
+pub(crate) const LEFT: &str = "{count} left";
+pub(crate) const SOLD_OUT: &str = "Sold out";
+pub(crate) const MAY_COME_BACK: &str =
+    "Some are held by customers who have not paid yet. What they do not pay for comes back.";
+pub(crate) const BUY: &str = "Buy";
+pub(crate) const BUYING: &str = "Buying …";
+pub(crate) const WAIT: &str = "Try again in {seconds} s";
+pub(crate) const HAS_ALL: &str = "You have as many as the sale allows, so you cannot buy another one.";
+pub(crate) const LOG_IN_TO_BUY: &str = "Log in to buy";
+pub(crate) const NO_ACCOUNT: &str = "No account yet?";
+pub(crate) const LOG_IN_AT_SHOP: &str = "Log in at the shop to buy.";
+
+/// How many are left.
+pub(crate) fn left(count: u32) -> String {
+    LEFT.replace("{count}", &count.to_string())
+}
+
+/// How many one customer may have.
+pub(crate) fn per_customer(max: u32) -> String {
+    match max {
+        1 => "One per person.".to_owned(),
+        max => format!("At most {max} per person."),
+    }
+}
+
+/// What a product without a title is called.
+pub(crate) fn untitled(product_id: &str) -> String {
+    format!("Product {product_id}")
+}
+
+/// A moment on a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment(pub(crate) TimeMs);
+
+impl Moment {
+    /// For the script.
+    pub(crate) fn ms(self) -> TimeMs {
+        self.0
+    }
+
+    /// As programs read it.
+    pub(crate) fn precise(self) -> String {
+        let mut text = Vec::new();
+        write_rfc3339(&mut text, self.0);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// As people read it. The script shows it in their own time zone.
+    pub(crate) fn readable(self) -> String {
+        let text = self.precise();
+        let (date, in_day) = text.split_once('T').unwrap_or((&text, ""));
+        format!("{date} {} UTC", in_day.get(..8).unwrap_or(in_day))
+    }
+}
+
+/// Why something was refused, for customers.
+pub(crate) fn refusal(problem: &Problem) -> String {
+    let again = match problem.retry_after_s() {
+        Some(1) => " Try again in a second.".to_owned(),
+        Some(seconds) => format!(" Try again in {seconds} seconds."),
+        None => String::new(),
+    };
+    let text = match problem.known_code() {
+        Code::SessionRequired => "Log in first. Nothing was bought.",
+        Code::SessionExpired => "You were logged in too long ago. Log in again. Nothing was bought.",
+        Code::CrossSite => {
+            "Another site made this request, so nothing was done. Press the button on this page."
+        }
+        Code::Denied => "The shop does not serve you. Nothing was bought.",
+        Code::HoldsUnpaid => "Too many of your orders were never paid, so this sale takes no more from you.",
+        Code::NotFound | Code::SaleNotFound | Code::StockNotFound => "There is no such page or product.",
+        Code::InsufficientStock => "Sold out: somebody else was faster. Nothing was bought.",
+        Code::CustomerLimitReached => "You have as many as the sale allows. Nothing was bought.",
+        Code::SaleNotOpen => "The sale has not opened yet. Nothing was bought.",
+        Code::SaleClosed | Code::StockClosed => "The sale has ended. Nothing was bought.",
+        Code::CoolingDown => "You have just bought something. Nothing more was bought.",
+        Code::RateLimited => "Too many requests came from you. Nothing was bought.",
+        Code::Overloaded => "Too many people ask at the same moment. Nothing was bought.",
+        Code::Draining => "The shop is restarting. Nothing was bought.",
+        Code::LogUnavailable => {
+            "The shop cannot make sure of your order now. Look whether you have it before you try again."
+        }
+        _ => return format!("{}. Nothing was done. {}", problem.title(), problem.detail()),
+    };
+    format!("{text}{again}")
+}

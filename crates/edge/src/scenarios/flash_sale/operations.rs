@@ -1,0 +1,142 @@
+//! Operations of the flash sale.
+
+use serde_json::json;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{HttpMethod, RefOr, Required, ResponseBuilder, Schema};
+
+use super::product::PRODUCT_ID;
+use crate::http::media_type::FORM;
+use crate::openapi::operation::{Operation, SCENARIOS, text_header};
+use crate::openapi::parts::{object, one_of, text, whole};
+use crate::problem::Code;
+
+pub(super) const CHECK_PATH: &str = "/check";
+
+/// What buying can end in besides what every call can.
+const REFUSALS: [Code; 14] = [
+    Code::SessionRequired,
+    Code::SessionExpired,
+    Code::InvalidCredentials,
+    Code::CrossSite,
+    Code::Denied,
+    Code::HoldsUnpaid,
+    Code::SaleNotFound,
+    Code::StockNotFound,
+    Code::InsufficientStock,
+    Code::CustomerLimitReached,
+    Code::SaleNotOpen,
+    Code::SaleClosed,
+    Code::StockClosed,
+    Code::CoolingDown,
+];
+
+/// The statuses of a refusal.
+const REFUSED: [u16; 7] = [400, 401, 403, 404, 409, 429, 503];
+
+pub(super) fn public() -> [Operation; 5] {
+    let detail =
+        Operation::new(HttpMethod::Get, "/product/detail", SCENARIOS, "showProduct", "Show a product")
+            .description(
+                "A page. With a session it shows what the customer has of it, and the button that buys one.",
+            )
+            .parameter(product_id());
+    let detail = page(detail, 200, "The page.").problems(&[Code::SaleNotFound, Code::StockNotFound]).asks();
+    let buy = Operation::new(HttpMethod::Post, "/product/buy", SCENARIOS, "buyProduct", "Buy one unit by the form of the page")
+        .description(
+            "Needs a session, and takes none that a page of another site sent along. The `key` names the order: the same form \
+             again buys nothing more.",
+        )
+        .body_as(FORM, "BuyForm", json!({"productID": "1", "key": "5f1b6f9c2d"}))
+        .answer(303, ResponseBuilder::new().description("Bought. Back to the page of the product."))
+        .header(303, "Location", text_header("The page of the product."))
+        .problems(&REFUSALS)
+        .problems(&[Code::IdempotencyKeyReused])
+        .asks();
+    let right = Operation::new(
+        HttpMethod::Get,
+        "/checkRight",
+        SCENARIOS,
+        "checkRight",
+        "Ask whether the customer may buy",
+    )
+    .description(
+        "Whether there is a session and its customer is not denied. It changes nothing and promises nothing.",
+    )
+    .problems(&[
+        Code::SessionRequired,
+        Code::SessionExpired,
+        Code::InvalidCredentials,
+        Code::CrossSite,
+        Code::Denied,
+        Code::SaleNotFound,
+    ])
+    .asks();
+    [
+        pages(detail, &[400, 404, 503]),
+        pages(buy, &[400, 401, 403, 404, 409, 413, 415, 422, 429, 503]),
+        check(HttpMethod::Get, "check"),
+        check(HttpMethod::Post, "checkByPost"),
+        words(right),
+    ]
+}
+
+pub(super) fn buy_form() -> RefOr<Schema> {
+    object(
+        "What the form of a product's page sends.",
+        vec![
+            (PRODUCT_ID, whole("The product.", 1, Some(u32::MAX as usize)).into()),
+            (
+                "key",
+                text("Names the order: 1 to 128 printable ASCII characters.")
+                    .min_length(Some(1))
+                    .max_length(Some(128))
+                    .into(),
+            ),
+        ],
+    )
+}
+
+fn check(method: HttpMethod, id: &str) -> Operation {
+    let operation = Operation::new(method, CHECK_PATH, SCENARIOS, id, "Buy one unit")
+        .description(
+            "Needs a session. By a cookie it takes no request that a page of another site made, and no GET that a browser opens \
+             as a page.",
+        )
+        .parameter(product_id())
+        .problems(&REFUSALS)
+        .asks();
+    words(operation)
+}
+
+fn product_id() -> Parameter {
+    ParameterBuilder::new()
+        .name(PRODUCT_ID)
+        .parameter_in(ParameterIn::Query)
+        .required(Required::True)
+        .description(Some("The product: a stock of the sale `flash` whose name is this number."))
+        .schema(Some(whole("The product.", 1, Some(u32::MAX as usize))))
+        .example(Some(json!(1)))
+        .build()
+}
+
+/// `true`, or `false` with a status that says why.
+fn words(operation: Operation) -> Operation {
+    let word = |word: &str| one_of("Whether it is so.", &[word]);
+    let yes = operation.content(200, "Yes.", "text/plain", word("true"), json!("true"));
+    REFUSED.into_iter().fold(yes, |operation, status| {
+        operation.content(status, "No", "text/plain", word("false"), json!("false")).header(
+            status,
+            "Onrush-Refusal",
+            text_header("The code of the problem."),
+        )
+    })
+}
+
+fn page(operation: Operation, status: u16, description: &str) -> Operation {
+    operation.content(status, description, "text/html", text("A page.").into(), json!("<!doctype html>"))
+}
+
+/// Refusals as pages.
+fn pages(operation: Operation, statuses: &[u16]) -> Operation {
+    statuses.iter().fold(operation, |operation, status| page(operation, *status, "A page that says why"))
+}
