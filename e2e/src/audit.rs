@@ -12,6 +12,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::answers::{count_of, outcome, read_reserved, reserve_request, value_of};
 use crate::api::{DenialList, Reservation, ReservationList, Sale};
 use crate::http::{self, Connection, request};
 use crate::ledger::cooldowns::CoolDowns;
@@ -20,11 +21,11 @@ use crate::ledger::numbers::{Add, Period, Read};
 use crate::ledger::panes::{Hit, Panes};
 use crate::ledger::reservations::{Ledger, Terms};
 use crate::ledger::{Ask, Outcome, Record, Reserved, Times};
-use crate::load::{SALES, SHORT_WINDOW, count_of, outcome, read_reserved, reserve_request, value_of};
 use crate::operator_traffic::DENIAL_REASON;
 use crate::random::Random;
 use crate::run_clock::Clock;
 use crate::server::Server;
+use crate::shop::{SALES, SHORT_WINDOW};
 
 /// The settings of the short window: 2 s in panes of 100 ms, and 500 ms for the server's reading of the clock: on a machine that
 /// has more to do than it can, a thread may rest that long between the reading and the decision.

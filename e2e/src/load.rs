@@ -1,8 +1,7 @@
 //! The mixed traffic under which servers are killed and stopped: many connections that count, reserve, confirm, release,
 //! read and retry, and write down every request with what came of it.
 
-use anyhow::{Context as _, Result, anyhow, ensure};
-use serde::Deserialize;
+use anyhow::{Result, anyhow, ensure};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,80 +9,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::api::{Problem, Reservation, SaleSettings};
-use crate::http::{Connection, Lost, Response, request, request_json};
+use crate::answers::{count_of, outcome, read_reserved, request_count_of, reserve_request, value_of};
+use crate::api::Reservation;
+use crate::http::{Connection, Lost, Response, request};
 use crate::ledger::{Ask, Outcome, Record, Reserved, Times, Verb};
 use crate::operator_traffic::{deny, resize};
 use crate::random::Random;
 use crate::run_clock::Clock;
-
-/// The sales of the traffic: one that never sells out, one with a tight limit, one with several stocks, one that operators
-/// resize, one whose holds end while the run watches, one with a cool-down, whose customers are denied at times.
-pub(crate) const SALES: &[SaleSettings<'static>] = &[
-    SaleSettings {
-        sale: "wide",
-        stocks: &[("unit", 100_000_000)],
-        per_customer_max: None,
-        hold_ttl_ms: 86_400_000,
-        cooldown_ms: 0,
-    },
-    SaleSettings {
-        sale: "limited",
-        stocks: &[("front", 40), ("middle", 60), ("back", 400)],
-        per_customer_max: Some(2),
-        hold_ttl_ms: 0,
-        cooldown_ms: 0,
-    },
-    SaleSettings {
-        sale: "tour",
-        stocks: &[("a", 9_000), ("b", 9_000), ("c", 9_000), ("d", 9_000), ("e", 9_000), ("f", 9_000)],
-        per_customer_max: Some(12),
-        hold_ttl_ms: 3_600_000,
-        cooldown_ms: 0,
-    },
-    SaleSettings {
-        sale: RESIZED_SALE,
-        stocks: &[("unit", 500)],
-        per_customer_max: None,
-        hold_ttl_ms: 0,
-        cooldown_ms: 0,
-    },
-    SaleSettings {
-        sale: "brief",
-        stocks: &[("unit", 300)],
-        per_customer_max: None,
-        hold_ttl_ms: 300,
-        cooldown_ms: 0,
-    },
-    SaleSettings {
-        sale: COOLED_SALE,
-        stocks: &[("unit", 100_000)],
-        per_customer_max: None,
-        hold_ttl_ms: 0,
-        cooldown_ms: 1_500,
-    },
-];
-
-/// The sale whose quantity an operator raises and lowers while it is sold.
-pub(crate) const RESIZED_SALE: &str = "resized";
-
-/// The sale with a cool-down.
-pub(crate) const COOLED_SALE: &str = "cooled";
-
-/// Its customers, of whom the first so many are put on the denylist and taken off.
-const COOLED_CUSTOMER_COUNT: u64 = 60;
-pub(crate) const DENIED_CUSTOMER_COUNT: u64 = 8;
-
-/// The customers of the sale with a cool-down are the same in all cycles.
-pub(crate) fn cooled_customer(number: u64) -> String {
-    format!("p{number}")
-}
-
-/// A window that outlasts the run, so that it counts every request ever made.
-pub(crate) const LONG_WINDOW: &str = "windows/long";
-
-/// A window that forgets while the run goes on.
-pub(crate) const SHORT_WINDOW: &str = "windows/short";
+use crate::shop::{
+    COOLED_CUSTOMER_COUNT, COOLED_SALE, LONG_WINDOW, RESIZED_SALE, SALES, SHORT_WINDOW, cooled_customer,
+};
 
 /// The visitor counter's route, and the counter behind it.
 const VISITOR_ROUTE: (&str, &str) = ("/web-counter/increment", "counters/web-counter");
@@ -404,79 +339,6 @@ impl Client<'_> {
         let answer = connection.call(bytes);
         (Times { sent_ns, ended_ns: self.traffic.clock.now_ns() }, answer)
     }
-}
-
-/// The bytes of a reserve request.
-pub(crate) fn reserve_request(ask: &Ask) -> Vec<u8> {
-    let lines = ask.lines.iter().map(|(stock, quantity)| json!({"stock": stock, "quantity": quantity}));
-    let mut body = json!({"customer": ask.customer, "lines": lines.collect::<Vec<_>>()});
-    if let Some(details) = &ask.details {
-        body["details"] = details.clone();
-    }
-    let headers = ask.key.iter().map(|key| format!("Idempotency-Key: {key}")).collect::<Vec<_>>();
-    request_json("POST", &format!("/v1/sales/{}/reservations", ask.sale), &headers, &body.to_string())
-}
-
-/// The reservation of a 200 or 201 answer, with the headers that the contract promises checked.
-pub(crate) fn read_reserved(answer: &Response) -> Result<Reserved> {
-    let reservation: Reservation = answer.json()?;
-    let replayed = answer.header("idempotent-replayed") == Some("true");
-    let location = format!("/v1/sales/{}/reservations/{}", reservation.sale, reservation.reservation);
-    ensure!(replayed == (answer.status == 200), "{} with replayed {replayed}", answer.status);
-    ensure!(
-        replayed || answer.header("location") == Some(&location),
-        "Location is {:?}, not {location}",
-        answer.header("location")
-    );
-    Ok(Reserved { reservation, replayed })
-}
-
-/// Turns an answer, or its absence, into what it means for the effect.
-pub(crate) fn outcome<T>(
-    answer: Result<Response, Lost>,
-    success: &[u16],
-    read: impl FnOnce(&Response) -> Result<T>,
-) -> Result<Outcome<T>> {
-    match answer {
-        Err(Lost::Malformed(reason)) => Err(anyhow!("malformed answer: {reason}")),
-        Err(lost) => Ok(Outcome::Unknown(lost)),
-        Ok(answer) if success.contains(&answer.status) => Ok(Outcome::Acknowledged(read(&answer)?)),
-        Ok(answer) => {
-            let problem: Problem = answer.json().context("read the problem")?;
-            ensure!(problem.status == answer.status, "{} says {}", answer.status, problem.status);
-            Ok(Outcome::Refused { status: answer.status, code: problem.code })
-        }
-    }
-}
-
-/// The value of a counter's answer.
-pub(crate) fn value_of(answer: &Response) -> Result<u64> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Counter {
-        #[serde(rename = "counter")]
-        _counter: String,
-        value: u64,
-    }
-    Ok(answer.json::<Counter>()?.value)
-}
-
-fn request_count_of(answer: &Response) -> Result<u64> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields, rename_all = "camelCase")]
-    struct Requests {
-        request_count: u64,
-    }
-    Ok(answer.json::<Requests>()?.request_count)
-}
-
-/// The count of a window's answer.
-pub(crate) fn count_of(answer: &Response) -> Result<u64> {
-    #[derive(Deserialize)]
-    struct Window {
-        count: u64,
-    }
-    Ok(answer.json::<Window>()?.count)
 }
 
 fn closes(answer: &Result<Response, Lost>) -> bool {

@@ -7,6 +7,7 @@
 )]
 
 mod activity;
+mod answers;
 mod api;
 mod audit;
 mod disk;
@@ -21,6 +22,7 @@ mod run_clock;
 mod scenarios;
 mod server;
 mod services;
+mod shop;
 mod targets;
 mod tool;
 mod wall_clock;

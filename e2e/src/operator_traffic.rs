@@ -7,12 +7,13 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
+use crate::answers::outcome;
 use crate::api::SaleSettings;
 use crate::http::{Connection, request, request_json};
 use crate::ledger::{Record, Times};
-use crate::load::{DENIED_CUSTOMER_COUNT, RESIZED_SALE, cooled_customer, outcome};
 use crate::random::Random;
 use crate::run_clock::Clock;
+use crate::shop::{DENIED_CUSTOMER_COUNT, RESIZED_SALE, cooled_customer};
 
 /// What an operator writes of each denial.
 pub(crate) const DENIAL_REASON: &str = "tried it too often";

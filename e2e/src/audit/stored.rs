@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::History;
 use crate::api::Sale;
 use crate::http::Connection;
-use crate::load::SALES;
 use crate::server::Server;
+use crate::shop::SALES;
 use crate::targets::postgres::Database;
 
 /// What a window counted since it was last put.

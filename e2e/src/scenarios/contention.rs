@@ -8,10 +8,10 @@ use std::sync::Barrier;
 use std::thread;
 
 use crate::Bench;
+use crate::answers::{read_reserved, reserve_request};
 use crate::api::{ReservationList, Sale, SaleSettings};
 use crate::http::{Connection, request};
 use crate::ledger::Ask;
-use crate::load::{read_reserved, reserve_request};
 use crate::server::Server;
 
 /// Connections, each with one request in flight.

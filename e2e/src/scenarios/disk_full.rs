@@ -6,10 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Bench;
+use crate::answers::value_of;
 use crate::api::{Reservation, Sale, SaleSettings};
 use crate::disk::Disk;
 use crate::http::{Connection, request, request_json};
-use crate::load::value_of;
 use crate::problem::check_problem;
 use crate::server::Server;
 

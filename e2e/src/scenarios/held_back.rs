@@ -5,9 +5,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
 
 use crate::Bench;
+use crate::answers::value_of;
 use crate::disk::Disk;
 use crate::http::{self, Connection, request, request_json};
-use crate::load::value_of;
 use crate::operator::{AGREES, await_caught_up, reconcile, retry};
 use crate::problem::check_problem;
 use crate::scenarios::disk_full::{DISK_BYTES, SETTINGS, await_room};

@@ -10,10 +10,11 @@ use crate::Bench;
 use crate::audit::History;
 use crate::http::{self, request_json};
 use crate::ledger::Record;
-use crate::load::{ARGUMENTS, LONG_WINDOW, RESIZED_SALE, SALES, SHORT_WINDOW, Traffic};
+use crate::load::{ARGUMENTS, Traffic};
 use crate::random::Random;
 use crate::run_clock::Clock;
 use crate::server::Launch;
+use crate::shop::{LONG_WINDOW, RESIZED_SALE, SALES, SHORT_WINDOW};
 
 /// Connections of the traffic.
 const CONNECTION_COUNT: u64 = 64;

@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::Bench;
+use crate::answers::read_reserved;
 use crate::api::{Reservation, Sale, Status};
 use crate::http::{Connection, Response, request, request_json};
-use crate::load::read_reserved;
 use crate::problem::check_problem;
 use crate::server::Server;
 

@@ -10,12 +10,13 @@ use crate::Bench;
 use crate::audit::History;
 use crate::disk::copy_directory;
 use crate::http::{Connection, request, request_json};
-use crate::load::{ARGUMENTS, LONG_WINDOW, Traffic};
+use crate::load::{ARGUMENTS, Traffic};
 use crate::operator_traffic::DENIAL_REASON;
 use crate::random::Random;
 use crate::run_clock::Clock;
 use crate::scenarios::kill9::set_up;
 use crate::server::{Launch, Server};
+use crate::shop::LONG_WINDOW;
 
 const CONNECTION_COUNT: u64 = 16;
 

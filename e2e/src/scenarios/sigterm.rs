@@ -7,10 +7,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Bench;
+use crate::answers::value_of;
 use crate::audit::History;
 use crate::http::{self, Connection, Lost, request};
 use crate::ledger::{Outcome, Record};
-use crate::load::{ARGUMENTS, Traffic, value_of};
+use crate::load::{ARGUMENTS, Traffic};
 use crate::random::Random;
 use crate::run_clock::Clock;
 use crate::scenarios::kill9::set_up;

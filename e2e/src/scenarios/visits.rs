@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Bench;
+use crate::answers::value_of;
 use crate::http::{self, Connection, request};
-use crate::load::value_of;
 use crate::operator::{AGREES, await_caught_up, reconcile};
 use crate::server::Server;
 use crate::targets::{Targets, with_targets};

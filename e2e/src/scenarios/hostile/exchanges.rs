@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::{CLOSE_TIMEOUT, GOOD_BODY, RESERVE, ZERO_BODY, reserve};
+use crate::answers::value_of;
 use crate::http::{Connection, once, request, request_json};
-use crate::load::value_of;
 use crate::problem::check_problem;
 use crate::server::Server;
 use crate::tool::{CURL, H2LOAD};

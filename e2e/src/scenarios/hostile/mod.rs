@@ -11,9 +11,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::Bench;
+use crate::answers::value_of;
 use crate::api::{Sale, SaleSettings};
 use crate::http::{Connection, Lost, request, request_json};
-use crate::load::value_of;
 use crate::problem::check_problem;
 use crate::server::Server;
 
