@@ -47,6 +47,7 @@ impl State {
                 });
             }
             Event::Confirmed { reservation } => self.transition(reservation, ReservationStatus::Confirmed),
+            Event::Reclaimed { reservation, .. } => self.reclaim(reservation),
             Event::Released { reservation } => self.transition(reservation, ReservationStatus::Released),
             Event::Expired { reservation } => self.transition(reservation, ReservationStatus::Expired),
             Event::Denied { kind, value, reason, expires_at } => {
@@ -118,6 +119,12 @@ impl State {
         if to == ReservationStatus::Confirmed {
             self.unit_totals.confirmed += units;
         }
+    }
+
+    fn reclaim(&mut self, number: ReservationNo) {
+        let incarnation = self.incarnation;
+        let sale = self.sales.get_mut(&self.hash, number.sale).expect("a reservation has a sale");
+        self.unit_totals.confirmed += sale.reclaim(number.seq, incarnation);
     }
 
     fn apply_sale_put(&mut self, sale_no: SaleNo, name: &str, terms: &SaleTerms) {

@@ -28,6 +28,9 @@ pub enum Command<'a> {
     Reserve(Reserve<'a>),
     /// Makes a held reservation final.
     Confirm { sale: &'a str, reservation: ReservationRef, asker: Asker<'a> },
+    /// Makes a held reservation final, or one whose hold has expired: that takes its units again, if they are there and the
+    /// customer may have them. For a payment that came late, so operators alone may ask it.
+    Reclaim { sale: &'a str, reservation: ReservationRef },
     /// Gives the units of a held or confirmed reservation back.
     Release { sale: &'a str, reservation: ReservationRef, asker: Asker<'a> },
     /// Puts a customer, an address or a network on the denylist, or gives the entry another reason and end.

@@ -87,6 +87,9 @@ pub fn decide<'a>(state: &State, command: &Command<'a>, now: Now) -> Result<Deci
         Command::Confirm { sale, reservation, asker } => {
             reservations::decide_confirm(state, sale, reservation, asker, now.partition)
         }
+        Command::Reclaim { sale, reservation } => {
+            reservations::decide_reclaim(state, sale, reservation, now.partition)
+        }
         Command::Release { sale, reservation, asker } => {
             reservations::decide_release(state, sale, reservation, asker, now.partition)
         }

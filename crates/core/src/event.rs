@@ -19,6 +19,19 @@ pub struct Line {
 /// The lines of one reservation, in the order in which they were asked for.
 pub type Lines = ArrayVec<Line, LINES_MAX>;
 
+/// What a reservation that takes its units again was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReclaimedClaim {
+    /// Who reserved.
+    pub customer: Box<str>,
+    /// As they were asked for.
+    pub lines: Lines,
+    /// The key of the request that made it; empty if there was none.
+    pub key: Box<[u8]>,
+    /// The bytes kept with it; empty if there are none.
+    pub details: Box<[u8]>,
+}
+
 /// What was decided.
 ///
 /// `CounterAdded` events of one counter within a batch may be folded into one (sum of `by`, last `value`), and so may
@@ -52,6 +65,8 @@ pub enum Event<'a> {
     },
     /// A held reservation became final.
     Confirmed { reservation: ReservationNo },
+    /// A reservation whose hold had expired took its units again, and is final. Whoever forgot it with its hold is told all of it.
+    Reclaimed { reservation: ReservationNo, claim: Box<ReclaimedClaim> },
     /// Somebody gave the units of a held or confirmed reservation back.
     Released { reservation: ReservationNo },
     /// Time gave the units of a held reservation back.

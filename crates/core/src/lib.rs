@@ -39,7 +39,7 @@ pub use decide::{
 pub use denial::{Denial, DenialKind, DenialsPage, is_network};
 pub use digest::Digest;
 pub use encoding::terms_version;
-pub use event::{Event, Line, Lines};
+pub use event::{Event, Line, Lines, ReclaimedClaim};
 pub use fact::Fact;
 pub use gate_terms::{ConfirmBy, GateChange, GateField, GateMode, GateTerms, SessionTerms};
 pub use ids::{Incarnation, Now, ReservationNo, ReservationRef, SaleNo, StockNo, TimeMs};

@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use onrush_core::{
-    Asker, Command, Event, GateTerms, Limits, Line, LineRequest, Lines, Now, Precondition, ReservationNo,
-    Reserve, SaleNo, SaleTerms, State, StockNo, StockTerms, WindowShape, decide,
+    Asker, Command, Event, GateTerms, Limits, Line, LineRequest, Lines, Now, Precondition, ReclaimedClaim,
+    ReservationNo, Reserve, SaleNo, SaleTerms, State, StockNo, StockTerms, WindowShape, decide,
 };
 
 #[test]
@@ -18,6 +18,11 @@ fn impossible_events_stop_the_process() {
         expires_at,
         key: None,
         details: &[],
+    };
+    let reclaimed = |reservation| {
+        let (customer, key, details) = (Box::from("c"), Box::default(), Box::default());
+        let claim = ReclaimedClaim { customer, lines: lines(0, 3), key, details };
+        Event::Reclaimed { reservation, claim: Box::new(claim) }
     };
     let (fewer, without) = (terms(&[("a", 2), ("b", 5)]), terms(&[("b", 5)]));
     let shape = WindowShape { span_ms: 10, precision_ms: 1 };
@@ -44,6 +49,8 @@ fn impossible_events_stop_the_process() {
         ("a hold of more than a day", reserved(number(0, 2), lines(0, 1), Some(86_400_101)), 100),
         ("a confirmation of nothing", Event::Confirmed { reservation: number(0, 2) }, 100),
         ("a confirmation too late", Event::Confirmed { reservation: number(0, 1) }, 1_010),
+        ("a payment of what is released", reclaimed(number(0, 0)), 100),
+        ("a payment of what is held", reclaimed(number(0, 1)), 100),
         ("a release too late", Event::Released { reservation: number(0, 1) }, 1_010),
         ("an expiry too early", Event::Expired { reservation: number(0, 1) }, 1_009),
         ("an expiry of what is released", Event::Expired { reservation: number(0, 0) }, 5_000),

@@ -25,7 +25,7 @@ use proptest::{
 /// Sequences of commands in an ordinary run.
 const CASES: u32 = 512;
 /// Every outcome that a sequence can come to.
-const KINDS: [&str; 59] = [
+const KINDS: [&str; 60] = [
     "Confirmed",
     "CoolingDown",
     "Counter",
@@ -51,6 +51,7 @@ const KINDS: [&str; 59] = [
     "PartitionExists",
     "PreconditionFailed",
     "QuantityBelowReserved",
+    "Reclaimed",
     "Released",
     "Replayed",
     "ReservationNotFound",
@@ -172,6 +173,9 @@ impl<'a> Run<'a> {
         let expected = self.model.run(&self.limits, step, self.now());
         let answer = decision.map(|Decision { event, answer }| {
             if let Some(event) = event {
+                if matches!(event, Event::Reclaimed { .. }) {
+                    *self.outcomes.borrow_mut().entry("Reclaimed".to_owned()).or_default() += 1;
+                }
                 self.apply_and_record(event);
             }
             answer

@@ -46,6 +46,8 @@ pub enum Call {
     Reserve(Box<ReserveCall>),
     /// Answer: [`Outcome::Reservation`].
     Confirm { sale: Name, reservation: ReservationRef, asker: Asker },
+    /// As an operator confirms, but a hold that has expired takes its units again. Answer: [`Outcome::Reservation`].
+    Reclaim { sale: Name, reservation: ReservationRef },
     /// Answer: [`Outcome::Reservation`].
     Release { sale: Name, reservation: ReservationRef, asker: Asker },
     /// Answer: [`Outcome::Reservation`].
@@ -78,6 +80,7 @@ impl Call {
             | Self::ArchiveSale { sale, .. }
             | Self::ReadSale { sale }
             | Self::Confirm { sale, .. }
+            | Self::Reclaim { sale, .. }
             | Self::Release { sale, .. }
             | Self::ReadReservation { sale, .. }
             | Self::ReadCustomer { sale, .. } => RoutingKey::Sale(sale),

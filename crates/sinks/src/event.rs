@@ -33,7 +33,7 @@ pub enum Change<'a> {
     SaleArchived { sale_no: SaleNo, sale: &'a str },
     /// Units were claimed: held until `expires_at`, or confirmed at once if there is none.
     Reserved { subject: ReservationSubject<'a>, claim: Claim<'a>, expires_at: Option<TimeMs> },
-    /// A held reservation became final. What it claimed is known, because it was held.
+    /// A reservation that was held, or had expired, became final.
     Confirmed { subject: ReservationSubject<'a>, claim: Claim<'a> },
     /// Somebody gave the units back. What it claimed is known if it was held; of a confirmed reservation it is not.
     Released { subject: ReservationSubject<'a>, claim: Option<Claim<'a>> },

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use compact_str::CompactString;
 use onrush_core::{
-    Event, Fact, Incarnation, Incarnations, Line, Lines, ReservationNo, ReservationRef, ReservationStatus,
-    SaleNo, SaleTerms, StockNumbers,
+    Event, Fact, Incarnation, Incarnations, Line, Lines, ReclaimedClaim, ReservationNo, ReservationRef,
+    ReservationStatus, SaleNo, SaleTerms, StockNumbers,
 };
 use smallvec::SmallVec;
 
@@ -169,6 +169,9 @@ impl NameTable {
                 Some(give(Change::SaleArchived { sale_no: *sale_no, sale: &named.sale }))
             }
             Event::Reserved { .. } => Some(self.describe_reserved(&record.event, give)?),
+            Event::Reclaimed { reservation, claim } => {
+                Some(self.describe_reclaimed(*reservation, claim, give)?)
+            }
             Event::Confirmed { reservation }
             | Event::Released { reservation }
             | Event::Expired { reservation } => {
@@ -208,6 +211,20 @@ impl NameTable {
         let claim = Claim { customer, lines: &lines, details, idempotency_key: key_text(key) };
         let subject = named.subject(&self.ids, *reservation);
         Ok(give(Change::Reserved { subject, claim, expires_at: *expires_at }))
+    }
+
+    /// To a sink it is confirmed like another: it was told that it had expired.
+    fn describe_reclaimed<R>(
+        &self,
+        reservation: ReservationNo,
+        claim: &ReclaimedClaim,
+        give: impl FnOnce(Change<'_>) -> R,
+    ) -> Result<R, Unknown> {
+        let named = self.sales.get(&reservation.sale).ok_or(UNKNOWN_SALE)?;
+        let ReclaimedClaim { customer, lines, key, details } = claim;
+        let lines = named.lines(lines)?;
+        let claim = Claim { customer, lines: &lines, details, idempotency_key: key_text(key) };
+        Ok(give(Change::Confirmed { subject: named.subject(&self.ids, reservation), claim }))
     }
 
     fn describe_status_change<R>(

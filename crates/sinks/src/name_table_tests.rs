@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use onrush_core::{
-    Event, Fact, GateTerms, Incarnation, Limits, Line, ReservationNo, ReservationStatus, SaleNo, SaleTerms,
-    State, StockNo, StockTerms,
+    Event, Fact, GateTerms, Incarnation, Limits, Line, Lines, ReclaimedClaim, ReservationNo,
+    ReservationStatus, SaleNo, SaleTerms, State, StockNo, StockTerms,
 };
 use onrush_log::Format;
 use proptest::prelude::*;
@@ -206,6 +206,29 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_is_reclaimed_is_told_whole_though_its_hold_is_forgotten() {
+    let ids = ReservationIds::new(0, [7; 16]);
+    let mut both = Both { state: State::new(Limits::default(), 1), names: NameTable::new(ids), offset: 0 };
+    let reservation = ReservationNo { sale: SaleNo(0), seq: 0 };
+    let lines: Lines = [Line { stock: StockNo(0), quantity: 1 }].into_iter().collect();
+    let terms = terms(&BTreeSet::from([9]));
+    both.apply(Event::SalePut { sale_no: SaleNo(0), sale: "sale-0", terms: &terms });
+    both.apply(Event::Reserved {
+        reservation,
+        customer: "ann",
+        lines: lines.clone(),
+        expires_at: Some(1),
+        key: None,
+        details: b"{}",
+    });
+    both.apply(Event::Expired { reservation });
+    both.restart();
+    let (customer, key, details) = ("ann".into(), Box::default(), b"{}"[..].into());
+    let claim = Box::new(ReclaimedClaim { customer, lines, key, details });
+    assert_eq!(both.apply(Event::Reclaimed { reservation, claim }), "ann stock-0");
 }
 
 #[test]

@@ -198,6 +198,8 @@ struct Known {
     reserved: Vec<u16>,
     /// With status: held, confirmed, or neither.
     claims: Vec<(Claimed, Option<bool>)>,
+    /// Places of claims that expired.
+    expired: Vec<usize>,
 }
 
 /// A random story that a log could have.
@@ -228,8 +230,8 @@ pub(crate) fn random(seed: u64, length: usize) -> Story {
                 let name = format!("sale-{}", chance.below(4));
                 if sales.iter().all(|sale| sale.name != name) {
                     let (no, stocks) = (sales_ever, Vec::new());
-                    let (reserved, claims) = (Vec::new(), Vec::new());
-                    sales.push(Known { no, name, stocks, stocks_ever: 0, reserved, claims });
+                    let (reserved, claims, expired) = (Vec::new(), Vec::new(), Vec::new());
+                    sales.push(Known { no, name, stocks, stocks_ever: 0, reserved, claims, expired });
                     sales_ever += 1;
                     put(&mut story, sales.last_mut().unwrap(), &mut chance);
                 }
@@ -300,6 +302,15 @@ fn reserve(story: &mut Story, sale: &mut Known, chance: &mut Chance) {
 }
 
 fn end_reservation(story: &mut Story, sale: &mut Known, chance: &mut Chance) {
+    if chance.below(6) == 0
+        && let Some(at) = sale.expired.pop()
+    {
+        // Its payment came late.
+        let (claim, status) = &mut sale.claims[at];
+        *status = Some(false);
+        story.add(What::Confirmed { claim: claim.clone() });
+        return;
+    }
     let live: Vec<usize> = (0..sale.claims.len()).filter(|&at| sale.claims[at].1.is_some()).collect();
     if live.is_empty() {
         return;
@@ -310,6 +321,7 @@ fn end_reservation(story: &mut Story, sale: &mut Known, chance: &mut Chance) {
     match (*status == Some(true), chance.below(3)) {
         (true, 0) => {
             *status = None;
+            sale.expired.push(at);
             story.add(What::Expired { claim });
         }
         (true, 1) => {

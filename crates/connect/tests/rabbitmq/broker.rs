@@ -44,6 +44,14 @@ pub fn control(arguments: &[&str]) {
     assert!(output.status.success(), "rabbitmqctl {arguments:?}: {output:?}");
 }
 
+/// Looks again and again, for half a minute at least.
+pub fn comes_true(mut is_true: impl FnMut() -> bool) -> bool {
+    (0..600).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        is_true()
+    })
+}
+
 impl Broker {
     /// If there is one.
     pub fn new() -> Option<Self> {
@@ -103,13 +111,8 @@ impl Broker {
 
     /// Waits until so many messages wait in a queue: given back, they come when the broker gets to it.
     pub fn wait_for(&self, queue: &str, message_count: u32) {
-        for _ in 0..600 {
-            if self.message_count(queue) == message_count {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-        panic!("{queue} has {} messages, not {message_count}", self.message_count(queue));
+        let is_there = comes_true(|| self.message_count(queue) == message_count);
+        assert!(is_there, "{queue} has {} messages, not {message_count}", self.message_count(queue));
     }
 
     /// Gets so many messages, acknowledges some of them, and gives the others back.

@@ -18,8 +18,6 @@ mod services;
 mod settings;
 mod tls;
 
-use std::time::Duration;
-
 use onrush_connect::rabbitmq::{QueueType, RabbitMq, RabbitMqAuditor, Settings};
 use onrush_connect::{Audit as _, Findings, MessageFormat};
 use onrush_proxy::Proxy;
@@ -113,11 +111,8 @@ fn a_sink_without_events_notices_that_its_connection_broke() {
     assert_eq!(target.wait_until_durable().expect("nothing is in the way"), story.end());
     broker.delete_queue(&settings.queue);
     proxy.cut();
-    let noticed = (0..3_000).any(|_| {
-        std::thread::sleep(Duration::from_millis(10));
-        target.wait_until_durable().is_err()
-    });
-    assert!(noticed, "the connection is gone, and nobody said so");
+    let is_noticed = broker::comes_true(|| target.wait_until_durable().is_err());
+    assert!(is_noticed, "the connection is gone, and nobody said so");
     assert_eq!(target.open(&story.source).expect("the broker is there"), Some(story.events[0].offset));
 }
 

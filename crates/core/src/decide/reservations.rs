@@ -5,7 +5,7 @@ use super::sales::check_open;
 use super::{Answer, Decision, check_ceiling, check_memory, check_new_name, find_sale, gate};
 use crate::{
     Asker, Ceiling, DETAILS_BYTES_MAX, Event, LINES_MAX, Line, LineRequest, Lines, Now, QUANTITY_MAX,
-    Refusal, ReservationNo, ReservationRef, ReservationStatus, Reserve, State, TimeMs,
+    ReclaimedClaim, Refusal, ReservationNo, ReservationRef, ReservationStatus, Reserve, State, TimeMs,
     state::{Record, Sale},
 };
 
@@ -75,6 +75,30 @@ pub(super) fn decide_confirm(
         ReservationStatus::Released => Err(Refusal::ReservationNotHeld),
         ReservationStatus::Expired => Err(Refusal::HoldExpired),
     }
+}
+
+pub(super) fn decide_reclaim(
+    state: &State,
+    sale: &str,
+    reservation: ReservationRef,
+    now: TimeMs,
+) -> Result<Decision<'static>, Refusal> {
+    let (found, record) = find_reservation(state, sale, reservation)?;
+    if record.status() != ReservationStatus::Expired {
+        return decide_confirm(state, sale, reservation, Asker::Operator, now);
+    }
+    let (customer, seq) = (record.customer, reservation.no.seq);
+    let lines = found.reservations.lines(seq);
+    check_customer_limit(found, Some(customer), record.units())?;
+    check_stock(found, &lines)?;
+    let claim = ReclaimedClaim {
+        customer: found.customers.name(customer).into(),
+        lines,
+        key: found.reservations.key(seq).map_or(&[][..], |key| key.key).into(),
+        details: found.reservations.details(seq).into(),
+    };
+    let event = Event::Reclaimed { reservation: reservation.no, claim: Box::new(claim) };
+    Ok(Decision::new(event, Answer::Confirmed { reservation }))
 }
 
 pub(super) fn decide_release(

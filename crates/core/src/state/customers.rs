@@ -85,6 +85,16 @@ impl Customers {
         customer.set_units(left);
     }
 
+    /// Notes that a hold which ran out was paid after all.
+    pub(crate) fn reclaim(&mut self, customer: u32, units: u64) {
+        let customer = &mut self.entries[customer];
+        customer.set_units(customer.units() + units);
+        // At the greatest number it may have stopped counting, so it stays there.
+        if customer.unpaid_count < u8::MAX {
+            customer.unpaid_count -= 1;
+        }
+    }
+
     pub(crate) fn unpaid_count(&self, customer: u32) -> u8 {
         self.entries[customer].unpaid_count
     }

@@ -225,6 +225,22 @@ impl Sale {
         from
     }
 
+    /// Gives a reservation that expired its units again, for good. Returns how many.
+    pub(crate) fn reclaim(&mut self, seq: u32, incarnation: Incarnation) -> u64 {
+        let record = *self.reservations.get(seq).expect("an event names a reservation of the sale");
+        assert_eq!(record.status(), ReservationStatus::Expired, "what is reclaimed had expired");
+        for line in &self.reservations.lines(seq) {
+            let place = self.place(line.stock).expect("a stock that has reservations stays");
+            let figures = &mut self.figures[place];
+            figures.confirmed += u32::from(line.quantity);
+            assert!(figures.taken() <= self.terms.stocks[place].quantity_total, "no unit is sold twice");
+        }
+        self.customers.reclaim(record.customer, record.units());
+        self.reservations.set_status(seq, ReservationStatus::Confirmed);
+        self.begin_version(incarnation);
+        record.units()
+    }
+
     /// Whether its gate refuses nobody.
     pub(crate) fn is_shadow(&self) -> bool {
         self.terms.gate.mode == GateMode::Shadow

@@ -13,6 +13,7 @@ mod changes;
 pub(crate) mod denials;
 mod gate;
 mod left_out;
+mod reclaim;
 pub(crate) mod seen;
 pub(crate) mod steps;
 
@@ -69,6 +70,7 @@ impl Model {
             Step::Archive { sale, condition } => self.archive_if(sale, wall, *condition),
             Step::Reserve(claim) => self.reserve(limits, claim, now, wall),
             Step::Confirm { sale, pick, asker } => self.confirm(sale, self.find(sale, *pick), *asker, now),
+            Step::Reclaim { sale, pick } => self.reclaim(sale, self.find(sale, *pick), now),
             Step::Release { sale, pick, asker } => self.release(sale, self.find(sale, *pick), *asker, now),
             Step::ChangeDenylist(step) => self.change_denylist(limits, step, wall),
             _ => unreachable!("no command"),
@@ -421,27 +423,7 @@ impl Sale {
         let details_fit = claim.details.len() <= DETAILS_BYTES_MAX;
         ensure(details_fit, || invalid("details", "must be at most 4096 bytes"))?;
 
-        let asked: u64 = lines.iter().map(|(_, quantity)| u64::from(*quantity)).sum();
-        if let Some(per_customer_max) = terms.per_customer_max {
-            let quantity_taken = self.taken_by(claim.customer);
-            ensure(quantity_taken + asked <= u64::from(per_customer_max), || {
-                Refusal::CustomerLimitReached { per_customer_max, quantity_taken }
-            })?;
-        }
-        for (line, (stock, quantity)) in (0..).zip(lines) {
-            let total = terms
-                .stocks
-                .iter()
-                .find(|terms| terms.stock == *stock)
-                .map_or(0, |terms| terms.quantity_total);
-            let left = u64::from(total) - self.taken(stock);
-            let quantity_available = u32::try_from(left).expect("a stock's total fits 32 bits");
-            ensure(*quantity <= quantity_available, || Refusal::InsufficientStock {
-                line,
-                quantity_available,
-            })?;
-        }
-        Ok(())
+        self.check_units(claim)
     }
 }
 

@@ -52,6 +52,11 @@ pub(crate) enum Step {
         pick: Pick,
         asker: Asker<'static>,
     },
+    /// Takes the units of a hold that expired again.
+    Reclaim {
+        sale: &'static str,
+        pick: Pick,
+    },
     Release {
         sale: &'static str,
         pick: Pick,
@@ -121,6 +126,7 @@ impl Step {
             Self::Confirm { sale, pick, asker } => {
                 ask(&Command::Confirm { sale, reservation: find(sale, *pick), asker: *asker })
             }
+            Self::Reclaim { sale, pick } => ask(&Command::Reclaim { sale, reservation: find(sale, *pick) }),
             Self::Release { sale, pick, asker } => {
                 ask(&Command::Release { sale, reservation: find(sale, *pick), asker: *asker })
             }
@@ -190,6 +196,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         1 => (sale(), condition()).prop_map(|(sale, condition)| Step::EndHolds { sale, condition }),
         36 => claim(sale()).prop_map(Step::Reserve),
         10 => (sale(), pick(), asker()).prop_map(|(sale, pick, asker)| Step::Confirm { sale, pick, asker }),
+        6 => (sale(), pick()).prop_map(|(sale, pick)| Step::Reclaim { sale, pick }),
         10 => (sale(), pick(), asker()).prop_map(|(sale, pick, asker)| Step::Release { sale, pick, asker }),
         6 => denial_step().prop_map(Step::ChangeDenylist),
         12 => prop_oneof![0..5i64, 0..50i64, 0..2_000i64].prop_map(Step::Clock),

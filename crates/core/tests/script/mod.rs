@@ -115,7 +115,7 @@ impl Run {
             "archive" => self.archive(words)?,
             "see" => self.see(words)?,
             "reserve" => self.reserve(words)?,
-            "confirm" | "release" => {
+            "confirm" | "reclaim" | "release" => {
                 let (sale, reservation) = self.reservation(words)?;
                 self.end(verb, &sale, reservation, parse::asker(words))
             }
@@ -147,6 +147,7 @@ impl Run {
     fn end(&mut self, verb: &str, sale: &str, reservation: ReservationRef, asker: Asker<'_>) -> String {
         match verb {
             "confirm" => self.decide(&Command::Confirm { sale, reservation, asker }),
+            "reclaim" => self.decide(&Command::Reclaim { sale, reservation }),
             _ => self.decide(&Command::Release { sale, reservation, asker }),
         }
     }

@@ -38,6 +38,16 @@ pub(crate) fn parameters<'a, const N: usize>(
     Ok(values)
 }
 
+/// The query of a call that takes one parameter, which is true or false, and false if it is absent.
+pub(crate) fn flag(query: Option<&str>, name: &'static str) -> Result<bool, Problem> {
+    let [value] = parameters(query, [name])?;
+    match value.as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Problem::invalid(name, "must be true or false")),
+    }
+}
+
 /// A whole number from 1 to `max` in the value `text` of the parameter `field`.
 pub(crate) fn whole_number(field: &'static str, text: &str, max: u32) -> Result<u32, Problem> {
     Some(text)
@@ -50,6 +60,22 @@ pub(crate) fn whole_number(field: &'static str, text: &str, max: u32) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flag_is_said_in_full() {
+        for (query, expected) in [
+            (None, Some(false)),
+            (Some("force=false"), Some(false)),
+            (Some("force=true"), Some(true)),
+            (Some("force"), None),
+            (Some("force=1"), None),
+            (Some("force=TRUE"), None),
+            (Some("force=true&force=true"), None),
+            (Some("forced=true"), None),
+        ] {
+            assert_eq!(flag(query, "force").ok(), expected, "{query:?}");
+        }
+    }
 
     #[test]
     fn calls_without_parameters() {

@@ -34,6 +34,11 @@ impl Problem {
         Self::from_refusal(&Refusal::CustomerMismatch, None, 0)
     }
 
+    /// The public listener was asked for what only the shop does.
+    pub(crate) fn operator_only() -> Self {
+        Self::from_refusal(&Refusal::OperatorOnly, None, 0)
+    }
+
     /// 403: a page of another site may have made the browser send a session.
     pub fn cross_site_session() -> Self {
         let detail =

@@ -220,6 +220,10 @@ impl Leader {
                 self.decide_and_apply(&confirm).map_err(refused)?;
                 self.reservation(&sale, reservation)
             }
+            Call::Reclaim { sale, reservation } => {
+                self.decide_and_apply(&Command::Reclaim { sale: &sale, reservation }).map_err(refused)?;
+                self.reservation(&sale, reservation)
+            }
             Call::Release { sale, reservation, asker } => {
                 let release = Command::Release { sale: &sale, reservation, asker: asker.as_core() };
                 self.decide_and_apply(&release).map_err(refused)?;
@@ -351,6 +355,7 @@ impl Leader {
             Event::SalePut { sale_no, .. } => sale_no,
             Event::Reserved { reservation, .. }
             | Event::Confirmed { reservation }
+            | Event::Reclaimed { reservation, .. }
             | Event::Released { reservation }
             | Event::Expired { reservation } => reservation.sale,
             Event::Denied { kind, value, .. }
@@ -421,6 +426,7 @@ fn record_bytes_max(call: &Call) -> Option<usize> {
         | Call::ArchiveSale { .. }
         | Call::Reserve(_)
         | Call::Confirm { .. }
+        | Call::Reclaim { .. }
         | Call::Release { .. }
         | Call::Deny(_)
         | Call::Undeny { .. } => Some(RECORD_BYTES_MAX),

@@ -2,7 +2,8 @@
 //! batch's payload is a sequence of them. A time record dates the events behind it.
 
 use onrush_core::{
-    Event, IdempotencyKey, Incarnation, Line, Lines, ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs,
+    Event, IdempotencyKey, Incarnation, Line, Lines, ReclaimedClaim, ReservationNo, SaleNo, SaleTerms,
+    StockNo, TimeMs,
 };
 use onrush_log::Format;
 
@@ -35,6 +36,9 @@ const OPTIONAL_KINDS: u8 = 128;
 const EXPIRES_AT: Field = Field::required(1);
 const KEY: Field = Field::required(2);
 const DETAILS: Field = Field::required(3);
+
+/// The field of a `CONFIRMED` record: what is confirmed had expired, and claimed this.
+const RECLAIMED: Field = Field::required(1);
 
 /// Bits of the flags that such a record had in format 1, in the place of its fields.
 const HAS_EXPIRY: u8 = 1;
@@ -75,7 +79,7 @@ fn kind_of(event: &Event<'_>) -> u8 {
         Event::SalePut { .. } => SALE_PUT,
         Event::SaleArchived { .. } => SALE_ARCHIVED,
         Event::Reserved { .. } => RESERVED,
-        Event::Confirmed { .. } => CONFIRMED,
+        Event::Confirmed { .. } | Event::Reclaimed { .. } => CONFIRMED,
         Event::Released { .. } => RELEASED,
         Event::Expired { .. } => EXPIRED,
         Event::Denied { .. } => DENIED,
@@ -143,6 +147,10 @@ fn put_fields(out: &mut Vec<u8>, event: &Event<'_>) {
                 DETAILS.put(out, details);
             }
         }
+        Event::Reclaimed { reservation, claim } => {
+            put_reservation(out, *reservation);
+            RECLAIMED.put_group(out, |out| put_claim(out, claim));
+        }
         Event::Confirmed { reservation }
         | Event::Released { reservation }
         | Event::Expired { reservation } => {
@@ -174,6 +182,13 @@ pub(super) fn put_lines(out: &mut Vec<u8>, lines: &Lines) {
 pub(super) fn put_key(out: &mut Vec<u8>, key: &IdempotencyKey<'_>) {
     out.extend_from_slice(&key.fingerprint.to_le_bytes());
     out.extend_from_slice(key.key);
+}
+
+fn put_claim(out: &mut Vec<u8>, claim: &ReclaimedClaim) {
+    put_bytes(out, claim.customer.as_bytes());
+    put_lines(out, &claim.lines);
+    put_bytes(out, &claim.key);
+    out.extend_from_slice(&claim.details);
 }
 
 /// Decodes the payload of a batch of time `batch_time`, written in `format`, and gives each event to `visit`. Events of a
@@ -264,6 +279,7 @@ fn decode_event<'e, 'p: 'e>(
         SALE_ARCHIVED => Event::SaleArchived { sale_no: SaleNo(input.u32()?) },
         RESERVED if format == Format::V1 => decode_reserved_v1(input)?,
         RESERVED => decode_reserved(input)?,
+        CONFIRMED if format != Format::V1 => decode_confirmed(input)?,
         CONFIRMED => Event::Confirmed { reservation: decode_reservation(input)? },
         RELEASED => Event::Released { reservation: decode_reservation(input)? },
         EXPIRED => Event::Expired { reservation: decode_reservation(input)? },
@@ -328,6 +344,30 @@ fn decode_reserved<'a>(input: &mut Input<'a>) -> Result<Event<'a>, DecodeError> 
         Ok(true)
     })?;
     Ok(Event::Reserved { reservation, customer, lines, expires_at, key, details })
+}
+
+fn decode_confirmed<'a>(input: &mut Input<'a>) -> Result<Event<'a>, DecodeError> {
+    let reservation = decode_reservation(input)?;
+    let mut claim = None;
+    input.fields(name_of(CONFIRMED), |field, content| {
+        if field == RECLAIMED {
+            claim = Some(Box::new(decode_claim(content)?));
+        }
+        Ok(field == RECLAIMED)
+    })?;
+    Ok(match claim {
+        Some(claim) => Event::Reclaimed { reservation, claim },
+        None => Event::Confirmed { reservation },
+    })
+}
+
+fn decode_claim(input: &mut Input<'_>) -> Result<ReclaimedClaim, DecodeError> {
+    Ok(ReclaimedClaim {
+        customer: input.text()?.into(),
+        lines: decode_lines(input)?,
+        key: input.bytes()?.into(),
+        details: input.rest().into(),
+    })
 }
 
 fn decode_reserved_v1<'a>(input: &mut Input<'a>) -> Result<Event<'a>, DecodeError> {

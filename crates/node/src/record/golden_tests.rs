@@ -8,7 +8,8 @@ use std::path::Path;
 
 use onrush_core::{
     ConfirmBy, DenialKind, Event, Fact, GateMode, GateTerms, IdempotencyKey, Incarnation, Line, Lines,
-    ReservationNo, ReservationStatus, SaleNo, SaleTerms, SessionTerms, StockNo, StockTerms, WindowShape,
+    ReclaimedClaim, ReservationNo, ReservationStatus, SaleNo, SaleTerms, SessionTerms, StockNo, StockTerms,
+    WindowShape,
 };
 
 use onrush_log::Format;
@@ -41,6 +42,10 @@ const GATE_RECORDS: &[u8] = include_bytes!("../../golden/gate-records-v2.bin");
 const GATE_RECORDS_TEXT: &str = include_str!("../../golden/gate-records-v2.txt");
 const GATE_FACTS: &[u8] = include_bytes!("../../golden/gate-facts-v2.bin");
 const GATE_FACTS_TEXT: &str = include_str!("../../golden/gate-facts-v2.txt");
+
+/// What came to version 2 with payments that come late.
+const RECLAIM_RECORDS: &[u8] = include_bytes!("../../golden/reclaim-records-v2.bin");
+const RECLAIM_RECORDS_TEXT: &str = include_str!("../../golden/reclaim-records-v2.txt");
 
 /// As [`terms`], with a gate that asks for everything.
 fn gate_terms() -> SaleTerms {
@@ -241,6 +246,22 @@ fn records_of_version_2_decode_for_ever() {
     let mut written = Vec::new();
     encode_event(&mut written, &Event::SalePut { sale_no: SaleNo(300), sale: "PWTC", terms: &terms });
     check_records("gate-records-v2", &written, GATE_RECORDS, GATE_RECORDS_TEXT);
+}
+
+#[test]
+fn reclaimed_reservations_of_version_2_decode_for_ever() {
+    let mut written = Vec::new();
+    for (key, details) in [(&b""[..], &b""[..]), (b"key", br#"{"a":1}"#)] {
+        let claim = ReclaimedClaim {
+            customer: "900127015527".into(),
+            lines: lines(),
+            key: key.into(),
+            details: details.into(),
+        };
+        let reservation = ReservationNo { sale: SaleNo(300), seq: 70_000 };
+        encode_event(&mut written, &Event::Reclaimed { reservation, claim: Box::new(claim) });
+    }
+    check_records("reclaim-records-v2", &written, RECLAIM_RECORDS, RECLAIM_RECORDS_TEXT);
 }
 
 #[test]

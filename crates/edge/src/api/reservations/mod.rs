@@ -12,7 +12,7 @@ use axum::extract::{Request, State};
 use compact_str::{CompactString, format_compact};
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_core::ReservationRef;
-use onrush_node::{Call, Failure, Name, Outcome, Reply, ReservationIds};
+use onrush_node::{Asker, Call, Failure, Name, Outcome, Reply, ReservationIds};
 
 use super::answer::{
     Answer, WithoutBody, WithoutQuery, admission_of, json, json_body, name_at, segment, with_header,
@@ -23,6 +23,7 @@ use super::asker::AskedBy;
 use super::route::Route;
 use crate::hot::{Head, Hot, Rendering, Sender, is_plain_json, plain_name};
 use crate::http::media_type::JSON;
+use crate::http::query::flag;
 use crate::http::request::Request as HotRequest;
 use crate::limits::BODY_BYTES_MAX;
 use crate::problem::Problem;
@@ -86,14 +87,15 @@ async fn read_reservation(
     reservation_answer(&app, Call::ReadReservation { sale, reservation, asker: sender.asker() }).await
 }
 
-async fn confirm(
-    State(app): State<Arc<App>>,
-    _: WithoutQuery,
-    AskedBy(sender): AskedBy,
-    request: WithoutBody,
-) -> Answer {
+async fn confirm(State(app): State<Arc<App>>, AskedBy(sender): AskedBy, request: WithoutBody) -> Answer {
+    let reclaims = flag(request.uri.query(), "reclaim")?;
     let (sale, reservation) = reservation_at(&app, &request.uri)?;
-    reservation_answer(&app, Call::Confirm { sale, reservation, asker: sender.asker() }).await
+    let call = match sender.asker() {
+        asker if !reclaims => Call::Confirm { sale, reservation, asker },
+        Asker::Operator => Call::Reclaim { sale, reservation },
+        _ => return Err(Problem::operator_only()),
+    };
+    reservation_answer(&app, call).await
 }
 
 async fn release(

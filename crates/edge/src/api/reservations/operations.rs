@@ -2,8 +2,8 @@
 
 use onrush_core::KEY_BYTES_MAX;
 use serde_json::{Value, json};
-use utoipa::openapi::HttpMethod;
 use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::{HttpMethod, ObjectBuilder, Type};
 
 use crate::openapi::operation::{Operation, PUBLIC, optional_parameter, path_parameter, text_header};
 use crate::openapi::parts::text;
@@ -25,11 +25,16 @@ pub(super) fn all() -> [Operation; 5] {
             "Make a held reservation final",
         )
         .description(
-            "Repeating it changes nothing. Where the sale says so, the operator listener alone takes it.",
+            "Repeating it changes nothing. Where the sale says so, the operator listener alone takes it. With `reclaim`, which \
+             that listener alone takes too, a hold that has expired takes its units again, if they are there and the \
+             customer may have them: for a payment that came late.",
         )
+        .parameter(reclaim())
         .problems(&[
             Code::ReservationNotHeld,
             Code::HoldExpired,
+            Code::InsufficientStock,
+            Code::CustomerLimitReached,
             Code::OperatorOnly,
             Code::CrossSite,
         ]),
@@ -104,6 +109,13 @@ fn reserve() -> Operation {
             Code::HoldsUnpaid,
         ])
         .asks()
+}
+
+fn reclaim() -> Parameter {
+    let description =
+        "Whether a hold that has expired takes its units again. On the operator listener alone.";
+    let schema = ObjectBuilder::new().schema_type(Type::Boolean).default(Some(json!(false)));
+    optional_parameter("reclaim", ParameterIn::Query, description, schema)
 }
 
 /// An operation on one reservation.

@@ -2,7 +2,6 @@
 
 mod body;
 mod etag;
-mod force;
 mod gate;
 mod operations;
 mod page;
@@ -24,11 +23,11 @@ use super::answer::{
 };
 use super::app::{App, mismatched};
 use super::route::Route;
+use crate::http::query::flag;
 use crate::limits::OPERATOR_BODY_BYTES_MAX;
 use crate::problem::Problem;
 use body::{write_sale, write_sales};
 use etag::{parse_precondition, sale_etag, sales_etag};
-use force::parse_force;
 use page::parse_list;
 pub(super) use schemas::schemas;
 use terms::{parse_sale, parse_sale_change};
@@ -97,7 +96,7 @@ async fn sale_answer(app: &App, call: Call) -> Answer {
 async fn archive_sale(State(app): State<Arc<App>>, request: WithoutBody) -> Answer {
     let sale = name_at(&request.uri, 2, "sale")?;
     let only_if = parse_precondition(&request.fields)?;
-    if parse_force(request.uri.query())? {
+    if flag(request.uri.query(), "force")? {
         end_holds(&app, &sale, &only_if).await?;
     }
     match app.ask(Call::ArchiveSale { sale, only_if }).await? {

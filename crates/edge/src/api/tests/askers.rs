@@ -18,3 +18,21 @@ fn the_operators_listener_asks_for_the_operator() {
         check(&operator, &request, done);
     }
 }
+
+/// A payment that comes late is the operator's to take.
+#[test]
+fn the_operator_alone_reclaims() {
+    let (public, operator) = (public_router(app(ALL, None)), operator_router(app(ALL, None)));
+    let path = "/v1/sales/s/reservations/{id}/confirm";
+    check(&public, &format!("POST {path}?reclaim=true"), "403 operator_only");
+    check(&public, &format!("POST {path}?reclaim=false"), "200 ");
+    check(&operator, &format!("POST {path}?reclaim=true"), "200 ");
+    check(
+        &operator,
+        "POST /v1/sales/released/reservations/{id}/confirm?reclaim=true",
+        "409 reservation_not_held",
+    );
+    for query in ["reclaim=yes", "reclaim=", "reclaim", "reclaim=true&reclaim=true", "again=true"] {
+        check(&operator, &format!("POST {path}?{query}"), "400 invalid_request");
+    }
+}

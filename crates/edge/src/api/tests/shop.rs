@@ -187,14 +187,14 @@ fn answer(call: Call) -> Reply {
         Call::ListSales { after, count_max } => Ok(Outcome::Sales(page(after.as_ref(), count_max))),
         Call::Reserve(call) => reserve(call),
         Call::Confirm { sale, .. } if sale == "expired" => refuse(Refusal::HoldExpired),
-        Call::Confirm { sale, .. } if sale == "released" => refuse(Refusal::ReservationNotHeld),
-        Call::Confirm { sale, reservation, .. } | Call::ReadReservation { sale, reservation, .. } => {
-            Ok(Outcome::Reservation(Box::new(reservation_view(
-                &sale,
-                reservation,
-                ReservationStatus::Confirmed,
-            ))))
+        Call::Confirm { sale, .. } | Call::Reclaim { sale, .. } if sale == "released" => {
+            refuse(Refusal::ReservationNotHeld)
         }
+        Call::Confirm { sale, reservation, .. }
+        | Call::Reclaim { sale, reservation }
+        | Call::ReadReservation { sale, reservation, .. } => Ok(Outcome::Reservation(Box::new(
+            reservation_view(&sale, reservation, ReservationStatus::Confirmed),
+        ))),
         Call::Release { sale, reservation, .. } => Ok(Outcome::Reservation(Box::new(reservation_view(
             &sale,
             reservation,
