@@ -54,6 +54,24 @@ fn a_customer_sees_the_newest_reservations() {
 }
 
 #[test]
+fn the_reservations_of_a_sale_come_newest_first() {
+    let mut state = State::new(Limits::default(), 1);
+    put(&mut state, "s", 1);
+    for _ in 0..5 {
+        reserve(&mut state, b"");
+    }
+    let ordinals = |before, limit| {
+        let views = state.reservations_before("s", before, limit).unwrap();
+        views.iter().map(|view| view.reservation.no.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(ordinals(None, 2), [4, 3]);
+    assert_eq!(ordinals(Some(3), 10), [2, 1, 0]);
+    assert_eq!(ordinals(Some(9), 1), [4]);
+    assert_eq!(ordinals(Some(0), 10), [0; 0]);
+    assert_eq!(state.reservations_before("t", None, 10), None);
+}
+
+#[test]
 fn a_customer_with_many_details_sees_fewer() {
     let mut state = State::new(Limits::default(), 1);
     put(&mut state, "s", 1);

@@ -52,11 +52,12 @@ pub(crate) fn document_of(scope: Scope) -> String {
 fn operations(scope: Scope) -> Vec<Operation> {
     let (routes, operations_max) = match scope {
         Scope::Everything => {
-            let routes = api::public_routes(Scenarios::ALL).into_iter().chain(api::operator_routes());
+            let routes =
+                api::public_routes(Scenarios::ALL).into_iter().chain(api::operator_routes(Scenarios::ALL));
             (routes.collect(), usize::MAX)
         }
         Scope::Public(scenarios) => (api::public_routes(scenarios), 1),
-        Scope::Operator { .. } => (api::operator_routes(), 1),
+        Scope::Operator { scenarios, .. } => (api::operator_routes(scenarios), 1),
     };
     routes.into_iter().flat_map(|route| route.operations.into_iter().take(operations_max)).collect()
 }
@@ -72,7 +73,7 @@ fn tags(scope: Scope, operations: &[Operation]) -> Vec<Tag> {
             ),
             tag(
                 OPERATOR,
-                "Sales, windows, sinks and figures: the operator listener, 127.0.0.1:8081 by default.",
+                "Sales, windows, sinks, figures and the operator's pages: the operator listener, 127.0.0.1:8081 by default.",
             ),
             tag(HEALTH, "Answered by both listeners."),
             tag(

@@ -16,6 +16,7 @@ use onrush_node::Failure;
 use onrush_sinks::SinkRefusal;
 
 pub use self::code::Code;
+use self::credentials::OPERATOR_PASSWORD;
 use self::member::Member;
 use crate::text::{write_json_string, write_number};
 
@@ -39,6 +40,8 @@ pub struct Problem {
     member: Member,
     retry_after_s: Option<u64>,
     allow: Option<&'static str>,
+    /// Whether a 401 makes a browser ask for a password.
+    asks_for_password: bool,
     /// Of the limit that refused.
     standing: Option<Standing>,
 }
@@ -260,7 +263,8 @@ impl Problem {
         let retry_after = self.retry_after_s.map(|seconds| ("retry-after", seconds_text(seconds)));
         let allow = self.allow.map(|methods| ("allow", Cow::Borrowed(methods)));
         // RFC 9110, section 15.5.2.
-        let challenge = (self.status() == 401).then_some(("www-authenticate", "Bearer".into()));
+        let authenticate = if self.asks_for_password { OPERATOR_PASSWORD } else { "Bearer" };
+        let challenge = (self.status() == 401).then_some(("www-authenticate", authenticate.into()));
         [retry_after, allow, challenge].into_iter().flatten()
     }
 
@@ -294,7 +298,8 @@ impl Problem {
             matches!(&detail, Cow::Owned(_)) || !detail.bytes().any(|b| matches!(b, b'"' | b'\\' | 0..=0x1f)),
             "a static detail is written without escapes"
         );
-        Self { code, detail, member: Member::None, retry_after_s: None, allow: None, standing: None }
+        let (member, asks_for_password) = (Member::None, false);
+        Self { code, detail, member, retry_after_s: None, allow: None, asks_for_password, standing: None }
     }
 
     fn retry_after(self, seconds: u64) -> Self {

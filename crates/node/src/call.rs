@@ -54,6 +54,9 @@ pub enum Call {
     ReadReservation { sale: Name, reservation: ReservationRef, asker: Asker },
     /// Answer: [`Outcome::Reservations`].
     ReadCustomer { sale: Name, customer: Name, asker: Asker },
+    /// At most `count_max` reservations of a sale, newest first, from the one before the ordinal `before` on, or from the newest.
+    /// Answer: [`Outcome::Reservations`].
+    ListReservations { sale: Name, before: Option<u32>, count_max: u16 },
     /// Puts an entry on the denylist, or replaces the one of its kind and value. Answer: [`Outcome::DenialPut`].
     Deny(Box<Denial>),
     /// Takes it off. Answer: [`Outcome::DenialRemoved`].
@@ -83,7 +86,8 @@ impl Call {
             | Self::Reclaim { sale, .. }
             | Self::Release { sale, .. }
             | Self::ReadReservation { sale, .. }
-            | Self::ReadCustomer { sale, .. } => RoutingKey::Sale(sale),
+            | Self::ReadCustomer { sale, .. }
+            | Self::ListReservations { sale, .. } => RoutingKey::Sale(sale),
             Self::Reserve(call) => RoutingKey::Sale(&call.sale),
             Self::ListSales { .. }
             | Self::Deny(_)
@@ -206,7 +210,7 @@ pub enum Outcome {
     },
     /// A reservation as it is.
     Reservation(Box<ReservationView>),
-    /// The newest 1,000 reservations of a customer in a sale, oldest first.
+    /// The newest 1,000 reservations of a customer in a sale, oldest first; or some of a sale, newest first.
     Reservations(Vec<ReservationView>),
     /// The denial is on the list as it is here; `created` if nobody of that kind and value was denied.
     DenialPut { created: bool, denial: Arc<Denial> },

@@ -59,6 +59,19 @@ impl State {
         sale.find(reservation).map(|_| sale.reservation_view(reservation.no.seq))
     }
 
+    /// At most `limit` reservations of a sale, newest first: of those before the one of ordinal `before`, or of all. `None` if the
+    /// sale does not exist.
+    pub fn reservations_before(
+        &self,
+        sale: &str,
+        before: Option<u32>,
+        limit: usize,
+    ) -> Option<Vec<ReservationView>> {
+        let sale = self.sales.find(&self.hash, sale)?;
+        let end = before.unwrap_or(u32::MAX).min(sale.reservations.len());
+        Some((0..end).rev().take(limit).map(|seq| sale.reservation_view(seq)).collect())
+    }
+
     /// The newest reservations of a customer, newest last: [`CUSTOMER_RESERVATIONS_MAX`] of them, or fewer if their details
     /// pass [`CUSTOMER_DETAILS_BYTES_MAX`]. `None` if the sale does not exist.
     pub fn reservations_of(&self, sale: &str, customer: &str) -> Option<Vec<ReservationView>> {

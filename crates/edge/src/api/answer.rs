@@ -10,7 +10,7 @@ use onrush_node::Name;
 
 use crate::gate::Admission;
 use crate::http::etag::is_known;
-use crate::http::media_type::{JSON, is_json, is_merge_patch};
+use crate::http::media_type::{JSON, is_form, is_json, is_merge_patch};
 use crate::http::name::parse_name;
 use crate::http::query::parse_no_query;
 use crate::problem::Problem;
@@ -72,6 +72,14 @@ pub(crate) async fn merge_patch_body(request: Request, bytes_max: usize) -> Resu
         return Err(Problem::not_a_merge_patch());
     }
     to_bytes(request.into_body(), bytes_max).await.map_err(|_| Problem::body_too_large(bytes_max))
+}
+
+/// The whole body, which must say that it is an HTML form.
+pub(crate) async fn form_body(fields: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    if !is_form(fields.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes)) {
+        return Err(Problem::not_a_form());
+    }
+    to_bytes(body, bytes_max).await.map_err(|_| Problem::body_too_large(bytes_max))
 }
 
 /// An answer of JSON that `write` appends.

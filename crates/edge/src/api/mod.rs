@@ -27,7 +27,7 @@ use http::{Method, Uri};
 use onrush_node::Asker;
 use utoipa::openapi::{RefOr, Schema};
 
-use crate::gate::{Gate, OperatorGate};
+use crate::gate::{Gate, OperatorGate, OperatorPaths};
 use crate::hot::HotTable;
 use crate::openapi::scope::Scope;
 use crate::pages::assets;
@@ -49,8 +49,8 @@ pub(crate) fn public_routes(on: Scenarios) -> Vec<Route> {
     routes
 }
 
-/// Every route of the operator listener.
-pub(crate) fn operator_routes() -> Vec<Route> {
+/// Every route of the operator listener, with the scenarios that are on.
+pub(crate) fn operator_routes(on: Scenarios) -> Vec<Route> {
     let mut routes = Vec::from(windows::operator_routes());
     routes.extend(sales::operator_routes());
     routes.extend(reservations::routes());
@@ -58,6 +58,7 @@ pub(crate) fn operator_routes() -> Vec<Route> {
     routes.extend(metrics::routes());
     routes.extend(sinks::routes());
     routes.extend(health::routes());
+    routes.extend(scenarios::operator_routes(on));
     routes
 }
 
@@ -75,11 +76,9 @@ pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
 
 /// Every path of the public listener.
 pub fn public_router(app: Arc<App>) -> Router {
-    let elsewhere = Elsewhere::new(Listener::Operator, &operator_routes());
+    let elsewhere = Elsewhere::new(Listener::Operator, &operator_routes(app.scenarios));
     let pages = docs::routes(Scope::Public(app.scenarios));
-    let router = routed(public_routes(app.scenarios), elsewhere).merge(pages);
-    let router = if app.scenarios.flash_sale { router.merge(assets::routes()) } else { router };
-    router.with_state(app)
+    with_assets(routed(public_routes(app.scenarios), elsewhere).merge(pages), app)
 }
 
 /// What a rush asks the public listener for.
@@ -90,14 +89,27 @@ pub(crate) fn hot_table(on: Scenarios) -> HotTable {
 /// Every path of the operator listener, for whoever passed [`operator_gate`].
 pub fn operator_router(app: Arc<App>) -> Router {
     let elsewhere = Elsewhere::new(Listener::Public, &public_routes(app.scenarios));
-    let pages = docs::routes(Scope::Operator { has_key: app.operator_key.is_some() });
-    routed(operator_routes(), elsewhere).layer(Extension(Asker::Operator)).merge(pages).with_state(app)
+    let pages =
+        docs::routes(Scope::Operator { has_key: app.operator_key.is_some(), scenarios: app.scenarios });
+    let router = routed(operator_routes(app.scenarios), elsewhere).layer(Extension(Asker::Operator));
+    with_assets(router.merge(pages), app)
+}
+
+/// With the files that pages load, if there are pages.
+fn with_assets(router: Router<Arc<App>>, app: Arc<App>) -> Router {
+    let router = if app.scenarios.flash_sale { router.merge(assets::routes()) } else { router };
+    router.with_state(app)
 }
 
 /// The gate before it. All calls ask for the key if one is set; the pages that describe them do not, so that a browser can
-/// open them. Without a key nothing is answered for another site.
+/// open them, and neither do the files that pages load. The pages of scenarios ask for it as a password. Without a key nothing is
+/// answered for another site.
 pub(crate) fn operator_gate(app: &App) -> Gate {
-    Gate::Operator(OperatorGate::new(app.operator_key.clone(), &docs::PATHS))
+    let assets = app.scenarios.flash_sale.then(assets::paths).into_iter().flatten();
+    let open = docs::PATHS.into_iter().chain(assets).collect();
+    let pages = scenarios::operator_routes(app.scenarios);
+    let with_password = pages.iter().map(|route| route.path).collect();
+    Gate::Operator(OperatorGate::new(app.operator_key.clone(), OperatorPaths { open, with_password }))
 }
 
 /// Problems instead of axum's own empty 404 and 405. The router itself adds `Allow`.

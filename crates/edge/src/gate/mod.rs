@@ -14,7 +14,7 @@ use onrush_core::TimeMs;
 use onrush_gate::{RouteGroup, Standing};
 
 pub(crate) use self::identity::Identity;
-pub(crate) use self::operator::OperatorGate;
+pub(crate) use self::operator::{OperatorGate, OperatorPaths};
 pub(crate) use self::public::{Admission, PublicGate};
 pub use self::sessions::{SessionSettings, Sessions};
 use crate::http::request::{Fields, Request};

@@ -171,7 +171,7 @@ fn proof_of(session: &Session) -> Proof {
 
 /// Whether a page of another site may have made a browser send this. Browsers say so in `Sec-Fetch-Site`; older ones say in
 /// `Origin` where the page is from. A client that sends neither is no browser.
-fn is_cross_site(fields: &Fields<'_>) -> bool {
+pub(super) fn is_cross_site(fields: &Fields<'_>) -> bool {
     let mut sites = fields.all("sec-fetch-site").peekable();
     if sites.peek().is_some() {
         return !sites.all(|site| matches!(site, b"same-origin" | b"none"));

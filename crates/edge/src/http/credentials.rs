@@ -1,4 +1,7 @@
-//! What a request carries to say who sends it: `Authorization` (RFC 6750) and cookies (RFC 6265).
+//! What a request carries to say who sends it: `Authorization` (RFC 6750, RFC 7617) and cookies (RFC 6265).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 use super::request::Fields;
 
@@ -7,6 +10,15 @@ pub(crate) fn bearer<'a>(fields: &Fields<'a>) -> Option<&'a [u8]> {
     let credentials = fields.all("authorization").next()?;
     let (scheme, token) = credentials.split_at_checked("Bearer ".len())?;
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+}
+
+/// The password of the first `Authorization` if that is of scheme `Basic`, whatever the name before it.
+pub(crate) fn basic_password(fields: &Fields<'_>) -> Option<Vec<u8>> {
+    let credentials = fields.all("authorization").next()?;
+    let (scheme, pair) = credentials.split_at_checked("Basic ".len())?;
+    let pair = STANDARD.decode(pair.trim_ascii()).ok().filter(|_| scheme.eq_ignore_ascii_case(b"Basic "))?;
+    let colon = memchr::memchr(b':', &pair)?;
+    Some(pair[colon + 1..].to_vec())
 }
 
 /// The value of the first cookie of this name.
@@ -41,6 +53,23 @@ mod tests {
         ] {
             let fields = fields(&[("authorization", value)]);
             assert_eq!(bearer(&Fields::Mapped(&fields)), expected.map(str::as_bytes), "{value}");
+        }
+    }
+
+    #[test]
+    fn passwords() {
+        for (value, expected) in [
+            ("Basic YTpi", Some("b")),
+            ("basic  Ojpi ", Some(":b")),
+            ("Basic YTo=", Some("")),
+            ("Basic YQ==", None),
+            ("Basic !", None),
+            ("Basic", None),
+            ("Bearer YTpi", None),
+        ] {
+            let fields = fields(&[("authorization", value)]);
+            let password = basic_password(&Fields::Mapped(&fields));
+            assert_eq!(password.as_deref(), expected.map(str::as_bytes), "{value}");
         }
     }
 

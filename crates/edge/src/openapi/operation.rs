@@ -188,6 +188,8 @@ impl Operation {
     pub(super) fn topic(&self) -> &'static str {
         let segment = |index: usize| self.path.split('/').nth(index).unwrap_or_default();
         match (self.tag, segment(2)) {
+            // The pages of a scenario.
+            (OPERATOR, page) if segment(1) != "v1" && !page.is_empty() => SCENARIOS,
             (PUBLIC | OPERATOR, "sales") if segment(4).is_empty() => "sales",
             (PUBLIC | OPERATOR, "sales") => "reservations",
             (PUBLIC | OPERATOR, topic) if !topic.is_empty() => topic,
@@ -219,8 +221,8 @@ impl Operation {
                 (vec![SecurityRequirement::default(), key], &[Code::Unauthorized, Code::CrossSite][..])
             }
             Scope::Everything | Scope::Public(_) => (nobody_asks, &[][..]),
-            Scope::Operator { has_key: true } => (vec![key], &[Code::Unauthorized][..]),
-            Scope::Operator { has_key: false } => (nobody_asks, &[Code::CrossSite][..]),
+            Scope::Operator { has_key: true, .. } => (vec![key], &[Code::Unauthorized][..]),
+            Scope::Operator { has_key: false, .. } => (nobody_asks, &[Code::CrossSite][..]),
         };
         if matches!(scope, Scope::Everything) && self.tag == OPERATOR {
             let server = Server::builder()

@@ -14,7 +14,7 @@ pub(crate) enum Scope {
     /// Those of a public listener where these scenarios are on.
     Public(Scenarios),
     /// Those of an operator listener.
-    Operator { has_key: bool },
+    Operator { has_key: bool, scenarios: Scenarios },
 }
 
 impl Scope {
@@ -62,7 +62,7 @@ impl Scope {
         match self {
             Self::Everything => true,
             Self::Public(_) => false,
-            Self::Operator { has_key } => has_key,
+            Self::Operator { has_key, .. } => has_key,
         }
     }
 }

@@ -51,6 +51,11 @@ impl Asset {
     }
 }
 
+/// Where they all are.
+pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
+    ALL.into_iter().map(Asset::path)
+}
+
 /// Their routes, which are in no document: pages name them.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let add = |router: Router<S>, asset: &'static Asset| {

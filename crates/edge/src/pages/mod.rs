@@ -2,6 +2,7 @@
 //! server. What a page shows is given by whoever answers with it; every word stands in [`texts`].
 
 pub(crate) mod assets;
+pub(crate) mod operator;
 pub(crate) mod product;
 pub(crate) mod texts;
 
@@ -86,6 +87,17 @@ pub(crate) fn refused(problem: &Problem, page: &impl Template) -> Response {
 pub(crate) fn notice(problem: &Problem, frame: Frame<'_>) -> Response {
     let text = texts::refusal(problem);
     refused(problem, &NoticePage { frame, text: &text })
+}
+
+/// 303: what was asked for was done, and this page shows it. A reload of it sends no form again.
+pub(crate) fn see_other(location: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
 }
 
 /// The same answer with the header fields that belong to a problem.

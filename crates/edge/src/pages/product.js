@@ -49,7 +49,7 @@
     const isSoldOut = left !== null && left.textContent === soldOutText;
     button.disabled = isBusy || untilOpen > 0 || isSoldOut || waitSeconds > 0;
     if (isBusy) show(button, button.dataset.busy);
-    else if (waitSeconds > 0) show(button, button.dataset.wait.replace("{seconds}", waitSeconds));
+    else if (waitSeconds > 0) show(button, button.dataset.wait.replace("{time}", duration(waitSeconds * 1000)));
     else show(button, label);
   }
 

@@ -29,11 +29,36 @@ pub(crate) const MAY_COME_BACK: &str =
     "Some are held by customers who have not paid yet. What they do not pay for comes back.";
 pub(crate) const BUY: &str = "Buy";
 pub(crate) const BUYING: &str = "Buying …";
-pub(crate) const WAIT: &str = "Try again in {seconds} s";
+pub(crate) const WAIT: &str = "Try again in {time}";
 pub(crate) const HAS_ALL: &str = "You have as many as the sale allows, so you cannot buy another one.";
 pub(crate) const LOG_IN_TO_BUY: &str = "Log in to buy";
 pub(crate) const NO_ACCOUNT: &str = "No account yet?";
 pub(crate) const LOG_IN_AT_SHOP: &str = "Log in at the shop to buy.";
+
+pub(crate) const OPERATOR: &str = "Operator";
+pub(crate) const PRODUCTS: &str = "Products";
+pub(crate) const ORDERS: &str = "Orders";
+pub(crate) const ADD_PRODUCT: &str = "Add a product";
+pub(crate) const CHANGE_PRODUCT: &str = "Change product";
+pub(crate) const NO_PRODUCTS: &str = "There are no products yet.";
+pub(crate) const NO_ORDERS: &str = "There are no orders here.";
+pub(crate) const PRODUCT_ID: &str = "ID";
+pub(crate) const PRODUCT_NAME: &str = "Name";
+pub(crate) const TOTAL: &str = "Units for sale";
+pub(crate) const HELD: &str = "Held";
+pub(crate) const CONFIRMED: &str = "Sold";
+pub(crate) const AVAILABLE: &str = "Left";
+pub(crate) const SAVE: &str = "Save";
+pub(crate) const ORDER: &str = "Order";
+pub(crate) const CUSTOMER: &str = "Customer";
+pub(crate) const STATUS: &str = "Status";
+pub(crate) const MADE_AT: &str = "Made at";
+pub(crate) const OLDER: &str = "Older orders";
+
+/// Some units of a product.
+pub(crate) fn units_of(quantity: u32, title: &str) -> String {
+    if quantity == 1 { title.to_owned() } else { format!("{quantity} × {title}") }
+}
 
 /// How many are left.
 pub(crate) fn left(count: u32) -> String {
@@ -82,7 +107,9 @@ impl Moment {
 pub(crate) fn refusal(problem: &Problem) -> String {
     let again = match problem.retry_after_s() {
         Some(1) => " Try again in a second.".to_owned(),
-        Some(seconds) => format!(" Try again in {seconds} seconds."),
+        Some(seconds @ ..120) => format!(" Try again in {seconds} seconds."),
+        Some(seconds @ ..7_200) => format!(" Try again in {} minutes.", seconds.div_ceil(60)),
+        Some(seconds) => format!(" Try again in {} hours.", seconds.div_ceil(3_600)),
         None => String::new(),
     };
     let text = match problem.known_code() {
@@ -108,4 +135,9 @@ pub(crate) fn refusal(problem: &Problem) -> String {
         _ => return format!("{}. Nothing was done. {}", problem.title(), problem.detail()),
     };
     format!("{text}{again}")
+}
+
+/// Why something was refused, for the operator.
+pub(crate) fn operator_refusal(problem: &Problem) -> String {
+    format!("{}. {}", problem.title(), problem.detail())
 }

@@ -5,6 +5,9 @@ use onrush_gate::jwt::JwtRefused;
 
 use super::{Code, Problem};
 
+/// How a browser is asked for the operator key.
+pub(super) const OPERATOR_PASSWORD: &str = "Basic realm=\"onrush operator\", charset=\"UTF-8\"";
+
 impl Problem {
     /// 401: nothing says who sends this.
     pub fn session_required() -> Self {
@@ -44,6 +47,17 @@ impl Problem {
         let detail =
             "A page of another site made this request, so its session does not count. Nothing was done.";
         Self::new(Code::CrossSite, detail)
+    }
+
+    /// 401: a page of the operator asks a browser for the key.
+    pub fn password_required() -> Self {
+        let detail = "Give the operator key as the password; the name may be anything. A program sends it as Authorization: Bearer.";
+        Self { asks_for_password: true, ..Self::new(Code::Unauthorized, detail) }
+    }
+
+    /// 403: a page of another site sent a form, with a password that the browser remembered.
+    pub fn cross_site_form() -> Self {
+        Self::new(Code::CrossSite, "A page of another site made this request. Nothing was done.")
     }
 
     /// 404: nobody set up who may say who somebody is.

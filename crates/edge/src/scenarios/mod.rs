@@ -30,6 +30,11 @@ pub(crate) fn routes(on: Scenarios) -> Vec<Route> {
     routes
 }
 
+/// Those of the operator listener.
+pub(crate) fn operator_routes(on: Scenarios) -> Vec<Route> {
+    if on.flash_sale { flash_sale::operator_routes() } else { Vec::new() }
+}
+
 /// The schemas of all their bodies.
 pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
     visitor_counter::schemas()

@@ -10,15 +10,15 @@ use crate::support::{Answer, Http1, Rig, call_json, settings};
 
 /// A secret of HS256, and tokens under it: of ann and of bob until the year 2100.
 const SECRET: &str = r#"{"kty":"oct","k":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"}"#;
-const ANN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4iLCJleHAiOjQxMDI0NDQ4MDB9.UCbIWVrSlZEWDk-CJI4sPUofrLV853K_rm41b9p3ors";
+pub(crate) const ANN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4iLCJleHAiOjQxMDI0NDQ4MDB9.UCbIWVrSlZEWDk-CJI4sPUofrLV853K_rm41b9p3ors";
 const BOB: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IiLCJleHAiOjQxMDI0NDQ4MDB9.uIB_8i8CmfaepWv2DedgnWls5H8hFESo2jcjhBds8ng";
 
 const PAGE: &str = "/product/detail?productID=1";
-const CHECK: &str = "/check?productID=1";
+pub(crate) const CHECK: &str = "/check?productID=1";
 /// What no text of a page may become.
 const HOSTILE: &str = r#"<script>alert('1')</script>\"&"#;
 
-fn with_sessions() -> Components {
+pub(crate) fn with_sessions() -> Components {
     let key = SessionKey::new(KeyId(1), Cipher::default(), &[1; 32], 0).expect("a key");
     let jwt_rules = JwtRules { issuer: None, audience: None, customer_claim: "sub".into(), clock_skew_ms: 0 };
     let settings = SessionSettings { ttl_ms: 3_600_000, secure_cookies: false, jwt_rules };
@@ -27,12 +27,12 @@ fn with_sessions() -> Components {
     Components { sessions: Some(Arc::new(sessions)), ..Components::default() }
 }
 
-fn with_flash_sale() -> Settings {
+pub(crate) fn with_flash_sale() -> Settings {
     Settings { scenarios: Scenarios { flash_sale: true, ..Scenarios::default() }, ..settings() }
 }
 
 /// A shop whose sale has these terms beside one product.
-fn shop(terms: &str, quantity: u32) -> Rig {
+pub(crate) fn shop(terms: &str, quantity: u32) -> Rig {
     let rig = Rig::start_with(with_flash_sale(), with_sessions());
     let stocks = format!(r#"[{{"stock":"1","title":"{HOSTILE}","quantity_total":{quantity}}}]"#);
     let body = format!(r#"{{{terms}"stocks":{stocks}}}"#);
@@ -41,13 +41,13 @@ fn shop(terms: &str, quantity: u32) -> Rig {
 }
 
 /// The cookie of a session as a whole header line.
-fn log_in(rig: &Rig, token: &str) -> String {
+pub(crate) fn log_in(rig: &Rig, token: &str) -> String {
     let answer = call_json(rig.public(), "POST", "/v1/session", "", &format!(r#"{{"token":"{token}"}}"#));
     let cookie = answer.field("set-cookie").and_then(|cookie| cookie.split(';').next());
     format!("Cookie: {}\r\n", cookie.expect("a session"))
 }
 
-fn get(rig: &Rig, target: &str, fields: &str) -> Answer {
+pub(crate) fn get(rig: &Rig, target: &str, fields: &str) -> Answer {
     let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
     Http1::connect(rig.public()).call(request.as_bytes()).expect("an answer")
 }

@@ -3,6 +3,7 @@
 mod conditions;
 mod denied;
 mod flash_sale;
+mod flash_sale_operator;
 mod gate;
 mod meaning;
 mod quiet;

@@ -256,6 +256,10 @@ impl Leader {
                 let found = self.state.reservations_of(&sale, &customer);
                 Ok(Outcome::Reservations(found.ok_or(refused(Refusal::SaleNotFound))?))
             }
+            Call::ListReservations { sale, before, count_max } => {
+                let found = self.state.reservations_before(&sale, before, count_max.into());
+                Ok(Outcome::Reservations(found.ok_or(refused(Refusal::SaleNotFound))?))
+            }
         }
     }
 
@@ -437,6 +441,7 @@ fn record_bytes_max(call: &Call) -> Option<usize> {
         | Call::ListSales { .. }
         | Call::ReadReservation { .. }
         | Call::ReadCustomer { .. }
+        | Call::ListReservations { .. }
         | Call::ReadDenial { .. }
         | Call::ListDenials { .. } => None,
     }

@@ -12,16 +12,17 @@ use onrush_node::{Asker, Call, Name, Outcome};
 use super::SALE;
 use super::detail::{frame, show_refusal};
 use super::product::{PRODUCT_ID, parse_product_id, read_sale};
-use crate::api::answer::{Answer, WithoutBody, WithoutQuery, admission_of, with_header, with_standing};
+use crate::api::answer::{
+    Answer, WithoutBody, WithoutQuery, admission_of, form_body, with_header, with_standing,
+};
 use crate::api::app::{App, mismatched};
 use crate::api::reservations::one_unit::one_unit;
 use crate::gate::{Admission, Identity};
 use crate::http::form::parse_form;
-use crate::http::media_type::is_form;
 use crate::http::query::parameters;
 use crate::http::request::Fields;
 use crate::limits::BODY_BYTES_MAX;
-use crate::pages::{notice, with_fields_of};
+use crate::pages::{notice, see_other, with_fields_of};
 use crate::problem::Problem;
 
 const REFUSAL: &str = "onrush-refusal";
@@ -56,7 +57,7 @@ pub(super) async fn buy(State(app): State<Arc<App>>, _: WithoutQuery, request: R
     let response = match sent(&app, &parts.headers, body).await {
         Ok(Sent { sender, product_id, key }) => {
             match reserve(&app, &mut admission, &sender, product_id.clone(), Some(&key)).await {
-                Ok(()) => see_product(&product_id),
+                Ok(()) => see_other(&format!("/product/detail?productID={product_id}")),
                 Err(problem) => show_refusal(&app, &sender, &product_id, &problem).await,
             }
         }
@@ -93,10 +94,7 @@ struct Sent {
 }
 
 async fn sent(app: &App, fields: &HeaderMap, body: Body) -> Result<Sent, Problem> {
-    if !is_form(fields.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes)) {
-        return Err(Problem::not_a_form());
-    }
-    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| Problem::body_too_large(BODY_BYTES_MAX))?;
+    let body = form_body(fields, body, BODY_BYTES_MAX).await?;
     let [product_id, key] = parse_form(&body, [PRODUCT_ID, "key"])?;
     let product_id = parse_product_id(product_id.as_deref())?;
     let key = key.ok_or_else(|| Problem::invalid("key", "is missing"))?.into_owned();
@@ -157,12 +155,4 @@ fn said_no(problem: &Problem) -> Response {
     let mut response = with_fields_of(problem, said("false"));
     *response.status_mut() = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::BAD_REQUEST);
     with_header(response, HeaderName::from_static(REFUSAL), problem.code())
-}
-
-/// Back to the page, which shows the order. A reload of it sends no form again.
-fn see_product(product_id: &str) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    let response = with_header(response, header::CACHE_CONTROL, "no-store");
-    with_header(response, header::LOCATION, &format!("/product/detail?productID={product_id}"))
 }

@@ -4,6 +4,7 @@
 mod buy;
 mod detail;
 mod operations;
+mod operator;
 mod product;
 
 use utoipa::openapi::{RefOr, Schema};
@@ -23,6 +24,22 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 1] {
-    [("BuyForm", operations::buy_form())]
+pub(super) fn operator_routes() -> Vec<Route> {
+    let [all, form, added, one, changed, orders] = operations::operator();
+    vec![
+        Route::new(all, operator::list_products),
+        Route::new(form, operator::new_product),
+        Route::new(added, operator::add_product),
+        Route::new(one, operator::show_product),
+        Route::new(changed, operator::change_product),
+        Route::new(orders, operator::list_orders),
+    ]
+}
+
+pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 3] {
+    [
+        ("BuyForm", operations::buy_form()),
+        ("ProductForm", operations::product_form()),
+        ("ProductChangeForm", operations::product_change_form()),
+    ]
 }

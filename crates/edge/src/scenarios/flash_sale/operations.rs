@@ -1,12 +1,13 @@
 //! Operations of the flash sale.
 
+use onrush_core::{QUANTITY_TOTAL_MAX, TITLE_BYTES_MAX};
 use serde_json::json;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{HttpMethod, RefOr, Required, ResponseBuilder, Schema};
 
 use super::product::PRODUCT_ID;
 use crate::http::media_type::FORM;
-use crate::openapi::operation::{Operation, SCENARIOS, text_header};
+use crate::openapi::operation::{OPERATOR, Operation, SCENARIOS, optional_parameter, text_header};
 use crate::openapi::parts::{object, one_of, text, whole};
 use crate::problem::Code;
 
@@ -77,6 +78,74 @@ pub(super) fn public() -> [Operation; 5] {
         check(HttpMethod::Get, "check"),
         check(HttpMethod::Post, "checkByPost"),
         words(right),
+    ]
+}
+
+pub(super) fn operator() -> [Operation; 6] {
+    let get = |path, id, summary| {
+        let operation = Operation::new(HttpMethod::Get, path, OPERATOR, id, summary)
+            .description("A page. Where a key is set, a browser gives it as the password.");
+        pages(page(operation, 200, "The page."), &[400, 404, 503])
+            .problems(&[Code::SaleNotFound, Code::StockNotFound])
+    };
+    let post = |path, id, summary, form, example| {
+        let operation = Operation::new(HttpMethod::Post, path, OPERATOR, id, summary)
+            .description("What the form of the page sends. No page of another site can.")
+            .body_as(FORM, form, example)
+            .answer(303, ResponseBuilder::new().description("Done. To the list of products."))
+            .header(303, "Location", text_header("The list of products."))
+            .problems(&[
+                Code::CrossSite,
+                Code::SaleNotFound,
+                Code::StockNotFound,
+                Code::PreconditionFailed,
+                Code::QuantityBelowReserved,
+            ])
+            .asks();
+        pages(operation, &[400, 404, 409, 412, 413, 415, 503])
+    };
+    let id = ParameterBuilder::new()
+        .name("id")
+        .parameter_in(ParameterIn::Query)
+        .required(Required::True)
+        .description(Some("The product."))
+        .schema(Some(whole("The product.", 1, Some(u32::MAX as usize))))
+        .example(Some(json!(1)))
+        .build();
+    let before = optional_parameter(
+        "before",
+        ParameterIn::Query,
+        "Where the page begins, as the page before says.",
+        whole("A whole number.", 0, Some(u32::MAX as usize)),
+    );
+    let product = json!({"ProductName": "Flash item", "ProductNum": "10000"});
+    let change = json!({"ID": "1", "ProductName": "Flash item", "ProductNum": "10000"});
+    [
+        get("/product/all", "showProducts", "Show all products").asks(),
+        get("/product/add", "showNewProduct", "Show the form of a new product"),
+        post("/product/add", "addProduct", "Add a product", "ProductForm", product),
+        get("/product/manager", "showProductForm", "Show the form of a product").parameter(id).asks(),
+        post("/product/update", "changeProduct", "Change a product", "ProductChangeForm", change),
+        get("/order/all", "showOrders", "Show orders, the newest first").parameter(before).asks(),
+    ]
+}
+
+pub(super) fn product_form() -> RefOr<Schema> {
+    object("A new product.", product_fields())
+}
+
+pub(super) fn product_change_form() -> RefOr<Schema> {
+    let id = ("ID", whole("The product.", 1, Some(u32::MAX as usize)).into());
+    object("A product as it is to be.", [id].into_iter().chain(product_fields()).collect())
+}
+
+fn product_fields() -> Vec<(&'static str, RefOr<Schema>)> {
+    vec![
+        (
+            "ProductName",
+            text("At most 256 bytes.").min_length(Some(1)).max_length(Some(TITLE_BYTES_MAX)).into(),
+        ),
+        ("ProductNum", whole("Units for sale.", 0, Some(QUANTITY_TOTAL_MAX as usize)).into()),
     ]
 }
 

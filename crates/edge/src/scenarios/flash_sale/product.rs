@@ -16,8 +16,16 @@ pub(super) const PRODUCT_ID: &str = "productID";
 /// # Errors
 /// It is absent or no number.
 pub(super) fn parse_product_id(text: Option<&str>) -> Result<Name, Problem> {
-    let text = text.ok_or_else(|| Problem::invalid(PRODUCT_ID, "is missing"))?;
-    let number = whole_number(PRODUCT_ID, text, u32::MAX)?;
+    parse_number(PRODUCT_ID, text)
+}
+
+/// The same of a parameter or field of another name.
+///
+/// # Errors
+/// It is absent or no number.
+pub(super) fn parse_number(field: &'static str, text: Option<&str>) -> Result<Name, Problem> {
+    let text = text.ok_or_else(|| Problem::invalid(field, "is missing"))?;
+    let number = whole_number(field, text, u32::MAX)?;
     Ok(Name::from(number.to_string()))
 }
 
