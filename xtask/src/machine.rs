@@ -33,6 +33,13 @@ const TOOLS: &[Tool] = &[
     Tool { program: "rabbitmq-server", package: "rabbitmq-server", needed_for: "tests with RabbitMQ" },
     Tool { program: "java", package: "default-jre-headless", needed_for: "tests with Kafka" },
     Tool { program: "mvn", package: "maven", needed_for: "tests with Kafka" },
+    Tool { program: "node", package: "nodejs", needed_for: "looking at the pages with a browser" },
+    Tool { program: "npm", package: "npm", needed_for: "looking at the pages with a browser" },
+    Tool {
+        program: "chromium-headless-shell",
+        package: "chromium-headless-shell",
+        needed_for: "looking at the pages with a browser",
+    },
     Tool { program: "make", package: "make", needed_for: "building the Kafka sink" },
     Tool { program: "pkg-config", package: "pkg-config", needed_for: "building the Kafka sink with TLS" },
     Tool { program: "g++", package: "g++", needed_for: "fuzzing, building the Kafka sink" },

@@ -4,6 +4,7 @@
 mod absent;
 mod bookings;
 mod bounded;
+mod browser;
 mod clock;
 mod contention;
 mod disk_full;
@@ -95,6 +96,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "published load commands, unchanged, and the vectors of the window",
         in_short: true,
         run: published::run,
+    },
+    Scenario {
+        name: "browser",
+        about: "a real browser on the pages of the flash sale: buys, is refused, changes a product; nobody is kept out",
+        in_short: true,
+        run: browser::run,
     },
     Scenario {
         name: "bounded",

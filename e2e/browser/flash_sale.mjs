@@ -1,0 +1,180 @@
+// Drives the pages of the flash sale as people do, on a telephone and on a desk, with and without JavaScript: looks, buys, meets the
+// cool-down, sees "sold out", and does what an operator does. On every page axe-core looks for what keeps somebody out. With the
+// variable SCREENSHOTS set, pictures of all pages go into that folder.
+
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const [publicUrl, operatorUrl, operatorKey, jwtSecret] = process.argv.slice(2);
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const sizes = [
+  { width: 390, height: 844 },
+  { width: 1280, height: 800 },
+];
+const productUrl = `${publicUrl}/product/detail?productID=1`;
+let pagesChecked = 0;
+
+const base64url = (value) => Buffer.from(value).toString("base64url");
+
+/** A token of the shop for this customer. */
+function tokenOf(customer) {
+  const exp = Math.floor(Date.now() / 1000) + 3600;
+  const text = [{ alg: "HS256" }, { sub: customer, exp }].map((part) => base64url(JSON.stringify(part))).join(".");
+  const signature = createHmac("sha256", Buffer.from(jwtSecret, "base64url")).update(text).digest("base64url");
+  return `${text}.${signature}`;
+}
+
+/** Asks the operator's API. */
+async function operator(method, path, body, type = "application/json") {
+  const answer = await fetch(operatorUrl + path, {
+    method,
+    headers: { Authorization: `Bearer ${operatorKey}`, "Content-Type": type },
+    body: JSON.stringify(body),
+  });
+  assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${await answer.text()}`);
+}
+
+const changeSale = (change) => operator("PATCH", "/v1/sales/flash", change, "application/merge-patch+json");
+
+const stock = (quantity_total) => [{ stock: "1", title: "Blue shoe", quantity_total }];
+
+/** A browser window in which nothing may go wrong unseen. */
+async function open(browser, size, options = {}) {
+  const context = await browser.newContext({ viewport: size, ...options });
+  const page = await context.newPage();
+  page.on("pageerror", (error) => assert.fail(`${page.url()}: ${error.message}`));
+  page.on("request", (request) => {
+    const { origin } = new URL(request.url());
+    assert.ok([publicUrl, operatorUrl].includes(origin), `${page.url()} loads ${request.url()}`);
+  });
+  page.on("console", (message) => {
+    const isOfStatus = message.text().startsWith("Failed to load resource: the server responded with");
+    assert.ok(message.type() !== "error" || isOfStatus, `${page.url()}: ${message.text()}`);
+  });
+  return { context, page };
+}
+
+/** Looks at the page that is shown: nothing keeps anybody out, and nothing is wider than the window. */
+async function look(page, status, words) {
+  const text = await page.locator("main").innerText();
+  for (const word of [words].flat()) assert.ok(text.includes(word), `${page.url()} lacks "${word}":\n${text}`);
+  const { violations } = await page.evaluate(`${axe};axe.run()`);
+  const found = violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(" ")}`);
+  assert.deepEqual(found, [], page.url());
+  const tooWide = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+  assert.ok(tooWide <= 0, `${page.url()} is ${tooWide} pixels too wide`);
+  const shown = await page.evaluate("performance.getEntriesByType('navigation')[0].responseStatus");
+  assert.equal(shown, status, page.url());
+  pagesChecked += 1;
+  if (process.env.SCREENSHOTS) {
+    const { width } = page.viewportSize();
+    await page.screenshot({ path: `${process.env.SCREENSHOTS}/${width}-${pagesChecked}.png` });
+  }
+}
+
+async function logIn(context, customer) {
+  const answer = await context.request.post(`${publicUrl}/v1/session`, { data: { token: tokenOf(customer) } });
+  assert.equal(answer.status(), 200);
+}
+
+async function customer(browser, size) {
+  const name = `ann-${size.width}`;
+  const inMs = (milliseconds) => new Date(Date.now() + milliseconds).toISOString();
+  const opens_at = inMs(3_600_000);
+  await operator("DELETE", "/v1/sales/flash").catch(() => {});
+  const gate = { cooldown_ms: 86_400_000 };
+  await operator("PUT", "/v1/sales/flash", { title: "Flash", opens_at, per_customer_max: 2, gate, stocks: stock(3) });
+  const { context, page } = await open(browser, size);
+
+  await page.goto(productUrl);
+  await look(page, 200, ["Blue shoe", "3 left", "The sale opens at", "At most 2 per person."]);
+  await page.goto(`${publicUrl}/product/detail?productID=7`);
+  await look(page, 404, "no such page or product");
+  await logIn(context, name);
+  await page.goto(productUrl);
+  await look(page, 200, ["The sale opens at", "It opens in "]);
+  assert.ok(await page.locator("button").isDisabled());
+
+  // The button wakes up by itself, and the keyboard is enough.
+  await changeSale({ opens_at: inMs(2000) });
+  await page.goto(productUrl);
+  const button = page.locator("#buy button:enabled");
+  await button.waitFor();
+  await button.focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "You have it" }).waitFor();
+  await look(page, 200, ["Your order", "2 left"]);
+  assert.equal(page.url(), productUrl);
+
+  // The second one comes too soon.
+  await page.locator("#buy button").click();
+  await page.getByRole("alert").waitFor();
+  await look(page, 429, "You have just bought something. Nothing more was bought.");
+  await page.getByText(/^Try again in [\d:]+$/).waitFor();
+  assert.ok(await page.locator("button").isDisabled());
+
+  // Somebody without JavaScript buys as well.
+  const plain = await open(browser, size, { javaScriptEnabled: false });
+  await logIn(plain.context, `bob-${size.width}`);
+  await plain.page.goto(productUrl);
+  await plain.page.getByRole("button", { name: "Buy" }).click();
+  await plain.page.getByRole("heading", { name: "You have it" }).waitFor();
+  await plain.context.close();
+
+  // The last one is bought while the page is open.
+  const last = await fetch(`${publicUrl}/check?productID=1`, {
+    headers: { Authorization: `Bearer ${tokenOf(`cid-${size.width}`)}` },
+  });
+  assert.equal(await last.text(), "true");
+  await page.goto(productUrl);
+  await look(page, 200, "Sold out");
+  await changeSale({ stocks: stock(5) });
+  await page.locator("#left", { hasText: "2 left" }).waitFor();
+  await page.locator("#buy button:enabled").waitFor();
+  await changeSale({ stocks: stock(3) });
+  await page.locator("#left", { hasText: "Sold out" }).waitFor();
+  assert.ok(await page.locator("button").isDisabled());
+  await changeSale({ closes_at: inMs(-1000), opens_at: null });
+  await page.goto(productUrl);
+  await look(page, 200, "The sale has ended.");
+  await context.close();
+}
+
+async function operatorPages(browser, size) {
+  const httpCredentials = { username: "ops", password: operatorKey };
+  const { context, page } = await open(browser, size, { httpCredentials });
+  await page.goto(`${operatorUrl}/order/all`);
+  await look(page, 200, [`ann-${size.width}`, `cid-${size.width}`, "Blue shoe", "confirmed"]);
+  await page.getByRole("link", { name: "Add a product" }).click();
+  await look(page, 200, "Units for sale");
+  await page.getByLabel("Name").fill('A "red" <shoe>');
+  await page.getByLabel("Units for sale").fill("2000000000");
+  await page.getByRole("button", { name: "Save" }).click();
+  await look(page, 400, "must be a whole number from 0");
+  assert.equal(await page.getByLabel("Name").inputValue(), 'A "red" <shoe>');
+  await page.getByLabel("Units for sale").fill("20");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("heading", { name: "Products" }).waitFor();
+  await look(page, 200, ["Blue shoe", 'A "red" <shoe>', "20"]);
+  await page.getByRole("link", { name: "2", exact: true }).click();
+  await page.getByLabel("Units for sale").fill("30");
+  await look(page, 200, []);
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("heading", { name: "Products" }).waitFor();
+  await look(page, 200, "30");
+  await context.close();
+}
+
+const browser = await chromium.launch({
+  executablePath: "/usr/bin/chromium-headless-shell",
+  args: ["--no-sandbox"],
+});
+for (const size of sizes) {
+  await customer(browser, size);
+  await operatorPages(browser, size);
+}
+await browser.close();
+console.log(`${pagesChecked} pages looked at in ${sizes.map(({ width }) => width).join(" and ")} pixels`);

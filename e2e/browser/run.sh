@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Looks at the pages of a running server with a real browser.
+#
+#   e2e/browser/run.sh PUBLIC_URL OPERATOR_URL OPERATOR_KEY JWT_SECRET MODULES
+#
+# Installs playwright-core and axe-core into the folder MODULES when they are missing. The browser is Debian's package
+# chromium-headless-shell. Ends with 1 at the first thing that is not as it should be.
+set -euo pipefail
+
+modules=$5
+here=$(cd "$(dirname "$0")" && pwd)
+
+mkdir -p "$modules"
+if ! cmp -s "$here/package-lock.json" "$modules/installed.json"; then
+    echo "    installing playwright-core and axe-core into $modules"
+    cp "$here/package.json" "$here/package-lock.json" "$modules"
+    (cd "$modules" && npm ci --silent --no-audit --no-fund)
+    cp "$here/package-lock.json" "$modules/installed.json"
+fi
+cp "$here/flash_sale.mjs" "$modules"
+exec node "$modules/flash_sale.mjs" "$1" "$2" "$3" "$4"
