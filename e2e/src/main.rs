@@ -20,6 +20,7 @@ mod problem;
 mod random;
 mod run_clock;
 mod scenarios;
+mod secret;
 mod server;
 mod services;
 mod shop;

@@ -16,6 +16,8 @@ pub(crate) struct Tool {
 pub(crate) const AB: Tool = Tool { program: "ab", package: "apache2-utils" };
 /// hey.
 pub(crate) const HEY: Tool = Tool { program: "hey", package: "hey" };
+/// wrk.
+pub(crate) const WRK: Tool = Tool { program: "wrk", package: "wrk" };
 /// curl.
 pub(crate) const CURL: Tool = Tool { program: "curl", package: "curl" };
 /// h2load.

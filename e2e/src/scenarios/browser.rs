@@ -1,12 +1,11 @@
 //! A real browser on the pages of the flash sale, as `browser/flash_sale.mjs` drives it.
 
 use anyhow::{Context as _, Result, ensure};
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Bench;
+use crate::secret::write_secret;
 
 const OPERATOR_KEY: &str = "operator-key-of-this-check";
 /// The secret by which the check signs tokens as a shop does, as a JWK has it.
@@ -14,9 +13,9 @@ const SHOP_SECRET: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
 
 /// Runs the scenario.
 pub(crate) fn run(bench: &mut Bench) -> Result<String> {
-    let operator_key = secret(&bench.directory.join("operator-key"), OPERATOR_KEY)?;
+    let operator_key = write_secret(&bench.directory.join("operator-key"), OPERATOR_KEY)?;
     let jwk = format!(r#"{{"kty":"oct","k":"{SHOP_SECRET}"}}"#);
-    let jwt_key = secret(&bench.directory.join("shop.jwk"), &jwk)?;
+    let jwt_key = write_secret(&bench.directory.join("shop.jwk"), &jwk)?;
     let launch = bench.launch()?.with(&[
         ("ONRUSH_SCENARIOS__FLASH_SALE", "true"),
         ("ONRUSH_OPERATOR__KEY_FILE", &operator_key),
@@ -34,12 +33,6 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     ensure!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
     server.stop(rustix::process::Signal::TERM)?;
     Ok(printed.lines().last().unwrap_or_default().to_owned())
-}
-
-/// Writes a file that its owner alone may read, and returns its path.
-fn secret(path: &Path, text: &str) -> Result<String> {
-    fs::write(path, text).and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o600)))?;
-    Ok(path.to_string_lossy().into_owned())
 }
 
 /// Where the browser's modules are installed: beside the directory of the run, to be used again by the next.

@@ -1,4 +1,4 @@
-//! The published load commands of three systems that do parts of this, unchanged, and what must be true after each; then the
+//! The published load commands of four systems that do parts of this, unchanged but for the cookie and the time, and what must be true after each; then the
 //! window's test vectors, by the real clock.
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -10,19 +10,26 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::Bench;
 use crate::http::{self, Connection, request, request_json};
+use crate::secret::write_secret;
 use crate::server::{Launch, Server};
-use crate::tool::{AB, HEY};
+use crate::tool::{AB, HEY, WRK};
 
 /// Attempts at a vector whose requests did not all fall into the second that they were meant for.
 const VECTOR_ATTEMPTS_MAX: usize = 5;
+
+/// The key by which the shop's tokens are checked, and a token under it: of ann until the year 2100.
+const SHOP_KEY: &str = r#"{"kty":"oct","k":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"}"#;
+const ANN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4iLCJleHAiOjQxMDI0NDQ4MDB9.UCbIWVrSlZEWDk-CJI4sPUofrLV853K_rm41b9p3ors";
 
 /// Days of the demonstration's station.
 const DAY_COUNT: usize = 30;
 
 /// Runs the scenario.
 pub(crate) fn run(bench: &mut Bench) -> Result<String> {
-    let launch = bench.launch()?.arguments(&["--demo"]);
+    let jwt_key = write_secret(&bench.directory.join("shop.jwk"), SHOP_KEY)?;
+    let launch = bench.launch()?.arguments(&["--demo"]).with(&[("ONRUSH_GATE__JWT_KEY_FILE", &jwt_key)]);
     let server = launch.start()?;
+    flash_sale(server.public()).context("the flash sale")?;
     let visits = visitor_counter(server.public()).context("the visitor counter")?;
     stations(server.public()).context("the stations")?;
     bookings(server.public()).context("the bookings")?;
@@ -39,6 +46,31 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     }
     server.stop(Signal::TERM)?;
     Ok(format!("{visits} visits, {hits} requests in the window, {} vectors", vectors.len()))
+}
+
+/// One customer asks for the product again and again, on 2,000 connections, and gets one.
+fn flash_sale(public: SocketAddr) -> Result<()> {
+    let begin = request_json("POST", "/v1/session", &[], &json!({"token": ANN}).to_string());
+    let begun = http::once(public, &begin)?;
+    let cookie =
+        begun.header("set-cookie").and_then(|cookie| cookie.split(';').next()).context("no session")?;
+    let mut bought = 0;
+    if WRK.present() {
+        let url = format!("http://{public}/check?productID=1");
+        let printed =
+            WRK.run(&["-t80", "-c2000", "-d2s", "-H", &format!("Cookie: {cookie}"), "--latency", &url])?;
+        let count = |words: &str| {
+            let line = printed.lines().find(|line| line.contains(words))?;
+            line.split_whitespace().find_map(|word| word.parse::<u64>().ok())
+        };
+        let (asked, refused) = (count(" requests in "), count("Non-2xx or 3xx responses"));
+        let answered = asked.zip(refused).context("wrk says nothing of its requests")?;
+        ensure!(answered.0 == answered.1 + 1, "one buyer gets one; wrk says:\n{printed}");
+        bought = 1;
+    }
+    let sale: Value = http::once(public, &request("GET", "/v1/sales/flash"))?.expect(200)?;
+    ensure!(sale["stocks"][0]["quantity_confirmed"] == bought, "the sale is {sale}");
+    Ok(())
 }
 
 fn visitor_counter(public: SocketAddr) -> Result<u64> {
