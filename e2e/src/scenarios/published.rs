@@ -50,10 +50,10 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
 
 /// One customer asks for the product again and again, on 2,000 connections, and gets one.
 fn flash_sale(public: SocketAddr) -> Result<()> {
-    let begin = request_json("POST", "/v1/session", &[], &json!({"token": ANN}).to_string());
-    let begun = http::once(public, &begin)?;
+    let log_in = request_json("POST", "/v1/session", &[], &json!({"token": ANN}).to_string());
+    let session = http::once(public, &log_in)?;
     let cookie =
-        begun.header("set-cookie").and_then(|cookie| cookie.split(';').next()).context("no session")?;
+        session.header("set-cookie").and_then(|cookie| cookie.split(';').next()).context("no session")?;
     let mut bought = 0;
     if WRK.present() {
         let url = format!("http://{public}/check?productID=1");
