@@ -1,4 +1,4 @@
-// Drives the pages of the flash sale as people do, on a telephone and on a desk, with and without JavaScript: looks, buys, meets the
+// Drives the pages of the flash sale as people do, on a telephone and on a desk in the dark, with and without JavaScript: looks, buys, meets the
 // cool-down, sees "sold out", and does what an operator does. On every page axe-core looks for what keeps somebody out. With the
 // variable SCREENSHOTS set, pictures of all pages go into that folder.
 
@@ -11,8 +11,8 @@ import { chromium } from "playwright-core";
 const [publicUrl, operatorUrl, operatorKey, jwtSecret] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const sizes = [
-  { width: 390, height: 844 },
-  { width: 1280, height: 800 },
+  { width: 390, height: 844, colorScheme: "light" },
+  { width: 1280, height: 800, colorScheme: "dark" },
 ];
 const productUrl = `${publicUrl}/product/detail?productID=1`;
 let pagesChecked = 0;
@@ -42,8 +42,8 @@ const changeSale = (change) => operator("PATCH", "/v1/sales/flash", change, "app
 const stock = (quantity_total) => [{ stock: "1", title: "Blue shoe", quantity_total }];
 
 /** A browser window in which nothing may go wrong unseen. */
-async function open(browser, size, options = {}) {
-  const context = await browser.newContext({ viewport: size, ...options });
+async function open(browser, { colorScheme, ...viewport }, options = {}) {
+  const context = await browser.newContext({ viewport, colorScheme, ...options });
   const page = await context.newPage();
   page.on("pageerror", (error) => assert.fail(`${page.url()}: ${error.message}`));
   page.on("request", (request) => {
