@@ -96,7 +96,7 @@ async function customer(browser, size) {
   await logIn(context, name);
   await page.goto(productUrl);
   await look(page, 200, ["The sale opens at", "It opens in "]);
-  assert.ok(await page.locator("button").isDisabled());
+  assert.ok(await page.locator("#buy button").isDisabled());
 
   // The button wakes up by itself, and the keyboard is enough.
   await changeSale({ opens_at: inMs(2000) });
@@ -114,7 +114,7 @@ async function customer(browser, size) {
   await page.getByRole("alert").waitFor();
   await look(page, 429, "You have just bought something. Nothing more was bought.");
   await page.getByText(/^Try again in [\d:]+$/).waitFor();
-  assert.ok(await page.locator("button").isDisabled());
+  assert.ok(await page.locator("#buy button").isDisabled());
 
   // Somebody without JavaScript buys as well.
   const plain = await open(browser, size, { javaScriptEnabled: false });
@@ -136,10 +136,13 @@ async function customer(browser, size) {
   await page.locator("#buy button:enabled").waitFor();
   await changeSale({ stocks: stock(3) });
   await page.locator("#left", { hasText: "Sold out" }).waitFor();
-  assert.ok(await page.locator("button").isDisabled());
+  assert.ok(await page.locator("#buy button").isDisabled());
   await changeSale({ closes_at: inMs(-1000), opens_at: null });
   await page.goto(productUrl);
   await look(page, 200, "The sale has ended.");
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.waitForURL(productUrl);
+  await page.locator("header", { hasNotText: name }).waitFor();
   await context.close();
 }
 

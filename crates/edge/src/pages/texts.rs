@@ -11,6 +11,7 @@ pub(crate) const ACCOUNT: &str = "Account";
 pub(crate) const LOG_IN: &str = "Log in";
 pub(crate) const REGISTER: &str = "Register";
 pub(crate) const LOGGED_IN_AS: &str = "Logged in as";
+pub(crate) const LOG_OUT: &str = "Log out";
 pub(crate) const BACK: &str = "Back to the product";
 pub(crate) const REFUSED: &str = "That did not work";
 

@@ -268,7 +268,21 @@ fn before_it_opens_and_after_it_ended_a_page_says_so() {
     assert_eq!(get(&rig, CHECK, &ann).field("onrush-refusal"), Some("sale_not_open"));
     let rig = shop(r#""closes_at":"2001-01-01T00:00:00Z","#, 1);
     let page = get(&rig, PAGE, &log_in(&rig, ANN));
-    assert!(page.body.contains("The sale has ended.") && !page.body.contains("<form"), "{page:?}");
+    assert!(page.body.contains("The sale has ended.") && !page.body.contains("id=\"buy\""), "{page:?}");
+}
+
+#[test]
+fn a_customer_logs_out_and_no_other_site_does_that() {
+    let rig = shop("", 1);
+    let ann = log_in(&rig, ANN);
+    assert_eq!(
+        post_form(&rig, "/user/logout", &format!("{ann}Sec-Fetch-Site: cross-site\r\n"), "").status,
+        403
+    );
+    let ended = post_form(&rig, "/user/logout", &ann, "");
+    assert_eq!((ended.status, ended.field("location")), (303, Some(PAGE)), "{ended:?}");
+    let cookie = ended.field("set-cookie").expect("a cookie");
+    assert!(cookie.starts_with("onrush_session=; Max-Age=0;"), "{cookie}");
 }
 
 #[test]

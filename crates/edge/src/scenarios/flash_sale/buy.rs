@@ -101,8 +101,8 @@ async fn sent(app: &App, fields: &HeaderMap, body: Body) -> Result<Sent, Problem
     Ok(Sent { sender: sender_of(app, fields)?, product_id, key })
 }
 
-/// Whom a request that may buy is from.
-fn sender_of(app: &App, fields: &HeaderMap) -> Result<Identity, Problem> {
+/// Whom a request that may change something is from.
+pub(super) fn sender_of(app: &App, fields: &HeaderMap) -> Result<Identity, Problem> {
     let sender = app.gate.identify(&Fields::Mapped(fields), true, app.backend.now_ms());
     sender.map_err(|problem| counted(app, problem))
 }

@@ -1,6 +1,7 @@
 //! Flash sale: the pages and paths of a shop that sells the stocks of the sale `flash`. Stock `1` is product 1. What is bought is a
 //! reservation like any other: the same decisions, limits and cool-down, whichever way it was asked for.
 
+mod account;
 mod buy;
 mod detail;
 mod operations;
@@ -21,6 +22,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(buy, buy::buy).reserving(),
         Route::any(operations::CHECK_PATH, vec![check, check_again], buy::check).reserving(),
         Route::new(right, buy::check_right),
+        Route::new(operations::log_out(), account::log_out),
     ]
 }
 

@@ -81,6 +81,21 @@ pub(super) fn public() -> [Operation; 5] {
     ]
 }
 
+pub(super) fn log_out() -> Operation {
+    let operation = Operation::new(
+        HttpMethod::Post,
+        "/user/logout",
+        SCENARIOS,
+        "logOut",
+        "Make the browser forget its session",
+    )
+    .answer(303, ResponseBuilder::new().description("The page of a product."))
+    .header(303, "Location", text_header("The page of a product."))
+    .header(303, "Set-Cookie", text_header("An empty cookie that expires at once."))
+    .problems(&[Code::CrossSite, Code::SessionExpired, Code::InvalidCredentials]);
+    pages(operation, &[401, 403, 404])
+}
+
 pub(super) fn operator() -> [Operation; 6] {
     let get = |path, id, summary| {
         let operation = Operation::new(HttpMethod::Get, path, OPERATOR, id, summary)
