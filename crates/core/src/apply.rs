@@ -54,6 +54,7 @@ impl State {
                 let (value, reason) = (value.into(), reason.into());
                 self.denylist.put(Arc::new(Denial { kind, value, reason, expires_at }));
             }
+            Event::AccountCreated { customer, password } => self.accounts.add(customer, password),
             Event::Undenied { kind, value } => drop(self.remove_denial(kind, value)),
             Event::DenialExpired { kind, value } => {
                 let denial = self.remove_denial(kind, value);

@@ -1,7 +1,8 @@
 //! Inputs to [`crate::decide()`]. They borrow from whoever received them.
 
 use crate::{
-    Asker, DenialKind, Incarnation, Precondition, ReservationRef, SaleTerms, TermsField, TimeMs, WindowShape,
+    Asker, DenialKind, Incarnation, PasswordHash, Precondition, ReservationRef, SaleTerms, TermsField,
+    TimeMs, WindowShape,
 };
 
 /// What somebody asks of the partition.
@@ -37,6 +38,8 @@ pub enum Command<'a> {
     Deny { kind: DenialKind, value: &'a str, reason: &'a str, expires_at: Option<TimeMs> },
     /// Takes it off the denylist.
     Undeny { kind: DenialKind, value: &'a str },
+    /// Gives a customer an account.
+    CreateAccount { customer: &'a str, password: PasswordHash<'a> },
 }
 
 /// A claim of one customer on stocks of one sale.

@@ -1,5 +1,6 @@
 //! What may happen: from a state, a command and a time to an event or a refusal.
 
+mod accounts;
 mod denials;
 mod gate;
 mod replay;
@@ -59,6 +60,8 @@ pub enum Answer {
     Denied { created: bool },
     /// The denial is off the list.
     Undenied,
+    /// The customer has an account.
+    AccountCreated,
 }
 
 /// Decides about a command at `now`. Nothing changes until the event is applied, at the partition's time of the same `now`.
@@ -96,6 +99,7 @@ pub fn decide<'a>(state: &State, command: &Command<'a>, now: Now) -> Result<Deci
         Command::Deny { kind, value, reason, expires_at } => {
             denials::decide_deny(state, kind, value, reason, expires_at, now.wall)
         }
+        Command::CreateAccount { customer, password } => accounts::decide_create(state, customer, password),
         Command::Undeny { kind, value } => denials::decide_undeny(state, kind, value, now.wall),
     }
 }

@@ -54,11 +54,7 @@ impl Encoding {
                 self.tag_and_name(1, counter);
                 self.bytes(&value.to_le_bytes());
             }
-            Fact::Window { window, shape: WindowShape { span_ms, precision_ms } } => {
-                self.tag_and_name(2, window);
-                self.bytes(&span_ms.to_le_bytes());
-                self.bytes(&precision_ms.to_le_bytes());
-            }
+            Fact::Window { window, shape } => self.window(window, shape),
             Fact::Pane { pane, count } => {
                 self.bytes(&[3]);
                 self.bytes(&pane.to_le_bytes());
@@ -66,6 +62,10 @@ impl Encoding {
             }
             Fact::Denial { kind, value, reason, expires_at } => {
                 self.denial(kind, value, reason, expires_at);
+            }
+            Fact::Account { customer, password } => {
+                self.tag_and_name(8, customer);
+                self.run(password.0);
             }
             Fact::Sale { sale_no, sale, terms, stock_nos, stocks_ever, version } => {
                 self.bytes(&[4]);
@@ -130,6 +130,12 @@ impl Encoding {
     fn tag_and_name(&mut self, tag: u8, name: &str) {
         self.bytes(&[tag]);
         self.run(name.as_bytes());
+    }
+
+    fn window(&mut self, window: &str, WindowShape { span_ms, precision_ms }: WindowShape) {
+        self.tag_and_name(2, window);
+        self.bytes(&span_ms.to_le_bytes());
+        self.bytes(&precision_ms.to_le_bytes());
     }
 
     fn denial(&mut self, kind: DenialKind, value: &str, reason: &str, expires_at: Option<TimeMs>) {

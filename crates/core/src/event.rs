@@ -3,8 +3,8 @@
 use arrayvec::ArrayVec;
 
 use crate::{
-    DenialKind, IdempotencyKey, Incarnation, LINES_MAX, ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs,
-    WindowShape,
+    DenialKind, IdempotencyKey, Incarnation, LINES_MAX, PasswordHash, ReservationNo, SaleNo, SaleTerms,
+    StockNo, TimeMs, WindowShape,
 };
 
 /// So many units of one stock, by its number.
@@ -77,4 +77,6 @@ pub enum Event<'a> {
     Undenied { kind: DenialKind, value: &'a str },
     /// A denial that was over is forgotten.
     DenialExpired { kind: DenialKind, value: &'a str },
+    /// A customer has an account.
+    AccountCreated { customer: &'a str, password: PasswordHash<'a> },
 }

@@ -1,12 +1,12 @@
 //! The state as a stream of facts, in one canonical order: what a snapshot stores and what the digest is taken over.
 
 use crate::{
-    DenialKind, IdempotencyKey, Incarnation, Lines, ReservationNo, SaleNo, SaleTerms, StockNo, TimeMs,
-    WindowShape, view::ReservationStatus,
+    DenialKind, IdempotencyKey, Incarnation, Lines, PasswordHash, ReservationNo, SaleNo, SaleTerms, StockNo,
+    TimeMs, WindowShape, view::ReservationStatus,
 };
 
 /// One piece of a state. `State::facts` yields them in an order in which `State::restore` can take them:
-/// the partition, counters and windows by name, denials by kind and value, then each sale by number followed by its reservations by ordinal.
+/// the partition, counters and windows by name, denials by kind and value, accounts by name, then each sale by number followed by its reservations by ordinal.
 #[expect(missing_docs, reason = "the doc of a variant speaks of its fields")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact<'a> {
@@ -20,6 +20,8 @@ pub enum Fact<'a> {
     Pane { pane: u64, count: u64 },
     /// An entry of the denylist.
     Denial { kind: DenialKind, value: &'a str, reason: &'a str, expires_at: Option<TimeMs> },
+    /// The account of a customer.
+    Account { customer: &'a str, password: PasswordHash<'a> },
     /// A sale. `stock_nos[i]` is the number of `terms.stocks[i]`; `stocks_ever` the next number to give; `version` counts its changes.
     Sale {
         sale_no: SaleNo,

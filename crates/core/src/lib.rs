@@ -4,6 +4,7 @@
 //! clock, draws a random number, touches a file or knows that HTTP exists. `state == events.fold(apply)` for every
 //! sequence of events that `decide` produced.
 
+mod account;
 mod apply;
 mod asker;
 mod command;
@@ -30,6 +31,7 @@ mod terms_change;
 mod version;
 mod view;
 
+pub use account::PasswordHash;
 pub use asker::Asker;
 pub use command::{Command, IdempotencyKey, LineRequest, Reserve};
 pub use decide::{
@@ -48,9 +50,9 @@ pub use invalid_terms::InvalidTerms;
 pub use limits::{
     ADD_MAX, COOLDOWN_MS_MAX, CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, DENIALS_SEARCH_MAX,
     DETAILS_BYTES_MAX, HOLD_SEARCH_MAX, HOLD_TTL_MS_MAX, HOLDS_UNPAID_MAX_MAX, KEY_BYTES_MAX, LINES_MAX,
-    Limits, NAME_BYTES_MAX, PANES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_MAX, QUANTITY_TOTAL_MAX,
-    REASON_BYTES_MAX, SPAN_MS_MAX, STOCKS_PER_PAGE_MAX, STOCKS_PER_SALE_MAX, TERMS_TIME_MS_MAX, TIME_MS_MAX,
-    TITLE_BYTES_MAX,
+    Limits, NAME_BYTES_MAX, PANES_MAX, PASSWORD_HASH_BYTES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_MAX,
+    QUANTITY_TOTAL_MAX, REASON_BYTES_MAX, SPAN_MS_MAX, STOCKS_PER_PAGE_MAX, STOCKS_PER_SALE_MAX,
+    TERMS_TIME_MS_MAX, TIME_MS_MAX, TITLE_BYTES_MAX,
 };
 pub use name::{NAME_ALPHABET, NAME_RULE, NEW_NAME_RULE, is_name, is_new_name};
 pub use precondition::{Precondition, Unmet};

@@ -17,6 +17,8 @@ pub const KEY_BYTES_MAX: usize = 128;
 pub const ADD_MAX: u32 = 1_000_000;
 /// Bytes of the reason of a denial.
 pub const REASON_BYTES_MAX: usize = 256;
+/// Bytes of what a password is checked against; at least 1. An account with a longer one is refused.
+pub const PASSWORD_HASH_BYTES_MAX: usize = 128;
 /// Denials that one page of the list looks at. At it the page ends, and the next one goes on behind it: those that are over and
 /// not yet forgotten are passed over, and there can be many.
 pub const DENIALS_SEARCH_MAX: usize = 1_000;
@@ -78,8 +80,10 @@ pub struct Limits {
     pub details_bytes_max: u64,
     /// Denials, of customers and of addresses together.
     pub denials_max: u32,
+    /// Accounts of customers.
+    pub accounts_max: u32,
     /// Bytes of the whole state, as [`crate::State::memory_bytes`] has them. Once it has as many, nothing is taken that needs
-    /// more: new counters, windows, sales and denials, longer terms and reasons, reservations, and a request that needs room for another pane of
+    /// more: new counters, windows, sales, denials and accounts, longer terms and reasons, reservations, and a request that needs room for another pane of
     /// its window. So the state passes the ceiling by what one command takes at most. What frees memory is never refused,
     /// nor is what needs none.
     pub state_bytes_max: u64,
@@ -95,6 +99,7 @@ impl Default for Limits {
             reservations_max: 50_000_000,
             details_bytes_max: 1 << 30,
             denials_max: 1_000_000,
+            accounts_max: 10_000_000,
             state_bytes_max: 4 << 30,
         }
     }

@@ -60,6 +60,8 @@ pub enum Refusal {
     HoldsPending { quantity_held: u64, held_count: u32, held_until: TimeMs },
     /// No such denial, or it is over.
     DenialNotFound,
+    /// The customer has an account already.
+    CustomerExists,
     /// The key belongs to another claim.
     IdempotencyKeyReused,
     /// The partition is full of something.
@@ -85,6 +87,8 @@ pub enum Ceiling {
     DetailsBytes,
     /// [`crate::Limits::denials_max`]
     Denials,
+    /// [`crate::Limits::accounts_max`]
+    Accounts,
     /// [`crate::Limits::state_bytes_max`]
     StateBytes,
     /// A counter's 64 bits

@@ -32,11 +32,12 @@ pub enum RefusalCode {
     HoldsUnpaid,
     OperatorOnly,
     DenialNotFound,
+    CustomerExists,
 }
 
 impl RefusalCode {
     /// Every code, each at the index that it is as a number.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::InvalidRequest,
         Self::CounterNotFound,
         Self::WindowNotFound,
@@ -63,6 +64,7 @@ impl RefusalCode {
         Self::HoldsUnpaid,
         Self::OperatorOnly,
         Self::DenialNotFound,
+        Self::CustomerExists,
     ];
 
     /// As clients read it.
@@ -94,6 +96,7 @@ impl RefusalCode {
             Self::HoldsUnpaid => "holds_unpaid",
             Self::OperatorOnly => "operator_only",
             Self::DenialNotFound => "denial_not_found",
+            Self::CustomerExists => "customer_exists",
         }
     }
 }
@@ -144,6 +147,7 @@ impl Refusal {
             Self::HoldsPending { .. } => RefusalCode::HoldsPending,
             Self::IdempotencyKeyReused => RefusalCode::IdempotencyKeyReused,
             Self::DenialNotFound => RefusalCode::DenialNotFound,
+            Self::CustomerExists => RefusalCode::CustomerExists,
             Self::CeilingReached(_) => RefusalCode::Overloaded,
         }
     }

@@ -25,11 +25,14 @@ use proptest::{
 /// Sequences of commands in an ordinary run.
 const CASES: u32 = 512;
 /// Every outcome that a sequence can come to.
-const KINDS: [&str; 60] = [
+const KINDS: [&str; 64] = [
+    "AccountCreated",
+    "Accounts",
     "Confirmed",
     "CoolingDown",
     "Counter",
     "Counters",
+    "CustomerExists",
     "CustomerLimitReached",
     "CustomerMismatch",
     "DenialNotFound",
@@ -85,6 +88,7 @@ const KINDS: [&str; 60] = [
     "idempotency_key must be 1 to 128 bytes",
     "lines must have 1 to 16 entries",
     "lines must not name a stock twice",
+    "password must be a hash of 1 to 128 bytes",
     "quantity must be 1 to 1000",
 ];
 
@@ -286,6 +290,11 @@ impl<'a> Run<'a> {
     fn compare(&self) {
         self.state.check_memory_bytes();
         self.compare_denials();
+        assert_eq!(self.state.account_count() as usize, self.model.accounts.len());
+        for customer in CUSTOMERS {
+            let password = self.state.account(customer).map(|password| password.0);
+            assert_eq!(password, self.model.accounts.get(customer).copied(), "{customer}");
+        }
         let now = self.clock.max(self.model.time);
         for counter in COUNTERS {
             assert_eq!(self.state.counter(counter), self.model.counters.get(counter).copied());

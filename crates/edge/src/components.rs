@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use onrush_sinks::{Replica, SinkRefusal, SinkStatus, Sinks};
 
-use crate::gate::Sessions;
+use crate::gate::{PasswordPool, Sessions};
 
 /// What an operator can ask of the sinks: all of them, or a stand-in for them.
 pub trait SinkOperations: Send + Sync {
@@ -31,6 +31,8 @@ pub struct Components {
     pub replica: Option<Arc<dyn Replica>>,
     /// Without them nobody can say who they are.
     pub sessions: Option<Arc<Sessions>>,
+    /// Without it customers have no accounts. It needs sessions.
+    pub passwords: Option<Arc<PasswordPool>>,
 }
 
 impl SinkOperations for Sinks {

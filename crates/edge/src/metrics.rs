@@ -235,6 +235,7 @@ fn render_state(page: &mut Page, node: &MetricsSnapshot) {
         ("onrush_sales", "Sales in memory.", node.sale_count),
         ("onrush_reservations", "Reservations in memory.", node.reservation_count),
         ("onrush_denials", "Entries of the denylist in memory.", node.denial_count),
+        ("onrush_accounts", "Accounts of customers.", node.account_count),
         ("onrush_state_bytes", "Bytes of the state in memory.", node.state_bytes),
         ("onrush_state_bytes_max", "Bytes from which on the state takes no more.", node.state_bytes_max),
     ] {

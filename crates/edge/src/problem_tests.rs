@@ -106,6 +106,7 @@ fn every_refusal_of_a_gate_has_its_answer() {
     check_all(vec![
         (Refusal::SessionRequired, "401 session_required", json!({}), "www-authenticate: Bearer"),
         (Refusal::CustomerMismatch, "403 customer_mismatch", json!({}), ""),
+        (Refusal::CustomerExists, "409 customer_exists", json!({}), ""),
         (
             Refusal::CoolingDown { left_ms: 9_001 },
             "429 cooling_down",
@@ -184,6 +185,7 @@ fn a_ceiling_names_its_setting() {
         (Ceiling::Reservations, "limits.reservations_max"),
         (Ceiling::DetailsBytes, "limits.details_bytes_max"),
         (Ceiling::Denials, "limits.denials_max"),
+        (Ceiling::Accounts, "limits.accounts_max"),
         (Ceiling::StateBytes, "limits.state_bytes_max"),
         (Ceiling::CounterValue, "64 bits"),
     ] {

@@ -7,6 +7,7 @@ mod forwarded;
 pub mod jwt;
 mod network;
 mod network_map;
+pub mod password;
 mod rate_limit;
 pub mod session;
 

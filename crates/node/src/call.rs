@@ -1,12 +1,13 @@
 //! What an edge asks of a partition and what it is told: owned forms of the core's commands, answers and views.
 
+use std::fmt;
 use std::sync::Arc;
 
 use compact_str::CompactString;
 use onrush_core::{
-    Denial, DenialKind, DenialsPage, IdempotencyKey, LineRequest, Precondition, Refusal, ReservationRef,
-    ReservationStatus, ReservationView, Reserve, SaleTerms, SaleView, SalesPage, TermsChange, TermsField,
-    TimeMs, WindowShape,
+    Denial, DenialKind, DenialsPage, IdempotencyKey, LineRequest, PasswordHash, Precondition, Refusal,
+    ReservationRef, ReservationStatus, ReservationView, Reserve, SaleTerms, SaleView, SalesPage, TermsChange,
+    TermsField, TimeMs, WindowShape,
 };
 use smallvec::SmallVec;
 
@@ -63,6 +64,10 @@ pub enum Call {
     Undeny { kind: DenialKind, value: Name },
     /// Answer: [`Outcome::Denial`].
     ReadDenial { kind: DenialKind, value: Name },
+    /// Gives a customer an account. Answer: [`Outcome::AccountCreated`].
+    CreateAccount { customer: Name, password: StoredPassword },
+    /// Answer: [`Outcome::Account`].
+    ReadAccount { customer: Name },
     /// At most `count_max` denials from the first behind `after`, by kind and value. Answer: [`Outcome::Denials`].
     ListDenials { after: Option<(DenialKind, Name)>, count_max: u16 },
 }
@@ -93,6 +98,8 @@ impl Call {
             | Self::Deny(_)
             | Self::Undeny { .. }
             | Self::ReadDenial { .. }
+            | Self::CreateAccount { .. }
+            | Self::ReadAccount { .. }
             | Self::ListDenials { .. } => return None,
         })
     }
@@ -106,6 +113,16 @@ pub enum Asker {
     Anyone,
     Customer(Name),
     Operator,
+}
+
+/// A [`PasswordHash`] that is kept. It shows in no text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredPassword(pub Box<[u8]>);
+
+impl fmt::Debug for StoredPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        PasswordHash(&self.0).fmt(f)
+    }
 }
 
 impl Asker {
@@ -216,6 +233,10 @@ pub enum Outcome {
     DenialPut { created: bool, denial: Arc<Denial> },
     /// It is off the list.
     DenialRemoved,
+    /// The customer has an account.
+    AccountCreated,
+    /// What the customer's password is checked against; nothing if the customer has no account.
+    Account(Option<StoredPassword>),
     /// A denial that is not over.
     Denial(Arc<Denial>),
     /// Denials that are not over.

@@ -90,6 +90,8 @@ pub struct MetricsSnapshot {
     pub reservation_count: u64,
     /// Denials in memory, those that are over and not yet forgotten among them.
     pub denial_count: u64,
+    /// See `counter_count`.
+    pub account_count: u64,
     /// Times that somebody turned out to be denied, by [`onrush_core::DenialKind`].
     pub denied_counts: [u64; 2],
     /// Bytes of the state, as [`onrush_core::State::memory_bytes`] has them.

@@ -65,7 +65,9 @@ fn rotate_key(typed: &GateArguments) -> Result<(), Failure> {
     let GateAction::RotateKey = typed.action;
     let settings = settings::load(&typed.flags(), environment())?;
     let Some(files) = settings.sessions else {
-        return Err(anyhow::anyhow!("sessions are off: gate.jwt_key_file is not set").into());
+        return Err(
+            anyhow::anyhow!("sessions are off: neither gate.jwt_key_file nor gate.accounts is set").into()
+        );
     };
     let (id, kept_count) = session_files::rotate(&files.session_keys, MachineClock.wall_ms())?;
     let path = files.session_keys.display();

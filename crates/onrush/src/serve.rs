@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use onrush_edge::{Components, Server, Sessions};
+use onrush_edge::{Components, PasswordPool, Server, Sessions};
 use onrush_log::file::{FileLog, LogSettings, SyncMethod};
 use onrush_log::{Log, OpenError, SnapshotError};
 use onrush_node::{Clock, LoadError, MachineClock, Partition, Partitions, Recovered, Retention};
@@ -183,6 +183,14 @@ fn open_sessions(settings: &Settings) -> Result<Option<Arc<Sessions>>, Failure> 
     Ok(opened.transpose().context("read the keys of sessions")?)
 }
 
+/// Nothing while accounts are off.
+fn start_passwords(settings: &Settings) -> Result<Option<Arc<PasswordPool>>, Failure> {
+    let has_accounts = settings.sessions.as_ref().is_some_and(|files| files.accounts);
+    let started =
+        has_accounts.then(PasswordPool::start).transpose().context("start a thread for passwords")?;
+    Ok(started.map(Arc::new))
+}
+
 fn start_edge(
     settings: &Settings,
     messages: &MessageQueue,
@@ -199,6 +207,7 @@ fn start_edge(
         sinks: Some(Arc::clone(sinks) as _),
         lost_line_count: Some(messages.lost_line_count()),
         sessions: sessions.cloned(),
+        passwords: start_passwords(settings)?,
         replica: settings.sinks.iter().find_map(|sink| sink.target.replica()),
     };
     let partitions = Arc::new(Partitions::one(Arc::clone(partition)));

@@ -26,8 +26,10 @@ pub(crate) struct SessionFiles {
     pub(crate) settings: SessionSettings,
     /// Of the keys for sessions. Made if it does not exist.
     pub(crate) session_keys: PathBuf,
-    /// Of the keys that check the shop's tokens.
-    pub(crate) jwt_keys: PathBuf,
+    /// Of the keys that check the shop's tokens, if it has any.
+    pub(crate) jwt_keys: Option<PathBuf>,
+    /// Whether customers have accounts here.
+    pub(crate) accounts: bool,
 }
 
 /// The keys that check the shop's tokens, or what is wrong with the file.
@@ -56,7 +58,8 @@ pub(crate) fn open(files: &SessionFiles, now: TimeMs) -> anyhow::Result<Arc<Sess
         tracing::info!(path = %files.session_keys.display(), "made a key for sessions");
         keys
     };
-    let jwt_keys = read_jwt_keys(&files.jwt_keys).map_err(|error| anyhow!(error))?;
+    let jwt_keys = files.jwt_keys.as_deref().map_or_else(|| Ok(JwtKeys::none()), read_jwt_keys);
+    let jwt_keys = jwt_keys.map_err(|error| anyhow!(error))?;
     Ok(Arc::new(Sessions::new(files.settings.clone(), keys, jwt_keys)))
 }
 
@@ -135,7 +138,7 @@ struct Stamp {
 impl SessionWatch {
     /// `sessions` has the keys that are in the files now.
     pub(crate) fn new(files: SessionFiles, sessions: Arc<Sessions>) -> Self {
-        let seen = [stamp(&files.session_keys), stamp(&files.jwt_keys)];
+        let seen = stamps(&files);
         Self { files, sessions, seen }
     }
 
@@ -147,7 +150,7 @@ impl SessionWatch {
 
     /// Reads what changed. A file that is wrong changes nothing, and is told once.
     pub(crate) fn read(&mut self) {
-        let now = [stamp(&self.files.session_keys), stamp(&self.files.jwt_keys)];
+        let now = stamps(&self.files);
         let [of_sessions, of_jwt] = [now[0] != self.seen[0], now[1] != self.seen[1]];
         self.seen = now;
         if of_sessions {
@@ -156,8 +159,7 @@ impl SessionWatch {
                 read_session_keys(path).and_then(|keys| keys.ok_or_else(|| "there is none".to_owned()));
             said("gate.session_key_file", path, read.map(|keys| self.sessions.set_keys(keys)));
         }
-        if of_jwt {
-            let path = &self.files.jwt_keys;
+        if of_jwt && let Some(path) = &self.files.jwt_keys {
             said("gate.jwt_key_file", path, read_jwt_keys(path).map(|keys| self.sessions.set_jwt_keys(keys)));
         }
     }
@@ -173,6 +175,10 @@ fn said(key: &str, path: &Path, read: Result<(), String>) {
             );
         }
     }
+}
+
+fn stamps(files: &SessionFiles) -> [Option<Stamp>; 2] {
+    [stamp(&files.session_keys), files.jwt_keys.as_deref().and_then(stamp)]
 }
 
 fn stamp(path: &Path) -> Option<Stamp> {

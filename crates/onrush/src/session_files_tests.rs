@@ -14,7 +14,12 @@ fn files(directory: &Path) -> SessionFiles {
     let settings = SessionSettings { ttl_ms: 60_000, secure_cookies: false, jwt_rules };
     let jwt_keys = directory.join("jwk");
     fs::write(&jwt_keys, JWK).unwrap();
-    SessionFiles { settings, session_keys: directory.join("session-keys"), jwt_keys }
+    SessionFiles {
+        settings,
+        session_keys: directory.join("session-keys"),
+        jwt_keys: Some(jwt_keys),
+        accounts: false,
+    }
 }
 
 #[test]
@@ -58,7 +63,7 @@ fn a_file_that_is_read_again_and_is_wrong_changes_nothing() {
     let sessions = open(&files, NOW).unwrap();
     let mut watch = SessionWatch::new(files.clone(), sessions);
     for text in ["nonsense", JWK, ""] {
-        fs::write(&files.jwt_keys, text).unwrap();
+        fs::write(files.jwt_keys.as_ref().unwrap(), text).unwrap();
         fs::write(&files.session_keys, text).unwrap();
         watch.read();
     }

@@ -177,6 +177,25 @@ fn a_session_outlives_a_new_key_and_a_restart() {
 }
 
 #[test]
+fn an_account_outlives_a_kill() {
+    let data = new_directory();
+    let environment = [("ONRUSH_GATE__ACCOUNTS", "true")];
+    let account = |password: &str| format!(r#"{{"customer":"ann","password":"{password}"}}"#);
+    let server = Server::start(data.path(), &environment);
+    let answer = request_with(&server.public, "POST /v1/customers HTTP/1.1", &account("correct horse"));
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    server.signal(Signal::KILL);
+    assert_eq!(server.end(), None);
+    let server = Server::start(data.path(), &environment);
+    for (password, status) in [("correct horse", "200"), ("correct hors", "401")] {
+        let answer = request_with(&server.public, "POST /v1/session HTTP/1.1", &account(password));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.end(), Some(0));
+}
+
+#[test]
 fn signals_drain_and_exit_0() {
     for signal in [Signal::TERM, Signal::INT] {
         let data = new_directory();

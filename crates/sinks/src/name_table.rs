@@ -88,7 +88,11 @@ impl NameTable {
                 let named = self.sales.get_mut(&first.sale).ok_or("an incarnation has no sale")?;
                 named.incarnations.begin(first.seq, *incarnation);
             }
-            Fact::Counter { .. } | Fact::Window { .. } | Fact::Pane { .. } | Fact::Denial { .. } => {}
+            Fact::Counter { .. }
+            | Fact::Window { .. }
+            | Fact::Pane { .. }
+            | Fact::Denial { .. }
+            | Fact::Account { .. } => {}
         }
         Ok(())
     }
@@ -144,7 +148,9 @@ impl NameTable {
             Event::PartitionCreated { .. }
             | Event::Denied { .. }
             | Event::Undenied { .. }
-            | Event::DenialExpired { .. } => None,
+            | Event::DenialExpired { .. }
+            // What a password is checked against is for nobody.
+            | Event::AccountCreated { .. } => None,
             Event::IncarnationBegun { incarnation } => {
                 self.incarnation = *incarnation;
                 None

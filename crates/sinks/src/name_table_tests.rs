@@ -220,10 +220,11 @@ fn what_is_reclaimed_is_told_whole_though_its_hold_is_forgotten() {
         reservation,
         customer: "ann",
         lines: lines.clone(),
-        expires_at: Some(1),
+        expires_at: Some(2),
         key: None,
         details: b"{}",
     });
+    both.state.advance_time(2);
     both.apply(Event::Expired { reservation });
     both.restart();
     let (customer, key, details) = ("ann".into(), Box::default(), b"{}"[..].into());

@@ -25,6 +25,9 @@ impl State {
             let (value, reason) = (&*denial.value, &*denial.reason);
             take(Fact::Denial { kind: denial.kind, value, reason, expires_at: denial.expires_at });
         }
+        for (customer, password) in self.accounts.iter() {
+            take(Fact::Account { customer, password });
+        }
         for sale in self.sales.by_no() {
             take(Fact::Sale {
                 sale_no: sale.no,

@@ -1,6 +1,7 @@
 //! What a partition knows. Everything here follows from its events alone; the hash seed and the limits, which do not, only
 //! place entries in tables and refuse commands.
 
+mod accounts;
 mod chunked;
 mod counters;
 mod customers;
@@ -20,7 +21,10 @@ mod windows;
 use std::collections::BTreeSet;
 
 pub use self::image::SaleImage;
-use self::{counters::Counters, denylist::Denylist, index::KeyedHash, sales::Sales, windows::Windows};
+use self::{
+    accounts::Accounts, counters::Counters, denylist::Denylist, index::KeyedHash, sales::Sales,
+    windows::Windows,
+};
 pub(crate) use self::{
     reservations::Record,
     sale::{Claim, Sale, copy_bytes},
@@ -37,6 +41,7 @@ pub struct State {
     pub(crate) counters: Counters,
     pub(crate) windows: Windows,
     pub(crate) denylist: Denylist,
+    pub(crate) accounts: Accounts,
     pub(crate) sales: Sales,
     /// The number that the next new sale will get.
     pub(crate) sales_ever: u32,
@@ -71,6 +76,7 @@ impl State {
             counters: Counters::new(),
             windows: Windows::new(),
             denylist: Denylist::new(),
+            accounts: Accounts::new(),
             sales: Sales::new(),
             sales_ever: 0,
             expiries: BTreeSet::new(),
@@ -122,6 +128,11 @@ impl State {
         self.denylist.count()
     }
 
+    /// Accounts of customers.
+    pub fn account_count(&self) -> u32 {
+        self.accounts.count()
+    }
+
     /// Sales that are not archived.
     pub fn sale_count(&self) -> u32 {
         self.sales.count()
@@ -166,6 +177,7 @@ impl State {
             + self.counters.heap_bytes()
             + self.windows.heap_bytes()
             + self.denylist.heap_bytes()
+            + self.accounts.heap_bytes()
             + self.sales.memory_bytes()
             + expiries
     }
@@ -178,6 +190,7 @@ impl State {
         self.counters.check_bytes();
         self.windows.check_bytes();
         self.denylist.check_bytes();
+        self.accounts.check_bytes();
         self.sales.check_bytes();
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Sale, State, image::page};
 use crate::{
-    CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, Denial, DenialKind, DenialsPage, ReservationRef,
-    ReservationView, SaleView, SalesPage, TimeMs, WindowView,
+    CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, Denial, DenialKind, DenialsPage, PasswordHash,
+    ReservationRef, ReservationView, SaleView, SalesPage, TimeMs, WindowView,
 };
 
 impl State {
@@ -51,6 +51,11 @@ impl State {
         wall: TimeMs,
     ) -> DenialsPage {
         self.denylist.page(after, limit, wall)
+    }
+
+    /// What the password of the customer is checked against, if the customer has an account.
+    pub fn account(&self, customer: &str) -> Option<PasswordHash<'_>> {
+        self.accounts.get(customer)
     }
 
     /// The reservation, if the sale exists and has it. A hold that is over stays held here until its `Expired` event.

@@ -32,7 +32,7 @@ impl State {
             Fact::Counter { counter, value } => {
                 ensure(is_name(counter), "a counter's name is not a name")?;
                 ensure(
-                    self.window_count() == 0 && self.denial_count() == 0 && self.sale_count() == 0,
+                    self.window_count() == 0 && self.denial_count() == 0 && self.has_no_accounts_or_sales(),
                     "a counter comes too late",
                 )?;
                 self.counters.restore(&self.hash, counter, value)
@@ -40,17 +40,24 @@ impl State {
             Fact::Window { window, shape } => {
                 ensure(is_name(window), "a window's name is not a name")?;
                 ensure(shape.check().is_ok(), "a window's shape is out of bounds")?;
-                ensure(self.denial_count() == 0 && self.sale_count() == 0, "a window comes too late")?;
+                ensure(
+                    self.denial_count() == 0 && self.has_no_accounts_or_sales(),
+                    "a window comes too late",
+                )?;
                 self.windows.restore(&self.hash, window, shape)
             }
             Fact::Pane { pane, count } => {
-                ensure(self.sale_count() == 0, "a pane comes too late")?;
+                ensure(self.has_no_accounts_or_sales(), "a pane comes too late")?;
                 self.windows.restore_pane(self.time, pane, count)
             }
             Fact::Denial { kind, value, reason, expires_at } => {
-                ensure(self.sale_count() == 0, "a denial comes too late")?;
+                ensure(self.has_no_accounts_or_sales(), "a denial comes too late")?;
                 let (value, reason) = (value.into(), reason.into());
                 self.denylist.restore(Denial { kind, value, reason, expires_at })
+            }
+            Fact::Account { customer, password } => {
+                ensure(self.sale_count() == 0, "an account comes too late")?;
+                self.accounts.restore(customer, password)
             }
             Fact::Sale { sale_no, sale, terms, stock_nos, stocks_ever, version } => {
                 self.restore_sale(sale_no, sale, terms, stock_nos, stocks_ever, version)
@@ -74,6 +81,10 @@ impl State {
 }
 
 impl State {
+    fn has_no_accounts_or_sales(&self) -> bool {
+        self.account_count() == 0 && self.sale_count() == 0
+    }
+
     fn restore_sale(
         &mut self,
         no: SaleNo,

@@ -9,6 +9,7 @@ use onrush_core::{
     is_new_name,
 };
 
+mod accounts;
 mod changes;
 pub(crate) mod denials;
 mod gate;
@@ -31,6 +32,7 @@ pub(crate) struct Model {
     pub(crate) sales: BTreeMap<&'static str, Sale>,
     sales_ever: u32,
     pub(crate) denials: BTreeMap<(DenialKind, &'static str), denials::Denial>,
+    pub(crate) accounts: BTreeMap<&'static str, &'static [u8]>,
     seen: Seen,
 }
 
@@ -72,6 +74,7 @@ impl Model {
             Step::Confirm { sale, pick, asker } => self.confirm(sale, self.find(sale, *pick), *asker, now),
             Step::Reclaim { sale, pick } => self.reclaim(sale, self.find(sale, *pick), now),
             Step::Release { sale, pick, asker } => self.release(sale, self.find(sale, *pick), *asker, now),
+            Step::CreateAccount { customer, password } => self.create_account(limits, customer, password),
             Step::ChangeDenylist(step) => self.change_denylist(limits, step, wall),
             _ => unreachable!("no command"),
         }?;

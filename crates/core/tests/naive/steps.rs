@@ -2,8 +2,8 @@
 
 use onrush_core::{
     Asker, Command, ConfirmBy, DenialKind, GateField, GateMode, GateTerms, IdempotencyKey, Incarnation,
-    Limits, LineRequest, Precondition, ReservationNo, ReservationRef, Reserve, SaleNo, SaleTerms,
-    SessionTerms, StockTerms, TermsField, WindowShape,
+    Limits, LineRequest, PasswordHash, Precondition, ReservationNo, ReservationRef, Reserve, SaleNo,
+    SaleTerms, SessionTerms, StockTerms, TermsField, WindowShape,
 };
 use proptest::{
     collection::vec,
@@ -63,6 +63,10 @@ pub(crate) enum Step {
         asker: Asker<'static>,
     },
     ChangeDenylist(DenialStep),
+    CreateAccount {
+        customer: &'static str,
+        password: &'static [u8],
+    },
     /// Moves the clock by so many milliseconds.
     Clock(i64),
     /// Steps the wall clock alone, by so many milliseconds.
@@ -149,6 +153,9 @@ impl Step {
             Self::ChangeDenylist(DenialStep { kind, value, denial: Some(Denial { reason, expires_at }) }) => {
                 ask(&Command::Deny { kind: *kind, value, reason, expires_at: *expires_at })
             }
+            Self::CreateAccount { customer, password } => {
+                ask(&Command::CreateAccount { customer, password: PasswordHash(password) })
+            }
             Self::ChangeDenylist(DenialStep { kind, value, denial: None }) => {
                 ask(&Command::Undeny { kind: *kind, value })
             }
@@ -171,6 +178,7 @@ pub(crate) fn limits() -> impl Strategy<Value = Limits> {
         reservations_max: 10,
         details_bytes_max: 30,
         denials_max: 2,
+        accounts_max: 1,
         ..Limits::default()
     };
     prop_oneof![3 => Just(Limits::default()), 1 => Just(few)]
@@ -198,6 +206,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         10 => (sale(), pick(), asker()).prop_map(|(sale, pick, asker)| Step::Confirm { sale, pick, asker }),
         6 => (sale(), pick()).prop_map(|(sale, pick)| Step::Reclaim { sale, pick }),
         10 => (sale(), pick(), asker()).prop_map(|(sale, pick, asker)| Step::Release { sale, pick, asker }),
+        3 => (select(CUSTOMERS.as_slice()), select(PASSWORDS.as_slice()))
+            .prop_map(|(customer, password)| Step::CreateAccount { customer, password }),
         6 => denial_step().prop_map(Step::ChangeDenylist),
         12 => prop_oneof![0..5i64, 0..50i64, 0..2_000i64].prop_map(Step::Clock),
         2 => prop_oneof![-5..0i64, -2_000..0i64].prop_map(Step::Clock),
@@ -215,6 +225,9 @@ fn denial_step() -> impl Strategy<Value = DenialStep> {
     (select(DenialKind::ALL.as_slice()), select(DENIED.as_slice()), option::weighted(0.8, denial))
         .prop_map(|(kind, value, denial)| DenialStep { kind, value, denial })
 }
+
+/// What passwords are checked against; the last two cannot be.
+const PASSWORDS: [&[u8]; 4] = [b"hash", b"another", b"", &[b'h'; 129]];
 
 /// Longer than a reason may be.
 const LONG_REASON: &str = match std::str::from_utf8(&[b'r'; 257]) {

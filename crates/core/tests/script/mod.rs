@@ -1,5 +1,6 @@
 //! The script language: parses a line, runs it against a state, and says what came of it in one line of text.
 
+mod accounts;
 mod denials;
 mod parse;
 mod tell;
@@ -135,6 +136,7 @@ impl Run {
                     .map_or("none".into(), |view| tell::reservation(&view))
             }
             "of" => self.reservations_of(words)?,
+            "create-account" | "account" => self.accounts(verb, words)?,
             "deny" | "undeny" | "denied" | "denials" | "forget" => self.denials(verb, words)?,
             "totals" => tell::totals(&self.state),
             "counts" => tell::counts(&self.state),

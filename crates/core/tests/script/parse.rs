@@ -251,7 +251,7 @@ pub(crate) fn lines(text: &str) -> Result<Vec<LineRequest<'_>>, String> {
         .collect()
 }
 
-/// `counters=… windows=… sales=… stocks=… reservations=… details_bytes=… denials=… state_bytes=…`
+/// `counters=… windows=… sales=… stocks=… reservations=… details_bytes=… denials=… accounts=… state_bytes=…`
 pub(crate) fn limits(words: &mut Words<'_>) -> Result<Limits, String> {
     let default = Limits::default();
     Ok(Limits {
@@ -262,6 +262,7 @@ pub(crate) fn limits(words: &mut Words<'_>) -> Result<Limits, String> {
         reservations_max: words.number("reservations")?.unwrap_or(default.reservations_max),
         details_bytes_max: words.number("details_bytes")?.unwrap_or(default.details_bytes_max),
         denials_max: words.number("denials")?.unwrap_or(default.denials_max),
+        accounts_max: words.number("accounts")?.unwrap_or(default.accounts_max),
         state_bytes_max: words.number("state_bytes")?.unwrap_or(default.state_bytes_max),
     })
 }

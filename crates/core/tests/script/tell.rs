@@ -26,6 +26,7 @@ pub(crate) fn answer(answer: &Answer, is_new: bool) -> String {
         Answer::Released { .. } => again("released"),
         Answer::Denied { created } => if created { "denied" } else { "changed" }.into(),
         Answer::Undenied => "undenied".into(),
+        Answer::AccountCreated => "created".into(),
     }
 }
 
@@ -68,6 +69,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         Refusal::HoldsPending { quantity_held, held_count, held_until } => {
             format!("holds_pending units={quantity_held} count={held_count} until={}", time(*held_until))
         }
+        Refusal::CustomerExists => "customer_exists".into(),
         Refusal::DenialNotFound => "denial_not_found".into(),
         Refusal::IdempotencyKeyReused => "idempotency_key_reused".into(),
         Refusal::CeilingReached(ceiling) => format!("ceiling {ceiling:?}"),

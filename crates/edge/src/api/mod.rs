@@ -6,6 +6,7 @@ pub(crate) mod answer;
 pub mod app;
 mod asker;
 mod counters;
+mod customers;
 mod denylist;
 mod docs;
 mod elsewhere;
@@ -43,6 +44,7 @@ pub(crate) fn public_routes(on: Scenarios) -> Vec<Route> {
     routes.extend(windows::routes());
     routes.extend(sales::routes());
     routes.extend(reservations::routes());
+    routes.extend(customers::routes());
     routes.extend(session::routes());
     routes.extend(health::routes());
     routes.extend(scenarios::routes(on));
@@ -65,7 +67,11 @@ pub(crate) fn operator_routes(on: Scenarios) -> Vec<Route> {
 /// The schemas of all bodies.
 pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
     let tallies = counters::schemas().into_iter().chain(windows::schemas());
-    let of_sales = sales::schemas().into_iter().chain(reservations::schemas()).chain(session::schemas());
+    let of_sales = sales::schemas()
+        .into_iter()
+        .chain(reservations::schemas())
+        .chain(customers::schemas())
+        .chain(session::schemas());
     tallies
         .chain(of_sales)
         .chain(denylist::schemas())

@@ -3,6 +3,7 @@
 
 mod identity;
 mod operator;
+mod passwords;
 mod public;
 mod sessions;
 
@@ -15,7 +16,10 @@ use onrush_gate::{RouteGroup, Standing};
 
 pub(crate) use self::identity::Identity;
 pub(crate) use self::operator::{OperatorGate, OperatorPaths};
+pub(crate) use self::passwords::Password;
+pub use self::passwords::PasswordPool;
 pub(crate) use self::public::{Admission, PublicGate};
+pub(crate) use self::sessions::{Begun, check_site};
 pub use self::sessions::{SessionSettings, Sessions};
 use crate::http::request::{Fields, Request};
 use crate::problem::Problem;

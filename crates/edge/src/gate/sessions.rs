@@ -117,12 +117,18 @@ impl Sessions {
     /// # Errors
     /// The token proves nothing, or a page of another site may have sent it.
     pub(crate) fn begin(&self, fields: &Fields<'_>, token: &str, now: TimeMs) -> Result<Begun, Problem> {
-        if is_cross_site(fields) {
-            return Err(Problem::cross_site_session());
-        }
+        check_site(fields)?;
         let proof =
             self.check_jwt(token.as_bytes(), now).map_err(|refused| Problem::invalid_token(&refused))?;
-        let session = Session::new(&proof.customer, now, now.saturating_add(self.settings.ttl_ms));
+        self.begin_for(&proof.customer, now)
+    }
+
+    /// Begins a session for a customer who proved to be this one.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub(crate) fn begin_for(&self, customer: &str, now: TimeMs) -> Result<Begun, Problem> {
+        let session = Session::new(customer, now, now.saturating_add(self.settings.ttl_ms));
         let session = session.ok_or_else(Problem::overloaded)?;
         let mut nonce = [0; NONCE_BYTES];
         // A system without random numbers cannot keep a secret either.
@@ -167,6 +173,14 @@ impl fmt::Debug for Sessions {
 
 fn proof_of(session: &Session) -> Proof {
     Proof { customer: *session.name(), expires_at: session.expires_at() }
+}
+
+/// Whether these fields come from our own pages, or from no browser.
+///
+/// # Errors
+/// A page of another site may have made a browser send them.
+pub(crate) fn check_site(fields: &Fields<'_>) -> Result<(), Problem> {
+    if is_cross_site(fields) { Err(Problem::cross_site_session()) } else { Ok(()) }
 }
 
 /// Whether a page of another site may have made a browser send this. Browsers say so in `Sec-Fetch-Site`; older ones say in

@@ -387,6 +387,7 @@ fn example(code: Code) -> Problem {
         Code::StockNotFound => refused(Refusal::StockNotFound { line: 0 }),
         Code::ReservationNotFound => refused(Refusal::ReservationNotFound),
         Code::Denied => Problem::denied(),
+        Code::CustomerExists => refused(Refusal::CustomerExists),
         Code::DenialNotFound => refused(Refusal::DenialNotFound),
         Code::SinkNotFound => Problem::from_sink_refusal(&SinkRefusal::NotFound),
         Code::MethodNotAllowed => Problem::method_not_allowed(Some("GET,HEAD")),

@@ -15,6 +15,7 @@ pub enum Code {
     Denied,
     CustomerMismatch,
     HoldsUnpaid,
+    CustomerExists,
     OperatorOnly,
     NotFound,
     CounterNotFound,
@@ -54,7 +55,7 @@ const LIMIT_REACHED: &str = "The customer has reached this sale's limit";
 
 impl Code {
     /// Every code, by status.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::SessionRequired,
@@ -64,6 +65,7 @@ impl Code {
         Self::Denied,
         Self::CustomerMismatch,
         Self::HoldsUnpaid,
+        Self::CustomerExists,
         Self::OperatorOnly,
         Self::NotFound,
         Self::CounterNotFound,
@@ -122,6 +124,9 @@ impl Code {
             Self::SessionRequired => (401, RefusalCode::SessionRequired.as_str(), "A session is needed"),
             Self::CustomerMismatch => {
                 (403, RefusalCode::CustomerMismatch.as_str(), "The session is another customer's")
+            }
+            Self::CustomerExists => {
+                (409, RefusalCode::CustomerExists.as_str(), "The customer has an account already")
             }
             Self::HoldsUnpaid => {
                 (403, RefusalCode::HoldsUnpaid.as_str(), "Too many holds of the customer ran out unpaid")

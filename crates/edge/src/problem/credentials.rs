@@ -60,8 +60,24 @@ impl Problem {
         Self::new(Code::CrossSite, "A page of another site made this request. Nothing was done.")
     }
 
+    /// 401: no such customer, or another password. Which of them is not said.
+    pub fn wrong_password() -> Self {
+        Self::new(Code::InvalidCredentials, "There is no such customer, or the password is another one.")
+    }
+
+    /// 409: somebody was faster.
+    pub fn customer_exists() -> Self {
+        Self::from_refusal(&Refusal::CustomerExists, None, 0)
+    }
+
     /// 404: nobody set up who may say who somebody is.
     pub fn sessions_off() -> Self {
-        Self::new(Code::NotFound, "Sessions are off: the operator has not set gate.jwt_key_file.")
+        let detail = "Sessions are off: the operator has set neither gate.jwt_key_file nor gate.accounts.";
+        Self::new(Code::NotFound, detail)
+    }
+
+    /// 404: the shop has its own accounts, or none.
+    pub fn accounts_off() -> Self {
+        Self::new(Code::NotFound, "Accounts are off: the operator has not set gate.accounts.")
     }
 }

@@ -71,6 +71,7 @@ impl Problem {
                     held_until,
                 })
             }
+            Refusal::CustomerExists => Self::new(Code::CustomerExists, CUSTOMER_EXISTS),
             Refusal::DenialNotFound => Self::new(Code::DenialNotFound, DENIAL_NOT_FOUND),
             Refusal::IdempotencyKeyReused => Self::new(Code::IdempotencyKeyReused, KEY_REUSED),
             Refusal::CeilingReached(ceiling) => {
@@ -130,6 +131,8 @@ const CUSTOMER_LIMIT_REACHED: &str = "With what was asked for, the customer woul
 const SESSION_REQUIRED: &str =
     "This sale takes a session. Nothing was done. Log in and send the session with the request.";
 const CUSTOMER_MISMATCH: &str = "A session acts for its own customer alone. Nothing was done. Leave customer out, or log in as that customer.";
+const CUSTOMER_EXISTS: &str =
+    "Choose another name, or log in if the account is yours: POST /v1/session with the password.";
 const DENIAL_NOT_FOUND: &str = "Check the kind and the value; GET /v1/denylist lists them.";
 const KEY_REUSED: &str = "Use a new Idempotency-Key for every new reservation.";
 const HOLDS_UNPAID: &str =
@@ -161,6 +164,7 @@ fn ceiling_detail(ceiling: Ceiling) -> &'static str {
         Ceiling::DetailsBytes => {
             "The server keeps limits.details_bytes_max bytes of details. Delete closed sales, send none or raise the setting."
         }
+        Ceiling::Accounts => "The server has limits.accounts_max accounts. Raise the setting.",
         Ceiling::Denials => {
             "The denylist has limits.denials_max entries. Take some off, deny a network instead or raise the setting."
         }

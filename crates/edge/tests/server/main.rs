@@ -1,5 +1,6 @@
 //! A running server, asked over sockets.
 
+mod accounts;
 mod conditions;
 mod denied;
 mod flash_sale;

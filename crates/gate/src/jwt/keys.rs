@@ -31,6 +31,11 @@ struct Jwks<'a> {
 }
 
 impl JwtKeys {
+    /// No keys: no token proves anything.
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+
     /// The keys in the text of a file. Keys of a set that are for something else are passed over.
     ///
     /// # Errors

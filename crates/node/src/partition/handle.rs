@@ -237,6 +237,7 @@ impl Partition {
                 sale_count: counts.sale_count.into(),
                 reservation_count: counts.reservation_count.into(),
                 denial_count: counts.denial_count.into(),
+                account_count: counts.account_count.into(),
                 denied_counts: self.denied_counts.each_ref().map(|count| count.load(Ordering::Relaxed)),
                 state_bytes: counts.state_bytes,
                 state_bytes_max: self.state_bytes_max,

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use onrush_core::{
-    Answer, Command, Denial, DenialKind, Event, HOLD_SEARCH_MAX, Incarnation, Now, Precondition, Refusal,
-    RefusalCode, SaleNo, SaleTerms, State, TermsField, TimeMs, WindowShape, change_terms, decide,
-    decide_denial_expiry, decide_expiry, decide_hold_end, shadow_refusal,
+    Answer, Command, Denial, DenialKind, Event, HOLD_SEARCH_MAX, Incarnation, Now, PasswordHash,
+    Precondition, Refusal, RefusalCode, SaleNo, SaleTerms, State, TermsField, TimeMs, WindowShape,
+    change_terms, decide, decide_denial_expiry, decide_expiry, decide_hold_end, shadow_refusal,
 };
 
 use super::batch::{ClosedBatch, OpenBatch};
@@ -17,7 +17,7 @@ use crate::limits::{
     DENIALS_FORGOTTEN_PER_TURN_MAX, EXPIRIES_PER_TURN_MAX, HOLDS_ENDED_PER_CALL_MAX, OPEN_BATCH_BYTES_MAX,
     RECORD_BYTES_MAX, STOCK_BYTES_MAX,
 };
-use crate::{Asker, Call, Failure, Outcome, Reply, ReservationIds, ReserveCall};
+use crate::{Asker, Call, Failure, Outcome, Reply, ReservationIds, ReserveCall, StoredPassword};
 
 /// Decides for one partition.
 pub(crate) struct Leader {
@@ -220,10 +220,7 @@ impl Leader {
                 self.decide_and_apply(&confirm).map_err(refused)?;
                 self.reservation(&sale, reservation)
             }
-            Call::Reclaim { sale, reservation } => {
-                self.decide_and_apply(&Command::Reclaim { sale: &sale, reservation }).map_err(refused)?;
-                self.reservation(&sale, reservation)
-            }
+            Call::Reclaim { sale, reservation } => self.reclaim(&sale, reservation),
             Call::Release { sale, reservation, asker } => {
                 let release = Command::Release { sale: &sale, reservation, asker: asker.as_core() };
                 self.decide_and_apply(&release).map_err(refused)?;
@@ -242,6 +239,8 @@ impl Leader {
                 Ok(Outcome::Sales(self.state.sales_after(after.as_deref(), count_max.into(), self.now.wall)))
             }
             Call::Deny(denial) => self.deny(&denial),
+            Call::CreateAccount { customer, password } => self.create_account(&customer, &password),
+            Call::ReadAccount { customer } => Ok(self.account(&customer)),
             Call::Undeny { kind, value } => self.answer(&Command::Undeny { kind, value: &value }),
             Call::ReadDenial { kind, value } => self.denial(kind, &value).map(Outcome::Denial),
             Call::ListDenials { after, count_max } => {
@@ -310,6 +309,20 @@ impl Leader {
         }
     }
 
+    fn reclaim(&mut self, sale: &str, reservation: onrush_core::ReservationRef) -> Reply {
+        self.decide_and_apply(&Command::Reclaim { sale, reservation }).map_err(refused)?;
+        self.reservation(sale, reservation)
+    }
+
+    fn create_account(&mut self, customer: &str, password: &StoredPassword) -> Reply {
+        self.answer(&Command::CreateAccount { customer, password: PasswordHash(&password.0) })
+    }
+
+    fn account(&self, customer: &str) -> Outcome {
+        let password = self.state.account(customer);
+        Outcome::Account(password.map(|password| StoredPassword(password.0.into())))
+    }
+
     fn deny(&mut self, denial: &Denial) -> Reply {
         let Denial { kind, value, reason, expires_at } = denial;
         let deny = Command::Deny { kind: *kind, value, reason, expires_at: *expires_at };
@@ -371,7 +384,8 @@ impl Leader {
             | Event::IncarnationBegun { .. }
             | Event::CounterAdded { .. }
             | Event::WindowPut { .. }
-            | Event::WindowHit { .. } => return,
+            | Event::WindowHit { .. }
+            | Event::AccountCreated { .. } => return,
         };
         if self.changed_sales.last() != Some(&sale) {
             self.changed_sales.push(sale);
@@ -433,6 +447,7 @@ fn record_bytes_max(call: &Call) -> Option<usize> {
         | Call::Reclaim { .. }
         | Call::Release { .. }
         | Call::Deny(_)
+        | Call::CreateAccount { .. }
         | Call::Undeny { .. } => Some(RECORD_BYTES_MAX),
         Call::ChangeSale { .. }
         | Call::ReadCounter { .. }
@@ -443,6 +458,7 @@ fn record_bytes_max(call: &Call) -> Option<usize> {
         | Call::ReadCustomer { .. }
         | Call::ListReservations { .. }
         | Call::ReadDenial { .. }
+        | Call::ReadAccount { .. }
         | Call::ListDenials { .. } => None,
     }
 }
@@ -458,6 +474,7 @@ fn to_reply(answer: Result<Answer, Refusal>) -> Reply {
         Answer::WindowPut { created, shape } => Ok(Outcome::WindowPut { created, shape }),
         Answer::SaleArchived => Ok(Outcome::SaleArchived),
         Answer::Undenied => Ok(Outcome::DenialRemoved),
+        Answer::AccountCreated => Ok(Outcome::AccountCreated),
         other => unexpected(Ok(other)),
     }
 }

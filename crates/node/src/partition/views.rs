@@ -46,6 +46,7 @@ pub(crate) struct Counts {
     pub(crate) sale_count: u32,
     pub(crate) reservation_count: u32,
     pub(crate) denial_count: u32,
+    pub(crate) account_count: u32,
     pub(crate) state_bytes: u64,
     /// When the next hold expires.
     pub(crate) next_expiry: Option<TimeMs>,
@@ -145,6 +146,7 @@ impl Counts {
             sale_count: state.sale_count(),
             reservation_count: state.reservation_count(),
             denial_count: state.denial_count(),
+            account_count: state.account_count(),
             state_bytes: state.memory_bytes() as u64,
             next_expiry: state.next_expiry(),
         }

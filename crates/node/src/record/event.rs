@@ -2,8 +2,8 @@
 //! batch's payload is a sequence of them. A time record dates the events behind it.
 
 use onrush_core::{
-    Event, IdempotencyKey, Incarnation, Line, Lines, ReclaimedClaim, ReservationNo, SaleNo, SaleTerms,
-    StockNo, TimeMs,
+    Event, IdempotencyKey, Incarnation, Line, Lines, PasswordHash, ReclaimedClaim, ReservationNo, SaleNo,
+    SaleTerms, StockNo, TimeMs,
 };
 use onrush_log::Format;
 
@@ -28,6 +28,7 @@ const INCARNATION_BEGUN: u8 = 12;
 const DENIED: u8 = 13;
 const UNDENIED: u8 = 14;
 const DENIAL_EXPIRED: u8 = 15;
+const ACCOUNT_CREATED: u8 = 16;
 
 /// Kinds from here on may be passed over by a reader that does not know them; they count as events.
 const OPTIONAL_KINDS: u8 = 128;
@@ -85,6 +86,7 @@ fn kind_of(event: &Event<'_>) -> u8 {
         Event::Denied { .. } => DENIED,
         Event::Undenied { .. } => UNDENIED,
         Event::DenialExpired { .. } => DENIAL_EXPIRED,
+        Event::AccountCreated { .. } => ACCOUNT_CREATED,
     }
 }
 
@@ -104,6 +106,7 @@ fn name_of(kind: u8) -> &'static str {
         DENIED => "denied",
         UNDENIED => "undenied",
         DENIAL_EXPIRED => "denial expired",
+        ACCOUNT_CREATED => "account created",
         _ => "record",
     }
 }
@@ -159,6 +162,10 @@ fn put_fields(out: &mut Vec<u8>, event: &Event<'_>) {
         Event::Denied { kind, value, reason, expires_at } => {
             let denial = DenialFields { kind: *kind, value, reason, expires_at: *expires_at };
             put_denial(out, &denial);
+        }
+        Event::AccountCreated { customer, password } => {
+            put_bytes(out, customer.as_bytes());
+            put_bytes(out, password.0);
         }
         Event::Undenied { kind, value } | Event::DenialExpired { kind, value } => {
             put_subject(out, *kind, value);
@@ -297,6 +304,9 @@ fn decode_event<'e, 'p: 'e>(
         DENIAL_EXPIRED if format != Format::V1 => {
             let (kind, value) = decode_subject(input)?;
             Event::DenialExpired { kind, value }
+        }
+        ACCOUNT_CREATED if format != Format::V1 => {
+            Event::AccountCreated { customer: input.text()?, password: PasswordHash(input.bytes()?) }
         }
         _ if format != Format::V1 && kind >= OPTIONAL_KINDS => return Ok(Decoded::PassedOver),
         _ => {

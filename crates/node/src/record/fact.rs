@@ -1,6 +1,6 @@
 //! Facts, the content of snapshots, as bytes: a kind byte, then its fields, as a group that can grow, as in records.
 
-use onrush_core::{Fact, Incarnation, ReservationStatus, SaleNo, SaleTerms, StockNo};
+use onrush_core::{Fact, Incarnation, PasswordHash, ReservationStatus, SaleNo, SaleTerms, StockNo};
 use onrush_log::Format;
 
 use super::denial::{DenialFields, decode_denial, put_denial};
@@ -20,6 +20,7 @@ const SALE: u8 = 5;
 const RESERVATION: u8 = 6;
 const INCARNATION: u8 = 7;
 const DENIAL: u8 = 8;
+const ACCOUNT: u8 = 9;
 
 /// Kinds from here on may be passed over by a reader that does not know them.
 const OPTIONAL_KINDS: u8 = 128;
@@ -54,6 +55,7 @@ fn kind_of(fact: &Fact<'_>) -> u8 {
         Fact::Reservation { .. } => RESERVATION,
         Fact::Incarnation { .. } => INCARNATION,
         Fact::Denial { .. } => DENIAL,
+        Fact::Account { .. } => ACCOUNT,
     }
 }
 
@@ -67,6 +69,7 @@ fn name_of(kind: u8) -> &'static str {
         RESERVATION => "reservation",
         INCARNATION => "incarnation",
         DENIAL => "denial",
+        ACCOUNT => "account",
         _ => "fact",
     }
 }
@@ -103,6 +106,10 @@ fn put_fields(out: &mut Vec<u8>, fact: &Fact<'_>) {
             put_u64(out, (*stocks_ever).into());
             put_u64(out, *version);
             put_gate(out, terms.gate);
+        }
+        Fact::Account { customer, password } => {
+            put_bytes(out, customer.as_bytes());
+            put_bytes(out, password.0);
         }
         Fact::Denial { kind, value, reason, expires_at } => {
             let denial = DenialFields { kind: *kind, value, reason, expires_at: *expires_at };
@@ -228,6 +235,9 @@ impl FactDecoder {
             DENIAL if self.format != Format::V1 => {
                 let DenialFields { kind, value, reason, expires_at } = decode_denial(input, name_of(DENIAL))?;
                 Fact::Denial { kind, value, reason, expires_at }
+            }
+            ACCOUNT if self.format != Format::V1 => {
+                Fact::Account { customer: input.text()?, password: PasswordHash(input.bytes()?) }
             }
             _ if self.format != Format::V1 && kind >= OPTIONAL_KINDS => return Ok(None),
             _ => {

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use onrush_core::{
     ConfirmBy, DenialKind, Event, Fact, GateMode, GateTerms, IdempotencyKey, Incarnation, Line, Lines,
-    ReclaimedClaim, ReservationNo, ReservationStatus, SaleNo, SaleTerms, SessionTerms, StockNo, StockTerms,
-    WindowShape,
+    PasswordHash, ReclaimedClaim, ReservationNo, ReservationStatus, SaleNo, SaleTerms, SessionTerms, StockNo,
+    StockTerms, WindowShape,
 };
 
 use onrush_log::Format;
@@ -42,6 +42,12 @@ const GATE_RECORDS: &[u8] = include_bytes!("../../golden/gate-records-v2.bin");
 const GATE_RECORDS_TEXT: &str = include_str!("../../golden/gate-records-v2.txt");
 const GATE_FACTS: &[u8] = include_bytes!("../../golden/gate-facts-v2.bin");
 const GATE_FACTS_TEXT: &str = include_str!("../../golden/gate-facts-v2.txt");
+
+/// What came to version 2 with accounts.
+const ACCOUNT_RECORDS: &[u8] = include_bytes!("../../golden/account-records-v2.bin");
+const ACCOUNT_RECORDS_TEXT: &str = include_str!("../../golden/account-records-v2.txt");
+const ACCOUNT_FACTS: &[u8] = include_bytes!("../../golden/account-facts-v2.bin");
+const ACCOUNT_FACTS_TEXT: &str = include_str!("../../golden/account-facts-v2.txt");
 
 /// What came to version 2 with payments that come late.
 const RECLAIM_RECORDS: &[u8] = include_bytes!("../../golden/reclaim-records-v2.bin");
@@ -262,6 +268,29 @@ fn reclaimed_reservations_of_version_2_decode_for_ever() {
         encode_event(&mut written, &Event::Reclaimed { reservation, claim: Box::new(claim) });
     }
     check_records("reclaim-records-v2", &written, RECLAIM_RECORDS, RECLAIM_RECORDS_TEXT);
+}
+
+#[test]
+fn accounts_of_version_2_decode_for_ever() {
+    let (customer, password) = ("900127015527", PasswordHash(&[1, 0xff, 0, b'h']));
+    let mut written = Vec::new();
+    encode_event(&mut written, &Event::AccountCreated { customer, password });
+    check_records("account-records-v2", &written, ACCOUNT_RECORDS, ACCOUNT_RECORDS_TEXT);
+    decode_records(Format::V2, ACCOUNT_RECORDS, BATCH_TIME, |record| {
+        assert_eq!(record.event, Event::AccountCreated { customer, password });
+        Ok::<_, DecodeError>(())
+    })
+    .unwrap();
+    let fact = Fact::Account { customer, password };
+    let mut written = Vec::new();
+    encode_fact(&mut written, &fact);
+    check_facts("account-facts-v2", &written, ACCOUNT_FACTS, ACCOUNT_FACTS_TEXT);
+    FactDecoder::new(Format::V2)
+        .decode(ACCOUNT_FACTS, |read| {
+            assert_eq!(*read, fact);
+            Ok(())
+        })
+        .unwrap();
 }
 
 #[test]

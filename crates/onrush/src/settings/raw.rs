@@ -57,6 +57,7 @@ pub(super) struct RawLimits {
     pub(super) reservations_max: i64,
     pub(super) details_bytes_max: i64,
     pub(super) denials_max: i64,
+    pub(super) accounts_max: i64,
     pub(super) state_bytes_max: i64,
 }
 
@@ -89,6 +90,7 @@ pub(super) struct RawGate {
     pub(super) limit_reserve_customer: String,
     pub(super) limit_pages_address: String,
     pub(super) limit_pages_route: String,
+    pub(super) accounts: bool,
     pub(super) session_ttl: String,
     pub(super) session_key_file: Option<String>,
     pub(super) secure_cookies: bool,
@@ -149,6 +151,7 @@ impl Default for RawLimits {
             reservations_max: limits.reservations_max.into(),
             details_bytes_max: limits.details_bytes_max.cast_signed(),
             denials_max: limits.denials_max.into(),
+            accounts_max: limits.accounts_max.into(),
             state_bytes_max: limits.state_bytes_max.cast_signed(),
         }
     }
@@ -173,6 +176,7 @@ impl Default for RawGate {
             limit_reserve_customer: off(),
             limit_pages_address: off(),
             limit_pages_route: off(),
+            accounts: false,
             session_ttl: "12h".to_owned(),
             session_key_file: None,
             secure_cookies: false,

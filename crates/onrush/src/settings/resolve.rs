@@ -177,6 +177,7 @@ fn limits(checks: &mut Checks<'_>, raw: &RawLimits) -> Option<Limits> {
     let reservations = checks.number("limits.reservations_max", raw.reservations_max, &bounds::OBJECTS);
     let details = checks.number("limits.details_bytes_max", raw.details_bytes_max, &bounds::DETAILS_BYTES);
     let denials = checks.number("limits.denials_max", raw.denials_max, &bounds::OBJECTS);
+    let accounts = checks.number("limits.accounts_max", raw.accounts_max, &bounds::OBJECTS);
     let state = checks.number("limits.state_bytes_max", raw.state_bytes_max, &bounds::STATE_BYTES);
     Some(Limits {
         counters_max: counters?,
@@ -186,6 +187,7 @@ fn limits(checks: &mut Checks<'_>, raw: &RawLimits) -> Option<Limits> {
         reservations_max: reservations?,
         details_bytes_max: details?,
         denials_max: denials?,
+        accounts_max: accounts?,
         state_bytes_max: state?,
     })
 }

@@ -26,12 +26,14 @@ pub(super) fn resolve(
     let customer_claim = claim(checks, &raw.jwt_customer_claim);
     let issuer = said(checks, "gate.jwt_issuer", raw.jwt_issuer.as_deref());
     let audience = said(checks, "gate.jwt_audience", raw.jwt_audience.as_deref());
-    let Some(jwt_keys) = &raw.jwt_key_file else {
+    if raw.jwt_key_file.is_none() && !raw.accounts {
         let (_, _, _) = (ttl_ms?, clock_skew_ms?, customer_claim?);
         return Some(None);
-    };
-    let jwt_path =
-        file(checks, "gate.jwt_key_file", jwt_keys, |path| session_files::read_jwt_keys(path).map(|_| ()));
+    }
+    let jwt_path = raw.jwt_key_file.as_ref().map(|path| {
+        file(checks, "gate.jwt_key_file", path, |path| session_files::read_jwt_keys(path).map(|_| ()))
+    });
+    let jwt_path = jwt_path.map_or(Some(None), |path| path.map(Some));
     let default_path = || Path::new(directory).join(KEY_FILE);
     let session_path = raw.session_key_file.as_ref().map_or_else(default_path, PathBuf::from);
     let session_path = file(checks, "gate.session_key_file", &session_path.to_string_lossy(), |path| {
@@ -44,7 +46,12 @@ pub(super) fn resolve(
         clock_skew_ms: clock_skew_ms?,
     };
     let settings = SessionSettings { ttl_ms: ttl_ms?, secure_cookies: raw.secure_cookies, jwt_rules };
-    Some(Some(SessionFiles { settings, session_keys: session_path?, jwt_keys: jwt_path? }))
+    Some(Some(SessionFiles {
+        settings,
+        session_keys: session_path?,
+        jwt_keys: jwt_path?,
+        accounts: raw.accounts,
+    }))
 }
 
 /// A path whose file is as it should be.

@@ -19,6 +19,8 @@ fn sessions_are_on_with_a_file_of_keys_of_the_shop() {
          hides AAECAw"
     ));
     check("shows # jwt_key_file is not set");
+    check("env ONRUSH_GATE__ACCOUNTS=true\nshows accounts = true\nshows # jwt_key_file is not set");
+    check("env ONRUSH_GATE__ACCOUNTS=perhaps\nrefuses gate.accounts");
 }
 
 #[test]

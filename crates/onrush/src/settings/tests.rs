@@ -234,6 +234,7 @@ fn every_number_has_a_range() {
         ("limits.reservations_max", 0, 2_000_000_000),
         ("limits.details_bytes_max", 0, 1 << 40),
         ("limits.denials_max", 0, 2_000_000_000),
+        ("limits.accounts_max", 0, 2_000_000_000),
         ("limits.state_bytes_max", 0, 1 << 44),
         ("gate.limit_keys_max", 1, 100_000_000),
     ] {

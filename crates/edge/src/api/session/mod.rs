@@ -1,4 +1,4 @@
-//! The session of a customer: begun with a token of the shop, read, and ended in the browser that has it.
+//! The session of a customer: begun with a token of the shop or with a password, read, and ended in the browser that has it.
 
 mod body;
 
@@ -20,7 +20,7 @@ use crate::limits::BODY_BYTES_MAX;
 use crate::openapi::operation::{Operation, PUBLIC, text_header};
 use crate::openapi::parts::{name, object, text, time};
 use crate::problem::Code;
-use body::{parse_token, write_session};
+use body::{Credentials, parse_credentials, write_session};
 
 const PATH: &str = "/v1/session";
 
@@ -29,7 +29,7 @@ pub(super) fn routes() -> [Route; 3] {
     let example = json!({"customer": "900127015527", "expires_at": "2021-05-16T12:00:00.000Z"});
     let begun = new(HttpMethod::Post, "beginSession", "Begin a session")
         .description(
-            "With a token of the shop (JWT). The cookie of the answer is the session: nothing is kept of it here. 404 while \
+            "With a token of the shop (JWT), or with the customer's name and password where accounts are on. The cookie of the answer is the session: nothing is kept of it here. 404 while \
              sessions are off.",
         )
         .body("SessionRequest", json!({"token": "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiI5MDAxMjcwMTU1MjcifQ.c2lnbmF0dXJl"}))
@@ -54,7 +54,14 @@ pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 2] {
             "SessionRequest",
             object(
                 "Who begins a session.",
-                vec![("token", text("A JWT of the shop, of at most 4,096 characters.").into())],
+                vec![
+                    (
+                        "token?",
+                        text("A JWT of the shop, of at most 4,096 characters. It stands alone.").into(),
+                    ),
+                    ("customer?", name("A customer with an account here; with `password`.")),
+                    ("password?", text("The customer's password.").into()),
+                ],
             ),
         ),
         (
@@ -74,9 +81,13 @@ async fn begin(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -
     let sessions = app.gate.sessions()?;
     let fields = request.headers().clone();
     let body = json_body(request, BODY_BYTES_MAX).await?;
-    let token = parse_token(&body)?;
-    let begun = sessions.begin(&Fields::Mapped(&fields), &token, app.backend.now_ms());
-    let begun = begun.inspect_err(|problem| app.gate.count_refusal(problem))?;
+    let begun = match parse_credentials(&body)? {
+        Credentials::Token(token) => {
+            let begun = sessions.begin(&Fields::Mapped(&fields), &token, app.backend.now_ms());
+            begun.inspect_err(|problem| app.gate.count_refusal(problem))?
+        }
+        Credentials::Password(customer, password) => app.log_in(&fields, &customer, password).await?,
+    };
     let session = &begun.session;
     let answer = json(StatusCode::OK, |out| write_session(out, session.customer(), session.expires_at()));
     Ok(private(with_header(answer, header::SET_COOKIE, &begun.cookie)))

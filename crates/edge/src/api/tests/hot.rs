@@ -212,6 +212,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::HoldsUnpaid { holds_unpaid_max: 3 },
         Refusal::OperatorOnly,
         Refusal::DenialNotFound,
+        Refusal::CustomerExists,
         Refusal::PartitionExists,
     ];
     refusals.extend([Unmet::Exists, Unmet::Missing, Unmet::TermsDiffer].map(Refusal::PreconditionFailed));

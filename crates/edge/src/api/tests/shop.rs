@@ -100,6 +100,7 @@ impl Backend for Shop {
             sale_count: 0,
             reservation_count: 0,
             denial_count: 0,
+            account_count: 0,
             denied_counts: [0; 2],
             state_bytes: 1_000,
             state_bytes_max: 4 << 30,

@@ -82,6 +82,7 @@ fn over_shop(shop: Shop, sinks: Option<Pair>, replica: Option<Fixed>) -> Arc<App
         replica: replica.map(|replica| Arc::new(replica) as Arc<dyn Replica>),
         lost_line_count: Some(Arc::new(AtomicU64::new(7))),
         sessions: None,
+        passwords: None,
     };
     let app = App::over(Arc::new(shop), ALL, None, Arc::new(EdgeMetrics::default));
     Arc::new(app.with_components(components))

@@ -1,0 +1,83 @@
+//! Registering and logging in, for the routes of the API and for pages.
+
+use http::HeaderMap;
+use onrush_core::is_new_name;
+use onrush_gate::password::PASSWORD_CHARS;
+use onrush_node::{Call, Name, Outcome, StoredPassword};
+
+use crate::api::app::{App, mismatched};
+use crate::gate::{Begun, Password, PasswordPool, check_site};
+use crate::http::request::Fields;
+use crate::problem::Problem;
+
+impl App {
+    /// What checks passwords.
+    ///
+    /// # Errors
+    /// Accounts are off.
+    pub(crate) fn passwords(&self) -> Result<&PasswordPool, Problem> {
+        self.components.passwords.as_deref().ok_or_else(Problem::accounts_off)
+    }
+
+    /// Whether these fields come from our own pages, or from no browser.
+    ///
+    /// # Errors
+    /// A page of another site may have made a browser send them.
+    pub(crate) fn check_site(&self, fields: &HeaderMap) -> Result<(), Problem> {
+        let checked = check_site(&Fields::Mapped(fields));
+        checked.inspect_err(|problem| self.gate.count_refusal(problem))
+    }
+
+    /// Gives a customer an account with this password.
+    ///
+    /// # Errors
+    /// Accounts are off, name or password are out of bounds, the customer has an account, or too many ask.
+    pub(crate) async fn register(&self, customer: &str, password: Password) -> Result<(), Problem> {
+        let passwords = self.passwords()?;
+        if !is_new_name(customer) {
+            return Err(Problem::invalid("customer", onrush_core::NEW_NAME_RULE));
+        }
+        if !PASSWORD_CHARS.contains(&password.char_count()) {
+            return Err(Problem::invalid("password", "must have 8 to 128 characters"));
+        }
+        // Whether the name is free is told anyway, so it is asked before anything costs much.
+        if self.account_of(customer).await?.is_some() {
+            return Err(Problem::customer_exists());
+        }
+        let password = StoredPassword(passwords.hash(password).await?);
+        match self.ask(Call::CreateAccount { customer: Name::from(customer), password }).await? {
+            Outcome::AccountCreated => Ok(()),
+            other => mismatched(&other),
+        }
+    }
+
+    /// Begins a session for a customer whose password this is. A customer without an account is refused in the same words
+    /// and after the same work as a wrong password.
+    ///
+    /// # Errors
+    /// Accounts are off, the fields come from another site, it is not the password, or too many ask.
+    pub(crate) async fn log_in(
+        &self,
+        fields: &HeaderMap,
+        customer: &str,
+        password: Password,
+    ) -> Result<Begun, Problem> {
+        let (passwords, sessions) = (self.passwords()?, self.gate.sessions()?);
+        self.check_site(fields)?;
+        let kept = self.account_of(customer).await?.map(|kept| kept.0);
+        let is_right = passwords.verify(password, kept).await?;
+        let begun = if is_right {
+            sessions.begin_for(customer, self.backend.now_ms())
+        } else {
+            Err(Problem::wrong_password())
+        };
+        begun.inspect_err(|problem| self.gate.count_refusal(problem))
+    }
+
+    async fn account_of(&self, customer: &str) -> Result<Option<StoredPassword>, Problem> {
+        match self.ask(Call::ReadAccount { customer: Name::from(customer) }).await? {
+            Outcome::Account(kept) => Ok(kept),
+            other => mismatched(&other),
+        }
+    }
+}
