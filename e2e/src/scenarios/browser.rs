@@ -20,6 +20,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
         ("ONRUSH_SCENARIOS__FLASH_SALE", "true"),
         ("ONRUSH_OPERATOR__KEY_FILE", &operator_key),
         ("ONRUSH_GATE__JWT_KEY_FILE", &jwt_key),
+        ("ONRUSH_GATE__ACCOUNTS", "true"),
     ]);
     let server = launch.start()?;
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,6 +1,7 @@
 //! Pages for browsers: HTML from templates that escape what they are given, one style sheet and one small script, all from this
 //! server. What a page shows is given by whoever answers with it; every word stands in [`texts`].
 
+pub(crate) mod account;
 pub(crate) mod assets;
 pub(crate) mod operator;
 pub(crate) mod product;

@@ -12,6 +12,11 @@ pub(crate) const LOG_IN: &str = "Log in";
 pub(crate) const REGISTER: &str = "Register";
 pub(crate) const LOGGED_IN_AS: &str = "Logged in as";
 pub(crate) const LOG_OUT: &str = "Log out";
+pub(crate) const USER_NAME: &str = "User name";
+pub(crate) const USER_NAME_HINT: &str = "1 to 64 letters, digits and . _ ~ : @ -";
+pub(crate) const PASSWORD: &str = "Password";
+pub(crate) const PASSWORD_HINT: &str = "8 to 128 characters";
+pub(crate) const HAS_ACCOUNT: &str = "You have an account?";
 pub(crate) const BACK: &str = "Back to the product";
 pub(crate) const REFUSED: &str = "That did not work";
 
@@ -104,15 +109,8 @@ impl Moment {
     }
 }
 
-/// Why something was refused, for customers.
+/// Why nothing was bought, or shown, for customers.
 pub(crate) fn refusal(problem: &Problem) -> String {
-    let again = match problem.retry_after_s() {
-        Some(1) => " Try again in a second.".to_owned(),
-        Some(seconds @ ..120) => format!(" Try again in {seconds} seconds."),
-        Some(seconds @ ..7_200) => format!(" Try again in {} minutes.", seconds.div_ceil(60)),
-        Some(seconds) => format!(" Try again in {} hours.", seconds.div_ceil(3_600)),
-        None => String::new(),
-    };
     let text = match problem.known_code() {
         Code::SessionRequired => "Log in first. Nothing was bought.",
         Code::SessionExpired => "You were logged in too long ago. Log in again. Nothing was bought.",
@@ -135,10 +133,35 @@ pub(crate) fn refusal(problem: &Problem) -> String {
         }
         _ => return format!("{}. Nothing was done. {}", problem.title(), problem.detail()),
     };
-    format!("{text}{again}")
+    format!("{text}{}", when_again(problem))
+}
+
+/// Why nobody was registered or logged in.
+pub(crate) fn account_refusal(problem: &Problem) -> String {
+    let text = match problem.known_code() {
+        Code::InvalidCredentials => "The user name or the password is wrong.",
+        Code::CustomerExists => {
+            "There is an account with this user name already. Choose another name, or log in."
+        }
+        Code::CrossSite => "Another site made this request, so nothing was done.",
+        Code::Overloaded => "Too many people ask at the same moment. Nothing was done.",
+        Code::InvalidRequest => return problem.detail().to_owned(),
+        _ => return format!("{}. {}{}", problem.title(), problem.detail(), when_again(problem)),
+    };
+    format!("{text}{}", when_again(problem))
 }
 
 /// Why something was refused, for the operator.
 pub(crate) fn operator_refusal(problem: &Problem) -> String {
     format!("{}. {}", problem.title(), problem.detail())
+}
+
+fn when_again(problem: &Problem) -> String {
+    match problem.retry_after_s() {
+        Some(1) => " Try again in a second.".to_owned(),
+        Some(seconds @ ..120) => format!(" Try again in {seconds} seconds."),
+        Some(seconds @ ..7_200) => format!(" Try again in {} minutes.", seconds.div_ceil(60)),
+        Some(seconds) => format!(" Try again in {} hours.", seconds.div_ceil(3_600)),
+        None => String::new(),
+    }
 }

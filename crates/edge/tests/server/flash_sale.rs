@@ -52,7 +52,7 @@ pub(crate) fn get(rig: &Rig, target: &str, fields: &str) -> Answer {
     Http1::connect(rig.public()).call(request.as_bytes()).expect("an answer")
 }
 
-fn post_form(rig: &Rig, target: &str, fields: &str, body: &str) -> Answer {
+pub(crate) fn post_form(rig: &Rig, target: &str, fields: &str, body: &str) -> Answer {
     let length = body.len();
     let form = "Content-Type: application/x-www-form-urlencoded";
     let request = format!(

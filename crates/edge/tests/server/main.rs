@@ -4,6 +4,7 @@ mod accounts;
 mod conditions;
 mod denied;
 mod flash_sale;
+mod flash_sale_accounts;
 mod flash_sale_operator;
 mod gate;
 mod meaning;

@@ -230,10 +230,9 @@ fn flag_layers(flags: &Flags) -> Vec<Layer> {
             .keys()
             .map(|key| (key.clone(), Value::from(true)))
             .collect::<Dict>();
-        layers.push(Layer {
-            origin: "--demo".to_owned(),
-            values: Dict::from([("scenarios".to_owned(), Value::from(on))]),
-        });
+        let mut values = Dict::from([("scenarios".to_owned(), Value::from(on))]);
+        values.extend(one_value("gate", "accounts", Value::from(true)));
+        layers.push(Layer { origin: "--demo".to_owned(), values });
     }
     layers
 }

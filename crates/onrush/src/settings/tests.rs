@@ -120,6 +120,8 @@ fn later_layers_win() {
          flags --demo
          shows slot_booking = true  # --demo
          shows visitor_counter = true  # --demo
+         shows flash_sale = true  # --demo
+         shows accounts = true  # --demo
          shows request_window = true  # --demo",
     );
 }

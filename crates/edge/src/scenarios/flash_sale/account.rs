@@ -1,23 +1,132 @@
-//! Logging out by a form.
+//! Registering, logging in and logging out by forms.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::Response;
-use http::header;
+use http::{HeaderMap, StatusCode, header};
+use onrush_node::Name;
 
 use super::buy::sender_of;
-use super::detail::frame;
-use crate::api::answer::{WithoutBody, WithoutQuery, with_header};
+use super::detail::{frame, sender_of_page};
+use super::product::{PRODUCT_ID, parse_product_id};
+use crate::api::answer::{WithoutBody, WithoutQuery, form_body, with_header};
 use crate::api::app::App;
-use crate::gate::Identity;
-use crate::pages::{notice, see_other};
+use crate::gate::{Identity, Password};
+use crate::http::form::parse_form;
+use crate::http::query::parameters;
+use crate::limits::BODY_BYTES_MAX;
+use crate::pages::account::{AccountPage, Form};
+use crate::pages::{Keep, html, notice, refused, see_other, texts};
+use crate::problem::Problem;
+
+/// The product to which a form leads if it does not say.
+const FIRST_PRODUCT: &str = "1";
+
+pub(super) async fn show_register(State(app): State<Arc<App>>, request: WithoutBody) -> Response {
+    show(&app, Form::Register, &request)
+}
+
+pub(super) async fn show_log_in(State(app): State<Arc<App>>, request: WithoutBody) -> Response {
+    show(&app, Form::LogIn, &request)
+}
+
+pub(super) async fn register(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Response {
+    submit(&app, Form::Register, request).await
+}
+
+pub(super) async fn log_in(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Response {
+    submit(&app, Form::LogIn, request).await
+}
 
 /// The browser forgets the session.
 pub(super) async fn log_out(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Response {
     let done = sender_of(&app, &request.fields).and_then(|_| Ok(app.gate.sessions()?.ending_cookie()));
     match done {
         Ok(cookie) => with_header(see_other("/product/detail?productID=1"), header::SET_COOKIE, &cookie),
-        Err(problem) => notice(&problem, frame(&Identity::Anyone)),
+        Err(problem) => notice(&problem, frame(&app, &Identity::Anyone)),
     }
+}
+
+fn show(app: &App, form: Form, request: &WithoutBody) -> Response {
+    let sender = sender_of_page(app, &request.fields);
+    let frame = frame(app, &sender);
+    let asked = parameters(request.uri.query(), [PRODUCT_ID])
+        .and_then(|[product_id]| parse_product_id(Some(product_id.as_deref().unwrap_or(FIRST_PRODUCT))))
+        .and_then(|product_id| app.passwords().map(|_| product_id));
+    match asked {
+        Ok(product_id) => {
+            let page = AccountPage { frame, form, user_name: "", product_id: &product_id, refusal: None };
+            html(StatusCode::OK, &page, Keep::Nobody)
+        }
+        Err(problem) => notice(&problem, frame),
+    }
+}
+
+/// What a form says.
+struct Typed<'a> {
+    user_name: Cow<'a, str>,
+    password: Cow<'a, str>,
+    product_id: Name,
+}
+
+impl Typed<'_> {
+    fn password(&self) -> Password {
+        Password::new(self.password.clone().into_owned())
+    }
+}
+
+async fn submit(app: &App, form: Form, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let sender = sender_of_page(app, &parts.headers);
+    let body = match form_body(&parts.headers, body, BODY_BYTES_MAX).await {
+        Ok(body) => body,
+        Err(problem) => return notice(&problem, frame(app, &sender)),
+    };
+    let typed = match parse(form, &body) {
+        Ok(typed) => typed,
+        Err(problem) => return notice(&problem, frame(app, &sender)),
+    };
+    let done = match form {
+        Form::Register => registered(app, &parts.headers, &typed).await,
+        Form::LogIn => logged_in(app, &parts.headers, &typed).await,
+    };
+    done.unwrap_or_else(|problem| {
+        let text = texts::account_refusal(&problem);
+        let page = AccountPage {
+            frame: frame(app, &sender),
+            form,
+            user_name: &typed.user_name,
+            product_id: &typed.product_id,
+            refusal: Some(&text),
+        };
+        refused(&problem, &page)
+    })
+}
+
+/// The page has no field for a nickname. Clients of the other system send one; it is not kept.
+fn parse(form: Form, body: &[u8]) -> Result<Typed<'_>, Problem> {
+    let [user_name, password, product_id] = match form {
+        Form::Register => {
+            let [_, user_name, password, product_id] =
+                parse_form(body, ["nickName", "userName", "password", PRODUCT_ID])?;
+            [user_name, password, product_id]
+        }
+        Form::LogIn => parse_form(body, ["userName", "password", PRODUCT_ID])?,
+    };
+    let product_id = parse_product_id(Some(product_id.as_deref().unwrap_or(FIRST_PRODUCT)))?;
+    Ok(Typed { user_name: user_name.unwrap_or_default(), password: password.unwrap_or_default(), product_id })
+}
+
+async fn registered(app: &App, fields: &HeaderMap, typed: &Typed<'_>) -> Result<Response, Problem> {
+    app.check_site(fields)?;
+    app.register(&typed.user_name, typed.password()).await?;
+    Ok(see_other(&format!("/user/login?productID={}", typed.product_id)))
+}
+
+async fn logged_in(app: &App, fields: &HeaderMap, typed: &Typed<'_>) -> Result<Response, Problem> {
+    let begun = app.log_in(fields, &typed.user_name, typed.password()).await?;
+    let response = see_other(&format!("/product/detail?productID={}", typed.product_id));
+    Ok(with_header(response, header::SET_COOKIE, &begun.cookie))
 }

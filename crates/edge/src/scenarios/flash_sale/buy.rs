@@ -61,7 +61,7 @@ pub(super) async fn buy(State(app): State<Arc<App>>, _: WithoutQuery, request: R
                 Err(problem) => show_refusal(&app, &sender, &product_id, &problem).await,
             }
         }
-        Err(problem) => notice(&problem, frame(&Identity::Anyone)),
+        Err(problem) => notice(&problem, frame(&app, &Identity::Anyone)),
     };
     with_standing(response, &admission)
 }

@@ -32,7 +32,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, request: WithoutBody) -> R
         Ok(product_id) => page(&app, &sender, &product_id, None).await,
         Err(problem) => Err(problem),
     };
-    shown.unwrap_or_else(|problem| notice(&problem, frame(&sender)))
+    shown.unwrap_or_else(|problem| notice(&problem, frame(&app, &sender)))
 }
 
 /// The page with the refusal of what was just asked for; a page with nothing else where the product cannot be shown.
@@ -44,17 +44,20 @@ pub(super) async fn show_refusal(
 ) -> Response {
     match page(app, sender, product_id, Some(problem)).await {
         Ok(response) => response,
-        Err(_) => notice(problem, frame(sender)),
+        Err(_) => notice(problem, frame(app, sender)),
     }
 }
 
 /// What every page of this shop has around it.
-pub(super) fn frame(sender: &Identity) -> Frame<'_> {
-    Frame { customer: sender.proof().ok().map(|proof| proof.customer.as_str()), has_log_in: false }
+pub(super) fn frame<'a>(app: &App, sender: &'a Identity) -> Frame<'a> {
+    Frame {
+        customer: sender.proof().ok().map(|proof| proof.customer.as_str()),
+        has_log_in: app.passwords().is_ok(),
+    }
 }
 
 /// Who looks at a page. One who cannot prove it is anyone: the page is there for them as well.
-fn sender_of_page(app: &App, fields: &HeaderMap) -> Identity {
+pub(super) fn sender_of_page(app: &App, fields: &HeaderMap) -> Identity {
     let sender = app.gate.identify(&Fields::Mapped(fields), false, app.backend.now_ms());
     sender.unwrap_or(Identity::Anyone)
 }
@@ -67,7 +70,7 @@ async fn page(
 ) -> Result<Response, Problem> {
     let sale = read_sale(app).await?;
     let stock = stock_of(&sale, product_id)?;
-    let frame = frame(sender);
+    let frame = frame(app, sender);
     let reservations = match frame.customer {
         Some(customer) => reservations_of(app, sender, customer).await?,
         None => Vec::new(),

@@ -16,13 +16,18 @@ use crate::api::route::Route;
 pub(super) const SALE: &str = "flash";
 
 pub(super) fn routes() -> Vec<Route> {
+    let [register, registered, log_in, logged_in, logged_out] = operations::accounts();
     let [detail, buy, check, check_again, right] = operations::public();
     vec![
         Route::new(detail, detail::show),
         Route::new(buy, buy::buy).reserving(),
         Route::any(operations::CHECK_PATH, vec![check, check_again], buy::check).reserving(),
         Route::new(right, buy::check_right),
-        Route::new(operations::log_out(), account::log_out),
+        Route::new(register, account::show_register),
+        Route::new(registered, account::register),
+        Route::new(log_in, account::show_log_in),
+        Route::new(logged_in, account::log_in),
+        Route::new(logged_out, account::log_out),
     ]
 }
 
@@ -38,9 +43,11 @@ pub(super) fn operator_routes() -> Vec<Route> {
     ]
 }
 
-pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 3] {
+pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 5] {
     [
         ("BuyForm", operations::buy_form()),
+        ("RegisterForm", operations::register_form()),
+        ("LogInForm", operations::log_in_form()),
         ("ProductForm", operations::product_form()),
         ("ProductChangeForm", operations::product_change_form()),
     ]

@@ -8,7 +8,7 @@ use utoipa::openapi::{HttpMethod, RefOr, Required, ResponseBuilder, Schema};
 use super::product::PRODUCT_ID;
 use crate::http::media_type::FORM;
 use crate::openapi::operation::{OPERATOR, Operation, SCENARIOS, optional_parameter, text_header};
-use crate::openapi::parts::{object, one_of, text, whole};
+use crate::openapi::parts::{name, object, one_of, text, whole};
 use crate::problem::Code;
 
 pub(super) const CHECK_PATH: &str = "/check";
@@ -81,19 +81,70 @@ pub(super) fn public() -> [Operation; 5] {
     ]
 }
 
-pub(super) fn log_out() -> Operation {
-    let operation = Operation::new(
-        HttpMethod::Post,
-        "/user/logout",
-        SCENARIOS,
-        "logOut",
-        "Make the browser forget its session",
-    )
-    .answer(303, ResponseBuilder::new().description("The page of a product."))
-    .header(303, "Location", text_header("The page of a product."))
-    .header(303, "Set-Cookie", text_header("An empty cookie that expires at once."))
-    .problems(&[Code::CrossSite, Code::SessionExpired, Code::InvalidCredentials]);
-    pages(operation, &[401, 403, 404])
+pub(super) fn accounts() -> [Operation; 5] {
+    let get = |path, id, summary| {
+        let operation = Operation::new(HttpMethod::Get, path, SCENARIOS, id, summary)
+            .description("A page. 404 while accounts are off.")
+            .parameter(ParameterBuilder::from(product_id()).required(Required::False).build());
+        pages(page(operation, 200, "The page."), &[400, 404])
+    };
+    let post = |path, id, summary, form, example, where_to| {
+        let operation = Operation::new(HttpMethod::Post, path, SCENARIOS, id, summary)
+            .description("What the form of the page sends. A refusal is the page again with what was typed, but for the password.")
+            .body_as(FORM, form, example)
+            .answer(303, ResponseBuilder::new().description(where_to))
+            .header(303, "Location", text_header(where_to))
+            .asks();
+        pages(operation, &[400, 401, 403, 404, 409, 413, 415, 429, 503])
+    };
+    let typed = json!({"userName": "ada", "password": "correct horse", "productID": "1"});
+    [
+        get("/user/register", "showRegister", "Show the form of a new account"),
+        post(
+            "/user/register",
+            "register",
+            "Make an account",
+            "RegisterForm",
+            typed.clone(),
+            "The page to log in.",
+        )
+        .problems(&[Code::CustomerExists, Code::CrossSite]),
+        get("/user/login", "showLogIn", "Show the form to log in"),
+        post("/user/login", "logIn", "Log in", "LogInForm", typed, "The page of the product.")
+            .header(303, "Set-Cookie", text_header("The session."))
+            .problems(&[Code::InvalidCredentials, Code::CrossSite]),
+        pages(
+            Operation::new(
+                HttpMethod::Post,
+                "/user/logout",
+                SCENARIOS,
+                "logOut",
+                "Make the browser forget its session",
+            )
+            .answer(303, ResponseBuilder::new().description("The page of the product."))
+            .header(303, "Location", text_header("The page of the product."))
+            .header(303, "Set-Cookie", text_header("An empty cookie that expires at once."))
+            .problems(&[Code::CrossSite, Code::SessionExpired, Code::InvalidCredentials]),
+            &[401, 403, 404],
+        ),
+    ]
+}
+
+pub(super) fn register_form() -> RefOr<Schema> {
+    let nickname = ("nickName?", text("Taken from clients of the other system, and not kept.").into());
+    object("A new account.", [nickname].into_iter().chain(account_fields()).collect())
+}
+
+pub(super) fn log_in_form() -> RefOr<Schema> {
+    object("Who logs in.", account_fields())
+}
+
+fn account_fields() -> Vec<(&'static str, RefOr<Schema>)> {
+    vec![
+        ("userName", name("The customer.")),
+        ("password", text("8 to 128 characters.").min_length(Some(8)).max_length(Some(128)).into()),
+        ("productID?", whole("The product to go to.", 1, Some(u32::MAX as usize)).into()),
+    ]
 }
 
 pub(super) fn operator() -> [Operation; 6] {
