@@ -273,7 +273,8 @@ fn lost(error: &io::Error, at_end: Lost) -> Lost {
     }
 }
 
-fn parse_head(head: &[u8]) -> Result<Response> {
+/// The head of an answer, without the empty line behind it.
+pub(crate) fn parse_head(head: &[u8]) -> Result<Response> {
     let text = std::str::from_utf8(head).context("the head is not UTF-8")?;
     let mut lines = text.split("\r\n");
     let status_line = lines.next().unwrap_or_default();

@@ -23,6 +23,9 @@ pub(crate) const CURL: Tool = Tool { program: "curl", package: "curl" };
 /// h2load.
 pub(crate) const H2LOAD: Tool = Tool { program: "h2load", package: "nghttp2-client" };
 
+/// nginx.
+pub(crate) const NGINX: Tool = Tool { program: "nginx", package: "nginx-light" };
+
 impl Tool {
     /// True when the program is there; says what to install when it is not.
     pub(crate) fn present(self) -> bool {

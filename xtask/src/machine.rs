@@ -24,7 +24,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "hey", package: "hey", needed_for: "the published load commands of slot booking" },
     Tool { program: "h2load", package: "nghttp2-client", needed_for: "end-to-end checks of HTTP/2" },
     Tool { program: "wrk", package: "wrk", needed_for: "benchmarks" },
-    Tool { program: "nginx", package: "nginx-light", needed_for: "benchmarks" },
+    Tool { program: "nginx", package: "nginx-light", needed_for: "end-to-end checks and benchmarks" },
     Tool { program: "redis-server", package: "redis-server", needed_for: "benchmarks, tests with Redis" },
     Tool { program: "postgres", package: "postgresql", needed_for: "tests with PostgreSQL" },
     Tool { program: "faketime", package: "faketime", needed_for: "end-to-end checks of a wrong clock" },

@@ -4,8 +4,8 @@ use crate::http::request::Request;
 use crate::net::thread::EdgeThread;
 use crate::problem::Problem;
 
-/// What balancers ask. It is answered wherever they ask from.
-const ALWAYS_ANSWERED: [&[u8]; 2] = [b"/livez", b"/readyz"];
+/// What balancers ask, wherever they ask from; and what proxies ask about others, which asks the denylist itself.
+const ALWAYS_ANSWERED: [&[u8]; 4] = [b"/livez", b"/readyz", b"/v1/gate/check", b"/v1/gate/forward"];
 
 /// Whether the address that a request comes from may ask.
 ///

@@ -8,6 +8,7 @@ mod browser;
 mod clock;
 mod contention;
 mod disk_full;
+mod front;
 mod full_targets;
 mod held_back;
 mod hostile;
@@ -54,6 +55,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "a sale from scheduled to archived: every refusal, before and after restarts",
         in_short: true,
         run: lifecycle::run,
+    },
+    Scenario {
+        name: "front",
+        about: "nginx asks the server before another application gets a request, by the documented lines",
+        in_short: true,
+        run: front::run,
     },
     Scenario {
         name: "clock",

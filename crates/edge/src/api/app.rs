@@ -1,5 +1,6 @@
 //! What all routes share: what answers their calls, the settings they look at, and the parts beside the partition.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -36,6 +37,8 @@ pub trait Backend: Send + Sync {
     fn ids(&self, sale: &str) -> &ReservationIds;
     /// Whether the denylist has this customer.
     fn denies_customer(&self, customer: &str) -> bool;
+    /// Whether the denylist has this address, or a network that it is in.
+    fn denies_address(&self, address: IpAddr) -> bool;
     /// The wall clock.
     fn now_ms(&self) -> TimeMs;
 }
@@ -161,6 +164,10 @@ impl Backend for Partitions {
 
     fn denies_customer(&self, customer: &str) -> bool {
         Self::denies_customer(self, customer, Backend::now_ms(self))
+    }
+
+    fn denies_address(&self, address: IpAddr) -> bool {
+        Self::denies_address(self, address, Backend::now_ms(self))
     }
 
     fn ids(&self, sale: &str) -> &ReservationIds {

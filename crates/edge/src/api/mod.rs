@@ -10,6 +10,7 @@ mod customers;
 mod denylist;
 mod docs;
 mod elsewhere;
+mod front;
 mod health;
 mod metrics;
 pub mod reservations;
@@ -45,6 +46,7 @@ pub(crate) fn public_routes(on: Scenarios) -> Vec<Route> {
     routes.extend(sales::routes());
     routes.extend(reservations::routes());
     routes.extend(customers::routes());
+    routes.extend(front::routes());
     routes.extend(session::routes());
     routes.extend(health::routes());
     routes.extend(scenarios::routes(on));

@@ -80,13 +80,29 @@ impl PublicGate {
         group: Option<RouteGroup>,
         now: impl FnOnce() -> Instant,
     ) -> Result<Admission, Problem> {
-        let mut admission = Admission::default();
-        if let (Some(rates), Some(group)) = (&self.rates, group) {
-            let now = rates.ticks(now());
-            let taken = rates.limits.take(group, self.client_address(request), now);
-            admission.taken = Some((taken.map_err(|refused| Problem::rate_limited(&refused))?, now));
+        match group {
+            Some(group) if self.rates.is_some() => {
+                self.check_address(group, self.client_address(request), now)
+            }
+            _ => Ok(Admission::default()),
         }
-        Ok(admission)
+    }
+
+    /// Whether this address may ask for what is in `group`, and once more: it takes from the limits.
+    ///
+    /// # Errors
+    /// What it is answered instead.
+    pub(crate) fn check_address(
+        &self,
+        group: RouteGroup,
+        address: IpAddr,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<Admission, Problem> {
+        let Some(rates) = &self.rates else { return Ok(Admission::default()) };
+        let now = rates.ticks(now());
+        let taken = rates.limits.take(group, address, now);
+        let taken = taken.map_err(|refused| Problem::rate_limited(&refused))?;
+        Ok(Admission { taken: Some((taken, now)) })
     }
 
     pub(crate) fn check_customer(&self, admission: &mut Admission, customer: &str) -> Result<(), Problem> {
@@ -152,12 +168,16 @@ impl PublicGate {
 
     /// Whom a request comes from.
     pub(super) fn client_address(&self, request: &Request<'_>) -> IpAddr {
-        let peer = request.peer.0.ip();
+        self.address_of(request.peer.0.ip(), &request.fields)
+    }
+
+    /// Whom a request from `peer` with these fields comes from.
+    pub(crate) fn address_of(&self, peer: IpAddr, fields: &Fields<'_>) -> IpAddr {
         let GateSettings { trusted_proxies, forwarded_field, .. } = &self.settings;
         if trusted_proxies.is_empty() {
             return canonical(peer);
         }
-        client_address(peer, trusted_proxies, *forwarded_field, request.fields.all(forwarded_field.name()))
+        client_address(peer, trusted_proxies, *forwarded_field, fields.all(forwarded_field.name()))
     }
 }
 

@@ -6,6 +6,7 @@ mod denied;
 mod flash_sale;
 mod flash_sale_accounts;
 mod flash_sale_operator;
+mod front;
 mod gate;
 mod meaning;
 mod quiet;

@@ -160,6 +160,10 @@ impl<F: Fn(Option<Box<ReserveCall>>) -> Failure + Send + Sync> Backend for Faili
         self.shop.ids(sale)
     }
 
+    fn denies_address(&self, address: std::net::IpAddr) -> bool {
+        self.shop.denies_address(address)
+    }
+
     fn denies_customer(&self, customer: &str) -> bool {
         self.shop.denies_customer(customer)
     }

@@ -111,6 +111,10 @@ impl Backend for Shop {
         &self.ids
     }
 
+    fn denies_address(&self, address: std::net::IpAddr) -> bool {
+        address == std::net::IpAddr::from([192, 0, 2, 66])
+    }
+
     fn denies_customer(&self, customer: &str) -> bool {
         customer == "denied"
     }
