@@ -35,7 +35,8 @@ pub(super) fn routes() -> [Route; 3] {
         .body("SessionRequest", json!({"token": "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiI5MDAxMjcwMTU1MjcifQ.c2lnbmF0dXJl"}))
         .json(200, "The session.", "Session", example.clone())
         .header(200, "Set-Cookie", text_header("The session, as `onrush_session` or `__Host-onrush_session`."))
-        .problems(&[Code::InvalidCredentials, Code::CrossSite, Code::Overloaded]);
+        .problems(&[Code::InvalidCredentials, Code::CrossSite, Code::Overloaded])
+        .asks();
     let read = new(HttpMethod::Get, "readSession", "Read whose session it is, and until when")
         .description("By the cookie, or by a token as `Authorization: Bearer`.")
         .json(200, "The session.", "Session", example)
