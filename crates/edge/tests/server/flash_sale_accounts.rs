@@ -34,6 +34,9 @@ fn a_customer_registers_logs_in_and_out() {
     assert!(get(&rig, "/product/detail?productID=7", &cookie).body.contains("<strong>ada</strong>"));
     let site = format!("{cookie}Sec-Fetch-Site: cross-site\r\n");
     assert_eq!(post_form(&rig, "/user/logout", &site, "").status, 403);
+    // As a browser sends it, which keeps the cookie back.
+    let without_cookie = post_form(&rig, "/user/logout", "Sec-Fetch-Site: cross-site\r\n", "");
+    assert_eq!((without_cookie.status, without_cookie.field("set-cookie")), (403, None));
     let ended = post_form(&rig, "/user/logout", &cookie, "");
     assert_eq!((ended.status, cookie_of(&ended)), (303, "onrush_session="), "{ended:?}");
 }

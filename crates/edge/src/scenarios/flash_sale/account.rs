@@ -40,9 +40,13 @@ pub(super) async fn log_in(State(app): State<Arc<App>>, _: WithoutQuery, request
     submit(&app, Form::LogIn, request).await
 }
 
-/// The browser forgets the session.
+/// The browser forgets the session. A browser does not send the cookie with a form of another site, so that the site is asked for
+/// by itself.
 pub(super) async fn log_out(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Response {
-    let done = sender_of(&app, &request.fields).and_then(|_| Ok(app.gate.sessions()?.ending_cookie()));
+    let done = app
+        .check_site(&request.fields)
+        .and_then(|()| sender_of(&app, &request.fields))
+        .and_then(|_| Ok(app.gate.sessions()?.ending_cookie()));
     match done {
         Ok(cookie) => with_header(see_other("/product/detail?productID=1"), header::SET_COOKIE, &cookie),
         Err(problem) => notice(&problem, frame(&app, &Identity::Anyone)),
