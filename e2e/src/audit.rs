@@ -300,9 +300,9 @@ impl History {
     }
 
     fn check_short_window(&mut self, connection: &mut Connection) -> Result<()> {
-        let sent_ns = self.clock.now_ns();
-        let answer = connection.call(&request("GET", &format!("/v1/{SHORT_WINDOW}")))?;
-        let times = Times { sent_ns, ended_ns: self.clock.now_ns() };
+        let asked = request("GET", &format!("/v1/{SHORT_WINDOW}"));
+        let (times, answer) = self.clock.time(|| connection.call(&asked));
+        let answer = answer?;
         ensure!(answer.status == 200, "answered {}: {}", answer.status, answer.text());
         SHORT_PANES.check(&self.hits, times, count_of(&answer)?)?;
         // A hit that was answered is itself a reading, of itself and all before.
@@ -317,10 +317,8 @@ impl History {
     }
 
     fn check_denylist(&mut self, operator: SocketAddr) -> Result<()> {
-        let sent_ns = self.clock.now_ns();
-        let answer = http::once(operator, &request("GET", "/v1/denylist"))?;
-        let times = Times { sent_ns, ended_ns: self.clock.now_ns() };
-        let list: DenialList = answer.expect(200)?;
+        let (times, answer) = self.clock.time(|| http::once(operator, &request("GET", "/v1/denylist")));
+        let list: DenialList = answer?.expect(200)?;
         ensure!(list.next_cursor.is_none(), "more customers are denied than there are");
         for denial in &list.denials {
             let is_ours = denial.kind == "customer" && denial.reason == DENIAL_REASON;
@@ -363,9 +361,7 @@ impl History {
         let retry = || {
             let answers = asks.iter().map(|ask| {
                 barrier.wait();
-                let sent_ns = clock.now_ns();
-                let answer = http::once(public, &reserve_request(ask));
-                (Times { sent_ns, ended_ns: clock.now_ns() }, answer)
+                clock.time(|| http::once(public, &reserve_request(ask)))
             });
             answers.collect::<Vec<_>>()
         };

@@ -335,9 +335,7 @@ impl Client<'_> {
     }
 
     fn call(&self, connection: &mut Connection, bytes: &[u8]) -> (Times, Result<Response, Lost>) {
-        let sent_ns = self.traffic.clock.now_ns();
-        let answer = connection.call(bytes);
-        (Times { sent_ns, ended_ns: self.traffic.clock.now_ns() }, answer)
+        self.traffic.clock.time(|| connection.call(bytes))
     }
 }
 

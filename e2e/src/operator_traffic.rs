@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::answers::outcome;
 use crate::api::SaleSettings;
 use crate::http::{Connection, request, request_json};
-use crate::ledger::{Record, Times};
+use crate::ledger::Record;
 use crate::random::Random;
 use crate::run_clock::Clock;
 use crate::shop::{DENIED_CUSTOMER_COUNT, RESIZED_SALE, cooled_customer};
@@ -36,9 +36,7 @@ pub(crate) fn resize(
             hold_ttl_ms: 0,
             cooldown_ms: 0,
         };
-        let sent_ns = clock.now_ns();
-        let answer = connection.call(&sale.put_request());
-        let times = Times { sent_ns, ended_ns: clock.now_ns() };
+        let (times, answer) = clock.time(|| connection.call(&sale.put_request()));
         let outcome = outcome(answer, &[200], |_| Ok(()))?;
         let lost = outcome.is_unknown();
         records.push(Record::Resize { sale: RESIZED_SALE.into(), quantity_total, times, outcome });
@@ -66,9 +64,7 @@ pub(crate) fn deny(
         let body = json!({"reason": DENIAL_REASON}).to_string();
         let bytes =
             if denied { request_json("PUT", &target, &[], &body) } else { request("DELETE", &target) };
-        let sent_ns = clock.now_ns();
-        let answer = connection.call(&bytes);
-        let times = Times { sent_ns, ended_ns: clock.now_ns() };
+        let (times, answer) = clock.time(|| connection.call(&bytes));
         let outcome = outcome(answer, &[200, 201, 204], |_| Ok(()))?;
         let lost = outcome.is_unknown();
         records.push(Record::Deny { customer, denied, times, outcome });

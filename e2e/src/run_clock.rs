@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use std::time::Instant;
 
+use crate::ledger::Times;
+
 /// One clock for all connections of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
@@ -19,6 +21,13 @@ impl Clock {
     pub(crate) fn wall_ms(self, at_ns: u64) -> i64 {
         let ago_ms = self.now_ns().saturating_sub(at_ns) / 1_000_000;
         Timestamp::now().as_millisecond().saturating_sub_unsigned(ago_ms)
+    }
+
+    /// Does something, and tells when it was begun and done.
+    pub(crate) fn time<T>(self, act: impl FnOnce() -> T) -> (Times, T) {
+        let sent_ns = self.now_ns();
+        let done = act();
+        (Times { sent_ns, ended_ns: self.now_ns() }, done)
     }
 
     /// Nanoseconds since the start.
