@@ -49,6 +49,12 @@ pub(crate) fn read_session_keys(path: &Path) -> Result<Option<SessionKeys>, Stri
 
 /// The sessions of a server that starts, with a new file of keys if there is none.
 pub(crate) fn open(files: &SessionFiles, now: TimeMs) -> anyhow::Result<Arc<Sessions>> {
+    if files.accounts && files.jwt_keys.is_some() {
+        tracing::warn!(
+            "gate.accounts and gate.jwt_key_file are both set: anybody can register a name that the shop gives to somebody else, \
+             and be that customer. Set one of them, or keep the names apart"
+        );
+    }
     let found = read_session_keys(&files.session_keys).map_err(|error| anyhow!(error))?;
     let keys = if let Some(keys) = found {
         keys
