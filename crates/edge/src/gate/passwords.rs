@@ -20,7 +20,7 @@ const PASSWORDS_WAITING_MAX: usize = 64;
 /// Lowest priority.
 const NICENESS: i32 = 19;
 
-/// A password as somebody typed it. It shows in no text, and its memory is cleared.
+/// A password as somebody typed it. It shows in no text, and is cleared from memory when it was used; the body that it came in is not.
 pub(crate) struct Password(Zeroizing<String>);
 
 impl Password {

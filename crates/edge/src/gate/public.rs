@@ -82,17 +82,17 @@ impl PublicGate {
     ) -> Result<Admission, Problem> {
         match group {
             Some(group) if self.rates.is_some() => {
-                self.check_address(group, self.client_address(request), now)
+                self.check_limits(group, self.client_address(request), now)
             }
             _ => Ok(Admission::default()),
         }
     }
 
-    /// Whether this address may ask for what is in `group`, and once more: it takes from the limits.
+    /// Whether this address may ask once more for what is in `group`. It takes from the limits.
     ///
     /// # Errors
     /// What it is answered instead.
-    pub(crate) fn check_address(
+    pub(crate) fn check_limits(
         &self,
         group: RouteGroup,
         address: IpAddr,

@@ -31,9 +31,16 @@ impl App {
     /// Gives a customer an account with this password.
     ///
     /// # Errors
-    /// Accounts are off, name or password are out of bounds, the customer has an account, or too many ask.
-    pub(crate) async fn register(&self, customer: &str, password: Password) -> Result<(), Problem> {
+    /// Accounts are off, the fields come from another site, name or password are out of bounds, the customer has an account, or
+    /// too many ask.
+    pub(crate) async fn register(
+        &self,
+        fields: &HeaderMap,
+        customer: &str,
+        password: Password,
+    ) -> Result<(), Problem> {
         let passwords = self.passwords()?;
+        self.check_site(fields)?;
         if !is_new_name(customer) {
             return Err(Problem::invalid("customer", onrush_core::NEW_NAME_RULE));
         }

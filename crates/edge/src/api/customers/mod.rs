@@ -63,10 +63,10 @@ struct AccountBody<'a> {
 
 async fn register(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
     app.passwords()?;
-    app.check_site(request.headers())?;
+    let fields = request.headers().clone();
     let body = json_body(request, BODY_BYTES_MAX).await?;
     let AccountBody { customer, password } = parse_json(&body)?;
-    app.register(&customer, Password::new(password.into_owned())).await?;
+    app.register(&fields, &customer, Password::new(password.into_owned())).await?;
     Ok(json(StatusCode::CREATED, |out| {
         out.extend_from_slice(b"{\"customer\":\"");
         out.extend_from_slice(customer.as_bytes());

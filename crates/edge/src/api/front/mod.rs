@@ -14,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use onrush_gate::RouteGroup;
 
-use super::answer::{Answer, with_header, with_standing};
+use super::answer::{Answer, with_header, with_refusal, with_standing};
 use super::app::App;
 use super::route::Route;
 use crate::gate::{Admission, Identity};
@@ -30,8 +30,6 @@ const UNKNOWN_PEER: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// The customer of the session, for the application behind.
 const CUSTOMER: &str = "onrush-customer";
-/// The code of the problem, for a proxy that loses the body.
-const REFUSAL: &str = "onrush-refusal";
 
 pub(super) fn routes() -> [Route; 2] {
     let [checked, forwarded] = operations::all();
@@ -105,7 +103,7 @@ fn decide(
     admission: &mut Admission,
 ) -> Result<Identity, Problem> {
     let address = app.gate.address_of(peer, fields);
-    *admission = app.gate.check_address(RouteGroup::Pages, address, now)?;
+    *admission = app.gate.check_limits(RouteGroup::Pages, address, now)?;
     if app.backend.denies_address(address) {
         return Err(Problem::denied());
     }
@@ -143,5 +141,5 @@ fn told(status: StatusCode, identity: &Identity) -> Response {
 fn refused(app: &App, problem: Problem) -> Response {
     app.gate.count_refusal(&problem);
     let code = problem.code();
-    with_header(problem.into_response(), HeaderName::from_static(REFUSAL), code)
+    with_refusal(problem.into_response(), code)
 }

@@ -10,7 +10,7 @@ use onrush_node::Name;
 
 use super::buy::sender_of;
 use super::detail::{frame, sender_of_page};
-use super::product::{PRODUCT_ID, parse_product_id};
+use super::product::{PRODUCT_ID, back_to, parse_product_id};
 use crate::api::answer::{WithoutBody, WithoutQuery, form_body, with_header};
 use crate::api::app::App;
 use crate::gate::{Identity, Password};
@@ -48,7 +48,7 @@ pub(super) async fn log_out(State(app): State<Arc<App>>, _: WithoutQuery, reques
         .and_then(|()| sender_of(&app, &request.fields))
         .and_then(|_| Ok(app.gate.sessions()?.ending_cookie()));
     match done {
-        Ok(cookie) => with_header(see_other("/product/detail?productID=1"), header::SET_COOKIE, &cookie),
+        Ok(cookie) => with_header(back_to(FIRST_PRODUCT), header::SET_COOKIE, &cookie),
         Err(problem) => notice(&problem, frame(&app, &Identity::Anyone)),
     }
 }
@@ -57,7 +57,7 @@ fn show(app: &App, form: Form, request: &WithoutBody) -> Response {
     let sender = sender_of_page(app, &request.fields);
     let frame = frame(app, &sender);
     let asked = parameters(request.uri.query(), [PRODUCT_ID])
-        .and_then(|[product_id]| parse_product_id(Some(product_id.as_deref().unwrap_or(FIRST_PRODUCT))))
+        .and_then(|[product_id]| product_or_first(product_id.as_deref()))
         .and_then(|product_id| app.passwords().map(|_| product_id));
     match asked {
         Ok(product_id) => {
@@ -68,17 +68,10 @@ fn show(app: &App, form: Form, request: &WithoutBody) -> Response {
     }
 }
 
-/// What a form says.
+/// What a form says and its page shows again.
 struct Typed<'a> {
     user_name: Cow<'a, str>,
-    password: Cow<'a, str>,
     product_id: Name,
-}
-
-impl Typed<'_> {
-    fn password(&self) -> Password {
-        Password::new(self.password.clone().into_owned())
-    }
 }
 
 async fn submit(app: &App, form: Form, request: Request) -> Response {
@@ -88,13 +81,13 @@ async fn submit(app: &App, form: Form, request: Request) -> Response {
         Ok(body) => body,
         Err(problem) => return notice(&problem, frame(app, &sender)),
     };
-    let typed = match parse(form, &body) {
+    let (typed, password) = match parse(form, &body) {
         Ok(typed) => typed,
         Err(problem) => return notice(&problem, frame(app, &sender)),
     };
     let done = match form {
-        Form::Register => registered(app, &parts.headers, &typed).await,
-        Form::LogIn => logged_in(app, &parts.headers, &typed).await,
+        Form::Register => registered(app, &parts.headers, &typed, password).await,
+        Form::LogIn => logged_in(app, &parts.headers, &typed, password).await,
     };
     done.unwrap_or_else(|problem| {
         let text = texts::account_refusal(&problem);
@@ -110,7 +103,7 @@ async fn submit(app: &App, form: Form, request: Request) -> Response {
 }
 
 /// The page has no field for a nickname. Clients of the other system send one; it is not kept.
-fn parse(form: Form, body: &[u8]) -> Result<Typed<'_>, Problem> {
+fn parse(form: Form, body: &[u8]) -> Result<(Typed<'_>, Password), Problem> {
     let [user_name, password, product_id] = match form {
         Form::Register => {
             let [_, user_name, password, product_id] =
@@ -119,18 +112,31 @@ fn parse(form: Form, body: &[u8]) -> Result<Typed<'_>, Problem> {
         }
         Form::LogIn => parse_form(body, ["userName", "password", PRODUCT_ID])?,
     };
-    let product_id = parse_product_id(Some(product_id.as_deref().unwrap_or(FIRST_PRODUCT)))?;
-    Ok(Typed { user_name: user_name.unwrap_or_default(), password: password.unwrap_or_default(), product_id })
+    let product_id = product_or_first(product_id.as_deref())?;
+    let password = Password::new(password.unwrap_or_default().into_owned());
+    Ok((Typed { user_name: user_name.unwrap_or_default(), product_id }, password))
 }
 
-async fn registered(app: &App, fields: &HeaderMap, typed: &Typed<'_>) -> Result<Response, Problem> {
-    app.check_site(fields)?;
-    app.register(&typed.user_name, typed.password()).await?;
+fn product_or_first(product_id: Option<&str>) -> Result<Name, Problem> {
+    parse_product_id(Some(product_id.unwrap_or(FIRST_PRODUCT)))
+}
+
+async fn registered(
+    app: &App,
+    fields: &HeaderMap,
+    typed: &Typed<'_>,
+    password: Password,
+) -> Result<Response, Problem> {
+    app.register(fields, &typed.user_name, password).await?;
     Ok(see_other(&format!("/user/login?productID={}", typed.product_id)))
 }
 
-async fn logged_in(app: &App, fields: &HeaderMap, typed: &Typed<'_>) -> Result<Response, Problem> {
-    let begun = app.log_in(fields, &typed.user_name, typed.password()).await?;
-    let response = see_other(&format!("/product/detail?productID={}", typed.product_id));
-    Ok(with_header(response, header::SET_COOKIE, &begun.cookie))
+async fn logged_in(
+    app: &App,
+    fields: &HeaderMap,
+    typed: &Typed<'_>,
+    password: Password,
+) -> Result<Response, Problem> {
+    let begun = app.log_in(fields, &typed.user_name, password).await?;
+    Ok(with_header(back_to(&typed.product_id), header::SET_COOKIE, &begun.cookie))
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use onrush_node::{Asker, Call, Name, Outcome};
 
 use super::SALE;
 use super::detail::{frame, show_refusal};
-use super::product::{PRODUCT_ID, parse_product_id, read_sale};
+use super::product::{PRODUCT_ID, back_to, parse_product_id, read_sale};
 use crate::api::answer::{
-    Answer, WithoutBody, WithoutQuery, admission_of, form_body, with_header, with_standing,
+    Answer, WithoutBody, WithoutQuery, admission_of, form_body, with_refusal, with_standing,
 };
 use crate::api::app::{App, mismatched};
 use crate::api::reservations::one_unit::one_unit;
@@ -22,10 +22,8 @@ use crate::http::form::parse_form;
 use crate::http::query::parameters;
 use crate::http::request::Fields;
 use crate::limits::BODY_BYTES_MAX;
-use crate::pages::{notice, see_other, with_fields_of};
+use crate::pages::{notice, with_fields_of};
 use crate::problem::Problem;
-
-const REFUSAL: &str = "onrush-refusal";
 
 /// Buys one unit of `productID`: `true`, or `false` with the status of the refusal.
 pub(super) async fn check(State(app): State<Arc<App>>, request: Request) -> Answer {
@@ -57,7 +55,7 @@ pub(super) async fn buy(State(app): State<Arc<App>>, _: WithoutQuery, request: R
     let response = match sent(&app, &parts.headers, body).await {
         Ok(Sent { sender, product_id, key }) => {
             match reserve(&app, &mut admission, &sender, product_id.clone(), Some(&key)).await {
-                Ok(()) => see_other(&format!("/product/detail?productID={product_id}")),
+                Ok(()) => back_to(&product_id),
                 Err(problem) => show_refusal(&app, &sender, &product_id, &problem).await,
             }
         }
@@ -154,5 +152,5 @@ fn said(word: &'static str) -> Response {
 fn said_no(problem: &Problem) -> Response {
     let mut response = with_fields_of(problem, said("false"));
     *response.status_mut() = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    with_header(response, HeaderName::from_static(REFUSAL), problem.code())
+    with_refusal(response, problem.code())
 }

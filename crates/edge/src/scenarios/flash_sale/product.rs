@@ -1,11 +1,13 @@
 //! A product: a stock of the sale whose name is a number.
 
+use axum::response::Response;
 use onrush_core::{SaleView, StockView};
 use onrush_node::{Call, Name, Outcome};
 
 use super::SALE;
 use crate::api::app::{App, mismatched};
 use crate::http::query::whole_number;
+use crate::pages::see_other;
 use crate::problem::Problem;
 
 /// The parameter, and the field of the form, that names a product.
@@ -47,4 +49,9 @@ pub(super) async fn read_sale(app: &App) -> Result<Box<SaleView>, Problem> {
 pub(super) fn stock_of<'a>(sale: &'a SaleView, product_id: &str) -> Result<&'a StockView, Problem> {
     let found = sale.stocks.iter().find(|stock| stock.stock == product_id);
     found.ok_or_else(Problem::no_product)
+}
+
+/// 303 to the page of a product.
+pub(super) fn back_to(product_id: &str) -> Response {
+    see_other(&format!("/product/detail?{PRODUCT_ID}={product_id}"))
 }
