@@ -2,8 +2,15 @@
 
 use std::borrow::Cow;
 
+use super::pairs::Pairs;
 use crate::problem::Problem;
 use crate::text::decode_segment;
+
+const FORM: Pairs = Pairs {
+    decode,
+    malformed: "The body is not a form of percent-encoded UTF-8.",
+    unknown: |known| format!("is not a known field; known are {}", known.join(", ")),
+};
 
 /// The decoded values of the fields that are `known`, in that order.
 ///
@@ -13,21 +20,8 @@ pub(crate) fn parse_form<'a, const N: usize>(
     body: &'a [u8],
     known: [&'static str; N],
 ) -> Result<[Option<Cow<'a, str>>; N], Problem> {
-    let no_form = || Problem::malformed("The body is not a form of percent-encoded UTF-8.");
-    let body = std::str::from_utf8(body).map_err(|_| no_form())?;
-    let mut values = [const { None }; N];
-    for pair in body.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let (name, value) = decode(name).zip(decode(value)).ok_or_else(no_form)?;
-        let Some(at) = known.iter().position(|known| *known == name) else {
-            let rule = format!("is not a known field; known are {}", known.join(", "));
-            return Err(Problem::invalid(name.into_owned(), &rule));
-        };
-        if values[at].replace(value).is_some() {
-            return Err(Problem::invalid(known[at], "is given twice"));
-        }
-    }
-    Ok(values)
+    let body = std::str::from_utf8(body).map_err(|_| Problem::malformed(FORM.malformed))?;
+    FORM.values(body, known)
 }
 
 /// A `+` stands for a space, an escaped one for itself.

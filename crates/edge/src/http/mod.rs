@@ -8,6 +8,7 @@ pub(crate) mod json;
 pub(crate) mod media_type;
 pub(crate) mod name;
 pub(crate) mod page;
+mod pairs;
 pub(crate) mod query;
 pub(crate) mod request;
 pub(crate) mod response;

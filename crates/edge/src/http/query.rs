@@ -2,8 +2,18 @@
 
 use std::borrow::Cow;
 
+use super::pairs::Pairs;
 use crate::problem::Problem;
 use crate::text::decode_segment;
+
+const QUERY: Pairs = Pairs {
+    decode: decode_segment,
+    malformed: "The query is not percent-encoded UTF-8.",
+    unknown: |known| match known {
+        [] => "is not a query parameter of this call, which takes none".to_owned(),
+        known => format!("is not a query parameter of this call, which takes {}", known.join(" and ")),
+    },
+};
 
 /// The query of a call that takes no parameters.
 pub(crate) fn parse_no_query(query: Option<&str>) -> Result<(), Problem> {
@@ -15,27 +25,7 @@ pub(crate) fn parameters<'a, const N: usize>(
     query: Option<&'a str>,
     known: [&'static str; N],
 ) -> Result<[Option<Cow<'a, str>>; N], Problem> {
-    let mut values = [const { None }; N];
-    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let decoded = decode_segment(name).zip(decode_segment(value));
-        let Some((name, value)) = decoded else {
-            return Err(Problem::malformed("The query is not percent-encoded UTF-8."));
-        };
-        let Some(at) = known.iter().position(|known| *known == name) else {
-            let rule = match known.as_slice() {
-                [] => "is not a query parameter of this call, which takes none".to_owned(),
-                known => {
-                    format!("is not a query parameter of this call, which takes {}", known.join(" and "))
-                }
-            };
-            return Err(Problem::invalid(name.into_owned(), &rule));
-        };
-        if values[at].replace(value).is_some() {
-            return Err(Problem::invalid(known[at], "is given twice"));
-        }
-    }
-    Ok(values)
+    QUERY.values(query.unwrap_or_default(), known)
 }
 
 /// The query of a call that takes one parameter, which is true or false, and false if it is absent.
