@@ -12,10 +12,12 @@ const ALWAYS_ANSWERED: [&[u8]; 4] = [b"/livez", b"/readyz", b"/v1/gate/check", b
 /// # Errors
 /// What it is answered instead.
 pub(crate) fn check_address(thread: &EdgeThread, request: &Request<'_>) -> Result<(), Problem> {
-    let Some(batcher) = &thread.batcher else { return Ok(()) };
+    let Some(batcher) = thread.batcher.as_ref().filter(|_| !ALWAYS_ANSWERED.contains(&request.path)) else {
+        return Ok(());
+    };
     let address = thread.routes.gate.client_address(request);
     let is_denied = batcher.partitions().denies_address(address, thread.now_ms());
-    if is_denied && !ALWAYS_ANSWERED.contains(&request.path) { Err(Problem::denied()) } else { Ok(()) }
+    if is_denied { Err(Problem::denied()) } else { Ok(()) }
 }
 
 /// Whether anything may be reserved for this customer.

@@ -2,13 +2,15 @@
 //! routes). A request with anything out of the ordinary (an escape in its path, a query, another content type) goes to the
 //! router, which has the same routes and answers alike.
 
+use std::time::Instant;
+
 use compact_str::CompactString;
 use onrush_core::TimeMs;
 use onrush_gate::{RouteGroup, Standing};
 use onrush_node::{Call, Failure, Name, Reply, ReservationIds};
 use smallvec::SmallVec;
 
-use crate::gate::{Gate, Identity};
+use crate::gate::{Denylist, Gate, Identity};
 use crate::http::request::Request;
 use crate::problem::{self, Problem};
 
@@ -16,10 +18,19 @@ use crate::problem::{self, Problem};
 pub(crate) enum Hot {
     /// A call, and how to write its answer.
     Call(Call, Rendering),
+    /// Answered without a call.
+    Ready(Box<Ready>),
     /// Refused before it became a call.
     Problem(Box<Problem>),
     /// A request for the router.
     Routed,
+}
+
+/// An answer that waits for nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Ready {
+    pub(crate) head: Head,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Makes a call of a request to its path; the bytes are the segment that the path leaves open, empty if there is none.
@@ -28,7 +39,11 @@ pub(crate) type Decode = fn(&Request<'_>, &[u8], &Sender<'_>) -> Hot;
 /// Who sends a request, for whoever wants to know.
 pub(crate) struct Sender<'a> {
     pub(crate) gate: &'a Gate,
+    pub(crate) denylist: &'a dyn Denylist,
+    /// The wall clock.
     pub(crate) now: TimeMs,
+    /// The clock that rate limits count by.
+    pub(crate) clock: &'a dyn Fn() -> Instant,
 }
 
 impl Sender<'_> {
@@ -72,8 +87,9 @@ impl Rendering {
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) status: u16,
-    pub(crate) content_type: &'static str,
-    pub(crate) fields: SmallVec<[(&'static str, CompactString); 1]>,
+    /// Absent if there is no body.
+    pub(crate) content_type: Option<&'static str>,
+    pub(crate) fields: SmallVec<[(&'static str, CompactString); 2]>,
     /// How a rate limit stands, if one was asked; it makes header fields of its own.
     pub(crate) standing: Option<Standing>,
 }
@@ -81,7 +97,14 @@ pub(crate) struct Head {
 impl Head {
     /// A success.
     pub(crate) fn ok(content_type: &'static str) -> Self {
-        Self { status: 200, content_type, fields: SmallVec::new(), standing: None }
+        Self { content_type: Some(content_type), ..Self::default() }
+    }
+}
+
+impl Default for Head {
+    /// A success that has nothing to say.
+    fn default() -> Self {
+        Self { status: 200, content_type: None, fields: SmallVec::new(), standing: None }
     }
 }
 
@@ -90,7 +113,7 @@ pub(crate) fn render_problem(problem: &Problem, body: &mut Vec<u8>) -> Head {
     problem.write_body(body);
     let fields = problem.headers().map(|(name, value)| (name, CompactString::from(value))).collect();
     let standing = problem.standing();
-    Head { status: problem.status(), content_type: problem::CONTENT_TYPE, fields, standing }
+    Head { status: problem.status(), content_type: Some(problem::CONTENT_TYPE), fields, standing }
 }
 
 /// A route as bytes, so that it can be told before any router is asked.
@@ -104,8 +127,16 @@ pub(crate) struct RouteBytes {
     /// What stands behind the open segment.
     after: Option<&'static [u8]>,
     /// Of a hot route.
-    decode: Option<Decode>,
+    hot: Option<HotForm>,
     group: Option<RouteGroup>,
+}
+
+/// How a rush's requests to a route are taken apart.
+#[derive(Clone, Copy)]
+pub(crate) struct HotForm {
+    pub(crate) decode: Decode,
+    /// Whether it takes the query apart. Otherwise a request with a query is one for the router.
+    pub(crate) takes_query: bool,
 }
 
 /// A request's route, and the segment that its path leaves open, empty if there is none.
@@ -116,7 +147,7 @@ impl RouteBytes {
     pub(crate) fn new(
         method: Option<&'static str>,
         path: &'static str,
-        decode: Option<Decode>,
+        hot: Option<HotForm>,
         group: Option<RouteGroup>,
     ) -> Self {
         let (before, after) = match path.split_once('{').map(|(before, rest)| (before, rest.split_once('}')))
@@ -127,7 +158,7 @@ impl RouteBytes {
         let before = before.as_bytes();
         let first = FirstBytes::of(before);
         let method = method.map(|method| FirstBytes::of_whole(method.as_bytes()));
-        Self { method, before, first, after, decode, group }
+        Self { method, before, first, after, hot, group }
     }
 
     /// Whether a request with these first bytes of method and path may be one to this route.
@@ -207,8 +238,8 @@ pub(crate) fn group_of(found: Found<'_, '_>) -> Option<RouteGroup> {
 /// Tells a hot request from one for the router.
 pub(crate) fn decode(request: &Request<'_>, found: Found<'_, '_>, sender: &Sender<'_>) -> Hot {
     match found {
-        Some((RouteBytes { decode: Some(decode), .. }, segment)) if request.query.is_none() => {
-            decode(request, segment, sender)
+        Some((RouteBytes { hot: Some(hot), .. }, segment)) if hot.takes_query || request.query.is_none() => {
+            (hot.decode)(request, segment, sender)
         }
         _ => Hot::Routed,
     }

@@ -13,6 +13,7 @@
 //!    to a protocol is to write down a [`Response`]. A hot answer over HTTP/1.1 is short and goes out at once: it loses its
 //!    body as it is rendered, and asks for room only if the socket does not take it.
 
+use std::mem;
 use std::task::{Context, Poll};
 
 use http::HeaderValue;
@@ -21,9 +22,9 @@ use onrush_node::{Call, Reply};
 
 use crate::denied::{check_address, check_customer};
 use crate::gate::{Admission, write_standing};
-use crate::hot::{self, Found, Hot, Rendering, Sender};
+use crate::hot::{self, Found, Hot, Ready, Rendering, Sender};
 use crate::http::request::Request;
-use crate::http::response::Response;
+use crate::http::response::{Response, has_no_body};
 use crate::net::call_batcher::PendingCall;
 use crate::net::request_id::RequestId;
 use crate::net::thread::EdgeThread;
@@ -48,6 +49,7 @@ pub(crate) enum Begun {
 
 enum State {
     Called(Rendering, PendingCall),
+    Ready(Box<Ready>),
     Refused(Box<Problem>),
 }
 
@@ -78,7 +80,13 @@ impl Exchange {
     ) -> Option<State> {
         let batcher = thread.batcher.as_ref()?;
         let gate = &thread.routes.gate;
-        match hot::decode(request, found, &Sender { gate, now: thread.now_ms() }) {
+        let sender = Sender {
+            gate,
+            denylist: batcher.partitions(),
+            now: thread.now_ms(),
+            clock: &|| thread.turn_clock.now(),
+        };
+        match hot::decode(request, found, &sender) {
             Hot::Call(call, rendering) => {
                 let checked = match &call {
                     Call::Reserve(reserve) => gate
@@ -91,6 +99,7 @@ impl Exchange {
                     Err(problem) => State::Refused(Box::new(problem)),
                 })
             }
+            Hot::Ready(ready) => Some(State::Ready(ready)),
             Hot::Problem(problem) => {
                 gate.count_refusal(&problem);
                 Some(State::Refused(problem))
@@ -103,23 +112,28 @@ impl Exchange {
     pub(crate) fn poll_decided(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match &mut self.state {
             State::Called(_, call) => call.poll_answered(context),
-            State::Refused(_) => Poll::Ready(()),
+            State::Ready(_) | State::Refused(_) => Poll::Ready(()),
         }
     }
 
     /// Writes the body of the answer, which was decided, into `body`, which is empty. The length is that of the body which
-    /// GET would have. HEAD loses the body here and not in [`finish`], because HTTP/1.1 copies a hot answer from the thread's
+    /// GET would have, and absent for a status that has none. HEAD loses the body here and not in [`finish`], because HTTP/1.1 copies a hot answer from the thread's
     /// buffer to the socket's, and no [`Response`] is made of it.
-    pub(crate) fn render(&mut self, thread: &EdgeThread, body: &mut Vec<u8>) -> (hot::Head, usize) {
+    pub(crate) fn render(&mut self, thread: &EdgeThread, body: &mut Vec<u8>) -> (hot::Head, Option<usize>) {
         let mut head = match &mut self.state {
             State::Called(rendering, call) => {
                 let reply: Reply = call.take_reply();
                 rendering.render(reply, call.ids(), thread.now_ms(), body)
             }
+            State::Ready(ready) => {
+                let Ready { head, body: own } = mem::take(&mut **ready);
+                body.extend_from_slice(&own);
+                head
+            }
             State::Refused(problem) => hot::render_problem(problem, body),
         };
         head.standing = head.standing.or(self.standing);
-        let length = body.len();
+        let length = (!has_no_body(head.status)).then_some(body.len());
         if self.is_head {
             body.clear();
         }

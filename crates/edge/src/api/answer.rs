@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_node::Name;
 
 use crate::gate::Admission;
+use crate::hot::Ready;
 use crate::http::etag::is_known;
 use crate::http::media_type::{JSON, is_form, is_json, is_merge_patch};
 use crate::http::name::parse_name;
@@ -98,6 +99,23 @@ pub(crate) fn json_as(
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// An answer as hot routes write it.
+pub(crate) fn of_ready(ready: Ready) -> Response {
+    let Ready { head, body } = ready;
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if let Some(content_type) = head.content_type {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    for (name, value) in &head.fields {
+        response = with_header(response, HeaderName::from_static(name), value);
+    }
+    if let Some(standing) = head.standing {
+        response.extensions_mut().insert(standing);
+    }
     response
 }
 

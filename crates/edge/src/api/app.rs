@@ -1,6 +1,5 @@
 //! What all routes share: what answers their calls, the settings they look at, and the parts beside the partition.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -13,7 +12,7 @@ use onrush_node::{
 use tokio::sync::oneshot;
 
 use crate::components::Components;
-use crate::gate::PublicGate;
+use crate::gate::{Denylist, PublicGate};
 use crate::metrics;
 use crate::metrics::EdgeMetrics;
 use crate::problem::Problem;
@@ -26,7 +25,7 @@ pub type Done = Box<dyn FnOnce(Reply) + Send>;
 pub type ReadEdgeMetrics = Arc<dyn Fn() -> EdgeMetrics + Send + Sync>;
 
 /// What answers the calls that routes make: the partitions, or a stand-in for one.
-pub trait Backend: Send + Sync {
+pub trait Backend: Denylist + Send + Sync {
     /// Runs a call and hands its answer to `done`, once, on any thread.
     fn call(&self, call: Call, done: Done);
     /// Whether calls make sense now.
@@ -35,10 +34,6 @@ pub trait Backend: Send + Sync {
     fn metrics(&self) -> MetricsSnapshot;
     /// How the ids of a sale's reservations are written and read.
     fn ids(&self, sale: &str) -> &ReservationIds;
-    /// Whether the denylist has this customer.
-    fn denies_customer(&self, customer: &str) -> bool;
-    /// Whether the denylist has this address, or a network that it is in.
-    fn denies_address(&self, address: IpAddr) -> bool;
     /// The wall clock.
     fn now_ms(&self) -> TimeMs;
 }
@@ -133,7 +128,8 @@ impl App {
     /// # Errors
     /// What they are answered instead.
     pub(crate) fn check_denied(&self, claim: &ReserveCall) -> Result<(), Problem> {
-        let is_denied = claim.asker != Asker::Operator && self.backend.denies_customer(&claim.customer);
+        let is_denied = || self.backend.denies_customer(&claim.customer, self.backend.now_ms());
+        let is_denied = claim.asker != Asker::Operator && is_denied();
         if is_denied { Err(Problem::denied()) } else { Ok(()) }
     }
 
@@ -160,14 +156,6 @@ impl Backend for Partitions {
 
     fn metrics(&self) -> MetricsSnapshot {
         self.at(0).metrics()
-    }
-
-    fn denies_customer(&self, customer: &str) -> bool {
-        Self::denies_customer(self, customer, Backend::now_ms(self))
-    }
-
-    fn denies_address(&self, address: IpAddr) -> bool {
-        Self::denies_address(self, address, Backend::now_ms(self))
     }
 
     fn ids(&self, sale: &str) -> &ReservationIds {

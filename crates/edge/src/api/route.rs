@@ -10,7 +10,7 @@ use onrush_gate::RouteGroup;
 use utoipa::openapi::HttpMethod;
 
 use super::app::App;
-use crate::hot::{Decode, RouteBytes};
+use crate::hot::{Decode, HotForm, RouteBytes};
 use crate::openapi::operation::Operation;
 
 /// One route of a listener.
@@ -21,7 +21,7 @@ pub(crate) struct Route {
     /// Nothing takes every method.
     method: Option<&'static str>,
     handler: MethodRouter<Arc<App>>,
-    hot: Option<Decode>,
+    hot: Option<HotForm>,
     /// Whose rate limits hold on the public listener; nothing if it has none.
     group: Option<RouteGroup>,
 }
@@ -57,7 +57,13 @@ impl Route {
     /// Plain requests to this route are told by their bytes.
     #[must_use]
     pub(crate) fn hot(self, decode: Decode) -> Self {
-        Self { hot: Some(decode), ..self }
+        Self { hot: Some(HotForm { decode, takes_query: false }), ..self }
+    }
+
+    /// The same, and their queries are taken apart as well.
+    #[must_use]
+    pub(crate) fn hot_with_query(self, decode: Decode) -> Self {
+        Self { hot: Some(HotForm { decode, takes_query: true }), ..self }
     }
 
     /// It makes reservations, and has the limits of those.

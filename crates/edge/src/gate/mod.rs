@@ -1,6 +1,7 @@
 //! The gate: who may ask this listener at all. It is asked before a request is looked up anywhere, in both protocols at the
 //! same place. `docs/gate` says what users see of it.
 
+mod denylist;
 mod identity;
 mod operator;
 mod passwords;
@@ -14,6 +15,7 @@ use std::time::Instant;
 use onrush_core::TimeMs;
 use onrush_gate::{RouteGroup, Standing};
 
+pub use self::denylist::Denylist;
 pub(crate) use self::identity::Identity;
 pub(crate) use self::operator::{OperatorGate, OperatorPaths};
 pub(crate) use self::passwords::Password;
@@ -48,6 +50,17 @@ impl Gate {
         match self {
             Self::Public(gate) => gate.check(request, group, now),
             Self::Operator(gate) => gate.check(request).map(|()| Admission::default()),
+        }
+    }
+
+    /// Whether customers can have sessions.
+    ///
+    /// # Errors
+    /// They are off.
+    pub(crate) fn demand_sessions(&self) -> Result<(), Problem> {
+        match self {
+            Self::Public(gate) => gate.sessions().map(drop),
+            Self::Operator(_) => Err(Problem::sessions_off()),
         }
     }
 

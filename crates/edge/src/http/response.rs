@@ -44,14 +44,16 @@ impl Response {
     pub(crate) fn of_hot(head: hot::Head, body: Vec<u8>) -> Self {
         let status = StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut fields = HeaderMap::with_capacity(head.fields.len() + 2);
-        fields.insert(CONTENT_TYPE, HeaderValue::from_static(head.content_type));
+        if let Some(content_type) = head.content_type {
+            fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
         for (name, value) in head.fields {
             if let Ok(value) = HeaderValue::from_str(&value) {
                 fields.insert(name, value);
             }
         }
-        let (length, body) = (Some(body.len()), Body::Bytes(body.into()));
-        Self { status, fields, length, body, standing: head.standing }
+        let length = (!has_no_body(head.status)).then_some(body.len());
+        Self { status, fields, length, body: Body::Bytes(body.into()), standing: head.standing }
     }
 
     pub(crate) fn of_problem(problem: &Problem) -> Self {
@@ -68,7 +70,7 @@ impl Response {
         let declared = fields.remove(CONTENT_LENGTH);
         let declared = declared.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         let length = match &body {
-            _ if has_no_body(status) => None,
+            _ if has_no_body(status.as_u16()) => None,
             Body::Bytes(_) if is_head => declared,
             Body::Bytes(bytes) => Some(bytes.len()),
             Body::Stream(_) => declared,
@@ -122,6 +124,7 @@ impl Stream {
     }
 }
 
-fn has_no_body(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+/// Whether an answer with this status never has a body (RFC 9110, section 6.4.1).
+pub(crate) fn has_no_body(status: u16) -> bool {
+    matches!(status, 204 | 304)
 }

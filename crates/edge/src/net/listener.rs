@@ -102,7 +102,9 @@ fn refuse(stream: &TcpStream) {
     let length = body.len().to_string();
     let mut write =
         |name: &str, value: &str| answer.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
-    write("content-type", head.content_type);
+    if let Some(content_type) = head.content_type {
+        write("content-type", content_type);
+    }
     write("content-length", &length);
     for (name, value) in &head.fields {
         write(name, value);

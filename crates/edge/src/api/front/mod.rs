@@ -4,61 +4,71 @@
 
 mod operations;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::{Body, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse as _, Response};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use compact_str::CompactString;
 use onrush_gate::RouteGroup;
 
-use super::answer::{Answer, with_header, with_refusal, with_standing};
+use super::answer::{Answer, of_ready};
 use super::app::App;
 use super::route::Route;
-use crate::gate::{Admission, Identity};
+use crate::gate::{Admission, Gate, Identity};
+use crate::hot::{Head, Hot, Ready, Sender, render_problem};
 use crate::http::query::parameters;
-use crate::http::request::{Fields, Peer};
+use crate::http::request::{Peer, Request as HotRequest};
 use crate::problem::Problem;
 
 const CHECK: &str = "/v1/gate/check";
 const FORWARD: &str = "/v1/gate/forward";
 
 /// Of a request that came by no socket, as in tests.
-const UNKNOWN_PEER: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const UNKNOWN_PEER: Peer = Peer(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
 
-/// The customer of the session, for the application behind.
-const CUSTOMER: &str = "onrush-customer";
+/// What a kind of proxy says and understands.
+struct Proxy {
+    /// The field with the method of the request that it has.
+    method_field: &'static str,
+    /// The status by which it lets that request through.
+    let_through: u16,
+    /// Whether it takes a refusal of any status. If not, it takes 401 and 403.
+    takes_all: bool,
+}
+
+const NGINX: Proxy = Proxy { method_field: "x-original-method", let_through: 204, takes_all: false };
+const OTHERS: Proxy = Proxy { method_field: "x-forwarded-method", let_through: 200, takes_all: true };
 
 pub(super) fn routes() -> [Route; 2] {
     let [checked, forwarded] = operations::all();
     // They ask the limits and the denylist themselves, so that a refusal has the status that the proxy takes.
-    [Route::new(checked, check).unlimited(), Route::any(FORWARD, vec![forwarded], forward).unlimited()]
+    [
+        Route::new(checked, check)
+            .hot_with_query(|request, _, sender| decode(&NGINX, request, sender))
+            .unlimited(),
+        Route::any(FORWARD, vec![forwarded], forward)
+            .hot_with_query(|request, _, sender| decode(&OTHERS, request, sender))
+            .unlimited(),
+    ]
 }
 
 async fn check(State(app): State<Arc<App>>, request: Request) -> Answer {
-    let mut admission = Admission::default();
-    let response = match ask(&app, request, "x-original-method", &mut admission).await? {
-        Ok(identity) => told(StatusCode::NO_CONTENT, &identity),
-        Err(problem) => {
-            let mut response = refused(&app, problem);
-            if response.status() != StatusCode::UNAUTHORIZED {
-                *response.status_mut() = StatusCode::FORBIDDEN;
-            }
-            response
-        }
-    };
-    Ok(with_standing(response, &admission))
+    NGINX.answer_routed(&app, request).await
 }
 
 async fn forward(State(app): State<Arc<App>>, request: Request) -> Answer {
-    let mut admission = Admission::default();
-    let response = match ask(&app, request, "x-forwarded-method", &mut admission).await? {
-        Ok(identity) => told(StatusCode::OK, &identity),
-        Err(problem) => refused(&app, problem),
-    };
-    Ok(with_standing(response, &admission))
+    OTHERS.answer_routed(&app, request).await
+}
+
+fn decode(proxy: &Proxy, request: &HotRequest<'_>, sender: &Sender<'_>) -> Hot {
+    let query = request.query.map(std::str::from_utf8).transpose();
+    let (true, Ok(query)) = (request.body.is_empty(), query) else { return Hot::Routed };
+    match proxy.answer(request, query, sender) {
+        Ok(ready) => Hot::Ready(Box::new(ready)),
+        Err(problem) => Hot::Problem(Box::new(problem)),
+    }
 }
 
 /// Whether a request without a session is refused, which it is unless the proxy says `session=optional`.
@@ -71,50 +81,92 @@ fn demands_session(query: Option<&str>) -> Result<bool, Problem> {
     }
 }
 
-/// Asks what every request is asked, in the same order: rate limits, denylist, session. `method_field` says the method of the
-/// request that the proxy has; without it, it is one that changes nothing. The inner error is the refusal; the outer one says that
-/// the proxy asks wrongly.
-async fn ask(
-    app: &App,
-    request: Request,
-    method_field: &'static str,
-    admission: &mut Admission,
-) -> Result<Result<Identity, Problem>, Problem> {
-    let (parts, body) = request.into_parts();
-    to_bytes(body, 0).await.map_err(|_| Problem::unexpected_body())?;
-    let demands_session = demands_session(parts.uri.query())?;
-    if demands_session {
-        // Nobody can have one while they are off: that is a mistake of the operator, and no refusal.
-        app.gate.sessions()?;
+impl Proxy {
+    async fn answer_routed(&self, app: &App, request: Request) -> Answer {
+        let (parts, body) = request.into_parts();
+        to_bytes(body, 0).await.map_err(|_| Problem::unexpected_body())?;
+        let peer = parts.extensions.get().copied().unwrap_or(UNKNOWN_PEER);
+        let sender = Sender {
+            gate: &Gate::Public(Arc::clone(&app.gate)),
+            denylist: &*app.backend,
+            now: app.backend.now_ms(),
+            clock: &now,
+        };
+        let request = HotRequest::of_http2(&parts, b"", peer);
+        self.answer(&request, parts.uri.query(), &sender).map(of_ready)
     }
-    let fields = Fields::Mapped(&parts.headers);
-    let peer = parts.extensions.get::<Peer>().map_or(UNKNOWN_PEER, |Peer(address)| address.ip());
-    let method = parts.headers.get(method_field).map_or(&b"GET"[..], HeaderValue::as_bytes);
-    let may_write = ![&b"GET"[..], b"HEAD", b"OPTIONS"].contains(&method);
-    Ok(decide(app, peer, &fields, may_write, demands_session, admission))
-}
 
-fn decide(
-    app: &App,
-    peer: IpAddr,
-    fields: &Fields<'_>,
-    may_write: bool,
-    demands_session: bool,
-    admission: &mut Admission,
-) -> Result<Identity, Problem> {
-    let address = app.gate.address_of(peer, fields);
-    *admission = app.gate.check_limits(RouteGroup::Pages, address, now)?;
-    if app.backend.denies_address(address) {
-        return Err(Problem::denied());
-    }
-    let identity = app.gate.identify(fields, may_write, app.backend.now_ms())?;
-    match &identity {
-        Identity::Customer(proof) if app.backend.denies_customer(proof.customer.as_str()) => {
-            Err(Problem::denied())
+    /// # Errors
+    /// The proxy asks wrongly.
+    fn answer(
+        &self,
+        request: &HotRequest<'_>,
+        query: Option<&str>,
+        sender: &Sender<'_>,
+    ) -> Result<Ready, Problem> {
+        let demands_session = demands_session(query)?;
+        if demands_session {
+            // Nobody can have one while they are off: that is a mistake of the operator, and no refusal.
+            sender.gate.demand_sessions()?;
         }
-        Identity::Customer(_) => Ok(identity),
-        _ if demands_session => identity.proof().map(|_| identity),
-        _ => Ok(identity),
+        let mut admission = Admission::default();
+        let mut ready = match self.decide(request, sender, demands_session, &mut admission) {
+            Ok(identity) => self.let_through(&identity),
+            Err(problem) => {
+                sender.gate.count_refusal(&problem);
+                self.refuse(&problem)
+            }
+        };
+        ready.head.standing = admission.standing().or(ready.head.standing);
+        Ok(ready)
+    }
+
+    /// Asks what every request is asked, in the same order: rate limits, denylist, session. Unless the proxy says the method of
+    /// the request that it has, it is one that changes nothing.
+    fn decide(
+        &self,
+        request: &HotRequest<'_>,
+        sender: &Sender<'_>,
+        demands_session: bool,
+        admission: &mut Admission,
+    ) -> Result<Identity, Problem> {
+        *admission = sender.gate.check(request, Some(RouteGroup::Pages), sender.clock)?;
+        if sender.denylist.denies_address(sender.gate.client_address(request), sender.now) {
+            return Err(Problem::denied());
+        }
+        let method = request.fields.all(self.method_field).next().unwrap_or(b"GET");
+        let may_write = ![&b"GET"[..], b"HEAD", b"OPTIONS"].contains(&method);
+        let identity = sender.gate.identify(&request.fields, may_write, sender.now)?;
+        match &identity {
+            Identity::Customer(proof)
+                if sender.denylist.denies_customer(proof.customer.as_str(), sender.now) =>
+            {
+                Err(Problem::denied())
+            }
+            Identity::Customer(_) => Ok(identity),
+            _ if demands_session => identity.proof().map(|_| identity),
+            _ => Ok(identity),
+        }
+    }
+
+    fn let_through(&self, identity: &Identity) -> Ready {
+        let mut head = Head { status: self.let_through, ..Head::default() };
+        head.fields.push(("cache-control", CompactString::const_new("no-store")));
+        if let Identity::Customer(proof) = identity {
+            // For the application behind.
+            head.fields.push(("onrush-customer", CompactString::from(proof.customer.as_str())));
+        }
+        Ready { head, body: Vec::new() }
+    }
+
+    fn refuse(&self, problem: &Problem) -> Ready {
+        let mut body = Vec::new();
+        let mut head = render_problem(problem, &mut body);
+        if !self.takes_all && head.status != 401 {
+            head.status = 403;
+        }
+        head.fields.push(("onrush-refusal", CompactString::const_new(problem.code())));
+        Ready { head, body }
     }
 }
 
@@ -124,22 +176,4 @@ fn decide(
 )]
 fn now() -> Instant {
     Instant::now()
-}
-
-fn told(status: StatusCode, identity: &Identity) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    let response = with_header(response, header::CACHE_CONTROL, "no-store");
-    match identity {
-        Identity::Customer(proof) => {
-            with_header(response, HeaderName::from_static(CUSTOMER), proof.customer.as_str())
-        }
-        _ => response,
-    }
-}
-
-fn refused(app: &App, problem: Problem) -> Response {
-    app.gate.count_refusal(&problem);
-    let code = problem.code();
-    with_refusal(problem.into_response(), code)
 }

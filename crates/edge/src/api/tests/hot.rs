@@ -1,62 +1,110 @@
 //! What a rush asks for is answered by its bytes or by the router, and both answers are the same.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::time::Instant;
 
-use axum::Router;
 use onrush_core::{Ceiling, InvalidTerms, Refusal, RefusalCode, TimeMs, Unmet};
+use onrush_gate::jwt::{JwtKeys, JwtRules};
+use onrush_gate::session::{Cipher, KeyId, NONCE_BYTES, Session, SessionKey, SessionKeys};
 use onrush_node::{Call, Failure, MetricsSnapshot, Readiness, ReservationIds, ReserveCall};
 
 use super::sending::{exchange, fields, parse};
 use super::shop::Shop;
-use super::{ALL, PEER, app, public_router};
+use super::{ALL, PEER, public_router};
 use crate::api::app::{App, Backend, Done};
 use crate::api::{hot_table, public_routes};
-use crate::gate::{Gate, PublicGate};
+use crate::gate::{Denylist, Gate, PublicGate, SessionSettings, Sessions};
 use crate::hot::{self, Hot, HotTable, Sender};
 use crate::http::request;
 use crate::metrics::EdgeMetrics;
 
+/// A secret of HS256.
+const JWT_KEY: &str = r#"{"kty":"oct","k":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"}"#;
+
 /// The answer by bytes: status, fields in alphabetical order, and body. Nothing if the request is one for the router.
-fn answer_hot(backend: &dyn Backend, request: &str) -> Option<(u16, Vec<String>, String)> {
+fn answer_hot(
+    backend: &dyn Backend,
+    gate: &Arc<PublicGate>,
+    request: &str,
+) -> Option<(u16, Vec<String>, String)> {
     let (parts, body) = parse(request);
     let mut body_out = Vec::new();
-    let head = match decoded(&hot_table(ALL), &request::Request::of_http2(&parts, body.as_bytes(), PEER)) {
+    let request = request::Request::of_http2(&parts, body.as_bytes(), PEER);
+    let head = match decoded(&hot_table(ALL), &request, backend, gate) {
         Hot::Call(call, rendering) => {
             let (tell, told) = sync_channel(1);
             backend.call(call, Box::new(move |reply| tell.send(reply).expect("somebody who waits")));
             let reply = told.recv().expect("an answer");
             rendering.render(reply, backend.ids(""), backend.now_ms(), &mut body_out)
         }
+        Hot::Ready(ready) => {
+            body_out.extend(ready.body);
+            ready.head
+        }
         Hot::Problem(problem) => hot::render_problem(&problem, &mut body_out),
         Hot::Routed => return None,
     };
     let mut fields: Vec<String> =
         head.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-    fields.push(format!("content-type: {}", head.content_type));
+    fields.extend(head.content_type.map(|content_type| format!("content-type: {content_type}")));
     fields.sort();
     Some((head.status, fields, String::from_utf8(body_out).expect("UTF-8")))
 }
 
 /// A request is answered by its bytes, and the router says the same.
-fn check_equal(backend: &dyn Backend, router: &Router, request: &str) {
-    let Some((status, hot_fields, body)) = answer_hot(backend, request) else {
+fn check_equal(backend: &Arc<dyn Backend>, gate: &Arc<PublicGate>, request: &str) {
+    let Some((status, hot_fields, body)) = answer_hot(&**backend, gate, request) else {
         panic!("{request} is not hot")
     };
-    let (parts, routed_body) = exchange(router, request);
+    let mut app = App::over(Arc::clone(backend), ALL, None, Arc::new(EdgeMetrics::default));
+    app.gate = Arc::clone(gate);
+    let (parts, routed_body) = exchange(&public_router(Arc::new(app)), request);
     let mut routed_fields = fields(&parts);
     routed_fields.sort();
     let of_router = (parts.status.as_u16(), routed_fields, routed_body);
     assert_eq!((status, hot_fields, body), of_router, "{request}");
 }
 
-/// Every hot route by its name, as in `GET /v1/counters/{counter}`, with a table of it alone.
-fn decoded(table: &HotTable, request: &request::Request<'_>) -> Hot {
-    let gate = Gate::Public(Arc::new(PublicGate::open()));
-    hot::decode(request, table.find(request), &Sender { gate: &gate, now: 0 })
+fn decoded(
+    table: &HotTable,
+    request: &request::Request<'_>,
+    backend: &dyn Backend,
+    gate: &Arc<PublicGate>,
+) -> Hot {
+    let (gate, started) = (Gate::Public(Arc::clone(gate)), started());
+    let sender = Sender { gate: &gate, denylist: backend, now: backend.now_ms(), clock: &|| started };
+    hot::decode(request, table.find(request), &sender)
 }
 
+#[allow(clippy::disallowed_methods, reason = "the only way to have any time of this clock")]
+fn started() -> Instant {
+    Instant::now()
+}
+
+/// Without sessions, and with them.
+fn gates() -> [Arc<PublicGate>; 2] {
+    let jwt_rules = JwtRules { issuer: None, audience: None, customer_claim: "sub".into(), clock_skew_ms: 0 };
+    let settings = SessionSettings { ttl_ms: 1_000, secure_cookies: false, jwt_rules };
+    let sessions = Sessions::new(settings, session_keys(), JwtKeys::parse(JWT_KEY).expect("a key"));
+    let with_sessions = PublicGate::open().with_sessions(Some(Arc::new(sessions)));
+    [PublicGate::open(), with_sessions].map(Arc::new)
+}
+
+fn session_keys() -> SessionKeys {
+    SessionKeys::one(SessionKey::new(KeyId(1), Cipher::default(), &[1; 32], 0).expect("a key"))
+}
+
+/// The field with the session of `customer`, which ends so many milliseconds from now.
+fn cookie(customer: &str, left_ms: u64) -> String {
+    let now = Shop::default().now_ms();
+    let session = Session::new(customer, now - 1_000, now + left_ms).expect("a session");
+    format!("cookie: onrush_session={}", session_keys().seal(&session, &[7; NONCE_BYTES]))
+}
+
+/// Every hot route by its name, as in `GET /v1/counters/{counter}`, with a table of it alone.
 fn hot_routes() -> Vec<(String, HotTable)> {
     let named = |route: &crate::api::route::Route| {
         let name = format!("{} {}", route.method().unwrap_or("ANY"), route.path);
@@ -65,13 +113,15 @@ fn hot_routes() -> Vec<(String, HotTable)> {
     public_routes(ALL).iter().filter_map(named).collect()
 }
 
+/// Whether this request is a hot one of the route.
+fn takes(table: &HotTable, request: &str) -> bool {
+    let (parts, body) = parse(request);
+    let request = request::Request::of_http2(&parts, body.as_bytes(), PEER);
+    !matches!(decoded(table, &request, &Shop::default(), &gates()[1]), Hot::Routed)
+}
+
 /// Fails if a hot route gets none of these requests.
 fn check_that_every_route_is_asked(requests: &[String]) {
-    let takes = |table: &HotTable, request: &String| {
-        let (parts, body) = parse(request);
-        let request = request::Request::of_http2(&parts, body.as_bytes(), PEER);
-        !matches!(decoded(table, &request), Hot::Routed)
-    };
     for (name, table) in hot_routes() {
         assert!(requests.iter().any(|request| takes(&table, request)), "no request for {name}");
     }
@@ -91,6 +141,30 @@ fn book(customer: &str, location: &str) -> String {
         r#""mysejahteraId":"{customer}","firstName":"A","lastName":"B","address":"C","location":"{location}","phoneNumber":"D","date":"20210516""#
     );
     format!("POST /booking\ncontent-type: application/json\n\n{{{fields}}}")
+}
+
+/// What proxies ask.
+fn proxied() -> Vec<String> {
+    let [ann, expired, denied] =
+        [("ann", 1_000), ("ann", 0), ("denied", 1_000)].map(|(name, left_ms)| cookie(name, left_ms));
+    let senders = [
+        String::new(),
+        format!("\n{ann}"),
+        format!("\n{expired}"),
+        format!("\n{denied}"),
+        "\ncookie: onrush_session=none".to_owned(),
+        "\nauthorization: Bearer none".to_owned(),
+        format!("\n{ann}\nsec-fetch-site: cross-site"),
+        format!("\n{ann}\nsec-fetch-site: cross-site\nx-original-method: POST\nx-forwarded-method: POST"),
+        format!("\n{ann}\nsec-fetch-site: same-origin\nx-original-method: POST\nx-forwarded-method: POST"),
+    ];
+    let mut requests = Vec::new();
+    for target in ["GET /v1/gate/check", "GET /v1/gate/forward", "PUT /v1/gate/forward"] {
+        for query in ["", "?", "?session=optional", "?session=required", "?session=maybe", "?x=1"] {
+            requests.extend(senders.iter().map(|sender| format!("{target}{query}{sender}")));
+        }
+    }
+    requests
 }
 
 #[test]
@@ -129,10 +203,13 @@ fn hot_and_routed_answers_are_equal() {
         .map(reserve),
     );
     requests.push(book("ann", "PWTC"));
+    requests.extend(proxied());
     check_that_every_route_is_asked(&requests);
-    let router = public_router(app(ALL, None));
+    let backend: Arc<dyn Backend> = Arc::new(Shop::default());
     for request in requests {
-        check_equal(&Shop::default(), &router, &request);
+        for gate in gates() {
+            check_equal(&backend, &gate, &request);
+        }
     }
 }
 
@@ -160,16 +237,18 @@ impl<F: Fn(Option<Box<ReserveCall>>) -> Failure + Send + Sync> Backend for Faili
         self.shop.ids(sale)
     }
 
-    fn denies_address(&self, address: std::net::IpAddr) -> bool {
-        self.shop.denies_address(address)
-    }
-
-    fn denies_customer(&self, customer: &str) -> bool {
-        self.shop.denies_customer(customer)
-    }
-
     fn now_ms(&self) -> TimeMs {
         self.shop.now_ms()
+    }
+}
+
+impl<F> Denylist for Failing<F> {
+    fn denies_address(&self, address: IpAddr, now: TimeMs) -> bool {
+        self.shop.denies_address(address, now)
+    }
+
+    fn denies_customer(&self, customer: &str, now: TimeMs) -> bool {
+        self.shop.denies_customer(customer, now)
     }
 }
 
@@ -238,14 +317,14 @@ fn check_failure(failure: impl Fn(Option<Box<ReserveCall>>) -> Failure + Send + 
         reserve_for("ann"),
         book("ann", "PWTC"),
     ];
-    check_that_every_route_is_asked(&requests);
-    assert_eq!(requests.len(), hot_routes().len(), "one for each");
-    let backend = Arc::new(Failing { failure, shop: Shop::default() });
-    let shared: Arc<dyn Backend> = backend.clone();
-    let app = App::over(shared, ALL, None, Arc::new(EdgeMetrics::default));
-    let router = public_router(Arc::new(app));
+    let is_asked = |table: &HotTable| requests.iter().any(|request| takes(table, request));
+    // Those for proxies ask the partition nothing.
+    let unasked = hot_routes().into_iter().filter(|(_, table)| !is_asked(table)).map(|(name, _)| name);
+    assert_eq!(unasked.collect::<Vec<_>>(), ["GET /v1/gate/check", "ANY /v1/gate/forward"]);
+    let backend: Arc<dyn Backend> = Arc::new(Failing { failure, shop: Shop::default() });
+    let [_, gate] = gates();
     for request in requests {
-        check_equal(&*backend, &router, &request);
+        check_equal(&backend, &gate, &request);
     }
 }
 
@@ -281,7 +360,12 @@ fn whatever_is_out_of_the_ordinary_goes_to_the_router() {
         format!("POST /v1/sales/PWTC/reservations{json}; charset=utf-8\n\n{{}}"),
         format!("POST /v1/sales/PWTC/reservations{json}\nidempotency-key: a\nidempotency-key: b\n\n{{}}"),
         format!("POST /booking{json}\n\n{{}}"),
+        "POST /v1/gate/check".to_owned(),
+        "HEAD /v1/gate/check".to_owned(),
+        "GET /v1/gate/check\n\nx".to_owned(),
+        "PUT /v1/gate/forward\n\nx".to_owned(),
+        "GET /v1/gate/checks".to_owned(),
     ] {
-        assert!(answer_hot(&Shop::default(), &request).is_none(), "{request}");
+        assert!(answer_hot(&Shop::default(), &gates()[1], &request).is_none(), "{request}");
     }
 }

@@ -13,6 +13,7 @@ use onrush_node::{
 };
 
 use crate::api::app::{Backend, Done};
+use crate::gate::Denylist;
 
 /// 2021-05-16T00:00:00Z
 const NOW_MS: TimeMs = 1_621_123_200_000;
@@ -111,16 +112,18 @@ impl Backend for Shop {
         &self.ids
     }
 
-    fn denies_address(&self, address: std::net::IpAddr) -> bool {
+    fn now_ms(&self) -> TimeMs {
+        NOW_MS
+    }
+}
+
+impl Denylist for Shop {
+    fn denies_address(&self, address: std::net::IpAddr, _: TimeMs) -> bool {
         address == std::net::IpAddr::from([192, 0, 2, 66])
     }
 
-    fn denies_customer(&self, customer: &str) -> bool {
+    fn denies_customer(&self, customer: &str, _: TimeMs) -> bool {
         customer == "denied"
-    }
-
-    fn now_ms(&self) -> TimeMs {
-        NOW_MS
     }
 }
 

@@ -40,18 +40,19 @@ impl Framing {
     }
 }
 
-/// Appends the whole answer of a hot route to `out`. `length` is that of the body which GET would have.
+/// Appends the whole answer of a hot route to `out`. `length` is that of the body which GET would have, if it has one.
 pub(super) fn write_answer(
     out: &mut Vec<u8>,
     thread: &EdgeThread,
     shape: Shape<'_>,
     head: &Head,
-    length: usize,
+    length: Option<usize>,
     body: &[u8],
 ) {
     write_status(out, head.status);
-    out.extend_from_slice(b"\r\ncontent-type: ");
-    out.extend_from_slice(head.content_type.as_bytes());
+    if let Some(content_type) = head.content_type {
+        write_field(out, b"content-type", content_type.as_bytes());
+    }
     for (name, value) in &head.fields {
         write_field(out, name.as_bytes(), value.as_bytes());
     }
@@ -60,7 +61,7 @@ pub(super) fn write_answer(
         out.extend_from_slice(b"\r\nratelimit: ");
         write_standing(standing, out);
     }
-    write_end(out, thread, shape, Framing::Length(length));
+    write_end(out, thread, shape, length.map_or(Framing::Nothing, Framing::Length));
     out.extend_from_slice(body);
 }
 
@@ -93,7 +94,7 @@ pub(super) fn write_rejection(out: &mut Vec<u8>, thread: &EdgeThread, problem: &
     let mut body = Vec::new();
     let head = crate::hot::render_problem(problem, &mut body);
     let shape = Shape { request_id: &request_id, keep_alive: false, is_http_1_0: false };
-    write_answer(out, thread, shape, &head, body.len(), &body);
+    write_answer(out, thread, shape, &head, Some(body.len()), &body);
 }
 
 /// The first line, but not its end: what comes behind it begins a line of its own.
@@ -101,6 +102,9 @@ fn write_status(out: &mut Vec<u8>, status: u16) {
     let line: &[u8] = match status {
         200 => b"HTTP/1.1 200 OK",
         201 => b"HTTP/1.1 201 Created",
+        204 => b"HTTP/1.1 204 No Content",
+        401 => b"HTTP/1.1 401 Unauthorized",
+        403 => b"HTTP/1.1 403 Forbidden",
         409 => b"HTTP/1.1 409 Conflict",
         429 => b"HTTP/1.1 429 Too Many Requests",
         503 => b"HTTP/1.1 503 Service Unavailable",

@@ -185,7 +185,7 @@ async fn route(
             thread.counters.hot_count.add(1);
             let mut body = Vec::new();
             let (head, length) = exchange.render(thread, &mut body);
-            return Response { length: Some(length), ..Response::of_hot(head, body) };
+            return Response { length, ..Response::of_hot(head, body) };
         }
         Begun::Routed(admission) => admission,
     };
