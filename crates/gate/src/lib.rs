@@ -3,6 +3,7 @@
 //! Nothing here knows HTTP, the log, a partition, a clock or a thread: addresses, bytes, times and random bytes are given.
 //! `docs/gate` says what users see of it.
 
+pub mod challenge;
 mod forwarded;
 pub mod jwt;
 mod network;
