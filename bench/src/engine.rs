@@ -12,8 +12,8 @@ use anyhow::{Context, Result, bail, ensure};
 use onrush_core::{GateTerms, Precondition, SaleTerms, StockTerms};
 use onrush_log::file::{FileLog, LogSettings, SyncMethod};
 use onrush_node::{
-    Asker, Call, Calls, LineCall, MachineClock, MetricsSnapshot, Name, Outcome, Partition, PartitionPort,
-    Reply, ReserveCall, Retention, Settings,
+    Asker, Call, Calls, ChallengeCall, LineCall, MachineClock, MetricsSnapshot, Name, Outcome, Partition,
+    PartitionPort, Reply, ReserveCall, Retention, Settings,
 };
 use serde::{Deserialize, Serialize};
 
@@ -192,6 +192,7 @@ fn reserve_call(customer: u64) -> ReserveCall {
         customer: Name::from_utf8(name).unwrap_or_default(),
         lines: std::iter::once(LineCall { stock: Name::const_new(STOCK), quantity: 1 }).collect(),
         details: Box::default(),
+        challenge: ChallengeCall::Missing,
         key: None,
     }
 }

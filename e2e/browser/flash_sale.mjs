@@ -1,4 +1,4 @@
-// Drives the pages of the flash sale as people do, on a telephone and on a desk in the dark, with and without JavaScript: looks, buys, meets the
+// Drives the pages of the flash sale as people do, on a telephone and on a desk in the dark, with and without JavaScript: looks, solves challenges, buys, meets the
 // cool-down, sees "sold out", and does what an operator does. On every page axe-core looks for what keeps somebody out. With the
 // variable SCREENSHOTS set, pictures of all pages go into that folder.
 
@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
-const [publicUrl, operatorUrl, operatorKey, jwtSecret] = process.argv.slice(2);
+const [publicUrl, operatorUrl, operatorKey, jwtSecret, digits] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const sizes = [
   { width: 390, height: 844, colorScheme: "light" },
@@ -109,17 +109,32 @@ async function register(page, name) {
   await page.waitForURL(productUrl);
 }
 
+/** Buys as a program of the other system does, by `/captcha/` and `/check`. */
+async function buyByPaths(customer) {
+  const headers = { Authorization: `Bearer ${tokenOf(customer)}` };
+  const ask = async (path) => {
+    const answer = await fetch(publicUrl + path, { headers });
+    const cookie = answer.headers.get("set-cookie");
+    if (cookie) headers.Cookie = cookie.split(";")[0];
+    return answer;
+  };
+  assert.equal((await ask("/check?productID=1")).headers.get("onrush-refusal"), "challenge_required");
+  assert.equal((await ask("/captcha/")).headers.get("content-type"), "image/png");
+  assert.equal((await (await ask(`/captcha/verify?code=${digits}`)).json()).error_code, 0);
+  assert.equal(await (await ask("/check?productID=1")).text(), "true");
+}
+
 async function customer(browser, size) {
   const name = `ann-${size.width}`;
   const inMs = (milliseconds) => new Date(Date.now() + milliseconds).toISOString();
   const opens_at = inMs(3_600_000);
   await operator("DELETE", "/v1/sales/flash").catch(() => {});
-  const gate = { cooldown_ms: 86_400_000 };
-  await operator("PUT", "/v1/sales/flash", { title: "Flash", opens_at, per_customer_max: 2, gate, stocks: stock(3) });
+  const gate = { challenge: "either", cooldown_ms: 86_400_000 };
+  await operator("PUT", "/v1/sales/flash", { title: "Flash", opens_at, per_customer_max: 2, gate, stocks: stock(4) });
   const { context, page } = await open(browser, size);
 
   await page.goto(productUrl);
-  await look(page, 200, ["Blue shoe", "3 left", "The sale opens at", "At most 2 per person."]);
+  await look(page, 200, ["Blue shoe", "4 left", "The sale opens at", "At most 2 per person."]);
   await page.goto(`${publicUrl}/product/detail?productID=7`);
   await look(page, 404, "no such page or product");
   await register(page, name);
@@ -131,13 +146,26 @@ async function customer(browser, size) {
   await page.goto(productUrl);
   const button = page.locator("#buy button:enabled");
   await button.waitFor();
-  await button.focus();
+  await look(page, 200, ["Are you a person?", "Type the six digits"]);
+  assert.equal(await page.getByAltText("Six digits in a picture").evaluate((picture) => picture.naturalWidth), 240);
+  assert.ok(await page.locator("audio").evaluate(async (sound) => {
+    sound.load();
+    await new Promise((done, failed) => Object.assign(sound, { preload: "auto", oncanplaythrough: done, onerror: failed }));
+    return sound.duration > 1;
+  }));
+  await page.getByLabel("Type the six digits").fill("999999");
+  await button.click();
+  await page.getByRole("alert").waitFor();
+  await look(page, 403, ["That was not right", "4 left"]);
+  await button.waitFor();
+  await page.getByLabel("Type the six digits").fill(digits);
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "You have it" }).waitFor();
-  await look(page, 200, ["Your order", "2 left"]);
+  await look(page, 200, ["Your order", "3 left"]);
   assert.equal(page.url(), productUrl);
 
   // The second one comes too soon.
+  await page.getByLabel("Type the six digits").fill(digits);
   await page.locator("#buy button").click();
   await page.getByRole("alert").waitFor();
   await look(page, 429, "You have just bought something. Nothing more was bought.");
@@ -148,21 +176,29 @@ async function customer(browser, size) {
   const plain = await open(browser, size, { javaScriptEnabled: false });
   await logIn(plain.context, `bob-${size.width}`);
   await plain.page.goto(productUrl);
+  await plain.page.getByLabel("Type the six digits").fill(digits);
   await plain.page.getByRole("button", { name: "Buy" }).click();
   await plain.page.getByRole("heading", { name: "You have it" }).waitFor();
   await plain.context.close();
 
+  // Work instead of digits: the script does it before the button can be pressed.
+  await changeSale({ gate: { challenge: "proof_of_work" } });
+  const worker = await open(browser, size);
+  await logIn(worker.context, `dan-${size.width}`);
+  await worker.page.goto(productUrl);
+  await worker.page.locator("#buy button:enabled").click();
+  await worker.page.getByRole("heading", { name: "You have it" }).waitFor();
+  await worker.context.close();
+  await changeSale({ gate: { challenge: "either" } });
+
   // The last one is bought while the page is open.
-  const last = await fetch(`${publicUrl}/check?productID=1`, {
-    headers: { Authorization: `Bearer ${tokenOf(`cid-${size.width}`)}` },
-  });
-  assert.equal(await last.text(), "true");
+  await buyByPaths(`cid-${size.width}`);
   await page.goto(productUrl);
   await look(page, 200, "Sold out");
-  await changeSale({ stocks: stock(5) });
+  await changeSale({ stocks: stock(6) });
   await page.locator("#left", { hasText: "2 left" }).waitFor();
   await page.locator("#buy button:enabled").waitFor();
-  await changeSale({ stocks: stock(3) });
+  await changeSale({ stocks: stock(4) });
   await page.locator("#left", { hasText: "Sold out" }).waitFor();
   assert.ok(await page.locator("#buy button").isDisabled());
   await changeSale({ closes_at: inMs(-1000), opens_at: null });

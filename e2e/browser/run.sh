@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Looks at the pages of a running server with a real browser.
 #
-#   e2e/browser/run.sh PUBLIC_URL OPERATOR_URL OPERATOR_KEY JWT_SECRET MODULES
+#   e2e/browser/run.sh PUBLIC_URL OPERATOR_URL OPERATOR_KEY JWT_SECRET DIGITS MODULES
 #
 # Installs playwright-core and axe-core into the folder MODULES when they are missing. The browser is Debian's package
 # chromium-headless-shell. Ends with 1 at the first thing that is not as it should be.
 set -euo pipefail
 
-modules=$5
+modules=$6
 here=$(cd "$(dirname "$0")" && pwd)
 
 mkdir -p "$modules"
@@ -18,4 +18,4 @@ if ! cmp -s "$here/package-lock.json" "$modules/installed.json"; then
     cp "$here/package-lock.json" "$modules/installed.json"
 fi
 cp "$here/flash_sale.mjs" "$modules"
-exec node "$modules/flash_sale.mjs" "$1" "$2" "$3" "$4"
+exec node "$modules/flash_sale.mjs" "${@:1:5}"

@@ -160,9 +160,10 @@ struct Gate(GateTerms);
 
 impl Serialize for Gate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let GateTerms { session, cooldown_ms, holds_unpaid_max, confirm_by, mode } = self.0;
+        let GateTerms { session, challenge, cooldown_ms, holds_unpaid_max, confirm_by, mode } = self.0;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("session", session.as_str())?;
+        map.serialize_entry("challenge", challenge.as_str())?;
         map.serialize_entry("cooldown_ms", &cooldown_ms)?;
         map.serialize_entry("holds_unpaid_max", &holds_unpaid_max)?;
         map.serialize_entry("confirm_by", confirm_by.as_str())?;

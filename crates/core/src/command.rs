@@ -1,8 +1,8 @@
 //! Inputs to [`crate::decide()`]. They borrow from whoever received them.
 
 use crate::{
-    Asker, DenialKind, Incarnation, PasswordHash, Precondition, ReservationRef, SaleTerms, TermsField,
-    TimeMs, WindowShape,
+    Asker, BroughtChallenge, DenialKind, Incarnation, PasswordHash, Precondition, ReservationRef, SaleTerms,
+    TermsField, TimeMs, WindowShape,
 };
 
 /// What somebody asks of the partition.
@@ -55,6 +55,8 @@ pub struct Reserve<'a> {
     pub lines: &'a [LineRequest<'a>],
     /// Opaque bytes kept with the reservation, at most [`crate::DETAILS_BYTES_MAX`]; empty if there are none.
     pub details: &'a [u8],
+    /// What it brings of a challenge, if the sale asks for one.
+    pub challenge: BroughtChallenge,
     /// Makes retries of this claim find the first one.
     pub key: Option<IdempotencyKey<'a>>,
 }

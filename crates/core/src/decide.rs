@@ -8,7 +8,7 @@ mod reservations;
 mod sales;
 
 pub use denials::decide_denial_expiry;
-pub use gate::shadow_refusal;
+pub use gate::{shadow_refusal, verifies_challenge};
 pub use sales::{HoldEnd, change_terms, decide_hold_end};
 
 use crate::{
@@ -68,7 +68,7 @@ pub enum Answer {
 ///
 /// # Errors
 /// The first rule that the command breaks. A reservation is checked in this order: the sale exists; its session; replay of
-/// a known key; open and not closed; cool-down and unpaid holds; customer, lines and details valid; customer limit; stock; ceilings.
+/// a known key; open and not closed; cool-down and unpaid holds; challenge; customer, lines and details valid; customer limit; stock; ceilings.
 pub fn decide<'a>(state: &State, command: &Command<'a>, now: Now) -> Result<Decision<'a>, Refusal> {
     let now = Now { partition: state.clamp(now.partition), ..now };
     match *command {

@@ -10,8 +10,8 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
-    DenialKind, Fact, GateTerms, IdempotencyKey, Incarnation, Lines, SaleNo, SaleTerms, StockNo,
-    TermsVersion, TimeMs, WindowShape,
+    ChallengeTerms, DenialKind, Fact, GateTerms, IdempotencyKey, Incarnation, Lines, SaleNo, SaleTerms,
+    StockNo, TermsVersion, TimeMs, WindowShape,
 };
 
 /// Before a field that was added later: the incarnation of a partition.
@@ -22,6 +22,9 @@ const STOCK_CLOSES_AT: u8 = 0x41;
 
 /// Before a field that was added later: what a sale asks of a buyer.
 const SALE_GATE: u8 = 0x42;
+
+/// Before a field that was added later: which challenges a sale asks for.
+const SALE_CHALLENGE: u8 = 0x43;
 
 /// The version of a sale's terms: the XXH3-64 (seed 0) of the sale's number and its terms, with the stocks in the order of
 /// their names.
@@ -168,11 +171,14 @@ impl Encoding {
         if gate == GateTerms::default() {
             return;
         }
-        let GateTerms { session, cooldown_ms, holds_unpaid_max, confirm_by, mode } = gate;
+        let GateTerms { session, challenge, cooldown_ms, holds_unpaid_max, confirm_by, mode } = gate;
         self.bytes(&[SALE_GATE, session as u8]);
         self.bytes(&cooldown_ms.to_le_bytes());
         self.optional(holds_unpaid_max.as_ref(), |this, max| this.bytes(&max.to_le_bytes()));
         self.bytes(&[confirm_by as u8, mode as u8]);
+        if challenge != ChallengeTerms::Off {
+            self.bytes(&[SALE_CHALLENGE, challenge as u8]);
+        }
     }
 
     fn lines(&mut self, lines: &Lines) {

@@ -2,13 +2,15 @@
 
 #![allow(clippy::option_option, reason = "left out, null and a value are three things")]
 
-use crate::{COOLDOWN_MS_MAX, HOLDS_UNPAID_MAX_MAX, InvalidTerms};
+use crate::{COOLDOWN_MS_MAX, ChallengeTerms, HOLDS_UNPAID_MAX_MAX, InvalidTerms};
 
 /// What a sale asks of a buyer. The default asks nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GateTerms {
     /// Whether it takes a session to reserve.
     pub session: SessionTerms,
+    /// Which challenge has to be solved for each reservation.
+    pub challenge: ChallengeTerms,
     /// How long after a reservation of a customer the next one is refused, in milliseconds; 0 for not at all, at most
     /// [`COOLDOWN_MS_MAX`].
     pub cooldown_ms: u32,
@@ -100,6 +102,7 @@ impl GateMode {
 #[expect(missing_docs, reason = "they are named after the fields")]
 pub enum GateField {
     Session,
+    Challenge,
     CooldownMs,
     HoldsUnpaidMax,
     ConfirmBy,
@@ -111,6 +114,7 @@ pub enum GateField {
 #[expect(missing_docs, reason = "they are named after the fields")]
 pub struct GateChange {
     pub session: Option<SessionTerms>,
+    pub challenge: Option<ChallengeTerms>,
     pub cooldown_ms: Option<u32>,
     pub holds_unpaid_max: Option<Option<u32>>,
     pub confirm_by: Option<ConfirmBy>,
@@ -134,6 +138,7 @@ impl GateTerms {
         let default = Self::default();
         match field {
             GateField::Session => self.session == default.session,
+            GateField::Challenge => self.challenge == default.challenge,
             GateField::CooldownMs => self.cooldown_ms == default.cooldown_ms,
             GateField::HoldsUnpaidMax => self.holds_unpaid_max == default.holds_unpaid_max,
             GateField::ConfirmBy => self.confirm_by == default.confirm_by,
@@ -144,13 +149,14 @@ impl GateTerms {
 
 impl GateField {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Session, Self::CooldownMs, Self::HoldsUnpaidMax, Self::ConfirmBy, Self::Mode];
+    pub const ALL: [Self; 6] =
+        [Self::Session, Self::Challenge, Self::CooldownMs, Self::HoldsUnpaidMax, Self::ConfirmBy, Self::Mode];
 
     /// As a JSON client would write it.
     pub(crate) const fn path(self) -> &'static str {
         match self {
             Self::Session => "gate.session",
+            Self::Challenge => "gate.challenge",
             Self::CooldownMs => "gate.cooldown_ms",
             Self::HoldsUnpaidMax => "gate.holds_unpaid_max",
             Self::ConfirmBy => "gate.confirm_by",
@@ -162,9 +168,11 @@ impl GateField {
 impl GateChange {
     /// Every field becomes as it is by default.
     pub fn to_default() -> Self {
-        let GateTerms { session, cooldown_ms, holds_unpaid_max, confirm_by, mode } = GateTerms::default();
+        let GateTerms { session, challenge, cooldown_ms, holds_unpaid_max, confirm_by, mode } =
+            GateTerms::default();
         Self {
             session: Some(session),
+            challenge: Some(challenge),
             cooldown_ms: Some(cooldown_ms),
             holds_unpaid_max: Some(holds_unpaid_max),
             confirm_by: Some(confirm_by),
@@ -176,6 +184,7 @@ impl GateChange {
     pub fn applied_to(self, gate: GateTerms) -> GateTerms {
         GateTerms {
             session: self.session.unwrap_or(gate.session),
+            challenge: self.challenge.unwrap_or(gate.challenge),
             cooldown_ms: self.cooldown_ms.unwrap_or(gate.cooldown_ms),
             holds_unpaid_max: self.holds_unpaid_max.unwrap_or(gate.holds_unpaid_max),
             confirm_by: self.confirm_by.unwrap_or(gate.confirm_by),

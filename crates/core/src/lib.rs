@@ -7,6 +7,7 @@
 mod account;
 mod apply;
 mod asker;
+mod challenge;
 mod command;
 mod decide;
 mod denial;
@@ -33,10 +34,11 @@ mod view;
 
 pub use account::PasswordHash;
 pub use asker::Asker;
+pub use challenge::{BroughtChallenge, ChallengeKind, ChallengeTerms};
 pub use command::{Command, IdempotencyKey, LineRequest, Reserve};
 pub use decide::{
     Answer, Decision, HoldEnd, change_terms, decide, decide_denial_expiry, decide_expiry, decide_hold_end,
-    shadow_refusal,
+    shadow_refusal, verifies_challenge,
 };
 pub use denial::{Denial, DenialKind, DenialsPage, is_network};
 pub use digest::Digest;

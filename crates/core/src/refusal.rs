@@ -1,6 +1,6 @@
 //! Business "no"s. A refusal writes nothing.
 
-use crate::{InvalidTerms, TimeMs, Unmet};
+use crate::{ChallengeTerms, InvalidTerms, TimeMs, Unmet};
 
 /// Why a command was refused.
 #[expect(missing_docs, reason = "the doc of a variant speaks of its fields")]
@@ -41,6 +41,10 @@ pub enum Refusal {
     CoolingDown { left_ms: u64 },
     /// So many holds of the customer ran out unpaid as the sale allows.
     HoldsUnpaid { holds_unpaid_max: u32 },
+    /// The sale asks for a challenge of one of the kinds of `challenge`, and the claim brings none of them.
+    ChallengeRequired { challenge: ChallengeTerms },
+    /// The challenge that the claim brings is not solved, or over, or not for it, or was verified before.
+    ChallengeFailed,
     /// It is for the operator to do this.
     OperatorOnly,
     /// The reservation was released before.

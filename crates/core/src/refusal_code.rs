@@ -33,11 +33,13 @@ pub enum RefusalCode {
     OperatorOnly,
     DenialNotFound,
     CustomerExists,
+    ChallengeRequired,
+    ChallengeFailed,
 }
 
 impl RefusalCode {
     /// Every code, each at the index that it is as a number.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::InvalidRequest,
         Self::CounterNotFound,
         Self::WindowNotFound,
@@ -65,6 +67,8 @@ impl RefusalCode {
         Self::OperatorOnly,
         Self::DenialNotFound,
         Self::CustomerExists,
+        Self::ChallengeRequired,
+        Self::ChallengeFailed,
     ];
 
     /// As clients read it.
@@ -97,6 +101,8 @@ impl RefusalCode {
             Self::OperatorOnly => "operator_only",
             Self::DenialNotFound => "denial_not_found",
             Self::CustomerExists => "customer_exists",
+            Self::ChallengeRequired => "challenge_required",
+            Self::ChallengeFailed => "challenge_failed",
         }
     }
 }
@@ -110,6 +116,8 @@ impl RefusalCode {
                 | Self::CustomerMismatch
                 | Self::CoolingDown
                 | Self::HoldsUnpaid
+                | Self::ChallengeRequired
+                | Self::ChallengeFailed
                 | Self::OperatorOnly
         )
     }
@@ -148,6 +156,8 @@ impl Refusal {
             Self::IdempotencyKeyReused => RefusalCode::IdempotencyKeyReused,
             Self::DenialNotFound => RefusalCode::DenialNotFound,
             Self::CustomerExists => RefusalCode::CustomerExists,
+            Self::ChallengeRequired { .. } => RefusalCode::ChallengeRequired,
+            Self::ChallengeFailed => RefusalCode::ChallengeFailed,
             Self::CeilingReached(_) => RefusalCode::Overloaded,
         }
     }

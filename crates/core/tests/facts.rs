@@ -2,9 +2,9 @@
 //! changed in any field makes restoring panic, or makes a state that later commands could break.
 
 use onrush_core::{
-    Asker, Command, Fact, GateTerms, IdempotencyKey, Incarnation, Limits, Line, LineRequest, Now,
-    Precondition, ReservationNo, ReservationStatus, Reserve, SaleNo, SaleTerms, State, StockNo, StockTerms,
-    TIME_MS_MAX, WindowShape, decide, decide_expiry,
+    Asker, BroughtChallenge, Command, Fact, GateTerms, IdempotencyKey, Incarnation, Limits, Line,
+    LineRequest, Now, Precondition, ReservationNo, ReservationStatus, Reserve, SaleNo, SaleTerms, State,
+    StockNo, StockTerms, TIME_MS_MAX, WindowShape, decide, decide_expiry,
 };
 
 /// Numbers at which something might break.
@@ -189,7 +189,15 @@ fn live(state: &mut State) {
                 let key = Some(IdempotencyKey { key: b"key", fingerprint: 1 });
                 run(
                     state,
-                    &Command::Reserve(Reserve { asker, sale, customer, lines: &lines, details: b"{}", key }),
+                    &Command::Reserve(Reserve {
+                        asker,
+                        sale,
+                        customer,
+                        lines: &lines,
+                        details: b"{}",
+                        challenge: BroughtChallenge::Missing,
+                        key,
+                    }),
                     now,
                 );
                 run(
@@ -200,6 +208,7 @@ fn live(state: &mut State) {
                         customer,
                         lines: &lines,
                         details: b"{}",
+                        challenge: BroughtChallenge::Missing,
                         key: None,
                     }),
                     now,
@@ -336,7 +345,15 @@ fn one(stock: &str, quantity: u32) -> [LineRequest<'_>; 1] {
 }
 
 fn claim<'a>(sale: &'a str, customer: &'a str, lines: &'a [LineRequest<'a>]) -> Reserve<'a> {
-    Reserve { asker: Asker::Anyone, sale, customer, lines, details: &[], key: None }
+    Reserve {
+        asker: Asker::Anyone,
+        sale,
+        customer,
+        lines,
+        details: &[],
+        challenge: BroughtChallenge::Missing,
+        key: None,
+    }
 }
 
 fn shape(span_ms: u32, precision_ms: u32) -> WindowShape {

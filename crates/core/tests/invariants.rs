@@ -3,8 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use onrush_core::{
-    Asker, Command, Event, GateTerms, Limits, Line, LineRequest, Lines, Now, Precondition, ReclaimedClaim,
-    ReservationNo, Reserve, SaleNo, SaleTerms, State, StockNo, StockTerms, WindowShape, decide,
+    Asker, BroughtChallenge, Command, Event, GateTerms, Limits, Line, LineRequest, Lines, Now, Precondition,
+    ReclaimedClaim, ReservationNo, Reserve, SaleNo, SaleTerms, State, StockNo, StockTerms, WindowShape,
+    decide,
 };
 
 #[test]
@@ -82,6 +83,7 @@ fn sample(shape: WindowShape) -> State {
         customer: "c",
         lines: &lines,
         details: &[],
+        challenge: BroughtChallenge::Missing,
         key: None,
     });
     let released = ReservationNo { sale: SaleNo(0), seq: 0 };

@@ -3,8 +3,8 @@
 use std::{fmt::Write, fs};
 
 use onrush_core::{
-    Asker, Command, GateTerms, IdempotencyKey, KEY_BYTES_MAX, LINES_MAX, Limits, LineRequest, NAME_BYTES_MAX,
-    Now, Precondition, Reserve, SaleTerms, State, StockTerms, decide,
+    Asker, BroughtChallenge, Command, GateTerms, IdempotencyKey, KEY_BYTES_MAX, LINES_MAX, Limits,
+    LineRequest, NAME_BYTES_MAX, Now, Precondition, Reserve, SaleTerms, State, StockTerms, decide,
 };
 
 /// One test, so that nothing else in the process asks for memory meanwhile.
@@ -38,6 +38,7 @@ fn check_reservations() {
             customer: &customer,
             lines: &lines,
             details: &[],
+            challenge: BroughtChallenge::Missing,
             key: None,
         };
         run(&mut state, &Command::Reserve(claim), number);
@@ -79,6 +80,7 @@ fn check_largest_reservations() {
             customer: &customer,
             lines: &lines,
             details: &[],
+            challenge: BroughtChallenge::Missing,
             key,
         };
         run(&mut state, &Command::Reserve(claim), 1);
@@ -117,6 +119,7 @@ fn check_small_sales() {
                 customer,
                 lines: &lines,
                 details: &[],
+                challenge: BroughtChallenge::Missing,
                 key: None,
             };
             run(&mut state, &Command::Reserve(claim), 1);

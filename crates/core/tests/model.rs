@@ -13,9 +13,9 @@ use naive::{
     steps::{COUNTERS, CUSTOMERS, DENIED, SALES, Step, WINDOWS, limits, step},
 };
 use onrush_core::{
-    Answer, Decision, DenialKind, Event, Limits, Now, Refusal, ReservationView, SaleImage, SaleStatus,
-    SaleView, State, UnitTotals, decide, decide_denial_expiry, decide_expiry, decide_hold_end,
-    shadow_refusal,
+    Answer, Command, Decision, DenialKind, Event, Limits, Now, Refusal, ReservationView, SaleImage,
+    SaleStatus, SaleView, State, UnitTotals, decide, decide_denial_expiry, decide_expiry, decide_hold_end,
+    shadow_refusal, verifies_challenge,
 };
 use proptest::{
     collection::vec,
@@ -25,9 +25,11 @@ use proptest::{
 /// Sequences of commands in an ordinary run.
 const CASES: u32 = 512;
 /// Every outcome that a sequence can come to.
-const KINDS: [&str; 64] = [
+const KINDS: [&str; 68] = [
     "AccountCreated",
     "Accounts",
+    "ChallengeFailed",
+    "ChallengeRequired",
     "Confirmed",
     "CoolingDown",
     "Counter",
@@ -69,6 +71,8 @@ const KINDS: [&str; 64] = [
     "SalePut",
     "Sales",
     "SessionRequired",
+    "Shadow ChallengeFailed",
+    "Shadow ChallengeRequired",
     "Shadow CoolingDown",
     "Shadow CustomerMismatch",
     "Shadow HoldsUnpaid",
@@ -167,9 +171,15 @@ impl<'a> Run<'a> {
         let find = |sale: &str, pick| self.model.find(sale, pick);
         let require = |sale: &str, condition| self.model.precondition(sale, condition);
         let asked = step.with_command(find, require, |command| {
-            (decide(&self.state, command, self.now()), shadow_refusal(&self.state, command, self.now()))
+            let verifies = match command {
+                Command::Reserve(claim) => verifies_challenge(&self.state, claim, self.now()),
+                _ => false,
+            };
+            let in_shadow = shadow_refusal(&self.state, command, self.now());
+            (decide(&self.state, command, self.now()), in_shadow, verifies)
         });
-        let (decision, in_shadow) = asked.expect("the step is a command");
+        let (decision, in_shadow, verifies) = asked.expect("the step is a command");
+        assert_eq!(verifies, self.model.verifies_challenge(step, self.now()), "to {step:?}");
         assert_eq!(in_shadow, self.model.shadow_refusal(step, self.now()), "to {step:?}");
         if let Some(code) = in_shadow {
             *self.outcomes.borrow_mut().entry(format!("Shadow {code:?}")).or_default() += 1;

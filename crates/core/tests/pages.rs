@@ -1,8 +1,9 @@
 //! Lists that readers get end before they hold anybody up, and say so.
 
 use onrush_core::{
-    Asker, CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, Command, DETAILS_BYTES_MAX, GateTerms,
-    Limits, LineRequest, Now, Precondition, Reserve, SaleTerms, State, StockTerms, decide,
+    Asker, BroughtChallenge, CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, Command,
+    DETAILS_BYTES_MAX, GateTerms, Limits, LineRequest, Now, Precondition, Reserve, SaleTerms, State,
+    StockTerms, decide,
 };
 
 fn decide_and_apply(state: &mut State, command: &Command<'_>) {
@@ -36,7 +37,15 @@ fn put(state: &mut State, sale: &str, stock_count: usize) {
 
 fn reserve(state: &mut State, details: &[u8]) {
     let lines = [LineRequest { stock: "stock-0", quantity: 1 }];
-    let claim = Reserve { asker: Asker::Anyone, sale: "s", customer: "c", lines: &lines, details, key: None };
+    let claim = Reserve {
+        asker: Asker::Anyone,
+        sale: "s",
+        customer: "c",
+        lines: &lines,
+        details,
+        challenge: BroughtChallenge::Missing,
+        key: None,
+    };
     decide_and_apply(state, &Command::Reserve(claim));
 }
 

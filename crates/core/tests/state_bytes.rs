@@ -1,8 +1,9 @@
 //! The ceiling of a state's bytes: what needs memory is refused at it, what does not goes on, and what frees it lets more in.
 
 use onrush_core::{
-    Asker, Ceiling, Command, Decision, GateTerms, IdempotencyKey, Limits, LineRequest, Now, Precondition,
-    Refusal, ReservationNo, Reserve, SaleNo, SaleTerms, State, StockTerms, TermsField, decide, decide_expiry,
+    Asker, BroughtChallenge, Ceiling, Command, Decision, GateTerms, IdempotencyKey, Limits, LineRequest, Now,
+    Precondition, Refusal, ReservationNo, Reserve, SaleNo, SaleTerms, State, StockTerms, TermsField, decide,
+    decide_expiry,
 };
 
 /// What one command may take beyond the ceiling: the next chunk of every table of a sale, and the tables that list them.
@@ -98,6 +99,7 @@ fn reserve(state: &mut State, sale: &str, number: u64, now: u64) -> Result<(), R
             customer: &customer,
             lines: &lines,
             details: &[],
+            challenge: BroughtChallenge::Missing,
             key,
         }),
         now,

@@ -25,7 +25,7 @@ mod settings;
 pub mod text;
 
 pub use components::{Components, SinkOperations};
-pub use gate::{Denylist, PasswordPool, SessionSettings, Sessions};
+pub use gate::{ChallengeSettings, Denylist, PasswordPool, SessionSettings, Sessions};
 pub use net::h1;
 pub use server::Server;
 pub use settings::{GateSettings, OperatorKey, Scenarios, Settings};

@@ -1,6 +1,7 @@
 //! The figures of the partition and of the edge as Prometheus text (exposition format 0.0.4): base units, counters that end
 //! in `_total`, and no label whose values a client could choose.
 
+mod challenges;
 mod rate_limits;
 mod sessions;
 mod sinks;
@@ -51,20 +52,30 @@ pub struct EdgeMetrics {
     pub no_room_count: u64,
 }
 
+/// What the gate of the public listener did.
+pub(crate) struct GateFigures {
+    /// Of all limits that are on.
+    pub(crate) limits: Vec<LimitFigures>,
+    /// What was decided about sessions, by the code of the answer.
+    pub(crate) sessions: Vec<(&'static str, u64)>,
+    /// Challenges that were given out, by kind.
+    pub(crate) challenges: Vec<(&'static str, u64)>,
+}
+
 /// The whole page. `replica_lag_ms` is known once a replica has told it, `lost_line_count` if somebody counts.
 pub(crate) fn render(
     node: &MetricsSnapshot,
     edge: &EdgeMetrics,
-    limits: &[LimitFigures],
-    sessions: &[(&str, u64)],
+    gate: &GateFigures,
     sinks: &[SinkStatus],
     replica_lag_ms: Option<u64>,
     lost_line_count: Option<u64>,
 ) -> String {
     let mut page = Page(String::with_capacity(8 << 10));
     render_edge(&mut page, edge);
-    rate_limits::render(&mut page, limits);
-    sessions::render(&mut page, sessions);
+    rate_limits::render(&mut page, &gate.limits);
+    sessions::render(&mut page, &gate.sessions);
+    challenges::render(&mut page, &gate.challenges);
     render_calls(&mut page, node);
     render_log(&mut page, node);
     render_clock(&mut page, node.clock_offset_ms);

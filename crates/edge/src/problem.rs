@@ -91,6 +91,11 @@ impl Problem {
         Self::not_found_here("Check the path against /openapi.json.")
     }
 
+    /// A challenge that nobody gave out, or that is over.
+    pub(crate) fn challenge_over() -> Self {
+        Self::not_found_here("There is no such challenge, or it is over. Get another one.")
+    }
+
     /// 404 for a path that this listener does not answer; `detail` says where to look.
     pub fn not_found_here(detail: &'static str) -> Self {
         Self::new(Code::NotFound, detail)

@@ -2,7 +2,7 @@
 
 use super::*;
 use onrush_core::{Ceiling, InvalidTerms, Refusal, Unmet};
-use onrush_node::{Asker, ReserveCall};
+use onrush_node::{Asker, ChallengeCall, ReserveCall};
 use serde_json::{Value, json};
 use smallvec::smallvec;
 
@@ -16,6 +16,7 @@ fn claim() -> Box<ReserveCall> {
         customer: "ann".into(),
         lines: smallvec![line("mon"), line("tue")],
         details: Box::default(),
+        challenge: ChallengeCall::Missing,
         key: None,
     })
 }
@@ -119,6 +120,19 @@ fn every_refusal_of_a_gate_has_its_answer() {
             json!({"holds_unpaid_max": 3}),
             "",
         ),
+        (
+            Refusal::ChallengeRequired { challenge: onrush_core::ChallengeTerms::Either },
+            "403 challenge_required",
+            json!({"kinds": ["image", "proof_of_work"]}),
+            "",
+        ),
+        (
+            Refusal::ChallengeRequired { challenge: onrush_core::ChallengeTerms::ProofOfWork },
+            "403 challenge_required",
+            json!({"kinds": ["proof_of_work"]}),
+            "",
+        ),
+        (Refusal::ChallengeFailed, "403 challenge_failed", json!({}), ""),
         (Refusal::OperatorOnly, "403 operator_only", json!({}), ""),
     ]);
 }

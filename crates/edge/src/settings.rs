@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use onrush_gate::{ForwardedField, Network, RateLimitSettings};
 
+use crate::gate::ChallengeSettings;
+
 /// Plain values; see each for its unit and default.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -48,6 +50,8 @@ pub struct GateSettings {
     pub forwarded_field: ForwardedField,
     /// How often may be asked.
     pub rate_limits: RateLimitSettings,
+    /// What challenges are like.
+    pub challenges: ChallengeSettings,
 }
 
 /// The key of the operator listener as it is at the time of each request. While there is none, every request is refused.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 use onrush_core::{
-    Denial, DenialKind, DenialsPage, IdempotencyKey, LineRequest, PasswordHash, Precondition, Refusal,
-    ReservationRef, ReservationStatus, ReservationView, Reserve, SaleTerms, SaleView, SalesPage, TermsChange,
-    TermsField, TimeMs, WindowShape,
+    BroughtChallenge, ChallengeKind, Denial, DenialKind, DenialsPage, IdempotencyKey, LineRequest,
+    PasswordHash, Precondition, Refusal, ReservationRef, ReservationStatus, ReservationView, Reserve,
+    SaleTerms, SaleView, SalesPage, TermsChange, TermsField, TimeMs, WindowShape,
 };
 use smallvec::SmallVec;
 
@@ -64,6 +64,8 @@ pub enum Call {
     Undeny { kind: DenialKind, value: Name },
     /// Answer: [`Outcome::Denial`].
     ReadDenial { kind: DenialKind, value: Name },
+    /// Uses up a challenge of a sale. Answer: [`Outcome::ChallengeUsed`].
+    UseChallenge { sale: Name, number: u64 },
     /// Gives a customer an account. Answer: [`Outcome::AccountCreated`].
     CreateAccount { customer: Name, password: StoredPassword },
     /// Answer: [`Outcome::Account`].
@@ -87,6 +89,7 @@ impl Call {
             | Self::EndHolds { sale, .. }
             | Self::ArchiveSale { sale, .. }
             | Self::ReadSale { sale }
+            | Self::UseChallenge { sale, .. }
             | Self::Confirm { sale, .. }
             | Self::Reclaim { sale, .. }
             | Self::Release { sale, .. }
@@ -148,8 +151,33 @@ pub struct ReserveCall {
     pub lines: SmallVec<[LineCall; 1]>,
     /// A JSON object of at most 4 KiB, as it came; empty if there was none.
     pub details: Box<[u8]>,
+    /// What it brings of a challenge.
+    pub challenge: ChallengeCall,
     /// The client's `Idempotency-Key` and the fingerprint of what it stands for.
     pub key: Option<KeyCall>,
+}
+
+/// What a claim brings of a challenge, as far as whoever makes challenges can tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChallengeCall {
+    /// Nothing.
+    #[default]
+    Missing,
+    /// Nothing that was ever given out, or what is over by now.
+    Unreadable,
+    /// An answer to the challenge of this number, right or wrong. No two challenges that a process gives out have the same number.
+    #[allow(missing_docs, reason = "the fields are named after what they hold")]
+    Answered { number: u64, kind: ChallengeKind, is_solved: bool },
+}
+
+impl ChallengeCall {
+    /// That of the challenge that is used up when it is verified.
+    pub(crate) fn number(self) -> Option<u64> {
+        match self {
+            Self::Missing | Self::Unreadable => None,
+            Self::Answered { number, .. } => Some(number),
+        }
+    }
 }
 
 /// So many units of one stock.
@@ -171,8 +199,12 @@ pub struct KeyCall {
 }
 
 impl ReserveCall {
-    /// Lends the claim to `use_it` in the form that the core reads.
-    pub(crate) fn with_command<R>(&self, use_it: impl FnOnce(Reserve<'_>) -> R) -> R {
+    /// Lends the claim, which brings this of a challenge, to `use_it` in the form that the core reads.
+    pub(crate) fn with_command<R>(
+        &self,
+        challenge: BroughtChallenge,
+        use_it: impl FnOnce(Reserve<'_>) -> R,
+    ) -> R {
         let lines: SmallVec<[LineRequest<'_>; 4]> = self
             .lines
             .iter()
@@ -184,6 +216,7 @@ impl ReserveCall {
             customer: &self.customer,
             lines: &lines,
             details: &self.details,
+            challenge,
             key: self
                 .key
                 .as_ref()
@@ -233,6 +266,8 @@ pub enum Outcome {
     DenialPut { created: bool, denial: Arc<Denial> },
     /// It is off the list.
     DenialRemoved,
+    /// The challenge is used up, now or, unless `is_first`, before.
+    ChallengeUsed { is_first: bool },
     /// The customer has an account.
     AccountCreated,
     /// What the customer's password is checked against; nothing if the customer has no account.
@@ -271,6 +306,7 @@ mod tests {
             customer: Name::from("ann"),
             lines: SmallVec::new(),
             details: Box::default(),
+            challenge: ChallengeCall::Missing,
             key: None,
         };
         for (call, key) in [

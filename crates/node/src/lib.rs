@@ -15,7 +15,9 @@ mod router;
 mod settings;
 mod threads;
 
-pub use call::{Asker, Call, Failure, KeyCall, LineCall, Name, Outcome, Reply, ReserveCall, StoredPassword};
+pub use call::{
+    Asker, Call, ChallengeCall, Failure, KeyCall, LineCall, Name, Outcome, Reply, ReserveCall, StoredPassword,
+};
 pub use clock::{Clock, ClockReading, MachineClock, ManualClock, Stopwatch};
 pub use metrics::{BATCH_BUCKETS, Histogram, MetricsSnapshot, SYNC_BUCKETS_US};
 pub use partition::{

@@ -25,6 +25,10 @@ pub(crate) const EXPIRIES_PER_TURN_MAX: usize = 4_096;
 /// Denials that are over and that one turn forgets. The turns that follow forget the rest; until then they deny nobody.
 pub(crate) const DENIALS_FORGOTTEN_PER_TURN_MAX: usize = 256;
 
+/// Challenges of which a partition knows whether they were used, the newest of all that were given out: a bit for each. Who
+/// brings an older one has to solve another. Within the five minutes that one lasts it takes 100,000 a second to get there.
+pub(crate) const CHALLENGES_REMEMBERED: u64 = 1 << 25;
+
 /// Holds of a closed sale that one call ends. The answer says where the next call goes on.
 pub(crate) const HOLDS_ENDED_PER_CALL_MAX: usize = 512;
 

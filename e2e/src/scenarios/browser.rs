@@ -10,6 +10,8 @@ use crate::secret::write_secret;
 const OPERATOR_KEY: &str = "operator-key-of-this-check";
 /// The secret by which the check signs tokens as a shop does, as a JWK has it.
 const SHOP_SECRET: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
+/// The answer of every picture.
+const DIGITS: &str = "012345";
 
 /// Runs the scenario.
 pub(crate) fn run(bench: &mut Bench) -> Result<String> {
@@ -21,12 +23,13 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
         ("ONRUSH_OPERATOR__KEY_FILE", &operator_key),
         ("ONRUSH_GATE__JWT_KEY_FILE", &jwt_key),
         ("ONRUSH_GATE__ACCOUNTS", "true"),
+        ("ONRUSH_GATE__UNSAFE_CHALLENGE_ANSWER", DIGITS),
     ]);
     let server = launch.start()?;
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(home.join("browser/run.sh"))
         .args([format!("http://{}", server.public()), format!("http://{}", server.operator())])
-        .args([OPERATOR_KEY, SHOP_SECRET])
+        .args([OPERATOR_KEY, SHOP_SECRET, DIGITS])
         .arg(modules_directory(&bench.directory))
         .output()
         .context("run browser/run.sh")?;

@@ -1,27 +1,53 @@
-//! What a sale asks of a buyer: session, cool-down, holds that were paid, and who confirms. A sale in shadow mode refuses
+//! What a sale asks of a buyer: session, cool-down, holds that were paid, a challenge, and who confirms. A sale in shadow mode refuses
 //! nobody for it; [`shadow_refusal`] says whom it would.
 
+use super::Answer;
 use super::replay::find_replay;
 use super::sales::check_open;
 use crate::{
-    Asker, Command, ConfirmBy, Now, Refusal, RefusalCode, Reserve, SessionTerms, State, TimeMs,
+    Asker, BroughtChallenge, ChallengeTerms, Command, ConfirmBy, Now, Refusal, RefusalCode, Reserve,
+    SessionTerms, State, TimeMs,
     state::{Record, Sale},
 };
 
-/// Comes before everything else that a claim is asked.
-pub(super) fn check_session(sale: &Sale, claim: &Reserve<'_>) -> Result<(), Refusal> {
-    enforced(sale, || session_refusal(sale, claim.asker, claim.customer))
+/// A claim that was not refused for what comes before its challenge.
+pub(super) enum Admitted {
+    /// It was answered before.
+    Replayed(Answer),
+    /// It is new, of a customer whom the sale may know.
+    New(Option<u32>),
 }
 
-/// Comes when the sale is open: `customer` is the one who claims, if the sale knows them.
-pub(super) fn check_customer(
-    state: &State,
-    sale: &Sale,
-    claim: &Reserve<'_>,
-    customer: Option<u32>,
-    now: TimeMs,
-) -> Result<(), Refusal> {
-    enforced(sale, || customer_refusal(state, sale, claim.asker, customer, now))
+/// Comes before everything else that a claim is asked: its session, whether it was made before, whether the sale is open, and
+/// what its customer did before.
+pub(super) fn admit(state: &State, sale: &Sale, claim: &Reserve<'_>, now: Now) -> Result<Admitted, Refusal> {
+    enforced(sale, || session_refusal(sale, claim.asker, claim.customer))?;
+    if let Some(key) = claim.key
+        && let Some(answer) = find_replay(state, sale, key, now.partition)?
+    {
+        return Ok(Admitted::Replayed(answer));
+    }
+    check_open(sale, now.wall)?;
+    let customer = sale.customers.find(&state.hash, claim.customer);
+    enforced(sale, || customer_refusal(state, sale, claim.asker, customer, now.partition))?;
+    Ok(Admitted::New(customer))
+}
+
+/// Comes next.
+pub(super) fn check_challenge(sale: &Sale, claim: &Reserve<'_>) -> Result<(), Refusal> {
+    enforced(sale, || challenge_refusal(sale, claim))
+}
+
+/// Whether deciding about this claim verifies the challenge that it brings, which is used up then, whatever comes of it. To be
+/// asked in the state in which the claim is decided.
+pub fn verifies_challenge(state: &State, claim: &Reserve<'_>, now: Now) -> bool {
+    let now = Now { partition: state.clamp(now.partition), ..now };
+    let asks = |sale: &&Sale| asked_challenge(sale, claim.asker) != ChallengeTerms::Off;
+    state
+        .sales
+        .find(&state.hash, claim.sale)
+        .filter(asks)
+        .is_some_and(|sale| matches!(admit(state, sale, claim, now), Ok(Admitted::New(_))))
 }
 
 /// Whether this asker may confirm the reservation, or, where `is_confirm` is false, release it.
@@ -77,7 +103,8 @@ fn shadow_of_claim(state: &State, sale: &Sale, claim: &Reserve<'_>, now: Now) ->
         return Ok(());
     }
     let customer = sale.customers.find(&state.hash, claim.customer);
-    customer_refusal(state, sale, claim.asker, customer, now.partition)
+    customer_refusal(state, sale, claim.asker, customer, now.partition)?;
+    challenge_refusal(sale, claim)
 }
 
 fn enforced(sale: &Sale, check: impl FnOnce() -> Result<(), Refusal>) -> Result<(), Refusal> {
@@ -115,6 +142,25 @@ fn customer_refusal(
         }
         _ => Ok(()),
     }
+}
+
+fn challenge_refusal(sale: &Sale, claim: &Reserve<'_>) -> Result<(), Refusal> {
+    let challenge = asked_challenge(sale, claim.asker);
+    if challenge == ChallengeTerms::Off {
+        return Ok(());
+    }
+    match claim.challenge {
+        BroughtChallenge::Solved(kind) if challenge.kinds().contains(&kind) => Ok(()),
+        BroughtChallenge::Failed => Err(Refusal::ChallengeFailed),
+        BroughtChallenge::Missing | BroughtChallenge::Solved(_) => {
+            Err(Refusal::ChallengeRequired { challenge })
+        }
+    }
+}
+
+/// Which challenge the sale asks of this asker.
+fn asked_challenge(sale: &Sale, asker: Asker<'_>) -> ChallengeTerms {
+    if asker == Asker::Operator { ChallengeTerms::Off } else { sale.terms.gate.challenge }
 }
 
 fn change_refusal(sale: &Sale, record: &Record, asker: Asker<'_>, is_confirm: bool) -> Result<(), Refusal> {

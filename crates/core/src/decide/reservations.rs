@@ -1,7 +1,7 @@
 //! Decisions about reservations.
 
-use super::replay::{find_replay, is_over};
-use super::sales::check_open;
+use super::gate::Admitted;
+use super::replay::is_over;
 use super::{Answer, Decision, check_ceiling, check_memory, check_new_name, find_sale, gate};
 use crate::{
     Asker, Ceiling, DETAILS_BYTES_MAX, Event, LINES_MAX, Line, LineRequest, Lines, Now, QUANTITY_MAX,
@@ -15,16 +15,11 @@ pub(super) fn decide_reserve<'a>(
     now: Now,
 ) -> Result<Decision<'a>, Refusal> {
     let sale = find_sale(state, claim.sale)?;
-    gate::check_session(sale, claim)?;
-    if let Some(key) = claim.key
-        && let Some(answer) = find_replay(state, sale, key, now.partition)?
-    {
-        return Ok(Decision::nothing_new(answer));
-    }
-    check_open(sale, now.wall)?;
-
-    let customer = sale.customers.find(&state.hash, claim.customer);
-    gate::check_customer(state, sale, claim, customer, now.partition)?;
+    let customer = match gate::admit(state, sale, claim, now)? {
+        Admitted::Replayed(answer) => return Ok(Decision::nothing_new(answer)),
+        Admitted::New(customer) => customer,
+    };
+    gate::check_challenge(sale, claim)?;
     if customer.is_none() {
         check_new_name("customer", claim.customer)?;
     }

@@ -1,6 +1,9 @@
 //! What a sale asks of a buyer.
 
-use onrush_core::{Asker, ConfirmBy, GateMode, Now, Refusal, RefusalCode, ReservationStatus, SessionTerms};
+use onrush_core::{
+    Asker, BroughtChallenge, ChallengeKind, ChallengeTerms, ConfirmBy, GateMode, Now, Refusal, RefusalCode,
+    ReservationStatus, SessionTerms,
+};
 
 use super::steps::{Claim, Step};
 use super::{Model, Sale, ensure};
@@ -38,9 +41,36 @@ impl Sale {
         }
         Ok(())
     }
+
+    pub(super) fn check_challenge(&self, claim: &Claim) -> Result<(), Refusal> {
+        let challenge = self.terms.gate.challenge;
+        if !self.enforces() || claim.asker == Asker::Operator || challenge == ChallengeTerms::Off {
+            return Ok(());
+        }
+        let is_taken = match claim.challenge {
+            BroughtChallenge::Missing => false,
+            BroughtChallenge::Failed => return Err(Refusal::ChallengeFailed),
+            BroughtChallenge::Solved(ChallengeKind::Image) => challenge != ChallengeTerms::ProofOfWork,
+            BroughtChallenge::Solved(ChallengeKind::ProofOfWork) => challenge != ChallengeTerms::Image,
+        };
+        ensure(is_taken, || Refusal::ChallengeRequired { challenge })
+    }
 }
 
 impl Model {
+    /// Whether the challenge of a claim is looked at, and used up then.
+    pub(crate) fn verifies_challenge(&self, step: &Step, now: Now) -> bool {
+        let Step::Reserve(claim) = step else { return false };
+        let Some(sale) = self.sales.get(claim.sale) else { return false };
+        let time = now.partition.max(self.time);
+        sale.terms.gate.challenge != ChallengeTerms::Off
+            && claim.asker != Asker::Operator
+            && sale.check_session(claim.asker, claim.customer).is_ok()
+            && sale.replay(claim, time) == Ok(None)
+            && sale.check_open(now.wall).is_ok()
+            && sale.check_customer(claim, time).is_ok()
+    }
+
     /// What the gate of a sale in shadow mode would refuse this step for.
     pub(crate) fn shadow_refusal(&mut self, step: &Step, now: Now) -> Option<RefusalCode> {
         let (Step::Reserve(Claim { sale: name, .. })
@@ -67,7 +97,11 @@ impl Model {
                 sale.check_session(claim.asker, claim.customer)?;
                 let is_refused_anyway =
                     sale.replay(claim, time) != Ok(None) || sale.check_open(now.wall).is_err();
-                return if is_refused_anyway { Ok(()) } else { sale.check_customer(claim, time) };
+                if is_refused_anyway {
+                    return Ok(());
+                }
+                sale.check_customer(claim, time)?;
+                return sale.check_challenge(claim);
             }
             Step::Confirm { sale, pick, asker } | Step::Release { sale, pick, asker } => (sale, pick, asker),
             _ => return Ok(()),

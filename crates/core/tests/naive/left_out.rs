@@ -43,6 +43,7 @@ pub(super) fn check_left_out(
 fn gate(field: GateField, old: GateTerms, new: GateTerms) -> (String, bool) {
     let (name, keeps) = match field {
         GateField::Session => ("session", old.session == new.session),
+        GateField::Challenge => ("challenge", old.challenge == new.challenge),
         GateField::CooldownMs => ("cooldown_ms", old.cooldown_ms == new.cooldown_ms),
         GateField::HoldsUnpaidMax => ("holds_unpaid_max", old.holds_unpaid_max == new.holds_unpaid_max),
         GateField::ConfirmBy => ("confirm_by", old.confirm_by == new.confirm_by),

@@ -402,6 +402,7 @@ impl Sale {
         self.check_open(wall)?;
         let terms = &self.terms;
         self.check_customer(claim, now)?;
+        self.check_challenge(claim)?;
         check_new_name("customer", claim.customer)?;
 
         let lines = &claim.lines;

@@ -1,9 +1,10 @@
 //! Random steps over few names and few times, so that they meet each other often.
 
 use onrush_core::{
-    Asker, Command, ConfirmBy, DenialKind, GateField, GateMode, GateTerms, IdempotencyKey, Incarnation,
-    Limits, LineRequest, PasswordHash, Precondition, ReservationNo, ReservationRef, Reserve, SaleNo,
-    SaleTerms, SessionTerms, StockTerms, TermsField, WindowShape,
+    Asker, BroughtChallenge, ChallengeKind, ChallengeTerms, Command, ConfirmBy, DenialKind, GateField,
+    GateMode, GateTerms, IdempotencyKey, Incarnation, Limits, LineRequest, PasswordHash, Precondition,
+    ReservationNo, ReservationRef, Reserve, SaleNo, SaleTerms, SessionTerms, StockTerms, TermsField,
+    WindowShape,
 };
 use proptest::{
     collection::vec,
@@ -93,6 +94,7 @@ pub(crate) struct Claim {
     pub(crate) customer: &'static str,
     pub(crate) lines: Vec<(&'static str, u32)>,
     pub(crate) details: Vec<u8>,
+    pub(crate) challenge: BroughtChallenge,
     pub(crate) key: Option<(&'static str, u64)>,
 }
 
@@ -139,7 +141,7 @@ impl Step {
                 let lines: Vec<_> = claim.lines.iter().map(line).collect();
                 let key =
                     claim.key.map(|(key, fingerprint)| IdempotencyKey { key: key.as_bytes(), fingerprint });
-                let Claim { sale, asker, customer, details, .. } = claim;
+                let Claim { sale, asker, customer, details, challenge, .. } = claim;
                 // The lines of a command are read while it is decided and never kept, but they have to live as long.
                 ask(&Command::Reserve(Reserve {
                     sale,
@@ -147,6 +149,7 @@ impl Step {
                     customer,
                     lines: lines.leak(),
                     details,
+                    challenge: *challenge,
                     key,
                 }))
             }
@@ -303,6 +306,7 @@ fn left_out_of(terms: &SaleTerms) -> Vec<TermsField> {
     left_out.extend((terms.hold_ttl_ms == 0).then_some(TermsField::HoldTtlMs));
     let (gate, default) = (terms.gate, GateTerms::default());
     left_out.extend((gate.session == default.session).then_some(TermsField::Gate(GateField::Session)));
+    left_out.extend((gate.challenge == default.challenge).then_some(TermsField::Gate(GateField::Challenge)));
     left_out.extend((gate.cooldown_ms == 0).then_some(TermsField::Gate(GateField::CooldownMs)));
     left_out.extend(gate.holds_unpaid_max.is_none().then_some(TermsField::Gate(GateField::HoldsUnpaidMax)));
     left_out
@@ -319,17 +323,14 @@ fn left_out_of(terms: &SaleTerms) -> Vec<TermsField> {
 fn gate() -> impl Strategy<Value = GateTerms> {
     let asked = (
         select([SessionTerms::Off, SessionTerms::Optional, SessionTerms::Required].as_slice()),
+        prop_oneof![1 => Just(ChallengeTerms::Off), 1 => select(ChallengeTerms::ALL.as_slice())],
         select([0, 4, 70].as_slice()),
         prop_oneof![4 => Just(None), 4 => (1..3u32).prop_map(Some), 1 => select([0, 101].as_slice()).prop_map(Some)],
         select([ConfirmBy::Anyone, ConfirmBy::Operator].as_slice()),
         prop_oneof![3 => Just(GateMode::Enforce), 1 => Just(GateMode::Shadow)],
     );
-    let asked = asked.prop_map(|(session, cooldown_ms, holds_unpaid_max, confirm_by, mode)| GateTerms {
-        session,
-        cooldown_ms,
-        holds_unpaid_max,
-        confirm_by,
-        mode,
+    let asked = asked.prop_map(|(session, challenge, cooldown_ms, holds_unpaid_max, confirm_by, mode)| {
+        GateTerms { session, challenge, cooldown_ms, holds_unpaid_max, confirm_by, mode }
     });
     prop_oneof![3 => Just(GateTerms::default()), 2 => asked]
 }
@@ -349,17 +350,27 @@ fn claim(sale: impl Strategy<Value = &'static str>) -> impl Strategy<Value = Cla
     let details = prop_oneof![3 => Just(Vec::new()), 1 => vec(any::<u8>(), 0..20)];
     let key = prop_oneof![2 => Just(None), 1 => (select(["k", "l", "m", "n", ""].as_slice()), 0..2u64).prop_map(Some)];
     let asker = prop_oneof![1 => Just(None), 1 => asker().prop_map(Some)];
-    (sale, asker, customer, lines, details, key).prop_map(|(sale, asker, customer, lines, details, key)| {
-        Claim {
+    (sale, asker, customer, lines, details, challenge(), key).prop_map(
+        |(sale, asker, customer, lines, details, challenge, key)| Claim {
             sale,
             // The customer's own session is the one that is asked for.
             asker: asker.unwrap_or(Asker::Customer(customer)),
             customer,
             lines,
             details,
+            challenge,
             key,
-        }
-    })
+        },
+    )
+}
+
+fn challenge() -> impl Strategy<Value = BroughtChallenge> {
+    let kind = select([ChallengeKind::Image, ChallengeKind::ProofOfWork].as_slice());
+    prop_oneof![
+        1 => Just(BroughtChallenge::Missing),
+        1 => Just(BroughtChallenge::Failed),
+        4 => kind.prop_map(BroughtChallenge::Solved),
+    ]
 }
 
 fn pick() -> impl Strategy<Value = Pick> {

@@ -291,8 +291,8 @@ impl Run {
         let fingerprint = words.number("print")?.unwrap_or(0);
         let key = words.text("key").map(|key| IdempotencyKey { key: key.as_bytes(), fingerprint });
         let customer = words.text("customer").unwrap_or("c");
-        let asker = parse::asker(words);
-        let claim = Reserve { sale, asker, customer, lines: &lines, details: &details, key };
+        let (asker, challenge) = (parse::asker(words), parse::brought_challenge(words)?);
+        let claim = Reserve { sale, asker, customer, lines: &lines, details: &details, challenge, key };
         Ok(match self.answer(&Command::Reserve(claim)) {
             Ok((answer @ Answer::Reserved { reservation, replayed, .. }, is_new)) => {
                 assert_eq!(replayed, !is_new);

@@ -3,8 +3,9 @@
 use std::str::FromStr;
 
 use onrush_core::{
-    Asker, ConfirmBy, GateChange, GateField, GateMode, GateTerms, Limits, LineRequest, SaleTerms,
-    SessionTerms, StockTerms, TermsChange, TermsField, WindowShape,
+    Asker, BroughtChallenge, ChallengeKind, ChallengeTerms, ConfirmBy, GateChange, GateField, GateMode,
+    GateTerms, Limits, LineRequest, SaleTerms, SessionTerms, StockTerms, TermsChange, TermsField,
+    WindowShape,
 };
 
 pub(crate) struct Words<'a> {
@@ -98,10 +99,11 @@ pub(crate) fn terms(words: &mut Words<'_>) -> Result<SaleTerms, String> {
     })
 }
 
-/// `session=off|optional|required cooldown=10s unpaid=2 confirm=anyone|operator mode=enforce|shadow`
+/// `session=off|optional|required challenge=off|image|proof_of_work|either cooldown=10s unpaid=2 confirm=anyone|operator mode=enforce|shadow`
 fn gate(words: &mut Words<'_>) -> Result<GateTerms, String> {
     Ok(GateTerms {
         session: session(words)?.unwrap_or_default(),
+        challenge: challenge(words)?.unwrap_or_default(),
         cooldown_ms: cooldown(words)?.unwrap_or_default(),
         holds_unpaid_max: words.number("unpaid")?,
         confirm_by: confirm_by(words)?.unwrap_or_default(),
@@ -119,6 +121,10 @@ fn session(words: &mut Words<'_>) -> Result<Option<SessionTerms>, String> {
             ("required", SessionTerms::Required),
         ],
     )
+}
+
+fn challenge(words: &mut Words<'_>) -> Result<Option<ChallengeTerms>, String> {
+    one_of(words, "challenge", &ChallengeTerms::ALL.map(|value| (value.as_str(), value)))
 }
 
 fn cooldown(words: &mut Words<'_>) -> Result<Option<u32>, String> {
@@ -145,11 +151,22 @@ fn gate_change(words: &mut Words<'_>) -> Result<GateChange, String> {
     let unpaid = |text: &str| if text == "none" { Ok(None) } else { number(text).map(Some) };
     Ok(GateChange {
         session: session(words)?,
+        challenge: challenge(words)?,
         cooldown_ms: cooldown(words)?,
         holds_unpaid_max: words.text("unpaid").map(unpaid).transpose()?,
         confirm_by: confirm_by(words)?,
         mode: mode(words)?,
     })
+}
+
+/// `solved=image`, `solved=proof_of_work` or `solved=wrong`; nothing if it is not there.
+pub(crate) fn brought_challenge(words: &mut Words<'_>) -> Result<BroughtChallenge, String> {
+    let solved = [
+        ("image", BroughtChallenge::Solved(ChallengeKind::Image)),
+        ("proof_of_work", BroughtChallenge::Solved(ChallengeKind::ProofOfWork)),
+        ("wrong", BroughtChallenge::Failed),
+    ];
+    Ok(one_of(words, "solved", &solved)?.unwrap_or_default())
 }
 
 /// `by=operator`, or the customer of a session; anyone if it is not there.
@@ -170,6 +187,7 @@ pub(crate) fn given_terms(words: &mut Words<'_>) -> Result<(SaleTerms, Vec<Terms
         ("max", TermsField::PerCustomerMax),
         ("ttl", TermsField::HoldTtlMs),
         ("session", TermsField::Gate(GateField::Session)),
+        ("challenge", TermsField::Gate(GateField::Challenge)),
         ("cooldown", TermsField::Gate(GateField::CooldownMs)),
         ("unpaid", TermsField::Gate(GateField::HoldsUnpaidMax)),
         ("confirm", TermsField::Gate(GateField::ConfirmBy)),

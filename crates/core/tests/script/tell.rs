@@ -55,6 +55,8 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         Refusal::CustomerMismatch => "customer_mismatch".into(),
         Refusal::CoolingDown { left_ms } => format!("cooling_down left={}", time(*left_ms)),
         Refusal::HoldsUnpaid { holds_unpaid_max } => format!("holds_unpaid max={holds_unpaid_max}"),
+        Refusal::ChallengeRequired { challenge } => format!("challenge_required {}", challenge.as_str()),
+        Refusal::ChallengeFailed => "challenge_failed".into(),
         Refusal::OperatorOnly => "operator_only".into(),
         Refusal::ReservationNotHeld => "reservation_not_held".into(),
         Refusal::HoldExpired => "hold_expired".into(),

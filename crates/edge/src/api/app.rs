@@ -108,7 +108,6 @@ impl App {
             &self.backend.metrics(),
             &(self.edge_metrics)(),
             &self.gate.figures(),
-            &self.gate.session_decisions(),
             &sinks,
             lag_ms,
             lost_line_count,

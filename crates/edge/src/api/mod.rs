@@ -5,6 +5,7 @@
 pub(crate) mod answer;
 pub mod app;
 mod asker;
+pub(crate) mod challenges;
 mod counters;
 mod customers;
 mod denylist;
@@ -45,6 +46,7 @@ pub(crate) fn public_routes(on: Scenarios) -> Vec<Route> {
     routes.extend(windows::routes());
     routes.extend(sales::routes());
     routes.extend(reservations::routes());
+    routes.extend(challenges::routes());
     routes.extend(customers::routes());
     routes.extend(front::routes());
     routes.extend(session::routes());
@@ -72,6 +74,7 @@ pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
     let of_sales = sales::schemas()
         .into_iter()
         .chain(reservations::schemas())
+        .chain(challenges::schemas())
         .chain(customers::schemas())
         .chain(session::schemas());
     tallies

@@ -1,6 +1,7 @@
 //! The gate: who may ask this listener at all. It is asked before a request is looked up anywhere, in both protocols at the
 //! same place. `docs/gate` says what users see of it.
 
+mod challenges;
 mod denylist;
 mod identity;
 mod operator;
@@ -14,7 +15,10 @@ use std::time::Instant;
 
 use onrush_core::TimeMs;
 use onrush_gate::{RouteGroup, Standing};
+use onrush_node::ChallengeCall;
 
+pub use self::challenges::ChallengeSettings;
+pub(crate) use self::challenges::{Brought, Given, KINDS};
 pub use self::denylist::Denylist;
 pub(crate) use self::identity::Identity;
 pub(crate) use self::operator::{OperatorGate, OperatorPaths};
@@ -96,6 +100,14 @@ impl Gate {
         match self {
             Self::Public(gate) => gate.identify(fields, may_write, now),
             Self::Operator(_) => Ok(Identity::Unknown),
+        }
+    }
+
+    /// What a claim brings of a challenge. The operator is asked for none.
+    pub(crate) fn read_challenge(&self, brought: Brought<'_>, now: TimeMs) -> ChallengeCall {
+        match self {
+            Self::Public(gate) => gate.challenges().read(brought, now),
+            Self::Operator(_) => ChallengeCall::Missing,
         }
     }
 

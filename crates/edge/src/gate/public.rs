@@ -6,14 +6,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onrush_core::TimeMs;
-use onrush_gate::{
-    LimitFigures, RateLimits, RouteGroup, Standing, TICKS_PER_S, Taken, canonical, client_address,
-};
+use onrush_core::{ChallengeKind, TimeMs};
+use onrush_gate::{RateLimits, RouteGroup, Standing, TICKS_PER_S, Taken, canonical, client_address};
 
+use super::challenges::{Challenges, KINDS};
 use super::identity::Identity;
 use super::sessions::{DECISIONS, Sessions};
 use crate::http::request::{Fields, Request};
+use crate::metrics::GateFigures;
 use crate::problem::Problem;
 use crate::settings::GateSettings;
 
@@ -27,6 +27,7 @@ pub(crate) struct PublicGate {
     rates: Option<Rates>,
     /// Absent if sessions are off.
     sessions: Option<Arc<Sessions>>,
+    challenges: Challenges,
 }
 
 struct Rates {
@@ -60,7 +61,8 @@ impl PublicGate {
             let policies = [RouteGroup::Reserve, RouteGroup::Pages].map(|group| policy(&limits, group));
             Rates { limits, started: now, policies }
         });
-        Self { settings, rates, sessions: None }
+        let challenges = Challenges::new(&settings.challenges);
+        Self { settings, rates, sessions: None, challenges }
     }
 
     /// The same with sessions.
@@ -71,7 +73,9 @@ impl PublicGate {
 
     /// Lets everybody through.
     pub(crate) fn open() -> Self {
-        Self { settings: GateSettings::default(), rates: None, sessions: None }
+        let settings = GateSettings::default();
+        let challenges = Challenges::new(&settings.challenges);
+        Self { settings, rates: None, sessions: None, challenges }
     }
 
     pub(super) fn check(
@@ -138,6 +142,11 @@ impl PublicGate {
         self.sessions.as_deref().ok_or_else(Problem::sessions_off)
     }
 
+    /// What makes and reads challenges.
+    pub(crate) fn challenges(&self) -> &Challenges {
+        &self.challenges
+    }
+
     /// Counts a refusal that has to do with sessions.
     pub(crate) fn count_refusal(&self, problem: &Problem) {
         if let Some(sessions) = &self.sessions {
@@ -155,15 +164,15 @@ impl PublicGate {
         }
     }
 
-    /// The figures of all limits that are on.
-    pub(crate) fn figures(&self) -> Vec<LimitFigures> {
-        self.rates.as_ref().map(|rates| rates.limits.figures()).unwrap_or_default()
-    }
-
-    /// What was decided about sessions, by the code of the answer.
-    pub(crate) fn session_decisions(&self) -> [(&'static str, u64); DECISIONS.len()] {
-        let counts = self.sessions.as_ref().map(|sessions| sessions.decision_counts()).unwrap_or_default();
-        std::array::from_fn(|at| (DECISIONS[at], counts[at]))
+    /// What it did so far.
+    pub(crate) fn figures(&self) -> GateFigures {
+        let decisions = self.sessions.as_ref().map(|sessions| sessions.decision_counts()).unwrap_or_default();
+        let kinds = KINDS.map(ChallengeKind::as_str);
+        GateFigures {
+            limits: self.rates.as_ref().map(|rates| rates.limits.figures()).unwrap_or_default(),
+            sessions: DECISIONS.into_iter().zip(decisions).collect(),
+            challenges: kinds.into_iter().zip(self.challenges.given_counts()).collect(),
+        }
     }
 
     /// Whom a request comes from.

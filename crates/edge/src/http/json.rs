@@ -59,6 +59,8 @@ fn explain<'a, T: Deserialize<'a>>(body: &'a [u8], error: &serde_json::Error) ->
     if path.is_empty() || path == "." {
         Problem::malformed("The body must be a JSON object.")
     } else {
+        // The field `challenge` of a gate says which kind, that of a claim brings one.
+        let field = if path == "gate.challenge" { &path } else { field };
         Problem::invalid(path.clone(), &rule_of(field))
     }
 }
@@ -86,7 +88,7 @@ fn rule_of(field: &str) -> String {
         "per_customer_max" => format!("must be a whole number from 1 to {PER_CUSTOMER_MAX_MAX}, or null"),
         "hold_ttl_ms" => format!("must be a whole number from 0 to {HOLD_TTL_MS_MAX}"),
         "session" => "must be off, optional or required".to_owned(),
-        "challenge" => "must be off: this version has no challenges".to_owned(),
+        "gate.challenge" => "must be off, image, proof_of_work or either".to_owned(),
         "cooldown_ms" => format!("must be a whole number from 0 to {COOLDOWN_MS_MAX}"),
         "holds_unpaid_max" => format!("must be a whole number from 1 to {HOLDS_UNPAID_MAX_MAX}, or null"),
         "confirm_by" => "must be anyone or operator".to_owned(),

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use onrush_core::{Ceiling, Refusal, TimeMs, Unmet};
+use onrush_core::{Ceiling, ChallengeTerms, Refusal, TimeMs, Unmet};
 use onrush_gate::jwt::JwtRefused;
 use onrush_gate::{Limited, Refused, RouteGroup, Standing};
-use onrush_node::{Asker, Failure, LineCall, ReserveCall};
+use onrush_node::{Asker, ChallengeCall, Failure, LineCall, ReserveCall};
 use onrush_sinks::SinkRefusal;
 use serde_json::Value;
 use smallvec::smallvec;
@@ -107,11 +107,19 @@ impl Operation {
         self.body_as("application/json", schema, example)
     }
 
-    /// The same under another media type.
-    pub(crate) fn body_as(mut self, media_type: &str, schema: &str, example: Value) -> Self {
+    /// A JSON body that may be left out.
+    pub(crate) fn optional_body(self, schema: &str, example: Value) -> Self {
+        self.body_that_is(Required::False, "application/json", schema, example)
+    }
+
+    /// A required body of another media type.
+    pub(crate) fn body_as(self, media_type: &str, schema: &str, example: Value) -> Self {
+        self.body_that_is(Required::True, media_type, schema, example)
+    }
+
+    fn body_that_is(mut self, required: Required, media_type: &str, schema: &str, example: Value) -> Self {
         let content = content(named(schema), example);
-        let body =
-            RequestBodyBuilder::new().content(media_type, content).required(Some(Required::True)).build();
+        let body = RequestBodyBuilder::new().content(media_type, content).required(Some(required)).build();
         self.builder = self.builder.request_body(Some(body));
         self.codes.extend([Code::BodyTooLarge, Code::UnsupportedMediaType]);
         self
@@ -363,6 +371,7 @@ fn example(code: Code) -> Problem {
             customer: "900127015527".into(),
             lines: smallvec![line],
             details: Box::default(),
+            challenge: ChallengeCall::Missing,
             key: None,
         };
         Problem::from_failure(&Failure::Refused { refusal, call: Some(Box::new(call)) }, EXAMPLE_NOW_MS)
@@ -378,6 +387,8 @@ fn example(code: Code) -> Problem {
         Code::CustomerMismatch => Problem::customer_mismatch(),
         Code::CrossSite => Problem::cross_site(),
         Code::HoldsUnpaid => refused(Refusal::HoldsUnpaid { holds_unpaid_max: 3 }),
+        Code::ChallengeRequired => refused(Refusal::ChallengeRequired { challenge: ChallengeTerms::Either }),
+        Code::ChallengeFailed => refused(Refusal::ChallengeFailed),
         Code::OperatorOnly => refused(Refusal::OperatorOnly),
         Code::CoolingDown => refused(Refusal::CoolingDown { left_ms: 6_400 }),
         Code::NotFound => Problem::not_found(),

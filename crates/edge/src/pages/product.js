@@ -47,8 +47,9 @@
     if (!button) return;
     const waitSeconds = Math.ceil((mayTryAt - Date.now()) / 1000);
     const isSoldOut = left !== null && left.textContent === soldOutText;
-    button.disabled = isBusy || untilOpen > 0 || isSoldOut || waitSeconds > 0;
+    button.disabled = isBusy || isWorking || untilOpen > 0 || isSoldOut || waitSeconds > 0;
     if (isBusy) show(button, button.dataset.busy);
+    else if (isWorking && !isSoldOut && untilOpen <= 0) show(button, work.dataset.busy);
     else if (waitSeconds > 0) show(button, button.dataset.wait.replace("{time}", duration(waitSeconds * 1000)));
     else show(button, label);
   }
@@ -61,6 +62,39 @@
         tick();
       });
     });
+  }
+
+  // Finds the number behind the salt, which costs the browser a moment, before the button can be pressed.
+  const work = form && form.querySelector("input[name=work]");
+  let isWorking = false;
+
+  async function findNumber() {
+    const { salt, challenge, max } = work.dataset;
+    const encoder = new TextEncoder();
+    const hexadecimal = (bytes) => Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    for (let start = 0; start <= Number(max); start += 1000) {
+      const numbers = Array.from({ length: 1000 }, (_, at) => start + at);
+      const hashes = await Promise.all(numbers.map((number) => crypto.subtle.digest("SHA-256", encoder.encode(salt + number))));
+      const at = hashes.findIndex((hash) => hexadecimal(hash) === challenge);
+      if (at >= 0) return btoa(JSON.stringify({ algorithm: "SHA-256", challenge, number: start + at, salt }));
+    }
+    throw new Error("no number has this hash");
+  }
+
+  if (work) {
+    isWorking = true;
+    const finding = window.crypto && crypto.subtle ? findNumber() : Promise.reject(new Error("no hashes"));
+    finding.then(
+      (found) => {
+        work.value = found;
+        isWorking = false;
+        tick();
+      },
+      () => {
+        work.dataset.busy = work.dataset.failed;
+        tick();
+      },
+    );
   }
 
   // Everybody looks at a moment of their own, so that the server is not asked by all of them at once.

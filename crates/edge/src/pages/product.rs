@@ -57,7 +57,17 @@ pub(crate) enum Buyer {
     /// A customer who has as many as the sale allows.
     HasAll,
     /// A customer who may buy. The key names the next order, so that sending the form twice buys once.
-    Customer { key: String },
+    /// What has to be solved first goes with it.
+    Customer { key: String, challenge: Option<Asked> },
+}
+
+/// A challenge on the page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Digits in the picture of this id.
+    Digits { id: String },
+    /// A number that the script finds.
+    Work { salt: String, challenge: String, attempts_max: u32 },
 }
 
 /// A refusal in plain words, and how long to wait before the button makes sense again.

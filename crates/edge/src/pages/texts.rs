@@ -36,6 +36,16 @@ pub(crate) const MAY_COME_BACK: &str =
 pub(crate) const BUY: &str = "Buy";
 pub(crate) const BUYING: &str = "Buying …";
 pub(crate) const WAIT: &str = "Try again in {time}";
+pub(crate) const CHALLENGE: &str = "Are you a person?";
+pub(crate) const PICTURE: &str = "Six digits in a picture";
+pub(crate) const DIGITS: &str = "Type the six digits";
+pub(crate) const LISTEN: &str = "The six digits, spoken in English";
+pub(crate) const LISTEN_INSTEAD: &str = "You cannot read them? Listen to them, or take";
+pub(crate) const ANOTHER: &str = "another picture";
+pub(crate) const WORKING: &str = "Checking your browser …";
+pub(crate) const CANNOT_WORK: &str = "Your browser cannot do this check here. Try another browser.";
+pub(crate) const NEEDS_SCRIPT: &str =
+    "This sale checks your browser by a script. Allow scripts for this page, or use another browser.";
 pub(crate) const HAS_ALL: &str = "You have as many as the sale allows, so you cannot buy another one.";
 pub(crate) const LOG_IN_TO_BUY: &str = "Log in to buy";
 pub(crate) const NO_ACCOUNT: &str = "No account yet?";
@@ -125,6 +135,10 @@ pub(crate) fn refusal(problem: &Problem) -> String {
         Code::SaleNotOpen => "The sale has not opened yet. Nothing was bought.",
         Code::SaleClosed | Code::StockClosed => "The sale has ended. Nothing was bought.",
         Code::CoolingDown => "You have just bought something. Nothing more was bought.",
+        Code::ChallengeRequired => "Solve the task on this page first. Nothing was bought.",
+        Code::ChallengeFailed => {
+            "That was not right, or it took too long. Here is another task. Nothing was bought."
+        }
         Code::RateLimited => "Too many requests came from you. Nothing was bought.",
         Code::Overloaded => "Too many people ask at the same moment. Nothing was bought.",
         Code::Draining => "The shop is restarting. Nothing was bought.",

@@ -14,6 +14,8 @@ pub enum Code {
     CrossSite,
     Denied,
     CustomerMismatch,
+    ChallengeRequired,
+    ChallengeFailed,
     HoldsUnpaid,
     CustomerExists,
     OperatorOnly,
@@ -55,7 +57,7 @@ const LIMIT_REACHED: &str = "The customer has reached this sale's limit";
 
 impl Code {
     /// Every code, by status.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 45] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::SessionRequired,
@@ -64,6 +66,8 @@ impl Code {
         Self::CrossSite,
         Self::Denied,
         Self::CustomerMismatch,
+        Self::ChallengeRequired,
+        Self::ChallengeFailed,
         Self::HoldsUnpaid,
         Self::CustomerExists,
         Self::OperatorOnly,
@@ -127,6 +131,12 @@ impl Code {
             }
             Self::CustomerExists => {
                 (409, RefusalCode::CustomerExists.as_str(), "The customer has an account already")
+            }
+            Self::ChallengeRequired => {
+                (403, RefusalCode::ChallengeRequired.as_str(), "A challenge has to be solved")
+            }
+            Self::ChallengeFailed => {
+                (403, RefusalCode::ChallengeFailed.as_str(), "The challenge was not solved")
             }
             Self::HoldsUnpaid => {
                 (403, RefusalCode::HoldsUnpaid.as_str(), "Too many holds of the customer ran out unpaid")

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use onrush_core::{TimeMs, write_rfc3339};
+use onrush_core::{ChallengeTerms, TimeMs, write_rfc3339};
 use onrush_node::Name;
 
 use crate::text::{write_json_string, write_number};
@@ -30,6 +30,8 @@ pub(super) enum Member {
     ClosesAt(TimeMs),
     CooldownLeft(u64),
     HoldsUnpaidMax(u32),
+    /// Of which challenges one is asked for.
+    Kinds(ChallengeTerms),
     StockClosed {
         stock: Name,
         closes_at: TimeMs,
@@ -96,6 +98,16 @@ impl Member {
             Self::HoldsUnpaidMax(max) => {
                 out.extend_from_slice(b",\"holds_unpaid_max\":");
                 write_number(out, *max);
+            }
+            Self::Kinds(challenge) => {
+                out.extend_from_slice(b",\"kinds\":[");
+                for (at, kind) in challenge.kinds().iter().enumerate() {
+                    if at > 0 {
+                        out.push(b',');
+                    }
+                    write_json_string(out, kind.as_str());
+                }
+                out.push(b']');
             }
             Self::StockClosed { stock, closes_at } => {
                 out.extend_from_slice(b",\"stock\":");

@@ -1,6 +1,6 @@
 //! Refusals of a partition as problems.
 
-use onrush_core::{Ceiling, NEW_NAME_RULE, Refusal, TimeMs, Unmet};
+use onrush_core::{Ceiling, ChallengeTerms, NEW_NAME_RULE, Refusal, TimeMs, Unmet};
 use onrush_node::{Name, ReserveCall};
 
 use super::member::Member;
@@ -35,10 +35,7 @@ impl Problem {
                     .with(Member::CustomerLimit { per_customer_max, quantity_taken })
             }
             Refusal::SaleNotOpen { opens_at } => Self::sale_not_open(*opens_at, now_ms),
-            Refusal::SaleClosed { closes_at } => {
-                Self::new(Code::SaleClosed, "The sale takes no more reservations.")
-                    .with(Member::ClosesAt(*closes_at))
-            }
+            Refusal::SaleClosed { closes_at } => Self::sale_closed(*closes_at),
             Refusal::StockClosed { line, closes_at } => {
                 Self::new(Code::StockClosed, "The stock takes no more reservations; others of the sale may.")
                     .with(Member::StockClosed { stock: stock_of(*line), closes_at: *closes_at })
@@ -49,6 +46,8 @@ impl Problem {
             Refusal::HoldsUnpaid { holds_unpaid_max } => {
                 Self::new(Code::HoldsUnpaid, HOLDS_UNPAID).with(Member::HoldsUnpaidMax(*holds_unpaid_max))
             }
+            Refusal::ChallengeRequired { challenge } => Self::challenge_required(*challenge),
+            Refusal::ChallengeFailed => Self::new(Code::ChallengeFailed, CHALLENGE_FAILED),
             Refusal::OperatorOnly => Self::new(Code::OperatorOnly, OPERATOR_ONLY),
             Refusal::ReservationNotHeld => Self::new(Code::ReservationNotHeld, RESERVATION_NOT_HELD),
             Refusal::HoldExpired => Self::new(Code::HoldExpired, HOLD_EXPIRED),
@@ -85,6 +84,14 @@ impl Problem {
         Self::new(Code::SaleNotOpen, "Try again from opens_at on.")
             .retry_after(opens_at.saturating_sub(now_ms).div_ceil(1_000).max(1))
             .with(Member::OpensAt(opens_at))
+    }
+
+    fn sale_closed(closes_at: TimeMs) -> Self {
+        Self::new(Code::SaleClosed, "The sale takes no more reservations.").with(Member::ClosesAt(closes_at))
+    }
+
+    fn challenge_required(challenge: ChallengeTerms) -> Self {
+        Self::new(Code::ChallengeRequired, CHALLENGE_REQUIRED).with(Member::Kinds(challenge))
     }
 
     fn cooling_down(left_ms: u64) -> Self {
@@ -128,6 +135,8 @@ const fn of_unmet(unmet: Unmet) -> &'static str {
 }
 
 const CUSTOMER_LIMIT_REACHED: &str = "With what was asked for, the customer would have more than per_customer_max units. Release some or ask for fewer.";
+const CHALLENGE_REQUIRED: &str = "The sale asks for a challenge of one of these kinds. Get one at /v1/sales/{sale}/challenges, solve it, and send it with the request.";
+const CHALLENGE_FAILED: &str = "The answer is wrong, or the challenge is over, used, or not for this customer and sale. Get another one.";
 const SESSION_REQUIRED: &str =
     "This sale takes a session. Nothing was done. Log in and send the session with the request.";
 const CUSTOMER_MISMATCH: &str = "A session acts for its own customer alone. Nothing was done. Leave customer out, or log in as that customer.";

@@ -11,7 +11,7 @@ use crate::support::{Answer, Http1, Rig, call_json, settings};
 /// A secret of HS256, and tokens under it: of ann and of bob until the year 2100.
 const SECRET: &str = r#"{"kty":"oct","k":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"}"#;
 pub(crate) const ANN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4iLCJleHAiOjQxMDI0NDQ4MDB9.UCbIWVrSlZEWDk-CJI4sPUofrLV853K_rm41b9p3ors";
-const BOB: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IiLCJleHAiOjQxMDI0NDQ4MDB9.uIB_8i8CmfaepWv2DedgnWls5H8hFESo2jcjhBds8ng";
+pub(crate) const BOB: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IiLCJleHAiOjQxMDI0NDQ4MDB9.uIB_8i8CmfaepWv2DedgnWls5H8hFESo2jcjhBds8ng";
 
 const PAGE: &str = "/product/detail?productID=1";
 pub(crate) const CHECK: &str = "/check?productID=1";

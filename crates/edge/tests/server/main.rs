@@ -1,6 +1,8 @@
 //! A running server, asked over sockets.
 
 mod accounts;
+mod captcha;
+mod challenges;
 mod conditions;
 mod denied;
 mod flash_sale;

@@ -62,6 +62,11 @@ impl Rig {
         Self::start_with_all(log, settings, Components::default())
     }
 
+    /// The same with parts beside the partition.
+    pub(crate) fn start_again(log: MemoryLog, settings: Settings, components: Components) -> Self {
+        Self::start_with_all(log, settings, components)
+    }
+
     fn start_with_all(log: MemoryLog, settings: Settings, components: Components) -> Self {
         let partition = open(&log);
         let partitions = Arc::new(Partitions::one(Arc::clone(&partition)));
@@ -195,9 +200,14 @@ impl Answer {
 
 /// Sends one request with a body that is JSON over HTTP/1.1; `fields` are whole lines, each with its end.
 pub(crate) fn call_json(address: SocketAddr, method: &str, target: &str, fields: &str, body: &str) -> Answer {
+    call_with(address, method, target, &format!("{fields}Content-Type: application/json\r\n"), body)
+}
+
+/// The same with a body of whatever media type the fields say.
+pub(crate) fn call_with(address: SocketAddr, method: &str, target: &str, fields: &str, body: &str) -> Answer {
     let length = body.len();
     let request = format!(
-        "{method} {target} HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        "{method} {target} HTTP/1.1\r\nHost: localhost\r\n{fields}Content-Length: {length}\r\n\r\n{body}"
     );
     Http1::connect(address).call(request.as_bytes()).expect("an answer")
 }

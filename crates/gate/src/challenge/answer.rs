@@ -29,6 +29,22 @@ impl Answer {
         Self(digits)
     }
 
+    /// The answer of these six digits; nothing if the text is anything else.
+    pub fn parse(digits: &str) -> Option<Self> {
+        let digits: [u8; DIGITS] = digits.as_bytes().try_into().ok()?;
+        digits.iter().all(u8::is_ascii_digit).then(|| Self(digits.map(|digit| digit - b'0')))
+    }
+
+    /// The answer whose digits are those of this number, with zeros before it; nothing if it has more digits.
+    pub fn of_number(number: u32) -> Option<Self> {
+        (u64::from(number) < ANSWERS).then(|| Self::from_random(number.into()))
+    }
+
+    /// The number that has these digits.
+    pub fn number(&self) -> u32 {
+        self.0.iter().fold(0, |number, digit| number * 10 + u32::from(*digit))
+    }
+
     /// Whether somebody typed this answer, with any spaces around and between the digits. The time that it takes does not tell
     /// which digits are right.
     pub fn matches(&self, text: &str) -> bool {
@@ -54,6 +70,19 @@ impl fmt::Debug for Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_a_number_of_six_digits() {
+        for (digits, number) in [("000000", 0), ("012345", 12_345), ("999999", 999_999)] {
+            let answer = Answer::parse(digits).unwrap();
+            assert_eq!(answer.number(), number);
+            assert!(Answer::of_number(number).unwrap().matches(digits));
+        }
+        assert!(Answer::of_number(1_000_000).is_none());
+        for wrong in ["", "12345", "1234567", "12345a", "12345 ", "１２"] {
+            assert!(Answer::parse(wrong).is_none(), "{wrong}");
+        }
+    }
 
     #[test]
     fn an_answer_matches_its_digits_and_nothing_else() {

@@ -1,6 +1,8 @@
 //! The one that decides. It owns the state of a partition and knows no thread, file or clock: it is told the time,
 //! handed calls, and asked for the batch that its answers rest on.
 
+mod claims;
+
 use std::sync::Arc;
 
 use onrush_core::{
@@ -12,12 +14,13 @@ use onrush_core::{
 use super::batch::{ClosedBatch, OpenBatch};
 use super::identity::Identity;
 use super::shown_denylist::DenialChange;
+use super::used_challenges::UsedChallenges;
 use super::views::{Counts, ViewChange};
 use crate::limits::{
     DENIALS_FORGOTTEN_PER_TURN_MAX, EXPIRIES_PER_TURN_MAX, HOLDS_ENDED_PER_CALL_MAX, OPEN_BATCH_BYTES_MAX,
     RECORD_BYTES_MAX, STOCK_BYTES_MAX,
 };
-use crate::{Asker, Call, Failure, Outcome, Reply, ReservationIds, ReserveCall, StoredPassword};
+use crate::{Asker, Call, Failure, Outcome, Reply, ReservationIds, StoredPassword};
 
 /// Decides for one partition.
 pub(crate) struct Leader {
@@ -189,7 +192,7 @@ impl Leader {
 
     /// Decides or reads. `room_bytes` is what the log is certain to take for the open batch; a call that could need
     /// more is not decided.
-    pub(crate) fn run(&mut self, call: Call, room_bytes: usize) -> Reply {
+    pub(crate) fn run(&mut self, call: Call, room_bytes: usize, used: &mut UsedChallenges) -> Reply {
         if let Some(bytes) = record_bytes_max(&call)
             && self.batch.bytes() + bytes > room_bytes
         {
@@ -208,13 +211,14 @@ impl Leader {
             Call::ChangeSale { sale, change, only_if } => {
                 let terms = change_terms(&self.state, &sale, &change, &only_if).map_err(refused)?;
                 let (terms, only_if) = (Box::new(terms), Precondition::None);
-                self.run(Call::PutSale { sale, terms, left_out: Vec::new(), only_if }, room_bytes)
+                self.run(Call::PutSale { sale, terms, left_out: Vec::new(), only_if }, room_bytes, used)
             }
             Call::EndHolds { sale, only_if, from } => self.end_holds(&sale, &only_if, from),
             Call::ArchiveSale { sale, only_if } => {
                 self.answer(&Command::ArchiveSale { sale: &sale, only_if: &only_if })
             }
-            Call::Reserve(call) => self.reserve(call),
+            Call::Reserve(call) => self.reserve(call, used),
+            Call::UseChallenge { sale, number } => self.use_challenge(&sale, number, used),
             Call::Confirm { sale, reservation, asker } => {
                 let confirm = Command::Confirm { sale: &sale, reservation, asker: asker.as_core() };
                 self.decide_and_apply(&confirm).map_err(refused)?;
@@ -297,21 +301,6 @@ impl Leader {
             Ok(Answer::WindowPut { .. }) => self.answer(&hit),
             other => to_reply(other),
         }
-    }
-
-    fn reserve(&mut self, call: Box<ReserveCall>) -> Reply {
-        match call.with_command(|reserve| self.decide_and_apply(&Command::Reserve(reserve))) {
-            Ok(Answer::Reserved { reservation, status, created_at, expires_at, replayed }) => {
-                Ok(Outcome::Reserved { reservation, status, created_at, expires_at, replayed, call })
-            }
-            Ok(other) => unexpected(Ok(other)),
-            Err(refusal) => Err(Failure::Refused { refusal, call: Some(call) }),
-        }
-    }
-
-    fn reclaim(&mut self, sale: &str, reservation: onrush_core::ReservationRef) -> Reply {
-        self.decide_and_apply(&Command::Reclaim { sale, reservation }).map_err(refused)?;
-        self.reservation(sale, reservation)
     }
 
     fn create_account(&mut self, customer: &str, password: &StoredPassword) -> Reply {
@@ -450,6 +439,7 @@ fn record_bytes_max(call: &Call) -> Option<usize> {
         | Call::CreateAccount { .. }
         | Call::Undeny { .. } => Some(RECORD_BYTES_MAX),
         Call::ChangeSale { .. }
+        | Call::UseChallenge { .. }
         | Call::ReadCounter { .. }
         | Call::ReadWindow { .. }
         | Call::ReadSale { .. }

@@ -23,6 +23,7 @@ use super::batch::ClosedBatch;
 use super::leader::Leader;
 use super::partition_clock::{ClockNotice, PartitionClock};
 use super::port::{Calls, Outbox, Replies, ReplyTo};
+use super::used_challenges::UsedChallenges;
 use crate::clock::ClockReading;
 use crate::limits::{ANSWERED_BEFORE_LOGGED_MAX, RECORD_BYTES_MAX, SUBMISSION_BYTES_MAX};
 use crate::metrics::Tally;
@@ -99,6 +100,7 @@ pub(crate) struct Machine {
     /// Absent while the log is being opened again after a failed write.
     leader: Option<Leader>,
     clock: PartitionClock,
+    used_challenges: UsedChallenges,
     /// In order of their batches.
     waiting: VecDeque<Waiting>,
     /// Every batch up to this number is in force.
@@ -136,6 +138,7 @@ impl Machine {
         Self {
             leader: Some(leader),
             clock,
+            used_challenges: UsedChallenges::default(),
             waiting: VecDeque::new(),
             in_force: 0,
             outstanding_count: 0,
@@ -174,7 +177,7 @@ impl Machine {
         };
         let mut replies = Vec::with_capacity(submission.calls.len());
         for (token, call) in submission.calls {
-            let reply: Reply = leader.run(call, self.room_bytes);
+            let reply: Reply = leader.run(call, self.room_bytes, &mut self.used_challenges);
             self.tally.reply(&reply);
             if let Some(code) = leader.take_shadow_refusal() {
                 self.tally.shadow_refusals[code as usize] += 1;

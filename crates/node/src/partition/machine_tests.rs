@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onrush_core::{
-    Digest, GateChange, GateMode, GateTerms, Incarnation, Limits, Precondition, RefusalCode, SaleTerms,
-    SessionTerms, State, StockTerms, TermsChange, WindowShape,
+    ChallengeKind, ChallengeTerms, Digest, GateChange, GateMode, GateTerms, Incarnation, Limits,
+    Precondition, Refusal, RefusalCode, SaleTerms, SessionTerms, State, StockTerms, TermsChange, WindowShape,
 };
 use onrush_log::Format;
 
@@ -14,7 +14,7 @@ use crate::partition::identity::Identity;
 use crate::partition::port::Port;
 use crate::partition::views::{View, ViewWriter};
 use crate::record::{DecodeError, decode_records};
-use crate::{Asker, Call, LineCall, Name, Outcome, ReserveCall};
+use crate::{Asker, Call, ChallengeCall, LineCall, Name, Outcome, ReserveCall};
 
 const START: Duration = Duration::from_secs(1_700_000_000);
 const IDENTITY: Identity = Identity { id_key: [7; 16], incarnation: Incarnation(9) };
@@ -73,12 +73,17 @@ impl Stepper {
     }
 
     fn reserve(&mut self, sale: &str, customer: u32) -> Option<Reply> {
+        self.reserve_with(sale, customer, ChallengeCall::Missing)
+    }
+
+    fn reserve_with(&mut self, sale: &str, customer: u32, challenge: ChallengeCall) -> Option<Reply> {
         self.call(Call::Reserve(Box::new(ReserveCall {
             sale: Name::from(sale),
             asker: Asker::Anyone,
             customer: Name::from(customer.to_string()),
             lines: [LineCall { stock: Name::from("a"), quantity: 1 }].into_iter().collect(),
             details: Box::from(&b""[..]),
+            challenge,
             key: None,
         })))
     }
@@ -236,6 +241,44 @@ fn after_a_failure_nothing_that_waited_is_known_and_the_log_is_right() {
     let (Step::Append { number: 1 }, batch) = stepper.step() else { panic!("batches count anew") };
     assert_eq!(count_of(&stepper.append(1, batch)[0]), 2, "what was lost did not happen");
     assert_eq!(stepper.machine.tally().reopened_count, 1);
+}
+
+#[test]
+fn a_challenge_is_used_once_also_when_the_log_is_opened_again() {
+    let mut stepper = Stepper::new();
+    stepper.put("s", 0, None);
+    let gate = GateChange { challenge: Some(ChallengeTerms::Image), ..GateChange::default() };
+    let change = Box::new(TermsChange { gate, ..TermsChange::default() });
+    let sale = Name::from("s");
+    drop(stepper.call(Call::ChangeSale { sale, change, only_if: Precondition::None }));
+    stepper.write_all();
+    let solved = |number| ChallengeCall::Answered { number, kind: ChallengeKind::Image, is_solved: true };
+    let wrong = |number| ChallengeCall::Answered { number, kind: ChallengeKind::Image, is_solved: false };
+    let refusal = |reply: Option<Reply>| match reply {
+        Some(Err(Failure::Refused { refusal, .. })) => refusal,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        refusal(stepper.reserve("s", 1)),
+        Refusal::ChallengeRequired { challenge: ChallengeTerms::Image }
+    );
+    assert!(stepper.reserve_with("s", 1, solved(7)).is_none(), "it waits for the log");
+    stepper.write_all();
+    assert_eq!(refusal(stepper.reserve_with("s", 2, solved(7))), Refusal::ChallengeFailed);
+    assert_eq!(refusal(stepper.reserve_with("s", 1, wrong(8))), Refusal::ChallengeFailed);
+    assert_eq!(refusal(stepper.reserve_with("s", 1, solved(8))), Refusal::ChallengeFailed);
+    let used = stepper.call(Call::UseChallenge { sale: Name::from("s"), number: 9 });
+    assert!(matches!(used, Some(Ok(Outcome::ChallengeUsed { is_first: true }))), "{used:?}");
+    let used = stepper.call(Call::UseChallenge { sale: Name::from("s"), number: 9 });
+    assert!(matches!(used, Some(Ok(Outcome::ChallengeUsed { is_first: false }))), "{used:?}");
+    stepper.machine.failed(&mut Outbox::default());
+    let time = stepper.log.iter().map(|(_, time)| *time).max().expect("there are batches");
+    stepper.machine.reopened(Leader::new(stepper.replayed(), time, SHAPE, 0, IDENTITY));
+    stepper.machine.set_capacity(capacity(1 << 30, 1));
+    for number in [7, 8, 9] {
+        assert_eq!(refusal(stepper.reserve_with("s", 3, solved(number))), Refusal::ChallengeFailed);
+    }
+    assert!(stepper.reserve_with("s", 3, solved(10)).is_none());
 }
 
 #[test]

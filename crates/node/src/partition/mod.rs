@@ -26,6 +26,7 @@ mod shown_denylist;
 mod snapshots;
 #[cfg(test)]
 mod stepped;
+mod used_challenges;
 mod views;
 mod writer;
 

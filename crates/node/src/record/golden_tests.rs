@@ -7,9 +7,9 @@ use std::fmt::{Debug, Write as _};
 use std::path::Path;
 
 use onrush_core::{
-    ConfirmBy, DenialKind, Event, Fact, GateMode, GateTerms, IdempotencyKey, Incarnation, Line, Lines,
-    PasswordHash, ReclaimedClaim, ReservationNo, ReservationStatus, SaleNo, SaleTerms, SessionTerms, StockNo,
-    StockTerms, WindowShape,
+    ChallengeTerms, ConfirmBy, DenialKind, Event, Fact, GateMode, GateTerms, IdempotencyKey, Incarnation,
+    Line, Lines, PasswordHash, ReclaimedClaim, ReservationNo, ReservationStatus, SaleNo, SaleTerms,
+    SessionTerms, StockNo, StockTerms, WindowShape,
 };
 
 use onrush_log::Format;
@@ -43,6 +43,12 @@ const GATE_RECORDS_TEXT: &str = include_str!("../../golden/gate-records-v2.txt")
 const GATE_FACTS: &[u8] = include_bytes!("../../golden/gate-facts-v2.bin");
 const GATE_FACTS_TEXT: &str = include_str!("../../golden/gate-facts-v2.txt");
 
+/// What came to version 2 with challenges.
+const CHALLENGE_RECORDS: &[u8] = include_bytes!("../../golden/challenge-records-v2.bin");
+const CHALLENGE_RECORDS_TEXT: &str = include_str!("../../golden/challenge-records-v2.txt");
+const CHALLENGE_FACTS: &[u8] = include_bytes!("../../golden/challenge-facts-v2.bin");
+const CHALLENGE_FACTS_TEXT: &str = include_str!("../../golden/challenge-facts-v2.txt");
+
 /// What came to version 2 with accounts.
 const ACCOUNT_RECORDS: &[u8] = include_bytes!("../../golden/account-records-v2.bin");
 const ACCOUNT_RECORDS_TEXT: &str = include_str!("../../golden/account-records-v2.txt");
@@ -57,11 +63,18 @@ const RECLAIM_RECORDS_TEXT: &str = include_str!("../../golden/reclaim-records-v2
 fn gate_terms() -> SaleTerms {
     let gate = GateTerms {
         session: SessionTerms::Required,
+        challenge: ChallengeTerms::Off,
         cooldown_ms: 10_000,
         holds_unpaid_max: Some(3),
         confirm_by: ConfirmBy::Operator,
         mode: GateMode::Shadow,
     };
+    SaleTerms { gate, ..terms() }
+}
+
+/// As [`terms`], with a gate that asks for a challenge.
+fn challenge_terms() -> SaleTerms {
+    let gate = GateTerms { challenge: ChallengeTerms::Either, ..GateTerms::default() };
     SaleTerms { gate, ..terms() }
 }
 /// What came to version 2 with the denylist.
@@ -218,7 +231,7 @@ fn records_as_text(format: Format, bytes: &[u8]) -> String {
 fn as_before(one: &impl Debug) -> String {
     let text = format!("{one:?}").replace(", incarnation: Incarnation(0)", "");
     let text = text.replace(&format!(", gate: {:?}", GateTerms::default()), "");
-    text.replace(", closes_at: None, quantity_total", ", quantity_total")
+    text.replace(", closes_at: None, quantity_total", ", quantity_total").replace("challenge: Off, ", "")
 }
 
 fn facts_as_text(format: Format, bytes: &[u8]) -> String {
@@ -244,14 +257,15 @@ fn records_of_version_2_decode_for_ever() {
     let mut written = Vec::new();
     encode_event(&mut written, &begun);
     check_records("incarnation-records-v2", &written, INCARNATION_RECORDS, INCARNATION_RECORDS_TEXT);
-    let terms = closing_terms();
-    let mut written = Vec::new();
-    encode_event(&mut written, &Event::SalePut { sale_no: SaleNo(300), sale: "PWTC", terms: &terms });
-    check_records("closing-records-v2", &written, CLOSING_RECORDS, CLOSING_RECORDS_TEXT);
-    let terms = gate_terms();
-    let mut written = Vec::new();
-    encode_event(&mut written, &Event::SalePut { sale_no: SaleNo(300), sale: "PWTC", terms: &terms });
-    check_records("gate-records-v2", &written, GATE_RECORDS, GATE_RECORDS_TEXT);
+    let sale = |terms: &SaleTerms| {
+        let mut written = Vec::new();
+        encode_event(&mut written, &Event::SalePut { sale_no: SaleNo(300), sale: "PWTC", terms });
+        written
+    };
+    check_records("closing-records-v2", &sale(&closing_terms()), CLOSING_RECORDS, CLOSING_RECORDS_TEXT);
+    check_records("gate-records-v2", &sale(&gate_terms()), GATE_RECORDS, GATE_RECORDS_TEXT);
+    let written = sale(&challenge_terms());
+    check_records("challenge-records-v2", &written, CHALLENGE_RECORDS, CHALLENGE_RECORDS_TEXT);
 }
 
 #[test]
@@ -352,6 +366,8 @@ fn facts_of_version_2_decode_for_ever() {
     check_facts("incarnation-facts-v2", &written, INCARNATION_FACTS, INCARNATION_FACTS_TEXT);
     check_facts("closing-facts-v2", &sale_fact(&closing_terms()), CLOSING_FACTS, CLOSING_FACTS_TEXT);
     check_facts("gate-facts-v2", &sale_fact(&gate_terms()), GATE_FACTS, GATE_FACTS_TEXT);
+    let written = sale_fact(&challenge_terms());
+    check_facts("challenge-facts-v2", &written, CHALLENGE_FACTS, CHALLENGE_FACTS_TEXT);
 }
 
 fn sale_fact(terms: &SaleTerms) -> Vec<u8> {

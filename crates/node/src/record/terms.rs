@@ -1,6 +1,6 @@
 //! The terms of a sale, as its record and its fact have them.
 
-use onrush_core::{ConfirmBy, GateMode, GateTerms, SaleTerms, SessionTerms, StockTerms};
+use onrush_core::{ChallengeTerms, ConfirmBy, GateMode, GateTerms, SaleTerms, SessionTerms, StockTerms};
 use onrush_log::Format;
 
 use super::DecodeError;
@@ -15,6 +15,7 @@ const GATE_COOLDOWN_MS: Field = Field::required(2);
 const GATE_HOLDS_UNPAID_MAX: Field = Field::required(3);
 const GATE_CONFIRM_BY: Field = Field::required(4);
 const GATE_MODE: Field = Field::required(5);
+const GATE_CHALLENGE: Field = Field::required(6);
 
 /// From when on reservations of a stock are refused. Who does not know it would sell what has closed.
 const CLOSES_AT: Field = Field::required(1);
@@ -95,6 +96,9 @@ pub(super) fn put_gate(out: &mut Vec<u8>, gate: GateTerms) {
         if gate.mode != default.mode {
             GATE_MODE.put_u64(out, gate.mode as u64);
         }
+        if gate.challenge != default.challenge {
+            GATE_CHALLENGE.put_u64(out, gate.challenge as u64);
+        }
     });
 }
 
@@ -136,6 +140,12 @@ fn take_gate_fields(input: &mut Input<'_>, gate: &mut GateTerms) -> Result<(), D
                     1 => GateMode::Shadow,
                     _ => return Err(content.wrong("a gate has an unknown mode")),
                 }
+            }
+            GATE_CHALLENGE => {
+                let number = content.u64()?;
+                let known = ChallengeTerms::ALL.into_iter().find(|terms| *terms as u64 == number);
+                gate.challenge =
+                    known.ok_or_else(|| content.wrong("a sale asks for an unknown challenge"))?;
             }
             _ => return Ok(false),
         }

@@ -10,8 +10,8 @@ use onrush_core::{Digest, GateTerms, Precondition, SaleTerms, StockTerms};
 use onrush_log::file::faulty::FaultyStorage;
 use onrush_log::file::{FileLog, LogDirectory, LogSettings, SpareMaking};
 use onrush_node::{
-    Asker, Call, Failure, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Recovered, Reply,
-    ReserveCall, Retention, Settings,
+    Asker, Call, ChallengeCall, Failure, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Recovered,
+    Reply, ReserveCall, Retention, Settings,
 };
 
 /// Where the manual clock starts.
@@ -143,6 +143,7 @@ pub(crate) fn reserve(sale: &str, customer: &str, key: Option<&str>) -> Box<Rese
         customer: Name::from(customer),
         lines: [LineCall { stock: Name::from("a"), quantity: 1 }].into_iter().collect(),
         details: Box::from(&b""[..]),
+        challenge: ChallengeCall::Missing,
         key: key.map(|key| KeyCall { key: Name::from(key), fingerprint: 7 }),
     })
 }

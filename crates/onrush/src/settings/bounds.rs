@@ -25,6 +25,8 @@ pub(super) const DETAILS_BYTES: RangeInclusive<i64> = 0..=1 << 40;
 pub(super) const STATE_BYTES: RangeInclusive<i64> = 0..=1 << 44;
 /// Keys of each rate limit: at most 1.3 GB of memory.
 pub(super) const LIMIT_KEYS: RangeInclusive<i64> = 1..=100_000_000;
+/// Attempts that a proof of work may take.
+pub(super) const WORK: RangeInclusive<i64> = 1..=onrush_gate::challenge::WORK_MAX as i64;
 /// Each request of a trusted proxy is compared with all of them.
 pub(super) const TRUSTED_PROXIES_MAX: usize = 256;
 /// How long a session lasts, and the rule in words. Keys are kept for as long as the longest.

@@ -1,6 +1,7 @@
 //! The gate of the public listener: whose word about clients counts, and how often may be asked.
 
-use onrush_edge::GateSettings;
+use onrush_edge::{ChallengeSettings, GateSettings};
+use onrush_gate::challenge::Answer;
 use onrush_gate::{Algorithm, ForwardedField, GroupRates, Network, Rate, RateLimitSettings};
 
 use super::bounds;
@@ -18,11 +19,40 @@ pub(super) fn resolve(checks: &mut Checks<'_>, raw: &RawGate) -> Option<GateSett
         &[("x-forwarded-for", ForwardedField::XForwardedFor), ("forwarded", ForwardedField::Forwarded)],
     );
     let rate_limits = rate_limits(checks, raw);
+    let challenges = challenges(checks, raw);
     Some(GateSettings {
         trusted_proxies: trusted_proxies?,
         forwarded_field: forwarded_field?,
         rate_limits: rate_limits?,
+        challenges: challenges?,
     })
+}
+
+/// What a careful operator would change of the gate.
+pub(super) fn warning(raw: &RawGate) -> Option<String> {
+    raw.unsafe_challenge_answer.as_ref().map(|_| {
+        "gate.unsafe_challenge_answer is set: every picture has the same answer, so it keeps nobody out"
+            .to_owned()
+    })
+}
+
+fn challenges(checks: &mut Checks<'_>, raw: &RawGate) -> Option<ChallengeSettings> {
+    let work_min = checks.number("gate.proof_of_work_min", raw.proof_of_work_min, &bounds::WORK);
+    let work_max = checks.number("gate.proof_of_work_max", raw.proof_of_work_max, &bounds::WORK);
+    let unsafe_answer = match raw.unsafe_challenge_answer.as_deref() {
+        None => None,
+        Some(digits) => match Answer::parse(digits) {
+            None => {
+                return checks.refuse("gate.unsafe_challenge_answer", quoted(digits), "must be six digits");
+            }
+            answer => answer,
+        },
+    };
+    let (work_min, work_max) = (work_min?, work_max?);
+    if work_max < work_min {
+        return checks.refuse("gate.proof_of_work_max", work_max, "must be at least gate.proof_of_work_min");
+    }
+    Some(ChallengeSettings { work_min, work_max, unsafe_answer })
 }
 
 fn rate_limits(checks: &mut Checks<'_>, raw: &RawGate) -> Option<RateLimitSettings> {

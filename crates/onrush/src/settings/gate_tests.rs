@@ -58,3 +58,29 @@ fn trusted_proxies_are_networks() {
     check("file [gate]\nfile trusted_proxies = \"10.0.0.0/8\"\nrefuses must be a list of texts in quotes");
     check("file [gate]\nfile trusted_proxies = [1]\nrefuses must be a list of texts in quotes");
 }
+
+#[test]
+fn challenges() {
+    check(
+        "shows proof_of_work_min = 50000
+         shows proof_of_work_max = 1000000",
+    );
+    check(
+        "file [gate]
+         file proof_of_work_min = 1
+         file proof_of_work_max = 1
+         file unsafe_challenge_answer = \"012345\"
+         shows proof_of_work_max = 1
+         shows unsafe_challenge_answer = \"012345\"",
+    );
+    for (line, rule) in [
+        ("proof_of_work_min = 0", "must be 1 to 100000000"),
+        ("proof_of_work_max = 100000001", "must be 1 to 100000000"),
+        ("proof_of_work_max = 49999", "must be at least gate.proof_of_work_min"),
+        ("unsafe_challenge_answer = \"12345\"", "must be six digits"),
+        ("unsafe_challenge_answer = \"12345a\"", "must be six digits"),
+        ("unsafe_challenge_answer = 123456", "must be text in quotes"),
+    ] {
+        check(&format!("file [gate]\nfile {line}\nrefuses {rule}"));
+    }
+}

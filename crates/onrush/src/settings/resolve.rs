@@ -26,7 +26,8 @@ pub(super) fn resolve(layers: &Layers) -> Result<Settings, SettingsError> {
     let sessions = sessions::resolve(&mut checks, &raw.gate, &raw.log.directory);
     let logging = logging(&mut checks, &raw.logging);
     let sinks = sinks::resolve(&layers.sinks, &mut checks.problems);
-    let warnings = secret_files::check(layers, &mut checks.problems);
+    let mut warnings = secret_files::check(layers, &mut checks.problems);
+    warnings.extend(gate::warning(&raw.gate));
     match (edge, log, node, sessions, logging) {
         (Some(edge), Some(log), Some(node), Some(sessions), Some(logging)) if checks.problems.is_empty() => {
             let values = print::values(layers);

@@ -9,8 +9,8 @@ use onrush_core::{GateTerms, Precondition, SaleTerms, StockTerms};
 use onrush_log::Log;
 use onrush_log::file::{FileLog, LogSettings, SyncMethod};
 use onrush_node::{
-    Asker, Call, Clock, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Reply, ReserveCall,
-    Retention, Settings,
+    Asker, Call, ChallengeCall, Clock, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Reply,
+    ReserveCall, Retention, Settings,
 };
 use onrush_sinks::{SinkSettings, SinkState, SinkStatus, Sinks, Stop, Target};
 
@@ -101,6 +101,7 @@ impl Shop {
             customer: Name::from(customer),
             lines: [LineCall { stock: Name::from(stock), quantity: 2 }].into_iter().collect(),
             details: Box::from(&br#"{"gift":true}"#[..]),
+            challenge: ChallengeCall::Missing,
             key: Some(KeyCall { key: Name::from(format!("key-{customer}")), fingerprint: 7 }),
         };
         match self.call(Call::Reserve(Box::new(call))).unwrap() {

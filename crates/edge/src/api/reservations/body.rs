@@ -8,14 +8,14 @@ use onrush_core::{
     DETAILS_BYTES_MAX, LINES_MAX, NEW_NAME_RULE, QUANTITY_MAX, ReservationStatus, ReservationView, TimeMs,
     is_name, write_rfc3339,
 };
-use onrush_node::{KeyCall, LineCall, Name, RESERVATION_ID_BYTES, ReserveCall};
+use onrush_node::{ChallengeCall, KeyCall, LineCall, Name, RESERVATION_ID_BYTES, ReserveCall};
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::key::parse_idempotency_key;
-use crate::gate::Identity;
+use crate::gate::{Brought, Identity};
 use crate::http::json::{Object, parse_json};
 use crate::http::name::name_field;
 use crate::limits::DETAILS_DEPTH_MAX;
@@ -25,15 +25,17 @@ use crate::text::write_number;
 /// The claim in the body of `POST /v1/sales/{sale}/reservations`. `details` keeps its bytes as they were sent, white space
 /// included, and is compared and limited in that form.
 pub fn parse_reservation(sale: &str, key: Option<&str>, body: &[u8]) -> Result<Box<ReserveCall>, Problem> {
-    parse_reservation_of(&Identity::Unknown, sale, key, body)
+    parse_reservation_of(&Identity::Unknown, sale, key, body, |_| ChallengeCall::Unreadable)
 }
 
-/// The same of a sender who may have said who they are, and then need not name themselves.
+/// The same of a sender who may have said who they are, and then need not name themselves; `read_challenge` says what a challenge is worth
+/// that the body brings.
 pub(crate) fn parse_reservation_of(
     sender: &Identity,
     sale: &str,
     key: Option<&str>,
     body: &[u8],
+    read_challenge: impl FnOnce(Brought<'_>) -> ChallengeCall,
 ) -> Result<Box<ReserveCall>, Problem> {
     if !is_name(sale) {
         return Err(Problem::invalid("sale", NEW_NAME_RULE));
@@ -46,8 +48,11 @@ pub(crate) fn parse_reservation_of(
     let details = checked_details(read.details)?;
     let key =
         key.map(|key| KeyCall { key: Name::from(key), fingerprint: fingerprint(&customer, &lines, details) });
-    let asker = sender.asker();
-    Ok(Box::new(ReserveCall { sale: Name::from(sale), asker, customer, lines, details: details.into(), key }))
+    let challenge = read.challenge.map_or(ChallengeCall::Missing, |ChallengeText(text)| {
+        read_challenge(Brought { text: &text, sale, customer: &customer })
+    });
+    let (sale, asker, details) = (Name::from(sale), sender.asker(), details.into());
+    Ok(Box::new(ReserveCall { sale, asker, customer, lines, details, challenge, key }))
 }
 
 /// Appends a reservation that this call made, or made before: what it claims is in the call.
@@ -115,6 +120,8 @@ struct ReservationBody<'a> {
     lines: LineBodies<'a>,
     #[serde(borrow, default, deserialize_with = "present")]
     details: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    challenge: Option<ChallengeText<'a>>,
 }
 
 #[derive(serde::Deserialize)]
@@ -129,6 +136,11 @@ struct LineBody<'a> {
 #[derive(serde::Deserialize)]
 #[serde(transparent)]
 struct Customer<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// A challenge and its answer, whole.
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct ChallengeText<'a>(#[serde(borrow)] Cow<'a, str>);
 
 struct LineBodies<'a>(SmallVec<[LineBody<'a>; 2]>);
 

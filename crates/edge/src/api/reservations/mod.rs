@@ -12,7 +12,7 @@ use axum::extract::{Request, State};
 use compact_str::{CompactString, format_compact};
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_core::ReservationRef;
-use onrush_node::{Asker, Call, Failure, Name, Outcome, Reply, ReservationIds};
+use onrush_node::{Asker, Call, ChallengeCall, Failure, Name, Outcome, Reply, ReservationIds};
 
 use super::answer::{
     Answer, WithoutBody, WithoutQuery, admission_of, json, json_body, name_at, segment, with_header,
@@ -21,6 +21,7 @@ use super::answer::{
 use super::app::{App, mismatched};
 use super::asker::AskedBy;
 use super::route::Route;
+use crate::gate::{Brought, Identity};
 use crate::hot::{Head, Hot, Rendering, Sender, is_plain_json, plain_name};
 use crate::http::media_type::JSON;
 use crate::http::query::flag;
@@ -54,7 +55,10 @@ async fn reserve(
     let key = idempotency_key(&request)?;
     let mut admission = admission_of(&request);
     let body = json_body(request, BODY_BYTES_MAX).await?;
-    let call = parse_reservation_of(&sender, &sale, key.as_deref(), &body);
+    let call = parse_reservation_of(&sender, &sale, key.as_deref(), &body, |brought| match sender {
+        Identity::Operator => ChallengeCall::Missing,
+        _ => app.gate.challenges().read(brought, app.backend.now_ms()),
+    });
     let call = call.inspect_err(|problem| app.gate.count_refusal(problem))?;
     app.gate.check_customer(&mut admission, &call.customer)?;
     app.check_denied(&call)?;
@@ -159,7 +163,10 @@ fn decode_reserve(request: &HotRequest<'_>, segment: &[u8], sender: &Sender<'_>)
     }
     let key = request.fields.idempotency_key().map(std::str::from_utf8).transpose();
     let (Some(sale), Ok(key)) = (plain_name(segment), key) else { return Hot::Routed };
-    let call = sender.of(request).and_then(|sender| parse_reservation_of(&sender, &sale, key, request.body));
+    let read_challenge = |brought: Brought<'_>| sender.gate.read_challenge(brought, sender.now);
+    let call = sender
+        .of(request)
+        .and_then(|sender| parse_reservation_of(&sender, &sale, key, request.body, read_challenge));
     match call {
         Ok(call) => Hot::Call(Call::Reserve(call), Rendering::without_name(write_reserve)),
         Err(problem) => Hot::Problem(Box::new(problem)),

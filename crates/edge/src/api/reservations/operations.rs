@@ -107,6 +107,8 @@ fn reserve() -> Operation {
             Code::Denied,
             Code::CoolingDown,
             Code::HoldsUnpaid,
+            Code::ChallengeRequired,
+            Code::ChallengeFailed,
         ])
         .asks()
 }

@@ -40,6 +40,11 @@ fn reservation_request() -> RefOr<Schema> {
                      {DETAILS_DEPTH_MAX} objects and lists within each other."
                 )),
             ),
+            (
+                "challenge?",
+                text("A solved challenge, where the sale asks for one: `<challenge>:<digits>`, or what the ALTCHA widget makes.")
+                    .into(),
+            ),
         ],
     )
 }

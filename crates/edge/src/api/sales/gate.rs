@@ -4,15 +4,14 @@
 
 use std::borrow::Cow;
 
-use onrush_core::{ConfirmBy, GateChange, GateField, GateMode, GateTerms, SessionTerms, TermsField};
+use onrush_core::{
+    ChallengeTerms, ConfirmBy, GateChange, GateField, GateMode, GateTerms, SessionTerms, TermsField,
+};
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 
 use super::terms::given;
 use crate::text::write_number;
-
-/// There are no challenges yet.
-pub(super) const CHALLENGES: [&str; 1] = ["off"];
 
 /// The object `gate` of the terms of a sale; `null` stands for the default of a field.
 #[derive(Default, serde::Deserialize)]
@@ -20,9 +19,8 @@ pub(super) const CHALLENGES: [&str; 1] = ["off"];
 pub(super) struct GateBody {
     #[serde(default, deserialize_with = "session")]
     session: Option<Option<SessionTerms>>,
-    #[expect(dead_code, reason = "it is read to be checked, and is always off")]
     #[serde(default, deserialize_with = "challenge")]
-    challenge: Option<Option<()>>,
+    challenge: Option<Option<ChallengeTerms>>,
     #[serde(default, deserialize_with = "given")]
     cooldown_ms: Option<Option<u32>>,
     #[serde(default, deserialize_with = "given")]
@@ -39,6 +37,7 @@ impl GateBody {
         let change = self.into_change();
         let is_left_out = |field: &GateField| match field {
             GateField::Session => change.session.is_none(),
+            GateField::Challenge => change.challenge.is_none(),
             GateField::CooldownMs => change.cooldown_ms.is_none(),
             GateField::HoldsUnpaidMax => change.holds_unpaid_max.is_none(),
             GateField::ConfirmBy => change.confirm_by.is_none(),
@@ -50,9 +49,10 @@ impl GateBody {
 
     /// The fields that are there.
     pub(super) fn into_change(self) -> GateChange {
-        let Self { session, cooldown_ms, holds_unpaid_max, confirm_by, mode, .. } = self;
+        let Self { session, challenge, cooldown_ms, holds_unpaid_max, confirm_by, mode } = self;
         GateChange {
             session: session.map(Option::unwrap_or_default),
+            challenge: challenge.map(Option::unwrap_or_default),
             cooldown_ms: cooldown_ms.map(Option::unwrap_or_default),
             holds_unpaid_max,
             confirm_by: confirm_by.map(Option::unwrap_or_default),
@@ -65,8 +65,8 @@ fn session<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<SessionTerms
     given_word(SessionTerms::ALL.map(|value| (value.as_str(), value)), d)
 }
 
-fn challenge<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<()>>, D::Error> {
-    given_word(CHALLENGES.map(|word| (word, ())), d)
+fn challenge<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<ChallengeTerms>>, D::Error> {
+    given_word(ChallengeTerms::ALL.map(|value| (value.as_str(), value)), d)
 }
 
 fn confirm_by<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<ConfirmBy>>, D::Error> {
@@ -91,7 +91,9 @@ fn given_word<'de, T: Copy, D: Deserializer<'de>, const N: usize>(
 pub(super) fn write_gate(out: &mut Vec<u8>, gate: GateTerms) {
     out.extend_from_slice(b"{\"session\":\"");
     out.extend_from_slice(gate.session.as_str().as_bytes());
-    out.extend_from_slice(b"\",\"challenge\":\"off\",\"cooldown_ms\":");
+    out.extend_from_slice(b"\",\"challenge\":\"");
+    out.extend_from_slice(gate.challenge.as_str().as_bytes());
+    out.extend_from_slice(b"\",\"cooldown_ms\":");
     write_number(out, gate.cooldown_ms);
     out.extend_from_slice(b",\"holds_unpaid_max\":");
     match gate.holds_unpaid_max {

@@ -11,12 +11,13 @@ fn put(gate: &str) -> String {
 fn every_field_comes_back_as_it_was_put() {
     let gate = GateTerms {
         session: SessionTerms::Required,
+        challenge: ChallengeTerms::Either,
         cooldown_ms: 10_000,
         holds_unpaid_max: Some(3),
         confirm_by: ConfirmBy::Operator,
         mode: GateMode::Shadow,
     };
-    let text = r#"{"session":"required","challenge":"off","cooldown_ms":10000,"holds_unpaid_max":3,"confirm_by":"operator","mode":"shadow"}"#;
+    let text = r#"{"session":"required","challenge":"either","cooldown_ms":10000,"holds_unpaid_max":3,"confirm_by":"operator","mode":"shadow"}"#;
     let (terms, left_out) = parse_sale(put(text).as_bytes()).unwrap();
     assert_eq!(terms.gate, gate);
     assert!(!left_out.iter().any(|field| matches!(field, TermsField::Gate(_))));
@@ -30,7 +31,8 @@ fn what_is_left_out_is_told_from_what_is_given() {
     let (terms, left_out) = parse_sale(put(r#"{"session":null,"mode":"enforce"}"#).as_bytes()).unwrap();
     assert_eq!(terms.gate, GateTerms::default());
     let of_gate: Vec<_> = left_out.iter().filter(|field| matches!(field, TermsField::Gate(_))).collect();
-    let fields = [GateField::CooldownMs, GateField::HoldsUnpaidMax, GateField::ConfirmBy];
+    let fields =
+        [GateField::Challenge, GateField::CooldownMs, GateField::HoldsUnpaidMax, GateField::ConfirmBy];
     assert_eq!(of_gate, fields.map(TermsField::Gate).iter().collect::<Vec<_>>());
 }
 
@@ -57,7 +59,7 @@ fn anything_else_is_refused_by_the_name_of_its_field() {
         ("7", "`gate` must be a JSON object."),
         (r#"{"session":"on"}"#, "`gate.session` must be off, optional or required."),
         (r#"{"session":1}"#, "`gate.session` must be off, optional or required."),
-        (r#"{"challenge":"image"}"#, "`gate.challenge` must be off: this version has no challenges."),
+        (r#"{"challenge":"sound"}"#, "`gate.challenge` must be off, image, proof_of_work or either."),
         (r#"{"cooldown_ms":-1}"#, "`gate.cooldown_ms` must be a whole number from 0 to 86400000."),
         (r#"{"cooldown_ms":86400001}"#, "`gate.cooldown_ms` must be at most 86400000."),
         (r#"{"holds_unpaid_max":0}"#, "`gate.holds_unpaid_max` must be 1 to 100."),

@@ -1,15 +1,14 @@
 //! Schemas of sales.
 
 use onrush_core::{
-    COOLDOWN_MS_MAX, ConfirmBy, GateMode, HOLD_TTL_MS_MAX, HOLDS_UNPAID_MAX_MAX, PER_CUSTOMER_MAX_MAX,
-    QUANTITY_TOTAL_MAX, STOCKS_PER_SALE_MAX, SaleStatus, SessionTerms, TITLE_BYTES_MAX,
+    COOLDOWN_MS_MAX, ChallengeTerms, ConfirmBy, GateMode, HOLD_TTL_MS_MAX, HOLDS_UNPAID_MAX_MAX,
+    PER_CUSTOMER_MAX_MAX, QUANTITY_TOTAL_MAX, STOCKS_PER_SALE_MAX, SaleStatus, SessionTerms, TITLE_BYTES_MAX,
 };
 use serde_json::{Value, json};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{RefOr, Schema};
 
 use super::body::sale_status_text;
-use super::gate::CHALLENGES;
 use crate::limits::LIST_LIMIT_MAX;
 use crate::openapi::parts::{
     FROM_1970, list, name, named, object, one_of, request_time, text, time_or_null, whole,
@@ -140,7 +139,7 @@ fn gate() -> RefOr<Schema> {
         "What the sale asks of a buyer.",
         vec![
             ("session", one_of(SESSION, &SessionTerms::ALL.map(SessionTerms::as_str))),
-            ("challenge", one_of(CHALLENGE, &CHALLENGES)),
+            ("challenge", one_of(CHALLENGE, &ChallengeTerms::ALL.map(ChallengeTerms::as_str))),
             ("cooldown_ms", whole(COOLDOWN, 0, Some(COOLDOWN_MS_MAX as usize)).into()),
             ("holds_unpaid_max", unpaid_or_null(unpaid).into()),
             ("confirm_by", one_of(CONFIRMS, &ConfirmBy::ALL.map(ConfirmBy::as_str))),
@@ -168,7 +167,7 @@ fn gate_of_request(description: &str) -> RefOr<Schema> {
         description,
         vec![
             ("session?", words_or_null(SESSION, &SessionTerms::ALL.map(SessionTerms::as_str))),
-            ("challenge?", words_or_null(CHALLENGE, &CHALLENGES)),
+            ("challenge?", words_or_null(CHALLENGE, &ChallengeTerms::ALL.map(ChallengeTerms::as_str))),
             ("cooldown_ms?", cooldown.into()),
             ("holds_unpaid_max?", unpaid_or_null("No limit if null.").into()),
             ("confirm_by?", words_or_null(CONFIRMS, &ConfirmBy::ALL.map(ConfirmBy::as_str))),
@@ -178,7 +177,7 @@ fn gate_of_request(description: &str) -> RefOr<Schema> {
 }
 
 const SESSION: &str = "Whether it takes a session to reserve. With `required` a customer also reads, confirms and releases their own reservations alone.";
-const CHALLENGE: &str = "There are no challenges yet.";
+const CHALLENGE: &str = "Which challenge has to be solved for each reservation.";
 const COOLDOWN: &str =
     "How long after a reservation of a customer the next one is refused; 0 for not at all.";
 const CONFIRMS: &str = "Who confirms: whoever knows the reservation, or only the operator listener.";

@@ -47,6 +47,7 @@ fn absent_fields_take_their_defaults() {
             TermsField::PerCustomerMax,
             TermsField::HoldTtlMs,
             TermsField::Gate(GateField::Session),
+            TermsField::Gate(GateField::Challenge),
             TermsField::Gate(GateField::CooldownMs),
             TermsField::Gate(GateField::HoldsUnpaidMax),
             TermsField::Gate(GateField::ConfirmBy),

@@ -293,6 +293,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::CustomerMismatch,
         Refusal::CoolingDown { left_ms: 9_001 },
         Refusal::HoldsUnpaid { holds_unpaid_max: 3 },
+        Refusal::ChallengeRequired { challenge: onrush_core::ChallengeTerms::Either },
+        Refusal::ChallengeFailed,
         Refusal::OperatorOnly,
         Refusal::DenialNotFound,
         Refusal::CustomerExists,

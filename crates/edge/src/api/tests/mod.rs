@@ -461,10 +461,11 @@ fn every_documented_operation_has_a_route() {
         let router = if tag == "operator" { &operator } else { &public };
         let (status, _, body) = send(router, &format!("{method} {target}"));
         assert_ne!(status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
-        // This server has neither sessions nor accounts, and the routes say so.
-        let is_off = (path == "/v1/session" || path.starts_with("/v1/gate/"))
+        // This server has neither sessions nor accounts, nor a challenge of that name, and the routes say so.
+        let is_off = ["/v1/session", "/v1/gate/", "/captcha/"].iter().any(|start| path.starts_with(start))
             && body.contains("gate.jwt_key_file")
-            || path == "/v1/customers" && body.contains("gate.accounts");
+            || path == "/v1/customers" && body.contains("gate.accounts")
+            || path.ends_with("/{file}") && body.contains("There is no such challenge");
         assert!(is_off || !body.contains("\"not_found\""), "{method} {path}: {body}");
     }
 }

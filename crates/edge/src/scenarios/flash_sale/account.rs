@@ -8,9 +8,9 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
 use onrush_node::Name;
 
-use super::buy::sender_of;
-use super::detail::{frame, sender_of_page};
+use super::detail::frame;
 use super::product::{PRODUCT_ID, back_to, parse_product_id};
+use super::sender::{sender_of, sender_of_page};
 use crate::api::answer::{WithoutBody, WithoutQuery, form_body, with_header};
 use crate::api::app::App;
 use crate::gate::{Identity, Password};

@@ -1,23 +1,25 @@
 //! Buying one unit: `/check` for programs and scripts, which answers `true` or `false`, and the form of the page, which is answered
 //! by a page. Both reserve as the API does.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use onrush_node::{Asker, Call, Name, Outcome};
+use onrush_node::{Asker, Call, ChallengeCall, Name, Outcome};
 
-use super::SALE;
 use super::detail::{frame, show_refusal};
 use super::product::{PRODUCT_ID, back_to, parse_product_id, read_sale};
+use super::sender::{counted, sender_of};
+use super::{SALE, captcha};
 use crate::api::answer::{
     Answer, WithoutBody, WithoutQuery, admission_of, form_body, with_refusal, with_standing,
 };
 use crate::api::app::{App, mismatched};
 use crate::api::reservations::one_unit::one_unit;
-use crate::gate::{Admission, Identity};
+use crate::gate::{Admission, Brought, Identity};
 use crate::http::form::parse_form;
 use crate::http::query::parameters;
 use crate::http::request::Fields;
@@ -45,7 +47,8 @@ async fn check_request(app: &App, admission: &mut Admission, request: Request) -
         return Err(counted(app, Problem::cross_site_session()));
     }
     let sender = sender_of(app, &parts.headers)?;
-    reserve(app, admission, &sender, product_id, None).await
+    let challenge = |customer: &str| captcha::brought(app, &Fields::Mapped(&parts.headers), customer);
+    reserve(app, admission, &sender, product_id, None, challenge).await
 }
 
 /// What the form of the page sends. Its answer leads back to the page, or is the page with the reason.
@@ -53,8 +56,9 @@ pub(super) async fn buy(State(app): State<Arc<App>>, _: WithoutQuery, request: R
     let mut admission = admission_of(&request);
     let (parts, body) = request.into_parts();
     let response = match sent(&app, &parts.headers, body).await {
-        Ok(Sent { sender, product_id, key }) => {
-            match reserve(&app, &mut admission, &sender, product_id.clone(), Some(&key)).await {
+        Ok(Sent { sender, product_id, key, challenge }) => {
+            let challenge = |customer: &str| read_challenge(&app, challenge.as_deref(), customer);
+            match reserve(&app, &mut admission, &sender, product_id.clone(), Some(&key), challenge).await {
                 Ok(()) => back_to(&product_id),
                 Err(problem) => show_refusal(&app, &sender, &product_id, &problem).await,
             }
@@ -79,7 +83,7 @@ pub(super) async fn check_right(
 
 async fn right(app: &App, fields: &HeaderMap) -> Result<(), Problem> {
     let sender = sender_of(app, fields)?;
-    let claim = one_unit(&sender, Name::const_new(SALE), Name::default(), None)?;
+    let claim = one_unit(&sender, Name::const_new(SALE), Name::default(), None, |_| ChallengeCall::Missing)?;
     app.check_denied(&claim)?;
     read_sale(app).await.map(drop)
 }
@@ -89,25 +93,25 @@ struct Sent {
     sender: Identity,
     product_id: Name,
     key: String,
+    /// As the API takes it.
+    challenge: Option<String>,
 }
 
 async fn sent(app: &App, fields: &HeaderMap, body: Body) -> Result<Sent, Problem> {
     let body = form_body(fields, body, BODY_BYTES_MAX).await?;
-    let [product_id, key] = parse_form(&body, [PRODUCT_ID, "key"])?;
+    let [product_id, key, captcha, code, work] =
+        parse_form(&body, [PRODUCT_ID, "key", "captcha", "code", "work"])?;
     let product_id = parse_product_id(product_id.as_deref())?;
     let key = key.ok_or_else(|| Problem::invalid("key", "is missing"))?.into_owned();
-    Ok(Sent { sender: sender_of(app, fields)?, product_id, key })
+    let digits = captcha.map(|id| format!("{id}:{}", code.unwrap_or_default()));
+    let challenge = work.map(Cow::into_owned).or(digits);
+    Ok(Sent { sender: sender_of(app, fields)?, product_id, key, challenge })
 }
 
-/// Whom a request that may change something is from.
-pub(super) fn sender_of(app: &App, fields: &HeaderMap) -> Result<Identity, Problem> {
-    let sender = app.gate.identify(&Fields::Mapped(fields), true, app.backend.now_ms());
-    sender.map_err(|problem| counted(app, problem))
-}
-
-fn counted(app: &App, problem: Problem) -> Problem {
-    app.gate.count_refusal(&problem);
-    problem
+fn read_challenge(app: &App, text: Option<&str>, customer: &str) -> ChallengeCall {
+    text.map_or(ChallengeCall::Missing, |text| {
+        app.gate.challenges().read(Brought { text, sale: SALE, customer }, app.backend.now_ms())
+    })
 }
 
 /// The same as `POST /v1/sales/flash/reservations`.
@@ -117,9 +121,10 @@ async fn reserve(
     sender: &Identity,
     stock: Name,
     key: Option<&str>,
+    challenge: impl FnOnce(&str) -> ChallengeCall,
 ) -> Result<(), Problem> {
-    let call =
-        one_unit(sender, Name::const_new(SALE), stock, key).map_err(|problem| counted(app, problem))?;
+    let call = one_unit(sender, Name::const_new(SALE), stock, key, challenge)
+        .map_err(|problem| counted(app, problem))?;
     debug_assert!(matches!(call.asker, Asker::Customer(_)), "nobody else has proved anything");
     app.gate.check_customer(admission, &call.customer)?;
     app.check_denied(&call)?;

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use onrush_core::{ReservationStatus, ReservationView, SaleStatus, SaleView, StockView};
 use onrush_node::{Call, Name, Outcome};
 
 use super::SALE;
 use super::product::{PRODUCT_ID, parse_product_id, read_sale, stock_of};
+use super::sender::sender_of_page;
 use crate::api::answer::WithoutBody;
 use crate::api::app::{App, mismatched};
-use crate::gate::Identity;
+use crate::gate::{Given, Identity};
 use crate::http::query::parameters;
-use crate::http::request::Fields;
-use crate::pages::product::{Buyer, Order, ProductPage, Refusal, Stage};
+use crate::pages::product::{Asked, Buyer, Order, ProductPage, Refusal, Stage};
 use crate::pages::texts::Moment;
 use crate::pages::{Frame, Keep, html, notice, refused, texts};
 use crate::problem::{Code, Problem};
@@ -56,12 +56,6 @@ pub(super) fn frame<'a>(app: &App, sender: &'a Identity) -> Frame<'a> {
     }
 }
 
-/// Who looks at a page. One who cannot prove it is anyone: the page is there for them as well.
-pub(super) fn sender_of_page(app: &App, fields: &HeaderMap) -> Identity {
-    let sender = app.gate.identify(&Fields::Mapped(fields), false, app.backend.now_ms());
-    sender.unwrap_or(Identity::Anyone)
-}
-
 async fn page(
     app: &App,
     sender: &Identity,
@@ -80,7 +74,9 @@ async fn page(
     let buyer = match frame.customer {
         None => Buyer::Anyone,
         Some(_) if sale.per_customer_max.is_some_and(|max| taken >= max) => Buyer::HasAll,
-        Some(_) => Buyer::Customer { key: new_key()? },
+        Some(customer) => {
+            Buyer::Customer { key: new_key()?, challenge: challenge_for(app, &sale, customer)? }
+        }
     };
     let is_personal = frame.customer.is_some();
     let untitled = texts::untitled(product_id);
@@ -139,10 +135,22 @@ fn stage_of(sale: &SaleView, stock: &StockView) -> Stage {
 /// The button rests for as long as the server says, or for its usual time.
 fn refusal_of(problem: &Problem) -> Refusal {
     let wait_s = match problem.known_code() {
-        Code::SaleNotOpen => 0,
+        Code::SaleNotOpen | Code::ChallengeRequired | Code::ChallengeFailed => 0,
         _ => problem.retry_after_s().unwrap_or(BUTTON_WAIT_S),
     };
     Refusal { text: texts::refusal(problem), wait_s }
+}
+
+/// What the sale asks a customer to solve, if it asks for anything: digits, which need no script, unless it takes work alone.
+fn challenge_for(app: &App, sale: &SaleView, customer: &str) -> Result<Option<Asked>, Problem> {
+    let Some(kind) = sale.gate.challenge.kinds().first() else { return Ok(None) };
+    let given = app.gate.challenges().give(*kind, SALE, customer, app.backend.now_ms())?;
+    Ok(Some(match given {
+        Given::Picture { id, .. } => Asked::Digits { id: id.to_string() },
+        Given::Work { challenge, attempts_max } => {
+            Asked::Work { salt: challenge.salt, challenge: challenge.challenge, attempts_max }
+        }
+    }))
 }
 
 /// A name for one order that nobody guesses: 128 random bits.

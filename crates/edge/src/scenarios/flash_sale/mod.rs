@@ -3,10 +3,12 @@
 
 mod account;
 mod buy;
+mod captcha;
 mod detail;
 mod operations;
 mod operator;
 mod product;
+mod sender;
 
 use utoipa::openapi::{RefOr, Schema};
 
@@ -18,11 +20,15 @@ pub(super) const SALE: &str = "flash";
 pub(super) fn routes() -> Vec<Route> {
     let [register, registered, log_in, logged_in, logged_out] = operations::accounts();
     let [detail, buy, check, check_again, right] = operations::public();
+    let [captcha, shown, verified] = operations::captcha();
     vec![
         Route::new(detail, detail::show),
         Route::new(buy, buy::buy).reserving(),
         Route::any(operations::CHECK_PATH, vec![check, check_again], buy::check).reserving(),
         Route::new(right, buy::check_right),
+        Route::new(captcha, captcha::give),
+        Route::new(shown, captcha::show),
+        Route::new(verified, captcha::verify),
         Route::new(register, account::show_register),
         Route::new(registered, account::register),
         Route::new(log_in, account::show_log_in),
@@ -43,9 +49,10 @@ pub(super) fn operator_routes() -> Vec<Route> {
     ]
 }
 
-pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 5] {
+pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 6] {
     [
         ("BuyForm", operations::buy_form()),
+        ("CaptchaResult", operations::captcha_result()),
         ("RegisterForm", operations::register_form()),
         ("LogInForm", operations::log_in_form()),
         ("ProductForm", operations::product_form()),

@@ -3,18 +3,20 @@
 use onrush_core::{QUANTITY_TOTAL_MAX, TITLE_BYTES_MAX};
 use serde_json::json;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::{HttpMethod, RefOr, Required, ResponseBuilder, Schema};
+use utoipa::openapi::{ContentBuilder, HttpMethod, RefOr, Required, ResponseBuilder, Schema};
 
 use super::product::PRODUCT_ID;
 use crate::http::media_type::FORM;
-use crate::openapi::operation::{OPERATOR, Operation, SCENARIOS, optional_parameter, text_header};
+use crate::openapi::operation::{
+    OPERATOR, Operation, SCENARIOS, optional_parameter, path_parameter, text_header,
+};
 use crate::openapi::parts::{name, object, one_of, text, whole};
 use crate::problem::Code;
 
 pub(super) const CHECK_PATH: &str = "/check";
 
 /// What buying can end in besides what every call can.
-const REFUSALS: [Code; 14] = [
+const REFUSALS: [Code; 16] = [
     Code::SessionRequired,
     Code::SessionExpired,
     Code::InvalidCredentials,
@@ -29,6 +31,8 @@ const REFUSALS: [Code; 14] = [
     Code::SaleClosed,
     Code::StockClosed,
     Code::CoolingDown,
+    Code::ChallengeRequired,
+    Code::ChallengeFailed,
 ];
 
 /// The statuses of a refusal.
@@ -79,6 +83,66 @@ pub(super) fn public() -> [Operation; 5] {
         check(HttpMethod::Post, "checkByPost"),
         words(right),
     ]
+}
+
+/// What the paths of the other system give out, show and take of challenges.
+pub(super) fn captcha() -> [Operation; 3] {
+    let bytes = || ContentBuilder::new().build();
+    let cookie = || text_header("The challenge, as `captcha_id`, for five minutes.");
+    let sessions = [Code::SessionRequired, Code::SessionExpired, Code::InvalidCredentials, Code::CrossSite];
+    let given = Operation::new(HttpMethod::Get, "/captcha/", SCENARIOS, "giveCaptcha", "Ask for a challenge")
+        .description("For the customer of the session. The query may be the time, in digits alone.")
+        .answer(200, ResponseBuilder::new().description("Its picture.").content("image/png", bytes()))
+        .header(200, "Set-Cookie", cookie())
+        .problems(&sessions)
+        .problems(&[Code::Overloaded]);
+    let file = path_parameter("file", "3q0.png", "The challenge, and `.png` or `.wav`.", text("").into());
+    let shown = Operation::new(
+        HttpMethod::Get,
+        "/captcha/{file}",
+        SCENARIOS,
+        "showCaptcha",
+        "Show or speak a challenge",
+    )
+    .parameter(file)
+    .answer(
+        200,
+        ResponseBuilder::new()
+            .description("The picture or the sound.")
+            .content("image/png", bytes())
+            .content("audio/wav", bytes()),
+    )
+    .problems(&[Code::NotFound]);
+    let code = ParameterBuilder::new()
+        .name("code")
+        .parameter_in(ParameterIn::Query)
+        .required(Required::True)
+        .description(Some("The digits."))
+        .schema(Some(text("The digits.")))
+        .example(Some(json!("123456")))
+        .build();
+    let result = |number: u8, message: &str| json!({"error_code": number, "msg": message});
+    let passed = result(0, "Pass verification");
+    let verified = Operation::new(HttpMethod::Get, "/captcha/verify", SCENARIOS, "verifyCaptcha", "Verify the digits")
+        .description("Of the challenge in the cookie, which is used up. What was verified is in the cookie then, for one purchase.")
+        .parameter(code)
+        .json(200, "They are right.", "CaptchaResult", passed)
+        .header(200, "Set-Cookie", cookie())
+        .json(403, "They are wrong.", "CaptchaResult", result(1, "Fail to pass verification"))
+        .problems(&sessions)
+        .problems(&[Code::SaleNotFound])
+        .asks();
+    [given, shown, verified]
+}
+
+pub(super) fn captcha_result() -> RefOr<Schema> {
+    object(
+        "Whether the digits are right.",
+        vec![
+            ("error_code", whole("0 if they are.", 0, Some(1)).into()),
+            ("msg", text("The same in words.").into()),
+        ],
+    )
 }
 
 pub(super) fn accounts() -> [Operation; 5] {
@@ -227,6 +291,9 @@ pub(super) fn buy_form() -> RefOr<Schema> {
                     .max_length(Some(128))
                     .into(),
             ),
+            ("captcha?", text("The challenge of the page; with `code`.").into()),
+            ("code?", text("The digits of its picture.").into()),
+            ("work?", text("What was found for a proof of work, as the ALTCHA widget writes it.").into()),
         ],
     )
 }

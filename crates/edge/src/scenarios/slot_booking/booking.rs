@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use onrush_core::{DETAILS_BYTES_MAX, NEW_NAME_RULE, Refusal, is_name};
-use onrush_node::{Asker, LineCall, Name, ReserveCall};
+use onrush_node::{Asker, ChallengeCall, LineCall, Name, ReserveCall};
 use smallvec::smallvec;
 
 use crate::http::json::parse_json;
@@ -42,6 +42,7 @@ pub fn decode(body: &[u8]) -> Result<Box<ReserveCall>, BookingRefused> {
         customer: Name::from(&*booking.mysejahtera_id),
         lines: smallvec![LineCall { stock, quantity: 1 }],
         details: details.into_boxed_slice(),
+        challenge: ChallengeCall::Missing,
         key: None,
     }))
 }

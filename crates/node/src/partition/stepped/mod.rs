@@ -21,8 +21,8 @@ use super::loading::{LoadError, Recovered};
 use super::retention::Retention;
 use super::writer::Turn;
 use crate::{
-    Asker, Call, Failure, KeyCall, LineCall, ManualClock, MetricsSnapshot, Name, Outcome, Reply, ReserveCall,
-    Settings,
+    Asker, Call, ChallengeCall, Failure, KeyCall, LineCall, ManualClock, MetricsSnapshot, Name, Outcome,
+    Reply, ReserveCall, Settings,
 };
 
 /// Where the clock starts.
@@ -248,6 +248,7 @@ fn reserve_with(sale: &str, customer: &str, key: Option<&str>, details: &[u8]) -
         customer: Name::from(customer),
         lines: [LineCall { stock: Name::from("a"), quantity: 1 }].into_iter().collect(),
         details: Box::from(details),
+        challenge: ChallengeCall::Missing,
         key: key.map(|key| KeyCall { key: Name::from(key), fingerprint: 7 }),
     }))
 }

@@ -1,0 +1,95 @@
+//! Challenges by the paths of the other system: `/captcha/` gives one out and names it in a cookie, `/captcha/verify` takes the
+//! digits. What was verified is in the cookie then, and is used up by the reservation.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use http::{StatusCode, header};
+use onrush_core::ChallengeKind;
+use onrush_gate::challenge::CHALLENGE_TTL_MS;
+use onrush_node::{Call, ChallengeCall, Name, Outcome};
+
+use super::SALE;
+use super::sender::sender_of;
+use crate::api::answer::{Answer, WithoutBody, WithoutQuery, json, segment, with_header, with_refusal};
+use crate::api::app::{App, mismatched};
+use crate::api::challenges::shown;
+use crate::gate::{Brought, Given};
+use crate::http::credentials::cookie;
+use crate::http::query::{parameters, parse_no_query};
+use crate::http::request::Fields;
+use crate::problem::{Code, Problem};
+
+/// The cookie that names a challenge, or what is left of one that was verified.
+const COOKIE: &str = "captcha_id";
+
+/// The picture of a new challenge, whose id is in the cookie. Clients put the time into the query, so that no cache answers.
+pub(super) async fn give(State(app): State<Arc<App>>, request: WithoutBody) -> Answer {
+    let is_time = |query: &&str| query.bytes().all(|byte| byte.is_ascii_digit());
+    parse_no_query(request.uri.query().filter(|query| !is_time(query)))?;
+    let sender = sender_of(&app, &request.fields)?;
+    let customer = sender.proof()?.customer.as_str();
+    let given = app.gate.challenges().give(ChallengeKind::Image, SALE, customer, app.backend.now_ms())?;
+    let Given::Picture { id, .. } = given else { return Err(Problem::challenge_over()) };
+    Ok(with_cookie(shown(&app, &format!("{id}.png"))?, &id))
+}
+
+/// The picture or the sound of a challenge.
+pub(super) async fn show(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+    shown(&app, segment(&request.uri, 1))
+}
+
+/// Whether these are the digits of the challenge in the cookie, which is used up.
+pub(super) async fn verify(State(app): State<Arc<App>>, request: WithoutBody) -> Answer {
+    let [code] = parameters(request.uri.query(), ["code"])?;
+    let code = code.ok_or_else(|| Problem::invalid("code", "is missing"))?;
+    let sender = sender_of(&app, &request.fields)?;
+    let customer = sender.proof()?.customer.as_str();
+    let text = format!("{}:{code}", cookie_of(&Fields::Mapped(&request.fields)).unwrap_or_default());
+    let brought = Brought { text: &text, sale: SALE, customer };
+    let challenges = app.gate.challenges();
+    let is_solved = match challenges.read(brought, app.backend.now_ms()) {
+        ChallengeCall::Answered { number, is_solved, .. } => is_first(&app, number).await? && is_solved,
+        ChallengeCall::Missing | ChallengeCall::Unreadable => false,
+    };
+    if !is_solved {
+        let refused = said(StatusCode::FORBIDDEN, 1, "Fail to pass verification");
+        return Ok(with_refusal(refused, Code::ChallengeFailed.as_str()));
+    }
+    let done = challenges.done(SALE, customer, app.backend.now_ms())?;
+    Ok(with_cookie(said(StatusCode::OK, 0, "Pass verification"), &done))
+}
+
+async fn is_first(app: &App, number: u64) -> Result<bool, Problem> {
+    match app.ask(Call::UseChallenge { sale: Name::const_new(SALE), number }).await? {
+        Outcome::ChallengeUsed { is_first } => Ok(is_first),
+        other => mismatched(&other),
+    }
+}
+
+/// What a reservation brings: what `/captcha/verify` put into the cookie. A challenge that was not verified there is nothing.
+pub(super) fn brought(app: &App, fields: &Fields<'_>, customer: &str) -> ChallengeCall {
+    let now = app.backend.now_ms();
+    cookie_of(fields).map_or(ChallengeCall::Missing, |id| {
+        app.gate.challenges().read_done(Brought { text: id, sale: SALE, customer }, now)
+    })
+}
+
+fn cookie_of<'a>(fields: &Fields<'a>) -> Option<&'a str> {
+    cookie(fields, COOKIE).and_then(|value| std::str::from_utf8(value).ok())
+}
+
+fn with_cookie(response: Response, id: &str) -> Response {
+    let max_age_s = CHALLENGE_TTL_MS / 1_000;
+    let value = format!("{COOKIE}={id}; Max-Age={max_age_s}; Path=/; HttpOnly; SameSite=Lax");
+    with_header(response, header::SET_COOKIE, &value)
+}
+
+/// In the words of the other system.
+fn said(status: StatusCode, error_code: u8, message: &str) -> Response {
+    let response = json(status, |out| {
+        out.extend_from_slice(format!(r#"{{"error_code":{error_code},"msg":"{message}"}}"#).as_bytes());
+    });
+    with_header(response, header::CACHE_CONTROL, "no-store")
+}

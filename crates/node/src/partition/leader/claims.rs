@@ -1,0 +1,51 @@
+//! Claims, and the challenges that they bring.
+
+use onrush_core::{Answer, BroughtChallenge, Command, Refusal, ReservationRef, verifies_challenge};
+
+use super::{Leader, refused, unexpected};
+use crate::partition::used_challenges::UsedChallenges;
+use crate::{ChallengeCall, Failure, Outcome, Reply, ReserveCall};
+
+impl Leader {
+    pub(super) fn reserve(&mut self, call: Box<ReserveCall>, used: &mut UsedChallenges) -> Reply {
+        let number = call.challenge.number();
+        let brought = brought(call.challenge, used);
+        let is_verified = number.is_some()
+            && call.with_command(brought, |claim| verifies_challenge(&self.state, &claim, self.now));
+        if let Some(number) = number.filter(|_| is_verified) {
+            used.use_up(number);
+        }
+        match call.with_command(brought, |claim| self.decide_and_apply(&Command::Reserve(claim))) {
+            Ok(Answer::Reserved { reservation, status, created_at, expires_at, replayed }) => {
+                Ok(Outcome::Reserved { reservation, status, created_at, expires_at, replayed, call })
+            }
+            Ok(other) => unexpected(Ok(other)),
+            Err(refusal) => Err(Failure::Refused { refusal, call: Some(call) }),
+        }
+    }
+
+    pub(super) fn reclaim(&mut self, sale: &str, reservation: ReservationRef) -> Reply {
+        self.decide_and_apply(&Command::Reclaim { sale, reservation }).map_err(refused)?;
+        self.reservation(sale, reservation)
+    }
+
+    /// Uses up a challenge of a sale, for whoever verifies it without a claim.
+    pub(super) fn use_challenge(&self, sale: &str, number: u64, used: &mut UsedChallenges) -> Reply {
+        if self.state.sale(sale, self.now.wall).is_none() {
+            return Err(refused(Refusal::SaleNotFound));
+        }
+        let is_first = used.is_unused(number);
+        used.use_up(number);
+        Ok(Outcome::ChallengeUsed { is_first })
+    }
+}
+
+fn brought(challenge: ChallengeCall, used: &UsedChallenges) -> BroughtChallenge {
+    match challenge {
+        ChallengeCall::Missing => BroughtChallenge::Missing,
+        ChallengeCall::Answered { number, kind, is_solved: true } if used.is_unused(number) => {
+            BroughtChallenge::Solved(kind)
+        }
+        ChallengeCall::Unreadable | ChallengeCall::Answered { .. } => BroughtChallenge::Failed,
+    }
+}
