@@ -9,9 +9,16 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::http::parse_head;
 
-const CONNECTION_COUNT: u64 = 4;
-/// Requests written before their answers are read.
-const PIPELINED_COUNT: u64 = 128;
+/// The fastest way.
+const FILLING: Clients = Clients { connection_count: 4, pipelined_count: 128 };
+
+/// Who sends the requests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clients {
+    pub(crate) connection_count: u64,
+    /// Requests that are written before their answers are read.
+    pub(crate) pipelined_count: u64,
+}
 
 /// How a server was filled.
 #[derive(Debug, Clone, Copy)]
@@ -27,12 +34,26 @@ pub(crate) fn fill(
     count: u64,
     request: impl Fn(u64) -> Vec<u8> + Sync,
 ) -> Result<Filled> {
+    fill_by(FILLING, address, count, request)
+}
+
+/// The same by other clients.
+pub(crate) fn fill_by(
+    clients: Clients,
+    address: SocketAddr,
+    count: u64,
+    request: impl Fn(u64) -> Vec<u8> + Sync,
+) -> Result<Filled> {
     let started = Instant::now();
-    let share = |part: u64| part * count / CONNECTION_COUNT;
+    let Clients { connection_count, pipelined_count } = clients;
+    let share = |part: u64| part * count / connection_count;
     let counts: Result<Vec<u64>> = thread::scope(|scope| {
         let request = &request;
-        let parts: Vec<_> = (0..CONNECTION_COUNT)
-            .map(|part| scope.spawn(move || fill_part(address, share(part)..share(part + 1), request)))
+        let parts: Vec<_> = (0..connection_count)
+            .map(|part| {
+                let range = share(part)..share(part + 1);
+                scope.spawn(move || fill_part(address, range, pipelined_count, request))
+            })
             .collect();
         parts.into_iter().map(|part| part.join().map_err(|_| anyhow!("a loader thread panicked"))?).collect()
     });
@@ -43,6 +64,7 @@ pub(crate) fn fill(
 fn fill_part(
     address: SocketAddr,
     range: std::ops::Range<u64>,
+    pipelined_count: u64,
     request: &(impl Fn(u64) -> Vec<u8> + Sync),
 ) -> Result<u64> {
     let mut stream = TcpStream::connect(address).context("connect")?;
@@ -52,7 +74,7 @@ fn fill_part(
     let mut answers = Answers::default();
     let mut next = range.start;
     while next < range.end {
-        let end = range.end.min(next + PIPELINED_COUNT);
+        let end = range.end.min(next + pipelined_count);
         let requests: Vec<u8> = (next..end).flat_map(request).collect();
         stream.write_all(&requests).context("send requests")?;
         for _ in next..end {

@@ -14,6 +14,7 @@ mod engine;
 mod http;
 mod load;
 mod machine;
+mod members;
 mod meter;
 mod open_loop;
 mod process;

@@ -3,13 +3,16 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::process::search_path;
+
+/// Threads of wrk that send [`Traffic::Buyers`]; all else comes from one, which leaves the server the rest of the machine.
+const BUYER_THREADS: u32 = 2;
 
 /// What wrk sends.
 #[derive(Debug, Clone)]
@@ -19,6 +22,13 @@ pub(crate) enum Traffic {
     /// A reservation of one unit of the stock `units` for a customer never seen before. Sales are named `sale_prefix`,
     /// or, when `sale_count` is above 1, `sale_prefix` and a number below it, taken at random.
     NewCustomers { sale_prefix: String, sale_count: u32 },
+    /// The same request each time, with this cookie.
+    WithCookie { path: &'static str, cookie: String },
+    /// The same reservation as [`Traffic::NewCustomers`] in the sale `drop`, each with the cookie of its customer: the next line
+    /// of this file.
+    Members { cookies: PathBuf },
+    /// Buying at a path, with the cookies of this file in turn: each of [`BUYER_THREADS`] has its share of them.
+    Buyers { path: &'static str, cookies: PathBuf },
 }
 
 /// One run of wrk.
@@ -39,7 +49,7 @@ pub(crate) struct WrkRun {
     pub(crate) max_us: f64,
 }
 
-/// wrk with one thread, which leaves the server the rest of the machine.
+/// wrk as it is set up.
 #[derive(Debug)]
 pub(crate) struct Wrk<'a> {
     /// Where the scripts go.
@@ -51,15 +61,17 @@ pub(crate) struct Wrk<'a> {
 impl Wrk<'_> {
     /// `run_name` must be different for every run against the same server: it makes the customers new.
     pub(crate) fn run(&self, address: SocketAddr, traffic: &Traffic, run_name: &str) -> Result<WrkRun> {
+        let thread_count = if matches!(traffic, Traffic::Buyers { .. }) { BUYER_THREADS } else { 1 };
         let script = self.directory.join("wrk.lua");
         fs::write(&script, script_text(traffic, run_name)).context("write the wrk script")?;
         let path = match traffic {
-            Traffic::Same { path, .. } => path,
-            Traffic::NewCustomers { .. } => "/",
+            Traffic::Same { path, .. } | Traffic::WithCookie { path, .. } => path,
+            _ => "/",
         };
         let output = Command::new("wrk")
             .env("PATH", search_path())
-            .args(["--threads", "1", "--timeout", "10s", "--connections", &self.connection_count.to_string()])
+            .args(["--threads", &thread_count.to_string(), "--timeout", "10s"])
+            .args(["--connections", &self.connection_count.to_string()])
             .args(["--duration", &format!("{}s", self.seconds), "--script"])
             .arg(&script)
             .arg(format!("http://{address}{path}"))
@@ -76,12 +88,18 @@ fn parse_run(output: &str) -> Option<WrkRun> {
     serde_json::from_str(line).ok()
 }
 
+/// Customers of a run are numbered behind this.
+pub(crate) const FIRST_CUSTOMER: u64 = 1_000_000_000;
+
 fn script_text(traffic: &Traffic, run_name: &str) -> String {
     let request = match traffic {
         Traffic::Same { method, .. } => format!("wrk.method = \"{method}\"\n"),
         Traffic::NewCustomers { sale_prefix, sale_count } => {
             new_customer_script(sale_prefix, *sale_count, run_name)
         }
+        Traffic::WithCookie { cookie, .. } => format!("wrk.headers[\"Cookie\"] = \"{cookie}\"\n"),
+        Traffic::Members { cookies } => member_script(cookies, run_name),
+        Traffic::Buyers { path, cookies } => buyer_script(path, cookies),
     };
     format!("{request}{REPORT_SCRIPT}")
 }
@@ -102,7 +120,7 @@ fn new_customer_script(sale_prefix: &str, sale_count: u32, run_name: &str) -> St
     };
     format!(
         "local random = math.random
-local customer = 1000000000
+local customer = {FIRST_CUSTOMER}
 local head = \"{head}\"
 local tail = [[{tail}]]
 request = function()
@@ -110,6 +128,54 @@ request = function()
   return {build}
 end
 "
+    )
+}
+
+/// Behind the last cookie there is none, and the answer is a refusal that shows in the table.
+fn member_script(cookies: &Path, run_name: &str) -> String {
+    let start = format!("{{\"customer\":\"{run_name}");
+    let tail = "\",\"lines\":[{\"stock\":\"units\",\"quantity\":1}]}";
+    let (body_bytes, cookies) = (start.len() + 10 + tail.len(), cookies.display());
+    format!(
+        r#"local cookies = {{}}
+for cookie in io.lines("{cookies}") do cookies[#cookies + 1] = cookie end
+local head = "POST /v1/sales/drop/reservations HTTP/1.1\r\nHost: onrush\r\nContent-Type: application/json\r\nContent-Length: {body_bytes}\r\nCookie: "
+local middle = "\r\n\r\n" .. [[{start}]]
+local tail = [[{tail}]]
+local number = 0
+request = function()
+  number = number + 1
+  return head .. (cookies[number] or "none=") .. middle .. ({FIRST_CUSTOMER} + number) .. tail
+end
+"#
+    )
+}
+
+/// Every thread builds its requests before the first is sent.
+fn buyer_script(path: &str, cookies: &Path) -> String {
+    let cookies = cookies.display();
+    format!(
+        r#"local thread_count = 0
+setup = function(thread)
+  thread:set("share", thread_count)
+  thread_count = thread_count + 1
+end
+local requests = {{}}
+local at = 0
+init = function()
+  local line = 0
+  for cookie in io.lines("{cookies}") do
+    if line % {BUYER_THREADS} == share then
+      requests[#requests + 1] = "GET {path} HTTP/1.1\r\nHost: onrush\r\nCookie: " .. cookie .. "\r\n\r\n"
+    end
+    line = line + 1
+  end
+end
+request = function()
+  at = at % #requests + 1
+  return requests[at]
+end
+"#
     )
 }
 
@@ -140,6 +206,8 @@ mod tests {
     fn the_stated_length_is_the_length_of_the_body() {
         let text = new_customer_script("drop", 1, "r1-");
         let body = "{\"customer\":\"r1-1000000001\",\"lines\":[{\"stock\":\"units\",\"quantity\":1}]}";
+        assert!(text.contains(&format!("Content-Length: {}\\r", body.len())), "{text}");
+        let text = member_script(Path::new("cookies"), "r1-");
         assert!(text.contains(&format!("Content-Length: {}\\r", body.len())), "{text}");
     }
 }

@@ -1,12 +1,16 @@
 //! The benchmarks, one per question, in the order in which they run.
 
+mod buy;
 mod earlier;
 mod engine;
+mod gated;
 mod growth;
 mod hot_path;
 mod latency;
 mod limit;
 mod reserve;
+mod rush;
+mod session;
 mod sinks;
 mod sinks_on;
 mod stored;
@@ -55,6 +59,21 @@ pub(crate) const CASES: &[Case] = &[
         run: limit::limit,
     },
     Case {
+        name: "session",
+        about: "what a proxy asks about a request with a session, 100 and 400 connections, to nginx",
+        run: session::session,
+    },
+    Case {
+        name: "gated",
+        about: "reservations with session, cool-down, limits and denylist, to the same without",
+        run: gated::gated,
+    },
+    Case {
+        name: "buy",
+        about: "/check of the flash sale, 400 connections, to what the other system publishes",
+        run: buy::buy,
+    },
+    Case {
         name: EARLIER,
         about: "every hot route of this build, to the binary that --earlier names",
         run: earlier::earlier,
@@ -89,6 +108,11 @@ pub(crate) const CASES: &[Case] = &[
         run: sinks::rabbitmq,
     },
     Case { name: "sink-redis", about: "events into a Redis stream, to redis-benchmark", run: sinks::redis },
+    Case {
+        name: "rush",
+        about: "10,000 units, 30,000 customers, everything on: seconds until the last row and message",
+        run: rush::rush,
+    },
     Case {
         name: "sinks-on",
         about: "reservations while four sinks write, to reservations without sinks",

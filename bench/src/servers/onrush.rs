@@ -56,12 +56,30 @@ impl Onrush {
     /// Serves the data directory `directory/data`, recovering what an earlier server left there. `environment` holds
     /// settings other than the defaults.
     pub(crate) fn start(binary: &Path, directory: &Path, environment: &[(String, String)]) -> Result<Self> {
+        Self::start_with(binary, &["--demo"], directory, environment)
+    }
+
+    /// The same with nothing on but what `environment` says.
+    pub(crate) fn start_bare(
+        binary: &Path,
+        directory: &Path,
+        environment: &[(String, String)],
+    ) -> Result<Self> {
+        Self::start_with(binary, &[], directory, environment)
+    }
+
+    fn start_with(
+        binary: &Path,
+        flags: &[&str],
+        directory: &Path,
+        environment: &[(String, String)],
+    ) -> Result<Self> {
         let data = Self::data_directory(directory);
         fs::create_dir_all(&data)?;
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let (address, operator_address) = (local(free_port()?), local(free_port()?));
         let mut command = Command::new(binary);
-        command.args(["serve", "--demo", "--listen", &address.to_string()]);
+        command.arg("serve").args(flags).args(["--listen", &address.to_string()]);
         command.args(["--operator-listen", &operator_address.to_string(), "--data"]).arg(&data);
         command.envs(environment.iter().cloned());
         let started = Instant::now();
