@@ -24,6 +24,7 @@ mod secret;
 mod server;
 mod services;
 mod shop;
+mod shop_token;
 mod targets;
 mod tool;
 mod wall_clock;

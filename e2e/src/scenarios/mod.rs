@@ -20,6 +20,7 @@ mod poison;
 mod published;
 mod reconcile;
 mod restored;
+mod rush;
 mod schemathesis;
 mod sigterm;
 mod sinks;
@@ -151,6 +152,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "each booking once on its topic, each order of a flash sale once on its queue",
         in_short: true,
         run: bookings::run,
+    },
+    Scenario {
+        name: "rush",
+        about: "10,000 units, 30,000 customers, everything on: each unit sold once, each order one row and one message",
+        in_short: true,
+        run: rush::run,
     },
     Scenario {
         name: "reconcile",
