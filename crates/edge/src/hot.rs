@@ -59,27 +59,43 @@ impl Sender<'_> {
 /// Appends the body of the answer for a name, if the route has one. A failure that it hands back becomes a problem.
 pub(crate) type Write = fn(&Name, Reply, &ReservationIds, &mut Vec<u8>) -> Result<Head, Failure>;
 
+/// Appends the body of the answer for what went wrong.
+pub(crate) type WriteProblem = fn(&Problem, &mut Vec<u8>) -> Head;
+
 /// How to write the answer to a call.
 pub(crate) struct Rendering {
     name: Name,
     write: Write,
+    write_problem: WriteProblem,
 }
 
 impl Rendering {
     /// For an answer that repeats `name`.
     pub(crate) fn of(name: Name, write: Write) -> Self {
-        Self { name, write }
+        Self { name, write, write_problem: render_problem }
     }
 
     /// For an answer that repeats no name of the path.
     pub(crate) fn without_name(write: Write) -> Self {
-        Self { name: Name::const_new(""), write }
+        Self::of(Name::const_new(""), write)
+    }
+
+    /// The same for a route that says in a way of its own what went wrong.
+    pub(crate) fn refusing_by(self, write_problem: WriteProblem) -> Self {
+        Self { write_problem, ..self }
     }
 
     /// Writes the answer into `body`.
     pub(crate) fn render(&self, reply: Reply, ids: &ReservationIds, now: TimeMs, body: &mut Vec<u8>) -> Head {
         (self.write)(&self.name, reply, ids, body)
-            .unwrap_or_else(|failure| render_problem(&Problem::from_failure(&failure, now), body))
+            .unwrap_or_else(|failure| (self.write_problem)(&Problem::from_failure(&failure, now), body))
+    }
+
+    /// The answer to a call that was not made.
+    pub(crate) fn refuse(&self, problem: &Problem) -> Ready {
+        let mut body = Vec::new();
+        let head = (self.write_problem)(problem, &mut body);
+        Ready { head, body }
     }
 }
 
@@ -251,6 +267,13 @@ pub(crate) fn bare_call(request: &Request<'_>, segment: &[u8], call: fn(Name) ->
         Some(name) => Hot::Call(call(name.clone()), Rendering::of(name, write)),
         None => Hot::Routed,
     }
+}
+
+/// The query, if there is one, of a request without a body that is plain otherwise.
+#[expect(clippy::option_option, reason = "no request and no query are two things")]
+pub(crate) fn bare_query<'a>(request: &Request<'a>) -> Option<Option<&'a str>> {
+    let query = request.query.map(std::str::from_utf8).transpose().ok()?;
+    request.body.is_empty().then_some(query)
 }
 
 /// The name that a path segment is, if it is one without any decoding.

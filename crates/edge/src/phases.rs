@@ -96,7 +96,7 @@ impl Exchange {
                 };
                 Some(match checked {
                     Ok(()) => State::Called(rendering, batcher.call(call)),
-                    Err(problem) => State::Refused(Box::new(problem)),
+                    Err(problem) => State::Ready(Box::new(rendering.refuse(&problem))),
                 })
             }
             Hot::Ready(ready) => Some(State::Ready(ready)),

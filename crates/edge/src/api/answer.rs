@@ -132,11 +132,6 @@ pub(crate) fn with_header(mut response: Response, name: HeaderName, value: &str)
     response
 }
 
-/// The same answer with the code of a problem in a field, for clients that do not look at the body.
-pub(crate) fn with_refusal(response: Response, code: &'static str) -> Response {
-    with_header(response, HeaderName::from_static("onrush-refusal"), code)
-}
-
 /// What the gate found out about a request.
 pub(crate) fn admission_of(request: &Request) -> Admission {
     request.extensions().get().copied().unwrap_or_default()

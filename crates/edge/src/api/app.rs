@@ -12,7 +12,8 @@ use onrush_node::{
 use tokio::sync::oneshot;
 
 use crate::components::Components;
-use crate::gate::{Denylist, PublicGate};
+use crate::gate::{Denylist, Gate, PublicGate};
+use crate::hot::Sender;
 use crate::metrics;
 use crate::metrics::EdgeMetrics;
 use crate::problem::Problem;
@@ -112,6 +113,17 @@ impl App {
             lag_ms,
             lost_line_count,
         )
+    }
+
+    /// Lets `ask` ask about whoever sent a request that came to the router of the public listener.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "rate limits count from now, and no turn has read the clock for this request"
+    )]
+    pub(crate) fn with_sender<T>(&self, ask: impl FnOnce(&Sender<'_>) -> T) -> T {
+        let gate = Gate::Public(Arc::clone(&self.gate));
+        let (denylist, now) = (&*self.backend, self.backend.now_ms());
+        ask(&Sender { gate: &gate, denylist, now, clock: &Instant::now })
     }
 
     /// Runs a call. A backend that is gone without an answer leaves it unknown whether the call was done.

@@ -111,6 +111,14 @@ impl Gate {
         }
     }
 
+    /// The same where only a challenge that was verified before counts.
+    pub(crate) fn read_done_challenge(&self, brought: Brought<'_>, now: TimeMs) -> ChallengeCall {
+        match self {
+            Self::Public(gate) => gate.challenges().read_done(brought, now),
+            Self::Operator(_) => ChallengeCall::Missing,
+        }
+    }
+
     /// Counts a refusal that has to do with sessions.
     pub(crate) fn count_refusal(&self, problem: &Problem) {
         if let Self::Public(gate) = self {

@@ -1,6 +1,6 @@
 //! A request, whichever protocol it came by. Nothing in it is copied.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 
 use http::{HeaderMap, HeaderValue};
@@ -10,6 +10,11 @@ use crate::net::h1;
 /// Who is connected to us: the client, or a gateway in front of it. The router has it as an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
+
+impl Peer {
+    /// Of a request that came by no socket, or whose sender's address does not matter.
+    pub(crate) const UNKNOWN: Self = Self(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
+}
 
 /// All of a request, with a body that is whole.
 #[derive(Clone, Copy)]

@@ -102,7 +102,7 @@ pub(crate) fn see_other(location: &str) -> Response {
 }
 
 /// The same answer with the header fields that belong to a problem.
-pub(crate) fn with_fields_of(problem: &Problem, mut response: Response) -> Response {
+fn with_fields_of(problem: &Problem, mut response: Response) -> Response {
     for (name, value) in problem.headers() {
         if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);

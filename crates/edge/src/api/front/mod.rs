@@ -4,9 +4,7 @@
 
 mod operations;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
@@ -16,17 +14,14 @@ use onrush_gate::RouteGroup;
 use super::answer::{Answer, of_ready};
 use super::app::App;
 use super::route::Route;
-use crate::gate::{Admission, Gate, Identity};
-use crate::hot::{Head, Hot, Ready, Sender, render_problem};
+use crate::gate::{Admission, Identity};
+use crate::hot::{Head, Hot, Ready, Sender, bare_query, render_problem};
 use crate::http::query::parameters;
 use crate::http::request::{Peer, Request as HotRequest};
 use crate::problem::Problem;
 
 const CHECK: &str = "/v1/gate/check";
 const FORWARD: &str = "/v1/gate/forward";
-
-/// Of a request that came by no socket, as in tests.
-const UNKNOWN_PEER: Peer = Peer(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
 
 /// What a kind of proxy says and understands.
 struct Proxy {
@@ -63,8 +58,7 @@ async fn forward(State(app): State<Arc<App>>, request: Request) -> Answer {
 }
 
 fn decode(proxy: &Proxy, request: &HotRequest<'_>, sender: &Sender<'_>) -> Hot {
-    let query = request.query.map(std::str::from_utf8).transpose();
-    let (true, Ok(query)) = (request.body.is_empty(), query) else { return Hot::Routed };
+    let Some(query) = bare_query(request) else { return Hot::Routed };
     match proxy.answer(request, query, sender) {
         Ok(ready) => Hot::Ready(Box::new(ready)),
         Err(problem) => Hot::Problem(Box::new(problem)),
@@ -85,15 +79,9 @@ impl Proxy {
     async fn answer_routed(&self, app: &App, request: Request) -> Answer {
         let (parts, body) = request.into_parts();
         to_bytes(body, 0).await.map_err(|_| Problem::unexpected_body())?;
-        let peer = parts.extensions.get().copied().unwrap_or(UNKNOWN_PEER);
-        let sender = Sender {
-            gate: &Gate::Public(Arc::clone(&app.gate)),
-            denylist: &*app.backend,
-            now: app.backend.now_ms(),
-            clock: &now,
-        };
+        let peer = parts.extensions.get().copied().unwrap_or(Peer::UNKNOWN);
         let request = HotRequest::of_http2(&parts, b"", peer);
-        self.answer(&request, parts.uri.query(), &sender).map(of_ready)
+        app.with_sender(|sender| self.answer(&request, parts.uri.query(), sender)).map(of_ready)
     }
 
     /// # Errors
@@ -168,12 +156,4 @@ impl Proxy {
         head.fields.push(("onrush-refusal", CompactString::const_new(problem.code())));
         Ready { head, body }
     }
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "rate limits count from now, and no turn has read the clock for this request"
-)]
-fn now() -> Instant {
-    Instant::now()
 }

@@ -167,6 +167,32 @@ fn proxied() -> Vec<String> {
     requests
 }
 
+/// What buyers of the flash sale ask.
+fn bought() -> Vec<String> {
+    let senders =
+        ["ann", "late", "limited", "early", "closed"].map(|customer| format!("\n{}", cookie(customer, 1)));
+    let mut requests: Vec<String> = Vec::new();
+    for target in ["GET /check", "POST /check"] {
+        for query in
+            ["", "?", "?productID=1", "?productID=01", "?productID=x", "?productID=1&productID=1", "?x=1"]
+        {
+            requests.push(format!("{target}{query}"));
+            requests.extend(senders.iter().map(|sender| format!("{target}{query}{sender}")));
+        }
+        let odd = [
+            "sec-fetch-site: cross-site",
+            "sec-fetch-site: same-origin\nsec-fetch-mode: cors",
+            "sec-fetch-site: none\nsec-fetch-mode: navigate",
+            "accept: text/plain, TEXT/HTML",
+            "accept: */*",
+        ];
+        requests.extend(odd.map(|fields| format!("{target}?productID=1\n{}\n{fields}", cookie("ann", 1))));
+        requests.push(format!("{target}?productID=1\n{}", cookie("ann", 0)));
+        requests.push(format!("{target}?productID=1\nauthorization: Bearer none"));
+    }
+    requests
+}
+
 #[test]
 fn hot_and_routed_answers_are_equal() {
     let keyed = |key: &str| reserve_for("ann").replace("\n\n", &format!("\nidempotency-key: {key}\n\n"));
@@ -204,6 +230,7 @@ fn hot_and_routed_answers_are_equal() {
     );
     requests.push(book("ann", "PWTC"));
     requests.extend(proxied());
+    requests.extend(bought());
     check_that_every_route_is_asked(&requests);
     let backend: Arc<dyn Backend> = Arc::new(Shop::default());
     for request in requests {
@@ -318,6 +345,7 @@ fn check_failure(failure: impl Fn(Option<Box<ReserveCall>>) -> Failure + Send + 
         "GET /".to_owned(),
         reserve_for("ann"),
         book("ann", "PWTC"),
+        format!("GET /check?productID=1\n{}", cookie("ann", 1)),
     ];
     let is_asked = |table: &HotTable| requests.iter().any(|request| takes(table, request));
     // Those for proxies ask the partition nothing.
@@ -362,6 +390,9 @@ fn whatever_is_out_of_the_ordinary_goes_to_the_router() {
         format!("POST /v1/sales/PWTC/reservations{json}; charset=utf-8\n\n{{}}"),
         format!("POST /v1/sales/PWTC/reservations{json}\nidempotency-key: a\nidempotency-key: b\n\n{{}}"),
         format!("POST /booking{json}\n\n{{}}"),
+        "HEAD /check?productID=1".to_owned(),
+        "PUT /check?productID=1".to_owned(),
+        "POST /check?productID=1\n\nx".to_owned(),
         "POST /v1/gate/check".to_owned(),
         "HEAD /v1/gate/check".to_owned(),
         "GET /v1/gate/check\n\nx".to_owned(),

@@ -7,24 +7,26 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use onrush_node::{Asker, Call, ChallengeCall, Name, Outcome};
+use compact_str::CompactString;
+use http::{HeaderMap, Method};
+use onrush_node::{Asker, Call, ChallengeCall, Failure, Name, Outcome, Reply, ReservationIds, ReserveCall};
 
 use super::detail::{frame, show_refusal};
 use super::product::{PRODUCT_ID, back_to, parse_product_id, read_sale};
 use super::sender::{counted, sender_of};
 use super::{SALE, captcha};
 use crate::api::answer::{
-    Answer, WithoutBody, WithoutQuery, admission_of, form_body, with_refusal, with_standing,
+    Answer, WithoutBody, WithoutQuery, admission_of, form_body, of_ready, with_standing,
 };
 use crate::api::app::{App, mismatched};
 use crate::api::reservations::one_unit::one_unit;
 use crate::gate::{Admission, Brought, Identity};
+use crate::hot::{Head, Hot, Ready, Rendering, Sender, bare_query};
 use crate::http::form::parse_form;
 use crate::http::query::parameters;
-use crate::http::request::Fields;
+use crate::http::request::{Fields, Peer, Request as HotRequest};
 use crate::limits::BODY_BYTES_MAX;
-use crate::pages::{notice, with_fields_of};
+use crate::pages::notice;
 use crate::problem::Problem;
 
 /// Buys one unit of `productID`: `true`, or `false` with the status of the refusal.
@@ -34,21 +36,47 @@ pub(super) async fn check(State(app): State<Arc<App>>, request: Request) -> Answ
     }
     let mut admission = admission_of(&request);
     let bought = check_request(&app, &mut admission, request).await;
-    let response = bought.map_or_else(|problem| said_no(&problem), |()| said("true"));
-    Ok(with_standing(response, &admission))
+    let mut ready = bought.map_or_else(|problem| no(&problem), |()| yes());
+    ready.head.standing = ready.head.standing.or(admission.standing());
+    Ok(of_ready(ready))
 }
 
 async fn check_request(app: &App, admission: &mut Admission, request: Request) -> Result<(), Problem> {
     let (parts, body) = request.into_parts();
     to_bytes(body, 0).await.map_err(|_| Problem::unexpected_body())?;
-    let [product_id] = parameters(parts.uri.query(), [PRODUCT_ID])?;
-    let product_id = parse_product_id(product_id.as_deref())?;
-    if parts.method == Method::GET && is_navigation(&parts.headers) {
-        return Err(counted(app, Problem::cross_site_session()));
+    let request = HotRequest::of_http2(&parts, b"", Peer::UNKNOWN);
+    let call = app.with_sender(|sender| claim(&request, parts.uri.query(), sender))?;
+    reserve(app, admission, call).await
+}
+
+/// The same by its bytes.
+pub(super) fn decode_check(request: &HotRequest<'_>, _: &[u8], sender: &Sender<'_>) -> Hot {
+    let query = bare_query(request).filter(|_| matches!(request.method, b"GET" | b"POST"));
+    let Some(query) = query else { return Hot::Routed };
+    match claim(request, query, sender) {
+        Ok(call) => {
+            Hot::Call(Call::Reserve(call), Rendering::without_name(write_bought).refusing_by(write_no))
+        }
+        Err(problem) => Hot::Ready(Box::new(no(&problem))),
     }
-    let sender = sender_of(app, &parts.headers)?;
-    let challenge = |customer: &str| captcha::brought(app, &Fields::Mapped(&parts.headers), customer);
-    reserve(app, admission, &sender, product_id, None, challenge).await
+}
+
+/// What a request to buy claims.
+fn claim(
+    request: &HotRequest<'_>,
+    query: Option<&str>,
+    sender: &Sender<'_>,
+) -> Result<Box<ReserveCall>, Problem> {
+    let [product_id] = parameters(query, [PRODUCT_ID])?;
+    let product_id = parse_product_id(product_id.as_deref())?;
+    let call = if request.method == b"GET" && is_navigation(&request.fields) {
+        Err(Problem::cross_site_session())
+    } else {
+        let challenge = |customer: &str| captcha::brought(sender, &request.fields, customer);
+        let identity = sender.of(request);
+        identity.and_then(|identity| one_unit(&identity, Name::const_new(SALE), product_id, None, challenge))
+    };
+    call.inspect_err(|problem| sender.gate.count_refusal(problem))
 }
 
 /// What the form of the page sends. Its answer leads back to the page, or is the page with the reason.
@@ -58,7 +86,13 @@ pub(super) async fn buy(State(app): State<Arc<App>>, _: WithoutQuery, request: R
     let response = match sent(&app, &parts.headers, body).await {
         Ok(Sent { sender, product_id, key, challenge }) => {
             let challenge = |customer: &str| read_challenge(&app, challenge.as_deref(), customer);
-            match reserve(&app, &mut admission, &sender, product_id.clone(), Some(&key), challenge).await {
+            let stock = product_id.clone();
+            let call = one_unit(&sender, Name::const_new(SALE), stock, Some(&key), challenge);
+            let bought = match call {
+                Ok(call) => reserve(&app, &mut admission, call).await,
+                Err(problem) => Err(counted(&app, problem)),
+            };
+            match bought {
                 Ok(()) => back_to(&product_id),
                 Err(problem) => show_refusal(&app, &sender, &product_id, &problem).await,
             }
@@ -76,8 +110,8 @@ pub(super) async fn check_right(
     request: WithoutBody,
 ) -> Response {
     match right(&app, &request.fields).await {
-        Ok(()) => said("true"),
-        Err(problem) => said_no(&problem),
+        Ok(()) => of_ready(yes()),
+        Err(problem) => of_ready(no(&problem)),
     }
 }
 
@@ -115,16 +149,7 @@ fn read_challenge(app: &App, text: Option<&str>, customer: &str) -> ChallengeCal
 }
 
 /// The same as `POST /v1/sales/flash/reservations`.
-async fn reserve(
-    app: &App,
-    admission: &mut Admission,
-    sender: &Identity,
-    stock: Name,
-    key: Option<&str>,
-    challenge: impl FnOnce(&str) -> ChallengeCall,
-) -> Result<(), Problem> {
-    let call = one_unit(sender, Name::const_new(SALE), stock, key, challenge)
-        .map_err(|problem| counted(app, problem))?;
+async fn reserve(app: &App, admission: &mut Admission, call: Box<ReserveCall>) -> Result<(), Problem> {
     debug_assert!(matches!(call.asker, Asker::Customer(_)), "nobody else has proved anything");
     app.gate.check_customer(admission, &call.customer)?;
     app.check_denied(&call)?;
@@ -136,26 +161,47 @@ async fn reserve(
 
 /// Whether a browser opens this as a page. A link in a letter, or a page of another site, can make it do so; a script of our own
 /// pages does not. Browsers that do not say what they do ask for HTML when they open a page.
-fn is_navigation(fields: &HeaderMap) -> bool {
-    match fields.get("sec-fetch-mode") {
-        Some(mode) => mode == "navigate",
-        None => fields.get_all(header::ACCEPT).iter().any(|accept| {
-            let accept = accept.as_bytes().to_ascii_lowercase();
+fn is_navigation(fields: &Fields<'_>) -> bool {
+    match fields.all("sec-fetch-mode").next() {
+        Some(mode) => mode == b"navigate",
+        None => fields.all("accept").any(|accept| {
+            let accept = accept.to_ascii_lowercase();
             memchr::memmem::find(&accept, b"text/html").is_some()
         }),
     }
 }
 
-fn said(word: &'static str) -> Response {
-    let mut response = Response::new(Body::from(word));
-    let fields = response.headers_mut();
-    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    fields.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+/// The answer to a hot request to buy.
+fn write_bought(_: &Name, reply: Reply, _: &ReservationIds, out: &mut Vec<u8>) -> Result<Head, Failure> {
+    match reply? {
+        Outcome::Reserved { .. } => Ok(write_word("true", out)),
+        other => mismatched(&other),
+    }
 }
 
-fn said_no(problem: &Problem) -> Response {
-    let mut response = with_fields_of(problem, said("false"));
-    *response.status_mut() = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::BAD_REQUEST);
-    with_refusal(response, problem.code())
+/// `false`, with the status and the code of the problem.
+fn write_no(problem: &Problem, out: &mut Vec<u8>) -> Head {
+    let mut head = write_word("false", out);
+    head.status = problem.status();
+    head.standing = problem.standing();
+    head.fields.push(("onrush-refusal", CompactString::const_new(problem.code())));
+    head.fields.extend(problem.headers().map(|(name, value)| (name, CompactString::from(value))));
+    head
+}
+
+fn write_word(word: &str, out: &mut Vec<u8>) -> Head {
+    out.extend_from_slice(word.as_bytes());
+    let mut head = Head::ok("text/plain; charset=utf-8");
+    head.fields.push(("cache-control", CompactString::const_new("no-store")));
+    head
+}
+
+fn yes() -> Ready {
+    let mut body = Vec::new();
+    Ready { head: write_word("true", &mut body), body }
+}
+
+fn no(problem: &Problem) -> Ready {
+    let mut body = Vec::new();
+    Ready { head: write_no(problem, &mut body), body }
 }

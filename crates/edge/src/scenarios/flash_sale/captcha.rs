@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use http::{StatusCode, header};
+use http::{HeaderName, StatusCode, header};
 use onrush_core::ChallengeKind;
 use onrush_gate::challenge::CHALLENGE_TTL_MS;
 use onrush_node::{Call, ChallengeCall, Name, Outcome};
 
 use super::SALE;
 use super::sender::sender_of;
-use crate::api::answer::{Answer, WithoutBody, WithoutQuery, json, segment, with_header, with_refusal};
+use crate::api::answer::{Answer, WithoutBody, WithoutQuery, json, segment, with_header};
 use crate::api::app::{App, mismatched};
 use crate::api::challenges::shown;
 use crate::gate::{Brought, Given};
+use crate::hot::Sender;
 use crate::http::credentials::cookie;
 use crate::http::query::{parameters, parse_no_query};
 use crate::http::request::Fields;
@@ -55,7 +56,8 @@ pub(super) async fn verify(State(app): State<Arc<App>>, request: WithoutBody) ->
     };
     if !is_solved {
         let refused = said(StatusCode::FORBIDDEN, 1, "Fail to pass verification");
-        return Ok(with_refusal(refused, Code::ChallengeFailed.as_str()));
+        let field = HeaderName::from_static("onrush-refusal");
+        return Ok(with_header(refused, field, Code::ChallengeFailed.as_str()));
     }
     let done = challenges.done(SALE, customer, app.backend.now_ms())?;
     Ok(with_cookie(said(StatusCode::OK, 0, "Pass verification"), &done))
@@ -69,10 +71,9 @@ async fn is_first(app: &App, number: u64) -> Result<bool, Problem> {
 }
 
 /// What a reservation brings: what `/captcha/verify` put into the cookie. A challenge that was not verified there is nothing.
-pub(super) fn brought(app: &App, fields: &Fields<'_>, customer: &str) -> ChallengeCall {
-    let now = app.backend.now_ms();
+pub(super) fn brought(sender: &Sender<'_>, fields: &Fields<'_>, customer: &str) -> ChallengeCall {
     cookie_of(fields).map_or(ChallengeCall::Missing, |id| {
-        app.gate.challenges().read_done(Brought { text: id, sale: SALE, customer }, now)
+        sender.gate.read_done_challenge(Brought { text: id, sale: SALE, customer }, sender.now)
     })
 }
 

@@ -24,7 +24,9 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::new(detail, detail::show),
         Route::new(buy, buy::buy).reserving(),
-        Route::any(operations::CHECK_PATH, vec![check, check_again], buy::check).reserving(),
+        Route::any(operations::CHECK_PATH, vec![check, check_again], buy::check)
+            .hot_with_query(buy::decode_check)
+            .reserving(),
         Route::new(right, buy::check_right),
         Route::new(captcha, captcha::give),
         Route::new(shown, captcha::show),
