@@ -10,7 +10,7 @@ use onrush_gate::{RouteGroup, Standing};
 use onrush_node::{Call, Failure, Name, Reply, ReservationIds};
 use smallvec::SmallVec;
 
-use crate::gate::{Denylist, Gate, Identity};
+use crate::gate::{Denylist, Gate, Identity, PageOrigin};
 use crate::http::request::Request;
 use crate::problem::{self, Problem};
 
@@ -108,6 +108,8 @@ pub(crate) struct Head {
     pub(crate) fields: SmallVec<[(&'static str, CompactString); 2]>,
     /// How a rate limit stands, if one was asked; it makes header fields of its own.
     pub(crate) standing: Option<Standing>,
+    /// From where the page may be that reads it; it makes header fields as well.
+    pub(crate) page_origin: PageOrigin,
 }
 
 impl Head {
@@ -120,7 +122,8 @@ impl Head {
 impl Default for Head {
     /// A success that has nothing to say.
     fn default() -> Self {
-        Self { status: 200, content_type: None, fields: SmallVec::new(), standing: None }
+        let page_origin = PageOrigin::default();
+        Self { status: 200, content_type: None, fields: SmallVec::new(), standing: None, page_origin }
     }
 }
 
@@ -128,8 +131,8 @@ impl Default for Head {
 pub(crate) fn render_problem(problem: &Problem, body: &mut Vec<u8>) -> Head {
     problem.write_body(body);
     let fields = problem.headers().map(|(name, value)| (name, CompactString::from(value))).collect();
-    let standing = problem.standing();
-    Head { status: problem.status(), content_type: Some(problem::CONTENT_TYPE), fields, standing }
+    let (status, content_type) = (problem.status(), Some(problem::CONTENT_TYPE));
+    Head { status, content_type, fields, standing: problem.standing(), page_origin: PageOrigin::default() }
 }
 
 /// A route as bytes, so that it can be told before any router is asked.

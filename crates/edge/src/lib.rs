@@ -16,6 +16,7 @@ mod net;
 pub mod openapi;
 mod pages;
 mod phases;
+mod preflights;
 pub mod problem;
 mod router_bridge;
 
@@ -26,6 +27,7 @@ pub mod text;
 
 pub use components::{Components, SinkOperations};
 pub use gate::{ChallengeSettings, Denylist, PasswordPool, SessionSettings, Sessions};
+pub use http::origin::{InvalidOrigin, Origin};
 pub use net::h1;
 pub use server::Server;
 pub use settings::{GateSettings, OperatorKey, Scenarios, Settings};

@@ -3,25 +3,27 @@
 //! 1. **parse**: bytes become a [`Request`]; each protocol does that for itself ([`crate::net`]), with the same meaning
 //!    ([`crate::http`]);
 //! 2. **limits**: of its target, fields and body, on the way of parsing ([`crate::http::size`]);
-//! 3. **gate**: who may ask this listener at all ([`crate::gate`]), and who is denied ([`crate::denied`]);
-//! 4. **route**: [`Exchange::begin`] tells the requests of a rush by their bytes; the rest go to the router by way of
+//! 3. **origin**: where the page is from that made it, if the operator listed origins. What a browser asks about a request that
+//!    is to follow is answered here ([`crate::preflights`]);
+//! 4. **gate**: who may ask this listener at all ([`crate::gate`]), and who is denied ([`crate::denied`]);
+//! 5. **route**: [`Exchange::begin`] tells the requests of a rush by their bytes; the rest go to the router by way of
 //!    [`crate::router_bridge`];
-//! 5. **decide**: the call goes to the partition of its name with all others of this turn, and [`Exchange::poll_decided`] says
+//! 6. **decide**: the call goes to the partition of its name with all others of this turn, and [`Exchange::poll_decided`] says
 //!    when its answer may be told;
-//! 6. **render**: [`Exchange::render`] writes the answer down; the router's handlers have done so;
-//! 7. **leave**: HEAD loses the body, and an answer for which there is no room is another one ([`finish`]). What is left
+//! 7. **render**: [`Exchange::render`] writes the answer down; the router's handlers have done so;
+//! 8. **leave**: HEAD loses the body, and an answer for which there is no room is another one ([`finish`]). What is left
 //!    to a protocol is to write down a [`Response`]. A hot answer over HTTP/1.1 is short and goes out at once: it loses its
 //!    body as it is rendered, and asks for room only if the socket does not take it.
 
 use std::mem;
 use std::task::{Context, Poll};
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use onrush_gate::Standing;
 use onrush_node::{Call, Reply};
 
 use crate::denied::{check_address, check_customer};
-use crate::gate::{Admission, write_standing};
+use crate::gate::{Admission, PageOrigin, write_standing};
 use crate::hot::{self, Found, Hot, Ready, Rendering, Sender};
 use crate::http::request::Request;
 use crate::http::response::{Response, has_no_body};
@@ -37,6 +39,7 @@ pub(crate) struct Exchange {
     is_head: bool,
     /// How a rate limit stands, if one was asked.
     standing: Option<Standing>,
+    page_origin: PageOrigin,
 }
 
 /// What becomes of a request.
@@ -56,6 +59,12 @@ enum State {
 impl Exchange {
     /// Puts a request on its way, or refuses it, unless it is one for the router.
     pub(crate) fn begin(thread: &EdgeThread, request: &Request<'_>) -> Begun {
+        let page_origin = thread.routes.gate.page_origin(&request.fields);
+        if let Some(ready) = thread.routes.preflights.answer(request, page_origin) {
+            let request_id = thread.request_id(request.fields.request_id());
+            let state = State::Ready(Box::new(ready));
+            return Begun::Hot(Self { state, request_id, is_head: false, standing: None, page_origin });
+        }
         let found = thread.routes.hot.find(request);
         let now = || thread.turn_clock.now();
         let checked = thread.routes.gate.check(request, hot::group_of(found), now);
@@ -63,13 +72,15 @@ impl Exchange {
             Ok(admission) => *admission,
             Err(_) => Admission::default(),
         };
+        admission.page_origin = page_origin;
         let state = match checked.and_then(|_| check_address(thread, request)) {
             Ok(()) => Self::route(thread, request, found, &mut admission),
             Err(problem) => Some(State::Refused(Box::new(problem))),
         };
         let Some(state) = state else { return Begun::Routed(admission) };
         let request_id = thread.request_id(request.fields.request_id());
-        Begun::Hot(Self { state, request_id, is_head: request.is_head(), standing: admission.standing() })
+        let (is_head, standing) = (request.is_head(), admission.standing());
+        Begun::Hot(Self { state, request_id, is_head, standing, page_origin })
     }
 
     fn route(
@@ -133,6 +144,7 @@ impl Exchange {
             State::Refused(problem) => hot::render_problem(problem, body),
         };
         head.standing = head.standing.or(self.standing);
+        head.page_origin = self.page_origin;
         let length = (!has_no_body(head.status)).then_some(body.len());
         if self.is_head {
             body.clear();
@@ -142,19 +154,20 @@ impl Exchange {
 }
 
 /// The answer to what is no request that can be served, which is counted.
-pub(crate) fn reject(thread: &EdgeThread, problem: &Problem) -> Response {
+pub(crate) fn reject(thread: &EdgeThread, problem: &Problem, page_origin: PageOrigin) -> Response {
     thread.counters.rejected_count.add(1);
-    Response::of_problem(problem)
+    Response { page_origin, ..Response::of_problem(problem) }
 }
 
 /// Makes an answer ready to leave: what answers HEAD has no body, and nothing is begun that there is no room for.
 pub(crate) fn finish(thread: &EdgeThread, response: Response, is_head: bool) -> Response {
     let response = if is_head { response.without_body() } else { response };
-    if thread.deadlines.make_room(response.body.memory_bytes()) {
+    let response = if thread.deadlines.make_room(response.body.memory_bytes()) {
         with_rate_limit_fields(thread, response)
     } else {
-        Response::of_problem(&Problem::overloaded())
-    }
+        Response { page_origin: response.page_origin, ..Response::of_problem(&Problem::overloaded()) }
+    };
+    with_origin_fields(thread, response)
 }
 
 fn with_rate_limit_fields(thread: &EdgeThread, mut response: Response) -> Response {
@@ -165,6 +178,16 @@ fn with_rate_limit_fields(thread: &EdgeThread, mut response: Response) -> Respon
         if let (Ok(policy), Ok(limit)) = (policy, HeaderValue::from_bytes(&limit)) {
             response.fields.insert("ratelimit-policy", policy);
             response.fields.insert("ratelimit", limit);
+        }
+    }
+    response
+}
+
+fn with_origin_fields(thread: &EdgeThread, mut response: Response) -> Response {
+    for (name, value) in thread.routes.gate.origin_fields(response.page_origin) {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            // A page may vary by its cookie as well.
+            response.fields.append(HeaderName::from_static(name), value);
         }
     }
     response

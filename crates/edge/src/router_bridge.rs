@@ -80,5 +80,6 @@ pub(crate) async fn dispatch(
         response::Body::Stream(Stream::new(body))
     };
     let response = Response::of_router(parts, body, is_head);
-    Response { standing: response.standing.or(admission.standing()), ..response }
+    let standing = response.standing.or(admission.standing());
+    Response { standing, page_origin: admission.page_origin, ..response }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use onrush_gate::{ForwardedField, Network, RateLimitSettings};
 
 use crate::gate::ChallengeSettings;
+use crate::http::origin::Origin;
 
 /// Plain values; see each for its unit and default.
 #[derive(Clone, Debug)]
@@ -52,6 +53,8 @@ pub struct GateSettings {
     pub rate_limits: RateLimitSettings,
     /// What challenges are like.
     pub challenges: ChallengeSettings,
+    /// Origins whose pages may use a customer's session and read answers, as our own pages may.
+    pub cors_origins: Vec<Origin>,
 }
 
 /// The key of the operator listener as it is at the time of each request. While there is none, every request is refused.

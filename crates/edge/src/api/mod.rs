@@ -34,6 +34,7 @@ use crate::gate::{Gate, OperatorGate, OperatorPaths};
 use crate::hot::HotTable;
 use crate::openapi::scope::Scope;
 use crate::pages::assets;
+use crate::preflights::Preflights;
 use crate::scenarios;
 use crate::settings::Scenarios;
 pub use app::App;
@@ -95,6 +96,16 @@ pub fn public_router(app: Arc<App>) -> Router {
 /// What a rush asks the public listener for.
 pub(crate) fn hot_table(on: Scenarios) -> HotTable {
     HotTable::new(public_routes(on).iter().filter_map(Route::bytes))
+}
+
+/// What browsers may ask the public listener about its paths.
+pub(crate) fn preflights(on: Scenarios) -> Preflights {
+    let routes = public_routes(on);
+    let (of_proxies, of_browsers): (Vec<_>, Vec<_>) = routes.iter().partition(|route| route.is_for_proxies());
+    Preflights::new(
+        of_browsers.into_iter().map(|route| (route.path, route.method())),
+        of_proxies.into_iter().map(|route| route.path).collect(),
+    )
 }
 
 /// Every path of the operator listener, for whoever passed [`operator_gate`].

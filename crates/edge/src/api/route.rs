@@ -24,6 +24,7 @@ pub(crate) struct Route {
     hot: Option<HotForm>,
     /// Whose rate limits hold on the public listener; nothing if it has none.
     group: Option<RouteGroup>,
+    is_for_proxies: bool,
 }
 
 impl Route {
@@ -41,6 +42,7 @@ impl Route {
             handler: on(filter, handler),
             hot: None,
             group: Some(RouteGroup::Pages),
+            is_for_proxies: false,
         }
     }
 
@@ -51,7 +53,8 @@ impl Route {
         T: 'static,
     {
         let group = Some(RouteGroup::Pages);
-        Self { path, method: None, operations, handler: any(handler), hot: None, group }
+        let handler = any(handler);
+        Self { path, method: None, operations, handler, hot: None, group, is_for_proxies: false }
     }
 
     /// Plain requests to this route are told by their bytes.
@@ -76,6 +79,17 @@ impl Route {
     #[must_use]
     pub(crate) fn unlimited(self) -> Self {
         Self { group: None, ..self }
+    }
+
+    /// Proxies ask for it about requests to other applications. It asks the limits by itself.
+    #[must_use]
+    pub(crate) fn for_proxies(self) -> Self {
+        Self { group: None, is_for_proxies: true, ..self }
+    }
+
+    /// Whether proxies ask for it, and no browser.
+    pub(crate) fn is_for_proxies(&self) -> bool {
+        self.is_for_proxies
     }
 
     /// The one method that it takes; nothing if it takes every method.

@@ -5,6 +5,7 @@ mod challenges;
 mod denylist;
 mod identity;
 mod operator;
+mod origins;
 mod passwords;
 mod public;
 mod sessions;
@@ -22,10 +23,11 @@ pub(crate) use self::challenges::{Brought, Given, KINDS};
 pub use self::denylist::Denylist;
 pub(crate) use self::identity::Identity;
 pub(crate) use self::operator::{OperatorGate, OperatorPaths};
+pub(crate) use self::origins::PageOrigin;
 pub(crate) use self::passwords::Password;
 pub use self::passwords::PasswordPool;
 pub(crate) use self::public::{Admission, PublicGate};
-pub(crate) use self::sessions::{Begun, check_site};
+pub(crate) use self::sessions::Begun;
 pub use self::sessions::{SessionSettings, Sessions};
 use crate::http::request::{Fields, Request};
 use crate::problem::Problem;
@@ -117,6 +119,23 @@ impl Gate {
             Self::Public(gate) => gate.challenges().read_done(brought, now),
             Self::Operator(_) => ChallengeCall::Missing,
         }
+    }
+
+    /// Where the page is from that made a request with these fields, as far as it is listed.
+    pub(crate) fn page_origin(&self, fields: &Fields<'_>) -> PageOrigin {
+        match self {
+            Self::Public(gate) => gate.origins().page_origin(fields),
+            Self::Operator(_) => PageOrigin::NotAsked,
+        }
+    }
+
+    /// The fields by which browsers know who may read an answer.
+    pub(crate) fn origin_fields(&self, page: PageOrigin) -> impl Iterator<Item = (&'static str, &str)> {
+        let origins = match self {
+            Self::Public(gate) => Some(gate.origins()),
+            Self::Operator(_) => None,
+        };
+        origins.into_iter().flat_map(move |origins| origins.answer_fields(page))
     }
 
     /// Counts a refusal that has to do with sessions.

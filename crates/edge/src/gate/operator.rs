@@ -3,7 +3,7 @@
 
 use subtle::ConstantTimeEq as _;
 
-use super::sessions::is_cross_site as is_from_elsewhere;
+use super::origins::Origins;
 use crate::http::authority::{is_loopback, is_loopback_origin};
 use crate::http::credentials::{basic_password, bearer};
 use crate::http::request::{Fields, Request};
@@ -79,7 +79,11 @@ fn check_page(request: &Request<'_>, key: &str) -> Result<(), Problem> {
         return Err(Problem::password_required());
     }
     let may_write = !matches!(request.method, b"GET" | b"HEAD");
-    if may_write && is_from_elsewhere(&request.fields) { Err(Problem::cross_site_form()) } else { Ok(()) }
+    if may_write && Origins::NONE.is_cross_site(&request.fields) {
+        Err(Problem::cross_site_form())
+    } else {
+        Ok(())
+    }
 }
 
 fn carries(fields: &Fields<'_>, key: &str) -> bool {

@@ -11,6 +11,7 @@ use onrush_gate::{RateLimits, RouteGroup, Standing, TICKS_PER_S, Taken, canonica
 
 use super::challenges::{Challenges, KINDS};
 use super::identity::Identity;
+use super::origins::{Origins, PageOrigin};
 use super::sessions::{DECISIONS, Sessions};
 use crate::http::request::{Fields, Request};
 use crate::metrics::GateFigures;
@@ -28,6 +29,7 @@ pub(crate) struct PublicGate {
     /// Absent if sessions are off.
     sessions: Option<Arc<Sessions>>,
     challenges: Challenges,
+    origins: Origins,
 }
 
 struct Rates {
@@ -43,6 +45,8 @@ struct Rates {
 pub(crate) struct Admission {
     /// What it took of the limits, and when, in ticks.
     taken: Option<(Taken, u64)>,
+    /// Where the page is from that made it.
+    pub(crate) page_origin: PageOrigin,
 }
 
 impl Admission {
@@ -62,7 +66,8 @@ impl PublicGate {
             Rates { limits, started: now, policies }
         });
         let challenges = Challenges::new(&settings.challenges);
-        Self { settings, rates, sessions: None, challenges }
+        let origins = Origins::new(settings.cors_origins.clone());
+        Self { settings, rates, sessions: None, challenges, origins }
     }
 
     /// The same with sessions.
@@ -75,7 +80,7 @@ impl PublicGate {
     pub(crate) fn open() -> Self {
         let settings = GateSettings::default();
         let challenges = Challenges::new(&settings.challenges);
-        Self { settings, rates: None, sessions: None, challenges }
+        Self { settings, rates: None, sessions: None, challenges, origins: Origins::NONE }
     }
 
     pub(super) fn check(
@@ -106,7 +111,7 @@ impl PublicGate {
         let now = rates.ticks(now());
         let taken = rates.limits.take(group, address, now);
         let taken = taken.map_err(|refused| Problem::rate_limited(&refused))?;
-        Ok(Admission { taken: Some((taken, now)) })
+        Ok(Admission { taken: Some((taken, now)), ..Admission::default() })
     }
 
     pub(crate) fn check_customer(&self, admission: &mut Admission, customer: &str) -> Result<(), Problem> {
@@ -129,9 +134,21 @@ impl PublicGate {
         now: TimeMs,
     ) -> Result<Identity, Problem> {
         match &self.sessions {
-            Some(sessions) => sessions.identify(fields, may_write, now),
+            Some(sessions) => sessions.identify(fields, &self.origins, may_write, now),
             None => Ok(Identity::Unknown),
         }
+    }
+
+    /// Whether these fields come from our own pages, from those of an origin that is listed, or from no browser.
+    ///
+    /// # Errors
+    /// A page of another site may have made a browser send them.
+    pub(crate) fn check_site(&self, fields: &Fields<'_>) -> Result<(), Problem> {
+        if self.origins.is_cross_site(fields) { Err(Problem::cross_site_session()) } else { Ok(()) }
+    }
+
+    pub(super) fn origins(&self) -> &Origins {
+        &self.origins
     }
 
     /// What begins sessions.

@@ -10,7 +10,7 @@ use onrush_gate::jwt::{self, JwtKeys, JwtRefused, JwtRules, Proof};
 use onrush_gate::session::{NONCE_BYTES, Session, SessionKeys, TokenRefused};
 
 use super::identity::Identity;
-use crate::http::authority::is_of_origin;
+use super::origins::Origins;
 use crate::http::credentials::{bearer, cookie};
 use crate::http::request::Fields;
 use crate::problem::{Code, Problem};
@@ -71,13 +71,14 @@ impl Sessions {
 
     /// Whom a request with these fields is from. A bearer token counts before a cookie, and has to be good. A cookie that is
     /// none of ours is none at all: browsers send it without being asked. For the same reason one of ours counts on a request
-    /// that may change something only if no page of another site can have made it.
+    /// that may change something only if no page of another site can have made it, but for the origins that are listed.
     ///
     /// # Errors
     /// The bearer token is not good, or a page of another site may have made the request.
-    pub(crate) fn identify(
+    pub(super) fn identify(
         &self,
         fields: &Fields<'_>,
+        origins: &Origins,
         may_write: bool,
         now: TimeMs,
     ) -> Result<Identity, Problem> {
@@ -88,7 +89,7 @@ impl Sessions {
         match self.keys.load().open(token, now) {
             Err(TokenRefused::Invalid) => Ok(Identity::Anyone),
             Err(TokenRefused::Expired) => Ok(Identity::Expired),
-            Ok(_) if may_write && is_cross_site(fields) => Err(Problem::cross_site_session()),
+            Ok(_) if may_write && origins.is_cross_site(fields) => Err(Problem::cross_site_session()),
             Ok(session) => Ok(Identity::Customer(proof_of(&session))),
         }
     }
@@ -115,9 +116,8 @@ impl Sessions {
     /// Begins a session for the customer of a token of the shop.
     ///
     /// # Errors
-    /// The token proves nothing, or a page of another site may have sent it.
-    pub(crate) fn begin(&self, fields: &Fields<'_>, token: &str, now: TimeMs) -> Result<Begun, Problem> {
-        check_site(fields)?;
+    /// The token proves nothing.
+    pub(crate) fn begin(&self, token: &str, now: TimeMs) -> Result<Begun, Problem> {
         let proof =
             self.check_jwt(token.as_bytes(), now).map_err(|refused| Problem::invalid_token(&refused))?;
         self.begin_for(&proof.customer, now)
@@ -173,23 +173,4 @@ impl fmt::Debug for Sessions {
 
 fn proof_of(session: &Session) -> Proof {
     Proof { customer: *session.name(), expires_at: session.expires_at() }
-}
-
-/// Whether these fields come from our own pages, or from no browser.
-///
-/// # Errors
-/// A page of another site may have made a browser send them.
-pub(crate) fn check_site(fields: &Fields<'_>) -> Result<(), Problem> {
-    if is_cross_site(fields) { Err(Problem::cross_site_session()) } else { Ok(()) }
-}
-
-/// Whether a page of another site may have made a browser send this. Browsers say so in `Sec-Fetch-Site`; older ones say in
-/// `Origin` where the page is from. A client that sends neither is no browser.
-pub(super) fn is_cross_site(fields: &Fields<'_>) -> bool {
-    let mut sites = fields.all("sec-fetch-site").peekable();
-    if sites.peek().is_some() {
-        return !sites.all(|site| matches!(site, b"same-origin" | b"none"));
-    }
-    let authority = fields.authority().unwrap_or_default();
-    !fields.all("origin").all(|origin| is_of_origin(authority, origin))
 }

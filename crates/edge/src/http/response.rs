@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::body::Body as _;
 use onrush_gate::Standing;
 
+use crate::gate::PageOrigin;
 use crate::hot;
 use crate::problem::Problem;
 
@@ -23,6 +24,8 @@ pub(crate) struct Response {
     pub(crate) body: Body,
     /// How a rate limit stands, if one was asked.
     pub(crate) standing: Option<Standing>,
+    /// From where the page may be that reads it.
+    pub(crate) page_origin: PageOrigin,
 }
 
 /// What an answer says.
@@ -53,7 +56,8 @@ impl Response {
             }
         }
         let length = (!has_no_body(head.status)).then_some(body.len());
-        Self { status, fields, length, body: Body::Bytes(body.into()), standing: head.standing }
+        let (standing, page_origin) = (head.standing, head.page_origin);
+        Self { status, fields, length, body: Body::Bytes(body.into()), standing, page_origin }
     }
 
     pub(crate) fn of_problem(problem: &Problem) -> Self {
@@ -75,7 +79,7 @@ impl Response {
             Body::Bytes(bytes) => Some(bytes.len()),
             Body::Stream(_) => declared,
         };
-        Self { status, fields, length, body, standing }
+        Self { status, fields, length, body, standing, page_origin: PageOrigin::default() }
     }
 
     /// The same as the answer to HEAD.

@@ -24,6 +24,7 @@ use super::listener::accept_all;
 use super::thread::{EdgeThread, Routes};
 use crate::gate::{Gate, PublicGate};
 use crate::hot::HotTable;
+use crate::preflights::Preflights;
 use crate::settings::{GateSettings, Scenarios, Settings};
 
 type Made = Result<Bytes, io::Error>;
@@ -81,8 +82,9 @@ fn with_stream<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F) {
         };
         let router = Router::new().route("/stream", get(stream)).route("/whole", get(|| async { "whole" }));
         let settings = Arc::new(settings());
-        let answered =
-            Routes { gate: Gate::Public(Arc::new(PublicGate::open())), hot: HotTable::default(), router };
+        let gate = Gate::Public(Arc::new(PublicGate::open()));
+        let (hot, preflights) = (HotTable::default(), Preflights::default());
+        let answered = Routes { gate, hot, preflights, router };
         let thread = EdgeThread::new(settings, Arc::new(EdgeCounters::default()), None, answered, 1);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

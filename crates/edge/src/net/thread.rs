@@ -17,6 +17,7 @@ use crate::net::counters::EdgeCounters;
 use crate::net::deadlines::Deadlines;
 use crate::net::request_id::{Prefix, RequestId, prefix_of};
 use crate::net::turn_clock::TurnClock;
+use crate::preflights::Preflights;
 use crate::settings::Settings;
 
 /// What a listener answers.
@@ -24,6 +25,8 @@ pub(crate) struct Routes {
     pub(crate) gate: Gate,
     /// Empty on the operator's listener.
     pub(crate) hot: HotTable,
+    /// Empty there as well.
+    pub(crate) preflights: Preflights,
     pub(crate) router: Router,
 }
 

@@ -11,6 +11,7 @@ mod flash_sale_operator;
 mod front;
 mod gate;
 mod meaning;
+mod other_origins;
 mod quiet;
 mod rate_limits;
 mod said;

@@ -8,14 +8,14 @@ use onrush_gate::session::{Cipher, KeyId, SessionKey, SessionKeys};
 
 use crate::support::{Answer, Http1, Rig, call_http2, call_json, settings};
 
-const SESSION: &str = "/v1/session";
+pub(crate) const SESSION: &str = "/v1/session";
 const RESERVE: &str = "/v1/sales/s/reservations";
 /// The router has to answer this one.
 const RESERVE_ROUTED: &str = "/v1/sales/%73/reservations";
 
 /// A secret of HS256, and tokens under it: of ann and of bob until the year 2100, and of ann until 1970.
 const SECRET: &str = r#"{"kty":"oct","k":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"}"#;
-const ANN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4iLCJleHAiOjQxMDI0NDQ4MDB9.UCbIWVrSlZEWDk-CJI4sPUofrLV853K_rm41b9p3ors";
+pub(crate) const ANN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4iLCJleHAiOjQxMDI0NDQ4MDB9.UCbIWVrSlZEWDk-CJI4sPUofrLV853K_rm41b9p3ors";
 const BOB: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IiLCJleHAiOjQxMDI0NDQ4MDB9.uIB_8i8CmfaepWv2DedgnWls5H8hFESo2jcjhBds8ng";
 const OLD: &str =
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4iLCJleHAiOjF9.jeHm-ns5KdQoREhxq0W4xx9T85SeU5eroqAp8LoZnm0";
@@ -37,7 +37,7 @@ fn rig(sessions: &Arc<Sessions>) -> Rig {
     rig
 }
 
-fn hour() -> Arc<Sessions> {
+pub(crate) fn hour() -> Arc<Sessions> {
     sessions(3_600_000, false)
 }
 
@@ -47,7 +47,7 @@ fn call(rig: &Rig, method: &str, target: &str, fields: &str) -> Answer {
 }
 
 /// The cookie of a new session, as a browser sends it.
-fn begin(rig: &Rig, token: &str) -> String {
+pub(crate) fn begin(rig: &Rig, token: &str) -> String {
     let answer = call_json(rig.public(), "POST", SESSION, "", &format!(r#"{{"token":"{token}"}}"#));
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.field("cache-control"), Some("no-store"));
@@ -56,7 +56,7 @@ fn begin(rig: &Rig, token: &str) -> String {
 }
 
 /// Reserves one unit on both ways; `customer` is that of the body, if any.
-fn reserve(rig: &Rig, fields: &str, customer: Option<&str>) -> Answer {
+pub(crate) fn reserve(rig: &Rig, fields: &str, customer: Option<&str>) -> Answer {
     let customer = customer.map(|name| format!(r#""customer":"{name}","#)).unwrap_or_default();
     let body = format!(r#"{{{customer}"lines":[{{"stock":"unit","quantity":1}}]}}"#);
     let hot = call_json(rig.public(), "POST", RESERVE, fields, &body);

@@ -29,6 +29,8 @@ pub(super) const LIMIT_KEYS: RangeInclusive<i64> = 1..=100_000_000;
 pub(super) const WORK: RangeInclusive<i64> = 1..=onrush_gate::challenge::WORK_MAX as i64;
 /// Each request of a trusted proxy is compared with all of them.
 pub(super) const TRUSTED_PROXIES_MAX: usize = 256;
+/// A shop has a few addresses.
+pub(super) const CORS_ORIGINS_MAX: usize = 64;
 /// How long a session lasts, and the rule in words. Keys are kept for as long as the longest.
 pub(super) const SESSION_TTL_MS: (RangeInclusive<u64>, &str) =
     (60_000..=onrush_gate::session::SESSION_TTL_MS_MAX, "must be 1m to 720h");

@@ -1,8 +1,11 @@
-//! The gate of the public listener: whose word about clients counts, and how often may be asked.
+//! The gate of the public listener: whose word about clients counts, how often may be asked, and which other pages may ask.
+
+use std::fmt::Display;
+use std::str::FromStr;
 
 use onrush_edge::{ChallengeSettings, GateSettings};
 use onrush_gate::challenge::Answer;
-use onrush_gate::{Algorithm, ForwardedField, GroupRates, Network, Rate, RateLimitSettings};
+use onrush_gate::{Algorithm, ForwardedField, GroupRates, Rate, RateLimitSettings};
 
 use super::bounds;
 use super::checks::{Checks, quoted};
@@ -11,8 +14,15 @@ use super::raw::RawGate;
 /// A limit that is not set.
 const OFF: &str = "off";
 
-pub(super) fn resolve(checks: &mut Checks<'_>, raw: &RawGate) -> Option<GateSettings> {
-    let trusted_proxies = networks(checks, "gate.trusted_proxies", &raw.trusted_proxies);
+pub(super) fn resolve(
+    checks: &mut Checks<'_>,
+    raw: &RawGate,
+    cors_origins: &[String],
+) -> Option<GateSettings> {
+    let proxies_max = (bounds::TRUSTED_PROXIES_MAX, "networks");
+    let trusted_proxies = listed(checks, "gate.trusted_proxies", &raw.trusted_proxies, proxies_max);
+    let origins_max = (bounds::CORS_ORIGINS_MAX, "origins");
+    let cors_origins = listed(checks, "server.cors_origins", cors_origins, origins_max);
     let forwarded_field = checks.choice(
         "gate.forwarded_field",
         &raw.forwarded_field,
@@ -25,6 +35,7 @@ pub(super) fn resolve(checks: &mut Checks<'_>, raw: &RawGate) -> Option<GateSett
         forwarded_field: forwarded_field?,
         rate_limits: rate_limits?,
         challenges: challenges?,
+        cors_origins: cors_origins?,
     })
 }
 
@@ -87,23 +98,27 @@ fn rate(checks: &mut Checks<'_>, key: &str, text: &str) -> Option<Option<Rate>> 
     }
 }
 
-fn networks(checks: &mut Checks<'_>, key: &str, texts: &[String]) -> Option<Vec<Network>> {
-    let mut networks = Vec::new();
-    let mut is_wrong = false;
+/// What each text is; there may be so many of them, which are called so.
+fn listed<T: FromStr<Err: Display>>(
+    checks: &mut Checks<'_>,
+    key: &str,
+    texts: &[String],
+    (count_max, things): (usize, &str),
+) -> Option<Vec<T>> {
+    let mut found = Vec::new();
     for text in texts {
         match text.parse() {
-            Ok(network) => networks.push(network),
+            Ok(one) => found.push(one),
             Err(error) => {
-                is_wrong = true;
                 let _: Option<()> = checks.refuse(key, quoted(text), error);
             }
         }
     }
-    if networks.len() > bounds::TRUSTED_PROXIES_MAX {
-        let rule = format!("may hold {} networks at most", bounds::TRUSTED_PROXIES_MAX);
-        return checks.refuse(key, format!("{} networks", networks.len()), rule);
+    if texts.len() > count_max {
+        let rule = format!("may hold {count_max} {things} at most");
+        return checks.refuse(key, format!("{} {things}", texts.len()), rule);
     }
-    (!is_wrong).then_some(networks)
+    (found.len() == texts.len()).then_some(found)
 }
 
 #[cfg(test)]

@@ -84,3 +84,32 @@ fn challenges() {
         check(&format!("file [gate]\nfile {line}\nrefuses {rule}"));
     }
 }
+
+#[test]
+fn origins_are_as_browsers_send_them() {
+    check("shows cors_origins = []");
+    check(
+        "file [server]
+         file cors_origins = [\"https://shop.example\", \"http://localhost:3000\"]
+         shows cors_origins = [\"https://shop.example\", \"http://localhost:3000\"]",
+    );
+    check(
+        "env ONRUSH_SERVER__CORS_ORIGINS=https://shop.example, https://m.shop.example
+         shows cors_origins = [\"https://shop.example\", \"https://m.shop.example\"]",
+    );
+    check(
+        "env ONRUSH_SERVER__CORS_ORIGINS=*,https://*.example,null,shop.example,https://Shop.example/,https://bücher.example
+         refuses server.cors_origins = \"*\" (from ONRUSH_SERVER__CORS_ORIGINS): has a star, which would let pages of anybody act with the sessions of customers: list each origin
+         refuses server.cors_origins = \"https://*.example\" (from ONRUSH_SERVER__CORS_ORIGINS): has a star
+         refuses server.cors_origins = \"null\" (from ONRUSH_SERVER__CORS_ORIGINS): is what browsers send for pages whose origin they hide
+         refuses server.cors_origins = \"shop.example\" (from ONRUSH_SERVER__CORS_ORIGINS): must be the origin of pages
+         refuses server.cors_origins = \"https://Shop.example/\" (from ONRUSH_SERVER__CORS_ORIGINS): is not as browsers send it: write https://shop.example
+         refuses server.cors_origins = \"https://bücher.example\" (from ONRUSH_SERVER__CORS_ORIGINS): must be the origin of pages",
+    );
+    let many: Vec<_> = (0..65).map(|number| format!("https://shop-{number}.example")).collect();
+    let many = many.join(",");
+    check(&format!("env ONRUSH_SERVER__CORS_ORIGINS={many}\nrefuses may hold 64 origins at most"));
+    check(
+        "file [server]\nfile cors_origins = \"https://shop.example\"\nrefuses must be a list of texts in quotes",
+    );
+}

@@ -28,6 +28,7 @@ pub(super) struct RawServer {
     pub(super) idle_timeout_ms: i64,
     pub(super) write_timeout_ms: i64,
     pub(super) drain_timeout_ms: i64,
+    pub(super) cors_origins: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -122,6 +123,7 @@ impl Default for RawServer {
             idle_timeout_ms: 60_000,
             write_timeout_ms: 10_000,
             drain_timeout_ms: 30_000,
+            cors_origins: Vec::new(),
         }
     }
 }

@@ -58,7 +58,7 @@ fn edge(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_edge::Setti
     let idle = checks.timeout("server.idle_timeout_ms", server.idle_timeout_ms, &bounds::TIMEOUT_MS);
     let write = checks.timeout("server.write_timeout_ms", server.write_timeout_ms, &bounds::TIMEOUT_MS);
     let drain = checks.timeout("server.drain_timeout_ms", server.drain_timeout_ms, &bounds::DRAIN_TIMEOUT_MS);
-    let gate = gate::resolve(checks, &raw.gate);
+    let gate = gate::resolve(checks, &raw.gate, &server.cors_origins);
     let operator = operator(checks, &raw.operator);
     let (operator_listen, _) = operator?;
     let operator_key = raw.operator.key_file.as_deref().map(operator_key::in_file);

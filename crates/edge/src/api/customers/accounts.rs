@@ -6,7 +6,7 @@ use onrush_gate::password::PASSWORD_CHARS;
 use onrush_node::{Call, Name, Outcome, StoredPassword};
 
 use crate::api::app::{App, mismatched};
-use crate::gate::{Begun, Password, PasswordPool, check_site};
+use crate::gate::{Begun, Password, PasswordPool};
 use crate::http::request::Fields;
 use crate::problem::Problem;
 
@@ -19,12 +19,12 @@ impl App {
         self.components.passwords.as_deref().ok_or_else(Problem::accounts_off)
     }
 
-    /// Whether these fields come from our own pages, or from no browser.
+    /// Whether these fields come from pages that may act for a customer, or from no browser.
     ///
     /// # Errors
     /// A page of another site may have made a browser send them.
     pub(crate) fn check_site(&self, fields: &HeaderMap) -> Result<(), Problem> {
-        let checked = check_site(&Fields::Mapped(fields));
+        let checked = self.gate.check_site(&Fields::Mapped(fields));
         checked.inspect_err(|problem| self.gate.count_refusal(problem))
     }
 

@@ -42,10 +42,10 @@ pub(super) fn routes() -> [Route; 2] {
     [
         Route::new(checked, check)
             .hot_with_query(|request, _, sender| decode(&NGINX, request, sender))
-            .unlimited(),
+            .for_proxies(),
         Route::any(FORWARD, vec![forwarded], forward)
             .hot_with_query(|request, _, sender| decode(&OTHERS, request, sender))
-            .unlimited(),
+            .for_proxies(),
     ]
 }
 

@@ -15,7 +15,6 @@ use super::answer::{Answer, WithoutBody, WithoutQuery, json, json_body, with_hea
 use super::app::App;
 use super::asker::AskedBy;
 use super::route::Route;
-use crate::http::request::Fields;
 use crate::limits::BODY_BYTES_MAX;
 use crate::openapi::operation::{Operation, PUBLIC, text_header};
 use crate::openapi::parts::{name, object, text, time};
@@ -84,7 +83,8 @@ async fn begin(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -
     let body = json_body(request, BODY_BYTES_MAX).await?;
     let begun = match parse_credentials(&body)? {
         Credentials::Token(token) => {
-            let begun = sessions.begin(&Fields::Mapped(&fields), &token, app.backend.now_ms());
+            app.check_site(&fields)?;
+            let begun = sessions.begin(&token, app.backend.now_ms());
             begun.inspect_err(|problem| app.gate.count_refusal(problem))?
         }
         Credentials::Password(customer, password) => app.log_in(&fields, &customer, password).await?,

@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::gate::Admission;
+use crate::gate::{Admission, PageOrigin};
 use crate::http::request::{self, Peer};
 use crate::limits::{PIPELINE_MAX, READ_BYTES};
 use crate::net::deadlines::{Activity, Deadline};
@@ -26,7 +26,7 @@ use crate::net::thread::EdgeThread;
 use crate::phases::{Begun, Exchange, finish, reject};
 use crate::router_bridge;
 
-use super::head::{Parsed, Request, is_worth_parsing, parse};
+use super::head::{Fields, Parsed, Request, is_worth_parsing, parse};
 use super::rejection::Rejection;
 use super::rest::{Rest, send_at_once};
 use super::write::{Shape, write_answer, write_rejection};
@@ -96,7 +96,7 @@ enum Next {
     /// The client waits for leave to send a body.
     Continue,
     Routed(Box<Routed>),
-    Reject(Rejection),
+    Reject(Rejection, PageOrigin),
     Http2,
 }
 
@@ -230,7 +230,7 @@ impl Connection<'_> {
                     break;
                 }
                 Parsed::Rejected(rejection) => {
-                    self.pipeline.next = Next::Reject(rejection);
+                    self.pipeline.next = Next::Reject(rejection, self.page_origin_in(rest));
                     break;
                 }
             }
@@ -276,10 +276,10 @@ impl Connection<'_> {
                 self.deadline.enter(Activity::Body);
                 Ok(true)
             }
-            Next::Reject(rejection) => {
+            Next::Reject(rejection, page_origin) => {
                 self.thread.counters.rejected_count.add(1);
                 if let Some(problem) = rejection.problem(self.thread.body_bytes_max) {
-                    let told = self.send(|out, thread| write_rejection(out, thread, &problem));
+                    let told = self.send(|out, thread| write_rejection(out, thread, &problem, page_origin));
                     Box::pin(told).await?;
                 }
                 Box::pin(self.linger()).await;
@@ -326,9 +326,16 @@ impl Connection<'_> {
         };
         let response = match router_bridge::request_from(&bytes, request, self.peer) {
             Ok(request) => router_bridge::dispatch(self.thread, request, admission).await,
-            Err(problem) => reject(self.thread, &problem),
+            Err(problem) => reject(self.thread, &problem, admission.page_origin),
         };
         self.send_response(finish(self.thread, response, is_head), shape).await
+    }
+
+    /// Where the page is from that sent bytes which cannot be served, as far as they have lines of a head.
+    fn page_origin_in(&self, bytes: &[u8]) -> PageOrigin {
+        let start = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
+        let known = Fields { all: start..bytes.len(), ..Fields::default() };
+        self.thread.routes.gate.page_origin(&request::Fields::Parsed { known: &known, bytes })
     }
 }
 

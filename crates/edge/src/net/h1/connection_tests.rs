@@ -12,7 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::yield_now;
 
-use crate::api::{App, hot_table, public_router};
+use crate::api::{App, hot_table, preflights, public_router};
 use crate::components::Components;
 use crate::gate::Gate;
 use crate::limits::{HEAD_BYTES_MAX, PIPELINE_MAX};
@@ -64,9 +64,9 @@ fn with_edge<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F) {
         let settings = settings();
         let edge_metrics = Arc::new(EdgeMetrics::default);
         let app = App::new(partitions, &settings, Components::default(), edge_metrics);
-        let hot = hot_table(settings.scenarios);
+        let (hot, preflights) = (hot_table(settings.scenarios), preflights(settings.scenarios));
         let gate = Gate::Public(Arc::clone(&app.gate));
-        let routes = Routes { gate, hot, router: public_router(Arc::new(app)) };
+        let routes = Routes { gate, hot, preflights, router: public_router(Arc::new(app)) };
         let counters = Arc::new(EdgeCounters::default());
         let thread = EdgeThread::new(Arc::new(settings), counters, Some(batcher), routes, 1);
         thread.deadlines.tick(0, false);

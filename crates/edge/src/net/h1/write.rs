@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::gate::write_standing;
+use crate::gate::{PageOrigin, write_standing};
 use crate::hot::Head;
 use crate::http::response::{Body, Response};
 use crate::net::request_id::RequestId;
@@ -61,6 +61,9 @@ pub(super) fn write_answer(
         out.extend_from_slice(b"\r\nratelimit: ");
         write_standing(standing, out);
     }
+    for (name, value) in thread.routes.gate.origin_fields(head.page_origin) {
+        write_field(out, name.as_bytes(), value.as_bytes());
+    }
     write_end(out, thread, shape, length.map_or(Framing::Nothing, Framing::Length));
     out.extend_from_slice(body);
 }
@@ -89,10 +92,15 @@ pub(super) fn write_chunk(out: &mut Vec<u8>, piece: &[u8]) {
 }
 
 /// Appends the answer to bytes that are no request. The connection closes behind it.
-pub(super) fn write_rejection(out: &mut Vec<u8>, thread: &EdgeThread, problem: &Problem) {
+pub(super) fn write_rejection(
+    out: &mut Vec<u8>,
+    thread: &EdgeThread,
+    problem: &Problem,
+    page_origin: PageOrigin,
+) {
     let request_id = thread.request_id(None);
     let mut body = Vec::new();
-    let head = crate::hot::render_problem(problem, &mut body);
+    let head = Head { page_origin, ..crate::hot::render_problem(problem, &mut body) };
     let shape = Shape { request_id: &request_id, keep_alive: false, is_http_1_0: false };
     write_answer(out, thread, shape, &head, Some(body.len()), &body);
 }

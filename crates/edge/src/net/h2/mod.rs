@@ -99,9 +99,10 @@ async fn answer(
     let given = request.headers().get("x-request-id").map(|id| id.as_bytes().trim_ascii());
     let request_id = thread.request_id(given);
     let is_head = request.method() == Method::HEAD;
+    let page_origin = thread.routes.gate.page_origin(&request::Fields::Mapped(request.headers()));
     let response = match whole(thread, request).await {
         Ok((parts, body)) => route(thread, streams, peer, parts, body).await,
-        Err(problem) => reject(thread, &problem),
+        Err(problem) => reject(thread, &problem, page_origin),
     };
     let Response { status, fields, length, body, .. } = finish(thread, response, is_head);
     let mut response = http::Response::new(Pieces::new(body, streams));
