@@ -1,6 +1,7 @@
 //! Holds a server at rest against the whole history of a run: what is unknown is looked up or retried, everything else must
 //! be as it was acknowledged.
 
+mod accounts;
 mod stored;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use crate::answers::{count_of, outcome, read_reserved, reserve_request, value_of};
 use crate::api::{DenialList, Reservation, ReservationList, Sale};
 use crate::http::{self, Connection, request};
+use crate::ledger::accounts::Accounts;
 use crate::ledger::cooldowns::CoolDowns;
 use crate::ledger::denials::Denials;
 use crate::ledger::numbers::{Add, Period, Read};
@@ -54,6 +56,9 @@ pub(crate) struct Tally {
     unknown: u64,
     found: u64,
     retried: u64,
+    accounts: u64,
+    accounts_found: u64,
+    log_ins: u64,
 }
 
 impl fmt::Display for Tally {
@@ -61,7 +66,8 @@ impl fmt::Display for Tally {
         write!(
             formatter,
             "{} requests; acknowledged: {} additions, {} reservations, {} confirms and releases, {} replays; {} refused, {} of them in a cool-down and {} by the denylist; \
-             {} unknown, of which {} reservations were found by their customer and {} by another attempt with their key",
+             {} unknown, of which {} reservations were found by their customer and {} by another attempt with their key; \
+             {} accounts and {} found to be there, {} log-ins",
             self.requests,
             self.additions,
             self.reservations,
@@ -72,7 +78,10 @@ impl fmt::Display for Tally {
             self.denied,
             self.unknown,
             self.found,
-            self.retried
+            self.retried,
+            self.accounts,
+            self.accounts_found,
+            self.log_ins
         )
     }
 }
@@ -92,6 +101,9 @@ pub(crate) struct History {
     ledger: Ledger,
     denials: Denials,
     cooldowns: CoolDowns,
+    accounts: Accounts,
+    /// Those that were registered since the last audit.
+    new_accounts: BTreeSet<String>,
     reservations: Vec<(String, String)>,
     touched: BTreeSet<String>,
     customers: BTreeSet<(String, String)>,
@@ -126,6 +138,8 @@ impl History {
             ledger,
             denials: Denials::default(),
             cooldowns: CoolDowns::default(),
+            accounts: Accounts::default(),
+            new_accounts: BTreeSet::new(),
             reservations: Vec::new(),
             touched: BTreeSet::new(),
             customers: BTreeSet::new(),
@@ -144,6 +158,7 @@ impl History {
                 self.denials.changed(customer, *denied, *times, outcome)?;
             }
         }
+        self.absorb_accounts(&records)?;
         let mut steps = Vec::new();
         for record in records {
             self.tally.requests += 1;
@@ -169,7 +184,7 @@ impl History {
                     self.count_outcome(&outcome);
                     self.ledger.resized(&sale, quantity_total, &outcome)?;
                 }
-                Record::Deny { .. } => {}
+                Record::Deny { .. } | Record::Register { .. } | Record::LogIn { .. } => {}
                 Record::Step { .. } => steps.push(record),
             }
         }
@@ -202,6 +217,7 @@ impl History {
         self.check_numbers(&mut connection).context("numbers")?;
         self.check_short_window(&mut connection).context("the short window")?;
         self.check_denylist(server.operator()).context("the denylist")?;
+        self.check_accounts(server.public(), random).context("accounts")?;
         let unknown = std::mem::take(&mut self.unknown);
         self.check_lists(&mut connection, &unknown).context("lists by customer, unknown outcomes open")?;
         self.retry_keys(server.public(), &unknown).context("retries of keys with unknown outcome")?;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::account_traffic::register;
 use crate::answers::{count_of, outcome, read_reserved, request_count_of, reserve_request, value_of};
 use crate::api::Reservation;
 use crate::http::{Connection, Lost, Response, request};
@@ -28,6 +29,9 @@ const REQUEST_ROUTE: (&str, &str) = ("/", "windows/requests");
 
 /// What `serve` is told for the traffic: the scenario routes, with a request window that outlasts the run.
 pub(crate) const ARGUMENTS: &[&str] = &["--demo", "--persistence-timeframe", "24h", "--precision", "10s"];
+
+/// How long customers register before the others ask.
+const HEAD_START_MS_MAX: u64 = 150;
 
 /// How many reservations and requests the connections remember for each other.
 const POOL_COUNT_MAX: usize = 2_000;
@@ -77,6 +81,14 @@ impl Traffic {
         self.stop.store(false, Ordering::Relaxed);
         lock(&self.twins).clear();
         let mut records = thread::scope(|scope| {
+            let stopped = || self.stop.load(Ordering::Relaxed);
+            let registering = [0, 1].map(|number| {
+                let mut random = random.fork(connection_count + 2 + number);
+                let names = (cycle, number);
+                scope.spawn(move || register(self.clock, public, &mut random, names, stopped))
+            });
+            // Passwords have the lowest priority: once the others ask, next to none is hashed.
+            thread::sleep(random.fork(connection_count + 4).span_ms(0, HEAD_START_MS_MAX));
             let clients = (0..connection_count)
                 .map(|number| {
                     let random = random.fork(number + 1);
@@ -88,7 +100,6 @@ impl Traffic {
                     })
                 })
                 .collect::<Vec<_>>();
-            let stopped = || self.stop.load(Ordering::Relaxed);
             let mut resize_random = random.fork(0);
             let resizing = scope.spawn(move || resize(self.clock, operator, &mut resize_random, stopped));
             let mut deny_random = random.fork(connection_count + 1);
@@ -99,7 +110,7 @@ impl Traffic {
             for client in clients {
                 records.extend(client.join().map_err(|_| anyhow!("a client panicked"))??);
             }
-            for operating in [resizing, denying] {
+            for operating in [resizing, denying].into_iter().chain(registering) {
                 records.extend(operating.join().map_err(|_| anyhow!("an operator panicked"))??);
             }
             ended.map(|()| records)

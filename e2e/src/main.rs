@@ -6,6 +6,7 @@
     reason = "a check from outside waits for other processes by the real clock"
 )]
 
+mod account_traffic;
 mod activity;
 mod answers;
 mod api;

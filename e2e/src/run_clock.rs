@@ -30,6 +30,11 @@ impl Clock {
         (Times { sent_ns, ended_ns: self.now_ns() }, done)
     }
 
+    /// A moment that lasts no time.
+    pub(crate) fn moment(self) -> Times {
+        self.time(|| ()).0
+    }
+
     /// Nanoseconds since the start.
     pub(crate) fn now_ns(self) -> u64 {
         u64::try_from(self.started.elapsed().as_nanos()).expect("a run shorter than centuries")

@@ -1,6 +1,7 @@
 //! What clients asked for, what they were told, and what must therefore be true. Nothing here talks to a server: records go
 //! in, observations go in, and a violation comes out as an error that says what does not fit.
 
+pub(crate) mod accounts;
 pub(crate) mod cooldowns;
 pub(crate) mod denials;
 pub(crate) mod numbers;
@@ -137,6 +138,28 @@ pub(crate) enum Record {
         /// Nothing more.
         outcome: Outcome<()>,
     },
+    /// An attempt to register.
+    Register {
+        /// The customer.
+        customer: String,
+        /// The password; no other attempt has it.
+        password: String,
+        /// When.
+        times: Times,
+        /// Nothing more.
+        outcome: Outcome<()>,
+    },
+    /// An attempt to log in.
+    LogIn {
+        /// The customer.
+        customer: String,
+        /// The password.
+        password: String,
+        /// When.
+        times: Times,
+        /// Nothing more.
+        outcome: Outcome<()>,
+    },
     /// A confirm or release.
     Step {
         /// Which.
@@ -160,6 +183,8 @@ impl Record {
             | Self::Reserve { times, .. }
             | Self::Resize { times, .. }
             | Self::Deny { times, .. }
+            | Self::Register { times, .. }
+            | Self::LogIn { times, .. }
             | Self::Step { times, .. } => *times,
         }
     }
@@ -172,6 +197,8 @@ impl Record {
             | Self::Reserve { outcome: Outcome::Unknown(lost), .. }
             | Self::Resize { outcome: Outcome::Unknown(lost), .. }
             | Self::Deny { outcome: Outcome::Unknown(lost), .. }
+            | Self::Register { outcome: Outcome::Unknown(lost), .. }
+            | Self::LogIn { outcome: Outcome::Unknown(lost), .. }
             | Self::Step { outcome: Outcome::Unknown(lost), .. } => Some(lost),
             _ => None,
         }

@@ -91,7 +91,10 @@ fn refuse_what_was_not_accepted(mut records: Vec<Record>) -> Result<Vec<Record>>
             Record::Add { outcome, .. } | Record::Hit { outcome, .. } => refuse_one(outcome)?,
             Record::Reserve { outcome, .. } => refuse_one(outcome)?,
             Record::Step { outcome, .. } => refuse_one(outcome)?,
-            Record::Resize { outcome, .. } | Record::Deny { outcome, .. } => refuse_one(outcome)?,
+            Record::Resize { outcome, .. }
+            | Record::Deny { outcome, .. }
+            | Record::Register { outcome, .. }
+            | Record::LogIn { outcome, .. } => refuse_one(outcome)?,
             Record::Read { .. } => {}
         }
     }
