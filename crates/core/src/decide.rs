@@ -2,12 +2,14 @@
 
 mod accounts;
 mod denials;
+mod explain;
 mod gate;
 mod replay;
 mod reservations;
 mod sales;
 
 pub use denials::decide_denial_expiry;
+pub use explain::{SaleCheck, Verdict, explain};
 pub use gate::{shadow_refusal, verifies_challenge};
 pub use sales::{HoldEnd, change_terms, decide_hold_end};
 

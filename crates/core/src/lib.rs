@@ -37,8 +37,8 @@ pub use asker::Asker;
 pub use challenge::{BroughtChallenge, ChallengeKind, ChallengeTerms};
 pub use command::{Command, IdempotencyKey, LineRequest, Reserve};
 pub use decide::{
-    Answer, Decision, HoldEnd, change_terms, decide, decide_denial_expiry, decide_expiry, decide_hold_end,
-    shadow_refusal, verifies_challenge,
+    Answer, Decision, HoldEnd, SaleCheck, Verdict, change_terms, decide, decide_denial_expiry, decide_expiry,
+    decide_hold_end, explain, shadow_refusal, verifies_challenge,
 };
 pub use denial::{Denial, DenialKind, DenialsPage, is_network};
 pub use digest::Digest;

@@ -9,6 +9,7 @@ use std::{cell::RefCell, collections::BTreeMap, env, fmt::Debug, str::FromStr, s
 
 use naive::{
     Model,
+    explained::explained,
     seen::Condition,
     steps::{COUNTERS, CUSTOMERS, DENIED, SALES, Step, WINDOWS, limits, step},
 };
@@ -25,7 +26,7 @@ use proptest::{
 /// Sequences of commands in an ordinary run.
 const CASES: u32 = 512;
 /// Every outcome that a sequence can come to.
-const KINDS: [&str; 68] = [
+const KINDS: [&str; 76] = [
     "AccountCreated",
     "Accounts",
     "ChallengeFailed",
@@ -43,6 +44,14 @@ const KINDS: [&str; 68] = [
     "DetailsBytes",
     "Ended false",
     "Ended true",
+    "Explained CoolingDown",
+    "Explained CustomerLimitReached",
+    "Explained HoldsUnpaid",
+    "Explained InsufficientStock",
+    "Explained Nothing",
+    "Explained SaleClosed",
+    "Explained SaleNotOpen",
+    "Explained StockClosed",
     "HoldExpired",
     "HoldsPending",
     "HoldsUnpaid",
@@ -370,6 +379,11 @@ impl<'a> Run<'a> {
             _ => SaleStatus::SoldOut,
         };
         assert_eq!(view.status, status);
+        for customer in CUSTOMERS.into_iter().filter(|customer| !customer.is_empty()) {
+            let refused = explained(&self.state, view, customer, self.now());
+            let kind = refused.map_or("Nothing".to_owned(), |refusal| first_word(&format!("{refusal:?}")));
+            *self.outcomes.borrow_mut().entry(format!("Explained {kind}")).or_default() += 1;
+        }
         let image = self.state.sale_image(view.sale_no).expect("the sale is there");
         assert_eq!((&**image.name(), image.view(wall)), (view.sale.as_str(), view.clone()));
 

@@ -16,6 +16,6 @@ pub use self::forwarded::{ForwardedField, client_address};
 pub use self::network::{InvalidNetwork, Network, canonical};
 pub use self::network_map::NetworkMap;
 pub use self::rate_limit::{
-    Algorithm, GroupRates, InvalidRate, LimitFigures, Limited, Rate, RateLimitSettings, RateLimits, Refused,
-    RouteGroup, Standing, TICKS_PER_S, Taken,
+    Algorithm, GroupRates, InvalidRate, Left, LimitFigures, Limited, Rate, RateLimitSettings, RateLimits,
+    Refused, RouteGroup, Standing, TICKS_PER_S, Taken,
 };

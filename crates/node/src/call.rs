@@ -7,7 +7,7 @@ use compact_str::CompactString;
 use onrush_core::{
     BroughtChallenge, ChallengeKind, Denial, DenialKind, DenialsPage, IdempotencyKey, LineRequest,
     PasswordHash, Precondition, Refusal, ReservationRef, ReservationStatus, ReservationView, Reserve,
-    SaleTerms, SaleView, SalesPage, TermsChange, TermsField, TimeMs, WindowShape,
+    SaleCheck, SaleTerms, SaleView, SalesPage, TermsChange, TermsField, TimeMs, Verdict, WindowShape,
 };
 use smallvec::SmallVec;
 
@@ -58,6 +58,8 @@ pub enum Call {
     /// At most `count_max` reservations of a sale, newest first, from the one before the ordinal `before` on, or from the newest.
     /// Answer: [`Outcome::Reservations`].
     ListReservations { sale: Name, before: Option<u32>, count_max: u16 },
+    /// What each rule of a sale says of one more unit for a customer. Answer: [`Outcome::Explanation`].
+    Explain { sale: Name, customer: Option<Name> },
     /// Puts an entry on the denylist, or replaces the one of its kind and value. Answer: [`Outcome::DenialPut`].
     Deny(Box<Denial>),
     /// Takes it off. Answer: [`Outcome::DenialRemoved`].
@@ -95,7 +97,8 @@ impl Call {
             | Self::Release { sale, .. }
             | Self::ReadReservation { sale, .. }
             | Self::ReadCustomer { sale, .. }
-            | Self::ListReservations { sale, .. } => RoutingKey::Sale(sale),
+            | Self::ListReservations { sale, .. }
+            | Self::Explain { sale, .. } => RoutingKey::Sale(sale),
             Self::Reserve(call) => RoutingKey::Sale(&call.sale),
             Self::ListSales { .. }
             | Self::Deny(_)
@@ -262,6 +265,8 @@ pub enum Outcome {
     Reservation(Box<ReservationView>),
     /// The newest 1,000 reservations of a customer in a sale, oldest first; or some of a sale, newest first.
     Reservations(Vec<ReservationView>),
+    /// What each rule says, in the order in which they are asked.
+    Explanation(Vec<(SaleCheck, Verdict)>),
     /// The denial is on the list as it is here; `created` if nobody of that kind and value was denied.
     DenialPut { created: bool, denial: Arc<Denial> },
     /// It is off the list.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use onrush_core::TimeMs;
+use onrush_core::{Denial, TimeMs};
 
 use crate::router::{Router, RoutingKey};
 use crate::{Call, Partition};
@@ -36,6 +36,16 @@ impl Partitions {
     /// The same for an address.
     pub fn denies_address(&self, address: IpAddr, wall: TimeMs) -> bool {
         self.at(0).denies_address(address, wall)
+    }
+
+    /// The entry of the denylist that denies this customer when the wall clock shows `wall`. Nobody is counted as denied for that.
+    pub fn denial_of_customer(&self, customer: &str, wall: TimeMs) -> Option<Arc<Denial>> {
+        self.at(0).denial_of_customer(customer, wall)
+    }
+
+    /// The same for an address.
+    pub fn denial_of_address(&self, address: IpAddr, wall: TimeMs) -> Option<Arc<Denial>> {
+        self.at(0).denial_of_address(address, wall)
     }
 
     /// The partition that knows everything of a sale.

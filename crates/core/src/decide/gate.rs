@@ -111,7 +111,7 @@ fn enforced(sale: &Sale, check: impl FnOnce() -> Result<(), Refusal>) -> Result<
     if sale.is_shadow() { Ok(()) } else { check() }
 }
 
-fn session_refusal(sale: &Sale, asker: Asker<'_>, customer: &str) -> Result<(), Refusal> {
+pub(super) fn session_refusal(sale: &Sale, asker: Asker<'_>, customer: &str) -> Result<(), Refusal> {
     match sale.terms.gate.session {
         SessionTerms::Off | SessionTerms::Optional => Ok(()),
         SessionTerms::Required => asker.check_is(customer),
@@ -125,18 +125,27 @@ fn customer_refusal(
     customer: Option<u32>,
     now: TimeMs,
 ) -> Result<(), Refusal> {
-    let Some(customer) = customer.filter(|_| asker != Asker::Operator) else { return Ok(()) };
-    let gate = sale.terms.gate;
-    if gate.cooldown_ms > 0 {
-        // Only what became a reservation begins a cool-down, so it is known after a restart as well.
-        let last = sale.customers.last_reservation(customer);
-        let last = sale.reservations.get(last).expect("a customer has made a reservation");
-        let over_at = last.created_at + u64::from(gate.cooldown_ms);
-        if let Some(left_ms @ 1..) = over_at.checked_sub(state.clamp(now)) {
-            return Err(Refusal::CoolingDown { left_ms });
-        }
+    let customer = customer.filter(|_| asker != Asker::Operator);
+    cooldown_refusal(sale, customer, state.clamp(now))?;
+    unpaid_refusal(sale, customer)
+}
+
+/// `now` is the partition's time.
+pub(super) fn cooldown_refusal(sale: &Sale, customer: Option<u32>, now: TimeMs) -> Result<(), Refusal> {
+    let cooldown_ms = sale.terms.gate.cooldown_ms;
+    let Some(customer) = customer.filter(|_| cooldown_ms > 0) else { return Ok(()) };
+    // Only what became a reservation begins a cool-down, so it is known after a restart as well.
+    let last = sale.customers.last_reservation(customer);
+    let last = sale.reservations.get(last).expect("a customer has made a reservation");
+    match (last.created_at + u64::from(cooldown_ms)).checked_sub(now) {
+        Some(left_ms @ 1..) => Err(Refusal::CoolingDown { left_ms }),
+        _ => Ok(()),
     }
-    match gate.holds_unpaid_max {
+}
+
+pub(super) fn unpaid_refusal(sale: &Sale, customer: Option<u32>) -> Result<(), Refusal> {
+    let Some(customer) = customer else { return Ok(()) };
+    match sale.terms.gate.holds_unpaid_max {
         Some(holds_unpaid_max) if sale.unpaid_count(customer) >= holds_unpaid_max => {
             Err(Refusal::HoldsUnpaid { holds_unpaid_max })
         }

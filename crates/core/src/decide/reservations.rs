@@ -117,7 +117,7 @@ pub(super) fn decide_release(
 }
 
 /// Whether the customer, if the sale knows them, may have `asked` more units.
-fn check_customer_limit(sale: &Sale, customer: Option<u32>, asked: u64) -> Result<(), Refusal> {
+pub(super) fn check_customer_limit(sale: &Sale, customer: Option<u32>, asked: u64) -> Result<(), Refusal> {
     let Some(per_customer_max) = sale.terms.per_customer_max else { return Ok(()) };
     let quantity_taken = customer.map_or(0, |customer| sale.customers.units(customer));
     if quantity_taken + asked > u64::from(per_customer_max) {
@@ -127,7 +127,7 @@ fn check_customer_limit(sale: &Sale, customer: Option<u32>, asked: u64) -> Resul
 }
 
 /// Whether every stock has the units of its line.
-fn check_stock(sale: &Sale, lines: &Lines) -> Result<(), Refusal> {
+pub(super) fn check_stock(sale: &Sale, lines: &Lines) -> Result<(), Refusal> {
     for (line, asked) in (0..).zip(lines) {
         let place = sale.place(asked.stock).expect("a stock that a line names is in the sale");
         let quantity_available = sale.available(place);
@@ -138,7 +138,7 @@ fn check_stock(sale: &Sale, lines: &Lines) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_stocks_open(sale: &Sale, lines: &Lines, wall: TimeMs) -> Result<(), Refusal> {
+pub(super) fn check_stocks_open(sale: &Sale, lines: &Lines, wall: TimeMs) -> Result<(), Refusal> {
     for (line, asked) in (0..).zip(lines) {
         let place = sale.place(asked.stock).expect("the line's stock was found by its name");
         let terms = &sale.terms.stocks[place];

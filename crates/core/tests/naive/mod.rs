@@ -12,6 +12,7 @@ use onrush_core::{
 mod accounts;
 mod changes;
 pub(crate) mod denials;
+pub(crate) mod explained;
 mod gate;
 mod left_out;
 mod reclaim;

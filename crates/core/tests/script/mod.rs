@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use onrush_core::{
     Answer, Asker, Command, Event, IdempotencyKey, Incarnation, Limits, LineRequest, Now, Precondition,
-    Refusal, ReservationNo, ReservationRef, Reserve, SaleNo, State, TermsVersion,
+    Refusal, ReservationNo, ReservationRef, Reserve, SaleNo, State, TermsVersion, Verdict, explain,
 };
 
 use self::parse::{Words, duration, shape, terms};
@@ -124,6 +124,7 @@ impl Run {
                 self.state.sale(words.next()?, self.now.wall).map_or("none".into(), |view| tell::sale(&view))
             }
             "shadow" => self.shadow_refusal.into(),
+            "explain" => self.explain(words)?,
             "version" => self
                 .state
                 .sale(words.next()?, self.now.wall)
@@ -152,6 +153,25 @@ impl Run {
             "reclaim" => self.decide(&Command::Reclaim { sale, reservation }),
             _ => self.decide(&Command::Release { sale, reservation, asker }),
         }
+    }
+
+    /// Every check that does not pass.
+    fn explain(&self, words: &mut Words<'_>) -> Result<String, String> {
+        let (sale, customer) = (words.next()?, words.text("customer"));
+        let checks = match explain(&self.state, sale, customer, self.now) {
+            Ok(checks) => checks,
+            Err(refusal) => return Ok(tell::refusal(&refusal)),
+        };
+        let told = checks.iter().filter_map(|(check, verdict)| match verdict {
+            Verdict::Passed => None,
+            Verdict::Refused(refusal) => Some(format!("{} {}", check.as_str(), tell::refusal(refusal))),
+            Verdict::RefusedInShadow(refusal) => {
+                Some(format!("{} in shadow {}", check.as_str(), tell::refusal(refusal)))
+            }
+            Verdict::NotAsked => Some(format!("{} ?", check.as_str())),
+        });
+        let told: Vec<_> = told.collect();
+        Ok(if told.is_empty() { "allowed".into() } else { told.join(", ") })
     }
 
     fn set_clocks(&mut self, verb: &str, time: u64) -> String {

@@ -11,6 +11,7 @@ mod customers;
 mod denylist;
 mod docs;
 mod elsewhere;
+mod explain;
 mod front;
 mod health;
 mod metrics;
@@ -62,6 +63,7 @@ pub(crate) fn operator_routes(on: Scenarios) -> Vec<Route> {
     routes.extend(sales::operator_routes());
     routes.extend(reservations::routes());
     routes.extend(denylist::operator_routes());
+    routes.extend(explain::operator_routes());
     routes.extend(metrics::routes());
     routes.extend(sinks::routes());
     routes.extend(health::routes());
@@ -81,6 +83,7 @@ pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
     tallies
         .chain(of_sales)
         .chain(denylist::schemas())
+        .chain(explain::schemas())
         .chain(sinks::schemas())
         .chain(health::schemas())
         .chain(scenarios::schemas())

@@ -1,8 +1,9 @@
 //! Whom the operator keeps out, as the gate asks.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use onrush_core::TimeMs;
+use onrush_core::{Denial, TimeMs};
 use onrush_node::Partitions;
 
 /// The denylist when the wall clock shows `now`.
@@ -11,6 +12,10 @@ pub trait Denylist {
     fn denies_address(&self, address: IpAddr, now: TimeMs) -> bool;
     /// Whether it has this customer.
     fn denies_customer(&self, customer: &str, now: TimeMs) -> bool;
+    /// An entry that denies this address. Nobody is counted as denied for that.
+    fn denial_of_address(&self, address: IpAddr, now: TimeMs) -> Option<Arc<Denial>>;
+    /// The entry that denies this customer; likewise.
+    fn denial_of_customer(&self, customer: &str, now: TimeMs) -> Option<Arc<Denial>>;
 }
 
 impl Denylist for Partitions {
@@ -20,5 +25,13 @@ impl Denylist for Partitions {
 
     fn denies_customer(&self, customer: &str, now: TimeMs) -> bool {
         Self::denies_customer(self, customer, now)
+    }
+
+    fn denial_of_address(&self, address: IpAddr, now: TimeMs) -> Option<Arc<Denial>> {
+        Self::denial_of_address(self, address, now)
+    }
+
+    fn denial_of_customer(&self, customer: &str, now: TimeMs) -> Option<Arc<Denial>> {
+        Self::denial_of_customer(self, customer, now)
     }
 }

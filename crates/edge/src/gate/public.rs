@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onrush_core::{ChallengeKind, TimeMs};
-use onrush_gate::{RateLimits, RouteGroup, Standing, TICKS_PER_S, Taken, canonical, client_address};
+use onrush_gate::{Left, RateLimits, RouteGroup, Standing, TICKS_PER_S, Taken, canonical, client_address};
 
 use super::challenges::{Challenges, KINDS};
 use super::identity::Identity;
@@ -179,6 +179,12 @@ impl PublicGate {
         if let Some(rates) = &self.rates {
             rates.limits.sweep(rates.ticks(now));
         }
+    }
+
+    /// What is left of each limit of reservations that is on. Nothing is taken.
+    pub(crate) fn left(&self, address: Option<IpAddr>, customer: Option<&str>, now: Instant) -> Vec<Left> {
+        let Some(rates) = &self.rates else { return Vec::new() };
+        rates.limits.left(RouteGroup::Reserve, address, customer, rates.ticks(now)).collect()
     }
 
     /// What it did so far.

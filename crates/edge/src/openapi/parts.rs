@@ -34,13 +34,12 @@ pub(crate) fn named(schema: &str) -> RefOr<Schema> {
 }
 
 pub(crate) fn name(description: &str) -> RefOr<Schema> {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .description(Some(description))
-        .pattern(Some(NAME_PATTERN))
-        .min_length(Some(1))
-        .max_length(Some(NAME_BYTES_MAX))
-        .into()
+    name_text(description).into()
+}
+
+/// A name, to which more may be said.
+pub(crate) fn name_text(description: &str) -> ObjectBuilder {
+    text(description).pattern(Some(NAME_PATTERN)).min_length(Some(1)).max_length(Some(NAME_BYTES_MAX))
 }
 
 pub(crate) fn text(description: &str) -> ObjectBuilder {

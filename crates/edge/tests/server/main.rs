@@ -5,6 +5,7 @@ mod captcha;
 mod challenges;
 mod conditions;
 mod denied;
+mod explained;
 mod flash_sale;
 mod flash_sale_accounts;
 mod flash_sale_operator;

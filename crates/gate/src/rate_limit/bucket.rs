@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::rate::Rate;
 
-/// How a bucket stands after a request that it let through.
+/// How a bucket stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Level {
     /// Requests that it would let through at once.
@@ -47,6 +47,10 @@ impl Bucket {
                 Err(found) => full_at = found,
             }
         }
+    }
+
+    pub(super) fn level(&self, rate: Rate, now: u64) -> Level {
+        level(rate, self.0.load(Ordering::Relaxed).saturating_sub(now))
     }
 
     pub(super) fn give_back(&self, rate: Rate) {

@@ -72,6 +72,12 @@ impl BucketTable {
         }
     }
 
+    /// How the bucket of `key` stands. Nothing is taken of it, and it needs no slot for that.
+    pub(super) fn level(&self, rate: Rate, key: u64, now: u64) -> Level {
+        let place = self.place(rate, key, now);
+        level(rate, if place.is_of_key { place.ahead } else { 0 })
+    }
+
     /// Undoes one [`BucketTable::take`]. A bucket that was forgotten since is full anyway.
     pub(super) fn give_back(&self, rate: Rate, key: u64, now: u64) {
         loop {

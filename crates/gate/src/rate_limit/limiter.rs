@@ -77,6 +77,15 @@ impl Limiter {
         taken.map(|(level, number)| (level, Ticket { key, number }))
     }
 
+    /// How the key stands. Nothing is taken, and nothing is counted.
+    pub(super) fn level(&self, key: u64, now: u64) -> Level {
+        match &self.keys {
+            Keys::One(bucket) => bucket.level(self.rate, now),
+            Keys::Buckets(table) => table.level(self.rate, key, now),
+            Keys::Windows(table) => table.level(self.rate, key, now),
+        }
+    }
+
     pub(super) fn give_back(&self, Ticket { key, number }: Ticket, now: u64) {
         match &self.keys {
             Keys::One(bucket) => bucket.give_back(self.rate),

@@ -96,6 +96,17 @@ pub struct Standing {
     pub full_after_s: u64,
 }
 
+/// What is left of one limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Which limit.
+    pub limited: Limited,
+    /// Requests that it lets through at once.
+    pub burst: u32,
+    /// Requests that it would let through now; absent if nobody was named for whom it stands.
+    pub remaining: Option<u32>,
+}
+
 /// A limit that refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -209,6 +220,25 @@ impl RateLimits {
                 Err(refused(taken.group, Limited::Customer, limiter.rate, wait, key ^ now))
             }
         }
+    }
+
+    /// What is left of each limit of a group that is on at `now` ticks, in the order in which they are asked. Nothing is taken.
+    pub fn left(
+        &self,
+        group: RouteGroup,
+        address: Option<IpAddr>,
+        customer: Option<&str>,
+        now: u64,
+    ) -> impl Iterator<Item = Left> {
+        self.groups[group as usize].limits().map(move |(limited, limiter)| {
+            let key = match limited {
+                Limited::Address => address.map(|address| self.secret.hash_one(client_of(address))),
+                Limited::Route => Some(0),
+                Limited::Customer => customer.map(|customer| self.secret.hash_one(customer)),
+            };
+            let remaining = key.map(|key| limiter.level(key, now).remaining);
+            Left { limited, burst: limiter.rate.burst(), remaining }
+        })
     }
 
     /// Forgets what nobody needs, a part at a time. To be called ten times a second, by one thread or more.

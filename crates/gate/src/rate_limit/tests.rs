@@ -106,3 +106,30 @@ fn a_refusal_says_when_to_come_back_and_not_to_all_the_same() {
         assert!(seen.len() > 2, "{seen:?}");
     }
 }
+
+#[test]
+fn what_is_left_is_told_and_nothing_is_taken() {
+    let (address, customer) = (rate("60/m burst 3"), rate("1/m burst 1"));
+    for limits in both(GroupRates { address, route: None, customer }) {
+        let left = |address: Option<&str>, customer, now| -> Vec<_> {
+            let left = limits.left(RouteGroup::Reserve, address.map(ip), customer, now * TICKS_PER_S);
+            left.map(|left| (left.limited, left.burst, left.remaining)).collect()
+        };
+        let told = |address, customer| [(Limited::Address, 3, address), (Limited::Customer, 1, customer)];
+        assert_eq!(left(Some("192.0.2.1"), None, 0), told(Some(3), None));
+        for is_admitted in [true, false, false] {
+            let mut taken = limits.take(RouteGroup::Reserve, ip("192.0.2.1"), 0).expect("enough is left");
+            assert_eq!(limits.take_customer(&mut taken, "ada", 0).is_ok(), is_admitted);
+            assert_eq!(left(None, Some("ada"), 0), told(None, Some(0)));
+        }
+        let figures = limits.figures();
+        for _ in 0..5 {
+            // The customer's limit gave back what its refusals had taken.
+            assert_eq!(left(Some("192.0.2.1"), Some("ada"), 0), told(Some(2), Some(0)));
+            assert_eq!(left(Some("192.0.2.2"), Some("bob"), 0), told(Some(3), Some(1)));
+        }
+        assert_eq!(limits.figures(), figures);
+        assert_eq!(left(Some("192.0.2.1"), Some("ada"), 60), told(Some(3), Some(1)));
+        assert_eq!(limits.left(RouteGroup::Pages, None, None, 0).count(), 0);
+    }
+}

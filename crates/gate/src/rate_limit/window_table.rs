@@ -81,6 +81,16 @@ impl WindowTable {
         })
     }
 
+    /// How the window of `key` stands. Nothing is taken of it.
+    pub(super) fn level(&self, rate: Rate, key: u64, now: u64) -> Level {
+        let span = rate.depth();
+        self.with_shard(key, |shard| {
+            shard.pass(now.saturating_sub(span), now >= span);
+            let count = shard.keys.get(&key).map_or(0, |requests| requests.count);
+            Level { remaining: rate.burst() - count, full_after: if count == 0 { 0 } else { span } }
+        })
+    }
+
     /// Undoes a [`WindowTable::take`].
     pub(super) fn give_back(&self, key: u64, number: u64) {
         self.with_shard(key, |shard| {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use onrush_core::{DenialKind, Digest, TimeMs};
+use onrush_core::{Denial, DenialKind, Digest, TimeMs};
 use onrush_log::Log;
 
 use super::cell::LeaderCell;
@@ -177,6 +177,16 @@ impl Partition {
     pub fn denies_address(&self, address: IpAddr, wall: TimeMs) -> bool {
         let is_denied = self.cell.view().denies_address(address, wall);
         self.count_denied(DenialKind::Address, is_denied)
+    }
+
+    /// The entry of the denylist that denies this customer when the wall clock shows `wall`. Nobody is counted as denied for that.
+    pub fn denial_of_customer(&self, customer: &str, wall: TimeMs) -> Option<Arc<Denial>> {
+        self.cell.view().read().denylist().of_customer(customer, wall).cloned()
+    }
+
+    /// The same for an address.
+    pub fn denial_of_address(&self, address: IpAddr, wall: TimeMs) -> Option<Arc<Denial>> {
+        self.cell.view().read().denylist().of_address(address, wall).cloned()
     }
 
     fn count_denied(&self, kind: DenialKind, is_denied: bool) -> bool {

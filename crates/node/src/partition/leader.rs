@@ -8,7 +8,7 @@ use std::sync::Arc;
 use onrush_core::{
     Answer, Command, Denial, DenialKind, Event, HOLD_SEARCH_MAX, Incarnation, Now, PasswordHash,
     Precondition, Refusal, RefusalCode, SaleNo, SaleTerms, State, TermsField, TimeMs, WindowShape,
-    change_terms, decide, decide_denial_expiry, decide_expiry, decide_hold_end, shadow_refusal,
+    change_terms, decide, decide_denial_expiry, decide_expiry, decide_hold_end, explain, shadow_refusal,
 };
 
 use super::batch::{ClosedBatch, OpenBatch};
@@ -219,11 +219,7 @@ impl Leader {
             }
             Call::Reserve(call) => self.reserve(call, used),
             Call::UseChallenge { sale, number } => self.use_challenge(&sale, number, used),
-            Call::Confirm { sale, reservation, asker } => {
-                let confirm = Command::Confirm { sale: &sale, reservation, asker: asker.as_core() };
-                self.decide_and_apply(&confirm).map_err(refused)?;
-                self.reservation(&sale, reservation)
-            }
+            Call::Confirm { sale, reservation, asker } => self.confirm(&sale, reservation, &asker),
             Call::Reclaim { sale, reservation } => self.reclaim(&sale, reservation),
             Call::Release { sale, reservation, asker } => {
                 let release = Command::Release { sale: &sale, reservation, asker: asker.as_core() };
@@ -259,6 +255,7 @@ impl Leader {
                 let found = self.state.reservations_of(&sale, &customer);
                 Ok(Outcome::Reservations(found.ok_or(refused(Refusal::SaleNotFound))?))
             }
+            Call::Explain { sale, customer } => self.explain(&sale, customer.as_deref()),
             Call::ListReservations { sale, before, count_max } => {
                 let found = self.state.reservations_before(&sale, before, count_max.into());
                 Ok(Outcome::Reservations(found.ok_or(refused(Refusal::SaleNotFound))?))
@@ -325,6 +322,10 @@ impl Leader {
 
     fn denial(&self, kind: DenialKind, value: &str) -> Result<Arc<Denial>, Failure> {
         self.state.denial(kind, value, self.now.wall).cloned().ok_or(refused(Refusal::DenialNotFound))
+    }
+
+    fn explain(&self, sale: &str, customer: Option<&str>) -> Reply {
+        explain(&self.state, sale, customer, self.now).map(Outcome::Explanation).map_err(refused)
     }
 
     fn answer(&mut self, command: &Command<'_>) -> Reply {
@@ -447,6 +448,7 @@ fn record_bytes_max(call: &Call) -> Option<usize> {
         | Call::ReadReservation { .. }
         | Call::ReadCustomer { .. }
         | Call::ListReservations { .. }
+        | Call::Explain { .. }
         | Call::ReadDenial { .. }
         | Call::ReadAccount { .. }
         | Call::ListDenials { .. } => None,

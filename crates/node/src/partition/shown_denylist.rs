@@ -41,12 +41,13 @@ impl ShownDenylist {
         self.customers.is_empty() && self.networks.is_empty()
     }
 
-    pub(crate) fn denies_customer(&self, customer: &str, wall: TimeMs) -> bool {
-        self.customers.get(customer).is_some_and(|denial| denial.is_live(wall))
+    pub(crate) fn of_customer(&self, customer: &str, wall: TimeMs) -> Option<&Arc<Denial>> {
+        self.customers.get(customer).filter(|denial| denial.is_live(wall))
     }
 
-    pub(crate) fn denies_address(&self, address: IpAddr, wall: TimeMs) -> bool {
-        self.networks.of(address).any(|denial| denial.is_live(wall))
+    /// One of those that an address is in.
+    pub(crate) fn of_address(&self, address: IpAddr, wall: TimeMs) -> Option<&Arc<Denial>> {
+        self.networks.of(address).find(|denial| denial.is_live(wall))
     }
 }
 

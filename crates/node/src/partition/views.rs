@@ -132,6 +132,10 @@ impl View {
         SaleImage::page(images, count_max, wall)
     }
 
+    pub(crate) fn denylist(&self) -> &ShownDenylist {
+        &self.denylist
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         self.counts
     }
@@ -177,10 +181,10 @@ impl PublishedView {
     }
 
     pub(crate) fn denies_customer(&self, customer: &str, wall: TimeMs) -> bool {
-        self.has_denials.load(Ordering::Acquire) && self.read().denylist.denies_customer(customer, wall)
+        self.has_denials.load(Ordering::Acquire) && self.read().denylist.of_customer(customer, wall).is_some()
     }
 
     pub(crate) fn denies_address(&self, address: IpAddr, wall: TimeMs) -> bool {
-        self.has_denials.load(Ordering::Acquire) && self.read().denylist.denies_address(address, wall)
+        self.has_denials.load(Ordering::Acquire) && self.read().denylist.of_address(address, wall).is_some()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
-use onrush_core::{Ceiling, InvalidTerms, Refusal, RefusalCode, TimeMs, Unmet};
+use onrush_core::{Ceiling, Denial, InvalidTerms, Refusal, RefusalCode, TimeMs, Unmet};
 use onrush_gate::jwt::{JwtKeys, JwtRules};
 use onrush_gate::session::{Cipher, KeyId, NONCE_BYTES, Session, SessionKey, SessionKeys};
 use onrush_node::{Call, Failure, MetricsSnapshot, Readiness, ReservationIds, ReserveCall};
@@ -276,6 +276,14 @@ impl<F> Denylist for Failing<F> {
 
     fn denies_customer(&self, customer: &str, now: TimeMs) -> bool {
         self.shop.denies_customer(customer, now)
+    }
+
+    fn denial_of_address(&self, address: IpAddr, now: TimeMs) -> Option<Arc<Denial>> {
+        self.shop.denial_of_address(address, now)
+    }
+
+    fn denial_of_customer(&self, customer: &str, now: TimeMs) -> Option<Arc<Denial>> {
+        self.shop.denial_of_customer(customer, now)
     }
 }
 

@@ -6,6 +6,7 @@ mod conditions;
 mod conformance;
 mod docs;
 mod elsewhere;
+mod explained;
 mod hot;
 mod metrics;
 mod sending;

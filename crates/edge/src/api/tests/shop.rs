@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use onrush_core::{
     Ceiling, Denial, DenialKind, DenialsPage, Incarnation, Precondition, Refusal, RefusalCode, ReservationNo,
-    ReservationRef, ReservationStatus, ReservationView, SaleNo, SaleStatus, SaleVersion, SaleView, SalesPage,
-    StockView, TermsVersion, TimeMs, UnitTotals, Unmet, WindowShape,
+    ReservationRef, ReservationStatus, ReservationView, SaleCheck, SaleNo, SaleStatus, SaleVersion, SaleView,
+    SalesPage, SessionTerms, StockView, TermsVersion, TimeMs, UnitTotals, Unmet, Verdict, WindowShape,
 };
 use onrush_node::{
     Asker, Call, Failure, Histogram, MetricsSnapshot, Name, Outcome, Readiness, Reply, ReservationIds,
@@ -125,6 +125,14 @@ impl Denylist for Shop {
     fn denies_customer(&self, customer: &str, _: TimeMs) -> bool {
         customer == "denied"
     }
+
+    fn denial_of_address(&self, address: std::net::IpAddr, now: TimeMs) -> Option<Arc<Denial>> {
+        self.denies_address(address, now).then(|| denial(DenialKind::Address, "192.0.2.64/26"))
+    }
+
+    fn denial_of_customer(&self, customer: &str, now: TimeMs) -> Option<Arc<Denial>> {
+        self.denies_customer(customer, now).then(|| denial(DenialKind::Customer, customer))
+    }
 }
 
 /// In the sale `guarded` everything is for the operator.
@@ -213,8 +221,16 @@ fn answer(call: Call) -> Reply {
             let reservation = ReservationNo { sale: SaleNo(1), seq: 7 }.into();
             Ok(Outcome::Reservations(vec![reservation_view(&sale, reservation, ReservationStatus::Held)]))
         }
-        call => answer_of_denylist(call),
+        call => answer_of_gate(call),
     }
+}
+
+/// Whoever is named has reached the limit.
+fn explain(has_customer: bool) -> Vec<(SaleCheck, Verdict)> {
+    let limit = SaleCheck::CustomerLimit { quantity_taken: 1, per_customer_max: Some(1) };
+    let reached = Refusal::CustomerLimitReached { per_customer_max: 1, quantity_taken: 1 };
+    let verdict = if has_customer { Verdict::Refused(reached) } else { Verdict::NotAsked };
+    vec![(SaleCheck::Session { asked: SessionTerms::Off }, Verdict::Passed), (limit, verdict)]
 }
 
 fn reserve(call: Box<ReserveCall>) -> Reply {
@@ -256,6 +272,7 @@ fn sale_name(call: &Call) -> &str {
         | Call::Confirm { sale, .. }
         | Call::Release { sale, .. }
         | Call::ReadReservation { sale, .. }
+        | Call::Explain { sale, .. }
         | Call::ReadCustomer { sale, .. } => sale.as_str(),
         Call::Reserve(call) => call.sale.as_str(),
         _ => "",
@@ -330,8 +347,9 @@ fn reservation_view(sale: &str, reservation: ReservationRef, status: Reservation
     }
 }
 
-fn answer_of_denylist(call: Call) -> Reply {
+fn answer_of_gate(call: Call) -> Reply {
     match call {
+        Call::Explain { customer, .. } => Ok(Outcome::Explanation(explain(customer.is_some()))),
         Call::Deny(denial) => {
             Ok(Outcome::DenialPut { created: &*denial.value == "new", denial: Arc::new(*denial) })
         }
@@ -346,7 +364,7 @@ fn answer_of_denylist(call: Call) -> Reply {
             let denials = vec![denial(DenialKind::Customer, "ada")];
             Ok(Outcome::Denials(DenialsPage { denials, next_after }))
         }
-        other => unreachable!("{other:?} is not about the denylist"),
+        other => unreachable!("{other:?} is not about the gate"),
     }
 }
 

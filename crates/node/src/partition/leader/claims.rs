@@ -4,7 +4,7 @@ use onrush_core::{Answer, BroughtChallenge, Command, Refusal, ReservationRef, ve
 
 use super::{Leader, refused, unexpected};
 use crate::partition::used_challenges::UsedChallenges;
-use crate::{ChallengeCall, Failure, Outcome, Reply, ReserveCall};
+use crate::{Asker, ChallengeCall, Failure, Outcome, Reply, ReserveCall};
 
 impl Leader {
     pub(super) fn reserve(&mut self, call: Box<ReserveCall>, used: &mut UsedChallenges) -> Reply {
@@ -22,6 +22,12 @@ impl Leader {
             Ok(other) => unexpected(Ok(other)),
             Err(refusal) => Err(Failure::Refused { refusal, call: Some(call) }),
         }
+    }
+
+    pub(super) fn confirm(&mut self, sale: &str, reservation: ReservationRef, asker: &Asker) -> Reply {
+        let confirm = Command::Confirm { sale, reservation, asker: asker.as_core() };
+        self.decide_and_apply(&confirm).map_err(refused)?;
+        self.reservation(sale, reservation)
     }
 
     pub(super) fn reclaim(&mut self, sale: &str, reservation: ReservationRef) -> Reply {
