@@ -1,4 +1,4 @@
-//! The rush with everything on: three times as many customers as units, all logged in, through rate limits, the denylist, the
+//! The rush with the whole gate but challenges: three times as many customers as units, all logged in, through rate limits, the denylist, the
 //! cool-down and the limit of each customer, and every order in PostgreSQL and RabbitMQ exactly once.
 
 use anyhow::{Context as _, Result, anyhow, ensure};

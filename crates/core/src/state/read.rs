@@ -21,6 +21,11 @@ impl State {
         Some(WindowView { count: window.count(self.clamp(now)), shape: window.shape })
     }
 
+    /// Whether there is a sale of this name.
+    pub fn has_sale(&self, sale: &str) -> bool {
+        self.sales.find(&self.hash, sale).is_some()
+    }
+
     /// The sale as it stands when the wall clock shows `wall`, if it exists.
     pub fn sale(&self, sale: &str, wall: TimeMs) -> Option<SaleView> {
         self.sales.find(&self.hash, sale).map(|sale| sale.view(wall))

@@ -47,7 +47,8 @@
     if (!button) return;
     const waitSeconds = Math.ceil((mayTryAt - Date.now()) / 1000);
     const isSoldOut = left !== null && left.textContent === soldOutText;
-    button.disabled = isBusy || isWorking || untilOpen > 0 || isSoldOut || waitSeconds > 0;
+    if (comesLater && untilOpen <= 0 && !isSoldOut) reloadSoon(Math.random() * 1000);
+    button.disabled = isBusy || isWorking || comesLater || untilOpen > 0 || isSoldOut || waitSeconds > 0;
     if (isBusy) show(button, button.dataset.busy);
     else if (isWorking && !isSoldOut && untilOpen <= 0) show(button, work.dataset.busy);
     else if (waitSeconds > 0) show(button, button.dataset.wait.replace("{time}", duration(waitSeconds * 1000)));
@@ -63,6 +64,21 @@
       });
     });
   }
+
+  // A challenge comes with the page once something can be bought, and does not last long.
+  const captcha = form && form.querySelector("input[name=captcha]");
+  const comesLater = captcha !== null && captcha.value === "";
+  let isReloading = false;
+
+  function reloadSoon(milliseconds) {
+    if (isReloading) return;
+    isReloading = true;
+    // Not by `reload`, which would send a form again that led to this page.
+    const target = `/product/detail?productID=${encodeURIComponent(product.dataset.stock)}`;
+    setTimeout(() => isBusy || location.replace(target), milliseconds);
+  }
+
+  if (form && form.dataset.reloadS && !comesLater) reloadSoon(Number(form.dataset.reloadS) * 1000);
 
   // Finds the number behind the salt, which costs the browser a moment, before the button can be pressed.
   const work = form && form.querySelector("input[name=work]");

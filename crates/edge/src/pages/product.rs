@@ -2,10 +2,14 @@
 
 use askama::Template;
 use onrush_core::TimeMs;
+use onrush_gate::challenge::CHALLENGE_TTL_MS;
 
 use super::assets::{ICON, SCRIPT, STYLE};
 use super::texts::Moment;
 use super::{Frame, texts};
+
+/// Until a challenge on the page is nearly over, in seconds.
+const RELOAD_S: u64 = CHALLENGE_TTL_MS / 1_000 - 20;
 
 /// The page.
 #[derive(Template)]
@@ -66,6 +70,8 @@ pub(crate) enum Buyer {
 pub(crate) enum Asked {
     /// Digits in the picture of this id.
     Digits { id: String },
+    /// It is given with the page once the sale is open and something is left: it does not last long.
+    Later,
     /// A number that the script finds.
     Work { salt: String, challenge: String, attempts_max: u32 },
 }

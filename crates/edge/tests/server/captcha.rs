@@ -2,7 +2,7 @@
 
 use crate::challenges::{DIGITS, with_known_answers};
 use crate::flash_sale::{ANN, BOB, CHECK, get, log_in, post_form, with_sessions};
-use crate::support::{Answer, Rig, call_json};
+use crate::support::{Answer, Rig, call_json, call_with};
 
 const PAGE: &str = "/product/detail?productID=1";
 
@@ -43,6 +43,8 @@ fn a_verified_challenge_is_worth_one_purchase() {
         (200, r#"{"error_code":0,"msg":"Pass verification"}"#)
     );
     let done = with_cookie(&ann, &verified);
+    let again = get(&rig, &format!("/captcha/verify?code={DIGITS}"), &done);
+    assert_eq!((again.status, again.field("set-cookie")), (200, None), "what was won stays");
     let bought = get(&rig, CHECK, &done);
     assert_eq!((bought.status, bought.body.as_str()), (200, "true"));
     refused(&get(&rig, CHECK, &done), 403, "challenge_failed");
@@ -67,6 +69,35 @@ fn a_wrong_code_and_a_code_of_another_verify_nothing() {
     assert_eq!(get(&rig, "/captcha/verify", &ann).status, 400);
     assert_eq!(get(&rig, "/captcha/", "").status, 401);
     assert_eq!(verify("", DIGITS).status, 401);
+}
+
+#[test]
+fn a_sale_that_takes_work_alone_gives_no_pictures() {
+    let rig = start("proof_of_work");
+    let refused = get(&rig, "/captcha/", &log_in(&rig, ANN));
+    assert!(refused.status == 400 && refused.body.contains("is not what the sale asks for"), "{refused:?}");
+}
+
+#[test]
+fn the_page_has_no_challenge_before_it_can_be_used_and_none_that_is_not_asked() {
+    let rig = start("either");
+    let ann = log_in(&rig, ANN);
+    for (change, has_field, has_picture) in [
+        (r#"{"opens_at":"2100-01-01T00:00:00Z"}"#, true, false),
+        (r#"{"opens_at":null,"stocks":[{"stock":"1","quantity_total":0}]}"#, true, false),
+        (r#"{"stocks":[{"stock":"1","quantity_total":1}]}"#, true, true),
+        (r#"{"gate":{"mode":"shadow"}}"#, false, false),
+    ] {
+        let merge = "Content-Type: application/merge-patch+json\r\n";
+        assert_eq!(
+            call_with(rig.operator(), "PATCH", "/v1/sales/flash", merge, change).status,
+            200,
+            "{change}"
+        );
+        let page = get(&rig, PAGE, &ann).body;
+        assert_eq!(page.contains("name=\"captcha\""), has_field, "{change}: {page}");
+        assert_eq!(page.contains(".png"), has_picture, "{change}: {page}");
+    }
 }
 
 /// What the form of a page has under this name.

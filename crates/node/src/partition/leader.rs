@@ -411,8 +411,8 @@ impl Leader {
 
     fn reservation(&self, sale: &str, reservation: onrush_core::ReservationRef) -> Reply {
         let Some(view) = self.state.reservation(sale, reservation) else {
-            let sale_exists = self.state.sale(sale, self.now.wall).is_some();
-            let refusal = if sale_exists { Refusal::ReservationNotFound } else { Refusal::SaleNotFound };
+            let refusal =
+                if self.state.has_sale(sale) { Refusal::ReservationNotFound } else { Refusal::SaleNotFound };
             return Err(refused(refusal));
         };
         Ok(Outcome::Reservation(Box::new(view)))

@@ -15,10 +15,10 @@ pub(crate) struct UsedChallenges {
 }
 
 impl UsedChallenges {
-    /// Whether nobody used this number before.
+    /// Whether nobody used this number before. The last number of all counts as used.
     pub(crate) fn is_unused(&self, number: u64) -> bool {
         if number >= self.end {
-            return true;
+            return number < u64::MAX;
         }
         self.end - number <= CHALLENGES_REMEMBERED && {
             let (word, bit) = place(number);
@@ -95,6 +95,8 @@ mod tests {
         used.use_up(0);
         assert!(!used.is_unused(CHALLENGES_REMEMBERED + 1), "an old number changes nothing");
         assert!(used.is_unused(CHALLENGES_REMEMBERED), "and takes no place of a newer one");
+        used.use_up(u64::MAX);
+        assert!(!used.is_unused(u64::MAX) && !used.is_unused(CHALLENGES_REMEMBERED));
     }
 
     #[test]

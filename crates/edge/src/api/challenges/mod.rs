@@ -65,7 +65,10 @@ async fn given(
 }
 
 /// The kind that was asked for, or the first that the sale asks for.
-fn kind_of(sale: &SaleView, asked: Option<&str>) -> Result<ChallengeKind, Problem> {
+///
+/// # Errors
+/// The sale asks for none, or not for that one.
+pub(crate) fn kind_of(sale: &SaleView, asked: Option<&str>) -> Result<ChallengeKind, Problem> {
     let kinds = sale.gate.challenge.kinds();
     let Some(asked) = asked else {
         return kinds.first().copied().ok_or_else(|| Problem::malformed("The sale asks for no challenge."));

@@ -138,6 +138,8 @@ async fn sent(app: &App, fields: &HeaderMap, body: Body) -> Result<Sent, Problem
     let product_id = parse_product_id(product_id.as_deref())?;
     let key = key.ok_or_else(|| Problem::invalid("key", "is missing"))?.into_owned();
     let digits = captcha.map(|id| format!("{id}:{}", code.unwrap_or_default()));
+    // Without the script nothing is found.
+    let work = work.filter(|work| !work.is_empty());
     let challenge = work.map(Cow::into_owned).or(digits);
     Ok(Sent { sender: sender_of(app, fields)?, product_id, key, challenge })
 }

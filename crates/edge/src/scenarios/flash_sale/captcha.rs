@@ -11,10 +11,11 @@ use onrush_gate::challenge::CHALLENGE_TTL_MS;
 use onrush_node::{Call, ChallengeCall, Name, Outcome};
 
 use super::SALE;
+use super::product::read_sale;
 use super::sender::sender_of;
 use crate::api::answer::{Answer, WithoutBody, WithoutQuery, json, segment, with_header};
 use crate::api::app::{App, mismatched};
-use crate::api::challenges::shown;
+use crate::api::challenges::{kind_of, shown};
 use crate::gate::{Brought, Given};
 use crate::hot::Sender;
 use crate::http::credentials::cookie;
@@ -31,7 +32,8 @@ pub(super) async fn give(State(app): State<Arc<App>>, request: WithoutBody) -> A
     parse_no_query(request.uri.query().filter(|query| !is_time(query)))?;
     let sender = sender_of(&app, &request.fields)?;
     let customer = sender.proof()?.customer.as_str();
-    let given = app.gate.challenges().give(ChallengeKind::Image, SALE, customer, app.backend.now_ms())?;
+    let kind = kind_of(&*read_sale(&app).await?, Some(ChallengeKind::Image.as_str()))?;
+    let given = app.gate.challenges().give(kind, SALE, customer, app.backend.now_ms())?;
     let Given::Picture { id, .. } = given else { return Err(Problem::challenge_over()) };
     Ok(with_cookie(shown(&app, &format!("{id}.png"))?, &id))
 }
@@ -47,9 +49,16 @@ pub(super) async fn verify(State(app): State<Arc<App>>, request: WithoutBody) ->
     let code = code.ok_or_else(|| Problem::invalid("code", "is missing"))?;
     let sender = sender_of(&app, &request.fields)?;
     let customer = sender.proof()?.customer.as_str();
-    let text = format!("{}:{code}", cookie_of(&Fields::Mapped(&request.fields)).unwrap_or_default());
-    let brought = Brought { text: &text, sale: SALE, customer };
     let challenges = app.gate.challenges();
+    let fields = Fields::Mapped(&request.fields);
+    let id = cookie_of(&fields).unwrap_or_default();
+    let done = challenges.read_done(Brought { text: id, sale: SALE, customer }, app.backend.now_ms());
+    if done != ChallengeCall::Missing {
+        // Asked again: what was won stays as it is.
+        return Ok(said(StatusCode::OK, 0, "Pass verification"));
+    }
+    let text = format!("{id}:{code}");
+    let brought = Brought { text: &text, sale: SALE, customer };
     let is_solved = match challenges.read(brought, app.backend.now_ms()) {
         ChallengeCall::Answered { number, is_solved, .. } => is_first(&app, number).await? && is_solved,
         ChallengeCall::Missing | ChallengeCall::Unreadable => false,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use onrush_core::{ReservationStatus, ReservationView, SaleStatus, SaleView, StockView};
+use onrush_core::{GateMode, ReservationStatus, ReservationView, SaleStatus, SaleView, StockView};
 use onrush_node::{Call, Name, Outcome};
 
 use super::SALE;
@@ -75,7 +75,7 @@ async fn page(
         None => Buyer::Anyone,
         Some(_) if sale.per_customer_max.is_some_and(|max| taken >= max) => Buyer::HasAll,
         Some(customer) => {
-            Buyer::Customer { key: new_key()?, challenge: challenge_for(app, &sale, customer)? }
+            Buyer::Customer { key: new_key()?, challenge: challenge_for(app, &sale, stock, customer)? }
         }
     };
     let is_personal = frame.customer.is_some();
@@ -142,8 +142,21 @@ fn refusal_of(problem: &Problem) -> Refusal {
 }
 
 /// What the sale asks a customer to solve, if it asks for anything: digits, which need no script, unless it takes work alone.
-fn challenge_for(app: &App, sale: &SaleView, customer: &str) -> Result<Option<Asked>, Problem> {
+fn challenge_for(
+    app: &App,
+    sale: &SaleView,
+    stock: &StockView,
+    customer: &str,
+) -> Result<Option<Asked>, Problem> {
     let Some(kind) = sale.gate.challenge.kinds().first() else { return Ok(None) };
+    // In shadow mode nobody is kept from buying, so the page does not ask.
+    if sale.gate.mode == GateMode::Shadow {
+        return Ok(None);
+    }
+    let is_left = stock.quantity_held + stock.quantity_confirmed < stock.quantity_total;
+    if stage_of(sale, stock) != Stage::Open || !is_left {
+        return Ok(Some(Asked::Later));
+    }
     let given = app.gate.challenges().give(*kind, SALE, customer, app.backend.now_ms())?;
     Ok(Some(match given {
         Given::Picture { id, .. } => Asked::Digits { id: id.to_string() },

@@ -124,7 +124,7 @@ pub(super) fn captcha() -> [Operation; 3] {
     let result = |number: u8, message: &str| json!({"error_code": number, "msg": message});
     let passed = result(0, "Pass verification");
     let verified = Operation::new(HttpMethod::Get, "/captcha/verify", SCENARIOS, "verifyCaptcha", "Verify the digits")
-        .description("Of the challenge in the cookie, which is used up. What was verified is in the cookie then, for one purchase.")
+        .description("Of the challenge in the cookie, which is used up. What was verified is in the cookie then, for one reservation.")
         .parameter(code)
         .json(200, "They are right.", "CaptchaResult", passed)
         .header(200, "Set-Cookie", cookie())

@@ -37,7 +37,7 @@ impl Leader {
 
     /// Uses up a challenge of a sale, for whoever verifies it without a claim.
     pub(super) fn use_challenge(&self, sale: &str, number: u64, used: &mut UsedChallenges) -> Reply {
-        if self.state.sale(sale, self.now.wall).is_none() {
+        if !self.state.has_sale(sale) {
             return Err(refused(Refusal::SaleNotFound));
         }
         let is_first = used.is_unused(number);
