@@ -80,22 +80,10 @@ impl Rendering {
         Self::of(Name::const_new(""), write)
     }
 
-    /// The same for a route that says in a way of its own what went wrong.
-    pub(crate) fn refusing_by(self, write_problem: WriteProblem) -> Self {
-        Self { write_problem, ..self }
-    }
-
     /// Writes the answer into `body`.
     pub(crate) fn render(&self, reply: Reply, ids: &ReservationIds, now: TimeMs, body: &mut Vec<u8>) -> Head {
         (self.write)(&self.name, reply, ids, body)
             .unwrap_or_else(|failure| (self.write_problem)(&Problem::from_failure(&failure, now), body))
-    }
-
-    /// The answer to a call that was not made.
-    pub(crate) fn refuse(&self, problem: &Problem) -> Ready {
-        let mut body = Vec::new();
-        let head = (self.write_problem)(problem, &mut body);
-        Ready { head, body }
     }
 }
 
@@ -156,6 +144,8 @@ pub(crate) struct HotForm {
     pub(crate) decode: Decode,
     /// Whether it takes the query apart. Otherwise a request with a query is one for the router.
     pub(crate) takes_query: bool,
+    /// How it says what went wrong.
+    pub(crate) write_problem: WriteProblem,
 }
 
 /// A request's route, and the segment that its path leaves open, empty if there is none.
@@ -258,10 +248,21 @@ pub(crate) fn group_of(found: Found<'_, '_>) -> Option<RouteGroup> {
 pub(crate) fn decode(request: &Request<'_>, found: Found<'_, '_>, sender: &Sender<'_>) -> Hot {
     match found {
         Some((RouteBytes { hot: Some(hot), .. }, segment)) if hot.takes_query || request.query.is_none() => {
-            (hot.decode)(request, segment, sender)
+            match (hot.decode)(request, segment, sender) {
+                Hot::Call(call, rendering) => {
+                    Hot::Call(call, Rendering { write_problem: hot.write_problem, ..rendering })
+                }
+                other => other,
+            }
         }
         _ => Hot::Routed,
     }
+}
+
+/// How the route of a request says what went wrong.
+pub(crate) fn write_problem_of(found: Found<'_, '_>) -> WriteProblem {
+    let hot = found.and_then(|(route, _)| route.hot);
+    hot.map_or(render_problem, |hot| hot.write_problem)
 }
 
 /// The call about the name that `segment` is, of a request without a body. A segment that needs decoding is none.

@@ -24,7 +24,7 @@ use onrush_node::{Call, Reply};
 
 use crate::denied::{check_address, check_customer};
 use crate::gate::{Admission, PageOrigin, write_standing};
-use crate::hot::{self, Found, Hot, Ready, Rendering, Sender};
+use crate::hot::{self, Found, Hot, Ready, Rendering, Sender, WriteProblem};
 use crate::http::request::Request;
 use crate::http::response::{Response, has_no_body};
 use crate::net::call_batcher::PendingCall;
@@ -53,7 +53,7 @@ pub(crate) enum Begun {
 enum State {
     Called(Rendering, PendingCall),
     Ready(Box<Ready>),
-    Refused(Box<Problem>),
+    Refused(Box<Problem>, WriteProblem),
 }
 
 impl Exchange {
@@ -75,7 +75,7 @@ impl Exchange {
         admission.page_origin = page_origin;
         let state = match checked.and_then(|_| check_address(thread, request)) {
             Ok(()) => Self::route(thread, request, found, &mut admission),
-            Err(problem) => Some(State::Refused(Box::new(problem))),
+            Err(problem) => Some(State::Refused(Box::new(problem), hot::write_problem_of(found))),
         };
         let Some(state) = state else { return Begun::Routed(admission) };
         let request_id = thread.request_id(request.fields.request_id());
@@ -107,13 +107,13 @@ impl Exchange {
                 };
                 Some(match checked {
                     Ok(()) => State::Called(rendering, batcher.call(call)),
-                    Err(problem) => State::Ready(Box::new(rendering.refuse(&problem))),
+                    Err(problem) => State::Refused(Box::new(problem), hot::write_problem_of(found)),
                 })
             }
             Hot::Ready(ready) => Some(State::Ready(ready)),
             Hot::Problem(problem) => {
                 gate.count_refusal(&problem);
-                Some(State::Refused(problem))
+                Some(State::Refused(problem, hot::write_problem_of(found)))
             }
             Hot::Routed => None,
         }
@@ -123,7 +123,7 @@ impl Exchange {
     pub(crate) fn poll_decided(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match &mut self.state {
             State::Called(_, call) => call.poll_answered(context),
-            State::Ready(_) | State::Refused(_) => Poll::Ready(()),
+            State::Ready(_) | State::Refused(..) => Poll::Ready(()),
         }
     }
 
@@ -141,7 +141,7 @@ impl Exchange {
                 body.extend_from_slice(&own);
                 head
             }
-            State::Refused(problem) => hot::render_problem(problem, body),
+            State::Refused(problem, write) => write(problem, body),
         };
         head.standing = head.standing.or(self.standing);
         head.page_origin = self.page_origin;

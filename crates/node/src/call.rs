@@ -66,8 +66,8 @@ pub enum Call {
     Undeny { kind: DenialKind, value: Name },
     /// Answer: [`Outcome::Denial`].
     ReadDenial { kind: DenialKind, value: Name },
-    /// Uses up a challenge of a sale. Answer: [`Outcome::ChallengeUsed`].
-    UseChallenge { sale: Name, number: u64 },
+    /// Looks at a challenge of a sale, which is used up by that, without a claim. Answer: [`Outcome::ChallengeVerified`].
+    VerifyChallenge { sale: Name, challenge: ChallengeCall },
     /// Gives a customer an account. Answer: [`Outcome::AccountCreated`].
     CreateAccount { customer: Name, password: StoredPassword },
     /// Answer: [`Outcome::Account`].
@@ -91,7 +91,7 @@ impl Call {
             | Self::EndHolds { sale, .. }
             | Self::ArchiveSale { sale, .. }
             | Self::ReadSale { sale }
-            | Self::UseChallenge { sale, .. }
+            | Self::VerifyChallenge { sale, .. }
             | Self::Confirm { sale, .. }
             | Self::Reclaim { sale, .. }
             | Self::Release { sale, .. }
@@ -271,8 +271,8 @@ pub enum Outcome {
     DenialPut { created: bool, denial: Arc<Denial> },
     /// It is off the list.
     DenialRemoved,
-    /// The challenge is used up, now or, unless `is_first`, before.
-    ChallengeUsed { is_first: bool },
+    /// The challenge was solved, and not used before.
+    ChallengeVerified,
     /// The customer has an account.
     AccountCreated,
     /// What the customer's password is checked against; nothing if the customer has no account.

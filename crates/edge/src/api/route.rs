@@ -10,7 +10,7 @@ use onrush_gate::RouteGroup;
 use utoipa::openapi::HttpMethod;
 
 use super::app::App;
-use crate::hot::{Decode, HotForm, RouteBytes};
+use crate::hot::{Decode, HotForm, RouteBytes, WriteProblem, render_problem};
 use crate::openapi::operation::Operation;
 
 /// One route of a listener.
@@ -60,13 +60,19 @@ impl Route {
     /// Plain requests to this route are told by their bytes.
     #[must_use]
     pub(crate) fn hot(self, decode: Decode) -> Self {
-        Self { hot: Some(HotForm { decode, takes_query: false }), ..self }
+        Self { hot: Some(HotForm { decode, takes_query: false, write_problem: render_problem }), ..self }
     }
 
     /// The same, and their queries are taken apart as well.
     #[must_use]
     pub(crate) fn hot_with_query(self, decode: Decode) -> Self {
-        Self { hot: Some(HotForm { decode, takes_query: true }), ..self }
+        self.hot_with_query_refusing(decode, render_problem)
+    }
+
+    /// The same for a route that says in a way of its own what went wrong.
+    #[must_use]
+    pub(crate) fn hot_with_query_refusing(self, decode: Decode, write_problem: WriteProblem) -> Self {
+        Self { hot: Some(HotForm { decode, takes_query: true, write_problem }), ..self }
     }
 
     /// It makes reservations, and has the limits of those.

@@ -2,6 +2,7 @@
 //! used. `docs/gate/challenges.md` says what users see of it.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use onrush_core::{ChallengeKind, TimeMs};
@@ -11,6 +12,7 @@ use onrush_gate::challenge::{
 };
 use onrush_node::ChallengeCall;
 
+use super::worker_pool::{PoolTerms, WorkerPool};
 use crate::problem::Problem;
 
 /// What a user may set about challenges.
@@ -36,6 +38,8 @@ pub(crate) struct Challenges {
     next_number: AtomicU64,
     price: WorkPrice,
     unsafe_answer: Option<Answer>,
+    /// Draws; started by the first picture or sound that is asked for.
+    drawers: OnceLock<WorkerPool<()>>,
     /// Given out, by kind.
     given: [AtomicU64; KINDS.len()],
 }
@@ -56,6 +60,10 @@ pub(crate) struct Brought<'a> {
     pub(crate) customer: &'a str,
 }
 
+/// Behind the threads that answer: with both cores busy, drawing gets a quarter of one. It is not the lowest priority, because who
+/// gets no picture cannot reserve.
+const DRAWING: PoolTerms = PoolTerms { name: "challenges", waiting_max: 256, niceness: 5 };
+
 /// The kinds, in the order of the figures.
 pub(crate) const KINDS: [ChallengeKind; 2] = [ChallengeKind::Image, ChallengeKind::ProofOfWork];
 
@@ -70,6 +78,7 @@ impl Challenges {
             next_number: AtomicU64::new(0),
             price: WorkPrice::new(settings.work_min, settings.work_max),
             unsafe_answer: settings.unsafe_answer,
+            drawers: OnceLock::new(),
             given: [const { AtomicU64::new(0) }; KINDS.len()],
         }
     }
@@ -162,22 +171,44 @@ impl Challenges {
         })
     }
 
-    /// The picture of a challenge, as a PNG; nothing if there is no such challenge, or it is over.
-    pub(crate) fn picture(&self, id: &str, now: TimeMs) -> Option<Vec<u8>> {
-        self.shown(id, now).map(|(answer, seed)| picture_png(&answer, seed))
+    /// The picture of a challenge, as a PNG.
+    ///
+    /// # Errors
+    /// There is no such challenge, or it is over; or too many pictures and sounds are asked for at once.
+    pub(crate) async fn picture(&self, id: &str, now: TimeMs) -> Result<Vec<u8>, Problem> {
+        self.draw(id, now, picture_png).await
     }
 
     /// The same to be heard, as a WAV.
-    pub(crate) fn sound(&self, id: &str, now: TimeMs) -> Option<Vec<u8>> {
-        self.shown(id, now).map(|(answer, seed)| sound_wav(&answer, seed))
+    ///
+    /// # Errors
+    /// As for the picture.
+    pub(crate) async fn sound(&self, id: &str, now: TimeMs) -> Result<Vec<u8>, Problem> {
+        self.draw(id, now, sound_wav).await
     }
 
-    fn shown(&self, id: &str, now: TimeMs) -> Option<(Answer, u64)> {
-        let challenge = self.find(id, now)?;
-        match challenge.task {
-            Task::Digits(number) => Some((Answer::of_number(number)?, challenge.seed)),
-            Task::Work(_) | Task::Done => None,
+    async fn draw(
+        &self,
+        id: &str,
+        now: TimeMs,
+        draw: fn(&Answer, u64) -> Vec<u8>,
+    ) -> Result<Vec<u8>, Problem> {
+        let challenge = self.find(id, now).ok_or_else(Problem::challenge_over)?;
+        let Task::Digits(number) = challenge.task else { return Err(Problem::challenge_over()) };
+        let answer = Answer::of_number(number).ok_or_else(Problem::challenge_over)?;
+        self.drawers()?.run(move |()| draw(&answer, challenge.seed)).await
+    }
+
+    fn drawers(&self) -> Result<&WorkerPool<()>, Problem> {
+        if let Some(drawers) = self.drawers.get() {
+            return Ok(drawers);
         }
+        let started = WorkerPool::start(DRAWING, || ()).map_err(|error| {
+            tracing::error!(%error, "no thread can be started to draw challenges");
+            Problem::overloaded()
+        })?;
+        // Of two that are started at once one is dropped, and ends.
+        Ok(self.drawers.get_or_init(|| started))
     }
 
     /// How many were given out, by [`KINDS`].

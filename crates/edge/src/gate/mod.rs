@@ -9,6 +9,7 @@ mod origins;
 mod passwords;
 mod public;
 mod sessions;
+mod worker_pool;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -144,8 +144,13 @@ impl Sessions {
     }
 
     fn cookie_of(&self, token: &str, max_age_s: u64) -> String {
-        let (name, secure) = (self.cookie_name(), if self.settings.secure_cookies { "; Secure" } else { "" });
-        format!("{name}={token}; Max-Age={max_age_s}; Path=/; HttpOnly; SameSite=Lax{secure}")
+        self.cookie(self.cookie_name(), token, max_age_s)
+    }
+
+    /// The value of `Set-Cookie` for any cookie that browsers send back to us alone.
+    pub(crate) fn cookie(&self, name: &str, value: &str, max_age_s: u64) -> String {
+        let secure = if self.settings.secure_cookies { "; Secure" } else { "" };
+        format!("{name}={value}; Max-Age={max_age_s}; Path=/; HttpOnly; SameSite=Lax{secure}")
     }
 
     fn cookie_name(&self) -> &'static str {

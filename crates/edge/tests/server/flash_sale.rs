@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use onrush_edge::{Components, Scenarios, SessionSettings, Sessions, Settings};
+use onrush_edge::{Components, GateSettings, Scenarios, SessionSettings, Sessions, Settings};
 use onrush_gate::jwt::{JwtKeys, JwtRules};
 use onrush_gate::session::{Cipher, KeyId, SessionKey, SessionKeys};
+use onrush_gate::{GroupRates, RateLimitSettings};
 
 use crate::support::{Answer, Http1, Rig, call_json, settings};
 
@@ -293,4 +294,25 @@ fn without_sessions_nobody_buys() {
     assert!(get(&rig, PAGE, "").body.contains("Log in at the shop to buy."));
     let answer = get(&rig, CHECK, "");
     assert_eq!((answer.status, answer.field("onrush-refusal")), (404, Some("not_found")));
+}
+
+/// `/check` says `false` whoever refuses: the limits and the denylist are asked before it is looked at.
+#[test]
+fn what_the_gate_refuses_of_check_is_false_too() {
+    let reserve = GroupRates { address: "1/s burst 2".parse().ok(), ..GroupRates::default() };
+    let rate_limits = RateLimitSettings { keys_max: 100, reserve, ..RateLimitSettings::default() };
+    let gate = GateSettings { rate_limits, ..GateSettings::default() };
+    let rig = Rig::start_with(Settings { gate, ..with_flash_sale() }, with_sessions());
+    let said = |status: u16, code: &str| {
+        let answer = get(&rig, CHECK, "");
+        assert_eq!((answer.status, answer.body.as_str()), (status, "false"), "{answer:?}");
+        assert_eq!(answer.field("onrush-refusal"), Some(code), "{answer:?}");
+        answer
+    };
+    said(401, "session_required");
+    let denial = r#"{"reason":"a test"}"#;
+    let denied = call_json(rig.operator(), "PUT", "/v1/denylist/address/127.0.0.1", "", denial);
+    assert_eq!(denied.status, 201, "{denied:?}");
+    said(403, "denied");
+    assert!(said(429, "rate_limited").field("retry-after").is_some());
 }

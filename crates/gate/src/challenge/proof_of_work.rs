@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use onrush_core::TimeMs;
 use ring::digest::{SHA256, digest};
 
-/// The most that a challenge may cost, in attempts: some minutes on a slow phone.
+/// The most that a challenge may cost, in attempts: on average a quarter of an hour for a browser that tries 60,000 a second.
 pub const WORK_MAX: u32 = 100_000_000;
 
 /// The name of the only hash, as the widget writes it.

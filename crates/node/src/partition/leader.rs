@@ -218,7 +218,7 @@ impl Leader {
                 self.answer(&Command::ArchiveSale { sale: &sale, only_if: &only_if })
             }
             Call::Reserve(call) => self.reserve(call, used),
-            Call::UseChallenge { sale, number } => self.use_challenge(&sale, number, used),
+            Call::VerifyChallenge { sale, challenge } => self.verify_challenge(&sale, challenge, used),
             Call::Confirm { sale, reservation, asker } => self.confirm(&sale, reservation, &asker),
             Call::Reclaim { sale, reservation } => self.reclaim(&sale, reservation),
             Call::Release { sale, reservation, asker } => {
@@ -440,7 +440,7 @@ fn record_bytes_max(call: &Call) -> Option<usize> {
         | Call::CreateAccount { .. }
         | Call::Undeny { .. } => Some(RECORD_BYTES_MAX),
         Call::ChangeSale { .. }
-        | Call::UseChallenge { .. }
+        | Call::VerifyChallenge { .. }
         | Call::ReadCounter { .. }
         | Call::ReadWindow { .. }
         | Call::ReadSale { .. }

@@ -267,15 +267,17 @@ fn a_challenge_is_used_once_also_when_the_log_is_opened_again() {
     assert_eq!(refusal(stepper.reserve_with("s", 2, solved(7))), Refusal::ChallengeFailed);
     assert_eq!(refusal(stepper.reserve_with("s", 1, wrong(8))), Refusal::ChallengeFailed);
     assert_eq!(refusal(stepper.reserve_with("s", 1, solved(8))), Refusal::ChallengeFailed);
-    let used = stepper.call(Call::UseChallenge { sale: Name::from("s"), number: 9 });
-    assert!(matches!(used, Some(Ok(Outcome::ChallengeUsed { is_first: true }))), "{used:?}");
-    let used = stepper.call(Call::UseChallenge { sale: Name::from("s"), number: 9 });
-    assert!(matches!(used, Some(Ok(Outcome::ChallengeUsed { is_first: false }))), "{used:?}");
+    let verify = |challenge| Call::VerifyChallenge { sale: Name::from("s"), challenge };
+    let verified = stepper.call(verify(solved(9)));
+    assert!(matches!(verified, Some(Ok(Outcome::ChallengeVerified))), "{verified:?}");
+    for challenge in [solved(9), wrong(11), solved(11), ChallengeCall::Unreadable, ChallengeCall::Missing] {
+        assert_eq!(refusal(stepper.call(verify(challenge))), Refusal::ChallengeFailed, "{challenge:?}");
+    }
     stepper.machine.failed(&mut Outbox::default());
     let time = stepper.log.iter().map(|(_, time)| *time).max().expect("there are batches");
     stepper.machine.reopened(Leader::new(stepper.replayed(), time, SHAPE, 0, IDENTITY));
     stepper.machine.set_capacity(capacity(1 << 30, 1));
-    for number in [7, 8, 9] {
+    for number in [7, 8, 9, 11] {
         assert_eq!(refusal(stepper.reserve_with("s", 3, solved(number))), Refusal::ChallengeFailed);
     }
     assert!(stepper.reserve_with("s", 3, solved(10)).is_none());

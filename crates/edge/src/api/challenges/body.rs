@@ -28,8 +28,8 @@ pub(super) fn parse_customer(body: &[u8]) -> Result<Option<Name>, Problem> {
     read.customer.map(|name| name_field(&name, || "customer".into())).transpose()
 }
 
-/// Appends a challenge. One of the widget has the fields that the widget reads, and its signature is that of its salt: nothing
-/// else is looked at when it comes back.
+/// Appends a challenge. One of the widget has the fields that the widget reads. It insists on a signature, which is not looked at when it
+/// comes back: the salt proves by itself that it is ours.
 pub(super) fn write_given(out: &mut Vec<u8>, given: &Given) {
     match given {
         Given::Picture { id, expires_at } => {

@@ -22,6 +22,7 @@ use crate::limits::BODY_BYTES_MAX;
 use crate::problem::Problem;
 use body::{parse_customer, write_given};
 pub(super) use operations::schemas;
+pub(crate) use operations::shows;
 
 /// Routes of the public listener.
 pub(super) fn routes() -> [Route; 3] {
@@ -81,18 +82,17 @@ pub(crate) fn kind_of(sale: &SaleView, asked: Option<&str>) -> Result<ChallengeK
 }
 
 async fn show(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
-    shown(&app, segment(&request.uri, 2))
+    shown(&app, segment(&request.uri, 2)).await
 }
 
 /// The picture or the sound that this last segment of a path names.
-pub(crate) fn shown(app: &App, file: &str) -> Answer {
+pub(crate) async fn shown(app: &App, file: &str) -> Answer {
     let (challenges, now) = (app.gate.challenges(), app.backend.now_ms());
-    let found = match file.rsplit_once('.') {
-        Some((id, "png")) => challenges.picture(id, now).map(|bytes| (bytes, "image/png")),
-        Some((id, "wav")) => challenges.sound(id, now).map(|bytes| (bytes, "audio/wav")),
-        _ => None,
+    let (bytes, media_type) = match file.rsplit_once('.') {
+        Some((id, "png")) => (challenges.picture(id, now).await?, "image/png"),
+        Some((id, "wav")) => (challenges.sound(id, now).await?, "audio/wav"),
+        _ => return Err(Problem::challenge_over()),
     };
-    let (bytes, media_type) = found.ok_or_else(Problem::challenge_over)?;
     let mut response = Response::new(Body::from(bytes));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     Ok(unkept(response))

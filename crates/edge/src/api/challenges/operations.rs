@@ -45,27 +45,32 @@ pub(super) fn all() -> [Operation; 3] {
 }
 
 fn shown() -> Operation {
-    let file = path_parameter("file", "3q0.png", "The challenge, and `.png` or `.wav`.", text("").into());
-    let bytes = || ContentBuilder::new().build();
-    Operation::new(
+    shows(Operation::new(
         HttpMethod::Get,
         "/v1/challenges/{file}",
         PUBLIC,
         "showChallenge",
         "Show the digits of a challenge, or speak them",
-    )
-    .description(
-        "A picture of 240 by 80 pixels, or a sound of some seconds. Asking again gives the same bytes.",
-    )
-    .parameter(file)
-    .answer(
-        200,
-        ResponseBuilder::new()
-            .description("The picture or the sound.")
-            .content("image/png", bytes())
-            .content("audio/wav", bytes()),
-    )
-    .problems(&[Code::NotFound])
+    ))
+}
+
+/// What shows the file that is the last segment of its path.
+pub(crate) fn shows(operation: Operation) -> Operation {
+    let file = path_parameter("file", "3q0.png", "The challenge, and `.png` or `.wav`.", text("").into());
+    let bytes = || ContentBuilder::new().build();
+    operation
+        .description(
+            "A picture of 240 by 80 pixels, or a sound of some seconds. Asking again gives the same bytes.",
+        )
+        .parameter(file)
+        .answer(
+            200,
+            ResponseBuilder::new()
+                .description("The picture or the sound.")
+                .content("image/png", bytes())
+                .content("audio/wav", bytes()),
+        )
+        .problems(&[Code::NotFound, Code::Overloaded])
 }
 
 fn kind() -> Parameter {

@@ -33,7 +33,8 @@ fn answer_hot(
     let (parts, body) = parse(request);
     let mut body_out = Vec::new();
     let request = request::Request::of_http2(&parts, body.as_bytes(), PEER);
-    let head = match decoded(&hot_table(ALL), &request, backend, gate) {
+    let table = hot_table(ALL);
+    let head = match decoded(&table, &request, backend, gate) {
         Hot::Call(call, rendering) => {
             let (tell, told) = sync_channel(1);
             backend.call(call, Box::new(move |reply| tell.send(reply).expect("somebody who waits")));
@@ -44,7 +45,7 @@ fn answer_hot(
             body_out.extend(ready.body);
             ready.head
         }
-        Hot::Problem(problem) => hot::render_problem(&problem, &mut body_out),
+        Hot::Problem(problem) => hot::write_problem_of(table.find(&request))(&problem, &mut body_out),
         Hot::Routed => return None,
     };
     let mut fields: Vec<String> =

@@ -45,7 +45,8 @@ async fn check_request(app: &App, admission: &mut Admission, request: Request) -
     let (parts, body) = request.into_parts();
     to_bytes(body, 0).await.map_err(|_| Problem::unexpected_body())?;
     let request = HotRequest::of_http2(&parts, b"", Peer::UNKNOWN);
-    let call = app.with_sender(|sender| claim(&request, parts.uri.query(), sender))?;
+    let call = app.with_sender(|sender| claim(&request, parts.uri.query(), sender));
+    let call = call.map_err(|problem| counted(app, problem))?;
     reserve(app, admission, call).await
 }
 
@@ -54,10 +55,8 @@ pub(super) fn decode_check(request: &HotRequest<'_>, _: &[u8], sender: &Sender<'
     let query = bare_query(request).filter(|_| matches!(request.method, b"GET" | b"POST"));
     let Some(query) = query else { return Hot::Routed };
     match claim(request, query, sender) {
-        Ok(call) => {
-            Hot::Call(Call::Reserve(call), Rendering::without_name(write_bought).refusing_by(write_no))
-        }
-        Err(problem) => Hot::Ready(Box::new(no(&problem))),
+        Ok(call) => Hot::Call(Call::Reserve(call), Rendering::without_name(write_bought)),
+        Err(problem) => Hot::Problem(Box::new(problem)),
     }
 }
 
@@ -69,14 +68,11 @@ fn claim(
 ) -> Result<Box<ReserveCall>, Problem> {
     let [product_id] = parameters(query, [PRODUCT_ID])?;
     let product_id = parse_product_id(product_id.as_deref())?;
-    let call = if request.method == b"GET" && is_navigation(&request.fields) {
-        Err(Problem::cross_site_session())
-    } else {
-        let challenge = |customer: &str| captcha::brought(sender, &request.fields, customer);
-        let identity = sender.of(request);
-        identity.and_then(|identity| one_unit(&identity, Name::const_new(SALE), product_id, None, challenge))
-    };
-    call.inspect_err(|problem| sender.gate.count_refusal(problem))
+    if request.method == b"GET" && is_navigation(&request.fields) {
+        return Err(Problem::cross_site_session());
+    }
+    let challenge = |customer: &str| captcha::brought(sender, &request.fields, customer);
+    one_unit(&sender.of(request)?, Name::const_new(SALE), product_id, None, challenge)
 }
 
 /// What the form of the page sends. Its answer leads back to the page, or is the page with the reason.
@@ -182,7 +178,7 @@ fn write_bought(_: &Name, reply: Reply, _: &ReservationIds, out: &mut Vec<u8>) -
 }
 
 /// `false`, with the status and the code of the problem.
-fn write_no(problem: &Problem, out: &mut Vec<u8>) -> Head {
+pub(super) fn write_no(problem: &Problem, out: &mut Vec<u8>) -> Head {
     let mut head = write_word("false", out);
     head.status = problem.status();
     head.standing = problem.standing();

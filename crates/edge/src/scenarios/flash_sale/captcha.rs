@@ -35,12 +35,12 @@ pub(super) async fn give(State(app): State<Arc<App>>, request: WithoutBody) -> A
     let kind = kind_of(&*read_sale(&app).await?, Some(ChallengeKind::Image.as_str()))?;
     let given = app.gate.challenges().give(kind, SALE, customer, app.backend.now_ms())?;
     let Given::Picture { id, .. } = given else { return Err(Problem::challenge_over()) };
-    Ok(with_cookie(shown(&app, &format!("{id}.png"))?, &id))
+    with_cookie(&app, shown(&app, &format!("{id}.png")).await?, &id)
 }
 
 /// The picture or the sound of a challenge.
 pub(super) async fn show(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
-    shown(&app, segment(&request.uri, 1))
+    shown(&app, segment(&request.uri, 1)).await
 }
 
 /// Whether these are the digits of the challenge in the cookie, which is used up.
@@ -59,23 +59,18 @@ pub(super) async fn verify(State(app): State<Arc<App>>, request: WithoutBody) ->
     }
     let text = format!("{id}:{code}");
     let brought = Brought { text: &text, sale: SALE, customer };
-    let is_solved = match challenges.read(brought, app.backend.now_ms()) {
-        ChallengeCall::Answered { number, is_solved, .. } => is_first(&app, number).await? && is_solved,
-        ChallengeCall::Missing | ChallengeCall::Unreadable => false,
-    };
-    if !is_solved {
-        let refused = said(StatusCode::FORBIDDEN, 1, "Fail to pass verification");
-        let field = HeaderName::from_static("onrush-refusal");
-        return Ok(with_header(refused, field, Code::ChallengeFailed.as_str()));
-    }
-    let done = challenges.done(SALE, customer, app.backend.now_ms())?;
-    Ok(with_cookie(said(StatusCode::OK, 0, "Pass verification"), &done))
-}
-
-async fn is_first(app: &App, number: u64) -> Result<bool, Problem> {
-    match app.ask(Call::UseChallenge { sale: Name::const_new(SALE), number }).await? {
-        Outcome::ChallengeUsed { is_first } => Ok(is_first),
-        other => mismatched(&other),
+    let challenge = challenges.read(brought, app.backend.now_ms());
+    match app.ask(Call::VerifyChallenge { sale: Name::const_new(SALE), challenge }).await {
+        Ok(Outcome::ChallengeVerified) => {
+            let done = challenges.done(SALE, customer, app.backend.now_ms())?;
+            with_cookie(&app, said(StatusCode::OK, 0, "Pass verification"), &done)
+        }
+        Ok(other) => mismatched(&other),
+        Err(problem) if problem.known_code() == Code::ChallengeFailed => {
+            let refused = said(StatusCode::FORBIDDEN, 1, "Fail to pass verification");
+            Ok(with_header(refused, HeaderName::from_static("onrush-refusal"), problem.code()))
+        }
+        Err(problem) => Err(problem),
     }
 }
 
@@ -90,10 +85,9 @@ fn cookie_of<'a>(fields: &Fields<'a>) -> Option<&'a str> {
     cookie(fields, COOKIE).and_then(|value| std::str::from_utf8(value).ok())
 }
 
-fn with_cookie(response: Response, id: &str) -> Response {
-    let max_age_s = CHALLENGE_TTL_MS / 1_000;
-    let value = format!("{COOKIE}={id}; Max-Age={max_age_s}; Path=/; HttpOnly; SameSite=Lax");
-    with_header(response, header::SET_COOKIE, &value)
+fn with_cookie(app: &App, response: Response, id: &str) -> Answer {
+    let cookie = app.gate.sessions()?.cookie(COOKIE, id, CHALLENGE_TTL_MS / 1_000);
+    Ok(with_header(response, header::SET_COOKIE, &cookie))
 }
 
 /// In the words of the other system.

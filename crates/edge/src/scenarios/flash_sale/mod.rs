@@ -25,7 +25,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(detail, detail::show),
         Route::new(buy, buy::buy).reserving(),
         Route::any(operations::CHECK_PATH, vec![check, check_again], buy::check)
-            .hot_with_query(buy::decode_check)
+            .hot_with_query_refusing(buy::decode_check, buy::write_no)
             .reserving(),
         Route::new(right, buy::check_right),
         Route::new(captcha, captcha::give),

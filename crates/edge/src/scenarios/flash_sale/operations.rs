@@ -6,10 +6,9 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{ContentBuilder, HttpMethod, RefOr, Required, ResponseBuilder, Schema};
 
 use super::product::PRODUCT_ID;
+use crate::api::challenges::shows;
 use crate::http::media_type::FORM;
-use crate::openapi::operation::{
-    OPERATOR, Operation, SCENARIOS, optional_parameter, path_parameter, text_header,
-};
+use crate::openapi::operation::{OPERATOR, Operation, SCENARIOS, optional_parameter, text_header};
 use crate::openapi::parts::{name, object, one_of, text, whole};
 use crate::problem::Code;
 
@@ -87,32 +86,27 @@ pub(super) fn public() -> [Operation; 5] {
 
 /// What the paths of the other system give out, show and take of challenges.
 pub(super) fn captcha() -> [Operation; 3] {
-    let bytes = || ContentBuilder::new().build();
     let cookie = || text_header("The challenge, as `captcha_id`, for five minutes.");
     let sessions = [Code::SessionRequired, Code::SessionExpired, Code::InvalidCredentials, Code::CrossSite];
     let given = Operation::new(HttpMethod::Get, "/captcha/", SCENARIOS, "giveCaptcha", "Ask for a challenge")
         .description("For the customer of the session. The query may be the time, in digits alone.")
-        .answer(200, ResponseBuilder::new().description("Its picture.").content("image/png", bytes()))
+        .answer(
+            200,
+            ResponseBuilder::new()
+                .description("Its picture.")
+                .content("image/png", ContentBuilder::new().build()),
+        )
         .header(200, "Set-Cookie", cookie())
         .problems(&sessions)
-        .problems(&[Code::Overloaded]);
-    let file = path_parameter("file", "3q0.png", "The challenge, and `.png` or `.wav`.", text("").into());
-    let shown = Operation::new(
+        .problems(&[Code::SaleNotFound])
+        .asks();
+    let shown = shows(Operation::new(
         HttpMethod::Get,
         "/captcha/{file}",
         SCENARIOS,
         "showCaptcha",
         "Show or speak a challenge",
-    )
-    .parameter(file)
-    .answer(
-        200,
-        ResponseBuilder::new()
-            .description("The picture or the sound.")
-            .content("image/png", bytes())
-            .content("audio/wav", bytes()),
-    )
-    .problems(&[Code::NotFound]);
+    ));
     let code = ParameterBuilder::new()
         .name("code")
         .parameter_in(ParameterIn::Query)

@@ -35,14 +35,24 @@ impl Leader {
         self.reservation(sale, reservation)
     }
 
-    /// Uses up a challenge of a sale, for whoever verifies it without a claim.
-    pub(super) fn use_challenge(&self, sale: &str, number: u64, used: &mut UsedChallenges) -> Reply {
+    /// Looks at a challenge, which is used up by that, for whoever brings none with a claim.
+    pub(super) fn verify_challenge(
+        &self,
+        sale: &str,
+        challenge: ChallengeCall,
+        used: &mut UsedChallenges,
+    ) -> Reply {
         if !self.state.has_sale(sale) {
             return Err(refused(Refusal::SaleNotFound));
         }
-        let is_first = used.is_unused(number);
-        used.use_up(number);
-        Ok(Outcome::ChallengeUsed { is_first })
+        let brought = brought(challenge, used);
+        if let Some(number) = challenge.number() {
+            used.use_up(number);
+        }
+        match brought {
+            BroughtChallenge::Solved(_) => Ok(Outcome::ChallengeVerified),
+            BroughtChallenge::Missing | BroughtChallenge::Failed => Err(refused(Refusal::ChallengeFailed)),
+        }
     }
 }
 
