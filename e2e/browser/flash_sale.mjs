@@ -6,10 +6,13 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { dirname } from "node:path";
 import { chromium } from "playwright-core";
 
 const [publicUrl, operatorUrl, operatorKey, jwtSecret, digits] = process.argv.slice(2);
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const require = createRequire(import.meta.url);
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const altcha = readFileSync(`${dirname(require.resolve("altcha"))}/altcha.js`, "utf8");
 const sizes = [
   { width: 390, height: 844, colorScheme: "light" },
   { width: 1280, height: 800, colorScheme: "dark" },
@@ -109,6 +112,25 @@ async function register(page, name) {
   await page.waitForURL(productUrl);
 }
 
+/** Reserves from a page of a shop that has the real ALTCHA widget on it. */
+async function reserveWithWidget(browser, size, customer) {
+  const { context, page } = await open(browser, size);
+  await logIn(context, customer);
+  const url = `${publicUrl}/shop-with-widget`;
+  const widget = `<altcha-widget auto="onload" challengeurl="/v1/sales/flash/challenges?kind=proof_of_work"></altcha-widget>`;
+  const body = `<!doctype html><title>A shop</title><form>${widget}</form>`;
+  await page.route(url, (route) => route.fulfill({ contentType: "text/html", body }));
+  await page.goto(url);
+  await page.addScriptTag({ content: altcha, type: "module" });
+  const found = page.locator("input[name=altcha]");
+  await found.waitFor({ state: "attached" });
+  const challenge = await found.inputValue();
+  const data = { lines: [{ stock: "1", quantity: 1 }], challenge };
+  const answer = await context.request.post(`${publicUrl}/v1/sales/flash/reservations`, { data });
+  assert.equal(answer.status(), 201, await answer.text());
+  await context.close();
+}
+
 /** Buys as a program of the other system does, by `/captcha/` and `/check`. */
 async function buyByPaths(customer) {
   const headers = { Authorization: `Bearer ${tokenOf(customer)}` };
@@ -189,16 +211,18 @@ async function customer(browser, size) {
   await worker.page.locator("#buy button:enabled").click();
   await worker.page.getByRole("heading", { name: "You have it" }).waitFor();
   await worker.context.close();
+  await changeSale({ stocks: stock(5) });
+  await reserveWithWidget(browser, size, `eve-${size.width}`);
   await changeSale({ gate: { challenge: "either" } });
 
   // The last one is bought while the page is open.
   await buyByPaths(`cid-${size.width}`);
   await page.goto(productUrl);
   await look(page, 200, "Sold out");
-  await changeSale({ stocks: stock(6) });
+  await changeSale({ stocks: stock(7) });
   await page.locator("#left", { hasText: "2 left" }).waitFor();
   await page.locator("#buy button:enabled").waitFor();
-  await changeSale({ stocks: stock(4) });
+  await changeSale({ stocks: stock(5) });
   await page.locator("#left", { hasText: "Sold out" }).waitFor();
   assert.ok(await page.locator("#buy button").isDisabled());
   await changeSale({ closes_at: inMs(-1000), opens_at: null });

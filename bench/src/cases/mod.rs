@@ -110,7 +110,7 @@ pub(crate) const CASES: &[Case] = &[
     Case { name: "sink-redis", about: "events into a Redis stream, to redis-benchmark", run: sinks::redis },
     Case {
         name: "rush",
-        about: "10,000 units, 30,000 customers, the whole gate but challenges: seconds until the last row and message",
+        about: "10,000 units, 30,000 customers, everything on: seconds until the last row and message",
         run: rush::rush,
     },
     Case {

@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
-use serde_json::json;
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
 
 use super::gated::{LIMITED, RATE, deny_others};
 use crate::drain::wait_for_sink;
@@ -18,6 +18,8 @@ use crate::setting::{Bench, progress};
 use crate::statistics::Spread;
 use crate::targets::{Postgres, RabbitMq, SinkTarget, environment, with_place};
 
+/// The answer of every picture.
+const DIGITS: &str = "012345";
 const UNITS: u64 = 10_000;
 const CUSTOMERS: u64 = 30_000;
 /// A request on each at a time.
@@ -57,7 +59,7 @@ pub(crate) fn rush(bench: &Bench) -> Result<Findings> {
     let mut row = Row::new(title, Figure::new("onrush", "s", stored), None, Better::Lower)
         .targets(Target::ValueAtMost(2.0), Target::ValueAtMost(1.5))
         .note(format!(
-            "everything on as in `gated`; {} connections; rows in PostgreSQL and confirmed messages in a quorum queue of RabbitMQ, \
+            "everything on as in `gated`, and a challenge solved beforehand; {} connections; rows in PostgreSQL and confirmed messages in a quorum queue of RabbitMQ, \
              both on the same cores",
             CLIENTS.connection_count
         ));
@@ -70,6 +72,7 @@ pub(crate) fn rush(bench: &Bench) -> Result<Findings> {
 fn one_rush(bench: &Bench, targets: [(&dyn SinkTarget, &str); 2]) -> Result<Rush> {
     let members = Members::new(&bench.directory("rush-members")?)?;
     let mut variables = Vec::from(members.environment());
+    variables.push(("ONRUSH_GATE__UNSAFE_CHALLENGE_ANSWER".to_owned(), DIGITS.to_owned()));
     variables.extend(LIMITED.map(|limited| (format!("ONRUSH_GATE__LIMIT_{limited}"), RATE.to_owned())));
     for (target, place) in targets {
         variables.extend(environment(target, place));
@@ -78,10 +81,11 @@ fn one_rush(bench: &Bench, targets: [(&dyn SinkTarget, &str); 2]) -> Result<Rush
     }
     let onrush = Onrush::start_bare(&bench.settings.onrush, &bench.directory("rush")?, &variables)?;
     let mut body = sale_body(UNITS);
-    body["gate"] = json!({"session": "required", "cooldown_ms": 10_000});
+    body["gate"] = json!({"session": "required", "challenge": "image", "cooldown_ms": 10_000});
     expect_success(onrush.operator_address, "PUT", "/v1/sales/drop", Some(&body))?;
     deny_others(&onrush)?;
-    let requests = (0..CUSTOMERS).map(|number| request(&members, number)).collect::<Result<Vec<_>>>()?;
+    let request = |number| request(&onrush, &members, &format!("customer-{number}"));
+    let requests = (0..CUSTOMERS).map(request).collect::<Result<Vec<_>>>()?;
     let wait_until_level = || {
         targets.iter().try_for_each(|(target, _)| {
             let is_level = |sink: &SinkFigures| sink.state == "running" && sink.lag_events == 0;
@@ -106,9 +110,15 @@ fn one_rush(bench: &Bench, targets: [(&dyn SinkTarget, &str); 2]) -> Result<Rush
     Ok(Rush { answered_after: filled.seconds, stored_after })
 }
 
-fn request(members: &Members, number: u64) -> Result<Vec<u8>> {
-    let body = r#"{"lines":[{"stock":"units","quantity":1}]}"#;
-    let cookie = members.cookie(&format!("customer-{number}"))?;
+/// What a customer sends, with a challenge of their own.
+fn request(onrush: &Onrush, members: &Members, customer: &str) -> Result<Vec<u8>> {
+    let asked = json!({"customer": customer});
+    let given = expect_success(onrush.address, "POST", "/v1/sales/drop/challenges", Some(&asked))?;
+    let given: Value = serde_json::from_str(&given.body).context("read a challenge")?;
+    let id = given["challenge"].as_str().context("no challenge")?;
+    let lines = json!([{"stock": "units", "quantity": 1}]);
+    let body = json!({"lines": lines, "challenge": format!("{id}:{DIGITS}")}).to_string();
+    let cookie = members.cookie(customer)?;
     Ok(format!(
         "POST /v1/sales/drop/reservations HTTP/1.1\r\nHost: onrush\r\nContent-Type: application/json\r\nCookie: {cookie}\r\n\
          Content-Length: {}\r\n\r\n{body}",

@@ -155,7 +155,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "rush",
-        about: "10,000 units, 30,000 customers, the whole gate but challenges: each unit sold once, each order one row and one message",
+        about: "10,000 units, 30,000 customers, everything on: each unit sold once, each order one row and one message",
         in_short: true,
         run: rush::run,
     },

@@ -1,4 +1,4 @@
-//! The rush with the whole gate but challenges: three times as many customers as units, all logged in, through rate limits, the denylist, the
+//! The rush with everything on: three times as many customers as units, all logged in, each with a challenge, through rate limits, the denylist, the
 //! cool-down and the limit of each customer, and every order in PostgreSQL and RabbitMQ exactly once.
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -31,6 +31,9 @@ const DENIED_COUNT: u64 = 100;
 
 /// Customers are numbers behind this: a message of an order has no room for another name.
 const FIRST_CUSTOMER: u64 = 700_000_000;
+
+/// The answer of every picture.
+const DIGITS: &str = "012345";
 
 /// Threads of clients, and connections of each.
 const THREAD_COUNT: usize = 8;
@@ -75,6 +78,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
         targets.rabbitmq.exchange = String::new();
         targets.rabbitmq.queue_type = "classic";
         let mut launch = bench.launch()?.with(&LIMITS).with(&[("ONRUSH_GATE__JWT_KEY_FILE", &jwt_key)]);
+        launch.environment.push(("ONRUSH_GATE__UNSAFE_CHALLENGE_ANSWER".into(), DIGITS.into()));
         launch.environment.extend(targets.settings_of(&SINKS)?);
         launch.environment.push(("ONRUSH_SINKS__RABBITMQ__SALES".into(), "flash".into()));
         launch.environment.push(("ONRUSH_SINKS__RABBITMQ__EVENTS".into(), "reservation".into()));
@@ -109,7 +113,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
 fn put_sale(server: &Server) -> Result<()> {
     let body = json!({
         "per_customer_max": 1,
-        "gate": {"session": "required", "cooldown_ms": 10_000},
+        "gate": {"session": "required", "challenge": "image", "cooldown_ms": 10_000},
         "stocks": [{"stock": "1", "quantity_total": UNITS}],
     });
     let put = request_json("PUT", "/v1/sales/flash", &[], &body.to_string());
@@ -118,7 +122,7 @@ fn put_sale(server: &Server) -> Result<()> {
     Ok(())
 }
 
-/// Begins a session for each customer, and writes down what they will send.
+/// Begins a session for each customer, who then asks for a challenge, and writes down what they will send.
 fn log_in(public: SocketAddr, signer: &Signer) -> Result<Vec<Buyer>> {
     let customers: Vec<u64> = (FIRST_CUSTOMER..FIRST_CUSTOMER + CUSTOMER_COUNT + DENIED_COUNT).collect();
     let log_in_share = |share: &[u64]| -> Result<Vec<Buyer>> {
@@ -127,16 +131,28 @@ fn log_in(public: SocketAddr, signer: &Signer) -> Result<Vec<Buyer>> {
             request_json("POST", "/v1/session", &[], &body)
         };
         let requests: Vec<_> = share.iter().map(begin).collect();
-        let answers = Connection::open(public)?.pipeline(&requests, PIPELINED_COUNT)?;
-        let buyer = |(customer, answer): (&u64, &Response)| {
-            ensure!(answer.status == 200, "{customer} was not logged in: {}", answer.text());
+        let mut connection = Connection::open(public)?;
+        let cookie_of = |answer: &Response| {
+            ensure!(answer.status == 200, "nobody was logged in: {}", answer.text());
             let cookie = answer.header("set-cookie").context("no cookie")?;
-            let cookie = format!("Cookie: {}", cookie.split(';').next().unwrap_or_default());
-            let body = r#"{"lines":[{"stock":"1","quantity":1}]}"#;
-            let request = request_json("POST", "/v1/sales/flash/reservations", &[cookie], body);
+            Ok(format!("Cookie: {}", cookie.split(';').next().unwrap_or_default()))
+        };
+        let cookies = connection.pipeline(&requests, PIPELINED_COUNT)?;
+        let cookies: Vec<String> = cookies.iter().map(cookie_of).collect::<Result<_>>()?;
+        let ask = |cookie: &String| {
+            request_json("POST", "/v1/sales/flash/challenges", std::slice::from_ref(cookie), "")
+        };
+        let asked: Vec<_> = cookies.iter().map(ask).collect();
+        let challenges = connection.pipeline(&asked, PIPELINED_COUNT)?;
+        let buyer = |((customer, cookie), challenge): ((&u64, String), &Response)| {
+            ensure!(challenge.status == 201, "{customer} got no challenge: {}", challenge.text());
+            let id = challenge.json::<Value>()?["challenge"].as_str().context("no challenge")?.to_owned();
+            let lines = json!([{"stock": "1", "quantity": 1}]);
+            let body = json!({"lines": lines, "challenge": format!("{id}:{DIGITS}")}).to_string();
+            let request = request_json("POST", "/v1/sales/flash/reservations", &[cookie], &body);
             Ok(Buyer { customer: *customer, request })
         };
-        share.iter().zip(&answers).map(buyer).collect()
+        share.iter().zip(cookies).zip(&challenges).map(buyer).collect()
     };
     let buyers = on_threads(&customers, log_in_share).context("log in")?;
     Ok(buyers.into_iter().flatten().collect())
@@ -228,12 +244,15 @@ fn check_answers(server: &Server, tally: &Tally) -> Result<()> {
     ensure!(bought.len() as u64 == UNITS, "{} customers bought one of {UNITS} units", bought.len());
     let denied = FIRST_CUSTOMER + CUSTOMER_COUNT;
     ensure!(bought.keys().all(|customer| *customer < denied), "a customer on the denylist bought");
-    let expected = ["cooling_down", "denied", "insufficient_stock"];
+    let expected = ["challenge_failed", "cooling_down", "denied", "insufficient_stock"];
     ensure!(tally.refusals.keys().eq(expected), "the refusals are {:?}", tally.refusals);
     let again = (FIRST_CUSTOMER + CUSTOMER_COUNT..FIRST_CUSTOMER + CUSTOMER_COUNT + DENIED_COUNT)
         .filter(|customer| customer % ASKS_TWICE == 0)
         .count() as u64;
     ensure!(tally.refusals["denied"] == DENIED_COUNT + again, "the refusals are {:?}", tally.refusals);
+    // Whoever asks again has bought, or has used the challenge up.
+    let told_twice = tally.refusals["cooling_down"] + tally.refusals["challenge_failed"];
+    ensure!(told_twice == CUSTOMER_COUNT / ASKS_TWICE, "the refusals are {:?}", tally.refusals);
     let asked = CUSTOMER_COUNT + CUSTOMER_COUNT / ASKS_TWICE;
     let told: u64 = tally.refusals.values().sum::<u64>() - tally.refusals["denied"];
     ensure!(bought.len() as u64 + told == asked, "{told} refusals of {asked} requests: {:?}", tally.refusals);
