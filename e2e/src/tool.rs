@@ -22,9 +22,10 @@ pub(crate) const WRK: Tool = Tool { program: "wrk", package: "wrk" };
 pub(crate) const CURL: Tool = Tool { program: "curl", package: "curl" };
 /// h2load.
 pub(crate) const H2LOAD: Tool = Tool { program: "h2load", package: "nghttp2-client" };
-
 /// nginx.
 pub(crate) const NGINX: Tool = Tool { program: "nginx", package: "nginx-light" };
+/// Caddy.
+pub(crate) const CADDY: Tool = Tool { program: "caddy", package: "caddy" };
 
 impl Tool {
     /// True when the program is there; says what to install when it is not.

@@ -25,6 +25,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "h2load", package: "nghttp2-client", needed_for: "end-to-end checks of HTTP/2" },
     Tool { program: "wrk", package: "wrk", needed_for: "benchmarks" },
     Tool { program: "nginx", package: "nginx-light", needed_for: "end-to-end checks and benchmarks" },
+    Tool { program: "caddy", package: "caddy", needed_for: "end-to-end checks of forward authentication" },
     Tool { program: "redis-server", package: "redis-server", needed_for: "benchmarks, tests with Redis" },
     Tool { program: "postgres", package: "postgresql", needed_for: "tests with PostgreSQL" },
     Tool { program: "faketime", package: "faketime", needed_for: "end-to-end checks of a wrong clock" },

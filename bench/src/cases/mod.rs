@@ -1,6 +1,7 @@
 //! The benchmarks, one per question, in the order in which they run.
 
 mod buy;
+mod denied;
 mod earlier;
 mod engine;
 mod gated;
@@ -67,6 +68,11 @@ pub(crate) const CASES: &[Case] = &[
         name: "gated",
         about: "reservations with session, cool-down, limits and denylist, to the same without",
         run: gated::gated,
+    },
+    Case {
+        name: "denied",
+        about: "reservations past a denylist of a million, to the same past one of two",
+        run: denied::denied,
     },
     Case {
         name: "buy",

@@ -59,7 +59,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "front",
-        about: "nginx asks the server before another application gets a request, by the documented lines",
+        about: "nginx and Caddy ask the server before an application gets a request, by the documented lines",
         in_short: true,
         run: front::run,
     },

@@ -1,0 +1,45 @@
+//! nginx with the documented lines, and an application behind it.
+
+use anyhow::Result;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use super::proxy::{self, Places, Proxy};
+use crate::tool::NGINX;
+
+const LINES: &str = include_str!("../../../../docs/gate/nginx.conf");
+
+/// Starts it, with its files in `directory`.
+pub(super) fn start(directory: &Path, server: SocketAddr) -> Result<Proxy> {
+    let directory = directory.join("nginx");
+    fs::create_dir_all(&directory)?;
+    let places = Places::choose()?;
+    let lines = places.put_into(LINES, server)?;
+    let Places { proxy: address, application } = places;
+    let path = directory.display();
+    let temporary_paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|name| format!("{name}_temp_path {path}/{name};\n"))
+        .concat();
+    let configuration = format!(
+        "daemon off; pid {path}/pid; error_log stderr crit; worker_processes 1; events {{}}
+         http {{ access_log off; {temporary_paths}
+         server {{ listen {address}; {lines} }}
+         server {{ listen {application}; location / {{ return 200 $http_onrush_customer; }} }} }}"
+    );
+    let file = directory.join("nginx.conf");
+    fs::write(&file, configuration)?;
+    let mut command = Command::new(NGINX.program);
+    command.args(["-e", "stderr", "-p"]).arg(&directory).arg("-c").arg(&file);
+    let process = proxy::start(&mut command, &directory, address)?;
+    Ok(Proxy {
+        name: NGINX.program,
+        // `auth_request` takes no other refusals than 401 and 403.
+        status_too_many: 403,
+        status_without_server: 500,
+        address,
+        client_network: 0,
+        process,
+    })
+}

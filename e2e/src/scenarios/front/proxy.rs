@@ -1,0 +1,100 @@
+//! A proxy that was started for the check, and how it is asked.
+
+use anyhow::{Context as _, Result, ensure};
+use onrush_proxy::vacant;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::http::{Response, parse_head};
+use crate::tool::CURL;
+
+/// How long a proxy may take to listen.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A proxy that asks the server.
+pub(super) struct Proxy {
+    pub(super) name: &'static str,
+    /// What it answers a client that asks too often.
+    pub(super) status_too_many: u16,
+    /// What it answers while the server is away.
+    pub(super) status_without_server: u16,
+    /// Where it listens, and in which network its clients are.
+    pub(super) address: SocketAddr,
+    pub(super) client_network: u8,
+    pub(super) process: Child,
+}
+
+/// Where a proxy and its application are to listen.
+pub(super) struct Places {
+    pub(super) proxy: SocketAddr,
+    pub(super) application: SocketAddr,
+}
+
+impl Places {
+    /// Two that are free.
+    pub(super) fn choose() -> Result<Self> {
+        Ok(Self { proxy: vacant()?, application: vacant()? })
+    }
+
+    /// The documented lines with the addresses of this check in place of those of the documentation.
+    pub(super) fn put_into(&self, lines: &str, server: SocketAddr) -> Result<String> {
+        let replaced = lines
+            .replace("127.0.0.1:8080", &server.to_string())
+            .replace("127.0.0.1:3000", &self.application.to_string());
+        let is_there = |address: SocketAddr| replaced.contains(&address.to_string());
+        ensure!(is_there(server) && is_there(self.application), "the documented lines have other addresses");
+        Ok(replaced)
+    }
+}
+
+/// Starts a proxy and waits until it listens at `address`.
+pub(super) fn start(command: &mut Command, directory: &Path, address: SocketAddr) -> Result<Child> {
+    let path = directory.join("output");
+    let output = File::create(&path)?;
+    let process = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(output)
+        .spawn()
+        .with_context(|| format!("start {}", command.get_program().display()))?;
+    let started = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        ensure!(started.elapsed() < START_TIMEOUT, "nobody listens at {address}: see {}", path.display());
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(process)
+}
+
+impl Proxy {
+    /// The address of a client. Each proxy has clients of its own.
+    pub(super) fn client(&self, number: u8) -> Ipv4Addr {
+        Ipv4Addr::new(127, 0, self.client_network, number)
+    }
+
+    /// Asks for a page of the application, from the address of this client.
+    pub(super) fn ask(&self, method: &str, client: u8, fields: &[&str]) -> Result<Response> {
+        let from = self.client(client).to_string();
+        let mut arguments = vec!["--silent", "--include", "--interface", &from, "--request", method];
+        for field in fields {
+            arguments.extend(["--header", field]);
+        }
+        let url = format!("http://{}/page", self.address);
+        arguments.push(&url);
+        let printed = CURL.run(&arguments)?;
+        let (head, body) = printed.split_once("\r\n\r\n").context("an answer without an end of its head")?;
+        Ok(Response { body: body.as_bytes().to_vec(), ..parse_head(head.as_bytes())? })
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // What it started ends with it.
+        let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
+        let _ = self.process.wait();
+    }
+}
