@@ -1,21 +1,23 @@
-//! Buying by the path of the flash sale, as a load generator asks for it, next to what the system with that path publishes.
+//! Buying by the path of the flash sale, as a load generator asks for it, next to what the system with that path publishes, and
+//! next to nginx answering the same requests with a constant: the published figure is of other machines, nginx of this one.
 
 use anyhow::Result;
 use serde_json::json;
 
-use super::hot_path::doubt_counts;
+use super::hot_path::{contender, doubt_counts};
 use super::reserve::ENDLESS;
 use crate::http::expect_success;
 use crate::members::Members;
 use crate::report::{Better, Figure, Findings, Row, Target};
 use crate::rounds::{Contender, Outcome, Rounds};
-use crate::servers::Onrush;
+use crate::servers::{Nginx, Onrush};
 use crate::setting::Bench;
 use crate::wrk::{Traffic, Wrk};
 
 const PATH: &str = "/check?productID=1";
 /// Connections, and customers who buy over them.
 const CONNECTION_COUNT: u32 = 400;
+const NGINX: &str = "nginx";
 /// What the other system publishes of this path, in requests per second.
 const PUBLISHED: f64 = 3_459.0;
 const PUBLISHED_NOTE: &str =
@@ -38,8 +40,12 @@ pub(crate) fn buy(bench: &Bench) -> Result<Findings> {
     let (many, one) = (start("buy-many", None)?, start("buy-one", Some(1))?);
     let cookies = members.cookies("buyer-", CONNECTION_COUNT.into())?;
     let traffic = Traffic::Buyers { path: PATH, cookies };
-    let mut contenders =
-        [contender(&wrk, &many, "bought", &traffic, false), contender(&wrk, &one, "refused", &traffic, true)];
+    let nginx = Nginx::start(&bench.directory("buy-nginx")?)?;
+    let mut contenders = [
+        contender(&wrk, NGINX, nginx.pids(), nginx.address, traffic.clone()),
+        buyers(&wrk, &many, "bought", &traffic, false),
+        buyers(&wrk, &one, "refused", &traffic, true),
+    ];
     let rounds = Rounds::interleave(bench, &mut contenders)?;
     drop(contenders);
     let mut findings = Findings::of_rounds(PATH, &rounds);
@@ -51,6 +57,11 @@ pub(crate) fn buy(bench: &Bench) -> Result<Findings> {
         let row = Row::new(title, Figure::new("onrush", "/s", values), Some(published), Better::Higher);
         findings.rows.push(row.targets(Target::RatioAtLeast(20.0), Target::RatioAtLeast(30.0)));
     }
+    let constant = rounds.values(NGINX, |turn| turn.outcome.success_rate());
+    let bought = rounds.values("bought", |turn| turn.outcome.success_rate());
+    let title = format!("GET {PATH}, {CONNECTION_COUNT} connections, every one bought, to nginx");
+    let (onrush, nginx_figure) = (Figure::new("onrush", "/s", bought), Figure::new(NGINX, "/s", constant));
+    findings.rows.push(Row::new(title, onrush, Some(nginx_figure), Better::Higher));
     findings.rows[0].notes.push(PUBLISHED_NOTE.into());
     findings.rows[0].notes.extend(rounds.doubts());
     many.stop()?;
@@ -68,7 +79,7 @@ fn put_flash_sale(onrush: &Onrush, per_customer_max: Option<u32>) -> Result<()> 
 }
 
 /// Checks that the sale's own figure moved by what was bought.
-fn contender<'a>(
+fn buyers<'a>(
     wrk: &'a Wrk<'_>,
     onrush: &'a Onrush,
     name: &str,
