@@ -59,7 +59,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "front",
-        about: "nginx and Caddy ask the server before an application gets a request, by the documented lines",
+        about: "nginx, Caddy and Traefik ask the server before an application gets a request, by the documented lines",
         in_short: true,
         run: front::run,
     },

@@ -1,29 +1,27 @@
-//! Caddy with the documented lines, and an application behind it.
+//! Caddy with the documented lines.
 
 use anyhow::{Result, ensure};
+use onrush_proxy::vacant;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use super::proxy::{self, Places, Proxy};
+use super::proxy::{self, Proxy, put_into};
 use crate::tool::CADDY;
 
 const LINES: &str = include_str!("../../../../docs/gate/Caddyfile");
 const DOCUMENTED_SITE: &str = "shop.example {";
 
 /// Starts it, with its files in `directory`.
-pub(super) fn start(directory: &Path, server: SocketAddr) -> Result<Proxy> {
+pub(super) fn start(directory: &Path, server: SocketAddr, application: SocketAddr) -> Result<Proxy> {
     let directory = directory.join("caddy");
     fs::create_dir_all(&directory)?;
-    let places = Places::choose()?;
-    let lines = places.put_into(LINES, server)?;
-    let Places { proxy: address, application } = places;
+    let address = vacant()?;
+    let lines = put_into(LINES, server, application)?;
     ensure!(lines.contains(DOCUMENTED_SITE), "the documented lines have another site");
     let lines = lines.replace(DOCUMENTED_SITE, &format!("http://{address} {{"));
-    let configuration = format!(
-        "{{\n admin off\n auto_https off\n}}\n{lines}\nhttp://{application} {{\n respond \"{{header.Onrush-Customer}}\"\n}}\n"
-    );
+    let configuration = format!("{{\n admin off\n auto_https off\n}}\n{lines}");
     let file = directory.join("Caddyfile");
     fs::write(&file, configuration)?;
     let mut command = Command::new(CADDY.program);

@@ -1,8 +1,10 @@
-//! nginx and Caddy ask the server about each request before an application gets it, by the lines that the documentation shows.
+//! nginx, Caddy and Traefik ask the server about each request before an application gets it, by the lines that the documentation shows.
 
+mod application;
 mod caddy;
 mod nginx;
 mod proxy;
+mod traefik;
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
@@ -22,13 +24,14 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
         ("ONRUSH_GATE__LIMIT_PAGES_ADDRESS", "1/s burst 20"),
     ]);
     let server = launch.start()?;
-    let mut proxies = Vec::new();
+    let (application, mut proxies) = (application::start()?, Vec::new());
     if NGINX.present() {
-        proxies.push(nginx::start(&bench.directory, server.public())?);
+        proxies.push(nginx::start(&bench.directory, server.public(), application)?);
     }
     if CADDY.present() {
-        proxies.push(caddy::start(&bench.directory, server.public())?);
+        proxies.push(caddy::start(&bench.directory, server.public(), application)?);
     }
+    proxies.extend(traefik::start(&bench.directory, server.public(), application)?);
     let account = json!({"customer": "ada", "password": "correct horse"}).to_string();
     ensure!(once(server.public(), &request_json("POST", "/v1/customers", &[], &account))?.status == 201);
     let begun = once(server.public(), &request_json("POST", "/v1/session", &[], &account))?;

@@ -1,23 +1,23 @@
-//! nginx with the documented lines, and an application behind it.
+//! nginx with the documented lines.
 
 use anyhow::Result;
+use onrush_proxy::vacant;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use super::proxy::{self, Places, Proxy};
+use super::proxy::{self, Proxy, put_into};
 use crate::tool::NGINX;
 
 const LINES: &str = include_str!("../../../../docs/gate/nginx.conf");
 
 /// Starts it, with its files in `directory`.
-pub(super) fn start(directory: &Path, server: SocketAddr) -> Result<Proxy> {
+pub(super) fn start(directory: &Path, server: SocketAddr, application: SocketAddr) -> Result<Proxy> {
     let directory = directory.join("nginx");
     fs::create_dir_all(&directory)?;
-    let places = Places::choose()?;
-    let lines = places.put_into(LINES, server)?;
-    let Places { proxy: address, application } = places;
+    let address = vacant()?;
+    let lines = put_into(LINES, server, application)?;
     let path = directory.display();
     let temporary_paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path {path}/{name};\n"))
@@ -25,8 +25,7 @@ pub(super) fn start(directory: &Path, server: SocketAddr) -> Result<Proxy> {
     let configuration = format!(
         "daemon off; pid {path}/pid; error_log stderr crit; worker_processes 1; events {{}}
          http {{ access_log off; {temporary_paths}
-         server {{ listen {address}; {lines} }}
-         server {{ listen {application}; location / {{ return 200 $http_onrush_customer; }} }} }}"
+         server {{ listen {address}; {lines} }} }}"
     );
     let file = directory.join("nginx.conf");
     fs::write(&file, configuration)?;

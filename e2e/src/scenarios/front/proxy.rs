@@ -1,7 +1,6 @@
 //! A proxy that was started for the check, and how it is asked.
 
 use anyhow::{Context as _, Result, ensure};
-use onrush_proxy::vacant;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -29,27 +28,14 @@ pub(super) struct Proxy {
     pub(super) process: Child,
 }
 
-/// Where a proxy and its application are to listen.
-pub(super) struct Places {
-    pub(super) proxy: SocketAddr,
-    pub(super) application: SocketAddr,
-}
-
-impl Places {
-    /// Two that are free.
-    pub(super) fn choose() -> Result<Self> {
-        Ok(Self { proxy: vacant()?, application: vacant()? })
-    }
-
-    /// The documented lines with the addresses of this check in place of those of the documentation.
-    pub(super) fn put_into(&self, lines: &str, server: SocketAddr) -> Result<String> {
-        let replaced = lines
-            .replace("127.0.0.1:8080", &server.to_string())
-            .replace("127.0.0.1:3000", &self.application.to_string());
-        let is_there = |address: SocketAddr| replaced.contains(&address.to_string());
-        ensure!(is_there(server) && is_there(self.application), "the documented lines have other addresses");
-        Ok(replaced)
-    }
+/// The documented lines with the addresses of this check in place of those of the documentation.
+pub(super) fn put_into(lines: &str, server: SocketAddr, application: SocketAddr) -> Result<String> {
+    let replaced = lines
+        .replace("127.0.0.1:8080", &server.to_string())
+        .replace("127.0.0.1:3000", &application.to_string());
+    let is_there = |address: SocketAddr| replaced.contains(&address.to_string());
+    ensure!(is_there(server) && is_there(application), "the documented lines have other addresses");
+    Ok(replaced)
 }
 
 /// Starts a proxy and waits until it listens at `address`.
@@ -74,6 +60,16 @@ impl Proxy {
     /// The address of a client. Each proxy has clients of its own.
     pub(super) fn client(&self, number: u8) -> Ipv4Addr {
         Ipv4Addr::new(127, 0, self.client_network, number)
+    }
+
+    /// Waits until it knows where a page is.
+    pub(super) fn wait_for_routes(&self) -> Result<()> {
+        let started = Instant::now();
+        while self.ask("GET", 1, &[])?.status == 404 {
+            ensure!(started.elapsed() < START_TIMEOUT, "{} has no routes", self.name);
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// Asks for a page of the application, from the address of this client.
