@@ -24,12 +24,24 @@ pub(crate) fn exchange(
     path: &str,
     body: Option<&Value>,
 ) -> Result<Answer> {
+    exchange_with(address, method, path, "", body)
+}
+
+/// The same with these lines in its head.
+fn exchange_with(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    fields: &str,
+    body: Option<&Value>,
+) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).context("connect")?;
     stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
     stream.set_nodelay(true)?;
     let mut request = request_bytes(method, path, body.map(ToString::to_string).as_deref());
     let end_of_headers = find_end_of_headers(&request).unwrap_or(request.len());
-    request.splice(end_of_headers - 2..end_of_headers - 2, *b"Connection: close\r\n");
+    let more = format!("Connection: close\r\n{fields}");
+    request.splice(end_of_headers - 2..end_of_headers - 2, more.into_bytes());
     stream.write_all(&request).context("send the request")?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).context("read the answer")?;
@@ -44,7 +56,18 @@ pub(crate) fn expect_success(
     path: &str,
     body: Option<&Value>,
 ) -> Result<Answer> {
-    let answer = exchange(address, method, path, body)?;
+    expect_success_with(address, method, path, "", body)
+}
+
+/// The same with these lines in its head.
+pub(crate) fn expect_success_with(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    fields: &str,
+    body: Option<&Value>,
+) -> Result<Answer> {
+    let answer = exchange_with(address, method, path, fields, body)?;
     if !(200..300).contains(&answer.status) {
         bail!("{method} {path} answered {}: {}", answer.status, answer.body);
     }

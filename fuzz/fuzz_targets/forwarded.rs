@@ -11,13 +11,13 @@ fuzz_target!(|bytes: &[u8]| {
     let peer: IpAddr = [10, 0, 0, 1].into();
     let trusted = [Network::around(peer, 8)];
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
-    for field in [ForwardedField::XForwardedFor, ForwardedField::Forwarded] {
+    for field in [ForwardedField::XForwardedFor, ForwardedField::Forwarded, ForwardedField::XRealIp] {
         let found = client_address(peer, &trusted, field, lines.iter().copied());
         assert!(found == peer || !lines.is_empty());
         let nobody = client_address(peer, &[], field, lines.iter().copied());
         assert_eq!(nobody, peer, "without trust nothing is read");
         let added: &[u8] = match field {
-            ForwardedField::XForwardedFor => b"192.0.2.7",
+            ForwardedField::XForwardedFor | ForwardedField::XRealIp => b"192.0.2.7",
             ForwardedField::Forwarded => b"for=192.0.2.7",
         };
         let behind = client_address(peer, &trusted, field, lines.iter().copied().chain([added]));

@@ -49,7 +49,7 @@ pub(crate) fn limit(bench: &Bench) -> Result<Findings> {
         let mut part = Findings::of_rounds(title, &rounds);
         let figure = |side| Figure::new(side, "/s", rounds.values(side, |turn| turn.outcome.refusal_rate()));
         let mut row = Row::new(title, figure("onrush"), Some(figure("nginx limit_req")), Better::Higher)
-            .targets(Target::RatioAtLeast(0.9), Target::RatioAtLeast(1.0));
+            .targets(Target::RatioAtLeast(0.9), Target::RatioAtLeast(1.1));
         row.notes = rounds.doubts();
         part.rows.push(row);
         findings.merge(part);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::gated::{LIMITED, RATE, deny_others};
 use crate::drain::wait_for_sink;
-use crate::http::expect_success;
+use crate::http::{expect_success, expect_success_with};
 use crate::load::{Clients, fill_by};
 use crate::members::Members;
 use crate::report::{Better, Figure, Findings, Row, Target};
@@ -112,13 +112,13 @@ fn one_rush(bench: &Bench, targets: [(&dyn SinkTarget, &str); 2]) -> Result<Rush
 
 /// What a customer sends, with a challenge of their own.
 fn request(onrush: &Onrush, members: &Members, customer: &str) -> Result<Vec<u8>> {
-    let asked = json!({"customer": customer});
-    let given = expect_success(onrush.address, "POST", "/v1/sales/drop/challenges", Some(&asked))?;
+    let cookie = members.cookie(customer)?;
+    let (path, field) = ("/v1/sales/drop/challenges", format!("Cookie: {cookie}\r\n"));
+    let given = expect_success_with(onrush.address, "POST", path, &field, Some(&json!({})))?;
     let given: Value = serde_json::from_str(&given.body).context("read a challenge")?;
     let id = given["challenge"].as_str().context("no challenge")?;
     let lines = json!([{"stock": "units", "quantity": 1}]);
     let body = json!({"lines": lines, "challenge": format!("{id}:{DIGITS}")}).to_string();
-    let cookie = members.cookie(customer)?;
     Ok(format!(
         "POST /v1/sales/drop/reservations HTTP/1.1\r\nHost: onrush\r\nContent-Type: application/json\r\nCookie: {cookie}\r\n\
          Content-Length: {}\r\n\r\n{body}",

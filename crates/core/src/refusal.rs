@@ -35,6 +35,8 @@ pub enum Refusal {
     StockClosed { line: u8, closes_at: TimeMs },
     /// The sale takes a session, and there is none.
     SessionRequired,
+    /// The sale takes a session, and there is one that has expired.
+    SessionExpired,
     /// The session is another customer's.
     CustomerMismatch,
     /// The customer's last reservation was made too short a time ago; the next may be made in `left_ms`.

@@ -35,11 +35,12 @@ pub enum RefusalCode {
     CustomerExists,
     ChallengeRequired,
     ChallengeFailed,
+    SessionExpired,
 }
 
 impl RefusalCode {
     /// Every code, each at the index that it is as a number.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::InvalidRequest,
         Self::CounterNotFound,
         Self::WindowNotFound,
@@ -69,6 +70,7 @@ impl RefusalCode {
         Self::CustomerExists,
         Self::ChallengeRequired,
         Self::ChallengeFailed,
+        Self::SessionExpired,
     ];
 
     /// As clients read it.
@@ -103,6 +105,7 @@ impl RefusalCode {
             Self::CustomerExists => "customer_exists",
             Self::ChallengeRequired => "challenge_required",
             Self::ChallengeFailed => "challenge_failed",
+            Self::SessionExpired => "session_expired",
         }
     }
 }
@@ -113,6 +116,7 @@ impl RefusalCode {
         matches!(
             self,
             Self::SessionRequired
+                | Self::SessionExpired
                 | Self::CustomerMismatch
                 | Self::CoolingDown
                 | Self::HoldsUnpaid
@@ -142,6 +146,7 @@ impl Refusal {
             Self::SaleClosed { .. } => RefusalCode::SaleClosed,
             Self::StockClosed { .. } => RefusalCode::StockClosed,
             Self::SessionRequired => RefusalCode::SessionRequired,
+            Self::SessionExpired => RefusalCode::SessionExpired,
             Self::CustomerMismatch => RefusalCode::CustomerMismatch,
             Self::CoolingDown { .. } => RefusalCode::CoolingDown,
             Self::HoldsUnpaid { .. } => RefusalCode::HoldsUnpaid,

@@ -26,7 +26,7 @@ use proptest::{
 /// Sequences of commands in an ordinary run.
 const CASES: u32 = 512;
 /// Every outcome that a sequence can come to.
-const KINDS: [&str; 76] = [
+const KINDS: [&str; 78] = [
     "AccountCreated",
     "Accounts",
     "ChallengeFailed",
@@ -79,6 +79,7 @@ const KINDS: [&str; 76] = [
     "SaleOpen",
     "SalePut",
     "Sales",
+    "SessionExpired",
     "SessionRequired",
     "Shadow ChallengeFailed",
     "Shadow ChallengeRequired",
@@ -86,6 +87,7 @@ const KINDS: [&str; 76] = [
     "Shadow CustomerMismatch",
     "Shadow HoldsUnpaid",
     "Shadow OperatorOnly",
+    "Shadow SessionExpired",
     "Shadow SessionRequired",
     "StockClosed",
     "StockInUse",

@@ -52,7 +52,9 @@ impl Sender<'_> {
     /// # Errors
     /// What it is answered instead.
     pub(crate) fn of(&self, request: &Request<'_>) -> Result<Identity, Problem> {
-        self.gate.identify(&request.fields, true, self.now)
+        let identity = self.gate.identify(&request.fields, true, self.now)?;
+        identity.check_denied(self.denylist, self.now)?;
+        Ok(identity)
     }
 }
 
@@ -136,6 +138,7 @@ pub(crate) struct RouteBytes {
     /// Of a hot route.
     hot: Option<HotForm>,
     group: Option<RouteGroup>,
+    write_problem: WriteProblem,
 }
 
 /// How a rush's requests to a route are taken apart.
@@ -144,8 +147,6 @@ pub(crate) struct HotForm {
     pub(crate) decode: Decode,
     /// Whether it takes the query apart. Otherwise a request with a query is one for the router.
     pub(crate) takes_query: bool,
-    /// How it says what went wrong.
-    pub(crate) write_problem: WriteProblem,
 }
 
 /// A request's route, and the segment that its path leaves open, empty if there is none.
@@ -167,7 +168,13 @@ impl RouteBytes {
         let before = before.as_bytes();
         let first = FirstBytes::of(before);
         let method = method.map(|method| FirstBytes::of_whole(method.as_bytes()));
-        Self { method, before, first, after, hot, group }
+        Self { method, before, first, after, hot, group, write_problem: render_problem }
+    }
+
+    /// The same for a route that says in a way of its own what went wrong.
+    #[must_use]
+    pub(crate) fn refusing(self, write_problem: WriteProblem) -> Self {
+        Self { write_problem, ..self }
     }
 
     /// Whether a request with these first bytes of method and path may be one to this route.
@@ -222,7 +229,7 @@ fn first_bytes(of: &[u8]) -> u64 {
     of.iter().rev().fold(0, |first, byte| first << 8 | u64::from(*byte))
 }
 
-/// All hot routes that are on, and those that are limited in another way than most.
+/// All hot routes that are on, and those that are limited or refused in another way than most.
 #[derive(Default)]
 pub(crate) struct HotTable(Vec<RouteBytes>);
 
@@ -247,10 +254,12 @@ pub(crate) fn group_of(found: Found<'_, '_>) -> Option<RouteGroup> {
 /// Tells a hot request from one for the router.
 pub(crate) fn decode(request: &Request<'_>, found: Found<'_, '_>, sender: &Sender<'_>) -> Hot {
     match found {
-        Some((RouteBytes { hot: Some(hot), .. }, segment)) if hot.takes_query || request.query.is_none() => {
+        Some((RouteBytes { hot: Some(hot), write_problem, .. }, segment))
+            if hot.takes_query || request.query.is_none() =>
+        {
             match (hot.decode)(request, segment, sender) {
                 Hot::Call(call, rendering) => {
-                    Hot::Call(call, Rendering { write_problem: hot.write_problem, ..rendering })
+                    Hot::Call(call, Rendering { write_problem: *write_problem, ..rendering })
                 }
                 other => other,
             }
@@ -261,8 +270,7 @@ pub(crate) fn decode(request: &Request<'_>, found: Found<'_, '_>, sender: &Sende
 
 /// How the route of a request says what went wrong.
 pub(crate) fn write_problem_of(found: Found<'_, '_>) -> WriteProblem {
-    let hot = found.and_then(|(route, _)| route.hot);
-    hot.map_or(render_problem, |hot| hot.write_problem)
+    found.map_or(render_problem, |(route, _)| route.write_problem)
 }
 
 /// The call about the name that `segment` is, of a request without a body. A segment that needs decoding is none.

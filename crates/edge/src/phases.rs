@@ -101,7 +101,7 @@ impl Exchange {
             Hot::Call(call, rendering) => {
                 let checked = match &call {
                     Call::Reserve(reserve) => gate
-                        .check_customer(admission, &reserve.customer)
+                        .check_customer(admission, reserve)
                         .and_then(|()| check_customer(thread, &reserve.customer)),
                     _ => Ok(()),
                 };

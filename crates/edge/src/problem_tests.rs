@@ -105,6 +105,7 @@ fn every_refusal_has_its_answer() {
 #[test]
 fn every_refusal_of_a_gate_has_its_answer() {
     check_all(vec![
+        (Refusal::SessionExpired, "401 session_expired", json!({}), "www-authenticate: Bearer"),
         (Refusal::SessionRequired, "401 session_required", json!({}), "www-authenticate: Bearer"),
         (Refusal::CustomerMismatch, "403 customer_mismatch", json!({}), ""),
         (Refusal::CustomerExists, "409 customer_exists", json!({}), ""),

@@ -17,6 +17,8 @@ pub enum ForwardedField {
     XForwardedFor,
     /// `Forwarded` (RFC 7239), of which `for` counts.
     Forwarded,
+    /// `X-Real-IP`: one address, which the proxy sets in place of what its client sent.
+    XRealIp,
 }
 
 /// One place of the chain.
@@ -35,6 +37,7 @@ impl ForwardedField {
         match self {
             Self::XForwardedFor => "x-forwarded-for",
             Self::Forwarded => "forwarded",
+            Self::XRealIp => "x-real-ip",
         }
     }
 
@@ -46,6 +49,11 @@ impl ForwardedField {
                 items.try_for_each(
                     |item| if item.is_empty() { ControlFlow::Continue(()) } else { step(node(item)) },
                 )
+            }
+            // Of two lines the nearest proxy wrote the last, and there is no chain behind it.
+            Self::XRealIp => {
+                let _ = step(node(line.trim_ascii()));
+                ControlFlow::Break(())
             }
             Self::Forwarded => match (Elements { rest: line }).read() {
                 Some(hops) => hops.into_iter().rev().try_for_each(step),
@@ -204,6 +212,23 @@ mod tests {
             ("10.0.0.1", "\u{fffd}", "10.0.0.1"),
         ] {
             check(ForwardedField::XForwardedFor, peer, lines, expected);
+        }
+    }
+
+    #[test]
+    fn one_address_is_no_chain() {
+        for (peer, lines, expected) in [
+            ("192.0.2.1", "198.51.100.7", "192.0.2.1"),
+            ("10.0.0.1", "", "10.0.0.1"),
+            ("10.0.0.1", "198.51.100.7", "198.51.100.7"),
+            ("10.0.0.1", " 2001:db8::7 ", "2001:db8::7"),
+            ("10.0.0.1", "10.0.0.2", "10.0.0.2"),
+            ("10.0.0.1", "203.0.113.9|198.51.100.7", "198.51.100.7"),
+            ("10.0.0.1", "203.0.113.9|10.0.0.2", "10.0.0.2"),
+            ("10.0.0.1", "203.0.113.9, 198.51.100.7", "10.0.0.1"),
+            ("10.0.0.1", "203.0.113.9|unknown", "10.0.0.1"),
+        ] {
+            check(ForwardedField::XRealIp, peer, lines, expected);
         }
     }
 

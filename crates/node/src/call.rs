@@ -117,6 +117,7 @@ impl Call {
 pub enum Asker {
     #[default]
     Anyone,
+    Expired,
     Customer(Name),
     Operator,
 }
@@ -135,6 +136,7 @@ impl Asker {
     pub(crate) fn as_core(&self) -> onrush_core::Asker<'_> {
         match self {
             Self::Anyone => onrush_core::Asker::Anyone,
+            Self::Expired => onrush_core::Asker::Expired,
             Self::Customer(name) => onrush_core::Asker::Customer(name),
             Self::Operator => onrush_core::Asker::Operator,
         }

@@ -66,7 +66,7 @@ fn rotate_key(typed: &GateArguments) -> Result<(), Failure> {
     let settings = settings::load(&typed.flags(), environment())?;
     let Some(files) = settings.sessions else {
         return Err(
-            anyhow::anyhow!("sessions are off: neither gate.jwt_key_file nor gate.accounts is set").into()
+            anyhow::anyhow!("sessions are off in these settings: neither gate.jwt_key_file nor gate.accounts is set. Give the file, flags and variables that the server was given; with --demo that is ONRUSH_GATE__ACCOUNTS=true").into()
         );
     };
     let (id, kept_count) = session_files::rotate(&files.session_keys, MachineClock.wall_ms())?;

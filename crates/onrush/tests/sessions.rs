@@ -36,6 +36,11 @@ fn without_sessions_there_is_no_key_to_make() {
     let output = rotate_key(directory.path(), None);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("sessions are off: neither gate.jwt_key_file nor gate.accounts is set"), "{said}");
+    assert!(
+        said.contains(
+            "sessions are off in these settings: neither gate.jwt_key_file nor gate.accounts is set"
+        ),
+        "{said}"
+    );
     assert!(!directory.path().join("session-keys").exists());
 }

@@ -18,7 +18,11 @@ impl Sale {
         if !self.enforces() || !is_asked || asker == Asker::Operator || asker == Asker::Customer(customer) {
             return Ok(());
         }
-        Err(if asker == Asker::Anyone { Refusal::SessionRequired } else { Refusal::CustomerMismatch })
+        Err(match asker {
+            Asker::Anyone => Refusal::SessionRequired,
+            Asker::Expired => Refusal::SessionExpired,
+            _ => Refusal::CustomerMismatch,
+        })
     }
 
     pub(super) fn check_confirms(&self, asker: Asker<'_>) -> Result<(), Refusal> {

@@ -337,7 +337,7 @@ fn gate() -> impl Strategy<Value = GateTerms> {
 
 fn asker() -> impl Strategy<Value = Asker<'static>> {
     let customer = select(&CUSTOMERS[..3]).prop_map(Asker::Customer);
-    prop_oneof![4 => Just(Asker::Anyone), 3 => customer, 2 => Just(Asker::Operator)]
+    prop_oneof![3 => Just(Asker::Anyone), 1 => Just(Asker::Expired), 3 => customer, 2 => Just(Asker::Operator)]
 }
 
 fn claim(sale: impl Strategy<Value = &'static str>) -> impl Strategy<Value = Claim> {

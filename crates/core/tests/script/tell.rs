@@ -52,6 +52,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
             format!("stock_closed line={line} since={}", time(*closes_at))
         }
         Refusal::SessionRequired => "session_required".into(),
+        Refusal::SessionExpired => "session_expired".into(),
         Refusal::CustomerMismatch => "customer_mismatch".into(),
         Refusal::CoolingDown { left_ms } => format!("cooling_down left={}", time(*left_ms)),
         Refusal::HoldsUnpaid { holds_unpaid_max } => format!("holds_unpaid max={holds_unpaid_max}"),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use http::HeaderMap;
 use onrush_core::TimeMs;
 use onrush_node::{
     Asker, Call, Clock as _, Failure, MachineClock, MetricsSnapshot, Outcome, Partitions, Readiness, Reply,
@@ -12,7 +13,7 @@ use onrush_node::{
 use tokio::sync::oneshot;
 
 use crate::components::Components;
-use crate::gate::{Denylist, Gate, PublicGate};
+use crate::gate::{Denylist, Gate, Identity, PublicGate};
 use crate::hot::Sender;
 use crate::metrics;
 use crate::metrics::EdgeMetrics;
@@ -124,6 +125,28 @@ impl App {
         let gate = Gate::Public(Arc::clone(&self.gate));
         let (denylist, now) = (&*self.backend, self.backend.now_ms());
         ask(&Sender { gate: &gate, denylist, now, clock: &Instant::now })
+    }
+
+    /// Whom a request that came to the router of the public listener is from, which may change something or not.
+    ///
+    /// # Errors
+    /// What it is answered instead.
+    pub(crate) fn identify(&self, fields: &HeaderMap, may_write: bool) -> Result<Identity, Problem> {
+        let now = self.backend.now_ms();
+        let identified = self.gate.identify_routed(fields, may_write, now).and_then(|identity| {
+            identity.check_denied(&*self.backend, now)?;
+            Ok(identity)
+        });
+        identified.inspect_err(|problem| self.gate.count_refusal(problem))
+    }
+
+    /// Whether this customer, who has proved to be that, may have a session.
+    ///
+    /// # Errors
+    /// The customer is on the denylist.
+    pub(crate) fn check_begins(&self, customer: &str) -> Result<(), Problem> {
+        let is_denied = self.backend.denies_customer(customer, self.backend.now_ms());
+        if is_denied { Err(Problem::denied()) } else { Ok(()) }
     }
 
     /// Runs a call. A backend that is gone without an answer leaves it unknown whether the call was done.

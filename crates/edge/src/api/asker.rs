@@ -9,7 +9,6 @@ use onrush_node::Asker;
 
 use super::app::App;
 use crate::gate::Identity;
-use crate::http::request::Fields;
 use crate::problem::Problem;
 
 /// Whoever sends it: the operator on the operator's listener, and on the public one whom its session or its token proves.
@@ -23,7 +22,6 @@ impl FromRequestParts<Arc<App>> for AskedBy {
             return Ok(Self(Identity::Operator));
         }
         let may_write = !matches!(parts.method, Method::GET | Method::HEAD);
-        let identity = app.gate.identify(&Fields::Mapped(&parts.headers), may_write, app.backend.now_ms());
-        identity.map(Self).inspect_err(|problem| app.gate.count_refusal(problem))
+        app.identify(&parts.headers, may_write).map(Self)
     }
 }

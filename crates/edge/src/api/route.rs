@@ -10,7 +10,7 @@ use onrush_gate::RouteGroup;
 use utoipa::openapi::HttpMethod;
 
 use super::app::App;
-use crate::hot::{Decode, HotForm, RouteBytes, WriteProblem, render_problem};
+use crate::hot::{Decode, HotForm, RouteBytes, WriteProblem};
 use crate::openapi::operation::Operation;
 
 /// One route of a listener.
@@ -25,6 +25,8 @@ pub(crate) struct Route {
     /// Whose rate limits hold on the public listener; nothing if it has none.
     group: Option<RouteGroup>,
     is_for_proxies: bool,
+    /// How it says what went wrong, if that is not a problem document.
+    write_problem: Option<WriteProblem>,
 }
 
 impl Route {
@@ -43,6 +45,7 @@ impl Route {
             hot: None,
             group: Some(RouteGroup::Pages),
             is_for_proxies: false,
+            write_problem: None,
         }
     }
 
@@ -52,27 +55,34 @@ impl Route {
         H: Handler<T, Arc<App>>,
         T: 'static,
     {
-        let group = Some(RouteGroup::Pages);
-        let handler = any(handler);
-        Self { path, method: None, operations, handler, hot: None, group, is_for_proxies: false }
+        Self {
+            path,
+            method: None,
+            operations,
+            handler: any(handler),
+            hot: None,
+            group: Some(RouteGroup::Pages),
+            is_for_proxies: false,
+            write_problem: None,
+        }
     }
 
     /// Plain requests to this route are told by their bytes.
     #[must_use]
     pub(crate) fn hot(self, decode: Decode) -> Self {
-        Self { hot: Some(HotForm { decode, takes_query: false, write_problem: render_problem }), ..self }
+        Self { hot: Some(HotForm { decode, takes_query: false }), ..self }
     }
 
     /// The same, and their queries are taken apart as well.
     #[must_use]
     pub(crate) fn hot_with_query(self, decode: Decode) -> Self {
-        self.hot_with_query_refusing(decode, render_problem)
+        Self { hot: Some(HotForm { decode, takes_query: true }), ..self }
     }
 
-    /// The same for a route that says in a way of its own what went wrong.
+    /// What the gate refuses, and what a hot answer says went wrong, is written like this.
     #[must_use]
-    pub(crate) fn hot_with_query_refusing(self, decode: Decode, write_problem: WriteProblem) -> Self {
-        Self { hot: Some(HotForm { decode, takes_query: true, write_problem }), ..self }
+    pub(crate) fn refusing(self, write_problem: WriteProblem) -> Self {
+        Self { write_problem: Some(write_problem), ..self }
     }
 
     /// It makes reservations, and has the limits of those.
@@ -105,8 +115,15 @@ impl Route {
 
     /// The route as bytes, if it has to be told before the router is asked.
     pub(crate) fn bytes(&self) -> Option<RouteBytes> {
-        let is_plain = self.hot.is_none() && self.group == Some(RouteGroup::Pages);
-        (!is_plain).then(|| RouteBytes::new(self.method, self.path, self.hot, self.group))
+        let is_plain =
+            self.hot.is_none() && self.group == Some(RouteGroup::Pages) && self.write_problem.is_none();
+        // HEAD, too, is for the route that proxies ask, which asks the limits by itself.
+        let method = if self.is_for_proxies { None } else { self.method };
+        let bytes = || RouteBytes::new(method, self.path, self.hot, self.group);
+        (!is_plain).then(|| match self.write_problem {
+            Some(write_problem) => bytes().refusing(write_problem),
+            None => bytes(),
+        })
     }
 
     /// Whether a rush's requests to it are told by their bytes.

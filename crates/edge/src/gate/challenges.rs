@@ -64,6 +64,9 @@ pub(crate) struct Brought<'a> {
 /// gets no picture cannot reserve.
 const DRAWING: PoolTerms = PoolTerms { name: "challenges", waiting_max: 256, niceness: 5 };
 
+/// A clock may step back by so much, and challenges from before count on.
+const CLOCK_STEP_MS: u64 = 60_000;
+
 /// The kinds, in the order of the figures.
 pub(crate) const KINDS: [ChallengeKind; 2] = [ChallengeKind::Image, ChallengeKind::ProofOfWork];
 
@@ -146,9 +149,12 @@ impl Challenges {
         })
     }
 
-    /// A challenge that can be solved at `now`.
+    /// A challenge that can be solved at `now`. One that ends later than one that is made now is of a clock that was ahead.
     fn find(&self, id: &str, now: TimeMs) -> Option<Challenge> {
-        self.key.open(id.as_bytes()).filter(|challenge| now < challenge.expires_at)
+        let lasts = |challenge: &Challenge| {
+            now < challenge.expires_at && challenge.expires_at <= now + CHALLENGE_TTL_MS + CLOCK_STEP_MS
+        };
+        self.key.open(id.as_bytes()).filter(lasts)
     }
 
     /// What stands for a picture that was read right, to be brought instead of it. It is used up like any other.
@@ -237,5 +243,32 @@ fn draw_below(end: u64) -> Result<u32, Problem> {
 impl fmt::Debug for Challenges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Challenges(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A challenge counts for its five minutes, and not for as long as a clock was ahead that was put right.
+    #[test]
+    fn a_challenge_of_a_clock_that_was_ahead_is_over() {
+        const MADE_AT: TimeMs = 86_400_000;
+        let challenges = Challenges::new(&ChallengeSettings::default());
+        let id = challenges.done("s", "ann", MADE_AT).unwrap();
+        let counts_at = |now| {
+            let brought = Brought { text: &id, sale: "s", customer: "ann" };
+            matches!(challenges.read_done(brought, now), ChallengeCall::Answered { is_solved: true, .. })
+        };
+        for (now, counts) in [
+            (MADE_AT, true),
+            (MADE_AT + CHALLENGE_TTL_MS - 1, true),
+            (MADE_AT + CHALLENGE_TTL_MS, false),
+            (MADE_AT - CLOCK_STEP_MS, true),
+            (MADE_AT - CLOCK_STEP_MS - 1, false),
+            (0, false),
+        ] {
+            assert_eq!(counts_at(now), counts, "{now}");
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Who sends a request, as far as it proves that, and what follows for whom it may act.
 
+use onrush_core::TimeMs;
 use onrush_gate::jwt::Proof;
 use onrush_node::{Asker, Name};
 
+use super::denylist::Denylist;
 use crate::problem::Problem;
 
 /// Who sends a request.
@@ -37,10 +39,24 @@ impl Identity {
         }
     }
 
+    /// A session of a customer on the denylist is good for nothing.
+    ///
+    /// # Errors
+    /// It is one.
+    pub(crate) fn check_denied(&self, denylist: &dyn Denylist, now: TimeMs) -> Result<(), Problem> {
+        match self {
+            Self::Customer(proof) if denylist.denies_customer(proof.customer.as_str(), now) => {
+                Err(Problem::denied())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// For whom the partition takes the sender.
     pub(crate) fn asker(&self) -> Asker {
         match self {
-            Self::Unknown | Self::Anyone | Self::Expired => Asker::Anyone,
+            Self::Unknown | Self::Anyone => Asker::Anyone,
+            Self::Expired => Asker::Expired,
             Self::Operator => Asker::Operator,
             Self::Customer(proof) => Asker::Customer(proof.customer.as_str().into()),
         }

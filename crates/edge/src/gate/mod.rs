@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use onrush_core::TimeMs;
 use onrush_gate::{RouteGroup, Standing};
-use onrush_node::ChallengeCall;
+use onrush_node::{ChallengeCall, ReserveCall};
 
 pub use self::challenges::ChallengeSettings;
 pub(crate) use self::challenges::{Brought, Given, KINDS};
@@ -83,9 +83,13 @@ impl Gate {
     ///
     /// # Errors
     /// What it is answered instead.
-    pub(crate) fn check_customer(&self, admission: &mut Admission, customer: &str) -> Result<(), Problem> {
+    pub(crate) fn check_customer(
+        &self,
+        admission: &mut Admission,
+        claim: &ReserveCall,
+    ) -> Result<(), Problem> {
         match self {
-            Self::Public(gate) => gate.check_customer(admission, customer),
+            Self::Public(gate) => gate.check_customer(admission, claim),
             Self::Operator(_) => Ok(()),
         }
     }
@@ -100,9 +104,27 @@ impl Gate {
         may_write: bool,
         now: TimeMs,
     ) -> Result<Identity, Problem> {
+        self.identify_at(fields, may_write.then(|| own_authority(fields)), now)
+    }
+
+    /// The same, where what may change something is of an authority that is not the request's.
+    pub(crate) fn identify_at(
+        &self,
+        fields: &Fields<'_>,
+        writes_at: Option<&[u8]>,
+        now: TimeMs,
+    ) -> Result<Identity, Problem> {
         match self {
-            Self::Public(gate) => gate.identify(fields, may_write, now),
+            Self::Public(gate) => gate.identify(fields, writes_at, now),
             Self::Operator(_) => Ok(Identity::Unknown),
+        }
+    }
+
+    /// Whether a trusted proxy sends a request.
+    pub(crate) fn is_from_proxy(&self, request: &Request<'_>) -> bool {
+        match self {
+            Self::Public(gate) => gate.is_from_proxy(request),
+            Self::Operator(_) => false,
         }
     }
 
@@ -160,6 +182,11 @@ impl Gate {
             gate.sweep(now);
         }
     }
+}
+
+/// The authority that a request is sent to.
+pub(crate) fn own_authority<'a>(fields: &Fields<'a>) -> &'a [u8] {
+    fields.authority().unwrap_or_default()
 }
 
 /// Appends the value of `RateLimit` (the same draft): what a limit lets through now, and in how many seconds a whole burst.

@@ -70,6 +70,11 @@ impl Origins {
     /// Whether a page of another site may have made a browser send this, which is not listed. Browsers say so in
     /// `Sec-Fetch-Site`; older ones say in `Origin` where the page is from. A client that sends neither is no browser.
     pub(crate) fn is_cross_site(&self, fields: &Fields<'_>) -> bool {
+        self.is_cross_site_at(fields, fields.authority().unwrap_or_default())
+    }
+
+    /// The same where browsers know this server by another authority than the request has.
+    pub(crate) fn is_cross_site_at(&self, fields: &Fields<'_>, authority: &[u8]) -> bool {
         if matches!(self.page_origin(fields), PageOrigin::Listed(_)) {
             return false;
         }
@@ -77,7 +82,6 @@ impl Origins {
         if sites.peek().is_some() {
             return !sites.all(|site| matches!(site, b"same-origin" | b"none"));
         }
-        let authority = fields.authority().unwrap_or_default();
         !fields.all("origin").all(|origin| is_of_origin(authority, origin))
     }
 }

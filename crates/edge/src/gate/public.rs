@@ -6,12 +6,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
 use onrush_core::{ChallengeKind, TimeMs};
 use onrush_gate::{Left, RateLimits, RouteGroup, Standing, TICKS_PER_S, Taken, canonical, client_address};
+use onrush_node::{Asker, ReserveCall};
 
 use super::challenges::{Challenges, KINDS};
 use super::identity::Identity;
 use super::origins::{Origins, PageOrigin};
+use super::own_authority;
 use super::sessions::{DECISIONS, Sessions};
 use crate::http::request::{Fields, Request};
 use crate::metrics::GateFigures;
@@ -114,29 +117,48 @@ impl PublicGate {
         Ok(Admission { taken: Some((taken, now)), ..Admission::default() })
     }
 
-    pub(crate) fn check_customer(&self, admission: &mut Admission, customer: &str) -> Result<(), Problem> {
+    pub(crate) fn check_customer(
+        &self,
+        admission: &mut Admission,
+        claim: &ReserveCall,
+    ) -> Result<(), Problem> {
         if let (Some(rates), Some((taken, now))) = (&self.rates, &mut admission.taken) {
-            let asked = rates.limits.take_customer(taken, customer, *now);
+            let is_proven = matches!(claim.asker, Asker::Customer(_));
+            let asked = rates.limits.take_customer(taken, &claim.customer, is_proven, *now);
             asked.map_err(|refused| Problem::rate_limited(&refused))?;
         }
         Ok(())
     }
 
-    /// Whom a request with these fields is from, which may change something or not; [`Identity::Unknown`] while sessions are
-    /// off.
+    /// Whom a request with these fields is from; [`Identity::Unknown`] while sessions are off. If it may change something, only
+    /// pages of the authority `writes_at` may have made it, and those of listed origins.
     ///
     /// # Errors
     /// What it is answered instead.
     pub(crate) fn identify(
         &self,
         fields: &Fields<'_>,
-        may_write: bool,
+        writes_at: Option<&[u8]>,
         now: TimeMs,
     ) -> Result<Identity, Problem> {
         match &self.sessions {
-            Some(sessions) => sessions.identify(fields, &self.origins, may_write, now),
+            Some(sessions) => sessions.identify(fields, &self.origins, writes_at, now),
             None => Ok(Identity::Unknown),
         }
+    }
+
+    /// The same for a request that came to the router.
+    ///
+    /// # Errors
+    /// What it is answered instead.
+    pub(crate) fn identify_routed(
+        &self,
+        fields: &HeaderMap,
+        may_write: bool,
+        now: TimeMs,
+    ) -> Result<Identity, Problem> {
+        let fields = Fields::Mapped(fields);
+        self.identify(&fields, may_write.then(|| own_authority(&fields)), now)
     }
 
     /// Whether these fields come from our own pages, from those of an origin that is listed, or from no browser.
@@ -181,9 +203,11 @@ impl PublicGate {
         }
     }
 
-    /// What is left of each limit of reservations that is on. Nothing is taken.
+    /// What is left of each limit of reservations that is on, for a customer with a session if there are sessions. Nothing is
+    /// taken.
     pub(crate) fn left(&self, address: Option<IpAddr>, customer: Option<&str>, now: Instant) -> Vec<Left> {
         let Some(rates) = &self.rates else { return Vec::new() };
+        let customer = customer.map(|customer| (customer, self.sessions.is_some()));
         rates.limits.left(RouteGroup::Reserve, address, customer, rates.ticks(now)).collect()
     }
 
@@ -196,6 +220,12 @@ impl PublicGate {
             sessions: DECISIONS.into_iter().zip(decisions).collect(),
             challenges: kinds.into_iter().zip(self.challenges.given_counts()).collect(),
         }
+    }
+
+    /// Whether a trusted proxy is connected.
+    pub(super) fn is_from_proxy(&self, request: &Request<'_>) -> bool {
+        let peer = canonical(request.peer.0.ip());
+        self.settings.trusted_proxies.iter().any(|network| network.contains(peer))
     }
 
     /// Whom a request comes from.

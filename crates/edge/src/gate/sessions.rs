@@ -79,7 +79,7 @@ impl Sessions {
         &self,
         fields: &Fields<'_>,
         origins: &Origins,
-        may_write: bool,
+        writes_at: Option<&[u8]>,
         now: TimeMs,
     ) -> Result<Identity, Problem> {
         if let Some(token) = bearer(fields) {
@@ -89,7 +89,9 @@ impl Sessions {
         match self.keys.load().open(token, now) {
             Err(TokenRefused::Invalid) => Ok(Identity::Anyone),
             Err(TokenRefused::Expired) => Ok(Identity::Expired),
-            Ok(_) if may_write && origins.is_cross_site(fields) => Err(Problem::cross_site_session()),
+            Ok(_) if writes_at.is_some_and(|authority| origins.is_cross_site_at(fields, authority)) => {
+                Err(Problem::cross_site_session())
+            }
             Ok(session) => Ok(Identity::Customer(proof_of(&session))),
         }
     }
@@ -109,18 +111,12 @@ impl Sessions {
         }
     }
 
-    fn check_jwt(&self, token: &[u8], now: TimeMs) -> Result<Proof, JwtRefused> {
-        jwt::verify(token, &self.jwt_keys.load(), &self.settings.jwt_rules, now)
-    }
-
-    /// Begins a session for the customer of a token of the shop.
+    /// Whom a token of the shop proves.
     ///
     /// # Errors
-    /// The token proves nothing.
-    pub(crate) fn begin(&self, token: &str, now: TimeMs) -> Result<Begun, Problem> {
-        let proof =
-            self.check_jwt(token.as_bytes(), now).map_err(|refused| Problem::invalid_token(&refused))?;
-        self.begin_for(&proof.customer, now)
+    /// It proves nothing.
+    pub(crate) fn check_jwt(&self, token: &[u8], now: TimeMs) -> Result<Proof, JwtRefused> {
+        jwt::verify(token, &self.jwt_keys.load(), &self.settings.jwt_rules, now)
     }
 
     /// Begins a session for a customer who proved to be this one.

@@ -10,8 +10,11 @@ pub(crate) mod texts;
 use askama::Template;
 use axum::body::Body;
 use axum::response::Response;
+use compact_str::CompactString;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
+use crate::gate::PageOrigin;
+use crate::hot::Head;
 use crate::problem::Problem;
 use assets::{ICON, SCRIPT, STYLE};
 
@@ -56,26 +59,31 @@ pub(crate) fn html(status: StatusCode, page: &impl Template, keep: Keep) -> Resp
     let body = page.render().expect("a page is written to memory");
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
+    for (name, value) in fields(keep) {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(HTML));
+    response
+}
+
+/// The header fields of every page, but for its content type.
+fn fields(keep: Keep) -> [(&'static str, &'static str); 8] {
     let kept = match keep {
         Keep::Nobody => "no-store",
         Keep::ForASecond => "public, max-age=1",
     };
-    for (name, value) in [
-        (header::CONTENT_TYPE, HTML),
-        (header::CACHE_CONTROL, kept),
-        (header::VARY, "Cookie"),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    [
+        ("cache-control", kept),
+        ("vary", "Cookie"),
+        ("content-security-policy", CONTENT_SECURITY_POLICY),
         // `no-referrer` would make the browser send forms with the origin `null`.
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        ("referrer-policy", "same-origin"),
+        ("x-content-type-options", "nosniff"),
         // The same as `frame-ancestors`, for browsers that are older than it.
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
+        ("x-frame-options", "DENY"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ]
 }
 
 /// An answer that is a page and was refused for `problem`, whose status and header fields it has.
@@ -88,6 +96,25 @@ pub(crate) fn refused(problem: &Problem, page: &impl Template) -> Response {
 pub(crate) fn notice(problem: &Problem, frame: Frame<'_>) -> Response {
     let text = texts::refusal(problem);
     refused(problem, &NoticePage { frame, text: &text })
+}
+
+/// The same for what the gate refuses, which knows nobody yet. Costs a template of one sentence.
+///
+/// # Panics
+/// Never in practice: pages are written to memory.
+pub(crate) fn write_notice(problem: &Problem, out: &mut Vec<u8>) -> Head {
+    let text = texts::refusal(problem);
+    let page = NoticePage { frame: Frame { customer: None, has_log_in: false }, text: &text };
+    page.write_into(out).expect("a page is written to memory");
+    let of_page = fields(Keep::Nobody).map(|(name, value)| (name, CompactString::const_new(value)));
+    let of_problem = problem.headers().map(|(name, value)| (name, CompactString::from(value)));
+    Head {
+        status: problem.status(),
+        content_type: Some(HTML),
+        fields: of_page.into_iter().chain(of_problem).collect(),
+        standing: problem.standing(),
+        page_origin: PageOrigin::default(),
+    }
 }
 
 /// 303: what was asked for was done, and this page shows it. A reload of it sends no form again.

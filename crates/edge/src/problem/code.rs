@@ -142,8 +142,8 @@ impl Code {
                 (403, RefusalCode::HoldsUnpaid.as_str(), "Too many holds of the customer ran out unpaid")
             }
             Self::OperatorOnly => (403, RefusalCode::OperatorOnly.as_str(), "Only the shop does this"),
-            Self::SessionExpired => (401, "session_expired", "The session has expired"),
-            Self::InvalidCredentials => (401, "invalid_credentials", "The token proves nothing"),
+            Self::SessionExpired => (401, RefusalCode::SessionExpired.as_str(), "The session has expired"),
+            Self::InvalidCredentials => (401, "invalid_credentials", "The credentials are not valid"),
             Self::CrossSite => (403, "cross_site", "The request comes from another site"),
             Self::Denied => (403, "denied", "The operator denies this"),
             Self::NotFound => (404, "not_found", "There is nothing at this path"),

@@ -37,9 +37,10 @@ impl Problem {
         Self::from_refusal(&Refusal::CustomerMismatch, None, 0)
     }
 
-    /// The public listener was asked for what only the shop does.
-    pub(crate) fn operator_only() -> Self {
-        Self::from_refusal(&Refusal::OperatorOnly, None, 0)
+    /// 403: the public listener was asked to take the units of an expired hold again.
+    pub(crate) fn reclaim_is_the_operators() -> Self {
+        let detail = "reclaim is for the shop alone: ask the operator listener. Without it this path confirms a live hold.";
+        Self::new(Code::OperatorOnly, detail)
     }
 
     /// 403: a page of another site may have made the browser send a session.

@@ -41,6 +41,7 @@ impl Problem {
                     .with(Member::StockClosed { stock: stock_of(*line), closes_at: *closes_at })
             }
             Refusal::SessionRequired => Self::new(Code::SessionRequired, SESSION_REQUIRED),
+            Refusal::SessionExpired => Self::session_expired(),
             Refusal::CustomerMismatch => Self::new(Code::CustomerMismatch, CUSTOMER_MISMATCH),
             Refusal::CoolingDown { left_ms } => Self::cooling_down(*left_ms),
             Refusal::HoldsUnpaid { holds_unpaid_max } => {

@@ -3,6 +3,7 @@
 use onrush_core::{GateTerms, Precondition, SaleTerms, StockTerms, TimeMs, WindowShape, write_rfc3339};
 use onrush_node::Call;
 
+use super::flash_sale::BUYERS_GATE;
 use super::request_window::WINDOW;
 
 const DAY_MS: TimeMs = 86_400_000;
@@ -12,16 +13,17 @@ const FIRST_DAY: TimeMs = 1_621_123_200_000;
 const DAY_COUNT: u64 = 30;
 
 /// The calls, each of which creates one thing: the window `requests` with this shape, the sale `PWTC` (30 slots of 1,000 from
-/// 2021-05-16 to 2021-06-14) and the sale `flash` (one stock of 10,000), one unit per customer in both.
+/// 2021-05-16 to 2021-06-14) and the sale `flash` (one stock of 10,000, for customers with a session), one unit per
+/// customer in both.
 pub fn calls(request_shape: WindowShape) -> Vec<Call> {
-    let sale = |title: &str, stocks| {
+    let sale = |title: &str, gate, stocks| {
         Box::new(SaleTerms {
             title: title.into(),
             opens_at: None,
             closes_at: None,
             per_customer_max: Some(1),
             hold_ttl_ms: 0,
-            gate: GateTerms::default(),
+            gate,
             stocks,
         })
     };
@@ -37,13 +39,13 @@ pub fn calls(request_shape: WindowShape) -> Vec<Call> {
         Call::PutWindow { window: WINDOW.into(), shape: request_shape },
         Call::PutSale {
             sale: "PWTC".into(),
-            terms: sale("PWTC vaccination centre", (0..DAY_COUNT).map(slot).collect()),
+            terms: sale("PWTC vaccination centre", GateTerms::default(), (0..DAY_COUNT).map(slot).collect()),
             left_out: Vec::new(),
             only_if: Precondition::None,
         },
         Call::PutSale {
             sale: "flash".into(),
-            terms: sale("Flash sale", vec![flash]),
+            terms: sale("Flash sale", BUYERS_GATE, vec![flash]),
             left_out: Vec::new(),
             only_if: Precondition::None,
         },

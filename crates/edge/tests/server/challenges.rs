@@ -204,6 +204,20 @@ fn a_customer_without_a_session_is_named() {
     check(&claim("cy"), 201, "confirmed");
 }
 
+/// Challenges for customers who are not there would make everybody's harder.
+#[test]
+fn a_sale_that_takes_a_session_gives_no_challenge_without_one() {
+    let rig = start(r#"{"session":"required","challenge":"either"}"#);
+    let asked = |fields: &str, body: &str| {
+        call_json(rig.public(), "POST", "/v1/sales/flash/challenges?kind=proof_of_work", fields, body)
+    };
+    check(&asked("", r#"{"customer":"ann"}"#), 401, "session_required");
+    check(&asked(&log_in(&rig, ANN), r#"{"customer":"ann"}"#), 201, "challenge");
+    put(&rig, "watched", r#"{"session":"required","challenge":"image","mode":"shadow"}"#, 10);
+    let body = r#"{"customer":"ann"}"#;
+    check(&call_json(rig.public(), "POST", "/v1/sales/watched/challenges", "", body), 201, "challenge");
+}
+
 #[test]
 fn a_retry_finds_its_reservation_whatever_its_challenge_is_worth() {
     let rig = start(r#"{"session":"required","challenge":"image","cooldown_ms":60000}"#);

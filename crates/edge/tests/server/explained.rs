@@ -86,9 +86,9 @@ fn the_denylist_is_told_with_its_reason_and_nobody_counts_as_denied() {
         assert_eq!(put.status, 201, "{put:?}");
     }
     for (query, word) in [
-        ("customer=eve", "customer eve: a bot"),
-        ("sale=s&address=192.0.2.9", "address 192.0.2.0/24: a bot"),
-        ("sale=s&customer=eve&address=192.0.3.9", "customer eve: a bot"),
+        ("customer=eve", "customer eve (reason: a bot)."),
+        ("sale=s&address=192.0.2.9", "address 192.0.2.0/24 (reason: a bot)."),
+        ("sale=s&customer=eve&address=192.0.3.9", "customer eve (reason: a bot)."),
     ] {
         let explanation = explained(&rig, query);
         assert_eq!(first_refusal(&explanation), Some("denied"), "{explanation}");

@@ -316,3 +316,40 @@ fn what_the_gate_refuses_of_check_is_false_too() {
     said(403, "denied");
     assert!(said(429, "rate_limited").field("retry-after").is_some());
 }
+
+/// Whoever looks at a page reads a page, whoever refuses it.
+#[test]
+fn what_the_gate_refuses_of_a_page_is_a_page() {
+    let once = GroupRates { address: "1/m burst 1".parse().ok(), ..GroupRates::default() };
+    let rate_limits = RateLimitSettings { keys_max: 100, pages: once, ..RateLimitSettings::default() };
+    let gate = GateSettings { rate_limits, ..GateSettings::default() };
+    let rig = Rig::start_with(Settings { gate, ..with_flash_sale() }, with_sessions());
+    let said = |path: &str, status: u16, text: &str| {
+        let answer = get(&rig, path, "");
+        assert_eq!((answer.status, answer.field("content-type")), (status, Some("text/html; charset=utf-8")));
+        assert!(answer.body.contains(text), "{answer:?}");
+        assert!(answer.body.starts_with("<!doctype html>") && answer.body.ends_with("</html>"), "{answer:?}");
+        for field in ["content-security-policy", "x-frame-options"] {
+            assert!(answer.field(field).is_some(), "{field}: {answer:?}");
+        }
+        assert_eq!(answer.field("cache-control"), Some("no-store"));
+        answer
+    };
+    assert_eq!(get(&rig, "/v1/counters/x", "").status, 404);
+    let limited = said(PAGE, 429, "Too many requests came from you.");
+    assert!(limited.field("retry-after").is_some() && limited.field("ratelimit").is_some(), "{limited:?}");
+    said("/user/login", 429, "Too many requests came from you.");
+    let for_programs = get(&rig, "/v1/counters/x", "");
+    assert_eq!(for_programs.field("content-type"), Some("application/problem+json"));
+
+    let rig = Rig::start_with(with_flash_sale(), with_sessions());
+    let denied = call_json(rig.operator(), "PUT", "/v1/denylist/address/127.0.0.1", "", "{}");
+    assert_eq!(denied.status, 201, "{denied:?}");
+    for path in [PAGE, "/user/register"] {
+        let answer = get(&rig, path, "");
+        assert_eq!((answer.status, answer.field("content-type")), (403, Some("text/html; charset=utf-8")));
+        assert!(answer.body.contains("The shop does not serve you."), "{answer:?}");
+    }
+    let answer = get(&rig, "/checkRight", "");
+    assert_eq!((answer.body.as_str(), answer.field("onrush-refusal")), ("false", Some("denied")));
+}

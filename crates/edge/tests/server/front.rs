@@ -132,3 +132,40 @@ fn a_request_of_another_site_does_not_count_as_the_customers() {
         let_through(&from("same-origin", "POST"), if target == CHECK { 204 } else { 200 }, Some("ann"));
     }
 }
+
+/// Traefik asks with a host of its own, and says the one that the browser used.
+#[test]
+fn the_site_is_the_host_that_a_trusted_proxy_names() {
+    for (trusts_proxy, says) in [(true, true), (true, false), (false, true)] {
+        let rig = rig(trusts_proxy, "100/s burst 100");
+        let begun = call_json(rig.public(), "POST", "/v1/session", "", &format!(r#"{{"token":"{ANN}"}}"#));
+        let cookie = begun.field("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+        let host = if says { "X-Forwarded-Host: shop.example:444\r\n" } else { "" };
+        let from = |origin: &str| {
+            let fields =
+                format!("Cookie: {cookie}\r\nX-Forwarded-Method: POST\r\n{host}Origin: http://{origin}\r\n");
+            ask(&rig, "POST", FORWARD, "192.0.2.1", &fields)
+        };
+        if trusts_proxy && says {
+            let_through(&from("shop.example:444"), 200, Some("ann"));
+            refused(&from("shop.example"), 403, "cross_site");
+        } else {
+            let_through(&from("shop.example"), 200, Some("ann"));
+            refused(&from("shop.example:444"), 403, "cross_site");
+        }
+        refused(&from("evil.example"), 403, "cross_site");
+    }
+}
+
+#[test]
+fn every_question_takes_from_the_limit_once() {
+    let rig = rig(true, "1/m burst 9");
+    let left =
+        |answer: &Answer| answer.field("ratelimit").map(|limit| limit.split(';').nth(1).unwrap().to_owned());
+    for (method, target, remaining) in
+        [("GET", CHECK, "r=8"), ("HEAD", CHECK, "r=7"), ("HEAD", FORWARD, "r=6"), ("POST", FORWARD, "r=5")]
+    {
+        let answer = ask(&rig, method, target, "192.0.2.1", &bearer());
+        assert_eq!(left(&answer).as_deref(), Some(remaining), "{method} {target}: {answer:?}");
+    }
+}

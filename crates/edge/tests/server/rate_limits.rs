@@ -1,10 +1,11 @@
 //! How often may be asked, over both protocols and both ways to an answer. Rates are so low that no test lasts long enough
 //! for another request.
 
-use onrush_edge::GateSettings;
+use onrush_edge::{Components, GateSettings};
 use onrush_gate::{Algorithm, ForwardedField, GroupRates, RateLimitSettings};
 
 use crate::said::said;
+use crate::sessions::{ANN, begin, hour};
 use crate::support::{Answer, Http1, Rig, Settings, call_http2, call_json, settings};
 
 const RESERVE: &str = "/v1/sales/s/reservations";
@@ -126,6 +127,29 @@ fn a_customer_has_a_limit_of_their_own_and_nothing_else_is_taken_then() {
     assert!(refused.body.contains(r#""limit":"route""#), "{refused:?}");
     let booked = r#"{"mysejahteraId":"e","location":"s","date":"20210516"}"#;
     assert_eq!(call_json(rig.public(), "POST", "/booking", "", booked).status, 429);
+}
+
+/// Whoever only knows a name cannot use up the limit of the customer who has it.
+#[test]
+fn without_a_session_nobody_takes_from_the_limit_of_a_customer_who_has_one() {
+    let customer = GroupRates { customer: "1/m burst 2".parse().ok(), ..GroupRates::default() };
+    let gate = limited(customer, GroupRates::default());
+    let components = Components { sessions: Some(hour()), ..Components::default() };
+    let rig = Rig::start_with(Settings { gate, ..settings() }, components);
+    rig.put_sale("s");
+    let cookie = begin(&rig, ANN);
+    for target in [RESERVE, RESERVE_ROUTED] {
+        assert_eq!(reserve(&rig, target, "", "ann").status, 201);
+    }
+    for target in [RESERVE, RESERVE_ROUTED] {
+        assert_eq!(reserve(&rig, target, "", "ann").status, 429);
+    }
+    for (target, left) in [(RESERVE, "\"customer\";r=1"), (RESERVE_ROUTED, "\"customer\";r=0")] {
+        let answer = reserve(&rig, target, &cookie, "ann");
+        assert_eq!(answer.status, 201, "{answer:?}");
+        assert!(answer.field("ratelimit").is_some_and(|limit| limit.starts_with(left)), "{answer:?}");
+    }
+    assert_eq!(reserve(&rig, RESERVE, &cookie, "ann").status, 429);
 }
 
 #[test]

@@ -124,8 +124,6 @@ fn a_token_may_come_as_a_bearer_token_and_has_to_be_good_then() {
 #[test]
 fn a_cookie_that_is_none_of_ours_changes_nothing() {
     let rig = rig(&hour());
-    let others = Rig::start_with(settings(), Components { sessions: Some(hour()), ..Components::default() });
-    drop(others);
     for cookie in
         ["", "Cookie: onrush_session=garbage\r\n", "Cookie: ;;=\r\n", "Cookie: __Host-onrush_session=x\r\n"]
     {
@@ -146,6 +144,58 @@ fn a_session_that_has_expired_says_so() {
     check(&call(&rig, "GET", SESSION, &cookie), 401, "session_expired");
     rig.wait_until("every thread knows the time", |rig| reserve_hot(rig, &cookie).status == 401);
     check(&reserve_hot(&rig, &cookie), 401, "session_expired");
+}
+
+/// Where a sale takes a session, too, whether the request names its customer or not.
+#[test]
+fn a_sale_that_takes_a_session_tells_one_that_has_expired_from_none() {
+    let rig = rig(&sessions(1, false));
+    let body = r#"{"gate":{"session":"required"},"stocks":[{"stock":"unit","quantity_total":9}]}"#;
+    assert_eq!(call_json(rig.operator(), "PUT", "/v1/sales/q", "", body).status, 201);
+    let cookie = begin(&rig, ANN);
+    rig.wait_until("the session has expired", |rig| call(rig, "GET", SESSION, &cookie).status == 401);
+    rig.wait_until("every thread knows the time", |rig| reserve_hot(rig, &cookie).status == 401);
+    let claim = r#"{"customer":"ann","lines":[{"stock":"unit","quantity":1}]}"#;
+    for (fields, code) in [(cookie.as_str(), "session_expired"), ("", "session_required")] {
+        for target in ["/v1/sales/q/reservations", "/v1/sales/%71/reservations"] {
+            check(&call_json(rig.public(), "POST", target, fields, claim), 401, code);
+        }
+        check(&call(&rig, "GET", "/v1/sales/q/customers/ann/reservations", fields), 401, code);
+    }
+    let ended = call(&rig, "DELETE", SESSION, &cookie);
+    assert_eq!(ended.status, 204, "{ended:?}");
+    assert!(ended.field("set-cookie").is_some_and(|cookie| cookie.contains("Max-Age=0")), "{ended:?}");
+}
+
+#[test]
+fn the_session_of_a_denied_customer_is_good_for_nothing() {
+    let rig = rig(&hour());
+    let (ann, bob) = (begin(&rig, ANN), begin(&rig, BOB));
+    let made = reserve(&rig, &ann, None);
+    let id = made.body.split('"').nth(3).expect("an id").to_owned();
+    assert_eq!(call_json(rig.operator(), "PUT", "/v1/denylist/customer/ann", "", "{}").status, 201);
+    let of_reservation = format!("/v1/sales/s/reservations/{id}");
+    let token = format!("Authorization: Bearer {ANN}\r\n");
+    for fields in [&ann, &token] {
+        for (method, target) in [
+            ("GET", SESSION),
+            ("GET", of_reservation.as_str()),
+            ("POST", &format!("{of_reservation}/release")),
+            ("POST", &format!("{of_reservation}/confirm")),
+            ("GET", "/v1/sales/s/customers/ann/reservations"),
+        ] {
+            check(&call(&rig, method, target, fields), 403, "denied");
+        }
+        // Before anything that the body says.
+        check(&reserve(&rig, fields, Some("bob")), 403, "denied");
+    }
+    check(&call_json(rig.public(), "POST", SESSION, "", &format!(r#"{{"token":"{ANN}"}}"#)), 403, "denied");
+    check(&call(&rig, "GET", SESSION, &bob), 200, "bob");
+    check(&call(&rig, "DELETE", SESSION, &ann), 204, "");
+    // The shop decides what becomes of what the customer has.
+    check(&call(&rig, "GET", &of_reservation, ""), 200, "confirmed");
+    assert_eq!(call_json(rig.operator(), "DELETE", "/v1/denylist/customer/ann", "", "").status, 204);
+    check(&call(&rig, "GET", SESSION, &ann), 200, "ann");
 }
 
 fn reserve_hot(rig: &Rig, fields: &str) -> Answer {

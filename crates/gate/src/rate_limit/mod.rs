@@ -203,13 +203,20 @@ impl RateLimits {
         Ok(taken)
     }
 
-    /// Takes the same request of its customer.
+    /// Takes the same request of its customer. Whoever proves to be the customer has a bucket of their own, so that nobody who
+    /// only knows the name can empty it.
     ///
     /// # Errors
     /// The limit refuses; what was taken before is given back then.
-    pub fn take_customer(&self, taken: &mut Taken, customer: &str, now: u64) -> Result<(), Refused> {
+    pub fn take_customer(
+        &self,
+        taken: &mut Taken,
+        customer: &str,
+        is_proven: bool,
+        now: u64,
+    ) -> Result<(), Refused> {
         let Some(limiter) = &self.groups[taken.group as usize].customer else { return Ok(()) };
-        let key = self.secret.hash_one(customer);
+        let key = self.secret.hash_one((customer, is_proven));
         match limiter.take(key, now) {
             Ok((level, _)) => {
                 taken.note(Limited::Customer, level);
@@ -222,12 +229,13 @@ impl RateLimits {
         }
     }
 
-    /// What is left of each limit of a group that is on at `now` ticks, in the order in which they are asked. Nothing is taken.
+    /// What is left of each limit of a group that is on at `now` ticks, in the order in which they are asked, for a customer who
+    /// proves to be that or does not. Nothing is taken.
     pub fn left(
         &self,
         group: RouteGroup,
         address: Option<IpAddr>,
-        customer: Option<&str>,
+        customer: Option<(&str, bool)>,
         now: u64,
     ) -> impl Iterator<Item = Left> {
         self.groups[group as usize].limits().map(move |(limited, limiter)| {

@@ -46,7 +46,7 @@ fn the_first_refusal_wins_and_nothing_is_taken_of_the_others() {
             let mut taken = limits
                 .take(RouteGroup::Reserve, ip(address), 7)
                 .map_err(|refused| refused.standing.limited)?;
-            let asked = limits.take_customer(&mut taken, customer, 7);
+            let asked = limits.take_customer(&mut taken, customer, true, 7);
             asked.map_err(|refused| refused.standing.limited)?;
             Ok(taken.standing.expect("limits are on").remaining)
         };
@@ -119,17 +119,17 @@ fn what_is_left_is_told_and_nothing_is_taken() {
         assert_eq!(left(Some("192.0.2.1"), None, 0), told(Some(3), None));
         for is_admitted in [true, false, false] {
             let mut taken = limits.take(RouteGroup::Reserve, ip("192.0.2.1"), 0).expect("enough is left");
-            assert_eq!(limits.take_customer(&mut taken, "ada", 0).is_ok(), is_admitted);
-            assert_eq!(left(None, Some("ada"), 0), told(None, Some(0)));
+            assert_eq!(limits.take_customer(&mut taken, "ada", true, 0).is_ok(), is_admitted);
+            assert_eq!(left(None, Some(("ada", true)), 0), told(None, Some(0)));
         }
         let figures = limits.figures();
         for _ in 0..5 {
             // The customer's limit gave back what its refusals had taken.
-            assert_eq!(left(Some("192.0.2.1"), Some("ada"), 0), told(Some(2), Some(0)));
-            assert_eq!(left(Some("192.0.2.2"), Some("bob"), 0), told(Some(3), Some(1)));
+            assert_eq!(left(Some("192.0.2.1"), Some(("ada", true)), 0), told(Some(2), Some(0)));
+            assert_eq!(left(Some("192.0.2.2"), Some(("bob", true)), 0), told(Some(3), Some(1)));
         }
         assert_eq!(limits.figures(), figures);
-        assert_eq!(left(Some("192.0.2.1"), Some("ada"), 60), told(Some(3), Some(1)));
+        assert_eq!(left(Some("192.0.2.1"), Some(("ada", true)), 60), told(Some(3), Some(1)));
         assert_eq!(limits.left(RouteGroup::Pages, None, None, 0).count(), 0);
     }
 }

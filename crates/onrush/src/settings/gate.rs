@@ -26,7 +26,11 @@ pub(super) fn resolve(
     let forwarded_field = checks.choice(
         "gate.forwarded_field",
         &raw.forwarded_field,
-        &[("x-forwarded-for", ForwardedField::XForwardedFor), ("forwarded", ForwardedField::Forwarded)],
+        &[
+            ("x-forwarded-for", ForwardedField::XForwardedFor),
+            ("forwarded", ForwardedField::Forwarded),
+            ("x-real-ip", ForwardedField::XRealIp),
+        ],
     );
     let rate_limits = rate_limits(checks, raw);
     let challenges = challenges(checks, raw);

@@ -45,11 +45,11 @@ fn trusted_proxies_are_networks() {
     check("env ONRUSH_GATE__TRUSTED_PROXIES=\nshows trusted_proxies = []");
     check(
         "env ONRUSH_GATE__TRUSTED_PROXIES=10.0.0.1/8,proxy.example
-         env ONRUSH_GATE__FORWARDED_FIELD=x-real-ip
+         env ONRUSH_GATE__FORWARDED_FIELD=x-client-ip
          env ONRUSH_GATE__LIMIT_ALGORITHM=leaky
          refuses gate.trusted_proxies = \"10.0.0.1/8\" (from ONRUSH_GATE__TRUSTED_PROXIES): has bits set behind its length: write 10.0.0.0/8
          refuses gate.trusted_proxies = \"proxy.example\" (from ONRUSH_GATE__TRUSTED_PROXIES): is neither
-         refuses gate.forwarded_field = \"x-real-ip\" (from ONRUSH_GATE__FORWARDED_FIELD): must be one of \"x-forwarded-for\", \"forwarded\"
+         refuses gate.forwarded_field = \"x-client-ip\" (from ONRUSH_GATE__FORWARDED_FIELD): must be one of \"x-forwarded-for\", \"forwarded\", \"x-real-ip\"
          refuses gate.limit_algorithm = \"leaky\" (from ONRUSH_GATE__LIMIT_ALGORITHM): must be one of \"bucket\", \"window\"",
     );
     let many: Vec<_> = (0..257).map(|number| format!("10.0.{}.{}", number / 256, number % 256)).collect();

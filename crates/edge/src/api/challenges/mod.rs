@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderValue, StatusCode, Uri, header};
-use onrush_core::{ChallengeKind, SaleView};
+use onrush_core::{ChallengeKind, GateMode, SaleView, SessionTerms};
 use onrush_node::{Call, Name, Outcome};
 
 use super::answer::{Answer, WithoutBody, WithoutQuery, json, json_body, name_at, segment, with_header};
@@ -60,6 +60,10 @@ async fn given(
         Outcome::Sale(sale) => sale,
         other => mismatched(&other),
     };
+    if sale.gate.session == SessionTerms::Required && sale.gate.mode == GateMode::Enforce {
+        // Whoever cannot reserve has no use for a challenge, and would make everybody's harder.
+        sender.proof().inspect_err(|problem| app.gate.count_refusal(problem))?;
+    }
     let kind = kind_of(&sale, kind.as_deref())?;
     let given = app.gate.challenges().give(kind, &sale.sale, &customer, app.backend.now_ms())?;
     Ok(unkept(json(status, |out| write_given(out, &given))))

@@ -40,6 +40,7 @@ pub(super) fn all() -> [Operation; 3] {
         Code::SessionExpired,
         Code::InvalidCredentials,
         Code::CustomerMismatch,
+        Code::Denied,
     ];
     [given.problems(&refusals).asks(), read.problems(&refusals).asks(), shown()]
 }

@@ -73,12 +73,13 @@ impl App {
         self.check_site(fields)?;
         let kept = self.account_of(customer).await?.map(|kept| kept.0);
         let is_right = passwords.verify(password, kept).await?;
-        let begun = if is_right {
-            sessions.begin_for(customer, self.backend.now_ms())
-        } else {
-            Err(Problem::wrong_password())
-        };
-        begun.inspect_err(|problem| self.gate.count_refusal(problem))
+        if !is_right {
+            let problem = Problem::wrong_password();
+            self.gate.count_refusal(&problem);
+            return Err(problem);
+        }
+        self.check_begins(customer)?;
+        sessions.begin_for(customer, self.backend.now_ms())
     }
 
     async fn account_of(&self, customer: &str) -> Result<Option<StoredPassword>, Problem> {

@@ -39,7 +39,8 @@ struct Subject {
 async fn explain(State(app): State<Arc<App>>, request: WithoutBody) -> Answer {
     let subject = parse_subject(request.uri.query())?;
     let mut checks = vec![rate_limits(&app, &subject), denylist(&app, &subject)];
-    checks.extend(words::of_sale(rules(&app, &subject).await?.as_deref()));
+    let has_sessions = app.gate.sessions().is_ok();
+    checks.extend(words::of_sale(rules(&app, &subject).await?.as_deref(), has_sessions));
     Ok(json(StatusCode::OK, |out| write_explanation(out, &checks)))
 }
 
@@ -75,10 +76,11 @@ fn now() -> Instant {
 fn denylist(app: &App, subject: &Subject) -> Told {
     let now = app.backend.now_ms();
     let of_address = subject.address.and_then(|address| app.backend.denial_of_address(address, now));
-    let of_customer = || app.backend.denial_of_customer(subject.customer.as_deref()?, now);
+    let of_customer =
+        subject.customer.as_deref().and_then(|customer| app.backend.denial_of_customer(customer, now));
     let is_asked = subject.address.is_some() || subject.customer.is_some();
-    let denial: Option<Arc<Denial>> = of_address.or_else(of_customer);
-    words::of_denylist(is_asked, denial.as_deref())
+    let denials: Vec<Arc<Denial>> = of_address.into_iter().chain(of_customer).collect();
+    words::of_denylist(is_asked, &denials)
 }
 
 /// What the sale's own rules say; nothing if no sale is named.

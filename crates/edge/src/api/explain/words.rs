@@ -1,5 +1,7 @@
 //! What each check says, in words for people.
 
+use std::sync::Arc;
+
 use onrush_core::{
     ChallengeTerms, Denial, DenialKind, Refusal, RefusalCode, SaleCheck, SessionTerms, TimeMs, write_rfc3339,
 };
@@ -58,6 +60,8 @@ const CHALLENGE: &str = "challenge";
 const SESSION: &str = "session";
 
 const NO_CUSTOMER: &str = "No customer was named.";
+const SESSIONS_OFF: &str =
+    "The sale takes a session, and sessions are off on this server: set gate.jwt_key_file or gate.accounts.";
 
 impl Told {
     fn passed(check: &'static str, detail: impl Into<String>) -> Self {
@@ -100,31 +104,42 @@ fn of_rate_limit(left: &Left) -> Option<String> {
 }
 
 /// Of the denylist, if anybody was named.
-pub(super) fn of_denylist(is_asked: bool, denial: Option<&Denial>) -> Told {
-    match denial {
-        _ if !is_asked => Told::not_asked(DENYLIST, "Neither a customer nor an address was named."),
-        None => Told::passed(DENYLIST, "The denylist has no entry for them."),
-        Some(Denial { kind, value, reason, expires_at }) => {
-            let kind = match kind {
-                DenialKind::Customer => "customer",
-                DenialKind::Address => "address",
-            };
-            let until = expires_at.map(|time| format!(" until {}", written(time))).unwrap_or_default();
-            let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-            let detail = format!("The denylist has {kind} {value}{until}{why}");
-            Told::refused(DENYLIST, Code::Denied.as_str(), detail)
-        }
+pub(super) fn of_denylist(is_asked: bool, denials: &[Arc<Denial>]) -> Told {
+    if !is_asked {
+        return Told::not_asked(DENYLIST, "Neither a customer nor an address was named.");
     }
+    let told: Vec<_> = denials.iter().map(|denial| of_denial(denial)).collect();
+    if told.is_empty() {
+        return Told::passed(DENYLIST, "The denylist has no entry for them.");
+    }
+    Told::refused(DENYLIST, Code::Denied.as_str(), told.join(" "))
+}
+
+fn of_denial(Denial { kind, value, reason, expires_at }: &Denial) -> String {
+    let kind = match kind {
+        DenialKind::Customer => "customer",
+        DenialKind::Address => "address",
+    };
+    let until = expires_at.map(|time| format!(" until {}", written(time))).unwrap_or_default();
+    let why = if reason.is_empty() { String::new() } else { format!(" (reason: {reason})") };
+    format!("The denylist has {kind} {value}{until}{why}.")
 }
 
 /// Of the sale's own rules; none if no sale is named.
-pub(super) fn of_sale(rules: Option<&[(SaleCheck, onrush_core::Verdict)]>) -> Vec<Told> {
+pub(super) fn of_sale(rules: Option<&[(SaleCheck, onrush_core::Verdict)]>, has_sessions: bool) -> Vec<Told> {
     let Some(rules) = rules else {
         return CHECKS[2..].iter().map(|check| Told::not_asked(check, "No sale was named.")).collect();
     };
     let mut told = Vec::new();
     for (check, verdict) in rules {
-        told.push(of_rule(check, verdict));
+        told.push(match (check, verdict) {
+            (SaleCheck::Session { asked: SessionTerms::Required }, onrush_core::Verdict::Passed)
+                if !has_sessions =>
+            {
+                Told::refused(SESSION, Code::SessionRequired.as_str(), SESSIONS_OFF.to_owned())
+            }
+            _ => of_rule(check, verdict),
+        });
         if check.as_str() == SESSION {
             let detail = "Of a request with an Idempotency-Key that the sale knows, the first answer is told again here, \
                           whatever comes below.";

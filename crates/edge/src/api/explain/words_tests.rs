@@ -42,21 +42,39 @@ fn the_denylist_says_who_and_why() {
         reason: reason.into(),
         expires_at,
     };
-    for (denial, detail) in [
-        (
-            denial(DenialKind::Address, "192.0.2.0/24", "a \"bot\"", Some(1_621_123_200_000)),
-            "The denylist has address 192.0.2.0/24 until 2021-05-16T00:00:00.000Z: a \"bot\"",
-        ),
-        (denial(DenialKind::Customer, "ada", "", None), "The denylist has customer ada"),
+    let network = denial(DenialKind::Address, "192.0.2.0/24", "a \"bot\"", Some(1_621_123_200_000)).into();
+    let customer = denial(DenialKind::Customer, "ada", "", None).into();
+    let of_network =
+        "The denylist has address 192.0.2.0/24 until 2021-05-16T00:00:00.000Z (reason: a \"bot\").";
+    let of_customer = "The denylist has customer ada.";
+    for (denials, detail) in [
+        (vec![Arc::clone(&network)], of_network.to_owned()),
+        (vec![Arc::clone(&customer)], of_customer.to_owned()),
+        (vec![network, customer], format!("{of_network} {of_customer}")),
     ] {
-        let told = of_denylist(true, Some(&denial));
+        let told = of_denylist(true, &denials);
         assert_eq!(
             (told.verdict, told.code, told.detail.as_str()),
-            (Verdict::Refused, Some("denied"), detail)
+            (Verdict::Refused, Some("denied"), detail.as_str())
         );
     }
-    assert_eq!(of_denylist(true, None).verdict, Verdict::Passed);
-    assert_eq!(of_denylist(false, None).verdict, Verdict::NotAsked);
+    assert_eq!(of_denylist(true, &[]).verdict, Verdict::Passed);
+    assert_eq!(of_denylist(false, &[]).verdict, Verdict::NotAsked);
+}
+
+/// Whoever wonders why nobody can buy is told.
+#[test]
+fn a_sale_that_takes_a_session_takes_nobody_while_sessions_are_off() {
+    let rules = |asked| [(SaleCheck::Session { asked }, onrush_core::Verdict::Passed)];
+    for (asked, has_sessions, verdict) in [
+        (SessionTerms::Required, true, Verdict::Passed),
+        (SessionTerms::Required, false, Verdict::Refused),
+        (SessionTerms::Optional, false, Verdict::Passed),
+    ] {
+        let told = of_sale(Some(&rules(asked)), has_sessions);
+        assert_eq!(told[0].verdict, verdict, "{asked:?} {has_sessions}");
+        assert_eq!(told[0].detail.contains("gate.accounts"), verdict == Verdict::Refused);
+    }
 }
 
 #[test]
@@ -119,7 +137,7 @@ fn rules_of_a_sale_say_their_figures() {
 
 #[test]
 fn without_a_sale_its_rules_are_told_as_not_asked() {
-    let told = of_sale(None);
+    let told = of_sale(None, true);
     assert_eq!(told.iter().map(|told| told.check).collect::<Vec<_>>(), CHECKS[2..]);
     assert!(told.iter().all(|told| told.verdict == Verdict::NotAsked && told.code.is_none()));
 }

@@ -14,7 +14,7 @@ use onrush_gate::RouteGroup;
 use super::answer::{Answer, of_ready};
 use super::app::App;
 use super::route::Route;
-use crate::gate::{Admission, Identity};
+use crate::gate::{Admission, Identity, own_authority};
 use crate::hot::{Head, Hot, Ready, Sender, bare_query, render_problem};
 use crate::http::query::parameters;
 use crate::http::request::{Peer, Request as HotRequest};
@@ -59,6 +59,9 @@ async fn forward(State(app): State<Arc<App>>, request: Request) -> Answer {
 
 fn decode(proxy: &Proxy, request: &HotRequest<'_>, sender: &Sender<'_>) -> Hot {
     let Some(query) = bare_query(request) else { return Hot::Routed };
+    if !proxy.takes_all && ![&b"GET"[..], b"HEAD"].contains(&request.method) {
+        return Hot::Routed;
+    }
     match proxy.answer(request, query, sender) {
         Ok(ready) => Hot::Ready(Box::new(ready)),
         Err(problem) => Hot::Problem(Box::new(problem)),
@@ -124,17 +127,17 @@ impl Proxy {
         }
         let method = request.fields.all(self.method_field).next().unwrap_or(b"GET");
         let may_write = ![&b"GET"[..], b"HEAD", b"OPTIONS"].contains(&method);
-        let identity = sender.gate.identify(&request.fields, may_write, sender.now)?;
-        match &identity {
-            Identity::Customer(proof)
-                if sender.denylist.denies_customer(proof.customer.as_str(), sender.now) =>
-            {
-                Err(Problem::denied())
-            }
-            Identity::Customer(_) => Ok(identity),
-            _ if demands_session => identity.proof().map(|_| identity),
-            _ => Ok(identity),
+        let authority = || {
+            // Traefik asks with a host of its own.
+            let forwarded = request.fields.all("x-forwarded-host").last();
+            forwarded.filter(|_| sender.gate.is_from_proxy(request)).unwrap_or(own_authority(&request.fields))
+        };
+        let identity = sender.gate.identify_at(&request.fields, may_write.then(authority), sender.now)?;
+        identity.check_denied(sender.denylist, sender.now)?;
+        if demands_session {
+            identity.proof()?;
         }
+        Ok(identity)
     }
 
     fn let_through(&self, identity: &Identity) -> Ready {

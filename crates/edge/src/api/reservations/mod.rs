@@ -60,7 +60,7 @@ async fn reserve(
         _ => app.gate.challenges().read(brought, app.backend.now_ms()),
     });
     let call = call.inspect_err(|problem| app.gate.count_refusal(problem))?;
-    app.gate.check_customer(&mut admission, &call.customer)?;
+    app.gate.check_customer(&mut admission, &call)?;
     app.check_denied(&call)?;
     match app.ask(Call::Reserve(call)).await? {
         Outcome::Reserved { reservation, status: now, created_at, expires_at, replayed, call } => {
@@ -97,7 +97,7 @@ async fn confirm(State(app): State<Arc<App>>, AskedBy(sender): AskedBy, request:
     let call = match sender.asker() {
         asker if !reclaims => Call::Confirm { sale, reservation, asker },
         Asker::Operator => Call::Reclaim { sale, reservation },
-        _ => return Err(Problem::operator_only()),
+        _ => return Err(Problem::reclaim_is_the_operators()),
     };
     reservation_answer(&app, call).await
 }

@@ -67,6 +67,7 @@ pub(super) fn all() -> [Operation; 5] {
             Code::SessionExpired,
             Code::InvalidCredentials,
             Code::CustomerMismatch,
+            Code::Denied,
         ])
         .asks(),
     ]
@@ -139,6 +140,7 @@ fn one_reservation(method: HttpMethod, path: &'static str, id: &str, summary: &s
             Code::SessionExpired,
             Code::InvalidCredentials,
             Code::CustomerMismatch,
+            Code::Denied,
         ])
         .asks()
 }

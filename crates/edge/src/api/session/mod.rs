@@ -15,10 +15,11 @@ use super::answer::{Answer, WithoutBody, WithoutQuery, json, json_body, with_hea
 use super::app::App;
 use super::asker::AskedBy;
 use super::route::Route;
+use crate::gate::Identity;
 use crate::limits::BODY_BYTES_MAX;
 use crate::openapi::operation::{Operation, PUBLIC, text_header};
 use crate::openapi::parts::{name, object, text, time};
-use crate::problem::Code;
+use crate::problem::{Code, Problem};
 use body::{Credentials, parse_credentials, write_session};
 
 const PATH: &str = "/v1/session";
@@ -34,12 +35,12 @@ pub(super) fn routes() -> [Route; 3] {
         .body("SessionRequest", json!({"token": "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiI5MDAxMjcwMTU1MjcifQ.c2lnbmF0dXJl"}))
         .json(200, "The session.", "Session", example.clone())
         .header(200, "Set-Cookie", text_header("The session, as `onrush_session` or `__Host-onrush_session`."))
-        .problems(&[Code::InvalidCredentials, Code::CrossSite, Code::Overloaded])
+        .problems(&[Code::InvalidCredentials, Code::CrossSite, Code::Denied, Code::Overloaded])
         .asks();
     let read = new(HttpMethod::Get, "readSession", "Read whose session it is, and until when")
         .description("By the cookie, or by a token as `Authorization: Bearer`.")
         .json(200, "The session.", "Session", example)
-        .problems(&[Code::SessionRequired, Code::SessionExpired, Code::InvalidCredentials]);
+        .problems(&[Code::SessionRequired, Code::SessionExpired, Code::InvalidCredentials, Code::Denied]);
     let ended = new(HttpMethod::Delete, "endSession", "Make a browser forget its session")
         .description("A copy of the token stays good until it expires.")
         .answer(204, ResponseBuilder::new().description("The cookie is forgotten."))
@@ -84,8 +85,11 @@ async fn begin(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -
     let begun = match parse_credentials(&body)? {
         Credentials::Token(token) => {
             app.check_site(&fields)?;
-            let begun = sessions.begin(&token, app.backend.now_ms());
-            begun.inspect_err(|problem| app.gate.count_refusal(problem))?
+            let proof = sessions.check_jwt(token.as_bytes(), app.backend.now_ms());
+            let proof = proof.map_err(|refused| Problem::invalid_token(&refused));
+            let proof = proof.inspect_err(|problem| app.gate.count_refusal(problem))?;
+            app.check_begins(&proof.customer)?;
+            sessions.begin_for(&proof.customer, app.backend.now_ms())?
         }
         Credentials::Password(customer, password) => app.log_in(&fields, &customer, password).await?,
     };
@@ -104,13 +108,14 @@ async fn read_session(
     Ok(private(json(StatusCode::OK, |out| write_session(out, &proof.customer, proof.expires_at))))
 }
 
-async fn end(
-    State(app): State<Arc<App>>,
-    _: WithoutQuery,
-    AskedBy(sender): AskedBy,
-    _: WithoutBody,
-) -> Answer {
-    sender.proof().inspect_err(|problem| app.gate.count_refusal(problem))?;
+async fn end(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
+    let sender = app.gate.identify_routed(&request.fields, true, app.backend.now_ms());
+    // A browser can always forget a session, also one that is no longer good for anything.
+    let has_one = sender.and_then(|sender| match sender {
+        Identity::Expired => Ok(()),
+        other => other.proof().map(drop),
+    });
+    has_one.inspect_err(|problem| app.gate.count_refusal(problem))?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     Ok(private(with_header(response, header::SET_COOKIE, &app.gate.sessions()?.ending_cookie())))

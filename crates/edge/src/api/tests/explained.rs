@@ -19,7 +19,7 @@ fn every_check_is_told_for_whoever_is_named() {
             ("GET /v1/gate/explain?sale=a", r#"200 {"check":"denylist","verdict":"not_asked","code":null,"#),
             (
                 "GET /v1/gate/explain?customer=denied",
-                r#"200 "code":"denied","detail":"The denylist has customer denied until 2021-05-16T00:00:00.000Z: a \"bot\"""#,
+                r#"200 "code":"denied","detail":"The denylist has customer denied until 2021-05-16T00:00:00.000Z (reason: a \"bot\").""#,
             ),
             ("GET /v1/gate/explain?address=192.0.2.66", r#"200 {"verdict":"refused","#),
             ("GET /v1/gate/explain?address=%3A%3A1", r#"200 {"verdict":"allowed","#),

@@ -10,7 +10,7 @@ use onrush_node::Name;
 
 use super::detail::frame;
 use super::product::{PRODUCT_ID, back_to, parse_product_id};
-use super::sender::{sender_of, sender_of_page};
+use super::sender::{counted, sender_of_page};
 use crate::api::answer::{WithoutBody, WithoutQuery, form_body, with_header};
 use crate::api::app::App;
 use crate::gate::{Identity, Password};
@@ -45,8 +45,8 @@ pub(super) async fn log_in(State(app): State<Arc<App>>, _: WithoutQuery, request
 pub(super) async fn log_out(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Response {
     let done = app
         .check_site(&request.fields)
-        .and_then(|()| sender_of(&app, &request.fields))
-        .and_then(|_| Ok(app.gate.sessions()?.ending_cookie()));
+        .map_err(|problem| counted(&app, problem))
+        .and_then(|()| Ok(app.gate.sessions()?.ending_cookie()));
     match done {
         Ok(cookie) => with_header(back_to(FIRST_PRODUCT), header::SET_COOKIE, &cookie),
         Err(problem) => notice(&problem, frame(&app, &Identity::Anyone)),

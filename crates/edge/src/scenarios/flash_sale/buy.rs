@@ -149,7 +149,7 @@ fn read_challenge(app: &App, text: Option<&str>, customer: &str) -> ChallengeCal
 /// The same as `POST /v1/sales/flash/reservations`.
 async fn reserve(app: &App, admission: &mut Admission, call: Box<ReserveCall>) -> Result<(), Problem> {
     debug_assert!(matches!(call.asker, Asker::Customer(_)), "nobody else has proved anything");
-    app.gate.check_customer(admission, &call.customer)?;
+    app.gate.check_customer(admission, &call)?;
     app.check_denied(&call)?;
     match app.ask(Call::Reserve(call)).await? {
         Outcome::Reserved { .. } => Ok(()),

@@ -10,32 +10,45 @@ mod operator;
 mod product;
 mod sender;
 
+use onrush_core::{ChallengeTerms, ConfirmBy, GateMode, GateTerms, SessionTerms};
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::api::route::Route;
+use crate::pages::write_notice;
 
 /// The sale that this shop sells.
 pub(super) const SALE: &str = "flash";
+
+/// What a new sale of this shop asks of buyers, by whichever path they come: the paths of the shop ask for a session anyway.
+pub(super) const BUYERS_GATE: GateTerms = GateTerms {
+    session: SessionTerms::Required,
+    challenge: ChallengeTerms::Off,
+    cooldown_ms: 0,
+    holds_unpaid_max: None,
+    confirm_by: ConfirmBy::Anyone,
+    mode: GateMode::Enforce,
+};
 
 pub(super) fn routes() -> Vec<Route> {
     let [register, registered, log_in, logged_in, logged_out] = operations::accounts();
     let [detail, buy, check, check_again, right] = operations::public();
     let [captcha, shown, verified] = operations::captcha();
     vec![
-        Route::new(detail, detail::show),
-        Route::new(buy, buy::buy).reserving(),
+        Route::new(detail, detail::show).refusing(write_notice),
+        Route::new(buy, buy::buy).reserving().refusing(write_notice),
         Route::any(operations::CHECK_PATH, vec![check, check_again], buy::check)
-            .hot_with_query_refusing(buy::decode_check, buy::write_no)
+            .hot_with_query(buy::decode_check)
+            .refusing(buy::write_no)
             .reserving(),
-        Route::new(right, buy::check_right),
+        Route::new(right, buy::check_right).refusing(buy::write_no),
         Route::new(captcha, captcha::give),
         Route::new(shown, captcha::show),
         Route::new(verified, captcha::verify),
-        Route::new(register, account::show_register),
-        Route::new(registered, account::register),
-        Route::new(log_in, account::show_log_in),
-        Route::new(logged_in, account::log_in),
-        Route::new(logged_out, account::log_out),
+        Route::new(register, account::show_register).refusing(write_notice),
+        Route::new(registered, account::register).refusing(write_notice),
+        Route::new(log_in, account::show_log_in).refusing(write_notice),
+        Route::new(logged_in, account::log_in).refusing(write_notice),
+        Route::new(logged_out, account::log_out).refusing(write_notice),
     ]
 }
 

@@ -8,13 +8,13 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use onrush_core::{
-    GateTerms, Precondition, QUANTITY_TOTAL_MAX, ReservationView, SaleTerms, SaleView, StockTerms, StockView,
+    Precondition, QUANTITY_TOTAL_MAX, ReservationView, SaleTerms, SaleView, StockTerms, StockView,
     TITLE_BYTES_MAX, TermsChange,
 };
 use onrush_node::{Call, Name, Outcome};
 
-use super::SALE;
 use super::product::{parse_number, read_sale, stock_of};
+use super::{BUYERS_GATE, SALE};
 use crate::api::answer::{WithoutBody, WithoutQuery, form_body};
 use crate::api::app::{App, mismatched};
 use crate::api::reservations::body::reservation_status_text;
@@ -217,7 +217,7 @@ async fn make_sale(app: &App, stock: StockTerms) -> Result<(), Problem> {
         closes_at: None,
         per_customer_max: Some(1),
         hold_ttl_ms: 0,
-        gate: GateTerms::default(),
+        gate: BUYERS_GATE,
         stocks: vec![stock],
     });
     let (sale, only_if) = (Name::const_new(SALE), Precondition::IsNew);

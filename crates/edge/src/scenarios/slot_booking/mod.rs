@@ -122,7 +122,7 @@ async fn book(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) ->
         Ok(call) => call,
         Err(refused) => return Ok(json(StatusCode::BAD_REQUEST, |out| refused.write(out))),
     };
-    app.gate.check_customer(&mut admission, &call.customer)?;
+    app.gate.check_customer(&mut admission, &call)?;
     app.check_denied(&call)?;
     let response = match app.call(Call::Reserve(call)).await {
         Ok(Outcome::Reserved { call, .. }) => {
