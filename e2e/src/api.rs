@@ -201,7 +201,7 @@ impl SaleSettings<'_> {
             "title": self.sale,
             "per_customer_max": self.per_customer_max,
             "hold_ttl_ms": self.hold_ttl_ms,
-            "gate": {"cooldown_ms": self.cooldown_ms},
+            "gate": {"session": "off", "cooldown_ms": self.cooldown_ms},
             "stocks": stocks.collect::<Vec<_>>(),
         });
         request_json("PUT", &format!("/v1/sales/{}", self.sale), &[], &body.to_string())
