@@ -16,7 +16,8 @@ pub const NAME_ALPHABET: &str = alphabet!();
 pub const NAME_RULE: &str = concat!("must be 1 to 64 characters of ", alphabet!());
 
 /// What [`is_new_name`] asks for, in words that finish the sentence "`field` …".
-pub const NEW_NAME_RULE: &str = concat!("must be 1 to 64 characters of ", alphabet!(), ", and not . or ..");
+pub const NEW_NAME_RULE: &str =
+    concat!("must be 1 to 64 characters of ", alphabet!(), ", but not one dot or two alone");
 
 const _: () = assert!(NAME_BYTES_MAX == 64, "the rules say this number");
 

@@ -5,8 +5,7 @@
 use crate::{GateChange, GateField, InvalidTerms, SaleTerms, StockTerms, TimeMs};
 
 /// The rule that a left-out field breaks, in words that finish the sentence "`field` …".
-const LEFT_OUT_RULE: &str =
-    "is left out but is not at its default in this sale: give its value, or change single fields with PATCH";
+const LEFT_OUT_RULE: &str = "is left out but is not at its default in this sale: give its value. PATCH changes single fields of a sale, and replaces its list of stocks whole";
 
 /// A field of a sale's terms that may be left out, and then is at its default. Stocks are named by their position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,7 +33,7 @@ pub(super) fn check_left_out(
             other => unreachable!("steps do not leave out {other:?}"),
         };
         ensure(keeps, || {
-            let rule = "is left out but is not at its default in this sale: give its value, or change single fields with PATCH";
+            let rule = "is left out but is not at its default in this sale: give its value. PATCH changes single fields of a sale, and replaces its list of stocks whole";
             Refusal::InvalidTerms(Box::new(InvalidTerms { field: path, rule }))
         })?;
     }

@@ -35,7 +35,8 @@ impl Identity {
             (_, Some(named)) => Ok(named),
             (Self::Customer(own), None) => Ok(Name::from(own.customer.as_str())),
             (Self::Unknown | Self::Operator, None) => Err(Problem::invalid("customer", "is missing")),
-            (Self::Anyone | Self::Expired, None) => self.proof().map(|proof| proof.customer.as_str().into()),
+            (Self::Anyone, None) => Err(Problem::session_or_customer()),
+            (Self::Expired, None) => Err(Problem::session_expired()),
         }
     }
 

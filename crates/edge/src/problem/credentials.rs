@@ -16,6 +16,13 @@ impl Problem {
         Self::new(Code::SessionRequired, detail)
     }
 
+    /// 401: nothing says who sends this, and no customer is named.
+    pub fn session_or_customer() -> Self {
+        let detail = "Say who you are: POST /v1/session begins a session. Its cookie, or a token as Authorization: Bearer, \
+                      goes with every request. Where a sale takes none, naming the `customer` is enough.";
+        Self::new(Code::SessionRequired, detail)
+    }
+
     /// 401: what says who sends this has expired.
     pub fn session_expired() -> Self {
         Self::new(Code::SessionExpired, "It was good once. POST /v1/session begins another one.")

@@ -207,7 +207,7 @@ mod tests {
             (Refusal::StockClosed { line: 0, closes_at: 1 }, "Sorry, this day has closed at this station"),
             (
                 Refusal::InvalidName { field: "customer" },
-                "MySejahteraID must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -, and not . or ..",
+                "MySejahteraID must be 1 to 64 characters of A-Z a-z 0-9 . _ ~ : @ -, but not one dot or two alone",
             ),
             (Refusal::CeilingReached(Ceiling::Reservations), "Sorry, the booking cannot be taken"),
         ] {
