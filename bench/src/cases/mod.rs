@@ -15,6 +15,7 @@ mod session;
 mod sinks;
 mod sinks_on;
 mod stored;
+mod storm;
 
 use anyhow::Result;
 
@@ -73,6 +74,11 @@ pub(crate) const CASES: &[Case] = &[
         name: "denied",
         about: "reservations past a denylist of a million, to the same past one of two",
         run: denied::denied,
+    },
+    Case {
+        name: "storm",
+        about: "p99 of reservations while 128 clients log in with wrong passwords, to the same without them",
+        run: storm::storm,
     },
     Case {
         name: "buy",
