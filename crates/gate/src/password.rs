@@ -112,6 +112,21 @@ mod tests {
         assert_eq!(hasher.verify(b"correct horse", None), Ok(false));
     }
 
+    /// The work is what takes time: nobody's password has to cause as much of it as somebody's.
+    #[test]
+    fn nobodys_password_is_as_much_work() {
+        let untouched_count = |hasher: &PasswordHasher| {
+            hasher.memory.iter().filter(|block| block.as_ref().iter().all(|word| *word == 0)).count()
+        };
+        let kept = PasswordHasher::new().hash(b"correct horse", &SALT);
+        for kept in [None, Some(&kept[..])] {
+            let mut hasher = PasswordHasher::new();
+            assert_eq!(untouched_count(&hasher), hasher.memory.len());
+            assert_eq!(hasher.verify(b"wrong password", kept), Ok(false));
+            assert_eq!(untouched_count(&hasher), 0, "all memory was written");
+        }
+    }
+
     /// Made with the reference implementation: `printf 'correct horse' | argon2 '0123456789abcdef' -id -k 19456 -t 2 -p 1 -r`.
     #[test]
     fn a_hash_is_that_of_the_reference_implementation() {

@@ -152,7 +152,8 @@ const OPERATOR_ONLY: &str =
 const HOLDS_PENDING: &str = "Customers may still be paying. Delete the sale once they are done, at held_until at the latest, or now with \
                              ?force=true, which releases what is held.";
 const RESERVATION_NOT_HELD: &str = "It was released before. Make a new reservation.";
-const HOLD_EXPIRED: &str = "Its units went back to the stock. Make a new reservation.";
+const HOLD_EXPIRED: &str = "Its units went back to the stock. Make a new reservation. If it was paid, the shop can take the units again on the operator \
+     listener, with reclaim=true.";
 const COUNTER_NOT_FOUND: &str = "Check the name; a counter exists once something was added to it.";
 const WINDOW_NOT_FOUND: &str = "Check the name; a window exists once a request was counted in it.";
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::layers::Layers;
+use super::sessions;
 
 /// What the mode of a file lets others do.
 enum Others {
@@ -25,8 +26,9 @@ pub(super) fn check(layers: &Layers, problems: &mut Vec<String>) -> Vec<String> 
     let mut warnings = Vec::new();
     let gate = &layers.raw.gate;
     let jwt = gate.jwt_key_file.iter().map(|path| ("gate.jwt_key_file".to_owned(), path.as_str()));
-    let sessions =
-        gate.session_key_file.iter().map(|path| ("gate.session_key_file".to_owned(), path.as_str()));
+    let keys_path = sessions::keys_path(gate, &layers.raw.log.directory);
+    let keys_path = keys_path.to_string_lossy();
+    let sessions = std::iter::once(("gate.session_key_file".to_owned(), &*keys_path));
     for (key, path) in operator.chain(jwt).chain(sessions).chain(layers.sinks.secret_files()) {
         match others(Path::new(path)) {
             Ok(Others::Write) => {

@@ -34,8 +34,7 @@ pub(super) fn resolve(
         file(checks, "gate.jwt_key_file", path, |path| session_files::read_jwt_keys(path).map(|_| ()))
     });
     let jwt_path = jwt_path.map_or(Some(None), |path| path.map(Some));
-    let default_path = || Path::new(directory).join(KEY_FILE);
-    let session_path = raw.session_key_file.as_ref().map_or_else(default_path, PathBuf::from);
+    let session_path = keys_path(raw, directory);
     let session_path = file(checks, "gate.session_key_file", &session_path.to_string_lossy(), |path| {
         session_files::read_session_keys(path).map(|_| ())
     });
@@ -52,6 +51,12 @@ pub(super) fn resolve(
         jwt_keys: jwt_path?,
         accounts: raw.accounts,
     }))
+}
+
+/// Where the keys of sessions are, or will be.
+pub(super) fn keys_path(raw: &RawGate, directory: &str) -> PathBuf {
+    let default_path = || Path::new(directory).join(KEY_FILE);
+    raw.session_key_file.as_ref().map_or_else(default_path, PathBuf::from)
 }
 
 /// A path whose file is as it should be.

@@ -357,6 +357,24 @@ fn a_secret_is_its_owners() {
     }
 }
 
+/// The keys that the server made for itself, too: whoever reads them can be any customer.
+#[test]
+fn session_keys_in_the_data_directory_are_secret_as_well() {
+    let directory = tempfile::tempdir().expect("make a directory");
+    let keys = directory.path().join("session-keys");
+    std::fs::write(&keys, "").expect("write the keys");
+    let read = |mode: u32| {
+        std::fs::set_permissions(&keys, Permissions::from_mode(mode)).expect("set the mode");
+        let directory = directory.path().to_string_lossy().into_owned();
+        load(&Flags::default(), [("ONRUSH_LOG__DIRECTORY".to_owned(), directory)].into_iter())
+    };
+    assert!(read(0o600).expect("the settings are valid").warnings.is_empty());
+    let warnings = read(0o644).expect("the settings are valid").warnings;
+    assert!(warnings.len() == 1 && warnings[0].contains("session-keys"), "{warnings:?}");
+    let error = read(0o666).err().expect("others can say what the keys are").to_string();
+    assert!(error.contains("gate.session_key_file") && error.contains("chmod 600"), "{error}");
+}
+
 #[test]
 fn the_window_has_a_shape() {
     check("flags --persistence-timeframe 24h --precision 8640ms\nshows precision = \"8640ms\"");
