@@ -1,6 +1,7 @@
 //! Programs of the distribution that a check drives, and what to install when one is missing.
 
 use anyhow::{Context as _, Result, ensure};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A program and the Debian package that has it.
@@ -26,6 +27,11 @@ pub(crate) const H2LOAD: Tool = Tool { program: "h2load", package: "nghttp2-clie
 pub(crate) const NGINX: Tool = Tool { program: "nginx", package: "nginx-light" };
 /// Caddy.
 pub(crate) const CADDY: Tool = Tool { program: "caddy", package: "caddy" };
+
+/// Where a check keeps what it installs: beside the directory of the run, to be used again by the next.
+pub(crate) fn kept_directory(run: &Path, name: &str) -> PathBuf {
+    run.parent().and_then(Path::parent).unwrap_or(run).join(name)
+}
 
 impl Tool {
     /// True when the program is there; says what to install when it is not.

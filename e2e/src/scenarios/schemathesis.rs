@@ -1,12 +1,13 @@
 //! Schemathesis against the `OpenAPI` document that the server serves: no 500, nothing undocumented, no schema violation.
 
 use anyhow::{Context as _, Result, ensure};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::Bench;
 use crate::http;
 use crate::http::request_json;
+use crate::tool::kept_directory;
 
 /// Runs the scenario.
 pub(crate) fn run(bench: &mut Bench) -> Result<String> {
@@ -22,7 +23,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     let output = Command::new(home.join("schemathesis/run.sh"))
         .args([format!("http://{}", server.public()), format!("http://{}", server.operator())])
         .args([seed.to_string(), examples_max.to_string()])
-        .arg(environment_directory(&bench.directory))
+        .arg(kept_directory(&bench.directory, "schemathesis"))
         .output()
         .context("run schemathesis/run.sh")?;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -30,10 +31,4 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     server.stop(rustix::process::Signal::TERM)?;
     let summaries = printed.lines().filter(|line| line.contains(" generated, ")).map(str::trim);
     Ok(format!("seed {seed}, {}", summaries.collect::<Vec<_>>().join("; ")))
-}
-
-/// Where schemathesis is installed: beside the directory of the run, to be used again by the next.
-fn environment_directory(run: &Path) -> PathBuf {
-    let parent = run.parent().and_then(Path::parent).unwrap_or(run);
-    parent.join("schemathesis")
 }

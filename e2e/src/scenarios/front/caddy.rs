@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use super::proxy::{self, Proxy, put_into};
+use super::proxy::{Proxy, Running, put_into};
 use crate::tool::CADDY;
 
 const LINES: &str = include_str!("../../../../docs/gate/Caddyfile");
@@ -27,7 +27,7 @@ pub(super) fn start(directory: &Path, server: SocketAddr, application: SocketAdd
     let mut command = Command::new(CADDY.program);
     command.arg("run").arg("--config").arg(&file);
     command.env("XDG_DATA_HOME", &directory).env("XDG_CONFIG_HOME", &directory);
-    let process = proxy::start(&mut command, &directory, address)?;
+    let process = Running::start(&mut command, &directory, address)?;
     Ok(Proxy {
         name: CADDY.program,
         status_too_many: 429,

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use super::proxy::{self, Proxy, put_into};
+use super::proxy::{Proxy, Running, put_into};
 use crate::tool::NGINX;
 
 const LINES: &str = include_str!("../../../../docs/gate/nginx.conf");
@@ -31,7 +31,7 @@ pub(super) fn start(directory: &Path, server: SocketAddr, application: SocketAdd
     fs::write(&file, configuration)?;
     let mut command = Command::new(NGINX.program);
     command.args(["-e", "stderr", "-p"]).arg(&directory).arg("-c").arg(&file);
-    let process = proxy::start(&mut command, &directory, address)?;
+    let process = Running::start(&mut command, &directory, address)?;
     Ok(Proxy {
         name: NGINX.program,
         // `auth_request` takes no other refusals than 401 and 403.

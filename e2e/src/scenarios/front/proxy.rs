@@ -22,10 +22,11 @@ pub(super) struct Proxy {
     pub(super) status_too_many: u16,
     /// What it answers while the server is away.
     pub(super) status_without_server: u16,
-    /// Where it listens, and in which network its clients are.
     pub(super) address: SocketAddr,
+    /// The third part of its clients' addresses.
     pub(super) client_network: u8,
-    pub(super) process: Child,
+    #[expect(dead_code, reason = "it ends when this is dropped")]
+    pub(super) process: Running,
 }
 
 /// The documented lines with the addresses of this check in place of those of the documentation.
@@ -38,22 +39,24 @@ pub(super) fn put_into(lines: &str, server: SocketAddr, application: SocketAddr)
     Ok(replaced)
 }
 
-/// Starts a proxy and waits until it listens at `address`.
-pub(super) fn start(command: &mut Command, directory: &Path, address: SocketAddr) -> Result<Child> {
-    let path = directory.join("output");
-    let output = File::create(&path)?;
-    let process = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(output)
-        .spawn()
-        .with_context(|| format!("start {}", command.get_program().display()))?;
-    let started = Instant::now();
-    while TcpStream::connect(address).is_err() {
-        ensure!(started.elapsed() < START_TIMEOUT, "nobody listens at {address}: see {}", path.display());
-        thread::sleep(Duration::from_millis(20));
+/// The process of a proxy, which ends with this.
+pub(super) struct Running(Child);
+
+impl Running {
+    /// Starts it and waits until it listens at `address`.
+    pub(super) fn start(command: &mut Command, directory: &Path, address: SocketAddr) -> Result<Self> {
+        let path = directory.join("output");
+        let output = File::create(&path)?;
+        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).spawn();
+        let program = command.get_program().display();
+        let running = Self(process.with_context(|| format!("start {program}"))?);
+        let started = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            ensure!(started.elapsed() < START_TIMEOUT, "{program} does not listen: see {}", path.display());
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(running)
     }
-    Ok(process)
 }
 
 impl Proxy {
@@ -87,10 +90,10 @@ impl Proxy {
     }
 }
 
-impl Drop for Proxy {
+impl Drop for Running {
     fn drop(&mut self) {
         // What it started ends with it.
-        let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
-        let _ = self.process.wait();
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
+        let _ = self.0.wait();
     }
 }

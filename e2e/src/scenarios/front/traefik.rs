@@ -7,14 +7,17 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::proxy::{self, Proxy, put_into};
+use super::proxy::{Proxy, Running, put_into};
+use crate::tool::kept_directory;
 
 const LINES: &str = include_str!("../../../../docs/gate/traefik.yml");
+/// Which version, and what it must be.
+const REQUIREMENTS: &str = include_str!("../../../traefik/requirements.txt");
 const DOCUMENTED_RULE: &str = "Host(`shop.example`)";
 
 /// Starts it, with its files in `directory`; nothing if it cannot be had.
 pub(super) fn start(directory: &Path, server: SocketAddr, application: SocketAddr) -> Result<Option<Proxy>> {
-    let Some(program) = install(&environment_directory(directory))? else { return Ok(None) };
+    let Some(program) = install(&kept_directory(directory, "traefik"))? else { return Ok(None) };
     let directory = directory.join("traefik");
     fs::create_dir_all(&directory)?;
     let address = vacant()?;
@@ -32,7 +35,7 @@ pub(super) fn start(directory: &Path, server: SocketAddr, application: SocketAdd
     fs::write(&file, configuration)?;
     let mut command = Command::new(program);
     command.arg(format!("--configFile={}", file.display()));
-    let process = proxy::start(&mut command, &directory, address)?;
+    let process = Running::start(&mut command, &directory, address)?;
     let proxy = Proxy {
         name: "traefik",
         status_too_many: 429,
@@ -46,30 +49,26 @@ pub(super) fn start(directory: &Path, server: SocketAddr, application: SocketAdd
     Ok(Some(proxy))
 }
 
-/// Where it is installed: beside the directory of the run, to be used again by the next.
-fn environment_directory(run: &Path) -> PathBuf {
-    let parent = run.parent().and_then(Path::parent).unwrap_or(run);
-    parent.join("traefik")
-}
-
 /// The program; nothing, and loudly, on a machine that has no pip or cannot reach `PyPI`.
 fn install(environment: &Path) -> Result<Option<PathBuf>> {
     let (program, python) = (environment.join("bin/traefik"), environment.join("bin/python"));
-    if program.exists() {
+    // What is there was installed by the same lines, or is of another version.
+    let installed = environment.join("requirements.txt");
+    if fs::read_to_string(&installed).is_ok_and(|lines| lines == REQUIREMENTS) {
         return Ok(Some(program));
     }
     println!("    installing traefik into {}", environment.display());
-    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("traefik/requirements.txt");
     let made = Command::new("python3").args(["-m", "venv"]).arg(environment).output();
     let is_made = made.is_ok_and(|output| output.status.success());
     if is_made {
         let pip = Command::new(python)
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
             .args(["--require-hashes", "--only-binary=:all:", "-r"])
-            .arg(requirements)
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("traefik/requirements.txt"))
             .output()
             .context("start pip")?;
         if pip.status.success() {
+            fs::write(&installed, REQUIREMENTS)?;
             return Ok(Some(program));
         }
         println!("    {}", String::from_utf8_lossy(&pip.stderr).trim());
