@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use serde_json::json;
 
 use super::latency::{measure, summary};
@@ -101,11 +101,13 @@ fn in_storm<T>(
                     let credentials = json!({"customer": "ada", "password": "wrong password"});
                     while !is_over.load(Ordering::Relaxed) {
                         let answer = exchange(address, "POST", "/v1/session", Some(&credentials))?;
-                        if answer.status == 401 {
-                            checked.fetch_add(1, Ordering::Relaxed);
-                        } else {
-                            refused.fetch_add(1, Ordering::Relaxed);
-                            thread::sleep(PAUSE);
+                        match answer.status {
+                            401 => drop(checked.fetch_add(1, Ordering::Relaxed)),
+                            503 => {
+                                refused.fetch_add(1, Ordering::Relaxed);
+                                thread::sleep(PAUSE);
+                            }
+                            other => bail!("a log-in was answered {other}: {}", answer.body),
                         }
                     }
                     Ok(())
