@@ -44,7 +44,9 @@ pub(super) fn public() -> [Operation; 5] {
                 "A page. With a session it shows what the customer has of it, and the button that buys one.",
             )
             .parameter(product_id());
-    let detail = page(detail, 200, "The page.").problems(&[Code::SaleNotFound, Code::StockNotFound]).asks();
+    let detail = page(detail, 200, "The page.")
+        .problems(&[Code::Denied, Code::SaleNotFound, Code::StockNotFound])
+        .asks();
     let buy = Operation::new(HttpMethod::Post, "/product/buy", SCENARIOS, "buyProduct", "Buy one unit by the form of the page")
         .description(
             "Needs a session, and takes none that a page of another site sent along. The `key` names the order: the same form \
@@ -76,7 +78,7 @@ pub(super) fn public() -> [Operation; 5] {
     ])
     .asks();
     [
-        pages(detail, &[400, 404, 503]),
+        pages(detail, &[400, 403, 404, 429, 503]),
         pages(buy, &[400, 401, 403, 404, 409, 413, 415, 422, 429, 503]),
         check(HttpMethod::Get, "check"),
         check(HttpMethod::Post, "checkByPost"),
@@ -143,8 +145,9 @@ pub(super) fn accounts() -> [Operation; 5] {
     let get = |path, id, summary| {
         let operation = Operation::new(HttpMethod::Get, path, SCENARIOS, id, summary)
             .description("A page. 404 while accounts are off.")
-            .parameter(ParameterBuilder::from(product_id()).required(Required::False).build());
-        pages(page(operation, 200, "The page."), &[400, 404])
+            .parameter(ParameterBuilder::from(product_id()).required(Required::False).build())
+            .problems(&[Code::Denied]);
+        pages(page(operation, 200, "The page."), &[400, 403, 404, 429])
     };
     let post = |path, id, summary, form, example, where_to| {
         let operation = Operation::new(HttpMethod::Post, path, SCENARIOS, id, summary)
@@ -183,7 +186,7 @@ pub(super) fn accounts() -> [Operation; 5] {
             .header(303, "Location", text_header("The page of the product."))
             .header(303, "Set-Cookie", text_header("An empty cookie that expires at once."))
             .problems(&[Code::CrossSite, Code::SessionExpired, Code::InvalidCredentials]),
-            &[401, 403, 404],
+            &[401, 403, 404, 429],
         ),
     ]
 }
