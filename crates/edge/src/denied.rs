@@ -1,5 +1,8 @@
 //! Who is refused whatever they ask: addresses and customers on the denylist, on the public listener.
 
+use onrush_node::ReserveCall;
+
+use crate::gate::Denylist;
 use crate::http::request::Request;
 use crate::net::thread::EdgeThread;
 use crate::problem::Problem;
@@ -16,16 +19,16 @@ pub(crate) fn check_address(thread: &EdgeThread, request: &Request<'_>) -> Resul
         return Ok(());
     };
     let address = thread.routes.gate.client_address(request);
-    let is_denied = batcher.partitions().denies_address(address, thread.now_ms());
-    if is_denied { Err(Problem::denied()) } else { Ok(()) }
+    batcher.partitions().check_address(address, thread.now_ms())
 }
 
-/// Whether anything may be reserved for this customer.
+/// Whether the denylist lets this claim through; see [`Denylist::check_claim`].
 ///
 /// # Errors
 /// What it is answered instead.
-pub(crate) fn check_customer(thread: &EdgeThread, customer: &str) -> Result<(), Problem> {
-    let Some(batcher) = &thread.batcher else { return Ok(()) };
-    let is_denied = batcher.partitions().denies_customer(customer, thread.now_ms());
-    if is_denied { Err(Problem::denied()) } else { Ok(()) }
+pub(crate) fn check_claim(thread: &EdgeThread, claim: &ReserveCall) -> Result<(), Problem> {
+    match &thread.batcher {
+        Some(batcher) => batcher.partitions().check_claim(claim, thread.now_ms()),
+        None => Ok(()),
+    }
 }

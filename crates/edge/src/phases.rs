@@ -22,7 +22,7 @@ use http::{HeaderName, HeaderValue};
 use onrush_gate::Standing;
 use onrush_node::{Call, Reply};
 
-use crate::denied::{check_address, check_customer};
+use crate::denied::{check_address, check_claim};
 use crate::gate::{Admission, PageOrigin, write_standing};
 use crate::hot::{self, Found, Hot, Ready, Rendering, Sender, WriteProblem};
 use crate::http::request::Request;
@@ -100,9 +100,9 @@ impl Exchange {
         match hot::decode(request, found, &sender) {
             Hot::Call(call, rendering) => {
                 let checked = match &call {
-                    Call::Reserve(reserve) => gate
-                        .check_customer(admission, reserve)
-                        .and_then(|()| check_customer(thread, &reserve.customer)),
+                    Call::Reserve(reserve) => {
+                        gate.check_customer(admission, reserve).and_then(|()| check_claim(thread, reserve))
+                    }
                     _ => Ok(()),
                 };
                 Some(match checked {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use http::HeaderMap;
 use onrush_core::TimeMs;
 use onrush_node::{
-    Asker, Call, Clock as _, Failure, MachineClock, MetricsSnapshot, Outcome, Partitions, Readiness, Reply,
+    Call, Clock as _, Failure, MachineClock, MetricsSnapshot, Outcome, Partitions, Readiness, Reply,
     ReservationIds, ReserveCall,
 };
 use tokio::sync::oneshot;
@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::components::Components;
 use crate::gate::{Denylist, Gate, Identity, PublicGate};
 use crate::hot::Sender;
+use crate::http::request::Fields;
 use crate::metrics;
 use crate::metrics::EdgeMetrics;
 use crate::problem::Problem;
@@ -133,20 +134,11 @@ impl App {
     /// What it is answered instead.
     pub(crate) fn identify(&self, fields: &HeaderMap, may_write: bool) -> Result<Identity, Problem> {
         let now = self.backend.now_ms();
-        let identified = self.gate.identify_routed(fields, may_write, now).and_then(|identity| {
+        let identified = self.gate.identify(&Fields::Mapped(fields), may_write, now).and_then(|identity| {
             identity.check_denied(&*self.backend, now)?;
             Ok(identity)
         });
         identified.inspect_err(|problem| self.gate.count_refusal(problem))
-    }
-
-    /// Whether this customer, who has proved to be that, may have a session.
-    ///
-    /// # Errors
-    /// The customer is on the denylist.
-    pub(crate) fn check_begins(&self, customer: &str) -> Result<(), Problem> {
-        let is_denied = self.backend.denies_customer(customer, self.backend.now_ms());
-        if is_denied { Err(Problem::denied()) } else { Ok(()) }
     }
 
     /// Runs a call. A backend that is gone without an answer leaves it unknown whether the call was done.
@@ -157,14 +149,12 @@ impl App {
         receiver.await.unwrap_or(Err(Failure::LogUnavailable))
     }
 
-    /// Whether whoever asks for a reservation may have one: the customer is not on the denylist. The operator may for anybody.
+    /// Whether the denylist lets this claim through; see [`Denylist::check_claim`].
     ///
     /// # Errors
-    /// What they are answered instead.
+    /// It does not.
     pub(crate) fn check_denied(&self, claim: &ReserveCall) -> Result<(), Problem> {
-        let is_denied = || self.backend.denies_customer(&claim.customer, self.backend.now_ms());
-        let is_denied = claim.asker != Asker::Operator && is_denied();
-        if is_denied { Err(Problem::denied()) } else { Ok(()) }
+        self.backend.check_claim(claim, self.backend.now_ms())
     }
 
     /// Runs a call and turns a failure into the problem to answer with.

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use onrush_core::{Denial, TimeMs};
-use onrush_node::Partitions;
+use onrush_node::{Asker, Partitions, ReserveCall};
+
+use crate::problem::Problem;
 
 /// The denylist when the wall clock shows `now`.
 pub trait Denylist {
@@ -16,6 +18,30 @@ pub trait Denylist {
     fn denial_of_address(&self, address: IpAddr, now: TimeMs) -> Option<Arc<Denial>>;
     /// The entry that denies this customer; likewise.
     fn denial_of_customer(&self, customer: &str, now: TimeMs) -> Option<Arc<Denial>>;
+
+    /// # Errors
+    /// It has this address, or a network that it is in.
+    fn check_address(&self, address: IpAddr, now: TimeMs) -> Result<(), Problem> {
+        if self.denies_address(address, now) { Err(Problem::denied()) } else { Ok(()) }
+    }
+
+    /// # Errors
+    /// It has this customer.
+    fn check_customer(&self, customer: &str, now: TimeMs) -> Result<(), Problem> {
+        if self.denies_customer(customer, now) { Err(Problem::denied()) } else { Ok(()) }
+    }
+
+    /// Whether whoever makes this claim may have it. Of a customer with a session it was asked when the session was read, and the
+    /// operator may reserve for anybody.
+    ///
+    /// # Errors
+    /// It has the customer.
+    fn check_claim(&self, claim: &ReserveCall, now: TimeMs) -> Result<(), Problem> {
+        match claim.asker {
+            Asker::Anyone | Asker::Expired => self.check_customer(&claim.customer, now),
+            Asker::Customer(_) | Asker::Operator => Ok(()),
+        }
+    }
 }
 
 impl Denylist for Partitions {

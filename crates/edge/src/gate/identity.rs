@@ -46,9 +46,7 @@ impl Identity {
     /// It is one.
     pub(crate) fn check_denied(&self, denylist: &dyn Denylist, now: TimeMs) -> Result<(), Problem> {
         match self {
-            Self::Customer(proof) if denylist.denies_customer(proof.customer.as_str(), now) => {
-                Err(Problem::denied())
-            }
+            Self::Customer(proof) => denylist.check_customer(proof.customer.as_str(), now),
             _ => Ok(()),
         }
     }

@@ -104,10 +104,16 @@ impl Gate {
         may_write: bool,
         now: TimeMs,
     ) -> Result<Identity, Problem> {
-        self.identify_at(fields, may_write.then(|| own_authority(fields)), now)
+        match self {
+            Self::Public(gate) => gate.identify(fields, may_write, now),
+            Self::Operator(_) => Ok(Identity::Unknown),
+        }
     }
 
-    /// The same, where what may change something is of an authority that is not the request's.
+    /// The same by another authority; see [`PublicGate::identify_at`].
+    ///
+    /// # Errors
+    /// What it is answered instead.
     pub(crate) fn identify_at(
         &self,
         fields: &Fields<'_>,
@@ -115,7 +121,7 @@ impl Gate {
         now: TimeMs,
     ) -> Result<Identity, Problem> {
         match self {
-            Self::Public(gate) => gate.identify(fields, writes_at, now),
+            Self::Public(gate) => gate.identify_at(fields, writes_at, now),
             Self::Operator(_) => Ok(Identity::Unknown),
         }
     }
@@ -182,11 +188,6 @@ impl Gate {
             gate.sweep(now);
         }
     }
-}
-
-/// The authority that a request is sent to.
-pub(crate) fn own_authority<'a>(fields: &Fields<'a>) -> &'a [u8] {
-    fields.authority().unwrap_or_default()
 }
 
 /// Appends the value of `RateLimit` (the same draft): what a limit lets through now, and in how many seconds a whole burst.

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
 use onrush_core::{ChallengeKind, TimeMs};
 use onrush_gate::{Left, RateLimits, RouteGroup, Standing, TICKS_PER_S, Taken, canonical, client_address};
 use onrush_node::{Asker, ReserveCall};
@@ -14,7 +13,6 @@ use onrush_node::{Asker, ReserveCall};
 use super::challenges::{Challenges, KINDS};
 use super::identity::Identity;
 use super::origins::{Origins, PageOrigin};
-use super::own_authority;
 use super::sessions::{DECISIONS, Sessions};
 use crate::http::request::{Fields, Request};
 use crate::metrics::GateFigures;
@@ -130,12 +128,26 @@ impl PublicGate {
         Ok(())
     }
 
-    /// Whom a request with these fields is from; [`Identity::Unknown`] while sessions are off. If it may change something, only
-    /// pages of the authority `writes_at` may have made it, and those of listed origins.
+    /// Whom a request with these fields is from, which may change something or not; [`Identity::Unknown`] while sessions are
+    /// off.
     ///
     /// # Errors
     /// What it is answered instead.
     pub(crate) fn identify(
+        &self,
+        fields: &Fields<'_>,
+        may_write: bool,
+        now: TimeMs,
+    ) -> Result<Identity, Problem> {
+        let own = fields.authority().unwrap_or_default();
+        self.identify_at(fields, may_write.then_some(own), now)
+    }
+
+    /// The same where browsers know this server by another authority than the request has: `writes_at`, if it may change something.
+    ///
+    /// # Errors
+    /// What it is answered instead.
+    pub(super) fn identify_at(
         &self,
         fields: &Fields<'_>,
         writes_at: Option<&[u8]>,
@@ -145,20 +157,6 @@ impl PublicGate {
             Some(sessions) => sessions.identify(fields, &self.origins, writes_at, now),
             None => Ok(Identity::Unknown),
         }
-    }
-
-    /// The same for a request that came to the router.
-    ///
-    /// # Errors
-    /// What it is answered instead.
-    pub(crate) fn identify_routed(
-        &self,
-        fields: &HeaderMap,
-        may_write: bool,
-        now: TimeMs,
-    ) -> Result<Identity, Problem> {
-        let fields = Fields::Mapped(fields);
-        self.identify(&fields, may_write.then(|| own_authority(&fields)), now)
     }
 
     /// Whether these fields come from our own pages, from those of an origin that is listed, or from no browser.

@@ -78,8 +78,9 @@ impl App {
             self.gate.count_refusal(&problem);
             return Err(problem);
         }
-        self.check_begins(customer)?;
-        sessions.begin_for(customer, self.backend.now_ms())
+        let now = self.backend.now_ms();
+        self.backend.check_customer(customer, now)?;
+        sessions.begin_for(customer, now)
     }
 
     async fn account_of(&self, customer: &str) -> Result<Option<StoredPassword>, Problem> {

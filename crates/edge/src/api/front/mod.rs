@@ -14,7 +14,7 @@ use onrush_gate::RouteGroup;
 use super::answer::{Answer, of_ready};
 use super::app::App;
 use super::route::Route;
-use crate::gate::{Admission, Identity, own_authority};
+use crate::gate::{Admission, Identity};
 use crate::hot::{Head, Hot, Ready, Sender, bare_query, render_problem};
 use crate::http::query::parameters;
 use crate::http::request::{Peer, Request as HotRequest};
@@ -122,15 +122,14 @@ impl Proxy {
         admission: &mut Admission,
     ) -> Result<Identity, Problem> {
         *admission = sender.gate.check(request, Some(RouteGroup::Pages), sender.clock)?;
-        if sender.denylist.denies_address(sender.gate.client_address(request), sender.now) {
-            return Err(Problem::denied());
-        }
+        sender.denylist.check_address(sender.gate.client_address(request), sender.now)?;
         let method = request.fields.all(self.method_field).next().unwrap_or(b"GET");
         let may_write = ![&b"GET"[..], b"HEAD", b"OPTIONS"].contains(&method);
         let authority = || {
             // Traefik asks with a host of its own.
             let forwarded = request.fields.all("x-forwarded-host").last();
-            forwarded.filter(|_| sender.gate.is_from_proxy(request)).unwrap_or(own_authority(&request.fields))
+            let forwarded = forwarded.filter(|_| sender.gate.is_from_proxy(request));
+            forwarded.or(request.fields.authority()).unwrap_or_default()
         };
         let identity = sender.gate.identify_at(&request.fields, may_write.then(authority), sender.now)?;
         identity.check_denied(sender.denylist, sender.now)?;

@@ -16,6 +16,7 @@ use super::app::App;
 use super::asker::AskedBy;
 use super::route::Route;
 use crate::gate::Identity;
+use crate::http::request::Fields;
 use crate::limits::BODY_BYTES_MAX;
 use crate::openapi::operation::{Operation, PUBLIC, text_header};
 use crate::openapi::parts::{name, object, text, time};
@@ -85,11 +86,13 @@ async fn begin(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -
     let begun = match parse_credentials(&body)? {
         Credentials::Token(token) => {
             app.check_site(&fields)?;
-            let proof = sessions.check_jwt(token.as_bytes(), app.backend.now_ms());
-            let proof = proof.map_err(|refused| Problem::invalid_token(&refused));
-            let proof = proof.inspect_err(|problem| app.gate.count_refusal(problem))?;
-            app.check_begins(&proof.customer)?;
-            sessions.begin_for(&proof.customer, app.backend.now_ms())?
+            let now = app.backend.now_ms();
+            let proof = sessions
+                .check_jwt(token.as_bytes(), now)
+                .map_err(|refused| Problem::invalid_token(&refused))
+                .inspect_err(|problem| app.gate.count_refusal(problem))?;
+            app.backend.check_customer(&proof.customer, now)?;
+            sessions.begin_for(&proof.customer, now)?
         }
         Credentials::Password(customer, password) => app.log_in(&fields, &customer, password).await?,
     };
@@ -109,7 +112,7 @@ async fn read_session(
 }
 
 async fn end(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
-    let sender = app.gate.identify_routed(&request.fields, true, app.backend.now_ms());
+    let sender = app.gate.identify(&Fields::Mapped(&request.fields), true, app.backend.now_ms());
     // A browser can always forget a session, also one that is no longer good for anything.
     let has_one = sender.and_then(|sender| match sender {
         Identity::Expired => Ok(()),

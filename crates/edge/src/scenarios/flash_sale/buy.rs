@@ -13,7 +13,7 @@ use onrush_node::{Asker, Call, ChallengeCall, Failure, Name, Outcome, Reply, Res
 
 use super::detail::{frame, show_refusal};
 use super::product::{PRODUCT_ID, back_to, parse_product_id, read_sale};
-use super::sender::{counted, sender_of};
+use super::sender::counted;
 use super::{SALE, captcha};
 use crate::api::answer::{
     Answer, WithoutBody, WithoutQuery, admission_of, form_body, of_ready, with_standing,
@@ -112,9 +112,7 @@ pub(super) async fn check_right(
 }
 
 async fn right(app: &App, fields: &HeaderMap) -> Result<(), Problem> {
-    let sender = sender_of(app, fields)?;
-    let claim = one_unit(&sender, Name::const_new(SALE), Name::default(), None, |_| ChallengeCall::Missing)?;
-    app.check_denied(&claim)?;
+    app.identify(fields, true)?.proof()?;
     read_sale(app).await.map(drop)
 }
 
@@ -137,7 +135,7 @@ async fn sent(app: &App, fields: &HeaderMap, body: Body) -> Result<Sent, Problem
     // Without the script nothing is found.
     let work = work.filter(|work| !work.is_empty());
     let challenge = work.map(Cow::into_owned).or(digits);
-    Ok(Sent { sender: sender_of(app, fields)?, product_id, key, challenge })
+    Ok(Sent { sender: app.identify(fields, true)?, product_id, key, challenge })
 }
 
 fn read_challenge(app: &App, text: Option<&str>, customer: &str) -> ChallengeCall {
@@ -148,9 +146,8 @@ fn read_challenge(app: &App, text: Option<&str>, customer: &str) -> ChallengeCal
 
 /// The same as `POST /v1/sales/flash/reservations`.
 async fn reserve(app: &App, admission: &mut Admission, call: Box<ReserveCall>) -> Result<(), Problem> {
-    debug_assert!(matches!(call.asker, Asker::Customer(_)), "nobody else has proved anything");
+    debug_assert!(matches!(call.asker, Asker::Customer(_)), "whoever is denied was refused with the session");
     app.gate.check_customer(admission, &call)?;
-    app.check_denied(&call)?;
     match app.ask(Call::Reserve(call)).await? {
         Outcome::Reserved { .. } => Ok(()),
         other => mismatched(&other),

@@ -12,7 +12,6 @@ use onrush_node::{Call, ChallengeCall, Name, Outcome};
 
 use super::SALE;
 use super::product::read_sale;
-use super::sender::sender_of;
 use crate::api::answer::{Answer, WithoutBody, WithoutQuery, json, segment, with_header};
 use crate::api::app::{App, mismatched};
 use crate::api::challenges::{kind_of, shown};
@@ -30,7 +29,7 @@ const COOKIE: &str = "captcha_id";
 pub(super) async fn give(State(app): State<Arc<App>>, request: WithoutBody) -> Answer {
     let is_time = |query: &&str| query.bytes().all(|byte| byte.is_ascii_digit());
     parse_no_query(request.uri.query().filter(|query| !is_time(query)))?;
-    let sender = sender_of(&app, &request.fields)?;
+    let sender = app.identify(&request.fields, true)?;
     let customer = sender.proof()?.customer.as_str();
     let kind = kind_of(&*read_sale(&app).await?, Some(ChallengeKind::Image.as_str()))?;
     let given = app.gate.challenges().give(kind, SALE, customer, app.backend.now_ms())?;
@@ -47,7 +46,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, _: WithoutQuery, request: 
 pub(super) async fn verify(State(app): State<Arc<App>>, request: WithoutBody) -> Answer {
     let [code] = parameters(request.uri.query(), ["code"])?;
     let code = code.ok_or_else(|| Problem::invalid("code", "is missing"))?;
-    let sender = sender_of(&app, &request.fields)?;
+    let sender = app.identify(&request.fields, true)?;
     let customer = sender.proof()?.customer.as_str();
     let challenges = app.gate.challenges();
     let fields = Fields::Mapped(&request.fields);

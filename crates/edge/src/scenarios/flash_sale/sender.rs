@@ -4,17 +4,13 @@ use http::HeaderMap;
 
 use crate::api::app::App;
 use crate::gate::Identity;
+use crate::http::request::Fields;
 use crate::problem::Problem;
 
 /// Who looks at a page. One who cannot prove it is anyone: the page is there for them as well.
 pub(super) fn sender_of_page(app: &App, fields: &HeaderMap) -> Identity {
-    let sender = app.gate.identify_routed(fields, false, app.backend.now_ms());
+    let sender = app.gate.identify(&Fields::Mapped(fields), false, app.backend.now_ms());
     sender.unwrap_or(Identity::Anyone)
-}
-
-/// Whom a request that may change something is from.
-pub(super) fn sender_of(app: &App, fields: &HeaderMap) -> Result<Identity, Problem> {
-    app.identify(fields, true)
 }
 
 /// The same problem, counted if it has to do with sessions.
