@@ -22,7 +22,7 @@ pub(crate) struct Panes {
     pub span_ns: u64,
     /// The length of a pane.
     pub precision_ns: u64,
-    /// How far the server's reading of the clock for a batch may lie from the moment that a request was under way.
+    /// How far the server's reading of the clock may lie from the time in which the request was under way.
     pub slack_ns: u64,
 }
 

@@ -81,7 +81,6 @@ impl LeaderCell {
         let mut wakes_writer = false;
         for round in 1.. {
             let Some(mut machine) = self.try_take() else { break };
-            machine.advance(self.clock.read());
             self.run_mailbox(&mut machine, &mut outbox);
             wakes_writer |= machine.wants_writer();
             let is_full = machine.is_full();
@@ -101,9 +100,15 @@ impl LeaderCell {
         self.deliver(&mut outbox, awake);
     }
 
+    /// Lets time go on and decides what is in the mailbox. The clock is read behind the mailbox: however long this thread
+    /// rests in between, nothing is decided as of a moment before it was asked.
     fn run_mailbox(&self, machine: &mut Machine, outbox: &mut Outbox) {
-        while !machine.is_full() {
-            let submissions = std::mem::take(&mut *self.mailbox());
+        for pass in 0.. {
+            let submissions =
+                if machine.is_full() { Vec::new() } else { std::mem::take(&mut *self.mailbox()) };
+            if pass == 0 || !submissions.is_empty() {
+                machine.advance(self.clock.read());
+            }
             if submissions.is_empty() {
                 return;
             }

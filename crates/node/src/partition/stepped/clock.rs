@@ -1,12 +1,17 @@
 //! A partition on a machine whose wall clock is wrong, steps, and is put right: holds expire by their ttl, windows empty,
 //! sales open by the right time, and nothing runs backwards.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use onrush_core::{Precondition, SaleStatus};
 use onrush_log::memory::AppendFault;
 
-use super::{Rig, START_MS, code, on_every_log};
+use super::{LateReply, Rig, START_MS, code, log_of, on_every_log, settings};
+use crate::clock::{Clock, ClockReading, ManualClock};
+use crate::partition::handle::Partition;
+use crate::partition::retention::Retention;
+use crate::partition::writer::Turn;
 use crate::{Call, Name, Outcome};
 
 const DAY_MS: u64 = 86_400_000;
@@ -186,4 +191,59 @@ fn the_clock_goes_on_while_the_log_is_opened_again() {
         let after = created_at(&mut rig, "s", "c3");
         assert!(after >= before, "{before} {after}");
     });
+}
+
+/// A clock after whose next reading the thread that read it rests, while something happens.
+struct RestfulClock {
+    clock: ManualClock,
+    meanwhile: Mutex<Option<Box<dyn FnOnce(&ManualClock) + Send>>>,
+}
+
+impl RestfulClock {
+    fn rest_after_next_reading(&self, meanwhile: impl FnOnce(&ManualClock) + Send + 'static) {
+        *self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(meanwhile));
+    }
+}
+
+impl Clock for RestfulClock {
+    fn read(&self) -> ClockReading {
+        let reading = self.clock.read();
+        let meanwhile = self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(act) = meanwhile {
+            act(&self.clock);
+        }
+        reading
+    }
+}
+
+#[test]
+fn nothing_is_decided_as_of_a_moment_before_it_was_asked() {
+    let clock = Arc::new(RestfulClock { clock: ManualClock::new(START_MS), meanwhile: Mutex::default() });
+    let (partition, mut parts, _) = Partition::assemble(
+        Arc::new(log_of(1)),
+        settings(),
+        Arc::<RestfulClock>::clone(&clock),
+        Retention::default(),
+    )
+    .unwrap();
+    let hit = |partition: &Partition, late: &LateReply| {
+        let filled = late.clone();
+        partition.call(Call::HitWindow { window: Name::from("w") }, move |reply| {
+            *filled.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply);
+        });
+    };
+    let (first, second) = (LateReply::default(), LateReply::default());
+    let (asking, late) = (Arc::clone(&partition), second.clone());
+    clock.rest_after_next_reading(move |clock| {
+        clock.pass(Duration::from_hours(1));
+        hit(&asking, &late);
+    });
+    hit(&partition, &first);
+    while !matches!(parts.writer.turn(), Turn::Wait { .. }) {}
+    let count = |late: &LateReply| match late.take() {
+        Some(Ok(Outcome::Window { count, .. })) => count,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(count(&first), 1);
+    assert_eq!(count(&second), 1, "an hour after the first, which is no longer in the window");
 }
