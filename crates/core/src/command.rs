@@ -1,8 +1,8 @@
 //! Inputs to [`crate::decide()`]. They borrow from whoever received them.
 
 use crate::{
-    Asker, BroughtChallenge, DenialKind, Incarnation, PasswordHash, Precondition, ReservationRef, SaleTerms,
-    TermsField, TimeMs, WindowShape,
+    Asker, BroughtChallenge, DenialKind, Incarnation, PasswordHash, Precondition, ReservationRef, RowLine,
+    SaleTerms, TermsField, TimeMs, WindowShape,
 };
 
 /// What somebody asks of the partition.
@@ -40,6 +40,10 @@ pub enum Command<'a> {
     Undeny { kind: DenialKind, value: &'a str },
     /// Gives a customer an account.
     CreateAccount { customer: &'a str, password: PasswordHash<'a> },
+    /// Puts 1 to [`crate::ROWS_PER_PUT_MAX`] rows into a collection, all or none.
+    PutRows { collection: &'a str, rows: &'a [RowLine<'a>] },
+    /// Takes a row out of a collection.
+    DeleteRow { collection: &'a str, key: &'a str },
 }
 
 /// A claim of one customer on stocks of one sale.

@@ -6,6 +6,7 @@ mod explain;
 mod gate;
 mod replay;
 mod reservations;
+mod rows;
 mod sales;
 
 pub use denials::decide_denial_expiry;
@@ -64,6 +65,10 @@ pub enum Answer {
     Undenied,
     /// The customer has an account.
     AccountCreated,
+    /// The rows are in the collection, whose version is this now.
+    RowsPut { version: u64 },
+    /// The row is out of the collection, whose version is this now.
+    RowDeleted { version: u64 },
 }
 
 /// Decides about a command at `now`. Nothing changes until the event is applied, at the partition's time of the same `now`.
@@ -102,6 +107,8 @@ pub fn decide<'a>(state: &State, command: &Command<'a>, now: Now) -> Result<Deci
             denials::decide_deny(state, kind, value, reason, expires_at, now.wall)
         }
         Command::CreateAccount { customer, password } => accounts::decide_create(state, customer, password),
+        Command::PutRows { collection, rows } => rows::decide_put(state, collection, rows),
+        Command::DeleteRow { collection, key } => rows::decide_delete(state, collection, key),
         Command::Undeny { kind, value } => denials::decide_undeny(state, kind, value, now.wall),
     }
 }

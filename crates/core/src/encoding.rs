@@ -44,31 +44,29 @@ impl Encoding {
     pub(crate) fn fact(&mut self, fact: &Fact<'_>) {
         match *fact {
             Fact::Partition { ref id_key, time, sales_ever, incarnation } => {
-                self.bytes(&[0]);
-                self.optional(id_key.as_ref(), |this, key| this.bytes(key));
-                self.bytes(&time.to_le_bytes());
-                self.bytes(&sales_ever.to_le_bytes());
-                if incarnation != Incarnation::FIRST {
-                    self.bytes(&[PARTITION_INCARNATION]);
-                    self.bytes(&incarnation.0.to_le_bytes());
-                }
+                self.partition(id_key.as_ref(), time, sales_ever, incarnation);
             }
             Fact::Counter { counter, value } => {
                 self.tag_and_name(1, counter);
                 self.bytes(&value.to_le_bytes());
             }
             Fact::Window { window, shape } => self.window(window, shape),
-            Fact::Pane { pane, count } => {
-                self.bytes(&[3]);
-                self.bytes(&pane.to_le_bytes());
-                self.bytes(&count.to_le_bytes());
-            }
+            Fact::Pane { pane, count } => self.pane(pane, count),
             Fact::Denial { kind, value, reason, expires_at } => {
                 self.denial(kind, value, reason, expires_at);
             }
             Fact::Account { customer, password } => {
                 self.tag_and_name(8, customer);
                 self.run(password.0);
+            }
+            Fact::Collection { collection, version } => {
+                self.tag_and_name(9, collection);
+                self.bytes(&version.to_le_bytes());
+            }
+            Fact::Row { row, version } => {
+                self.tag_and_name(10, row.key);
+                self.run(row.json);
+                self.bytes(&version.to_le_bytes());
             }
             Fact::Sale { sale_no, sale, terms, stock_nos, stocks_ever, version } => {
                 self.bytes(&[4]);
@@ -130,6 +128,23 @@ impl Encoding {
         }
     }
 
+    fn partition(
+        &mut self,
+        id_key: Option<&[u8; 16]>,
+        time: TimeMs,
+        sales_ever: u32,
+        incarnation: Incarnation,
+    ) {
+        self.bytes(&[0]);
+        self.optional(id_key, |this, key| this.bytes(key));
+        self.bytes(&time.to_le_bytes());
+        self.bytes(&sales_ever.to_le_bytes());
+        if incarnation != Incarnation::FIRST {
+            self.bytes(&[PARTITION_INCARNATION]);
+            self.bytes(&incarnation.0.to_le_bytes());
+        }
+    }
+
     fn tag_and_name(&mut self, tag: u8, name: &str) {
         self.bytes(&[tag]);
         self.run(name.as_bytes());
@@ -139,6 +154,12 @@ impl Encoding {
         self.tag_and_name(2, window);
         self.bytes(&span_ms.to_le_bytes());
         self.bytes(&precision_ms.to_le_bytes());
+    }
+
+    fn pane(&mut self, pane: u64, count: u64) {
+        self.bytes(&[3]);
+        self.bytes(&pane.to_le_bytes());
+        self.bytes(&count.to_le_bytes());
     }
 
     fn denial(&mut self, kind: DenialKind, value: &str, reason: &str, expires_at: Option<TimeMs>) {

@@ -3,8 +3,8 @@
 use arrayvec::ArrayVec;
 
 use crate::{
-    DenialKind, IdempotencyKey, Incarnation, LINES_MAX, PasswordHash, ReservationNo, SaleNo, SaleTerms,
-    StockNo, TimeMs, WindowShape,
+    DenialKind, IdempotencyKey, Incarnation, LINES_MAX, PasswordHash, ReservationNo, RowLine, SaleNo,
+    SaleTerms, StockNo, TimeMs, WindowShape,
 };
 
 /// So many units of one stock, by its number.
@@ -79,4 +79,9 @@ pub enum Event<'a> {
     DenialExpired { kind: DenialKind, value: &'a str },
     /// A customer has an account.
     AccountCreated { customer: &'a str, password: PasswordHash<'a> },
+    /// Rows of a collection are as here from now on, each in place of the one with its key; a later one of the same key in place of
+    /// an earlier one. The collection exists from now on, and has changed once more.
+    RowsPut { collection: &'a str, rows: Vec<RowLine<'a>> },
+    /// A row of a collection is no more; the collection has changed once more.
+    RowDeleted { collection: &'a str, key: &'a str },
 }

@@ -1,12 +1,13 @@
 //! The state as a stream of facts, in one canonical order: what a snapshot stores and what the digest is taken over.
 
 use crate::{
-    DenialKind, IdempotencyKey, Incarnation, Lines, PasswordHash, ReservationNo, SaleNo, SaleTerms, StockNo,
-    TimeMs, WindowShape, view::ReservationStatus,
+    DenialKind, IdempotencyKey, Incarnation, Lines, PasswordHash, ReservationNo, RowLine, SaleNo, SaleTerms,
+    StockNo, TimeMs, WindowShape, view::ReservationStatus,
 };
 
 /// One piece of a state. `State::facts` yields them in an order in which `State::restore` can take them:
-/// the partition, counters and windows by name, denials by kind and value, accounts by name, then each sale by number followed by its reservations by ordinal.
+/// the partition, counters and windows by name, denials by kind and value, accounts by name, collections by name, each followed by
+/// its rows by key, then each sale by number followed by its reservations by ordinal.
 #[expect(missing_docs, reason = "the doc of a variant speaks of its fields")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact<'a> {
@@ -22,6 +23,10 @@ pub enum Fact<'a> {
     Denial { kind: DenialKind, value: &'a str, reason: &'a str, expires_at: Option<TimeMs> },
     /// The account of a customer.
     Account { customer: &'a str, password: PasswordHash<'a> },
+    /// A collection of the catalogue that ever had a row, its rows to follow; `version` counts its changes.
+    Collection { collection: &'a str, version: u64 },
+    /// A row of the collection before; `version` is that of the collection when the row became what it is.
+    Row { row: RowLine<'a>, version: u64 },
     /// A sale. `stock_nos[i]` is the number of `terms.stocks[i]`; `stocks_ever` the next number to give; `version` counts its changes.
     Sale {
         sale_no: SaleNo,

@@ -25,6 +25,7 @@ mod precondition;
 mod refusal;
 mod refusal_code;
 mod rfc3339;
+mod row;
 mod state;
 mod stock_numbers;
 mod terms;
@@ -53,14 +54,16 @@ pub use limits::{
     ADD_MAX, COOLDOWN_MS_MAX, CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, DENIALS_SEARCH_MAX,
     DETAILS_BYTES_MAX, HOLD_SEARCH_MAX, HOLD_TTL_MS_MAX, HOLDS_UNPAID_MAX_MAX, KEY_BYTES_MAX, LINES_MAX,
     Limits, NAME_BYTES_MAX, PANES_MAX, PASSWORD_HASH_BYTES_MAX, PER_CUSTOMER_MAX_MAX, QUANTITY_MAX,
-    QUANTITY_TOTAL_MAX, REASON_BYTES_MAX, SPAN_MS_MAX, STOCKS_PER_PAGE_MAX, STOCKS_PER_SALE_MAX,
-    TERMS_TIME_MS_MAX, TIME_MS_MAX, TITLE_BYTES_MAX,
+    QUANTITY_TOTAL_MAX, REASON_BYTES_MAX, ROW_BYTES_MAX, ROW_KEY_CHARACTERS_MAX, ROWS_BYTES_MAX,
+    ROWS_PER_PUT_MAX, SPAN_MS_MAX, STOCKS_PER_PAGE_MAX, STOCKS_PER_SALE_MAX, TERMS_TIME_MS_MAX, TIME_MS_MAX,
+    TITLE_BYTES_MAX,
 };
 pub use name::{NAME_ALPHABET, NAME_RULE, NEW_NAME_RULE, is_name, is_new_name};
 pub use precondition::{Precondition, Unmet};
 pub use refusal::{Ceiling, Refusal};
 pub use refusal_code::RefusalCode;
 pub use rfc3339::{parse_rfc3339, write_rfc3339};
+pub use row::{ROW_KEY_RULE, Row, RowLine, is_row_key, row_line_bytes};
 pub use state::{SaleImage, State};
 pub use stock_numbers::StockNumbers;
 pub use terms::{SaleTerms, StockTerms, WindowShape};

@@ -19,6 +19,15 @@ pub const ADD_MAX: u32 = 1_000_000;
 pub const REASON_BYTES_MAX: usize = 256;
 /// Bytes of what a password is checked against; at least 1. An account with a longer one is refused.
 pub const PASSWORD_HASH_BYTES_MAX: usize = 128;
+/// Characters in the key of a row of the catalogue; at least 1. A row with a longer one is refused.
+pub const ROW_KEY_CHARACTERS_MAX: usize = 128;
+/// Bytes of the JSON of a row; at least 1. A row with more is refused.
+pub const ROW_BYTES_MAX: usize = 16 << 10;
+/// Rows that one command may put; at least 1. With more it is refused.
+pub const ROWS_PER_PUT_MAX: usize = 10_000;
+/// Bytes of those rows together, each as [`crate::row_line_bytes`] counts it. With more the command is refused: they become one
+/// record of the log.
+pub const ROWS_BYTES_MAX: usize = 3 << 19;
 /// Denials that one page of the list looks at. At it the page ends, and the next one goes on behind it: those that are over and
 /// not yet forgotten are passed over, and there can be many.
 pub const DENIALS_SEARCH_MAX: usize = 1_000;
@@ -83,7 +92,7 @@ pub struct Limits {
     /// Accounts of customers.
     pub accounts_max: u32,
     /// Bytes of the whole state, as [`crate::State::memory_bytes`] has them. Once it has as many, nothing is taken that needs
-    /// more: new counters, windows, sales, denials and accounts, longer terms and reasons, reservations, and a request that needs room for another pane of
+    /// more: new counters, windows, sales, denials, accounts and rows, longer terms, reasons and rows, reservations, and a request that needs room for another pane of
     /// its window. So the state passes the ceiling by what one command takes at most. What frees memory is never refused,
     /// nor is what needs none.
     pub state_bytes_max: u64,

@@ -66,6 +66,8 @@ pub enum Refusal {
     HoldsPending { quantity_held: u64, held_count: u32, held_until: TimeMs },
     /// No such denial, or it is over.
     DenialNotFound,
+    /// No such row in the collection.
+    RowNotFound,
     /// The customer has an account already.
     CustomerExists,
     /// The key belongs to another claim.

@@ -36,11 +36,12 @@ pub enum RefusalCode {
     ChallengeRequired,
     ChallengeFailed,
     SessionExpired,
+    RowNotFound,
 }
 
 impl RefusalCode {
     /// Every code, each at the index that it is as a number.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::InvalidRequest,
         Self::CounterNotFound,
         Self::WindowNotFound,
@@ -71,6 +72,7 @@ impl RefusalCode {
         Self::ChallengeRequired,
         Self::ChallengeFailed,
         Self::SessionExpired,
+        Self::RowNotFound,
     ];
 
     /// As clients read it.
@@ -106,6 +108,7 @@ impl RefusalCode {
             Self::ChallengeRequired => "challenge_required",
             Self::ChallengeFailed => "challenge_failed",
             Self::SessionExpired => "session_expired",
+            Self::RowNotFound => "row_not_found",
         }
     }
 }
@@ -161,6 +164,7 @@ impl Refusal {
             Self::IdempotencyKeyReused => RefusalCode::IdempotencyKeyReused,
             Self::DenialNotFound => RefusalCode::DenialNotFound,
             Self::CustomerExists => RefusalCode::CustomerExists,
+            Self::RowNotFound => RefusalCode::RowNotFound,
             Self::ChallengeRequired { .. } => RefusalCode::ChallengeRequired,
             Self::ChallengeFailed => RefusalCode::ChallengeFailed,
             Self::CeilingReached(_) => RefusalCode::Overloaded,

@@ -396,9 +396,8 @@ fn change(fact: &Fact<'_>, field: usize, value: u64, give: &mut impl FnMut(&Fact
             0 => *pane = value,
             _ => *count = value,
         },
-        // The samples have none; `denials.rs` changes these.
-        // See their own tests.
-        Fact::Denial { .. } | Fact::Account { .. } => {}
+        // The samples have none; `denials.rs`, `accounts.rs` and `rows.rs` change these.
+        Fact::Denial { .. } | Fact::Account { .. } | Fact::Collection { .. } | Fact::Row { .. } => {}
         Fact::Incarnation { first, incarnation } => match field {
             0 => first.sale.0 = value as u32,
             1 => first.seq = value as u32,

@@ -11,7 +11,7 @@ use naive::{
     Model,
     explained::explained,
     seen::Condition,
-    steps::{COUNTERS, CUSTOMERS, DENIED, SALES, Step, WINDOWS, limits, step},
+    steps::{COLLECTIONS, COUNTERS, CUSTOMERS, DENIED, ROW_KEYS, SALES, Step, WINDOWS, limits, step},
 };
 use onrush_core::{
     Answer, Command, Decision, DenialKind, Event, Limits, Now, Refusal, ReservationView, SaleImage,
@@ -26,7 +26,7 @@ use proptest::{
 /// Sequences of commands in an ordinary run.
 const CASES: u32 = 512;
 /// Every outcome that a sequence can come to.
-const KINDS: [&str; 78] = [
+const KINDS: [&str; 84] = [
     "AccountCreated",
     "Accounts",
     "ChallengeFailed",
@@ -72,6 +72,9 @@ const KINDS: [&str; 78] = [
     "ReservationNotHeld",
     "Reservations",
     "Reserved",
+    "RowDeleted",
+    "RowNotFound",
+    "RowsPut",
     "SaleArchived",
     "SaleClosed",
     "SaleNotFound",
@@ -101,10 +104,13 @@ const KINDS: [&str; 78] = [
     "by must be 1 to 1000000",
     "expires_at must be later than now, and at most 9999-12-31T23:59:59.999Z",
     "idempotency_key must be 1 to 128 bytes",
+    "key must be 1 to 128 printable characters",
     "lines must have 1 to 16 entries",
     "lines must not name a stock twice",
     "password must be a hash of 1 to 128 bytes",
     "quantity must be 1 to 1000",
+    "row must be a JSON object of at most 16384 bytes",
+    "rows must be 1 to 10000",
 ];
 
 #[test]
@@ -284,6 +290,18 @@ impl<'a> Run<'a> {
         }
     }
 
+    fn compare_rows(&self) {
+        for collection in COLLECTIONS {
+            let expected = self.model.collections.get(collection);
+            assert_eq!(self.state.collection_version(collection), expected.map_or(0, |found| found.version));
+            for key in ROW_KEYS {
+                let row = self.state.row(collection, key).map(|row| (row.version(), row.json()));
+                assert_eq!(row, expected.and_then(|found| found.rows.get(key).copied()), "{key}");
+            }
+        }
+        assert_eq!(self.state.row_count(), self.model.row_count());
+    }
+
     fn restart(&mut self, renew: fn(&Self) -> State) {
         self.end_batch();
         self.log.append(&mut self.batch);
@@ -311,6 +329,7 @@ impl<'a> Run<'a> {
     fn compare(&self) {
         self.state.check_memory_bytes();
         self.compare_denials();
+        self.compare_rows();
         assert_eq!(self.state.account_count() as usize, self.model.accounts.len());
         for customer in CUSTOMERS {
             let password = self.state.account(customer).map(|password| password.0);

@@ -10,6 +10,7 @@ use onrush_gate::{RouteGroup, Standing};
 use onrush_node::{Call, Failure, Name, Reply, ReservationIds};
 use smallvec::SmallVec;
 
+use crate::catalog::Catalog;
 use crate::gate::{Denylist, Gate, Identity, PageOrigin};
 use crate::http::request::Request;
 use crate::problem::{self, Problem};
@@ -40,6 +41,7 @@ pub(crate) type Decode = fn(&Request<'_>, &[u8], &Sender<'_>) -> Hot;
 pub(crate) struct Sender<'a> {
     pub(crate) gate: &'a Gate,
     pub(crate) denylist: &'a dyn Denylist,
+    pub(crate) catalog: &'a Catalog,
     /// The wall clock.
     pub(crate) now: TimeMs,
     /// The clock that rate limits count by.
@@ -153,15 +155,15 @@ pub(crate) struct HotForm {
 pub(crate) type Found<'t, 'r> = Option<(&'t RouteBytes, &'r [u8])>;
 
 impl RouteBytes {
-    /// Of a path with one open segment in braces at most.
+    /// Of a path with one open segment in braces, or with several, in which case all from the first to the last is one open part.
     pub(crate) fn new(
         method: Option<&'static str>,
         path: &'static str,
         hot: Option<HotForm>,
         group: Option<RouteGroup>,
     ) -> Self {
-        let (before, after) = match path.split_once('{').map(|(before, rest)| (before, rest.split_once('}')))
-        {
+        let open = path.split_once('{').map(|(before, rest)| (before, rest.rsplit_once('}')));
+        let (before, after) = match open {
             Some((before, Some((_, after)))) => (before, Some(after.as_bytes())),
             _ => (path, None),
         };
@@ -309,6 +311,7 @@ mod tests {
     fn a_route_is_told_by_its_method_and_its_path() {
         let one = RouteBytes::new(Some("GET"), "/v1/counters/{counter}", None, None);
         let inner = RouteBytes::new(Some("POST"), "/v1/sales/{sale}/reservations", None, None);
+        let two = RouteBytes::new(Some("GET"), "/v1/catalog/{collection}/{key}", None, None);
         let short = RouteBytes::new(None, "/hit", None, None);
         let may_be = |route: &RouteBytes, method: &str, path: &str| {
             let is_candidate = route.may_be(first_bytes(method.as_bytes()), first_bytes(path.as_bytes()));
@@ -327,6 +330,8 @@ mod tests {
             (&inner, "POST", "/v1/sales/a/b/reservations", Some("a/b")),
             (&inner, "POST", "/v1/sales/a/reservation", None),
             (&inner, "POSTSCRIPT", "/v1/sales/a/reservations", None),
+            (&two, "GET", "/v1/catalog/products/1", Some("products/1")),
+            (&two, "GET", "/v1/catalog/products", Some("products")),
             (&short, "BREW", "/hit", Some("")),
             (&short, "GET", "/hits", None),
             (&short, "GET", "/hi", None),

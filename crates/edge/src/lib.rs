@@ -5,6 +5,7 @@
 //! ([`api`]). JSON, statuses and words live here and nowhere below.
 
 pub mod api;
+mod catalog;
 mod components;
 mod denied;
 mod gate;
@@ -25,6 +26,7 @@ mod server;
 mod settings;
 pub mod text;
 
+pub use catalog::{CatalogSettings, RowSource};
 pub use components::{Components, SinkOperations};
 pub use gate::{ChallengeSettings, Denylist, PasswordPool, SessionSettings, Sessions};
 pub use http::origin::{InvalidOrigin, Origin};

@@ -14,8 +14,12 @@ pub const HEADERS_MAX: usize = 64;
 /// Bytes of a public request's body. At it: 413 and the connection closes.
 pub const BODY_BYTES_MAX: usize = 16 << 10;
 
-/// Bytes of an operator's request body: a sale may have 1,000 stocks with titles. At it: 413 and the connection closes.
-pub const OPERATOR_BODY_BYTES_MAX: usize = 1 << 20;
+/// Bytes of an operator's request body: a sale may have 1,000 stocks with titles, and many rows of the catalogue come at once. At it:
+/// 413 and the connection closes.
+pub const OPERATOR_BODY_BYTES_MAX: usize = 2 << 20;
+
+/// Rows of the catalogue that one request may ask for. Beyond it: 400.
+pub(crate) const ROWS_PER_READ_MAX: usize = 100;
 
 /// Objects and lists within each other in the `details` of a reservation, the object itself included: readers of events
 /// have parsers that give up, or worse, at some depth. At it: 400.

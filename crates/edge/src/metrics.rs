@@ -1,6 +1,7 @@
 //! The figures of the partition and of the edge as Prometheus text (exposition format 0.0.4): base units, counters that end
 //! in `_total`, and no label whose values a client could choose.
 
+mod catalog;
 mod challenges;
 mod rate_limits;
 mod sessions;
@@ -12,6 +13,8 @@ use onrush_core::DenialKind;
 use onrush_gate::LimitFigures;
 use onrush_node::{BATCH_BUCKETS, Histogram, MetricsSnapshot, SYNC_BUCKETS_US};
 use onrush_sinks::SinkStatus;
+
+use crate::catalog::CollectionFigures;
 
 /// The content type of the text.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -67,6 +70,7 @@ pub(crate) fn render(
     node: &MetricsSnapshot,
     edge: &EdgeMetrics,
     gate: &GateFigures,
+    catalog: &[CollectionFigures<'_>],
     sinks: &[SinkStatus],
     replica_lag_ms: Option<u64>,
     lost_line_count: Option<u64>,
@@ -80,6 +84,7 @@ pub(crate) fn render(
     render_log(&mut page, node);
     render_clock(&mut page, node.clock_offset_ms);
     render_state(&mut page, node);
+    catalog::render(&mut page, catalog);
     sinks::render(&mut page, sinks, replica_lag_ms);
     if let Some(count) = lost_line_count {
         let help = "Lines of the server's own messages that could not be written to standard error.";

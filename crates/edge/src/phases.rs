@@ -94,6 +94,7 @@ impl Exchange {
         let sender = Sender {
             gate,
             denylist: batcher.partitions(),
+            catalog: &thread.routes.catalog,
             now: thread.now_ms(),
             clock: &|| thread.turn_clock.now(),
         };

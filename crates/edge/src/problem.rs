@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use onrush_core::TimeMs;
+use onrush_core::{ROWS_BYTES_MAX, ROWS_PER_PUT_MAX, TimeMs};
 use onrush_gate::{Limited, Refused, Standing};
 use onrush_node::Failure;
 use onrush_sinks::SinkRefusal;
@@ -114,6 +114,38 @@ impl Problem {
     /// 404 for an id that this server did not write, or wrote for another sale.
     pub fn reservation_not_found() -> Self {
         Self::new(Code::ReservationNotFound, "Check the id of the reservation and the name of its sale.")
+    }
+
+    /// 404 for a row of the catalogue that is not there.
+    pub(crate) fn row_not_found() -> Self {
+        Self::new(Code::RowNotFound, "Check the key of the row.")
+    }
+
+    /// 404 for a collection that the settings do not name.
+    pub(crate) fn collection_not_found() -> Self {
+        let detail = "Check the name of the collection against the sections [catalog.NAME] of the settings.";
+        Self::new(Code::CollectionNotFound, detail)
+    }
+
+    /// 503: a read asks for a version that did not come in time.
+    pub(crate) fn incoherent() -> Self {
+        let detail = "The collection does not have this version yet. Try again after Retry-After.";
+        Self::new(Code::Incoherent, detail).retry_after(OVERLOADED_RETRY_S)
+    }
+
+    /// 413 for more rows than one change may have.
+    pub(crate) fn too_many_rows() -> Self {
+        let detail = format!(
+            "Send at most {ROWS_PER_PUT_MAX} rows at once, whose keys and rows have at most {} bytes together. Nothing was put.",
+            ROWS_BYTES_MAX - 8 * ROWS_PER_PUT_MAX
+        );
+        Self::new(Code::BodyTooLarge, detail)
+    }
+
+    /// 415 for a body that does not say that each of its lines is JSON.
+    pub(crate) fn not_json_lines() -> Self {
+        let detail = "Send Content-Type: application/x-ndjson and a line of JSON for each row.";
+        Self::new(Code::UnsupportedMediaType, detail)
     }
 
     /// 404 for a replica that nobody configured.

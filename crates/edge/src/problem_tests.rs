@@ -108,6 +108,7 @@ fn every_refusal_of_a_gate_has_its_answer() {
         (Refusal::SessionExpired, "401 session_expired", json!({}), "www-authenticate: Bearer"),
         (Refusal::SessionRequired, "401 session_required", json!({}), "www-authenticate: Bearer"),
         (Refusal::CustomerMismatch, "403 customer_mismatch", json!({}), ""),
+        (Refusal::RowNotFound, "404 row_not_found", json!({}), ""),
         (Refusal::CustomerExists, "409 customer_exists", json!({}), ""),
         (
             Refusal::CoolingDown { left_ms: 9_001 },

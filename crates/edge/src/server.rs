@@ -84,6 +84,7 @@ impl Server {
                     hot: api::hot_table(settings.scenarios),
                     preflights: api::preflights(settings.scenarios),
                     router: api::public_router(Arc::clone(&app)),
+                    catalog: Arc::clone(&app.catalog),
                 },
                 stopped: stopped.clone(),
             };
@@ -98,6 +99,7 @@ impl Server {
                 gate: api::operator_gate(&app),
                 hot: HotTable::default(),
                 preflights: Preflights::default(),
+                catalog: Arc::clone(&app.catalog),
                 router: api::operator_router(app),
             },
             stopped,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use onrush_gate::{ForwardedField, Network, RateLimitSettings};
 
+use crate::catalog::CatalogSettings;
 use crate::gate::ChallengeSettings;
 use crate::http::origin::Origin;
 
@@ -40,6 +41,8 @@ pub struct Settings {
     pub scenarios: Scenarios,
     /// Who may ask the public listener.
     pub gate: GateSettings,
+    /// The collections of the catalogue.
+    pub catalog: CatalogSettings,
 }
 
 /// What a user may set about the gate of the public listener. By default it is open.
@@ -91,10 +94,17 @@ pub struct Scenarios {
     pub slot_booking: bool,
     /// `/product/detail`, `/check` and what belongs to them
     pub flash_sale: bool,
+    /// `/v1/product-inventory` and `/cache`
+    pub product_inventory: bool,
 }
 
 impl Scenarios {
     /// All of them on.
-    pub const ALL: Self =
-        Self { visitor_counter: true, request_window: true, slot_booking: true, flash_sale: true };
+    pub const ALL: Self = Self {
+        visitor_counter: true,
+        request_window: true,
+        slot_booking: true,
+        flash_sale: true,
+        product_inventory: true,
+    };
 }

@@ -7,7 +7,8 @@ use compact_str::CompactString;
 use onrush_core::{
     BroughtChallenge, ChallengeKind, Denial, DenialKind, DenialsPage, IdempotencyKey, LineRequest,
     PasswordHash, Precondition, Refusal, ReservationRef, ReservationStatus, ReservationView, Reserve,
-    SaleCheck, SaleTerms, SaleView, SalesPage, TermsChange, TermsField, TimeMs, Verdict, WindowShape,
+    RowLine, SaleCheck, SaleTerms, SaleView, SalesPage, TermsChange, TermsField, TimeMs, Verdict,
+    WindowShape,
 };
 use smallvec::SmallVec;
 
@@ -70,6 +71,10 @@ pub enum Call {
     VerifyChallenge { sale: Name, challenge: ChallengeCall },
     /// Gives a customer an account. Answer: [`Outcome::AccountCreated`].
     CreateAccount { customer: Name, password: StoredPassword },
+    /// Puts 1 to 10,000 rows into a collection of the catalogue, all or none. Answer: [`Outcome::RowsPut`].
+    PutRows { collection: Name, rows: Vec<RowCall> },
+    /// Takes a row out of a collection. Answer: [`Outcome::RowDeleted`].
+    DeleteRow { collection: Name, key: Box<str> },
     /// Answer: [`Outcome::Account`].
     ReadAccount { customer: Name },
     /// At most `count_max` denials from the first behind `after`, by kind and value. Answer: [`Outcome::Denials`].
@@ -77,7 +82,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// What it is about, by which its partition is found; nothing if it is about all sales, or the denylist.
+    /// What it is about, by which its partition is found; nothing if it is about all sales, the denylist, accounts or the catalogue.
     pub fn routing_key(&self) -> Option<RoutingKey<'_>> {
         Some(match self {
             Self::AddToCounter { counter, .. } | Self::ReadCounter { counter } => {
@@ -105,6 +110,8 @@ impl Call {
             | Self::Undeny { .. }
             | Self::ReadDenial { .. }
             | Self::CreateAccount { .. }
+            | Self::PutRows { .. }
+            | Self::DeleteRow { .. }
             | Self::ReadAccount { .. }
             | Self::ListDenials { .. } => return None,
         })
@@ -194,6 +201,21 @@ pub struct LineCall {
     pub quantity: u32,
 }
 
+/// A row of the catalogue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowCall {
+    /// 1 to 128 printable characters.
+    pub key: Box<str>,
+    /// A JSON object of at most 16 KiB, as it came.
+    pub json: Box<[u8]>,
+}
+
+impl RowCall {
+    pub(crate) fn as_core(&self) -> RowLine<'_> {
+        RowLine { key: &self.key, json: &self.json }
+    }
+}
+
 /// An idempotency key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyCall {
@@ -277,6 +299,10 @@ pub enum Outcome {
     ChallengeVerified,
     /// The customer has an account.
     AccountCreated,
+    /// The rows are in the collection, whose version is this now.
+    RowsPut { version: u64 },
+    /// The row is out of the collection, whose version is this now.
+    RowDeleted { version: u64 },
     /// What the customer's password is checked against; nothing if the customer has no account.
     Account(Option<StoredPassword>),
     /// A denial that is not over.

@@ -16,13 +16,14 @@ mod settings;
 mod threads;
 
 pub use call::{
-    Asker, Call, ChallengeCall, Failure, KeyCall, LineCall, Name, Outcome, Reply, ReserveCall, StoredPassword,
+    Asker, Call, ChallengeCall, Failure, KeyCall, LineCall, Name, Outcome, Reply, ReserveCall, RowCall,
+    StoredPassword,
 };
 pub use clock::{Clock, ClockReading, MachineClock, ManualClock, Stopwatch};
 pub use metrics::{BATCH_BUCKETS, Histogram, MetricsSnapshot, SYNC_BUCKETS_US};
 pub use partition::{
     Calls, LoadError, Partition, PartitionPort, Readiness, Recovered, Replies, Retention, RetentionHold,
-    Token,
+    ShownCollection, Token,
 };
 pub use partitions::Partitions;
 pub use reservation_id::{RESERVATION_ID_BYTES, ReservationIds};

@@ -8,7 +8,7 @@ pub(crate) const REOPEN_INTERVAL_MAX: Duration = Duration::from_secs(20);
 /// Records of one open batch, bytes. When they pass it, calls wait in the mailbox until the batch has gone to the log.
 pub(crate) const OPEN_BATCH_BYTES_MAX: usize = 4 << 20;
 
-/// The largest record of a call that is not a sale: details, key, customer, 16 lines, all integers at their widest. A
+/// The largest record of a call that is neither a sale nor rows: details, key, customer, 16 lines, all integers at their widest. A
 /// call is only decided if the log is certain to take as much; otherwise it is answered that the log is unavailable.
 pub(crate) const RECORD_BYTES_MAX: usize = 8 << 10;
 
@@ -53,8 +53,9 @@ pub(crate) const CLOCK_OFFSET_OVER: Duration = Duration::from_millis(50);
 pub(crate) const SNAPSHOT_CHUNK_BYTES: usize = 1 << 20;
 
 const _: () = assert!(
-    (OPEN_BATCH_BYTES_MAX + SUBMISSION_BYTES_MAX) as u64 + (1 << 20) <= onrush_log::BATCH_BYTES_MAX,
-    "a batch that was not quite full, a submission, and a sale of 1,000 stocks still fit one frame"
+    (OPEN_BATCH_BYTES_MAX + SUBMISSION_BYTES_MAX + onrush_core::ROWS_BYTES_MAX) as u64
+        <= onrush_log::BATCH_BYTES_MAX,
+    "a batch that was not quite full, a submission, and the rows of one call, or a sale of 1,000 stocks, still fit one frame"
 );
 const _: () = assert!(CLOCK_OFFSET_OVER.as_nanos() < CLOCK_OFFSET_WARNED.as_nanos());
 const _: () = assert!(

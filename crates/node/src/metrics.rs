@@ -92,6 +92,8 @@ pub struct MetricsSnapshot {
     pub denial_count: u64,
     /// See `counter_count`.
     pub account_count: u64,
+    /// Rows of the catalogue that the partition keeps.
+    pub row_count: u64,
     /// Times that somebody turned out to be denied, by [`onrush_core::DenialKind`].
     pub denied_counts: [u64; 2],
     /// Bytes of the state, as [`onrush_core::State::memory_bytes`] has them.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use onrush_core::{Denial, TimeMs};
 
 use crate::router::{Router, RoutingKey};
-use crate::{Call, Partition};
+use crate::{Call, Partition, ShownCollection};
 
 /// All partitions of a node. There is one today.
 pub struct Partitions {
@@ -46,6 +46,16 @@ impl Partitions {
     /// The same for an address.
     pub fn denial_of_address(&self, address: IpAddr, wall: TimeMs) -> Option<Arc<Denial>> {
         self.at(0).denial_of_address(address, wall)
+    }
+
+    /// Gives a collection of the catalogue to `read`, as [`Partition::read_collection`] does. All of them are in the first partition,
+    /// as the denylist is.
+    pub fn read_collection<R>(
+        &self,
+        collection: &str,
+        read: impl FnOnce(Option<&ShownCollection>) -> R,
+    ) -> R {
+        self.at(0).read_collection(collection, read)
     }
 
     /// The partition that knows everything of a sale.

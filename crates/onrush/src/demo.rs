@@ -6,18 +6,22 @@ use std::sync::mpsc::sync_channel;
 
 use anyhow::{Context, bail};
 use onrush_core::WindowShape;
+use onrush_edge::scenarios::demo::{PRODUCT_COUNT, calls, products};
+use onrush_edge::scenarios::product_inventory;
 use onrush_node::{Call, Failure, Partition, Reply};
 
 /// Counts how often the demonstration was created: once.
 const MARKER: &str = "onrush.demo";
 
-/// Unless it was done before, asks for each window and sale of the demonstration and creates those that nobody knows. Waits until they are durable.
+/// Unless it was done before, asks for each window and sale of the demonstration and creates those that nobody knows; likewise its
+/// products. Waits until they are durable.
 pub(crate) fn create_missing(partition: &Arc<Partition>, shape: WindowShape) -> anyhow::Result<()> {
+    create_products(partition)?;
     let marker = Call::ReadCounter { counter: MARKER.into() };
     if ask(partition, marker)?.is_ok() {
         return Ok(());
     }
-    for creation in onrush_edge::scenarios::demo::calls(shape) {
+    for creation in calls(shape) {
         let question = match &creation {
             Call::PutWindow { window, .. } => Call::ReadWindow { window: window.clone() },
             Call::PutSale { sale, .. } => Call::ReadSale { sale: sale.clone() },
@@ -40,6 +44,20 @@ pub(crate) fn create_missing(partition: &Arc<Partition>, shape: WindowShape) -> 
         Ok(_) => Ok(()),
         Err(failure) => bail!("note that the demonstration was created: {failure:?}"),
     }
+}
+
+/// Puts the products, unless their collection ever had a row.
+fn create_products(partition: &Arc<Partition>) -> anyhow::Result<()> {
+    if partition.read_collection(product_inventory::COLLECTION, |found| found.is_some()) {
+        return Ok(());
+    }
+    tracing::info!(products = PRODUCT_COUNT, "putting the products of the demonstration into the catalogue");
+    for creation in products() {
+        if let Err(failure) = ask(partition, creation)? {
+            bail!("put the products of the demonstration into the catalogue: {failure:?}");
+        }
+    }
+    Ok(())
 }
 
 fn ask(partition: &Arc<Partition>, call: Call) -> anyhow::Result<Reply> {

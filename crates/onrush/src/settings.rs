@@ -4,6 +4,7 @@
 //! values that were checked.
 
 mod bounds;
+mod catalog;
 mod checks;
 mod duration;
 mod gate;
@@ -17,6 +18,7 @@ mod sessions;
 mod sinks;
 #[cfg(test)]
 mod tests;
+mod typed_collections;
 
 use std::collections::BTreeMap;
 use std::fmt;

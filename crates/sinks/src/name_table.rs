@@ -92,7 +92,9 @@ impl NameTable {
             | Fact::Window { .. }
             | Fact::Pane { .. }
             | Fact::Denial { .. }
-            | Fact::Account { .. } => {}
+            | Fact::Account { .. }
+            | Fact::Collection { .. }
+            | Fact::Row { .. } => {}
         }
         Ok(())
     }
@@ -150,7 +152,10 @@ impl NameTable {
             | Event::Undenied { .. }
             | Event::DenialExpired { .. }
             // What a password is checked against is for nobody.
-            | Event::AccountCreated { .. } => None,
+            | Event::AccountCreated { .. }
+            // Rows come from the shop and are no outcome.
+            | Event::RowsPut { .. }
+            | Event::RowDeleted { .. } => None,
             Event::IncarnationBegun { incarnation } => {
                 self.incarnation = *incarnation;
                 None

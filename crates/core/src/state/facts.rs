@@ -1,7 +1,7 @@
 //! The state as a stream of facts, in their canonical order.
 
 use super::State;
-use crate::{Fact, ReservationNo};
+use crate::{Fact, ReservationNo, RowLine};
 
 impl State {
     /// Gives every fact of the state to `take`, in the order of [`Fact`]. Two states with equal facts are equal.
@@ -27,6 +27,13 @@ impl State {
         }
         for (customer, password) in self.accounts.iter() {
             take(Fact::Account { customer, password });
+        }
+        for (collection, found) in self.rows.iter() {
+            take(Fact::Collection { collection, version: found.version });
+            for row in found.iter() {
+                let line = RowLine { key: row.key(), json: row.json() };
+                take(Fact::Row { row: line, version: row.version() });
+            }
         }
         for sale in self.sales.by_no() {
             take(Fact::Sale {

@@ -13,6 +13,7 @@ mod names;
 mod read;
 mod reservations;
 mod restore;
+mod rows;
 mod sale;
 mod sales;
 mod side_table;
@@ -22,7 +23,7 @@ use std::collections::BTreeSet;
 
 pub use self::image::SaleImage;
 use self::{
-    accounts::Accounts, counters::Counters, denylist::Denylist, index::KeyedHash, sales::Sales,
+    accounts::Accounts, counters::Counters, denylist::Denylist, index::KeyedHash, rows::Rows, sales::Sales,
     windows::Windows,
 };
 pub(crate) use self::{
@@ -42,6 +43,7 @@ pub struct State {
     pub(crate) windows: Windows,
     pub(crate) denylist: Denylist,
     pub(crate) accounts: Accounts,
+    pub(crate) rows: Rows,
     pub(crate) sales: Sales,
     /// The number that the next new sale will get.
     pub(crate) sales_ever: u32,
@@ -77,6 +79,7 @@ impl State {
             windows: Windows::new(),
             denylist: Denylist::new(),
             accounts: Accounts::new(),
+            rows: Rows::new(),
             sales: Sales::new(),
             sales_ever: 0,
             expiries: BTreeSet::new(),
@@ -133,6 +136,11 @@ impl State {
         self.accounts.count()
     }
 
+    /// Rows of all collections.
+    pub fn row_count(&self) -> u64 {
+        self.rows.row_count()
+    }
+
     /// Sales that are not archived.
     pub fn sale_count(&self) -> u32 {
         self.sales.count()
@@ -178,6 +186,7 @@ impl State {
             + self.windows.heap_bytes()
             + self.denylist.heap_bytes()
             + self.accounts.heap_bytes()
+            + self.rows.heap_bytes()
             + self.sales.memory_bytes()
             + expiries
     }
@@ -191,6 +200,7 @@ impl State {
         self.windows.check_bytes();
         self.denylist.check_bytes();
         self.accounts.check_bytes();
+        self.rows.check_bytes();
         self.sales.check_bytes();
     }
 

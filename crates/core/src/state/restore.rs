@@ -56,8 +56,16 @@ impl State {
                 self.denylist.restore(Denial { kind, value, reason, expires_at })
             }
             Fact::Account { customer, password } => {
-                ensure(self.sale_count() == 0, "an account comes too late")?;
+                ensure(self.has_no_rows_or_sales(), "an account comes too late")?;
                 self.accounts.restore(customer, password)
+            }
+            Fact::Collection { collection, version } => {
+                ensure(self.sale_count() == 0, "a collection comes too late")?;
+                self.rows.restore(collection, version)
+            }
+            Fact::Row { row, version } => {
+                ensure(self.sale_count() == 0, "a row comes too late")?;
+                self.rows.restore_row(row, version)
             }
             Fact::Sale { sale_no, sale, terms, stock_nos, stocks_ever, version } => {
                 self.restore_sale(sale_no, sale, terms, stock_nos, stocks_ever, version)
@@ -82,7 +90,11 @@ impl State {
 
 impl State {
     fn has_no_accounts_or_sales(&self) -> bool {
-        self.account_count() == 0 && self.sale_count() == 0
+        self.account_count() == 0 && self.has_no_rows_or_sales()
+    }
+
+    fn has_no_rows_or_sales(&self) -> bool {
+        self.rows.is_empty() && self.sale_count() == 0
     }
 
     fn restore_sale(

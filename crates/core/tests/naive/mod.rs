@@ -16,6 +16,7 @@ pub(crate) mod explained;
 mod gate;
 mod left_out;
 mod reclaim;
+pub(crate) mod rows;
 pub(crate) mod seen;
 pub(crate) mod steps;
 
@@ -34,6 +35,7 @@ pub(crate) struct Model {
     sales_ever: u32,
     pub(crate) denials: BTreeMap<(DenialKind, &'static str), denials::Denial>,
     pub(crate) accounts: BTreeMap<&'static str, &'static [u8]>,
+    pub(crate) collections: BTreeMap<&'static str, rows::Collection>,
     seen: Seen,
 }
 
@@ -76,6 +78,8 @@ impl Model {
             Step::Reclaim { sale, pick } => self.reclaim(sale, self.find(sale, *pick), now),
             Step::Release { sale, pick, asker } => self.release(sale, self.find(sale, *pick), *asker, now),
             Step::CreateAccount { customer, password } => self.create_account(limits, customer, password),
+            Step::PutRows { collection, rows } => self.put_rows(collection, rows),
+            Step::DeleteRow { collection, key } => self.delete_row(collection, key),
             Step::ChangeDenylist(step) => self.change_denylist(limits, step, wall),
             _ => unreachable!("no command"),
         }?;

@@ -3,7 +3,7 @@
 use onrush_core::{
     Asker, BroughtChallenge, ChallengeKind, ChallengeTerms, Command, ConfirmBy, DenialKind, GateField,
     GateMode, GateTerms, IdempotencyKey, Incarnation, Limits, LineRequest, PasswordHash, Precondition,
-    ReservationNo, ReservationRef, Reserve, SaleNo, SaleTerms, SessionTerms, StockTerms, TermsField,
+    ReservationNo, ReservationRef, Reserve, RowLine, SaleNo, SaleTerms, SessionTerms, StockTerms, TermsField,
     WindowShape,
 };
 use proptest::{
@@ -68,6 +68,14 @@ pub(crate) enum Step {
         customer: &'static str,
         password: &'static [u8],
     },
+    PutRows {
+        collection: &'static str,
+        rows: Vec<(&'static str, &'static [u8])>,
+    },
+    DeleteRow {
+        collection: &'static str,
+        key: &'static str,
+    },
     /// Moves the clock by so many milliseconds.
     Clock(i64),
     /// Steps the wall clock alone, by so many milliseconds.
@@ -103,6 +111,8 @@ pub(crate) const WINDOWS: [&str; 3] = ["requests", "w", "a b"];
 pub(crate) const SALES: [&str; 4] = ["s", "t", "u", "s/t"];
 pub(crate) const CUSTOMERS: [&str; 4] = ["900127015527", "c", "d", ""];
 pub(crate) const DENIED: [&str; 4] = ["c", "192.0.2.7", "2001:db8::/32", "a b"];
+pub(crate) const COLLECTIONS: [&str; 3] = ["products", "p", "a b"];
+pub(crate) const ROW_KEYS: [&str; 4] = ["1", "2", "a/b é", ""];
 const STOCKS: [&str; 4] = ["red", "green", "blue", "2021-05-16"];
 
 impl Step {
@@ -159,6 +169,12 @@ impl Step {
             Self::CreateAccount { customer, password } => {
                 ask(&Command::CreateAccount { customer, password: PasswordHash(password) })
             }
+            Self::PutRows { collection, rows } => {
+                let lines: Vec<_> = rows.iter().map(|&(key, json)| RowLine { key, json }).collect();
+                // As the lines of a claim.
+                ask(&Command::PutRows { collection, rows: lines.leak() })
+            }
+            Self::DeleteRow { collection, key } => ask(&Command::DeleteRow { collection, key }),
             Self::ChangeDenylist(DenialStep { kind, value, denial: None }) => {
                 ask(&Command::Undeny { kind: *kind, value })
             }
@@ -212,6 +228,9 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         3 => (select(CUSTOMERS.as_slice()), select(PASSWORDS.as_slice()))
             .prop_map(|(customer, password)| Step::CreateAccount { customer, password }),
         6 => denial_step().prop_map(Step::ChangeDenylist),
+        6 => (collection(), rows()).prop_map(|(collection, rows)| Step::PutRows { collection, rows }),
+        3 => (collection(), select(ROW_KEYS.as_slice()))
+            .prop_map(|(collection, key)| Step::DeleteRow { collection, key }),
         12 => prop_oneof![0..5i64, 0..50i64, 0..2_000i64].prop_map(Step::Clock),
         2 => prop_oneof![-5..0i64, -2_000..0i64].prop_map(Step::Clock),
         2 => (-2_000..2_000i64).prop_map(Step::Wall),
@@ -227,6 +246,18 @@ fn denial_step() -> impl Strategy<Value = DenialStep> {
         .prop_map(|(reason, expires_at)| Denial { reason, expires_at });
     (select(DenialKind::ALL.as_slice()), select(DENIED.as_slice()), option::weighted(0.8, denial))
         .prop_map(|(kind, value, denial)| DenialStep { kind, value, denial })
+}
+
+fn collection() -> impl Strategy<Value = &'static str> {
+    prop_oneof![12 => select(&COLLECTIONS[..2]), 1 => select(COLLECTIONS.as_slice())]
+}
+
+/// Rows of one change, few of them with a key or bytes that no row may have.
+fn rows() -> impl Strategy<Value = Vec<(&'static str, &'static [u8])>> {
+    const JSON: [&[u8]; 5] = [b"{}", br#"{"a":1}"#, br#"{"a":2}"#, b"", &[b' '; 16_385]];
+    let key = prop_oneof![20 => select(&ROW_KEYS[..3]), 1 => Just("")];
+    let json = prop_oneof![20 => select(&JSON[..3]), 1 => select(JSON.as_slice())];
+    vec((key, json), 0..4)
 }
 
 /// What passwords are checked against; the last two cannot be.

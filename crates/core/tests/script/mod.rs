@@ -3,6 +3,7 @@
 mod accounts;
 mod denials;
 mod parse;
+mod rows;
 mod tell;
 
 use std::collections::HashMap;
@@ -139,6 +140,7 @@ impl Run {
             "of" => self.reservations_of(words)?,
             "create-account" | "account" => self.accounts(verb, words)?,
             "deny" | "undeny" | "denied" | "denials" | "forget" => self.denials(verb, words)?,
+            "put-rows" | "delete-row" | "row" | "collection" => self.rows(verb, words)?,
             "totals" => tell::totals(&self.state),
             "counts" => tell::counts(&self.state),
             _ => return Err(format!("there is no command `{verb}`")),

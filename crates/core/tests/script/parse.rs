@@ -48,6 +48,14 @@ impl<'a> Words<'a> {
         self.text(name).map(duration).transpose()
     }
 
+    /// All that is left of `name=value`, in order.
+    pub(crate) fn pairs(&mut self) -> Vec<(&'a str, &'a str)> {
+        std::mem::take(&mut self.named)
+            .into_iter()
+            .map(|(name, value)| (expand(name), expand(value)))
+            .collect()
+    }
+
     /// Whether every word was understood.
     pub(crate) fn finish(&self) -> Result<(), String> {
         match (self.positional.last(), self.named.first()) {

@@ -27,6 +27,8 @@ pub(crate) fn answer(answer: &Answer, is_new: bool) -> String {
         Answer::Denied { created } => if created { "denied" } else { "changed" }.into(),
         Answer::Undenied => "undenied".into(),
         Answer::AccountCreated => "created".into(),
+        Answer::RowsPut { version } if !is_new => format!("unchanged v{version}"),
+        Answer::RowsPut { version } | Answer::RowDeleted { version } => format!("v{version}"),
     }
 }
 
@@ -73,6 +75,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
             format!("holds_pending units={quantity_held} count={held_count} until={}", time(*held_until))
         }
         Refusal::CustomerExists => "customer_exists".into(),
+        Refusal::RowNotFound => "row_not_found".into(),
         Refusal::DenialNotFound => "denial_not_found".into(),
         Refusal::IdempotencyKeyReused => "idempotency_key_reused".into(),
         Refusal::CeilingReached(ceiling) => format!("ceiling {ceiling:?}"),

@@ -12,6 +12,7 @@ use onrush_node::{
 };
 use tokio::sync::oneshot;
 
+use crate::catalog::{Catalog, CatalogSettings, RowSource};
 use crate::components::Components;
 use crate::gate::{Denylist, Gate, Identity, PublicGate};
 use crate::hot::Sender;
@@ -28,7 +29,7 @@ pub type Done = Box<dyn FnOnce(Reply) + Send>;
 pub type ReadEdgeMetrics = Arc<dyn Fn() -> EdgeMetrics + Send + Sync>;
 
 /// What answers the calls that routes make: the partitions, or a stand-in for one.
-pub trait Backend: Denylist + Send + Sync {
+pub trait Backend: Denylist + RowSource + Send + Sync {
     /// Runs a call and hands its answer to `done`, once, on any thread.
     fn call(&self, call: Call, done: Done);
     /// Whether calls make sense now.
@@ -48,6 +49,7 @@ pub struct App {
     pub(crate) operator_key: Option<OperatorKey>,
     edge_metrics: ReadEdgeMetrics,
     pub(crate) components: Components,
+    pub(crate) catalog: Arc<Catalog>,
     /// Of the public listener.
     pub(crate) gate: Arc<PublicGate>,
     /// What the replica last told of its lag, milliseconds; [`LAG_UNKNOWN`] until it did.
@@ -65,7 +67,9 @@ impl App {
         edge_metrics: ReadEdgeMetrics,
     ) -> Self {
         let app = Self::over(partitions, settings.scenarios, settings.operator_key.clone(), edge_metrics);
-        app.with_components(components).with_gate(settings.gate.clone())
+        app.with_components(components)
+            .with_gate(settings.gate.clone())
+            .with_catalog(settings.catalog.clone())
     }
 
     /// Routes over any backend.
@@ -75,7 +79,9 @@ impl App {
         operator_key: Option<OperatorKey>,
         edge_metrics: ReadEdgeMetrics,
     ) -> Self {
+        let source: Arc<dyn RowSource> = Arc::<dyn Backend>::clone(&backend);
         Self {
+            catalog: Arc::new(Catalog::new(CatalogSettings::default(), source)),
             backend,
             scenarios,
             operator_key,
@@ -100,6 +106,13 @@ impl App {
         Self { gate: Arc::new(gate), ..self }
     }
 
+    /// The same with collections of the catalogue.
+    #[must_use]
+    pub(crate) fn with_catalog(self, settings: CatalogSettings) -> Self {
+        let source: Arc<dyn RowSource> = Arc::<dyn Backend>::clone(&self.backend);
+        Self { catalog: Arc::new(Catalog::new(settings, source)), ..self }
+    }
+
     /// The page of figures.
     pub(crate) fn metrics(&self) -> String {
         let sinks = self.components.sinks.as_ref().map(|sinks| sinks.statuses()).unwrap_or_default();
@@ -111,6 +124,7 @@ impl App {
             &self.backend.metrics(),
             &(self.edge_metrics)(),
             &self.gate.figures(),
+            &self.catalog.figures().collect::<Vec<_>>(),
             &sinks,
             lag_ms,
             lost_line_count,
@@ -125,7 +139,7 @@ impl App {
     pub(crate) fn with_sender<T>(&self, ask: impl FnOnce(&Sender<'_>) -> T) -> T {
         let gate = Gate::Public(Arc::clone(&self.gate));
         let (denylist, now) = (&*self.backend, self.backend.now_ms());
-        ask(&Sender { gate: &gate, denylist, now, clock: &Instant::now })
+        ask(&Sender { gate: &gate, denylist, catalog: &self.catalog, now, clock: &Instant::now })
     }
 
     /// Whom a request that came to the router of the public listener is from, which may change something or not.

@@ -5,6 +5,7 @@
 pub(crate) mod answer;
 pub mod app;
 mod asker;
+pub(crate) mod catalog;
 pub(crate) mod challenges;
 mod counters;
 mod customers;
@@ -46,6 +47,7 @@ use route::Route;
 pub(crate) fn public_routes(on: Scenarios) -> Vec<Route> {
     let mut routes = Vec::from(counters::routes());
     routes.extend(windows::routes());
+    routes.extend(catalog::routes());
     routes.extend(sales::routes());
     routes.extend(reservations::routes());
     routes.extend(challenges::routes());
@@ -63,6 +65,7 @@ pub(crate) fn operator_routes(on: Scenarios) -> Vec<Route> {
     routes.extend(sales::operator_routes());
     routes.extend(reservations::routes());
     routes.extend(denylist::operator_routes());
+    routes.extend(catalog::operator_routes());
     routes.extend(explain::operator_routes());
     routes.extend(metrics::routes());
     routes.extend(sinks::routes());
@@ -83,6 +86,7 @@ pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
     tallies
         .chain(of_sales)
         .chain(denylist::schemas())
+        .chain(catalog::schemas())
         .chain(explain::schemas())
         .chain(sinks::schemas())
         .chain(health::schemas())

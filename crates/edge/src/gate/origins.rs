@@ -22,8 +22,8 @@ pub(crate) enum PageOrigin {
 }
 
 /// Every field that an answer may have and that pages of other origins could not read otherwise.
-const EXPOSED: &str = "etag, idempotent-replayed, location, onrush-customer, onrush-refusal, onrush-replica-lag-ms, \
-                       ratelimit, ratelimit-policy, retry-after, x-request-id";
+const EXPOSED: &str = "age, etag, idempotent-replayed, location, onrush-customer, onrush-lag-ms, onrush-refusal, \
+                       onrush-replica-lag-ms, onrush-version, ratelimit, ratelimit-policy, retry-after, x-request-id";
 
 impl Origins {
     /// Nobody but our own pages.

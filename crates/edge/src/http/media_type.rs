@@ -6,6 +6,9 @@ pub(crate) const JSON: &str = "application/json";
 /// The media type of a change of single fields.
 pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
 
+/// The media type of lines of JSON.
+pub(crate) const JSON_LINES: &str = "application/x-ndjson";
+
 /// The media type of an HTML form.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -17,6 +20,13 @@ pub(crate) fn is_json(content_type: Option<&[u8]>) -> bool {
 /// Whether a `Content-Type` header field says JSON merge patch (RFC 7396).
 pub(crate) fn is_merge_patch(content_type: Option<&[u8]>) -> bool {
     has_media_type(content_type, MERGE_PATCH.as_bytes())
+}
+
+/// Whether a `Content-Type` header field says that each line of the body is JSON, in any of its usual names.
+pub(crate) fn is_json_lines(content_type: Option<&[u8]>) -> bool {
+    [JSON_LINES, "application/ndjson", "application/jsonl", "application/json-lines"]
+        .iter()
+        .any(|wanted| has_media_type(content_type, wanted.as_bytes()))
 }
 
 /// Whether a `Content-Type` header field says that the body is an HTML form.

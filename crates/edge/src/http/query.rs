@@ -28,6 +28,15 @@ pub(crate) fn parameters<'a, const N: usize>(
     QUERY.values(query.unwrap_or_default(), known)
 }
 
+/// The same for a call that decodes the values itself.
+pub(crate) fn encoded_parameters<'a, const N: usize>(
+    query: Option<&'a str>,
+    known: [&'static str; N],
+) -> Result<[Option<Cow<'a, str>>; N], Problem> {
+    const ENCODED: Pairs = Pairs { decode: |text| Some(Cow::Borrowed(text)), ..QUERY };
+    ENCODED.values(query.unwrap_or_default(), known)
+}
+
 /// The query of a call that takes one parameter, which is true or false, and false if it is absent.
 pub(crate) fn flag(query: Option<&str>, name: &'static str) -> Result<bool, Problem> {
     let [value] = parameters(query, [name])?;

@@ -1,6 +1,7 @@
 //! Deadlines on a clock that is stepped.
 
 use super::*;
+use crate::catalog::CatalogSettings;
 use crate::settings::{GateSettings, Scenarios};
 use std::net::SocketAddr;
 
@@ -18,6 +19,7 @@ const SETTINGS: fn() -> Settings = || Settings {
     drain_timeout: Duration::from_secs(5),
     scenarios: Scenarios::default(),
     gate: GateSettings::default(),
+    catalog: CatalogSettings::default(),
 };
 
 /// Connections whose tasks do nothing until they are cut off.

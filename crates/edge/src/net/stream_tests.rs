@@ -14,6 +14,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use http::Request;
 use hyper::body::Frame;
+use onrush_node::ShownCollection;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
@@ -22,6 +23,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use super::counters::EdgeCounters;
 use super::listener::accept_all;
 use super::thread::{EdgeThread, Routes};
+use crate::catalog::{Catalog, CatalogSettings, RowSource};
 use crate::gate::{Gate, PublicGate};
 use crate::hot::HotTable;
 use crate::preflights::Preflights;
@@ -51,6 +53,15 @@ struct Rig {
     maker: Sender<Made>,
 }
 
+/// A catalogue without rows.
+struct NoRows;
+
+impl RowSource for NoRows {
+    fn read_collection(&self, _: &str, read: &mut dyn FnMut(Option<&ShownCollection>)) {
+        read(None);
+    }
+}
+
 pub(super) fn settings() -> Settings {
     let (any_port, hour) = (SocketAddr::from(([127, 0, 0, 1], 0)), Duration::from_hours(1));
     Settings {
@@ -67,6 +78,7 @@ pub(super) fn settings() -> Settings {
         drain_timeout: hour,
         scenarios: Scenarios::default(),
         gate: GateSettings::default(),
+        catalog: CatalogSettings::default(),
     }
 }
 
@@ -84,7 +96,8 @@ fn with_stream<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F) {
         let settings = Arc::new(settings());
         let gate = Gate::Public(Arc::new(PublicGate::open()));
         let (hot, preflights) = (HotTable::default(), Preflights::default());
-        let answered = Routes { gate, hot, preflights, router };
+        let catalog = Arc::new(Catalog::new(CatalogSettings::default(), Arc::new(NoRows)));
+        let answered = Routes { gate, hot, preflights, catalog, router };
         let thread = EdgeThread::new(settings, Arc::new(EdgeCounters::default()), None, answered, 1);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

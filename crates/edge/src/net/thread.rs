@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::Router;
 use onrush_core::TimeMs;
 
+use crate::catalog::Catalog;
 use crate::gate::Gate;
 use crate::hot::HotTable;
 use crate::limits::{BODY_BYTES_MAX, OPERATOR_BODY_BYTES_MAX, OPERATOR_CONNECTIONS_MAX, READ_BYTES};
@@ -28,6 +29,7 @@ pub(crate) struct Routes {
     /// Empty there as well.
     pub(crate) preflights: Preflights,
     pub(crate) router: Router,
+    pub(crate) catalog: Arc<Catalog>,
 }
 
 /// Shared by the connections of one thread.

@@ -26,6 +26,8 @@ pub enum Code {
     StockNotFound,
     ReservationNotFound,
     DenialNotFound,
+    CollectionNotFound,
+    RowNotFound,
     SinkNotFound,
     MethodNotAllowed,
     InsufficientStock,
@@ -48,6 +50,7 @@ pub enum Code {
     CoolingDown,
     RateLimited,
     HeadersTooLarge,
+    Incoherent,
     Overloaded,
     LogUnavailable,
     Draining,
@@ -57,7 +60,7 @@ const LIMIT_REACHED: &str = "The customer has reached this sale's limit";
 
 impl Code {
     /// Every code, by status.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 48] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::SessionRequired,
@@ -78,6 +81,8 @@ impl Code {
         Self::StockNotFound,
         Self::ReservationNotFound,
         Self::DenialNotFound,
+        Self::CollectionNotFound,
+        Self::RowNotFound,
         Self::SinkNotFound,
         Self::MethodNotAllowed,
         Self::InsufficientStock,
@@ -100,6 +105,7 @@ impl Code {
         Self::CoolingDown,
         Self::RateLimited,
         Self::HeadersTooLarge,
+        Self::Incoherent,
         Self::Overloaded,
         Self::LogUnavailable,
         Self::Draining,
@@ -155,6 +161,8 @@ impl Code {
                 (404, RefusalCode::ReservationNotFound.as_str(), "The sale has no such reservation")
             }
             Self::DenialNotFound => (404, RefusalCode::DenialNotFound.as_str(), "There is no such denial"),
+            Self::CollectionNotFound => (404, "collection_not_found", "There is no such collection"),
+            Self::RowNotFound => (404, RefusalCode::RowNotFound.as_str(), "There is no such row"),
             Self::SinkNotFound => (404, "sink_not_found", "There is no such sink"),
             Self::MethodNotAllowed => (405, "method_not_allowed", "The path does not take this method"),
             Self::InsufficientStock => {
@@ -197,6 +205,7 @@ impl Code {
             }
             Self::RateLimited => (429, "rate_limited", "Too many requests"),
             Self::HeadersTooLarge => (431, "headers_too_large", "The header fields are too large"),
+            Self::Incoherent => (503, "incoherent", "The collection is behind what was asked for"),
             Self::Overloaded => (503, RefusalCode::Overloaded.as_str(), "The server is at capacity"),
             Self::LogUnavailable => (503, "log_unavailable", "The log cannot be written"),
             Self::Draining => (503, "draining", "The server is stopping"),

@@ -61,9 +61,7 @@ impl Problem {
                 Self::new(Code::StockInUse, stock_in_use(stock)).with(taken)
             }
             Refusal::PreconditionFailed(unmet) => Self::new(Code::PreconditionFailed, of_unmet(*unmet)),
-            Refusal::SaleOpen => {
-                Self::new(Code::SaleOpen, "Give the sale a closes_at in the past with PATCH, then delete it.")
-            }
+            Refusal::SaleOpen => Self::new(Code::SaleOpen, SALE_OPEN),
             &Refusal::HoldsPending { quantity_held, held_count, held_until } => {
                 Self::new(Code::HoldsPending, HOLDS_PENDING).with(Member::Holds {
                     quantity_held,
@@ -72,6 +70,7 @@ impl Problem {
                 })
             }
             Refusal::CustomerExists => Self::new(Code::CustomerExists, CUSTOMER_EXISTS),
+            Refusal::RowNotFound => Self::row_not_found(),
             Refusal::DenialNotFound => Self::new(Code::DenialNotFound, DENIAL_NOT_FOUND),
             Refusal::IdempotencyKeyReused => Self::new(Code::IdempotencyKeyReused, KEY_REUSED),
             Refusal::CeilingReached(ceiling) => {
@@ -143,6 +142,7 @@ const SESSION_REQUIRED: &str =
 const CUSTOMER_MISMATCH: &str = "A session acts for its own customer alone. Nothing was done. Leave customer out, or log in as that customer.";
 const CUSTOMER_EXISTS: &str =
     "Choose another name, or log in if the account is yours: POST /v1/session with the password.";
+const SALE_OPEN: &str = "Give the sale a closes_at in the past with PATCH, then delete it.";
 const DENIAL_NOT_FOUND: &str = "Check the kind and the value; GET /v1/denylist lists them.";
 const KEY_REUSED: &str = "Use a new Idempotency-Key for every new reservation.";
 const HOLDS_UNPAID: &str =

@@ -1,9 +1,10 @@
-//! What `--demo` creates if it does not exist: a window, a station with a month of slots, and a flash sale.
+//! What `--demo` creates if it does not exist: a window, a station with a month of slots, a flash sale, and a catalogue of products.
 
 use onrush_core::{GateTerms, Precondition, SaleTerms, StockTerms, TimeMs, WindowShape, write_rfc3339};
-use onrush_node::Call;
+use onrush_node::{Call, Name, RowCall};
 
 use super::flash_sale::BUYERS_GATE;
+use super::product_inventory;
 use super::request_window::WINDOW;
 
 const DAY_MS: TimeMs = 86_400_000;
@@ -52,6 +53,33 @@ pub fn calls(request_shape: WindowShape) -> Vec<Call> {
     ]
 }
 
+/// So many products are in the catalogue.
+pub const PRODUCT_COUNT: u64 = 100_000;
+
+/// Products that one call puts: few enough for the smallest segments of a log.
+const PRODUCTS_PER_CALL: u64 = 1_000;
+
+/// The calls that put the products 1 to [`PRODUCT_COUNT`] into the collection [`product_inventory::COLLECTION`].
+pub fn products() -> impl Iterator<Item = Call> {
+    (0..PRODUCT_COUNT / PRODUCTS_PER_CALL).map(|call| {
+        let first = call * PRODUCTS_PER_CALL + 1;
+        let rows = (first..first + PRODUCTS_PER_CALL).map(product).collect();
+        Call::PutRows { collection: Name::from(product_inventory::COLLECTION), rows }
+    })
+}
+
+/// One product, which two warehouses have.
+fn product(id: u64) -> RowCall {
+    const THINGS: [&str; 8] = ["chair", "table", "lamp", "shelf", "desk", "bed", "sofa", "stool"];
+    const COLORS: [&str; 6] = ["Red", "Green", "Blue", "White", "Black", "Yellow"];
+    let pick = |of: usize, step: u64| usize::try_from(id / step).unwrap_or_default() % of;
+    let name = format!("{} {} {id}", COLORS[pick(COLORS.len(), 8)], THINGS[pick(THINGS.len(), 1)]);
+    let units = |warehouse: u64| i64::try_from((id * 7 + warehouse * 13) % 50).unwrap_or_default();
+    let warehouses = [("HN", units(0)), ("HCM", units(1))];
+    let json = product_inventory::product(&format!("SKU-{id}"), &name, &warehouses);
+    RowCall { key: id.to_string().into(), json: json.into() }
+}
+
 /// The slot of one day, nine to five in Kuala Lumpur (UTC+8).
 fn slot(day: u64) -> StockTerms {
     let midnight = FIRST_DAY + day * DAY_MS;
@@ -95,5 +123,23 @@ mod tests {
         );
         assert!(terms.stocks.iter().all(|slot| slot.quantity_total == 1_000));
         assert_eq!(flash_terms.stocks[0].quantity_total, 10_000);
+    }
+
+    #[test]
+    fn the_products_of_the_demo_are_one_to_a_hundred_thousand() {
+        let mut ids = Vec::new();
+        for call in products() {
+            let Call::PutRows { collection, rows } = call else { panic!("{call:?}") };
+            assert_eq!(collection, product_inventory::COLLECTION);
+            assert!(
+                rows.iter().map(|row| row.json.len()).sum::<usize>() < 256 << 10,
+                "a call fits small segments"
+            );
+            ids.extend(rows.iter().map(|row| row.key.parse::<u64>().unwrap()));
+        }
+        assert!(ids.into_iter().eq(1..=PRODUCT_COUNT));
+        let json = String::from_utf8(product(35_586).json.into_vec()).unwrap();
+        let expected = r#"{"sku":"SKU-35586","name":"Blue lamp 35586","qty_salable":17,"warehouses":[{"warehouse_code":"HN","qty_salable":2},{"warehouse_code":"HCM","qty_salable":15}]}"#;
+        assert_eq!(json, expected);
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod demo;
 mod flash_sale;
+pub mod product_inventory;
 pub mod request_window;
 pub mod slot_booking;
 pub mod visitor_counter;
@@ -27,6 +28,9 @@ pub(crate) fn routes(on: Scenarios) -> Vec<Route> {
     if on.flash_sale {
         routes.extend(flash_sale::routes());
     }
+    if on.product_inventory {
+        routes.extend(product_inventory::routes());
+    }
     routes
 }
 
@@ -42,4 +46,5 @@ pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
         .chain(request_window::schemas())
         .chain(slot_booking::schemas())
         .chain(flash_sale::schemas())
+        .chain(product_inventory::schemas())
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod captcha;
+mod catalog;
 mod challenges;
 mod conditions;
 mod denied;

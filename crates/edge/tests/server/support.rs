@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 pub(crate) use onrush_edge::Settings;
-use onrush_edge::{Components, GateSettings, Scenarios, Server};
+use onrush_edge::{CatalogSettings, Components, GateSettings, Scenarios, Server};
 use onrush_log::memory::MemoryLog;
 use onrush_node::{MachineClock, Partition, Partitions, Retention};
 use socket2::{Domain, Socket, Type};
@@ -44,6 +44,7 @@ pub(crate) fn settings() -> Settings {
         drain_timeout: hour,
         scenarios: Scenarios::ALL,
         gate: GateSettings::default(),
+        catalog: CatalogSettings::default(),
     }
 }
 

@@ -14,6 +14,7 @@ use super::machine::{Machine, Submission};
 use super::partition_clock::PartitionClock;
 use super::port::{Calls, Port, Replies, ReplyTo};
 use super::retention::Retention;
+use super::shown_rows::ShownCollection;
 use super::snapshots::Snapshotter;
 use super::views::ViewWriter;
 use super::writer::Writer;
@@ -189,6 +190,16 @@ impl Partition {
         self.cell.view().read().denylist().of_address(address, wall).cloned()
     }
 
+    /// Gives a collection of the catalogue, as it is with every batch that is in force, to `read`; nothing if it never had a row.
+    /// Takes no lock.
+    pub fn read_collection<R>(
+        &self,
+        collection: &str,
+        read: impl FnOnce(Option<&ShownCollection>) -> R,
+    ) -> R {
+        read(self.cell.view().read().rows().collection(collection))
+    }
+
     fn count_denied(&self, kind: DenialKind, is_denied: bool) -> bool {
         if is_denied {
             self.denied_counts[kind as usize].fetch_add(1, Ordering::Relaxed);
@@ -248,6 +259,7 @@ impl Partition {
                 reservation_count: counts.reservation_count.into(),
                 denial_count: counts.denial_count.into(),
                 account_count: counts.account_count.into(),
+                row_count: counts.row_count,
                 denied_counts: self.denied_counts.each_ref().map(|count| count.load(Ordering::Relaxed)),
                 state_bytes: counts.state_bytes,
                 state_bytes_max: self.state_bytes_max,

@@ -2,13 +2,16 @@
 //! handed calls, and asked for the batch that its answers rest on.
 
 mod claims;
+mod rows;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use onrush_core::{
     Answer, Command, Denial, DenialKind, Event, HOLD_SEARCH_MAX, Incarnation, Now, PasswordHash,
     Precondition, Refusal, RefusalCode, SaleNo, SaleTerms, State, TermsField, TimeMs, WindowShape,
-    change_terms, decide, decide_denial_expiry, decide_expiry, decide_hold_end, explain, shadow_refusal,
+    change_terms, decide, decide_denial_expiry, decide_expiry, decide_hold_end, explain, row_line_bytes,
+    shadow_refusal,
 };
 
 use super::batch::{ClosedBatch, OpenBatch};
@@ -39,6 +42,8 @@ pub(crate) struct Leader {
     archived_sales: Vec<Arc<str>>,
     /// Denials that it changed, by kind and value.
     changed_denials: Vec<(DenialKind, Box<str>)>,
+    /// Rows of the catalogue that it changed, by collection and key.
+    changed_rows: BTreeMap<Arc<str>, Vec<Box<str>>>,
     /// Batches closed so far; the open one will be the next.
     closed_count: u64,
     /// What the gate of a sale in shadow mode would have refused the last call for.
@@ -71,6 +76,7 @@ impl Leader {
             changed_sales: Vec::new(),
             archived_sales: Vec::new(),
             changed_denials: Vec::new(),
+            changed_rows: BTreeMap::new(),
             closed_count: 0,
             shadow_refusal: None,
         };
@@ -240,6 +246,8 @@ impl Leader {
             }
             Call::Deny(denial) => self.deny(&denial),
             Call::CreateAccount { customer, password } => self.create_account(&customer, &password),
+            Call::PutRows { collection, rows } => self.put_rows(&collection, &rows),
+            Call::DeleteRow { collection, key } => self.delete_row(&collection, &key),
             Call::ReadAccount { customer } => Ok(self.account(&customer)),
             Call::Undeny { kind, value } => self.answer(&Command::Undeny { kind, value: &value }),
             Call::ReadDenial { kind, value } => self.denial(kind, &value).map(Outcome::Denial),
@@ -370,6 +378,10 @@ impl Leader {
             | Event::DenialExpired { kind, value } => {
                 return self.changed_denials.push((kind, value.into()));
             }
+            Event::RowsPut { collection, ref rows } => {
+                return self.note_rows(collection, rows.iter().map(|row| row.key));
+            }
+            Event::RowDeleted { collection, key } => return self.note_rows(collection, [key]),
             Event::PartitionCreated { .. }
             | Event::IncarnationBegun { .. }
             | Event::CounterAdded { .. }
@@ -393,6 +405,7 @@ impl Leader {
             let found = self.state.denial(kind, &value, 0).cloned();
             change.denials.push(found.map_or(DenialChange::Gone(kind, value), DenialChange::Put));
         }
+        change.rows = self.describe_rows();
         change.archived.append(&mut self.archived_sales);
         change.counts = Counts::of(&self.state);
     }
@@ -427,6 +440,9 @@ fn record_bytes_max(call: &Call) -> Option<usize> {
                 terms.stocks.iter().map(|s| s.stock.len() + s.title.len() + STOCK_BYTES_MAX).sum();
             Some(RECORD_BYTES_MAX + terms.title.len() + stocks)
         }
+        Call::PutRows { rows, .. } => {
+            Some(RECORD_BYTES_MAX + rows.iter().map(|row| row_line_bytes(&row.as_core())).sum::<usize>())
+        }
         Call::AddToCounter { .. }
         | Call::HitWindow { .. }
         | Call::PutWindow { .. }
@@ -438,6 +454,7 @@ fn record_bytes_max(call: &Call) -> Option<usize> {
         | Call::Release { .. }
         | Call::Deny(_)
         | Call::CreateAccount { .. }
+        | Call::DeleteRow { .. }
         | Call::Undeny { .. } => Some(RECORD_BYTES_MAX),
         Call::ChangeSale { .. }
         | Call::VerifyChallenge { .. }
@@ -467,6 +484,8 @@ fn to_reply(answer: Result<Answer, Refusal>) -> Reply {
         Answer::SaleArchived => Ok(Outcome::SaleArchived),
         Answer::Undenied => Ok(Outcome::DenialRemoved),
         Answer::AccountCreated => Ok(Outcome::AccountCreated),
+        Answer::RowsPut { version } => Ok(Outcome::RowsPut { version }),
+        Answer::RowDeleted { version } => Ok(Outcome::RowDeleted { version }),
         other => unexpected(Ok(other)),
     }
 }

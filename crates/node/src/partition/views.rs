@@ -16,6 +16,7 @@ use rpds::RedBlackTreeMapSync;
 
 use super::partition_clock::PartitionClock;
 use super::shown_denylist::{DenialChange, ShownDenylist};
+use super::shown_rows::{RowsChange, ShownRows};
 use crate::clock::ClockReading;
 
 /// A sale as it is with the newest batch that is in force and changed it.
@@ -26,6 +27,7 @@ type ShownSale = Arc<ArcSwap<SaleImage>>;
 pub(crate) struct View {
     sales: RedBlackTreeMapSync<Arc<str>, ShownSale>,
     denylist: ShownDenylist,
+    rows: ShownRows,
     counts: Counts,
     /// As it was when the newest batch was closed.
     clock: PartitionClock,
@@ -47,6 +49,7 @@ pub(crate) struct Counts {
     pub(crate) reservation_count: u32,
     pub(crate) denial_count: u32,
     pub(crate) account_count: u32,
+    pub(crate) row_count: u64,
     pub(crate) state_bytes: u64,
     /// When the next hold expires.
     pub(crate) next_expiry: Option<TimeMs>,
@@ -61,6 +64,8 @@ pub(crate) struct ViewChange {
     pub(crate) images: Vec<Arc<SaleImage>>,
     /// Denials that changed.
     pub(crate) denials: Vec<DenialChange>,
+    /// Collections of the catalogue that changed.
+    pub(crate) rows: Vec<RowsChange>,
     pub(crate) counts: Counts,
     pub(crate) clock: PartitionClock,
 }
@@ -72,7 +77,8 @@ impl ViewWriter {
         for denial in state.denials() {
             denylist.apply(DenialChange::Put(Arc::clone(denial)));
         }
-        let view = View { sales, denylist, counts: Counts::of(state), clock };
+        let rows = ShownRows::of(state);
+        let view = View { sales, denylist, rows, counts: Counts::of(state), clock };
         let mut writer = Self { view, by_no: HashMap::new() };
         for image in state.sale_images() {
             writer.show(Arc::new(image));
@@ -93,6 +99,9 @@ impl ViewWriter {
         }
         for denial in change.denials.drain(..) {
             self.view.denylist.apply(denial);
+        }
+        for rows in change.rows.drain(..) {
+            self.view.rows.apply(rows);
         }
         (self.view.counts, self.view.clock) = (change.counts, change.clock);
     }
@@ -136,6 +145,10 @@ impl View {
         &self.denylist
     }
 
+    pub(crate) fn rows(&self) -> &ShownRows {
+        &self.rows
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         self.counts
     }
@@ -151,6 +164,7 @@ impl Counts {
             reservation_count: state.reservation_count(),
             denial_count: state.denial_count(),
             account_count: state.account_count(),
+            row_count: state.row_count(),
             state_bytes: state.memory_bytes() as u64,
             next_expiry: state.next_expiry(),
         }

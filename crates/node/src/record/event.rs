@@ -2,8 +2,8 @@
 //! batch's payload is a sequence of them. A time record dates the events behind it.
 
 use onrush_core::{
-    Event, IdempotencyKey, Incarnation, Line, Lines, PasswordHash, ReclaimedClaim, ReservationNo, SaleNo,
-    SaleTerms, StockNo, TimeMs,
+    Event, IdempotencyKey, Incarnation, Line, Lines, PasswordHash, ReclaimedClaim, ReservationNo, RowLine,
+    SaleNo, SaleTerms, StockNo, TimeMs,
 };
 use onrush_log::Format;
 
@@ -29,6 +29,8 @@ const DENIED: u8 = 13;
 const UNDENIED: u8 = 14;
 const DENIAL_EXPIRED: u8 = 15;
 const ACCOUNT_CREATED: u8 = 16;
+const ROWS_PUT: u8 = 17;
+const ROW_DELETED: u8 = 18;
 
 /// Kinds from here on may be passed over by a reader that does not know them; they count as events.
 const OPTIONAL_KINDS: u8 = 128;
@@ -87,6 +89,8 @@ fn kind_of(event: &Event<'_>) -> u8 {
         Event::Undenied { .. } => UNDENIED,
         Event::DenialExpired { .. } => DENIAL_EXPIRED,
         Event::AccountCreated { .. } => ACCOUNT_CREATED,
+        Event::RowsPut { .. } => ROWS_PUT,
+        Event::RowDeleted { .. } => ROW_DELETED,
     }
 }
 
@@ -107,6 +111,8 @@ fn name_of(kind: u8) -> &'static str {
         UNDENIED => "undenied",
         DENIAL_EXPIRED => "denial expired",
         ACCOUNT_CREATED => "account created",
+        ROWS_PUT => "rows put",
+        ROW_DELETED => "row deleted",
         _ => "record",
     }
 }
@@ -167,6 +173,17 @@ fn put_fields(out: &mut Vec<u8>, event: &Event<'_>) {
             put_bytes(out, customer.as_bytes());
             put_bytes(out, password.0);
         }
+        Event::RowsPut { collection, rows } => {
+            put_bytes(out, collection.as_bytes());
+            put_u64(out, rows.len() as u64);
+            for row in rows {
+                put_row(out, *row);
+            }
+        }
+        Event::RowDeleted { collection, key } => {
+            put_bytes(out, collection.as_bytes());
+            put_bytes(out, key.as_bytes());
+        }
         Event::Undenied { kind, value } | Event::DenialExpired { kind, value } => {
             put_subject(out, *kind, value);
         }
@@ -189,6 +206,11 @@ pub(super) fn put_lines(out: &mut Vec<u8>, lines: &Lines) {
 pub(super) fn put_key(out: &mut Vec<u8>, key: &IdempotencyKey<'_>) {
     out.extend_from_slice(&key.fingerprint.to_le_bytes());
     out.extend_from_slice(key.key);
+}
+
+pub(super) fn put_row(out: &mut Vec<u8>, row: RowLine<'_>) {
+    put_bytes(out, row.key.as_bytes());
+    put_bytes(out, row.json);
 }
 
 fn put_claim(out: &mut Vec<u8>, claim: &ReclaimedClaim) {
@@ -308,6 +330,15 @@ fn decode_event<'e, 'p: 'e>(
         ACCOUNT_CREATED if format != Format::V1 => {
             Event::AccountCreated { customer: input.text()?, password: PasswordHash(input.bytes()?) }
         }
+        ROWS_PUT if format != Format::V1 => {
+            let (collection, count) = (input.text()?, input.u64()?);
+            // As many as there are: the count is believed no further than the bytes go.
+            let rows = (0..count).map(|_| decode_row(input)).collect::<Result<_, _>>()?;
+            Event::RowsPut { collection, rows }
+        }
+        ROW_DELETED if format != Format::V1 => {
+            Event::RowDeleted { collection: input.text()?, key: input.text()? }
+        }
         _ if format != Format::V1 && kind >= OPTIONAL_KINDS => return Ok(Decoded::PassedOver),
         _ => {
             let reason = DecodeReason::UnknownKind { of: "record kind", kind };
@@ -328,6 +359,10 @@ pub(super) fn decode_lines(input: &mut Input<'_>) -> Result<Lines, DecodeError> 
         lines.try_push(line).map_err(|_| input.wrong("a reservation has too many lines"))?;
     }
     Ok(lines)
+}
+
+pub(super) fn decode_row<'a>(input: &mut Input<'a>) -> Result<RowLine<'a>, DecodeError> {
+    Ok(RowLine { key: input.text()?, json: input.bytes()? })
 }
 
 pub(super) fn decode_key<'a>(input: &mut Input<'a>) -> Result<IdempotencyKey<'a>, DecodeError> {

@@ -6,7 +6,8 @@ use onrush_log::Format;
 use super::denial::{DenialFields, decode_denial, put_denial};
 use super::error::{DecodeError, DecodeReason};
 use super::event::{
-    decode_key, decode_key_v1, decode_lines, decode_reservation, put_key, put_lines, put_reservation,
+    decode_key, decode_key_v1, decode_lines, decode_reservation, decode_row, put_key, put_lines,
+    put_reservation, put_row,
 };
 use super::fields::{Field, put_group};
 use super::primitives::{Input, put_bytes, put_shape, put_u64};
@@ -21,6 +22,8 @@ const RESERVATION: u8 = 6;
 const INCARNATION: u8 = 7;
 const DENIAL: u8 = 8;
 const ACCOUNT: u8 = 9;
+const COLLECTION: u8 = 10;
+const ROW: u8 = 11;
 
 /// Kinds from here on may be passed over by a reader that does not know them.
 const OPTIONAL_KINDS: u8 = 128;
@@ -56,6 +59,8 @@ fn kind_of(fact: &Fact<'_>) -> u8 {
         Fact::Incarnation { .. } => INCARNATION,
         Fact::Denial { .. } => DENIAL,
         Fact::Account { .. } => ACCOUNT,
+        Fact::Collection { .. } => COLLECTION,
+        Fact::Row { .. } => ROW,
     }
 }
 
@@ -70,6 +75,8 @@ fn name_of(kind: u8) -> &'static str {
         INCARNATION => "incarnation",
         DENIAL => "denial",
         ACCOUNT => "account",
+        COLLECTION => "collection",
+        ROW => "row",
         _ => "fact",
     }
 }
@@ -110,6 +117,14 @@ fn put_fields(out: &mut Vec<u8>, fact: &Fact<'_>) {
         Fact::Account { customer, password } => {
             put_bytes(out, customer.as_bytes());
             put_bytes(out, password.0);
+        }
+        Fact::Collection { collection, version } => {
+            put_bytes(out, collection.as_bytes());
+            put_u64(out, *version);
+        }
+        Fact::Row { row, version } => {
+            put_row(out, *row);
+            put_u64(out, *version);
         }
         Fact::Denial { kind, value, reason, expires_at } => {
             let denial = DenialFields { kind: *kind, value, reason, expires_at: *expires_at };
@@ -239,6 +254,10 @@ impl FactDecoder {
             ACCOUNT if self.format != Format::V1 => {
                 Fact::Account { customer: input.text()?, password: PasswordHash(input.bytes()?) }
             }
+            COLLECTION if self.format != Format::V1 => {
+                Fact::Collection { collection: input.text()?, version: input.u64()? }
+            }
+            ROW if self.format != Format::V1 => Fact::Row { row: decode_row(input)?, version: input.u64()? },
             _ if self.format != Format::V1 && kind >= OPTIONAL_KINDS => return Ok(None),
             _ => {
                 let reason = DecodeReason::UnknownKind { of: "fact kind", kind };

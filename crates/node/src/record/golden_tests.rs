@@ -8,7 +8,7 @@ use std::path::Path;
 
 use onrush_core::{
     ChallengeTerms, ConfirmBy, DenialKind, Event, Fact, GateMode, GateTerms, IdempotencyKey, Incarnation,
-    Line, Lines, PasswordHash, ReclaimedClaim, ReservationNo, ReservationStatus, SaleNo, SaleTerms,
+    Line, Lines, PasswordHash, ReclaimedClaim, ReservationNo, ReservationStatus, RowLine, SaleNo, SaleTerms,
     SessionTerms, StockNo, StockTerms, WindowShape,
 };
 
@@ -54,6 +54,12 @@ const ACCOUNT_RECORDS: &[u8] = include_bytes!("../../golden/account-records-v2.b
 const ACCOUNT_RECORDS_TEXT: &str = include_str!("../../golden/account-records-v2.txt");
 const ACCOUNT_FACTS: &[u8] = include_bytes!("../../golden/account-facts-v2.bin");
 const ACCOUNT_FACTS_TEXT: &str = include_str!("../../golden/account-facts-v2.txt");
+
+/// What came to version 2 with rows of the catalogue.
+const ROW_RECORDS: &[u8] = include_bytes!("../../golden/row-records-v2.bin");
+const ROW_RECORDS_TEXT: &str = include_str!("../../golden/row-records-v2.txt");
+const ROW_FACTS: &[u8] = include_bytes!("../../golden/row-facts-v2.bin");
+const ROW_FACTS_TEXT: &str = include_str!("../../golden/row-facts-v2.txt");
 
 /// What came to version 2 with payments that come late.
 const RECLAIM_RECORDS: &[u8] = include_bytes!("../../golden/reclaim-records-v2.bin");
@@ -282,6 +288,43 @@ fn reclaimed_reservations_of_version_2_decode_for_ever() {
         encode_event(&mut written, &Event::Reclaimed { reservation, claim: Box::new(claim) });
     }
     check_records("reclaim-records-v2", &written, RECLAIM_RECORDS, RECLAIM_RECORDS_TEXT);
+}
+
+#[test]
+fn rows_of_version_2_decode_for_ever() {
+    let rows = vec![RowLine { key: "1", json: b"{}" }, RowLine { key: "a/b é", json: br#"{"a":1}"# }];
+    let events = [
+        Event::RowsPut { collection: "products", rows: rows.clone() },
+        Event::RowDeleted { collection: "products", key: "1" },
+    ];
+    let mut written = Vec::new();
+    for event in &events {
+        encode_event(&mut written, event);
+    }
+    check_records("row-records-v2", &written, ROW_RECORDS, ROW_RECORDS_TEXT);
+    let mut expected = events.iter();
+    decode_records(Format::V2, ROW_RECORDS, BATCH_TIME, |record| {
+        assert_eq!(Some(&record.event), expected.next());
+        Ok::<_, DecodeError>(())
+    })
+    .unwrap();
+    let facts = [
+        Fact::Collection { collection: "products", version: 300 },
+        Fact::Row { row: rows[0], version: 1 },
+        Fact::Row { row: rows[1], version: 300 },
+    ];
+    let mut written = Vec::new();
+    for fact in &facts {
+        encode_fact(&mut written, fact);
+    }
+    check_facts("row-facts-v2", &written, ROW_FACTS, ROW_FACTS_TEXT);
+    let mut expected = facts.iter();
+    FactDecoder::new(Format::V2)
+        .decode(ROW_FACTS, |read| {
+            assert_eq!(Some(read), expected.next());
+            Ok(())
+        })
+        .unwrap();
 }
 
 #[test]

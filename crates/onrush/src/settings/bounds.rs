@@ -10,6 +10,8 @@ pub(super) const THREADS: RangeInclusive<i64> = 0..=1_024;
 pub(super) const CONNECTIONS: RangeInclusive<i64> = 1..=1_000_000;
 /// Every timeout of a connection, in milliseconds: up to an hour.
 pub(super) const TIMEOUT_MS: RangeInclusive<i64> = 1..=3_600_000;
+/// How long a read may wait for a version, in milliseconds; 0 does not wait.
+pub(super) const WAIT_MS: RangeInclusive<i64> = 0..=60_000;
 /// 0 cuts off whatever is in flight.
 pub(super) const DRAIN_TIMEOUT_MS: RangeInclusive<i64> = 0..=3_600_000;
 /// One log file: 1 MiB to 4 GiB.

@@ -11,6 +11,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use super::SettingsError;
 use super::raw::RawSettings;
 use super::sinks::{self, TypedSinks};
+use super::typed_collections::{self, TypedCollections};
 
 /// The origin of a value that nobody typed.
 pub(super) const ORIGIN_DEFAULT: &str = "default";
@@ -36,9 +37,26 @@ pub(super) struct Layers {
     pub(super) raw: RawSettings,
     /// Beside the figment, because their names are the user's.
     pub(super) sinks: TypedSinks,
+    /// Likewise.
+    pub(super) collections: TypedCollections,
     pub(super) demo: bool,
     /// What is wrong with what was typed: keys that do not exist and values of the wrong kind, which are left out.
     pub(super) problems: Vec<String>,
+}
+
+/// Sections whose names are the user's.
+#[derive(Default)]
+struct Named {
+    sinks: TypedSinks,
+    collections: TypedCollections,
+}
+
+impl Named {
+    /// Takes a variable; nothing if it speaks of none of these.
+    fn take_variable(&mut self, path: &str, name: &str, text: &str) -> Option<Result<(), String>> {
+        let of_sink = self.sinks.take_variable(path, name, text);
+        of_sink.or_else(|| self.collections.take_variable(path, name, text))
+    }
 }
 
 /// One origin and the values that it gives.
@@ -58,10 +76,10 @@ impl Layers {
             Layer { origin: ORIGIN_DEFAULT.to_owned(), values: values_of(&RawSettings::default()) };
         let mut layers = Vec::new();
         let mut problems = Vec::new();
-        let mut sinks = TypedSinks::default();
+        let mut named = Named::default();
         let mut file_is_read = true;
         if let Some(path) = &flags.config {
-            match file_layer(path, &defaults.values, &mut sinks, &mut problems) {
+            match file_layer(path, &defaults.values, &mut named, &mut problems) {
                 Ok(layer) => layers.push(layer),
                 Err(problem) => {
                     problems.push(problem);
@@ -74,7 +92,7 @@ impl Layers {
         variables.sort();
         for (name, text) in variables {
             let path = name[ENVIRONMENT_PREFIX.len()..].to_ascii_lowercase();
-            if let Some(taken) = sinks.take_variable(&path, &name, &text) {
+            if let Some(taken) = named.take_variable(&path, &name, &text) {
                 problems.extend(taken.err());
                 continue;
             }
@@ -92,7 +110,8 @@ impl Layers {
         }
         let figment = layers.into_iter().fold(Figment::from(defaults), Figment::merge);
         let raw = figment.extract().expect("every value has the kind of its default");
-        Ok(Self { figment, raw, sinks, demo: flags.demo, problems })
+        let Named { sinks, collections } = named;
+        Ok(Self { figment, raw, sinks, collections, demo: flags.demo, problems })
     }
 
     /// Where the value of `section.key` came from: [`ORIGIN_DEFAULT`], the path of a file, the name of a variable or a
@@ -149,7 +168,7 @@ fn values_of(raw: &RawSettings) -> Dict {
 fn file_layer(
     path: &PathBuf,
     defaults: &Dict,
-    sinks: &mut TypedSinks,
+    named: &mut Named,
     problems: &mut Vec<String>,
 ) -> Result<Layer, String> {
     let origin = path.display().to_string();
@@ -161,7 +180,10 @@ fn file_layer(
         format!("the settings file {origin} is not TOML: line {line}: {}", error.message())
     })?;
     if let Some(section) = values.remove(sinks::SECTION) {
-        sinks.take_section(&section, &origin, problems);
+        named.sinks.take_section(&section, &origin, problems);
+    }
+    if let Some(section) = values.get_mut(typed_collections::SECTION) {
+        named.collections.take_section(section, &origin, problems);
     }
     for (section, value) in &values {
         match (defaults.get(section).and_then(Value::as_dict), value.as_dict()) {

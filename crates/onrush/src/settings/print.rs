@@ -7,6 +7,7 @@ use figment::value::Value;
 
 use super::layers::{Layers, ORIGIN_DEFAULT};
 use super::sinks::{self, Absent, Key, PrintedSink, TypedValue};
+use super::typed_collections::{self, TypedSource};
 
 /// TOML that would give the same settings, with a comment behind every value that is not the default. Text is escaped
 /// by the rules of TOML 1.0 for basic strings.
@@ -23,6 +24,11 @@ pub(super) fn toml(layers: &Layers) -> String {
             line(&mut text, &value, origin);
         }
     }
+    for (collection, typed) in layers.collections.iter() {
+        write!(text, "\n[{}.{collection}]\n", typed_collections::SECTION)
+            .expect("a String takes every write");
+        line(&mut text, &format!("source = {}", source(typed)), &typed.origin);
+    }
     for sink in sinks::printed(&layers.sinks) {
         section(&mut text, &sink);
     }
@@ -38,6 +44,11 @@ pub(super) fn values(layers: &Layers) -> BTreeMap<String, String> {
             keys.iter().map(|(key, value)| (format!("{section}.{key}"), written(value).unwrap_or_default())),
         );
     }
+    let collections = layers.collections.iter();
+    all.extend(
+        collections
+            .map(|(name, typed)| (format!("{}.{name}.source", typed_collections::SECTION), source(typed))),
+    );
     for sink in sinks::printed(&layers.sinks) {
         let name = |key: &str| format!("{}.{}.{key}", sinks::SECTION, sink.name);
         all.extend(
@@ -47,6 +58,11 @@ pub(super) fn values(layers: &Layers) -> BTreeMap<String, String> {
         );
     }
     all
+}
+
+/// Where the rows of a collection are from.
+fn source(typed: &TypedSource) -> String {
+    typed.source.as_ref().and_then(written).unwrap_or_default()
 }
 
 /// One sink; where its password comes from is told, and nothing else about it.

@@ -14,6 +14,7 @@ pub(super) struct RawSettings {
     pub(super) scenarios: RawScenarios,
     pub(super) request_window: RawRequestWindow,
     pub(super) gate: RawGate,
+    pub(super) catalog: RawCatalog,
     pub(super) logging: RawLogging,
 }
 
@@ -70,6 +71,7 @@ pub(super) struct RawScenarios {
     pub(super) request_window: bool,
     pub(super) slot_booking: bool,
     pub(super) flash_sale: bool,
+    pub(super) product_inventory: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -103,6 +105,13 @@ pub(super) struct RawGate {
     pub(super) jwt_audience: Option<String>,
     pub(super) jwt_customer_claim: String,
     pub(super) jwt_clock_skew: String,
+}
+
+/// Without its collections, whose names are the user's.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCatalog {
+    pub(super) wait_ms_max: i64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -194,6 +203,12 @@ impl Default for RawGate {
             jwt_customer_claim: "sub".to_owned(),
             jwt_clock_skew: "60s".to_owned(),
         }
+    }
+}
+
+impl Default for RawCatalog {
+    fn default() -> Self {
+        Self { wait_ms_max: 1_000 }
     }
 }
 

@@ -12,8 +12,8 @@ use super::checks::{Checks, quoted};
 use super::layers::Layers;
 use super::raw::{RawLimits, RawLog, RawLogging, RawOperator, RawRequestWindow, RawSettings};
 use super::{
-    LogFiles, Logging, LoggingFormat, Operator, Settings, SettingsError, bounds, gate, operator_key, print,
-    secret_files, sessions, sinks,
+    LogFiles, Logging, LoggingFormat, Operator, Settings, SettingsError, bounds, catalog, gate, operator_key,
+    print, secret_files, sessions, sinks,
 };
 
 /// Checks everything and reports every problem at once. Reads the operator's key file, and those of passwords.
@@ -59,6 +59,7 @@ fn edge(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_edge::Setti
     let write = checks.timeout("server.write_timeout_ms", server.write_timeout_ms, &bounds::TIMEOUT_MS);
     let drain = checks.timeout("server.drain_timeout_ms", server.drain_timeout_ms, &bounds::DRAIN_TIMEOUT_MS);
     let gate = gate::resolve(checks, &raw.gate, &server.cors_origins);
+    let catalog = catalog::resolve(checks, raw);
     let operator = operator(checks, &raw.operator);
     let (operator_listen, _) = operator?;
     let operator_key = raw.operator.key_file.as_deref().map(operator_key::in_file);
@@ -88,8 +89,10 @@ fn edge(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_edge::Setti
             request_window: raw.scenarios.request_window,
             slot_booking: raw.scenarios.slot_booking,
             flash_sale: raw.scenarios.flash_sale,
+            product_inventory: raw.scenarios.product_inventory,
         },
         gate: gate?,
+        catalog: catalog?,
     })
 }
 

@@ -9,13 +9,14 @@ use std::time::Instant;
 use onrush_core::{Ceiling, Denial, InvalidTerms, Refusal, RefusalCode, TimeMs, Unmet};
 use onrush_gate::jwt::{JwtKeys, JwtRules};
 use onrush_gate::session::{Cipher, KeyId, NONCE_BYTES, Session, SessionKey, SessionKeys};
-use onrush_node::{Call, Failure, MetricsSnapshot, Readiness, ReservationIds, ReserveCall};
+use onrush_node::{Call, Failure, MetricsSnapshot, Readiness, ReservationIds, ReserveCall, ShownCollection};
 
 use super::sending::{exchange, fields, parse};
-use super::shop::Shop;
+use super::shop::{Shop, catalog};
 use super::{ALL, PEER, public_router};
 use crate::api::app::{App, Backend, Done};
 use crate::api::{hot_table, public_routes};
+use crate::catalog::{Catalog, RowSource};
 use crate::gate::{Denylist, Gate, PublicGate, SessionSettings, Sessions};
 use crate::hot::{self, Hot, HotTable, Sender};
 use crate::http::request;
@@ -62,6 +63,7 @@ fn check_equal(backend: &Arc<dyn Backend>, gate: &Arc<PublicGate>, request: &str
     };
     let mut app = App::over(Arc::clone(backend), ALL, None, Arc::new(EdgeMetrics::default));
     app.gate = Arc::clone(gate);
+    let app = app.with_catalog(catalog());
     let (parts, routed_body) = exchange(&public_router(Arc::new(app)), request);
     let mut routed_fields = fields(&parts);
     routed_fields.sort();
@@ -76,7 +78,14 @@ fn decoded(
     gate: &Arc<PublicGate>,
 ) -> Hot {
     let (gate, started) = (Gate::Public(Arc::clone(gate)), started());
-    let sender = Sender { gate: &gate, denylist: backend, now: backend.now_ms(), clock: &|| started };
+    let catalog = Catalog::new(catalog(), Arc::new(Shop::default()));
+    let sender = Sender {
+        gate: &gate,
+        denylist: backend,
+        catalog: &catalog,
+        now: backend.now_ms(),
+        clock: &|| started,
+    };
     hot::decode(request, table.find(request), &sender)
 }
 
@@ -203,6 +212,14 @@ fn hot_and_routed_answers_are_equal() {
         "POST /v1/windows/home",
         "GET /v1/windows/home",
         "GET /web-counter/increment",
+        "GET /v1/catalog/products/1",
+        "GET /v1/catalog/products/2",
+        "GET /v1/catalog/empty/1",
+        "GET /v1/catalog/other/1",
+        "GET /cache?product_id=1",
+        "GET /cache?product_id=2",
+        "GET /cache?product_id=x",
+        "GET /cache",
         "GET /",
         "BREW /",
     ]
@@ -288,6 +305,12 @@ impl<F> Denylist for Failing<F> {
     }
 }
 
+impl<F: Send + Sync> RowSource for Failing<F> {
+    fn read_collection(&self, collection: &str, read: &mut dyn FnMut(Option<&ShownCollection>)) {
+        self.shop.read_collection(collection, read);
+    }
+}
+
 /// One of every refusal, and of those that say more than one thing all that they say.
 fn refusals() -> Vec<Refusal> {
     let ceilings = [
@@ -335,6 +358,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::OperatorOnly,
         Refusal::DenialNotFound,
         Refusal::CustomerExists,
+        Refusal::RowNotFound,
         Refusal::PartitionExists,
     ];
     refusals.extend([Unmet::Exists, Unmet::Missing, Unmet::TermsDiffer].map(Refusal::PreconditionFailed));
@@ -358,9 +382,11 @@ fn check_failure(failure: impl Fn(Option<Box<ReserveCall>>) -> Failure + Send + 
         format!("GET /check?productID=1\n{}", cookie("ann", 1)),
     ];
     let is_asked = |table: &HotTable| requests.iter().any(|request| takes(table, request));
-    // Those for proxies ask the partition nothing.
+    // Those for proxies, and reads of rows, ask the partition nothing.
     let unasked = hot_routes().into_iter().filter(|(_, table)| !is_asked(table)).map(|(name, _)| name);
-    assert_eq!(unasked.collect::<Vec<_>>(), ["GET /v1/gate/check", "ANY /v1/gate/forward"]);
+    let expected =
+        ["GET /v1/catalog/{collection}/{key}", "GET /v1/gate/check", "ANY /v1/gate/forward", "GET /cache"];
+    assert_eq!(unasked.collect::<Vec<_>>(), expected);
     let backend: Arc<dyn Backend> = Arc::new(Failing { failure, shop: Shop::default() });
     let [_, gate] = gates();
     for request in requests {

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use onrush_core::{
     Ceiling, Denial, DenialKind, DenialsPage, Incarnation, Precondition, Refusal, RefusalCode, ReservationNo,
-    ReservationRef, ReservationStatus, ReservationView, SaleCheck, SaleNo, SaleStatus, SaleVersion, SaleView,
-    SalesPage, SessionTerms, StockView, TermsVersion, TimeMs, UnitTotals, Unmet, Verdict, WindowShape,
+    ReservationRef, ReservationStatus, ReservationView, Row, RowLine, SaleCheck, SaleNo, SaleStatus,
+    SaleVersion, SaleView, SalesPage, SessionTerms, StockView, TermsVersion, TimeMs, UnitTotals, Unmet,
+    Verdict, WindowShape,
 };
 use onrush_node::{
     Asker, Call, Failure, Histogram, MetricsSnapshot, Name, Outcome, Readiness, Reply, ReservationIds,
-    ReserveCall,
+    ReserveCall, ShownCollection,
 };
 
 use crate::api::app::{Backend, Done};
+use crate::catalog::{CatalogSettings, RowSource};
 use crate::gate::Denylist;
 
 /// 2021-05-16T00:00:00Z
@@ -102,6 +104,7 @@ impl Backend for Shop {
             reservation_count: 0,
             denial_count: 0,
             account_count: 0,
+            row_count: 0,
             denied_counts: [0; 2],
             state_bytes: 1_000,
             state_bytes_max: 4 << 30,
@@ -133,6 +136,21 @@ impl Denylist for Shop {
     fn denial_of_customer(&self, customer: &str, now: TimeMs) -> Option<Arc<Denial>> {
         self.denies_customer(customer, now).then(|| denial(DenialKind::Customer, customer))
     }
+}
+
+/// The collections `products` and `product_inventory` have one row.
+impl RowSource for Shop {
+    fn read_collection(&self, collection: &str, read: &mut dyn FnMut(Option<&ShownCollection>)) {
+        let row = Row::new(RowLine { key: "1", json: br#"{"name":"chair"}"# }, 3);
+        let found = ShownCollection::of(7, [row]);
+        read(collection.starts_with("product").then_some(&found));
+    }
+}
+
+/// The collections `products`, `product_inventory` and `empty`.
+pub(super) fn catalog() -> CatalogSettings {
+    let embedded = ["products", "product_inventory", "empty"].map(Name::from).to_vec();
+    CatalogSettings { embedded, ..CatalogSettings::default() }
 }
 
 /// In the sale `guarded` everything is for the operator.

@@ -99,7 +99,8 @@ pub(super) fn with_every_figure() -> Arc<App> {
     let pages = GroupRates { address: "1/s burst 1".parse().ok(), ..GroupRates::default() };
     let rate_limits = RateLimitSettings { keys_max: 1, pages, ..RateLimitSettings::default() };
     let app = Arc::into_inner(app).expect("nobody else has it");
-    Arc::new(app.with_gate(GateSettings { rate_limits, ..GateSettings::default() }))
+    let app = app.with_gate(GateSettings { rate_limits, ..GateSettings::default() });
+    Arc::new(app.with_catalog(super::shop::catalog()))
 }
 
 #[test]

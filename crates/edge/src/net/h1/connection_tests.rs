@@ -66,7 +66,8 @@ fn with_edge<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F) {
         let app = App::new(partitions, &settings, Components::default(), edge_metrics);
         let (hot, preflights) = (hot_table(settings.scenarios), preflights(settings.scenarios));
         let gate = Gate::Public(Arc::clone(&app.gate));
-        let routes = Routes { gate, hot, preflights, router: public_router(Arc::new(app)) };
+        let catalog = Arc::clone(&app.catalog);
+        let routes = Routes { gate, hot, preflights, catalog, router: public_router(Arc::new(app)) };
         let counters = Arc::new(EdgeCounters::default());
         let thread = EdgeThread::new(Arc::new(settings), counters, Some(batcher), routes, 1);
         thread.deadlines.tick(0, false);

@@ -196,8 +196,10 @@ fn the_clock_goes_on_while_the_log_is_opened_again() {
 /// A clock after whose next reading the thread that read it rests, while something happens.
 struct RestfulClock {
     clock: ManualClock,
-    meanwhile: Mutex<Option<Box<dyn FnOnce(&ManualClock) + Send>>>,
+    meanwhile: Mutex<Option<Meanwhile>>,
 }
+
+type Meanwhile = Box<dyn FnOnce(&ManualClock) + Send>;
 
 impl RestfulClock {
     fn rest_after_next_reading(&self, meanwhile: impl FnOnce(&ManualClock) + Send + 'static) {

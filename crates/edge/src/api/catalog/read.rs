@@ -1,0 +1,232 @@
+//! Rows as everybody reads them: one by its key, told by its bytes before any router, or many at once.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use compact_str::{CompactString, ToCompactString, format_compact};
+use http::{HeaderMap, StatusCode, Uri};
+use onrush_core::Row;
+use onrush_node::ShownCollection;
+
+use super::{collection_at, key_at, parse_key};
+use crate::api::answer::{Answer, WithoutBody, json, of_ready};
+use crate::api::app::App;
+use crate::catalog::Catalog;
+use crate::hot::{Head, Hot, Ready, Sender};
+use crate::http::etag::is_known;
+use crate::http::media_type::JSON;
+use crate::http::query::{encoded_parameters, parameters};
+use crate::http::request::Request;
+use crate::limits::ROWS_PER_READ_MAX;
+use crate::problem::Problem;
+use crate::text::write_json_string;
+
+/// Between two looks whether the version that a read waits for is there.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Rows of one version of a collection.
+pub(crate) struct Rows {
+    pub(crate) version: u64,
+    /// For each key that was asked for, in order.
+    pub(crate) rows: Vec<Option<Row>>,
+}
+
+/// A request for one row whose key needs no decoding, and whose client has nothing yet.
+pub(super) fn decode(request: &Request<'_>, segment: &[u8], sender: &Sender<'_>) -> Hot {
+    let Some((collection, key)) = plain_key(segment).filter(|_| request.body.is_empty()) else {
+        return Hot::Routed;
+    };
+    if request.fields.all("if-none-match").next().is_some() {
+        return Hot::Routed;
+    }
+    let read = |found: &ShownCollection, row: Option<&Row>| row.map(|row| ready(found.version(), row));
+    match sender.catalog.read_row(collection, key, read) {
+        Some(Some(ready)) => Hot::Ready(Box::new(ready)),
+        Some(None) => Hot::Problem(Box::new(Problem::row_not_found())),
+        None => Hot::Problem(Box::new(Problem::collection_not_found())),
+    }
+}
+
+/// Collection and key, if neither needs decoding.
+fn plain_key(segment: &[u8]) -> Option<(&str, &str)> {
+    let (collection, key) = std::str::from_utf8(segment).ok()?.split_once('/')?;
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'/');
+    // Dot segments mean something else in a path (RFC 3986, section 5.2.4); the router says what.
+    let is_key = (1..=onrush_core::ROW_KEY_CHARACTERS_MAX).contains(&key.len())
+        && key.bytes().all(is_plain)
+        && !matches!(key, "." | "..");
+    (is_key && onrush_core::is_new_name(collection)).then_some((collection, key))
+}
+
+/// A row as an answer. Whoever got it may keep it, and asks with its tag whether it is still so.
+fn ready(version: u64, row: &Row) -> Ready {
+    let mut head = Head { content_type: Some(JSON), ..Head::default() };
+    head.fields.push(("etag", etag(row)));
+    head.fields.push(("cache-control", CompactString::const_new("no-cache")));
+    head.fields.extend(freshness(version));
+    Ready { head, body: row.json().to_vec() }
+}
+
+/// How old an answer can be. What the partition keeps itself is as new as its newest change that is in force.
+fn freshness(version: u64) -> [(&'static str, CompactString); 3] {
+    [
+        ("onrush-version", version.to_compact_string()),
+        ("onrush-lag-ms", CompactString::const_new("0")),
+        ("age", CompactString::const_new("0")),
+    ]
+}
+
+fn etag(row: &Row) -> CompactString {
+    format_compact!("\"{:016x}\"", row.tag())
+}
+
+/// `GET /v1/catalog/{collection}/{key}`
+pub(super) async fn one(State(app): State<Arc<App>>, request: WithoutBody) -> Answer {
+    let [min_version] = parameters(request.uri.query(), ["min_version"])?;
+    let (collection, key) = (collection_at(&app, &request.uri)?, key_at(&request.uri)?);
+    await_version(&app.catalog, &collection, min_version).await?;
+    let read = |found: &ShownCollection, row: Option<&Row>| {
+        row.map(|row| answer_one(&request.fields, found.version(), row))
+    };
+    let found = app.catalog.read_row(&collection, &key, read).flatten();
+    found.map(of_ready).ok_or_else(Problem::row_not_found)
+}
+
+fn answer_one(fields: &HeaderMap, version: u64, row: &Row) -> Ready {
+    let mut ready = ready(version, row);
+    if is_known(fields, &etag(row)) {
+        ready.head = Head { status: 304, content_type: None, ..ready.head };
+        ready.body.clear();
+    }
+    ready
+}
+
+/// `GET /v1/catalog/{collection}?keys=a,b,c`
+pub(super) async fn many(State(app): State<Arc<App>>, request: WithoutBody) -> Answer {
+    let (keys, min_version) = parse_many(&request.uri)?;
+    let collection = collection_at(&app, &request.uri)?;
+    await_version(&app.catalog, &collection, min_version).await?;
+    let rows = read_rows(&app.catalog, &collection, &keys).ok_or_else(Problem::collection_not_found)?;
+    let mut response = json(StatusCode::OK, |out| write_rows(out, &keys, &rows));
+    for (name, value) in freshness(rows.version) {
+        response = crate::api::answer::with_header(response, name.parse().expect("a field's name"), &value);
+    }
+    Ok(response)
+}
+
+/// The rows of these keys, all of one version; nothing if there is no such collection.
+pub(crate) fn read_rows(catalog: &Catalog, collection: &str, keys: &[String]) -> Option<Rows> {
+    catalog.read(collection, |found| {
+        let rows: Vec<_> = keys.iter().map(|key| found.row(key).cloned()).collect();
+        for row in &rows {
+            catalog.count(collection, row.is_some());
+        }
+        Rows { version: found.version(), rows }
+    })
+}
+
+/// Keys, each once, and the version to wait for. Commas stand between keys before they are decoded, so a key may have one.
+fn parse_many(uri: &Uri) -> Result<(Vec<String>, Option<Cow<'_, str>>), Problem> {
+    let [keys, min_version] = encoded_parameters(uri.query(), ["keys", "min_version"])?;
+    let rule = format!("must be 1 to {ROWS_PER_READ_MAX} keys with commas between them");
+    let Some(text) = keys else { return Err(Problem::invalid("keys", &rule)) };
+    let mut keys = Vec::new();
+    for key in text.split(',') {
+        let key = parse_key(key)?;
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+        if keys.len() > ROWS_PER_READ_MAX {
+            return Err(Problem::invalid("keys", &rule));
+        }
+    }
+    Ok((keys, min_version))
+}
+
+/// Appends `{"rows":{"a":{…}},"missing":["b"],"version":"…"}`.
+fn write_rows(out: &mut Vec<u8>, keys: &[String], rows: &Rows) {
+    let found = || keys.iter().zip(&rows.rows).filter_map(|(key, row)| Some((key, row.as_ref()?)));
+    let missing = || keys.iter().zip(&rows.rows).filter(|(_, row)| row.is_none()).map(|(key, _)| key);
+    out.extend_from_slice(b"{\"rows\":{");
+    for (at, (key, row)) in found().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_json_string(out, key);
+        out.push(b':');
+        out.extend_from_slice(row.json());
+    }
+    out.extend_from_slice(b"},\"missing\":[");
+    for (at, key) in missing().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_json_string(out, key);
+    }
+    out.extend_from_slice(format!("],\"version\":\"{}\"}}", rows.version).as_bytes());
+}
+
+/// Waits until the collection has this version, as long as a read may.
+async fn await_version(
+    catalog: &Catalog,
+    collection: &str,
+    min_version: Option<Cow<'_, str>>,
+) -> Result<(), Problem> {
+    let Some(text) = min_version else { return Ok(()) };
+    let rule = "must be a version that this server gave out";
+    let min_version: u64 = text.parse().map_err(|_| Problem::invalid("min_version", rule))?;
+    let is_there = || {
+        let version = catalog.read(collection, ShownCollection::version);
+        version.is_none_or(|version| version >= min_version)
+    };
+    let waited = tokio::time::timeout(catalog.wait_max, async {
+        while !is_there() {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    });
+    waited.await.map_err(|_| Problem::incoherent())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_key_needs_no_decoding() {
+        let long = format!("products/{}", "x".repeat(129));
+        for (segment, expected) in [
+            ("products/1", Some(("products", "1"))),
+            ("p/a,b+c=d;e", Some(("p", "a,b+c=d;e"))),
+            ("products", None),
+            ("products/", None),
+            ("/1", None),
+            ("products/1/2", None),
+            ("products/a%20b", None),
+            ("products/..", None),
+            ("../1", None),
+            ("a%20b/1", None),
+            ("products/é", None),
+            (long.as_str(), None),
+        ] {
+            assert_eq!(plain_key(segment.as_bytes()), expected, "{segment}");
+        }
+    }
+
+    #[test]
+    fn many_keys_are_told_apart_before_they_are_decoded() {
+        let parse = |query: &str| {
+            let uri: Uri = format!("/v1/catalog/products?{query}").parse().expect("a URI");
+            parse_many(&uri).map(|(keys, _)| keys).map_err(|problem| problem.detail().to_owned())
+        };
+        assert_eq!(parse("keys=a"), Ok(vec!["a".to_owned()]));
+        assert_eq!(parse("keys=b,a%2Cc,b,%C3%A9"), Ok(["b", "a,c", "é"].map(String::from).to_vec()));
+        let hundred: Vec<_> = (0..100).map(|key| key.to_string()).collect();
+        assert_eq!(parse(&format!("keys={}", hundred.join(","))).map(|keys| keys.len()), Ok(100));
+        assert!(parse(&format!("keys={},x", hundred.join(","))).is_err());
+        for wrong in ["", "keys=", "keys=a,", "keys=,a", "keys=%ff", "keys=a%0A", "keys=a&keys=b", "key=a"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Products as rows, as JSON and as a line of text.
+
+use std::borrow::Cow;
+
+use onrush_core::Row;
+use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize};
+
+use crate::http::json::parse_json;
+use crate::limits::ROWS_PER_READ_MAX;
+use crate::problem::Problem;
+
+/// A product as its row has it. What a row leaves out is empty; members of other names are for others.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Product {
+    sku: String,
+    name: String,
+    /// Units that all warehouses together can sell.
+    qty_salable: i64,
+    warehouses: Vec<Warehouse>,
+}
+
+/// What one warehouse has of a product.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Warehouse {
+    warehouse_code: String,
+    qty_salable: i64,
+}
+
+impl Product {
+    /// A row that is no product is one without anything.
+    pub(super) fn of(row: &Row) -> Self {
+        serde_json::from_slice(row.json()).unwrap_or_default()
+    }
+}
+
+/// The row of a product that these warehouses have, each by its code and its units.
+pub fn product(sku: &str, name: &str, warehouses: &[(&str, i64)]) -> Vec<u8> {
+    let product = Product {
+        sku: sku.to_owned(),
+        name: name.to_owned(),
+        qty_salable: warehouses.iter().map(|(_, units)| units).sum(),
+        warehouses: warehouses
+            .iter()
+            .map(|(code, units)| Warehouse { warehouse_code: (*code).to_owned(), qty_salable: *units })
+            .collect(),
+    };
+    serde_json::to_vec(&product).expect("texts and numbers are JSON")
+}
+
+/// The body of `POST /v1/product-inventory`, each id once.
+///
+/// # Errors
+/// It is not as clients of the service send it, or asks for more than 100 products.
+pub(super) fn parse_products(body: &[u8]) -> Result<Vec<i64>, Problem> {
+    let ProductsBody { product_ids, .. } = parse_json(body)?;
+    let mut ids = Vec::new();
+    for ProductId(id) in product_ids.unwrap_or_default() {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+        if ids.len() > ROWS_PER_READ_MAX {
+            return Err(Problem::invalid(
+                "product_ids",
+                &format!("must have at most {ROWS_PER_READ_MAX} ids"),
+            ));
+        }
+    }
+    Ok(ids)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProductsBody<'a> {
+    /// Sent by clients and used by nobody.
+    #[serde(borrow, rename = "api")]
+    _api: Option<Cow<'a, str>>,
+    #[serde(alias = "productIds")]
+    product_ids: Option<Vec<ProductId>>,
+}
+
+/// A number, or a text of one.
+struct ProductId(i64);
+
+impl<'de> Deserialize<'de> for ProductId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written<'a> {
+            Number(i64),
+            Text(#[serde(borrow)] Cow<'a, str>),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Number(id) => Ok(Self(id)),
+            Written::Text(text) => text.parse().map(Self).map_err(|_| D::Error::custom("not a number")),
+        }
+    }
+}
+
+/// The answer, as the JSON of protobuf has it: 64-bit numbers as text, and nothing that is zero or empty.
+#[derive(Serialize)]
+struct ProductsAnswer<'a> {
+    meta: Meta,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    data: Vec<ProductData<'a>>,
+}
+
+#[derive(Serialize)]
+struct Meta {}
+
+#[derive(Serialize)]
+struct ProductData<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product_id: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    data: Vec<WarehouseData<'a>>,
+}
+
+#[derive(Serialize)]
+struct WarehouseData<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    warehouse_code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    qty_salable: Option<i64>,
+}
+
+/// Appends `{"meta":{},"data":[{"product_id":"106","data":[{"warehouse_code":"HN","qty_salable":5}]}]}`.
+pub(super) fn write_products(out: &mut Vec<u8>, products: &[(i64, Product)]) {
+    let of_warehouse =
+        |warehouse: &'_ Warehouse| -> Option<i64> { Some(warehouse.qty_salable).filter(|units| *units != 0) };
+    let data = products.iter().map(|(id, product)| ProductData {
+        product_id: Some(*id).filter(|id| *id != 0).map(|id| id.to_string()),
+        data: product
+            .warehouses
+            .iter()
+            .map(|warehouse| WarehouseData {
+                warehouse_code: &warehouse.warehouse_code,
+                qty_salable: of_warehouse(warehouse),
+            })
+            .collect(),
+    });
+    let answer = ProductsAnswer { meta: Meta {}, data: data.collect() };
+    serde_json::to_writer(out, &answer).expect("a Vec takes every write");
+}
+
+/// Appends `{106 SKU-106 Red chair 5}`.
+pub(super) fn write_line(out: &mut Vec<u8>, id: i64, product: &Product) {
+    let Product { sku, name, qty_salable, .. } = product;
+    out.extend_from_slice(format!("{{{id} {sku} {name} {qty_salable}}}").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use onrush_core::RowLine;
+
+    fn read(json: &[u8]) -> Product {
+        Product::of(&Row::new(RowLine { key: "106", json }, 1))
+    }
+
+    #[test]
+    fn a_product_is_told_as_clients_of_the_service_read_it() {
+        let json = product("SKU-106", "Red chair", &[("HN", 5), ("HCM", 0)]);
+        let mut out = Vec::new();
+        write_products(&mut out, &[(106, read(&json)), (0, read(b"{\"warehouses\":7}"))]);
+        let expected = r#"{"meta":{},"data":[{"product_id":"106","data":[{"warehouse_code":"HN","qty_salable":5},{"warehouse_code":"HCM"}]},{}]}"#;
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let mut out = Vec::new();
+        write_products(&mut out, &[]);
+        assert_eq!(out, br#"{"meta":{}}"#);
+        let mut out = Vec::new();
+        write_line(&mut out, 106, &read(&json));
+        assert_eq!(out, b"{106 SKU-106 Red chair 5}");
+    }
+
+    #[test]
+    fn ids_come_as_numbers_or_as_text() {
+        for (body, ids) in [
+            (r#"{"api":"v1","product_ids":[1,"2",1]}"#, Some(vec![1, 2])),
+            (r#"{"productIds":["-9223372036854775808"]}"#, Some(vec![i64::MIN])),
+            ("{}", Some(vec![])),
+            (r#"{"product_ids":null}"#, Some(vec![])),
+            (r#"{"product_ids":[1.5]}"#, None),
+            (r#"{"product_ids":["x"]}"#, None),
+            (r#"{"product_ids":[9223372036854775808]}"#, None),
+            (r#"{"products":[1]}"#, None),
+            ("", None),
+        ] {
+            assert_eq!(parse_products(body.as_bytes()).ok(), ids, "{body}");
+        }
+        let many: Vec<_> = (0..101).collect();
+        let body = |ids: &[i32]| serde_json::json!({"product_ids": ids}).to_string();
+        assert!(parse_products(body(&many[1..]).as_bytes()).is_ok());
+        assert!(parse_products(body(&many).as_bytes()).is_err());
+    }
+}

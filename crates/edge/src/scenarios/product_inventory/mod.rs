@@ -1,0 +1,78 @@
+//! Product inventory: `POST /v1/product-inventory` tells how many units of each product each warehouse can sell, for many products
+//! at once; `GET /cache?product_id=` tells one product as a line of text. Both read the collection `product_inventory`.
+
+mod body;
+mod operations;
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use onrush_core::Row;
+use utoipa::openapi::{RefOr, Schema};
+
+use crate::api::answer::{Answer, WithoutBody, WithoutQuery, json, json_body, of_ready};
+use crate::api::app::App;
+use crate::api::catalog::read_rows;
+use crate::api::route::Route;
+use crate::catalog::Catalog;
+use crate::hot::{Head, Hot, Ready, Sender, bare_query};
+use crate::http::query::parameters;
+use crate::http::request::Request as HotRequest;
+use crate::limits::BODY_BYTES_MAX;
+use crate::problem::Problem;
+pub use body::product;
+use body::{Product, parse_products, write_line, write_products};
+
+/// The collection of the products; their keys are their ids.
+pub const COLLECTION: &str = "product_inventory";
+
+const INVENTORY_PATH: &str = "/v1/product-inventory";
+const LINE_PATH: &str = "/cache";
+const TEXT: &str = "text/plain; charset=utf-8";
+
+pub(super) fn routes() -> [Route; 2] {
+    [
+        Route::new(operations::inventory(), inventory),
+        Route::new(operations::line(), line).hot_with_query(decode_line),
+    ]
+}
+
+pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 4] {
+    operations::schemas()
+}
+
+async fn inventory(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
+    let ids = parse_products(&json_body(request, BODY_BYTES_MAX).await?)?;
+    let keys: Vec<_> = ids.iter().map(i64::to_string).collect();
+    let rows = read_rows(&app.catalog, COLLECTION, &keys).ok_or_else(Problem::collection_not_found)?;
+    let found = ids.into_iter().zip(rows.rows).filter_map(|(id, row)| Some((id, row?)));
+    let products = found.map(|(id, row)| (id, Product::of(&row))).collect::<Vec<_>>();
+    Ok(json(StatusCode::OK, |out| write_products(out, &products)))
+}
+
+async fn line(State(app): State<Arc<App>>, request: WithoutBody) -> Result<Response, Problem> {
+    find_line(&app.catalog, request.uri.query()).map(of_ready)
+}
+
+fn decode_line(request: &HotRequest<'_>, _: &[u8], sender: &Sender<'_>) -> Hot {
+    let Some(query) = bare_query(request) else { return Hot::Routed };
+    match find_line(sender.catalog, query) {
+        Ok(ready) => Hot::Ready(Box::new(ready)),
+        Err(problem) => Hot::Problem(Box::new(problem)),
+    }
+}
+
+fn find_line(catalog: &Catalog, query: Option<&str>) -> Result<Ready, Problem> {
+    let [id] = parameters(query, ["product_id"])?;
+    let rule = "must be a whole number";
+    let id: i64 = id.and_then(|id| id.parse().ok()).ok_or_else(|| Problem::invalid("product_id", rule))?;
+    let mut body = Vec::new();
+    let write = |row: &Row| write_line(&mut body, id, &Product::of(row));
+    let found = catalog.read_row(COLLECTION, &id.to_string(), |_, row| row.map(write));
+    match found.ok_or_else(Problem::collection_not_found)? {
+        Some(()) => Ok(Ready { head: Head::ok(TEXT), body }),
+        None => Err(Problem::row_not_found()),
+    }
+}
