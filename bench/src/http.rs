@@ -35,18 +35,34 @@ fn exchange_with(
     fields: &str,
     body: Option<&Value>,
 ) -> Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).context("connect")?;
-    stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
-    stream.set_nodelay(true)?;
     let mut request = request_bytes(method, path, body.map(ToString::to_string).as_deref());
     let end_of_headers = find_end_of_headers(&request).unwrap_or(request.len());
     let more = format!("Connection: close\r\n{fields}");
     request.splice(end_of_headers - 2..end_of_headers - 2, more.into_bytes());
-    stream.write_all(&request).context("send the request")?;
+    send(address, &request).with_context(|| format!("{method} {path}"))
+}
+
+/// Sends a request that asks for the end of its connection, and reads the answer.
+fn send(address: SocketAddr, request: &[u8]) -> Result<Answer> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2)).context("connect")?;
+    stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
+    stream.set_nodelay(true)?;
+    stream.write_all(request).context("send the request")?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).context("read the answer")?;
-    let Some(head) = parse_head(&bytes)? else { bail!("{method} {path}: the answer was cut off") };
+    let Some(head) = parse_head(&bytes)? else { bail!("the answer was cut off") };
     Ok(Answer { status: head.status, body: String::from_utf8_lossy(&bytes[head.bytes..]).into_owned() })
+}
+
+/// Posts lines of JSON (`application/x-ndjson`). Anything other than a 2xx is an error that quotes the answer.
+pub(crate) fn post_lines(address: SocketAddr, path: &str, lines: &str) -> Result<Answer> {
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/x-ndjson\r\n\
+         Content-Length: {}\r\n\r\n{lines}",
+        lines.len()
+    );
+    let answer = send(address, request.as_bytes()).with_context(|| format!("POST {path}"))?;
+    successful(answer, "POST", path)
 }
 
 /// Like [`exchange`], but anything other than a 2xx is an error that quotes the answer.
@@ -67,7 +83,10 @@ pub(crate) fn expect_success_with(
     fields: &str,
     body: Option<&Value>,
 ) -> Result<Answer> {
-    let answer = exchange_with(address, method, path, fields, body)?;
+    successful(exchange_with(address, method, path, fields, body)?, method, path)
+}
+
+fn successful(answer: Answer, method: &str, path: &str) -> Result<Answer> {
     if !(200..300).contains(&answer.status) {
         bail!("{method} {path} answered {}: {}", answer.status, answer.body);
     }

@@ -8,6 +8,8 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures real time and waits for real processes")]
 
 mod cases;
+mod closed_loop;
+mod connections;
 mod disk;
 mod drain;
 mod engine;
@@ -18,6 +20,7 @@ mod members;
 mod meter;
 mod open_loop;
 mod process;
+mod random;
 mod report;
 mod rounds;
 mod servers;
@@ -139,7 +142,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         "settings": bench.settings,
         "durability": {"onrush": "default: every success after fdatasync", "redis": servers::REDIS_DURABILITY,
             "sinks": "what the notes of each row say"},
-        "client": "wrk with 1 thread; of sinks, what the notes of each row name; all on the same cores as the servers",
+        "client": "wrk with 1 thread; of sinks and of the catalog, what the notes of each row name; all on the same cores as the servers",
         "fdatasync_median_us": [sync_before.as_secs_f64() * 1e6, sync_after.as_secs_f64() * 1e6],
         "findings": findings.iter().map(|(name, found)| json!({"name": name, "found": found})).collect::<Vec<_>>(),
         "failures": failures,
@@ -199,7 +202,7 @@ fn describe(machine: &Machine, bench: &Bench, sync_times: [std::time::Duration; 
     let settings = &bench.settings;
     format!(
         "{} x {}, Linux {}, {}, fdatasync {} then {} µs, load before {}\n{}\n\
-         {} rounds of {} s, interleaved; clients on the same cores, wrk with one thread; durability on, for sinks as noted\n",
+         {} rounds of {} s, interleaved; clients on the same cores, wrk with one thread where no note names another; durability on, for sinks as noted\n",
         machine.core_count,
         machine.cpu_model,
         machine.kernel,

@@ -4,18 +4,15 @@
 
 use std::collections::VecDeque;
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::os::fd::OwnedFd;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use hdrhistogram::Histogram;
-use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
-use rustix::io::Errno;
 
+use crate::connections::Connections;
 use crate::http::parse_head;
+use crate::random::Random;
 
 /// Arrivals that may wait for a free connection before the server counts as overrun.
 const WAITING_COUNT_MAX: usize = 100_000;
@@ -78,39 +75,27 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<OpenLoopRun> {
 }
 
 struct Generator {
-    epoll: OwnedFd,
-    connections: Vec<Connection>,
+    connections: Connections,
+    /// Of each connection, when its request was meant to be sent.
+    intended_ns: Vec<u64>,
     idle: Vec<usize>,
+    ready: Vec<usize>,
     /// Intended starts of requests that found no idle connection yet.
     waiting: VecDeque<u64>,
     sent_count: u64,
-    events: Vec<epoll::Event>,
     run: OpenLoopRun,
-}
-
-struct Connection {
-    stream: TcpStream,
-    answer: Vec<u8>,
-    intended_ns: u64,
 }
 
 impl Generator {
     fn connect(plan: &Plan<'_>) -> Result<Self> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).context("create an epoll")?;
-        let mut connections = Vec::with_capacity(plan.connection_count);
-        for index in 0..plan.connection_count {
-            let stream = TcpStream::connect(plan.address).context("connect")?;
-            stream.set_nodelay(true)?;
-            stream.set_nonblocking(true)?;
-            epoll::add(&epoll, &stream, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
-            connections.push(Connection { stream, answer: Vec::new(), intended_ns: 0 });
-        }
+        let connections = Connections::open(plan.address, plan.connection_count)?;
         let histogram = || Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3).context("make a histogram");
         let (latency, lateness) = (histogram()?, histogram()?);
         let run = OpenLoopRun { latency, lateness, success_count: 0, other_count: 0, seconds: 0.0 };
         let idle = (0..plan.connection_count).rev().collect();
-        let events = Vec::with_capacity(256);
-        Ok(Self { epoll, connections, idle, waiting: VecDeque::new(), sent_count: 0, events, run })
+        let intended_ns = vec![0; plan.connection_count];
+        let (ready, waiting) = (Vec::new(), VecDeque::new());
+        Ok(Self { connections, intended_ns, idle, ready, waiting, sent_count: 0, run })
     }
 
     fn is_idle(&self) -> bool {
@@ -118,7 +103,7 @@ impl Generator {
     }
 
     fn busy_count(&self) -> usize {
-        self.connections.len() - self.idle.len()
+        self.intended_ns.len() - self.idle.len()
     }
 
     fn send_waiting(&mut self, plan: &Plan<'_>, started: &Instant) -> Result<()> {
@@ -130,10 +115,8 @@ impl Generator {
         {
             self.waiting.pop_front();
             self.idle.pop();
-            let connection = &mut self.connections[index];
-            connection.intended_ns = intended_ns;
-            // An idle connection has room for one small request, so this neither blocks nor writes a part.
-            connection.stream.write_all(&(plan.request)(self.sent_count)).context("send a request")?;
+            self.intended_ns[index] = intended_ns;
+            self.connections.send(index, &(plan.request)(self.sent_count))?;
             self.sent_count += 1;
             self.run.lateness.saturating_record(nanoseconds(started.elapsed()).saturating_sub(intended_ns));
         }
@@ -141,20 +124,14 @@ impl Generator {
     }
 
     fn receive(&mut self, timeout: Duration, started: &Instant) -> Result<()> {
-        let timeout = Timespec::try_from(timeout).context("convert a timeout")?;
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&timeout)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error).context("wait for answers"),
-        }
-        for event in self.events.drain(..) {
-            let index = usize::try_from(event.data.u64())?;
-            let connection = &mut self.connections[index];
-            let Some(status) = connection.receive()? else { continue };
+        self.connections.wait(timeout, &mut self.ready)?;
+        for index in self.ready.drain(..) {
+            let Some(status) = self.connections.receive(index, whole_status)? else { continue };
             match status {
                 200..300 => self.run.success_count += 1,
                 _ => self.run.other_count += 1,
             }
-            let latency_ns = nanoseconds(started.elapsed()).saturating_sub(connection.intended_ns);
+            let latency_ns = nanoseconds(started.elapsed()).saturating_sub(self.intended_ns[index]);
             self.run.latency.saturating_record(latency_ns);
             self.idle.push(index);
         }
@@ -162,49 +139,30 @@ impl Generator {
     }
 }
 
-impl Connection {
-    /// The status once the whole answer is here.
-    fn receive(&mut self) -> Result<Option<u16>> {
-        let mut chunk = [0; 4096];
-        match self.stream.read(&mut chunk) {
-            Ok(0) => bail!("the server closed a connection"),
-            Ok(read_bytes) => self.answer.extend_from_slice(&chunk[..read_bytes]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-            Err(error) => return Err(error).context("read an answer"),
-        }
-        let Some(head) = parse_head(&self.answer)? else { return Ok(None) };
-        if self.answer.len() < head.bytes + head.body_bytes {
-            return Ok(None);
-        }
-        self.answer.clear();
-        Ok(Some(head.status))
-    }
+/// The status once the whole answer is here.
+fn whole_status(answer: &[u8]) -> Result<Option<u16>> {
+    let head = parse_head(answer)?;
+    Ok(head.filter(|head| answer.len() >= head.bytes + head.body_bytes).map(|head| head.status))
 }
 
 /// A Poisson process: independent customers, exponentially distributed gaps.
 struct Arrivals {
     mean_gap_ns: f64,
-    random: u64,
+    random: Random,
 }
 
 impl Arrivals {
     fn new(rate: f64, seed: u64) -> Self {
-        Self { mean_gap_ns: 1e9 / rate, random: seed.wrapping_mul(2).wrapping_add(1) }
+        Self { mean_gap_ns: 1e9 / rate, random: Random::new(seed) }
     }
 
     fn next_after(&mut self, time_ns: u64) -> u64 {
-        // xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled").
-        self.random ^= self.random >> 12;
-        self.random ^= self.random << 25;
-        self.random ^= self.random >> 27;
-        let bits = self.random.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11;
-        let uniform = (bits as f64 + 1.0) / (1_u64 << 53) as f64;
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a gap is positive and small"
         )]
-        let gap_ns = (-uniform.ln() * self.mean_gap_ns) as u64;
+        let gap_ns = (-self.random.uniform().ln() * self.mean_gap_ns) as u64;
         time_ns + gap_ns
     }
 }

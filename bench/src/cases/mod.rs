@@ -1,6 +1,7 @@
 //! The benchmarks, one per question, in the order in which they run.
 
 mod buy;
+mod catalog;
 mod denied;
 mod earlier;
 mod engine;
@@ -43,6 +44,11 @@ pub(crate) const CASES: &[Case] = &[
         name: "read",
         about: "reads of a counter and hyper with a constant, 100 and 400 connections, to nginx",
         run: hot_path::read,
+    },
+    Case {
+        name: "catalog",
+        about: "reads of 100,000 rows, 100 and 400 connections, to nginx with files and to Redis; memory of a row",
+        run: catalog::catalog,
     },
     Case { name: "window", about: "the durable request window at /, to nginx", run: hot_path::window },
     Case {

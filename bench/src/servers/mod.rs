@@ -8,4 +8,4 @@ mod redis;
 pub(crate) use hyper::{Hyper, serve as serve_hyper};
 pub(crate) use nginx::Nginx;
 pub(crate) use onrush::{Onrush, SinkFigures, sale_body};
-pub(crate) use redis::{DURABILITY as REDIS_DURABILITY, Redis, parse_rate};
+pub(crate) use redis::{DURABILITY as REDIS_DURABILITY, Redis, command_text as redis_command, parse_rate};

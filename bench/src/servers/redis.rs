@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::process::{Running, free_port, search_path};
 
@@ -24,6 +24,9 @@ const RESERVE_SCRIPT: &str = "if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 th
     redis.call('DECRBY', KEYS[1], ARGV[2]) \
     redis.call('HSET', KEYS[2], ARGV[1], ARGV[2]) \
     return 'confirmed'";
+/// Commands that are sent before their replies are read, where keys are set. The buffer that the server keeps for a long
+/// pipeline would count as memory of the keys.
+const PIPELINED_SET_COUNT: usize = 64;
 const STOCK_KEY: &str = "stock";
 const RESERVATIONS_KEY: &str = "reservations";
 
@@ -31,7 +34,7 @@ const RESERVATIONS_KEY: &str = "reservations";
 #[derive(Debug)]
 pub(crate) struct Redis {
     process: Running,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     script: String,
     /// From the start of the process until it had loaded its file.
     pub(crate) ready_after: Duration,
@@ -104,6 +107,29 @@ impl Redis {
         ask(self.address, &["HLEN", RESERVATIONS_KEY])?.parse().context("parse HLEN")
     }
 
+    /// Sets each of these keys to its value.
+    pub(crate) fn set_all(&self, pairs: &[(String, String)]) -> Result<()> {
+        let stream = TcpStream::connect(self.address).context("connect to Redis")?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_mins(1)))?;
+        let mut replies = BufReader::new(&stream);
+        for some in pairs.chunks(PIPELINED_SET_COUNT) {
+            let commands: String =
+                some.iter().map(|(key, value)| command_text(&["SET", key, value])).collect();
+            (&stream).write_all(commands.as_bytes()).context("send commands to Redis")?;
+            for _ in some {
+                let reply = read_reply(&mut replies)?;
+                ensure!(reply == "OK", "Redis answered SET with {reply:?}");
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of a key; empty when there is none.
+    pub(crate) fn value(&self, key: &str) -> Result<String> {
+        ask(self.address, &["GET", key])
+    }
+
     /// `used_memory` of `INFO memory`, in bytes.
     pub(crate) fn used_memory_bytes(&self) -> Result<u64> {
         let text = ask(self.address, &["INFO", "memory"])?;
@@ -131,12 +157,17 @@ impl Redis {
 fn ask(address: SocketAddr, words: &[&str]) -> Result<String> {
     let stream = TcpStream::connect(address).context("connect to Redis")?;
     stream.set_read_timeout(Some(Duration::from_mins(1)))?;
+    (&stream).write_all(command_text(words).as_bytes())?;
+    read_reply(&mut BufReader::new(stream))
+}
+
+/// A command in the Redis serialization protocol.
+pub(crate) fn command_text(words: &[&str]) -> String {
     let mut command = format!("*{}\r\n", words.len());
     for word in words {
-        write!(command, "${}\r\n{word}\r\n", word.len())?;
+        let _ = write!(command, "${}\r\n{word}\r\n", word.len());
     }
-    (&stream).write_all(command.as_bytes())?;
-    read_reply(&mut BufReader::new(stream))
+    command
 }
 
 /// The simple, integer and bulk strings of the Redis serialization protocol; a null is empty.
@@ -181,6 +212,11 @@ mod tests {
         check_reply("$-1\r\n", Some(""));
         check_reply("-LOADING wait\r\n", None);
         check_reply("", None);
+    }
+
+    #[test]
+    fn commands_state_their_lengths() {
+        assert_eq!(command_text(&["GET", "12"]), "*2\r\n$3\r\nGET\r\n$2\r\n12\r\n");
     }
 
     #[test]
