@@ -88,7 +88,7 @@ fn facts_out_of_place_or_out_of_bounds_are_turned_away() {
         repeated.insert(at, facts[at].clone());
         assert!(restore(&repeated).is_err(), "{at} is taken twice");
     }
-    let long = [b' '; 16_385];
+    let long = vec![b' '; 16_385];
     let of_no_change = [row("k", b"{}", 0), row("k", b"{}", 2)];
     let out_of_bounds = [row("", b"{}", 1), row("a\n", b"{}", 1), row("k", b"", 1), row("k", &long, 1)];
     for wrong in of_no_change.into_iter().chain(out_of_bounds) {

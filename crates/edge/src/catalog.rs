@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use onrush_node::{Name, Partitions, ShownCollection};
 
+/// Between two looks whether the version that a read waits for is there.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
 /// What a user may set about the catalogue.
 #[derive(Clone, Debug)]
 pub struct CatalogSettings {
@@ -92,6 +95,21 @@ impl Catalog {
             reads.count(row.is_some());
             read(found, row)
         }))
+    }
+
+    /// Waits until a collection has this version or a later one, as long as a read may. Whether it has; one that is not there keeps
+    /// nobody waiting.
+    pub(crate) async fn await_version(&self, collection: &str, min_version: u64) -> bool {
+        let is_there = || {
+            let version = self.read(collection, ShownCollection::version);
+            version.is_none_or(|version| version >= min_version)
+        };
+        let waited = tokio::time::timeout(self.wait_max, async {
+            while !is_there() {
+                tokio::time::sleep(LOOK_INTERVAL).await;
+            }
+        });
+        waited.await.is_ok()
     }
 
     /// Counts a row of this collection as asked for.

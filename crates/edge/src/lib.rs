@@ -9,6 +9,7 @@ mod catalog;
 mod components;
 mod denied;
 mod gate;
+mod grpc;
 mod hot;
 mod http;
 pub mod limits;

@@ -78,11 +78,7 @@ impl Run {
     fn step(&mut self, words: &mut Words<'_>) -> Result<String, String> {
         let verb = words.next()?;
         let told = match verb {
-            "limits" => {
-                self.limits = parse::limits(words)?;
-                self.state = restored(&self.state, self.limits);
-                String::new()
-            }
+            "limits" => self.restart_under(parse::limits(words)?),
             "advance" | "clock" | "wall" => self.set_clocks(verb, duration(words.next()?)?),
             "expire" => self.expire(),
             "time" => tell::time(self.state.time()),
@@ -147,6 +143,12 @@ impl Run {
         };
         words.finish()?;
         Ok(told)
+    }
+
+    fn restart_under(&mut self, limits: Limits) -> String {
+        self.limits = limits;
+        self.state = restored(&self.state, limits);
+        String::new()
     }
 
     fn end(&mut self, verb: &str, sale: &str, reservation: ReservationRef, asker: Asker<'_>) -> String {

@@ -33,6 +33,7 @@ use onrush_node::Asker;
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::gate::{Gate, OperatorGate, OperatorPaths};
+use crate::grpc;
 use crate::hot::HotTable;
 use crate::openapi::scope::Scope;
 use crate::pages::assets;
@@ -97,12 +98,13 @@ pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
 pub fn public_router(app: Arc<App>) -> Router {
     let elsewhere = Elsewhere::new(Listener::Operator, &operator_routes(app.scenarios));
     let pages = docs::routes(Scope::Public(app.scenarios));
-    with_assets(routed(public_routes(app.scenarios), elsewhere).merge(pages), app)
+    let services = grpc::router(&app);
+    with_assets(routed(public_routes(app.scenarios), elsewhere).merge(pages), app).merge(services)
 }
 
 /// What a rush asks the public listener for.
 pub(crate) fn hot_table(on: Scenarios) -> HotTable {
-    HotTable::new(public_routes(on).iter().filter_map(Route::bytes))
+    HotTable::new(public_routes(on).iter().filter_map(Route::bytes).chain(grpc::route_bytes()))
 }
 
 /// What browsers may ask the public listener about its paths.

@@ -36,7 +36,10 @@ pub(crate) enum Body {
 
 /// A body that comes piece by piece. It lasts as long as its maker has more to say and the client stays: a maker without an
 /// end has to come to one when the server stops, or the drain waits for it.
-pub(crate) struct Stream(RouterBody);
+pub(crate) struct Stream {
+    body: RouterBody,
+    trailers: Option<HeaderMap>,
+}
 
 /// The maker of a stream failed: what was sent is not the whole, and the client has to see that.
 #[derive(Debug)]
@@ -106,25 +109,30 @@ impl Default for Body {
 
 impl Stream {
     pub(crate) fn new(body: RouterBody) -> Self {
-        Self(body)
+        Self { body, trailers: None }
     }
 
     /// The next piece, which is not empty; nothing at the end.
     pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
         loop {
-            match ready!(Pin::new(&mut self.0).poll_frame(context)) {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
                 None => return Poll::Ready(None),
                 Some(Err(error)) => {
                     tracing::warn!(%error, "an answer ended before it was whole");
                     return Poll::Ready(Some(Err(Broken)));
                 }
-                // Trailers are not sent.
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(piece) if !piece.is_empty() => return Poll::Ready(Some(Ok(piece))),
-                    Ok(_) | Err(_) => {}
+                    Ok(_) => {}
+                    Err(frame) => self.trailers = frame.into_trailers().ok(),
                 },
             }
         }
+    }
+
+    /// Fields that come behind the body, once it has come to its end. Only HTTP/2 sends them.
+    pub(crate) fn take_trailers(&mut self) -> Option<HeaderMap> {
+        self.trailers.take()
     }
 }
 

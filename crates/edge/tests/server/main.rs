@@ -12,6 +12,7 @@ mod flash_sale_accounts;
 mod flash_sale_operator;
 mod front;
 mod gate;
+mod grpc;
 mod meaning;
 mod other_origins;
 mod quiet;

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use compact_str::{CompactString, ToCompactString, format_compact};
@@ -22,9 +21,6 @@ use crate::http::request::Request;
 use crate::limits::ROWS_PER_READ_MAX;
 use crate::problem::Problem;
 use crate::text::write_json_string;
-
-/// Between two looks whether the version that a read waits for is there.
-const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Rows of one version of a collection.
 pub(crate) struct Rows {
@@ -78,7 +74,8 @@ fn freshness(version: u64) -> [(&'static str, CompactString); 3] {
     ]
 }
 
-fn etag(row: &Row) -> CompactString {
+/// Stands for the bytes of a row.
+pub(crate) fn etag(row: &Row) -> CompactString {
     format_compact!("\"{:016x}\"", row.tag())
 }
 
@@ -177,16 +174,7 @@ async fn await_version(
     let Some(text) = min_version else { return Ok(()) };
     let rule = "must be a version that this server gave out";
     let min_version: u64 = text.parse().map_err(|_| Problem::invalid("min_version", rule))?;
-    let is_there = || {
-        let version = catalog.read(collection, ShownCollection::version);
-        version.is_none_or(|version| version >= min_version)
-    };
-    let waited = tokio::time::timeout(catalog.wait_max, async {
-        while !is_there() {
-            tokio::time::sleep(LOOK_INTERVAL).await;
-        }
-    });
-    waited.await.map_err(|_| Problem::incoherent())
+    if catalog.await_version(collection, min_version).await { Ok(()) } else { Err(Problem::incoherent()) }
 }
 
 #[cfg(test)]

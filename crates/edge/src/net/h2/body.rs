@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use http::HeaderMap;
 use hyper::body::{Body, Frame, SizeHint};
 
 use crate::http::response::{self, Stream};
@@ -22,6 +23,8 @@ pub(super) struct Pieces {
     held: Rc<HeldAnswer>,
     /// What comes behind the bytes, and that the stream is open until then.
     more: Option<(Stream, OpenStream)>,
+    /// What comes behind all of it.
+    trailers: Option<HeaderMap>,
 }
 
 /// The answer cannot be made whole: its maker failed, or there is no room for what comes next. The client sees that its
@@ -44,7 +47,7 @@ impl Pieces {
             response::Body::Stream(stream) => (Bytes::new(), Some((stream, OpenStream::new(streams)))),
         };
         let held = Rc::new(streams.hold(bytes.len()));
-        Self { bytes, held, more }
+        Self { bytes, held, more, trailers: None }
     }
 
     /// Takes the next bytes of a stream; nothing at its end.
@@ -61,6 +64,7 @@ impl Pieces {
                 Poll::Ready(Some(Err(Incomplete)))
             }
             None => {
+                self.trailers = stream.take_trailers();
                 self.more = None;
                 Poll::Ready(None)
             }
@@ -78,7 +82,7 @@ impl Body for Pieces {
     ) -> Poll<Option<Result<Frame<Piece>, Incomplete>>> {
         if self.bytes.is_empty() {
             match ready!(self.poll_more(context)) {
-                None => return Poll::Ready(None),
+                None => return Poll::Ready(self.trailers.take().map(|fields| Ok(Frame::trailers(fields)))),
                 Some(Err(incomplete)) => return Poll::Ready(Some(Err(incomplete))),
                 Some(Ok(())) => {}
             }
@@ -89,7 +93,7 @@ impl Body for Pieces {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.bytes.is_empty() && self.more.is_none()
+        self.bytes.is_empty() && self.more.is_none() && self.trailers.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -3,6 +3,7 @@
 mod body;
 pub(crate) mod frames;
 mod socket;
+mod streamed;
 mod streams;
 
 use std::convert::Infallible;
@@ -21,7 +22,9 @@ use tokio::net::TcpStream;
 
 use self::body::Pieces;
 use self::socket::CountedSocket;
+use self::streamed::Streamed;
 use self::streams::{OpenStream, Streams};
+use crate::grpc;
 use crate::http::authority::is_authority;
 use crate::http::request::{self, Peer};
 use crate::http::response::Response;
@@ -100,9 +103,27 @@ async fn answer(
     let request_id = thread.request_id(given);
     let is_head = request.method() == Method::HEAD;
     let page_origin = thread.routes.gate.page_origin(&request::Fields::Mapped(request.headers()));
-    let response = match whole(thread, request).await {
-        Ok((parts, body)) => route(thread, streams, peer, parts, body).await,
-        Err(problem) => reject(thread, &problem, page_origin),
+    let is_call = grpc::is_call(request.uri().path());
+    let refuse = |problem: &Problem| match reject(thread, problem, page_origin) {
+        _ if is_call => grpc::refused(problem),
+        response => response,
+    };
+    let response = if grpc::takes_stream(request.uri().path()) {
+        match head_of(thread, request) {
+            Ok((parts, body)) => {
+                let body = RouterBody::new(Streamed::new(body, thread.settings.body_timeout));
+                route(thread, streams, peer, parts, (Bytes::new(), body)).await
+            }
+            Err(problem) => refuse(&problem),
+        }
+    } else {
+        match whole(thread, request).await {
+            Ok((parts, body)) => {
+                let routed = RouterBody::from(body.clone());
+                route(thread, streams, peer, parts, (body, routed)).await
+            }
+            Err(problem) => refuse(&problem),
+        }
     };
     let Response { status, fields, length, body, .. } = finish(thread, response, is_head);
     let mut response = http::Response::new(Pieces::new(body, streams));
@@ -117,11 +138,11 @@ async fn answer(
     response
 }
 
-/// Waits for the whole request.
-async fn whole(
+/// A request whose body is still to come.
+fn head_of(
     thread: &EdgeThread,
     request: Request<Incoming>,
-) -> Result<(http::request::Parts, Bytes), Problem> {
+) -> Result<(http::request::Parts, Incoming), Problem> {
     let target_length = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     let field_bytes =
         |(name, value): (&http::HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 4;
@@ -129,7 +150,15 @@ async fn whole(
     check_head_size(target_length, head_bytes, request.headers().len())
         .map_err(|part| part.problem(thread.body_bytes_max))?;
     let (parts, body) = request.into_parts();
-    let parts = check_head(parts)?;
+    Ok((check_head(parts)?, body))
+}
+
+/// Waits for the whole request.
+async fn whole(
+    thread: &EdgeThread,
+    request: Request<Incoming>,
+) -> Result<(http::request::Parts, Bytes), Problem> {
+    let (parts, body) = head_of(thread, request)?;
     let body = tokio::time::timeout(
         thread.settings.body_timeout,
         Limited::new(body, thread.body_bytes_max).collect(),
@@ -172,12 +201,13 @@ fn check_head(mut parts: http::request::Parts) -> Result<http::request::Parts, P
     Ok(parts)
 }
 
+/// Answers a request. Of its body, `routed` is what the router reads; a hot route sees the bytes that are there.
 async fn route(
     thread: &Rc<EdgeThread>,
     streams: &Rc<Streams>,
     peer: Peer,
     parts: http::request::Parts,
-    body: Bytes,
+    (body, routed): (Bytes, RouterBody),
 ) -> Response {
     streams.room().await;
     let admission = match Exchange::begin(thread, &request::Request::of_http2(&parts, &body, peer)) {
@@ -193,7 +223,7 @@ async fn route(
     // Reads can be long, and one connection must not ask for many of them at once. Writes have short answers.
     let _turn = if parts.method.is_safe() { streams.turn_to_read().await } else { None };
     streams.room().await;
-    router_bridge::dispatch(thread, Request::from_parts(parts, RouterBody::from(body)), admission).await
+    router_bridge::dispatch(thread, Request::from_parts(parts, routed), admission).await
 }
 
 /// Runs the streams of a connection on the thread of the connection.

@@ -2,6 +2,7 @@
 //! at once; `GET /cache?product_id=` tells one product as a line of text. Both read the collection `product_inventory`.
 
 mod body;
+mod grpc;
 mod operations;
 
 use std::sync::Arc;
@@ -20,10 +21,11 @@ use crate::catalog::Catalog;
 use crate::hot::{Head, Hot, Ready, Sender, bare_query};
 use crate::http::query::parameters;
 use crate::http::request::Request as HotRequest;
-use crate::limits::BODY_BYTES_MAX;
+use crate::limits::{BODY_BYTES_MAX, ROWS_PER_READ_MAX};
 use crate::problem::Problem;
 pub use body::product;
 use body::{Product, parse_products, write_line, write_products};
+pub(crate) use grpc::service;
 
 /// The collection of the products; their keys are their ids.
 pub const COLLECTION: &str = "product_inventory";
@@ -45,11 +47,31 @@ pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 4] {
 
 async fn inventory(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
     let ids = parse_products(&json_body(request, BODY_BYTES_MAX).await?)?;
-    let keys: Vec<_> = ids.iter().map(i64::to_string).collect();
-    let rows = read_rows(&app.catalog, COLLECTION, &keys).ok_or_else(Problem::collection_not_found)?;
-    let found = ids.into_iter().zip(rows.rows).filter_map(|(id, row)| Some((id, row?)));
-    let products = found.map(|(id, row)| (id, Product::of(&row))).collect::<Vec<_>>();
+    let products = find_products(&app.catalog, ids)?;
     Ok(json(StatusCode::OK, |out| write_products(out, &products)))
+}
+
+/// Those of these products that there are, each once.
+fn find_products(
+    catalog: &Catalog,
+    ids: impl IntoIterator<Item = i64>,
+) -> Result<Vec<(i64, Product)>, Problem> {
+    let mut once = Vec::new();
+    for id in ids {
+        if !once.contains(&id) {
+            once.push(id);
+        }
+        if once.len() > ROWS_PER_READ_MAX {
+            return Err(Problem::invalid(
+                "product_ids",
+                &format!("must have at most {ROWS_PER_READ_MAX} ids"),
+            ));
+        }
+    }
+    let keys: Vec<_> = once.iter().map(i64::to_string).collect();
+    let rows = read_rows(catalog, COLLECTION, &keys).ok_or_else(Problem::collection_not_found)?;
+    let found = once.into_iter().zip(rows.rows).filter_map(|(id, row)| Some((id, row?)));
+    Ok(found.map(|(id, row)| (id, Product::of(&row))).collect())
 }
 
 async fn line(State(app): State<Arc<App>>, request: WithoutBody) -> Result<Response, Problem> {

@@ -1,0 +1,77 @@
+//! Rows of the catalogue.
+
+use std::sync::Arc;
+
+use onrush_core::{ROW_KEY_RULE, Row, is_row_key};
+use tonic::{Request, Response, Status};
+
+use super::generated::onrush::v1::catalog_server::Catalog;
+use super::generated::onrush::v1::{
+    GetRowRequest, GetRowResponse, GetRowsRequest, GetRowsResponse, Row as RowMessage,
+};
+use super::{Answer, status_of};
+use crate::api::App;
+use crate::api::catalog::{etag, read_rows};
+use crate::limits::ROWS_PER_READ_MAX;
+use crate::problem::Problem;
+
+pub(super) struct Service(pub(super) Arc<App>);
+
+impl Service {
+    /// Rows of these keys, each once, of the version that is asked for or a later one.
+    async fn read(
+        &self,
+        collection: &str,
+        keys: Vec<String>,
+        min_version: u64,
+    ) -> Result<GetRowsResponse, Problem> {
+        let mut once: Vec<String> = Vec::new();
+        for key in keys {
+            if !is_row_key(&key) {
+                return Err(Problem::invalid("key", ROW_KEY_RULE));
+            }
+            if !once.contains(&key) {
+                once.push(key);
+            }
+            if once.len() > ROWS_PER_READ_MAX {
+                return Err(Problem::invalid("keys", &format!("must be 1 to {ROWS_PER_READ_MAX}")));
+            }
+        }
+        let catalog = &self.0.catalog;
+        if !catalog.await_version(collection, min_version).await {
+            return Err(Problem::incoherent());
+        }
+        let read = read_rows(catalog, collection, &once).ok_or_else(Problem::collection_not_found)?;
+        let is_missing = once.into_iter().zip(&read.rows).filter(|(_, row)| row.is_none());
+        let missing = is_missing.map(|(key, _)| key).collect();
+        let rows = read.rows.iter().flatten().map(message).collect();
+        Ok(GetRowsResponse { rows, missing, version: read.version, lag_ms: 0 })
+    }
+}
+
+#[tonic::async_trait]
+impl Catalog for Service {
+    async fn get_row(&self, request: Request<GetRowRequest>) -> Answer<GetRowResponse> {
+        let GetRowRequest { collection, key, min_version } = request.into_inner();
+        let read = self.read(&collection, vec![key], min_version).await;
+        let GetRowsResponse { rows, version, lag_ms, .. } = read.map_err(|problem| status_of(&problem))?;
+        match rows.into_iter().next() {
+            Some(row) => Ok(Response::new(GetRowResponse { row: Some(row), version, lag_ms })),
+            None => Err(status_of(&Problem::row_not_found())),
+        }
+    }
+
+    async fn get_rows(&self, request: Request<GetRowsRequest>) -> Answer<GetRowsResponse> {
+        let GetRowsRequest { collection, keys, min_version } = request.into_inner();
+        if keys.is_empty() {
+            let rule = format!("must be 1 to {ROWS_PER_READ_MAX}");
+            return Err::<_, Status>(status_of(&Problem::invalid("keys", &rule)));
+        }
+        let read = self.read(&collection, keys, min_version).await;
+        read.map(Response::new).map_err(|problem| status_of(&problem))
+    }
+}
+
+fn message(row: &Row) -> RowMessage {
+    RowMessage { key: row.key().to_owned(), json: row.json().to_vec(), etag: etag(row).into() }
+}

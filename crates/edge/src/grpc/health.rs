@@ -1,0 +1,37 @@
+//! Whether calls make sense now, as `/readyz` says it, in the protocol of gRPC's health checks.
+
+use std::sync::Arc;
+
+use onrush_node::Readiness;
+use tonic::{Request, Response, Status};
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use super::Answer;
+use crate::api::App;
+
+struct Service(Arc<App>);
+
+pub(super) fn service(app: Arc<App>) -> HealthServer<impl Health> {
+    HealthServer::new(Service(app))
+}
+
+#[tonic::async_trait]
+impl Health for Service {
+    /// All services are as the server is.
+    async fn check(&self, _: Request<HealthCheckRequest>) -> Answer<HealthCheckResponse> {
+        let status = match self.0.backend.readiness() {
+            Readiness::Ready => ServingStatus::Serving,
+            Readiness::Draining | Readiness::LogUnavailable => ServingStatus::NotServing,
+        };
+        Ok(Response::new(HealthCheckResponse { status: status.into() }))
+    }
+
+    type WatchStream = tokio_stream::Empty<Result<HealthCheckResponse, Status>>;
+
+    /// Clients that hear this ask nothing of health any more, as the protocol says, and none keeps a stream open for ever.
+    async fn watch(&self, _: Request<HealthCheckRequest>) -> Answer<Self::WatchStream> {
+        Err(Status::unimplemented("Ask with Check."))
+    }
+}

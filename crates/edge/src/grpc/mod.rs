@@ -1,0 +1,115 @@
+//! gRPC on the public listener, over HTTP/2: the operations of HTTP in the messages of `proto/`, health and reflection.
+
+mod catalog;
+mod counters;
+mod deadline;
+mod generated;
+mod health;
+mod status;
+mod windows;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use http::Version;
+use onrush_gate::RouteGroup;
+use tonic::codegen::Service;
+use tonic::server::NamedService;
+use tonic_reflection::server::Builder;
+
+use crate::api::App;
+use crate::hot::RouteBytes;
+use crate::http::response::Response as Answered;
+use crate::limits::BODY_BYTES_MAX;
+use crate::problem::Problem;
+use crate::scenarios::product_inventory;
+use generated::onrush::v1::{
+    catalog_server::CatalogServer, counters_server::CountersServer, windows_server::WindowsServer,
+};
+pub(crate) use generated::product_inventory as product_inventory_messages;
+use status::write_problem;
+pub(crate) use status::{Answer, status_of};
+
+/// Every path begins with the name of its service.
+const PATHS: [&str; 7] = [
+    "/onrush.v1.Catalog/{method}",
+    "/onrush.v1.Counters/{method}",
+    "/onrush.v1.Windows/{method}",
+    "/proto.ProductInventoryService/{method}",
+    "/grpc.health.v1.Health/{method}",
+    "/grpc.reflection.v1.ServerReflection/{method}",
+    "/grpc.reflection.v1alpha.ServerReflection/{method}",
+];
+
+/// Whether this is the path of a call.
+pub(crate) fn is_call(path: &str) -> bool {
+    PATHS.iter().any(|known| path.starts_with(known.trim_end_matches("{method}")))
+}
+
+/// The answer to a call that cannot be served.
+pub(crate) fn refused(problem: &Problem) -> Answered {
+    let mut body = Vec::new();
+    let head = write_problem(problem, &mut body);
+    Answered::of_hot(head, body)
+}
+
+/// Whether a call at this path is answered before its request has come to its end.
+pub(crate) fn takes_stream(path: &str) -> bool {
+    path.starts_with("/grpc.reflection.")
+}
+
+/// The services, each at its path.
+pub(crate) fn router(app: &Arc<App>) -> Router {
+    let services = Router::new();
+    let services = with(services, CatalogServer::new(catalog::Service(Arc::clone(app))));
+    let services = with(services, CountersServer::new(counters::Service(Arc::clone(app))));
+    let services = with(services, WindowsServer::new(windows::Service(Arc::clone(app))));
+    let services = with(services, health::service(Arc::clone(app)));
+    let services =
+        with(services, described().build_v1().expect(SOUND).max_decoding_message_size(BODY_BYTES_MAX));
+    let services =
+        with(services, described().build_v1alpha().expect(SOUND).max_decoding_message_size(BODY_BYTES_MAX));
+    let services = if app.scenarios.product_inventory {
+        with(services, product_inventory::service(app))
+    } else {
+        services
+    };
+    services.layer(from_fn(deadline::within)).layer(from_fn(over_http2))
+}
+
+/// What reflection tells.
+fn described() -> Builder<'static> {
+    Builder::configure()
+        .register_encoded_file_descriptor_set(generated::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+const SOUND: &str = "descriptions that were made with the program are sound";
+
+/// What refuses a request before it reaches its service says so as gRPC does.
+pub(crate) fn route_bytes() -> impl Iterator<Item = RouteBytes> {
+    PATHS.into_iter().map(|path| {
+        RouteBytes::new(Some("POST"), path, None, Some(RouteGroup::Pages)).refusing(write_problem)
+    })
+}
+
+fn with<S>(services: Router, service: S) -> Router
+where
+    S: Service<Request, Error = std::convert::Infallible> + NamedService + Clone + Send + Sync + 'static,
+    S::Response: IntoResponse,
+    S::Future: Send + 'static,
+{
+    services.route_service(&format!("/{}/{{method}}", S::NAME), service)
+}
+
+/// The status of a call comes behind its answer, where HTTP/1.1 clients do not look.
+async fn over_http2(request: Request, next: Next) -> Response {
+    if request.version() == Version::HTTP_2 {
+        next.run(request).await
+    } else {
+        Problem::malformed("gRPC needs HTTP/2.").into_response()
+    }
+}
