@@ -55,8 +55,8 @@ impl State {
                 self.denylist.put(Arc::new(Denial { kind, value, reason, expires_at }));
             }
             Event::AccountCreated { customer, password } => self.accounts.add(customer, password),
-            Event::RowsPut { collection, ref rows } => self.rows.put(collection, rows),
-            Event::RowDeleted { collection, key } => self.rows.delete(collection, key),
+            Event::RowsPut { collection, ref rows } => self.rows.put(&self.hash, collection, rows),
+            Event::RowDeleted { collection, key } => self.rows.delete(&self.hash, collection, key),
             Event::Undenied { kind, value } => drop(self.remove_denial(kind, value)),
             Event::DenialExpired { kind, value } => {
                 let denial = self.remove_denial(kind, value);

@@ -14,9 +14,9 @@ use naive::{
     steps::{COLLECTIONS, COUNTERS, CUSTOMERS, DENIED, ROW_KEYS, SALES, Step, WINDOWS, limits, step},
 };
 use onrush_core::{
-    Answer, Command, Decision, DenialKind, Event, Limits, Now, Refusal, ReservationView, SaleImage,
-    SaleStatus, SaleView, State, UnitTotals, decide, decide_denial_expiry, decide_expiry, decide_hold_end,
-    shadow_refusal, verifies_challenge,
+    Answer, Command, Decision, DenialKind, Event, Limits, Now, Refusal, ReservationView, RowCollection,
+    SaleImage, SaleStatus, SaleView, State, UnitTotals, decide, decide_denial_expiry, decide_expiry,
+    decide_hold_end, shadow_refusal, verifies_challenge,
 };
 use proptest::{
     collection::vec,
@@ -292,11 +292,12 @@ impl<'a> Run<'a> {
 
     fn compare_rows(&self) {
         for collection in COLLECTIONS {
+            let found = self.state.collection(collection);
             let expected = self.model.collections.get(collection);
-            assert_eq!(self.state.collection_version(collection), expected.map_or(0, |found| found.version));
+            assert_eq!(found.map(RowCollection::version), expected.map(|found| found.version));
+            let row = |key| found.and_then(|found| found.row(key)).map(|row| (row.version(), row.json()));
             for key in ROW_KEYS {
-                let row = self.state.row(collection, key).map(|row| (row.version(), row.json()));
-                assert_eq!(row, expected.and_then(|found| found.rows.get(key).copied()), "{key}");
+                assert_eq!(row(key), expected.and_then(|found| found.rows.get(key).copied()), "{key}");
             }
         }
         assert_eq!(self.state.row_count(), self.model.row_count());
@@ -343,8 +344,7 @@ impl<'a> Run<'a> {
             let expected = self.model.windows.get(window).map(|window| (window.shape, window.count(now)));
             assert_eq!(self.state.window(window, self.clock).map(|view| (view.shape, view.count)), expected);
         }
-        let mut totals = UnitTotals::default();
-        let mut reservation_count = 0;
+        let (mut totals, mut reservation_count) = (UnitTotals::default(), 0);
         for sale in SALES {
             let view = self.state.sale(sale, self.now().wall);
             assert_eq!(view.is_some(), self.model.sales.contains_key(sale));

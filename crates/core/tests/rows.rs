@@ -49,7 +49,7 @@ fn a_state_is_its_facts() {
     restored.check_memory_bytes();
     let shown: Vec<_> = restored
         .collections()
-        .map(|(name, version, rows)| format!("{name} {version} {:?}", rows.collect::<Vec<_>>()))
+        .map(|(name, found)| format!("{name} {} {:?}", found.version(), found.sorted()))
         .collect();
     let expected = [
         r#"a 1 [Row { key: "schlüssel", version: 1, json: {} }]"#,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use onrush_node::{Name, Partitions, ShownCollection};
+use onrush_core::{Row, RowCollection};
+use onrush_node::{Name, Partitions};
 
 /// Between two looks whether the version that a read waits for is there.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
@@ -30,11 +31,11 @@ impl Default for CatalogSettings {
 /// Where rows are read.
 pub trait RowSource: Send + Sync {
     /// Gives a collection as it is now to `read`, once; nothing if it never had a row.
-    fn read_collection(&self, collection: &str, read: &mut dyn FnMut(Option<&ShownCollection>));
+    fn read_collection(&self, collection: &str, read: &mut dyn FnMut(Option<&RowCollection>));
 }
 
 impl RowSource for Partitions {
-    fn read_collection(&self, collection: &str, read: &mut dyn FnMut(Option<&ShownCollection>)) {
+    fn read_collection(&self, collection: &str, read: &mut dyn FnMut(Option<&RowCollection>)) {
         Self::read_collection(self, collection, read);
     }
 }
@@ -45,7 +46,7 @@ pub(crate) struct Catalog {
     source: Arc<dyn RowSource>,
     collections: BTreeMap<Name, Reads>,
     /// What a collection is that never had a row.
-    empty: ShownCollection,
+    empty: RowCollection,
 }
 
 /// Rows that were asked for.
@@ -70,7 +71,7 @@ impl Catalog {
     pub(crate) fn new(settings: CatalogSettings, source: Arc<dyn RowSource>) -> Self {
         let CatalogSettings { wait_max, embedded } = settings;
         let collections = embedded.into_iter().map(|name| (name, Reads::default())).collect();
-        Self { wait_max, source, collections, empty: ShownCollection::default() }
+        Self { wait_max, source, collections, empty: RowCollection::of(0, []) }
     }
 
     pub(crate) fn has(&self, collection: &str) -> bool {
@@ -78,7 +79,7 @@ impl Catalog {
     }
 
     /// Gives a collection, as it is now, to `read`; nothing if there is no such collection. All that `read` sees is of one version.
-    pub(crate) fn read<R>(&self, collection: &str, read: impl FnOnce(&ShownCollection) -> R) -> Option<R> {
+    pub(crate) fn read<R>(&self, collection: &str, read: impl FnOnce(&RowCollection) -> R) -> Option<R> {
         self.collections.contains_key(collection).then(|| self.read_one(collection, read))
     }
 
@@ -87,7 +88,7 @@ impl Catalog {
         &self,
         collection: &str,
         key: &str,
-        read: impl FnOnce(&ShownCollection, Option<&onrush_core::Row>) -> R,
+        read: impl FnOnce(&RowCollection, Option<&Row>) -> R,
     ) -> Option<R> {
         let reads = self.collections.get(collection)?;
         Some(self.read_one(collection, |found| {
@@ -101,7 +102,7 @@ impl Catalog {
     /// nobody waiting.
     pub(crate) async fn await_version(&self, collection: &str, min_version: u64) -> bool {
         let is_there = || {
-            let version = self.read(collection, ShownCollection::version);
+            let version = self.read(collection, RowCollection::version);
             version.is_none_or(|version| version >= min_version)
         };
         let waited = tokio::time::timeout(self.wait_max, async {
@@ -133,7 +134,7 @@ impl Catalog {
         })
     }
 
-    fn read_one<R>(&self, collection: &str, read: impl FnOnce(&ShownCollection) -> R) -> R {
+    fn read_one<R>(&self, collection: &str, read: impl FnOnce(&RowCollection) -> R) -> R {
         let (mut read, mut result) = (Some(read), None);
         self.source.read_collection(collection, &mut |found| {
             let found = found.unwrap_or(&self.empty);

@@ -23,7 +23,7 @@ pub use clock::{Clock, ClockReading, MachineClock, ManualClock, Stopwatch};
 pub use metrics::{BATCH_BUCKETS, Histogram, MetricsSnapshot, SYNC_BUCKETS_US};
 pub use partition::{
     Calls, LoadError, Partition, PartitionPort, Readiness, Recovered, Replies, Retention, RetentionHold,
-    ShownCollection, Token,
+    Token,
 };
 pub use partitions::Partitions;
 pub use reservation_id::{RESERVATION_ID_BYTES, ReservationIds};

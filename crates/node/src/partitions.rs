@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use onrush_core::{Denial, TimeMs};
+use onrush_core::{Denial, RowCollection, TimeMs};
 
 use crate::router::{Router, RoutingKey};
-use crate::{Call, Partition, ShownCollection};
+use crate::{Call, Partition};
 
 /// All partitions of a node. There is one today.
 pub struct Partitions {
@@ -50,11 +50,7 @@ impl Partitions {
 
     /// Gives a collection of the catalogue to `read`, as [`Partition::read_collection`] does. All of them are in the first partition,
     /// as the denylist is.
-    pub fn read_collection<R>(
-        &self,
-        collection: &str,
-        read: impl FnOnce(Option<&ShownCollection>) -> R,
-    ) -> R {
+    pub fn read_collection<R>(&self, collection: &str, read: impl FnOnce(Option<&RowCollection>) -> R) -> R {
         self.at(0).read_collection(collection, read)
     }
 

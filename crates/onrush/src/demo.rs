@@ -7,11 +7,13 @@ use std::sync::mpsc::sync_channel;
 use anyhow::{Context, bail};
 use onrush_core::WindowShape;
 use onrush_edge::scenarios::demo::{PRODUCT_COUNT, calls, products};
-use onrush_edge::scenarios::product_inventory;
 use onrush_node::{Call, Failure, Partition, Reply};
 
 /// Counts how often the demonstration was created: once.
 const MARKER: &str = "onrush.demo";
+
+/// Counts how often all products were put: once. A start that was cut off begins again.
+const PRODUCTS_MARKER: &str = "onrush.demo.products";
 
 /// Unless it was done before, asks for each window and sale of the demonstration and creates those that nobody knows; likewise its
 /// products. Waits until they are durable.
@@ -46,13 +48,15 @@ pub(crate) fn create_missing(partition: &Arc<Partition>, shape: WindowShape) -> 
     }
 }
 
-/// Puts the products, unless their collection ever had a row.
+/// Puts the products, unless all of them were put before.
 fn create_products(partition: &Arc<Partition>) -> anyhow::Result<()> {
-    if partition.read_collection(product_inventory::COLLECTION, |found| found.is_some()) {
+    let marker = Call::ReadCounter { counter: PRODUCTS_MARKER.into() };
+    if ask(partition, marker)?.is_ok() {
         return Ok(());
     }
     tracing::info!(products = PRODUCT_COUNT, "putting the products of the demonstration into the catalogue");
-    for creation in products() {
+    let noted = Call::AddToCounter { counter: PRODUCTS_MARKER.into(), by: 1 };
+    for creation in products().chain([noted]) {
         if let Err(failure) = ask(partition, creation)? {
             bail!("put the products of the demonstration into the catalogue: {failure:?}");
         }

@@ -2,8 +2,8 @@
 
 use super::{Answer, Decision, check_memory, check_new_name};
 use crate::{
-    Event, ROW_KEY_RULE, ROWS_BYTES_MAX, ROWS_PER_PUT_MAX, Refusal, RowLine, State, is_row_key,
-    row::is_row_json, row_line_bytes,
+    Event, ROW_KEY_RULE, ROWS_BYTES_MAX, ROWS_PER_PUT_MAX, Refusal, RowCollection, RowLine, State,
+    is_row_key, row::is_row_json, row_line_bytes,
 };
 
 pub(super) fn decide_put<'a>(
@@ -30,13 +30,13 @@ pub(super) fn decide_put<'a>(
     if let Some(found) = found
         && rows.iter().all(|row| before(row).is_some_and(|before| before.json() == row.json))
     {
-        return Ok(Decision::nothing_new(Answer::RowsPut { version: found.version }));
+        return Ok(Decision::nothing_new(Answer::RowsPut { version: found.version() }));
     }
     let grows = |row: &RowLine<'_>| before(row).is_none_or(|before| before.json().len() < row.json.len());
     if rows.iter().any(grows) {
         check_memory(state)?;
     }
-    let version = found.map_or(0, |found| found.version) + 1;
+    let version = found.map_or(0, RowCollection::version) + 1;
     Ok(Decision::new(Event::RowsPut { collection, rows: rows.to_vec() }, Answer::RowsPut { version }))
 }
 
@@ -51,7 +51,7 @@ pub(super) fn decide_delete<'a>(
     }
     match state.rows.collection(collection) {
         Some(found) if found.row(key).is_some() => {
-            let answer = Answer::RowDeleted { version: found.version + 1 };
+            let answer = Answer::RowDeleted { version: found.version() + 1 };
             Ok(Decision::new(Event::RowDeleted { collection, key }, answer))
         }
         _ => Err(Refusal::RowNotFound),

@@ -29,8 +29,8 @@ impl State {
             take(Fact::Account { customer, password });
         }
         for (collection, found) in self.rows.iter() {
-            take(Fact::Collection { collection, version: found.version });
-            for row in found.iter() {
+            take(Fact::Collection { collection, version: found.version() });
+            for row in found.sorted() {
                 let line = RowLine { key: row.key(), json: row.json() };
                 take(Fact::Row { row: line, version: row.version() });
             }

@@ -14,6 +14,7 @@ const SHARD_MAX: usize = 896;
 const DEPTH_MAX: u32 = 22;
 
 /// Hashes that only this seed predicts.
+#[derive(Clone)]
 pub(crate) struct KeyedHash {
     seed: u64,
     shared: SharedSeed,

@@ -22,9 +22,9 @@ mod windows;
 use std::collections::BTreeSet;
 
 pub use self::image::SaleImage;
+pub(crate) use self::index::KeyedHash;
 use self::{
-    accounts::Accounts, counters::Counters, denylist::Denylist, index::KeyedHash, rows::Rows, sales::Sales,
-    windows::Windows,
+    accounts::Accounts, counters::Counters, denylist::Denylist, rows::Rows, sales::Sales, windows::Windows,
 };
 pub(crate) use self::{
     reservations::Record,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Sale, State, image::page};
 use crate::{
     CUSTOMER_DETAILS_BYTES_MAX, CUSTOMER_RESERVATIONS_MAX, Denial, DenialKind, DenialsPage, PasswordHash,
-    ReservationRef, ReservationView, Row, SaleView, SalesPage, TimeMs, WindowView,
+    ReservationRef, ReservationView, RowCollection, SaleView, SalesPage, TimeMs, WindowView,
 };
 
 impl State {
@@ -63,19 +63,14 @@ impl State {
         self.accounts.get(customer)
     }
 
-    /// The version of a collection of the catalogue, which counts its changes; 0 if it never had a row.
-    pub fn collection_version(&self, collection: &str) -> u64 {
-        self.rows.collection(collection).map_or(0, |found| found.version)
+    /// A collection of the catalogue; nothing if it never had a row.
+    pub fn collection(&self, collection: &str) -> Option<&RowCollection> {
+        self.rows.collection(collection)
     }
 
-    /// The row of this key, if the collection has it.
-    pub fn row(&self, collection: &str, key: &str) -> Option<&Row> {
-        self.rows.collection(collection)?.row(key)
-    }
-
-    /// All collections that ever had a row by name, each with its version and its rows by key.
-    pub fn collections(&self) -> impl Iterator<Item = (&Arc<str>, u64, impl Iterator<Item = &Row>)> {
-        self.rows.iter().map(|(name, found)| (name, found.version, found.iter()))
+    /// All collections that ever had a row, by name.
+    pub fn collections(&self) -> impl Iterator<Item = (&Arc<str>, &RowCollection)> {
+        self.rows.iter()
     }
 
     /// The reservation, if the sale exists and has it. A hold that is over stays held here until its `Expired` event.

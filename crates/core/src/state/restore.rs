@@ -61,7 +61,7 @@ impl State {
             }
             Fact::Collection { collection, version } => {
                 ensure(self.sale_count() == 0, "a collection comes too late")?;
-                self.rows.restore(collection, version)
+                self.rows.restore(&self.hash, collection, version)
             }
             Fact::Row { row, version } => {
                 ensure(self.sale_count() == 0, "a row comes too late")?;

@@ -1,6 +1,6 @@
 //! Script lines about rows of the catalogue.
 
-use onrush_core::{Command, RowLine};
+use onrush_core::{Command, Row, RowCollection, RowLine};
 
 use super::Run;
 use super::parse::Words;
@@ -16,10 +16,14 @@ impl Run {
                 self.decide(&Command::PutRows { collection, rows: &rows })
             }
             "delete-row" => self.decide(&Command::DeleteRow { collection, key: words.next()? }),
-            "row" => self.state.row(collection, words.next()?).map_or("none".into(), |row| {
+            "row" => self.row(collection, words.next()?).map_or("none".into(), |row| {
                 format!("v{} {}", row.version(), String::from_utf8_lossy(row.json()))
             }),
-            _ => format!("v{}", self.state.collection_version(collection)),
+            _ => format!("v{}", self.state.collection(collection).map_or(0, RowCollection::version)),
         })
+    }
+
+    fn row(&self, collection: &str, key: &str) -> Option<&Row> {
+        self.state.collection(collection)?.row(key)
     }
 }

@@ -14,7 +14,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use http::Request;
 use hyper::body::Frame;
-use onrush_node::ShownCollection;
+use onrush_core::RowCollection;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
@@ -57,7 +57,7 @@ struct Rig {
 struct NoRows;
 
 impl RowSource for NoRows {
-    fn read_collection(&self, _: &str, read: &mut dyn FnMut(Option<&ShownCollection>)) {
+    fn read_collection(&self, _: &str, read: &mut dyn FnMut(Option<&RowCollection>)) {
         read(None);
     }
 }

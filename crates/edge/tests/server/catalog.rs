@@ -56,7 +56,8 @@ fn a_row_is_read_as_it_was_put() {
         (answer.status, &*answer.body, answer.field("onrush-version")),
         (200, r#"{"name":"table"}"#, Some("2"))
     );
-    assert_eq!(call_with(rig.operator(), "DELETE", ROW, "", "").status, 204);
+    let deleted = call_with(rig.operator(), "DELETE", ROW, "", "");
+    assert_eq!((deleted.status, deleted.field("onrush-version")), (204, Some("3")));
     assert_eq!(code(&call_with(rig.operator(), "DELETE", ROW, "", "")), "404 row_not_found");
     assert_eq!(code(&get(&rig, ROW)), "404 row_not_found");
 }

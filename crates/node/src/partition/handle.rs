@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use onrush_core::{Denial, DenialKind, Digest, TimeMs};
+use onrush_core::{Denial, DenialKind, Digest, RowCollection, TimeMs};
 use onrush_log::Log;
 
 use super::cell::LeaderCell;
@@ -14,7 +14,6 @@ use super::machine::{Machine, Submission};
 use super::partition_clock::PartitionClock;
 use super::port::{Calls, Port, Replies, ReplyTo};
 use super::retention::Retention;
-use super::shown_rows::ShownCollection;
 use super::snapshots::Snapshotter;
 use super::views::ViewWriter;
 use super::writer::Writer;
@@ -192,12 +191,8 @@ impl Partition {
 
     /// Gives a collection of the catalogue, as it is with every batch that is in force, to `read`; nothing if it never had a row.
     /// Takes no lock.
-    pub fn read_collection<R>(
-        &self,
-        collection: &str,
-        read: impl FnOnce(Option<&ShownCollection>) -> R,
-    ) -> R {
-        read(self.cell.view().read().rows().collection(collection))
+    pub fn read_collection<R>(&self, collection: &str, read: impl FnOnce(Option<&RowCollection>) -> R) -> R {
+        read(self.cell.view().read().collection(collection))
     }
 
     fn count_denied(&self, kind: DenialKind, is_denied: bool) -> bool {

@@ -4,7 +4,7 @@
 mod claims;
 mod rows;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use onrush_core::{
@@ -42,8 +42,8 @@ pub(crate) struct Leader {
     archived_sales: Vec<Arc<str>>,
     /// Denials that it changed, by kind and value.
     changed_denials: Vec<(DenialKind, Box<str>)>,
-    /// Rows of the catalogue that it changed, by collection and key.
-    changed_rows: BTreeMap<Arc<str>, Vec<Box<str>>>,
+    /// Names of collections of the catalogue that it changed.
+    changed_collections: BTreeSet<Box<str>>,
     /// Batches closed so far; the open one will be the next.
     closed_count: u64,
     /// What the gate of a sale in shadow mode would have refused the last call for.
@@ -76,7 +76,7 @@ impl Leader {
             changed_sales: Vec::new(),
             archived_sales: Vec::new(),
             changed_denials: Vec::new(),
-            changed_rows: BTreeMap::new(),
+            changed_collections: BTreeSet::new(),
             closed_count: 0,
             shadow_refusal: None,
         };
@@ -378,10 +378,9 @@ impl Leader {
             | Event::DenialExpired { kind, value } => {
                 return self.changed_denials.push((kind, value.into()));
             }
-            Event::RowsPut { collection, ref rows } => {
-                return self.note_rows(collection, rows.iter().map(|row| row.key));
+            Event::RowsPut { collection, .. } | Event::RowDeleted { collection, .. } => {
+                return self.note_collection(collection);
             }
-            Event::RowDeleted { collection, key } => return self.note_rows(collection, [key]),
             Event::PartitionCreated { .. }
             | Event::IncarnationBegun { .. }
             | Event::CounterAdded { .. }
@@ -405,7 +404,7 @@ impl Leader {
             let found = self.state.denial(kind, &value, 0).cloned();
             change.denials.push(found.map_or(DenialChange::Gone(kind, value), DenialChange::Put));
         }
-        change.rows = self.describe_rows();
+        change.collections = self.describe_collections();
         change.archived.append(&mut self.archived_sales);
         change.counts = Counts::of(&self.state);
     }

@@ -23,7 +23,6 @@ mod partition_clock;
 mod port;
 mod retention;
 mod shown_denylist;
-mod shown_rows;
 mod snapshots;
 #[cfg(test)]
 mod stepped;
@@ -35,4 +34,3 @@ pub use handle::{Partition, PartitionPort, Readiness};
 pub use loading::{LoadError, Recovered};
 pub use port::{Calls, Replies, Token};
 pub use retention::{Retention, RetentionHold};
-pub use shown_rows::ShownCollection;

@@ -11,12 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use onrush_core::{SaleImage, SaleNo, SaleView, SalesPage, State, TimeMs, UnitTotals};
+use onrush_core::{RowCollection, SaleImage, SaleNo, SaleView, SalesPage, State, TimeMs, UnitTotals};
 use rpds::RedBlackTreeMapSync;
 
 use super::partition_clock::PartitionClock;
 use super::shown_denylist::{DenialChange, ShownDenylist};
-use super::shown_rows::{RowsChange, ShownRows};
 use crate::clock::ClockReading;
 
 /// A sale as it is with the newest batch that is in force and changed it.
@@ -27,7 +26,7 @@ type ShownSale = Arc<ArcSwap<SaleImage>>;
 pub(crate) struct View {
     sales: RedBlackTreeMapSync<Arc<str>, ShownSale>,
     denylist: ShownDenylist,
-    rows: ShownRows,
+    collections: RedBlackTreeMapSync<Arc<str>, RowCollection>,
     counts: Counts,
     /// As it was when the newest batch was closed.
     clock: PartitionClock,
@@ -64,8 +63,8 @@ pub(crate) struct ViewChange {
     pub(crate) images: Vec<Arc<SaleImage>>,
     /// Denials that changed.
     pub(crate) denials: Vec<DenialChange>,
-    /// Collections of the catalogue that changed.
-    pub(crate) rows: Vec<RowsChange>,
+    /// Collections of the catalogue that changed, as they are now.
+    pub(crate) collections: Vec<(Arc<str>, RowCollection)>,
     pub(crate) counts: Counts,
     pub(crate) clock: PartitionClock,
 }
@@ -77,8 +76,9 @@ impl ViewWriter {
         for denial in state.denials() {
             denylist.apply(DenialChange::Put(Arc::clone(denial)));
         }
-        let rows = ShownRows::of(state);
-        let view = View { sales, denylist, rows, counts: Counts::of(state), clock };
+        let collections =
+            state.collections().map(|(name, found)| (Arc::clone(name), found.clone())).collect();
+        let view = View { sales, denylist, collections, counts: Counts::of(state), clock };
         let mut writer = Self { view, by_no: HashMap::new() };
         for image in state.sale_images() {
             writer.show(Arc::new(image));
@@ -100,8 +100,8 @@ impl ViewWriter {
         for denial in change.denials.drain(..) {
             self.view.denylist.apply(denial);
         }
-        for rows in change.rows.drain(..) {
-            self.view.rows.apply(rows);
+        for (name, found) in change.collections.drain(..) {
+            self.view.collections.insert_mut(name, found);
         }
         (self.view.counts, self.view.clock) = (change.counts, change.clock);
     }
@@ -145,8 +145,8 @@ impl View {
         &self.denylist
     }
 
-    pub(crate) fn rows(&self) -> &ShownRows {
-        &self.rows
+    pub(crate) fn collection(&self, collection: &str) -> Option<&RowCollection> {
+        self.collections.get(collection)
     }
 
     pub(crate) fn counts(&self) -> Counts {

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::{HeaderValue, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_core::{ROW_BYTES_MAX, ROW_KEY_RULE, is_row_key};
 use onrush_node::{Call, Name, Outcome, RowCall};
 
-use super::answer::{Answer, WithoutBody, WithoutQuery, json, json_body, name_at, segment};
+use super::answer::{Answer, WithoutBody, WithoutQuery, json, json_body, name_at, segment, with_header};
 use super::app::{App, mismatched};
 use super::route::Route;
 use crate::http::media_type::is_json_lines;
@@ -23,6 +23,9 @@ use crate::text::decode_segment;
 use body::{parse_row, parse_rows, write_collections, write_put, write_puts};
 pub(super) use operations::schemas;
 pub(crate) use read::{etag, read_rows};
+
+/// The field with the version of the collection.
+const VERSION: &str = "onrush-version";
 
 pub(super) fn routes() -> [Route; 2] {
     let [row, rows] = operations::public();
@@ -55,10 +58,10 @@ async fn put_row(State(app): State<Arc<App>>, _: WithoutQuery, request: Request)
 async fn delete_row(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
     let (collection, key) = (collection_at(&app, &request.uri)?, key_at(&request.uri)?);
     match app.ask(Call::DeleteRow { collection, key: key.into() }).await? {
-        Outcome::RowDeleted { .. } => {
+        Outcome::RowDeleted { version } => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NO_CONTENT;
-            Ok(response)
+            Ok(with_header(response, HeaderName::from_static(VERSION), &version.to_string()))
         }
         other => mismatched(&other),
     }

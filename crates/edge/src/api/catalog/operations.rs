@@ -59,6 +59,7 @@ pub(super) fn of_operator() -> [Operation; 4] {
         of_collection(HttpMethod::Delete, ROW_PATH, OPERATOR, "deleteRow", "Take a row out of the catalogue")
             .parameter(key())
             .answer(204, ResponseBuilder::new().description("The row is gone."))
+            .header(204, "Onrush-Version", text_header("The version of the collection without it."))
             .problems(&[Code::RowNotFound]);
     let description = format!(
         "A line of JSON for each row, at most {ROWS_PER_PUT_MAX} lines whose keys and rows have at most {ROWS_BYTES_MAX} bytes together, less 8 for each \

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use compact_str::{CompactString, ToCompactString, format_compact};
 use http::{HeaderMap, StatusCode, Uri};
-use onrush_core::Row;
-use onrush_node::ShownCollection;
+use onrush_core::{Row, RowCollection};
 
-use super::{collection_at, key_at, parse_key};
+use super::{VERSION, collection_at, key_at, parse_key};
 use crate::api::answer::{Answer, WithoutBody, json, of_ready};
 use crate::api::app::App;
 use crate::catalog::Catalog;
@@ -37,7 +36,7 @@ pub(super) fn decode(request: &Request<'_>, segment: &[u8], sender: &Sender<'_>)
     if request.fields.all("if-none-match").next().is_some() {
         return Hot::Routed;
     }
-    let read = |found: &ShownCollection, row: Option<&Row>| row.map(|row| ready(found.version(), row));
+    let read = |found: &RowCollection, row: Option<&Row>| row.map(|row| ready(found.version(), row));
     match sender.catalog.read_row(collection, key, read) {
         Some(Some(ready)) => Hot::Ready(Box::new(ready)),
         Some(None) => Hot::Problem(Box::new(Problem::row_not_found())),
@@ -68,7 +67,7 @@ fn ready(version: u64, row: &Row) -> Ready {
 /// How old an answer can be. What the partition keeps itself is as new as its newest change that is in force.
 fn freshness(version: u64) -> [(&'static str, CompactString); 3] {
     [
-        ("onrush-version", version.to_compact_string()),
+        (VERSION, version.to_compact_string()),
         ("onrush-lag-ms", CompactString::const_new("0")),
         ("age", CompactString::const_new("0")),
     ]
@@ -84,7 +83,7 @@ pub(super) async fn one(State(app): State<Arc<App>>, request: WithoutBody) -> An
     let [min_version] = parameters(request.uri.query(), ["min_version"])?;
     let (collection, key) = (collection_at(&app, &request.uri)?, key_at(&request.uri)?);
     await_version(&app.catalog, &collection, min_version).await?;
-    let read = |found: &ShownCollection, row: Option<&Row>| {
+    let read = |found: &RowCollection, row: Option<&Row>| {
         row.map(|row| answer_one(&request.fields, found.version(), row))
     };
     let found = app.catalog.read_row(&collection, &key, read).flatten();

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
-use onrush_core::{Ceiling, Denial, InvalidTerms, Refusal, RefusalCode, TimeMs, Unmet};
+use onrush_core::{Ceiling, Denial, InvalidTerms, Refusal, RefusalCode, RowCollection, TimeMs, Unmet};
 use onrush_gate::jwt::{JwtKeys, JwtRules};
 use onrush_gate::session::{Cipher, KeyId, NONCE_BYTES, Session, SessionKey, SessionKeys};
-use onrush_node::{Call, Failure, MetricsSnapshot, Readiness, ReservationIds, ReserveCall, ShownCollection};
+use onrush_node::{Call, Failure, MetricsSnapshot, Readiness, ReservationIds, ReserveCall};
 
 use super::sending::{exchange, fields, parse};
 use super::shop::{Shop, catalog};
@@ -306,7 +306,7 @@ impl<F> Denylist for Failing<F> {
 }
 
 impl<F: Send + Sync> RowSource for Failing<F> {
-    fn read_collection(&self, collection: &str, read: &mut dyn FnMut(Option<&ShownCollection>)) {
+    fn read_collection(&self, collection: &str, read: &mut dyn FnMut(Option<&RowCollection>)) {
         self.shop.read_collection(collection, read);
     }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use onrush_core::{
     Ceiling, Denial, DenialKind, DenialsPage, Incarnation, Precondition, Refusal, RefusalCode, ReservationNo,
-    ReservationRef, ReservationStatus, ReservationView, Row, RowLine, SaleCheck, SaleNo, SaleStatus,
-    SaleVersion, SaleView, SalesPage, SessionTerms, StockView, TermsVersion, TimeMs, UnitTotals, Unmet,
-    Verdict, WindowShape,
+    ReservationRef, ReservationStatus, ReservationView, Row, RowCollection, RowLine, SaleCheck, SaleNo,
+    SaleStatus, SaleVersion, SaleView, SalesPage, SessionTerms, StockView, TermsVersion, TimeMs, UnitTotals,
+    Unmet, Verdict, WindowShape,
 };
 use onrush_node::{
     Asker, Call, Failure, Histogram, MetricsSnapshot, Name, Outcome, Readiness, Reply, ReservationIds,
-    ReserveCall, ShownCollection,
+    ReserveCall,
 };
 
 use crate::api::app::{Backend, Done};
@@ -140,9 +140,9 @@ impl Denylist for Shop {
 
 /// The collections `products` and `product_inventory` have one row.
 impl RowSource for Shop {
-    fn read_collection(&self, collection: &str, read: &mut dyn FnMut(Option<&ShownCollection>)) {
+    fn read_collection(&self, collection: &str, read: &mut dyn FnMut(Option<&RowCollection>)) {
         let row = Row::new(RowLine { key: "1", json: br#"{"name":"chair"}"# }, 3);
-        let found = ShownCollection::of(7, [row]);
+        let found = RowCollection::of(7, [row]);
         read(collection.starts_with("product").then_some(&found));
     }
 }

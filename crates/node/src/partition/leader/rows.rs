@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use onrush_core::{Command, RowLine};
+use onrush_core::{Command, RowCollection, RowLine};
 
 use super::Leader;
-use crate::partition::shown_rows::RowsChange;
 use crate::{Reply, RowCall};
 
 impl Leader {
@@ -18,32 +17,17 @@ impl Leader {
         self.answer(&Command::DeleteRow { collection, key })
     }
 
-    /// Remembers which rows an event changes.
-    pub(super) fn note_rows<'k>(&mut self, collection: &str, keys: impl IntoIterator<Item = &'k str>) {
-        let keys = keys.into_iter().map(Box::from);
-        match self.changed_rows.get_mut(collection) {
-            Some(changed) => changed.extend(keys),
-            None => drop(self.changed_rows.insert(collection.into(), keys.collect())),
+    /// Remembers that an event changes a collection.
+    pub(super) fn note_collection(&mut self, collection: &str) {
+        if !self.changed_collections.contains(collection) {
+            self.changed_collections.insert(collection.into());
         }
     }
 
-    /// Says what the batch that closes changed of them.
-    pub(super) fn describe_rows(&mut self) -> Vec<RowsChange> {
-        let changed = std::mem::take(&mut self.changed_rows);
-        changed.into_iter().map(|(collection, keys)| self.rows_change(collection, keys)).collect()
-    }
-
-    fn rows_change(&self, collection: Arc<str>, mut keys: Vec<Box<str>>) -> RowsChange {
-        keys.sort_unstable();
-        keys.dedup();
-        let version = self.state.collection_version(&collection);
-        let (mut put, mut gone) = (Vec::new(), Vec::new());
-        for key in keys {
-            match self.state.row(&collection, &key) {
-                Some(row) => put.push(row.clone()),
-                None => gone.push(key),
-            }
-        }
-        RowsChange { collection, version, put, gone }
+    /// The collections that the batch which closes changed, as they are now. A copy costs nothing.
+    pub(super) fn describe_collections(&mut self) -> Vec<(Arc<str>, RowCollection)> {
+        let changed = std::mem::take(&mut self.changed_collections);
+        let found = |name: Box<str>| self.state.collection(&name).cloned().map(|found| (name.into(), found));
+        changed.into_iter().filter_map(found).collect()
     }
 }

@@ -1,0 +1,77 @@
+//! A collection of the catalogue as it is after some change: what the state keeps, and what readers have a copy of.
+
+use crate::{Row, row_table::RowTable, state::KeyedHash};
+
+/// Rows by key, and how often they changed. A copy costs nothing, and stays as it is.
+#[derive(Clone)]
+pub struct RowCollection {
+    hash: KeyedHash,
+    version: u64,
+    json_bytes: u64,
+    rows: RowTable,
+}
+
+impl RowCollection {
+    pub(crate) fn new(hash: KeyedHash) -> Self {
+        Self { hash, version: 0, json_bytes: 0, rows: RowTable::default() }
+    }
+
+    /// Of these rows, for whoever stands in for a partition.
+    pub fn of(version: u64, rows: impl IntoIterator<Item = Row>) -> Self {
+        let mut collection = Self { version, ..Self::new(KeyedHash::new(0)) };
+        for row in rows {
+            let _ = collection.insert(row);
+        }
+        collection
+    }
+
+    /// How often the collection changed.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The row of this key.
+    pub fn row(&self, key: &str) -> Option<&Row> {
+        self.rows.get(self.hash.of_bytes(key.as_bytes()), key)
+    }
+
+    /// How many rows there are.
+    pub fn row_count(&self) -> usize {
+        self.rows.row_count()
+    }
+
+    /// Bytes of their JSON.
+    pub fn json_bytes(&self) -> u64 {
+        self.json_bytes
+    }
+
+    /// All rows, by key.
+    pub fn sorted(&self) -> Vec<&Row> {
+        let mut rows: Vec<_> = self.rows.iter().collect();
+        rows.sort_unstable_by(|one, other| one.key().cmp(other.key()));
+        rows
+    }
+
+    pub(crate) fn set_version(&mut self, version: u64) {
+        self.version = version;
+    }
+
+    /// Adds a row. Returns the one with its key that it replaces.
+    #[must_use]
+    pub(crate) fn insert(&mut self, row: Row) -> Option<Row> {
+        self.json_bytes += row.json().len() as u64;
+        let before = self.rows.insert(self.hash.of_bytes(row.key().as_bytes()), row);
+        self.json_bytes -= before.as_ref().map_or(0, |before| before.json().len() as u64);
+        before
+    }
+
+    pub(crate) fn remove(&mut self, key: &str) -> Option<Row> {
+        let removed = self.rows.remove(self.hash.of_bytes(key.as_bytes()), key)?;
+        self.json_bytes -= removed.json().len() as u64;
+        Some(removed)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter()
+    }
+}
