@@ -260,6 +260,15 @@ pub(crate) fn request_json(method: &str, target: &str, headers: &[String], body:
     [text.as_str(), &length, body].concat().into_bytes()
 }
 
+/// The bytes of a request with a body of any type.
+pub(crate) fn request_of_type(method: &str, target: &str, content_type: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
 /// Sends one request on a connection of its own.
 pub(crate) fn once(address: SocketAddr, bytes: &[u8]) -> Result<Response> {
     let mut connection = Connection::open(address).context("connect")?;

@@ -7,6 +7,7 @@ pub(crate) mod denials;
 pub(crate) mod numbers;
 pub(crate) mod panes;
 pub(crate) mod reservations;
+pub(crate) mod rows;
 
 use crate::api::Reservation;
 use crate::http::Lost;

@@ -67,7 +67,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
 }
 
 /// Starts a process and kills it before or while it recovers.
-fn kill_in_recovery(launch: &Launch, random: &mut Random) -> Result<()> {
+pub(super) fn kill_in_recovery(launch: &Launch, random: &mut Random) -> Result<()> {
     let mut child = launch.spawn()?;
     thread::sleep(random.span_ms(0, 30));
     child.kill().context("kill a recovering server")?;

@@ -5,6 +5,7 @@ mod absent;
 mod bookings;
 mod bounded;
 mod browser;
+mod catalog;
 mod clock;
 mod contention;
 mod disk_full;
@@ -80,6 +81,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "SIGKILL under mixed load, again and again: the whole history holds",
         in_short: true,
         run: kill9::run,
+    },
+    Scenario {
+        name: "catalog",
+        about: "rows changed and read as fast as it goes, and SIGKILL: no read is older than an answer, nothing is lost",
+        in_short: true,
+        run: catalog::run,
     },
     Scenario {
         name: "sigterm",
