@@ -208,7 +208,8 @@ impl Machine {
     pub(crate) fn wants_writer(&mut self) -> bool {
         let due = self.writer_waits
             && self.leader.as_ref().is_some_and(|leader| {
-                self.is_full() || (leader.has_batch() && self.open_reply_count >= self.writer_wants)
+                // Without a batch it can only wait for the log to get room, and looks for that by itself.
+                leader.has_batch() && (self.is_full() || self.open_reply_count >= self.writer_wants)
             });
         if due {
             self.writer_waits = false;

@@ -395,6 +395,8 @@ fn a_log_without_room_refuses_what_it_could_not_take_and_still_answers_reads() {
     let growing = Capacity { is_growing: true, ..capacity(RECORD_BYTES_MAX - 1, 1) };
     stepper.machine.set_capacity(growing);
     assert!(stepper.machine.is_full(), "calls wait in the mailbox for the room that is coming");
+    assert!(matches!(stepper.step(), (Step::Wait { .. }, _)));
+    assert!(!stepper.machine.wants_writer(), "a writer that waits for room is not woken in vain");
     assert!(stepper.machine.has_room());
 }
 
