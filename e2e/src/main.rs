@@ -18,6 +18,7 @@ mod load;
 mod operator;
 mod operator_traffic;
 mod problem;
+mod python;
 mod random;
 mod run_clock;
 mod scenarios;

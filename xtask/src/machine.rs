@@ -50,7 +50,7 @@ const TOOLS: &[Tool] = &[
 const VENV: Tool = Tool {
     program: "python3",
     package: "python3-venv",
-    needed_for: "checking the API against its OpenAPI document",
+    needed_for: "checking the API against its OpenAPI document, calling it by gRPC, checking Traefik",
 };
 
 /// The headers of OpenSSL, which pkg-config knows by this file.

@@ -11,6 +11,7 @@ mod contention;
 mod disk_full;
 mod front;
 mod full_targets;
+mod grpc;
 mod held_back;
 mod hostile;
 mod kill9;
@@ -111,6 +112,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "published load commands, unchanged, and the vectors of the window",
         in_short: true,
         run: published::run,
+    },
+    Scenario {
+        name: "grpc",
+        about: "a real client of gRPC, Python's grpcio: reflection, calls, refusals, deadlines, 200 calls at once, health",
+        in_short: true,
+        run: grpc::run,
     },
     Scenario {
         name: "browser",

