@@ -63,10 +63,9 @@ impl Encoding {
                 self.tag_and_name(9, collection);
                 self.bytes(&version.to_le_bytes());
             }
-            Fact::Row { row, version } => {
+            Fact::Row { row } => {
                 self.tag_and_name(10, row.key);
                 self.run(row.json);
-                self.bytes(&version.to_le_bytes());
             }
             Fact::Sale { sale_no, sale, terms, stock_nos, stocks_ever, version } => {
                 self.bytes(&[4]);

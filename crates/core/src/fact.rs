@@ -25,8 +25,8 @@ pub enum Fact<'a> {
     Account { customer: &'a str, password: PasswordHash<'a> },
     /// A collection of the catalogue that ever had a row, its rows to follow; `version` counts its changes.
     Collection { collection: &'a str, version: u64 },
-    /// A row of the collection before; `version` is that of the collection when the row became what it is.
-    Row { row: RowLine<'a>, version: u64 },
+    /// A row of the collection before.
+    Row { row: RowLine<'a> },
     /// A sale. `stock_nos[i]` is the number of `terms.stocks[i]`; `stocks_ever` the next number to give; `version` counts its changes.
     Sale {
         sale_no: SaleNo,

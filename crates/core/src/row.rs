@@ -40,24 +40,21 @@ pub fn row_line_bytes(row: &RowLine<'_>) -> usize {
 
 /// One row of a collection. A copy is a reference to the same bytes.
 ///
-/// All of it is one block: version and tag, 8 bytes each, the length of the key in 2 bytes, all little-endian; the key; the JSON.
+/// All of it is one block: the length of the key in 2 bytes, little-endian; the key; the JSON.
 #[derive(Clone)]
 pub struct Row(Arc<[u8]>);
 
-const TAG_AT: usize = 8;
-const KEY_LENGTH_AT: usize = 16;
-const KEY_AT: usize = 18;
+/// Where the key begins.
+const KEY_AT: usize = 2;
 
 impl Row {
-    /// A row as the change number `version` of its collection made it.
+    /// A row of its own.
     ///
     /// # Panics
     /// The key is longer than a key may be.
-    pub fn new(RowLine { key, json }: RowLine<'_>, version: u64) -> Self {
+    pub fn new(RowLine { key, json }: RowLine<'_>) -> Self {
         let key_length = u16::try_from(key.len()).expect("a key has fewer than 2^16 bytes");
-        let tag = xxh3_64(json).to_le_bytes();
-        let parts = [&version.to_le_bytes()[..], &tag, &key_length.to_le_bytes(), key.as_bytes(), json];
-        Self(parts.concat().into())
+        Self([&key_length.to_le_bytes(), key.as_bytes(), json].concat().into())
     }
 
     /// Names it in its collection.
@@ -70,14 +67,9 @@ impl Row {
         &self.0[self.json_at()..]
     }
 
-    /// The change of its collection that made it as it is.
-    pub fn version(&self) -> u64 {
-        self.number_at(0)
-    }
-
     /// The XXH3-64 (seed 0) of the JSON: another for other bytes, as far as 64 bits can tell.
     pub fn tag(&self) -> u64 {
-        self.number_at(TAG_AT)
+        xxh3_64(self.json())
     }
 
     /// Bytes of the block.
@@ -86,11 +78,7 @@ impl Row {
     }
 
     fn json_at(&self) -> usize {
-        KEY_AT + usize::from(u16::from_le_bytes([self.0[KEY_LENGTH_AT], self.0[KEY_LENGTH_AT + 1]]))
-    }
-
-    fn number_at(&self, at: usize) -> u64 {
-        u64::from_le_bytes(*self.0[at..].first_chunk().expect("a block has its numbers"))
+        KEY_AT + usize::from(u16::from_le_bytes([self.0[0], self.0[1]]))
     }
 }
 
@@ -130,7 +118,7 @@ impl Borrow<str> for Row {
 impl fmt::Debug for Row {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let json = String::from_utf8_lossy(self.json());
-        write!(formatter, "Row {{ key: {:?}, version: {}, json: {json} }}", self.key(), self.version())
+        write!(formatter, "Row {{ key: {:?}, json: {json} }}", self.key())
     }
 }
 
@@ -152,8 +140,8 @@ mod tests {
     fn a_row_is_what_it_was_made_of() {
         for key in ["k", "schlüssel", &"\u{10348}".repeat(128)] {
             for json in [&b"{}"[..], br#"{"a":1}"#, &[b' '; ROW_BYTES_MAX]] {
-                let row = Row::new(RowLine { key, json }, u64::MAX - 7);
-                assert_eq!((row.key(), row.json(), row.version()), (key, json, u64::MAX - 7));
+                let row = Row::new(RowLine { key, json });
+                assert_eq!((row.key(), row.json()), (key, json));
                 assert_eq!(row.tag(), xxh3_64(json));
             }
         }

@@ -295,7 +295,7 @@ impl<'a> Run<'a> {
             let found = self.state.collection(collection);
             let expected = self.model.collections.get(collection);
             assert_eq!(found.map(RowCollection::version), expected.map(|found| found.version));
-            let row = |key| found.and_then(|found| found.row(key)).map(|row| (row.version(), row.json()));
+            let row = |key| found.and_then(|found| found.row(key)).map(onrush_core::Row::json);
             for key in ROW_KEYS {
                 assert_eq!(row(key), expected.and_then(|found| found.rows.get(key).copied()), "{key}");
             }

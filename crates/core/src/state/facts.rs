@@ -32,7 +32,7 @@ impl State {
             take(Fact::Collection { collection, version: found.version() });
             for row in found.sorted() {
                 let line = RowLine { key: row.key(), json: row.json() };
-                take(Fact::Row { row: line, version: row.version() });
+                take(Fact::Row { row: line });
             }
         }
         for sale in self.sales.by_no() {

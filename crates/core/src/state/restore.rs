@@ -63,9 +63,9 @@ impl State {
                 ensure(self.sale_count() == 0, "a collection comes too late")?;
                 self.rows.restore(&self.hash, collection, version)
             }
-            Fact::Row { row, version } => {
+            Fact::Row { row } => {
                 ensure(self.sale_count() == 0, "a row comes too late")?;
-                self.rows.restore_row(row, version)
+                self.rows.restore_row(row)
             }
             Fact::Sale { sale_no, sale, terms, stock_nos, stocks_ever, version } => {
                 self.restore_sale(sale_no, sale, terms, stock_nos, stocks_ever, version)

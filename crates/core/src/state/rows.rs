@@ -33,9 +33,9 @@ impl Rows {
 
     /// Takes the rows of one change, each in place of the one with its key.
     pub(crate) fn put(&mut self, hash: &KeyedHash, collection: &str, rows: &[RowLine<'_>]) {
-        let version = self.change(hash, collection).version();
+        self.change(hash, collection);
         for row in rows {
-            self.insert(collection, Row::new(*row, version));
+            self.insert(collection, Row::new(*row));
         }
     }
 
@@ -65,19 +65,19 @@ impl Rows {
     }
 
     /// Takes a row of the last collection back: in the order of keys, or not at all.
-    pub(crate) fn restore_row(&mut self, line: RowLine<'_>, version: u64) -> Result<(), &'static str> {
-        let Some((name, found)) = self.collections.last_key_value() else {
+    pub(crate) fn restore_row(&mut self, line: RowLine<'_>) -> Result<(), &'static str> {
+        let Some((name, _)) = self.collections.last_key_value() else {
             return Err("a row has no collection");
         };
         if self.last_restored.as_ref().is_some_and(|last| **last >= *line.key) {
             return Err("rows are not in the order of their keys");
         }
-        if !(1..=found.version()).contains(&version) || !is_row_key(line.key) || !is_row_json(line.json) {
+        if !is_row_key(line.key) || !is_row_json(line.json) {
             return Err("a row is out of bounds");
         }
         let name = Arc::clone(name);
         self.last_restored = Some(line.key.into());
-        self.insert(&name, Row::new(line, version));
+        self.insert(&name, Row::new(line));
         Ok(())
     }
 

@@ -6,11 +6,11 @@ use onrush_core::{Answer, Refusal};
 
 use super::{Model, check_new_name, ensure};
 
-/// A collection: how often it changed, and by key the change that made a row and the row.
+/// A collection: how often it changed, and its rows by key.
 #[derive(Default)]
 pub(crate) struct Collection {
     pub(crate) version: u64,
-    pub(crate) rows: BTreeMap<&'static str, (u64, &'static [u8])>,
+    pub(crate) rows: BTreeMap<&'static str, &'static [u8]>,
 }
 
 impl Model {
@@ -35,7 +35,7 @@ impl Model {
             return invalid("row", "must be a JSON object of at most 16384 bytes");
         }
         let is_there = |found: &Collection| {
-            rows.iter().all(|(key, json)| found.rows.get(key).is_some_and(|(_, before)| before == json))
+            rows.iter().all(|(key, json)| found.rows.get(key).is_some_and(|before| before == json))
         };
         if let Some(found) = self.collections.get(collection).filter(|found| is_there(found)) {
             return Ok((Answer::RowsPut { version: found.version }, false));
@@ -43,7 +43,7 @@ impl Model {
         let found = self.collections.entry(collection).or_default();
         found.version += 1;
         for (key, json) in rows {
-            found.rows.insert(key, (found.version, json));
+            found.rows.insert(key, json);
         }
         Ok((Answer::RowsPut { version: found.version }, true))
     }

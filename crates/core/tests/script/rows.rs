@@ -16,9 +16,9 @@ impl Run {
                 self.decide(&Command::PutRows { collection, rows: &rows })
             }
             "delete-row" => self.decide(&Command::DeleteRow { collection, key: words.next()? }),
-            "row" => self.row(collection, words.next()?).map_or("none".into(), |row| {
-                format!("v{} {}", row.version(), String::from_utf8_lossy(row.json()))
-            }),
+            "row" => self
+                .row(collection, words.next()?)
+                .map_or("none".into(), |row| String::from_utf8_lossy(row.json()).into_owned()),
             _ => format!("v{}", self.state.collection(collection).map_or(0, RowCollection::version)),
         })
     }

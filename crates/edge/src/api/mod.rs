@@ -5,7 +5,7 @@
 pub(crate) mod answer;
 pub mod app;
 mod asker;
-pub(crate) mod catalog;
+pub mod catalog;
 pub(crate) mod challenges;
 mod counters;
 mod customers;

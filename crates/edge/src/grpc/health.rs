@@ -8,7 +8,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-use super::Answer;
+use super::{Answer, is_call};
 use crate::api::App;
 
 struct Service(Arc<App>);
@@ -19,8 +19,12 @@ pub(super) fn service(app: Arc<App>) -> HealthServer<impl Health> {
 
 #[tonic::async_trait]
 impl Health for Service {
-    /// All services are as the server is.
-    async fn check(&self, _: Request<HealthCheckRequest>) -> Answer<HealthCheckResponse> {
+    /// All services are as the server is, which has no name.
+    async fn check(&self, request: Request<HealthCheckRequest>) -> Answer<HealthCheckResponse> {
+        let service = &request.get_ref().service;
+        if !service.is_empty() && !is_call(&format!("/{service}/")) {
+            return Err(Status::not_found("There is no such service."));
+        }
         let status = match self.0.backend.readiness() {
             Readiness::Ready => ServingStatus::Serving,
             Readiness::Draining | Readiness::LogUnavailable => ServingStatus::NotServing,

@@ -260,6 +260,11 @@ fn services_describe_themselves_and_say_whether_they_serve() {
     let rig = Rig::start(catalog());
     let health = call(&rig, "/grpc.health.v1.Health/Check", &[], &Two::default());
     assert_eq!((health.status, health.messages), (0, vec![vec![8, 1]]));
+    let of_service = |service: &str| {
+        call(&rig, "/grpc.health.v1.Health/Check", &[], &Two { first: service.into(), ..Two::default() })
+            .status
+    };
+    assert_eq!((of_service("onrush.v1.Catalog"), of_service("onrush.v1")), (0, 5));
     // Field 7 of a request of reflection: list the services.
     for version in ["v1", "v1alpha"] {
         let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");

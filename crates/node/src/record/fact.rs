@@ -122,10 +122,7 @@ fn put_fields(out: &mut Vec<u8>, fact: &Fact<'_>) {
             put_bytes(out, collection.as_bytes());
             put_u64(out, *version);
         }
-        Fact::Row { row, version } => {
-            put_row(out, *row);
-            put_u64(out, *version);
-        }
+        Fact::Row { row } => put_row(out, *row),
         Fact::Denial { kind, value, reason, expires_at } => {
             let denial = DenialFields { kind: *kind, value, reason, expires_at: *expires_at };
             put_denial(out, &denial);
@@ -257,7 +254,7 @@ impl FactDecoder {
             COLLECTION if self.format != Format::V1 => {
                 Fact::Collection { collection: input.text()?, version: input.u64()? }
             }
-            ROW if self.format != Format::V1 => Fact::Row { row: decode_row(input)?, version: input.u64()? },
+            ROW if self.format != Format::V1 => Fact::Row { row: decode_row(input)? },
             _ if self.format != Format::V1 && kind >= OPTIONAL_KINDS => return Ok(None),
             _ => {
                 let reason = DecodeReason::UnknownKind { of: "fact kind", kind };

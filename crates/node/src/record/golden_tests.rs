@@ -310,8 +310,8 @@ fn rows_of_version_2_decode_for_ever() {
     .unwrap();
     let facts = [
         Fact::Collection { collection: "products", version: 300 },
-        Fact::Row { row: rows[0], version: 1 },
-        Fact::Row { row: rows[1], version: 300 },
+        Fact::Row { row: rows[0] },
+        Fact::Row { row: rows[1] },
     ];
     let mut written = Vec::new();
     for fact in &facts {

@@ -1,6 +1,6 @@
 //! The catalogue: rows of collections, read by everybody and put by the operator.
 
-mod body;
+pub mod body;
 mod operations;
 mod read;
 

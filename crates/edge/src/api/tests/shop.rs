@@ -141,7 +141,7 @@ impl Denylist for Shop {
 /// The collections `products` and `product_inventory` have one row.
 impl RowSource for Shop {
     fn read_collection(&self, collection: &str, read: &mut dyn FnMut(Option<&RowCollection>)) {
-        let row = Row::new(RowLine { key: "1", json: br#"{"name":"chair"}"# }, 3);
+        let row = Row::new(RowLine { key: "1", json: br#"{"name":"chair"}"# });
         let found = RowCollection::of(7, [row]);
         read(collection.starts_with("product").then_some(&found));
     }

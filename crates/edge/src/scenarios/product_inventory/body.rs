@@ -144,7 +144,7 @@ mod tests {
     use onrush_core::RowLine;
 
     fn read(json: &[u8]) -> Product {
-        Product::of(&Row::new(RowLine { key: "106", json }, 1))
+        Product::of(&Row::new(RowLine { key: "106", json }))
     }
 
     #[test]
