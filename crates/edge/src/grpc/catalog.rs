@@ -11,7 +11,7 @@ use super::generated::onrush::v1::{
 };
 use super::{Answer, status_of};
 use crate::api::App;
-use crate::api::catalog::{etag, read_rows};
+use crate::api::catalog::{each_once, etag, read_rows};
 use crate::limits::ROWS_PER_READ_MAX;
 use crate::problem::Problem;
 
@@ -25,18 +25,10 @@ impl Service {
         keys: Vec<String>,
         min_version: u64,
     ) -> Result<GetRowsResponse, Problem> {
-        let mut once: Vec<String> = Vec::new();
-        for key in keys {
-            if !is_row_key(&key) {
-                return Err(Problem::invalid("key", ROW_KEY_RULE));
-            }
-            if !once.contains(&key) {
-                once.push(key);
-            }
-            if once.len() > ROWS_PER_READ_MAX {
-                return Err(Problem::invalid("keys", &format!("must be 1 to {ROWS_PER_READ_MAX}")));
-            }
-        }
+        let check = |key: String| {
+            if is_row_key(&key) { Ok(key) } else { Err(Problem::invalid("key", ROW_KEY_RULE)) }
+        };
+        let once = each_once("keys", keys.into_iter().map(check))?;
         let catalog = &self.0.catalog;
         if !catalog.await_version(collection, min_version).await {
             return Err(Problem::incoherent());

@@ -69,9 +69,11 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     let services = with(services, WindowsServer::new(windows::Service(Arc::clone(app))));
     let services = with(services, health::service(Arc::clone(app)));
     let services =
-        with(services, described().build_v1().expect(SOUND).max_decoding_message_size(BODY_BYTES_MAX));
-    let services =
-        with(services, described().build_v1alpha().expect(SOUND).max_decoding_message_size(BODY_BYTES_MAX));
+        with(services, described(app).build_v1().expect(SOUND).max_decoding_message_size(BODY_BYTES_MAX));
+    let services = with(
+        services,
+        described(app).build_v1alpha().expect(SOUND).max_decoding_message_size(BODY_BYTES_MAX),
+    );
     let services = if app.scenarios.product_inventory {
         with(services, product_inventory::service(app))
     } else {
@@ -81,10 +83,18 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
 }
 
 /// What reflection tells.
-fn described() -> Builder<'static> {
-    Builder::configure()
+fn described(app: &App) -> Builder<'static> {
+    let named = [
+        generated::onrush::v1::catalog_server::SERVICE_NAME,
+        generated::onrush::v1::counters_server::SERVICE_NAME,
+        generated::onrush::v1::windows_server::SERVICE_NAME,
+        tonic_health::pb::health_server::SERVICE_NAME,
+    ];
+    let of_scenario = app.scenarios.product_inventory.then_some(product_inventory::SERVICE_NAME);
+    let described = Builder::configure()
         .register_encoded_file_descriptor_set(generated::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    named.into_iter().chain(of_scenario).fold(described, Builder::with_service_name)
 }
 
 const SOUND: &str = "descriptions that were made with the program are sound";

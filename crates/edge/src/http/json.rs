@@ -75,6 +75,10 @@ fn field_path(path: &str, name: &str) -> String {
 /// What the value of a field must be.
 fn rule_of(field: &str) -> String {
     match field {
+        "product_ids" | "productIds" => "must be a list of whole numbers".to_owned(),
+        _ if field.starts_with("product_ids[") || field.starts_with("productIds[") => {
+            "must be a whole number".to_owned()
+        }
         "customer" | "stock" => NEW_NAME_RULE.to_owned(),
         "lines" => format!("must be a list of 1 to {LINES_MAX} objects"),
         "stocks" => format!("must be a list of 1 to {STOCKS_PER_SALE_MAX} objects"),

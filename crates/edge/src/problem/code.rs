@@ -194,7 +194,9 @@ impl Code {
             }
             Self::BodyTooLarge => (413, "body_too_large", "The body is too large"),
             Self::TargetTooLong => (414, "target_too_long", "The request target is too long"),
-            Self::UnsupportedMediaType => (415, "unsupported_media_type", "The body is not JSON"),
+            Self::UnsupportedMediaType => {
+                (415, "unsupported_media_type", "The body has another type than this call takes")
+            }
             Self::IdempotencyKeyReused => (
                 422,
                 RefusalCode::IdempotencyKeyReused.as_str(),

@@ -277,3 +277,33 @@ fn services_describe_themselves_and_say_whether_they_serve() {
         }
     }
 }
+
+#[test]
+fn a_stream_that_rests_longer_than_an_answer_may_wait_goes_on() {
+    let write_timeout = Duration::from_millis(200);
+    let rig = Rig::start(Settings { write_timeout, ..catalog() });
+    let uri = format!("http://{}/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", rig.public());
+    let request = http::Request::post(uri)
+        .version(http::Version::HTTP_2)
+        .header("content-type", "application/grpc")
+        .body(())
+        .expect("a request");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let asked_twice = async {
+        let stream = tokio::net::TcpStream::connect(rig.public()).await.expect("a connection");
+        let (client, connection) = h2::client::handshake(stream).await.expect("HTTP/2");
+        tokio::spawn(connection);
+        let mut client = client.ready().await.expect("a stream");
+        let (response, mut sending) = client.send_request(request, false).expect("a request");
+        sending.send_data(framed(&[0x3a, 0]), false).expect("a message");
+        let mut body = response.await.expect("an answer").into_body();
+        let first = body.data().await.expect("an answer").expect("that is whole");
+        body.flow_control().release_capacity(first.len()).expect("capacity");
+        // The deadlines of connections are looked at from time to time.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        sending.send_data(framed(&[0x3a, 0]), true).expect("another message");
+        let second = body.data().await.expect("another answer").expect("that is whole");
+        assert_eq!(first, second);
+    };
+    runtime.block_on(async { tokio::time::timeout(ANSWER_TIMEOUT, asked_twice).await.expect("in time") });
+}

@@ -25,8 +25,8 @@ pub(super) fn toml(layers: &Layers) -> String {
         }
     }
     for (collection, typed) in layers.collections.iter() {
-        write!(text, "\n[{}.{collection}]\n", typed_collections::SECTION)
-            .expect("a String takes every write");
+        let name = if is_bare(collection) { collection.to_owned() } else { basic_string(collection) };
+        write!(text, "\n[{}.{name}]\n", typed_collections::SECTION).expect("a String takes every write");
         line(&mut text, &format!("source = {}", source(typed)), &typed.origin);
     }
     for sink in sinks::printed(&layers.sinks) {
@@ -108,6 +108,11 @@ fn written(value: &Value) -> Option<String> {
         }
         Value::Char(..) | Value::Empty(..) | Value::Dict(..) => None,
     }
+}
+
+/// Whether TOML takes a key without quotes.
+fn is_bare(key: &str) -> bool {
+    key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
 fn basic_string(value: &str) -> String {

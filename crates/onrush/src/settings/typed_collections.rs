@@ -32,6 +32,12 @@ impl TypedCollections {
             .collect();
         for name in names {
             let Some(Value::Dict(_, keys)) = values.remove(&name) else { continue };
+            if name == "wait_ms_max" {
+                problems.push(format!(
+                    "{origin}: {SECTION}.{name} is a setting, so no collection can be called that"
+                ));
+                continue;
+            }
             if !is_new_name(&name) {
                 problems
                     .push(format!("{origin}: {SECTION}.{name:?}: the name of a collection {NEW_NAME_RULE}"));

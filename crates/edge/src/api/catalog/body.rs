@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use onrush_core::{ROW_BYTES_MAX, ROW_KEY_RULE, ROWS_BYTES_MAX, ROWS_PER_PUT_MAX, is_row_key};
 use onrush_node::RowCall;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::catalog::CollectionFigures;
 use crate::http::json::parse_json;
@@ -15,8 +15,13 @@ use crate::text::{write_json_string, write_number};
 
 /// The body of `PUT /v1/catalog/{collection}/{key}`, without the blanks around it.
 pub fn parse_row(body: &[u8]) -> Result<&[u8], Problem> {
-    parse_json::<IgnoredAny>(body)?;
+    check_object(body)?;
     Ok(body.trim_ascii())
+}
+
+/// Reads all of an object, so that whoever reads it later can: escapes, numbers, and how deep it is.
+fn check_object(json: &[u8]) -> Result<(), Problem> {
+    parse_json::<Map<String, Value>>(json).map(|_| ())
 }
 
 /// One line of `POST /v1/catalog/{collection}`.
@@ -61,6 +66,7 @@ fn parse_line(line: &[u8]) -> Result<RowCall, Problem> {
         let rule = format!("must be a JSON object of at most {ROW_BYTES_MAX} bytes");
         return Err(Problem::invalid("row", &rule));
     }
+    check_object(json.as_bytes())?;
     Ok(RowCall { key: key.into(), json: json.as_bytes().into() })
 }
 
@@ -120,10 +126,17 @@ mod tests {
     #[test]
     fn a_row_is_an_object_and_stays_as_it_came() {
         assert_eq!(parse_row(b" {\"a\": [1,\n2]}\n").unwrap(), b"{\"a\": [1,\n2]}");
-        let deep = format!("{{\"a\":{}{}}}", "[".repeat(8_000), "]".repeat(8_000));
-        assert_eq!(parse_row(deep.as_bytes()).unwrap(), deep.as_bytes());
         for wrong in [&b""[..], b"[]", b"1", b"null", b"{", b"{}{}", b"{\"a\":\xff}"] {
             assert!(parse_row(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_many_readers_could_not_read_is_no_row() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
+        for wrong in [r#"{"a":"\ud800"}"#, r#"{"\ud800":1}"#, r#"{"a":1e999}"#, &deep] {
+            assert!(parse_row(wrong.as_bytes()).is_err(), "{wrong}");
+            assert!(parse_rows(format!("{{\"key\":\"1\",\"row\":{wrong}}}").as_bytes()).is_err(), "{wrong}");
         }
     }
 

@@ -128,17 +128,25 @@ fn parse_many(uri: &Uri) -> Result<(Vec<String>, Option<Cow<'_, str>>), Problem>
     let [keys, min_version] = encoded_parameters(uri.query(), ["keys", "min_version"])?;
     let rule = format!("must be 1 to {ROWS_PER_READ_MAX} keys with commas between them");
     let Some(text) = keys else { return Err(Problem::invalid("keys", &rule)) };
-    let mut keys = Vec::new();
-    for key in text.split(',') {
-        let key = parse_key(key)?;
-        if !keys.contains(&key) {
-            keys.push(key);
+    Ok((each_once("keys", text.split(',').map(parse_key))?, min_version))
+}
+
+/// What is asked for in the field, each once; not more than one request may ask for.
+pub(crate) fn each_once<T: PartialEq>(
+    field: &'static str,
+    asked: impl IntoIterator<Item = Result<T, Problem>>,
+) -> Result<Vec<T>, Problem> {
+    let mut once = Vec::new();
+    for item in asked {
+        let item = item?;
+        if !once.contains(&item) {
+            once.push(item);
         }
-        if keys.len() > ROWS_PER_READ_MAX {
-            return Err(Problem::invalid("keys", &rule));
+        if once.len() > ROWS_PER_READ_MAX {
+            return Err(Problem::invalid(field, &format!("must be at most {ROWS_PER_READ_MAX}")));
         }
     }
-    Ok((keys, min_version))
+    Ok(once)
 }
 
 /// Appends `{"rows":{"a":{…}},"missing":["b"],"version":"…"}`.
@@ -172,7 +180,8 @@ async fn await_version(
 ) -> Result<(), Problem> {
     let Some(text) = min_version else { return Ok(()) };
     let rule = "must be a version that this server gave out";
-    let min_version: u64 = text.parse().map_err(|_| Problem::invalid("min_version", rule))?;
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    let min_version: u64 = digits.ok_or_else(|| Problem::invalid("min_version", rule))?;
     if catalog.await_version(collection, min_version).await { Ok(()) } else { Err(Problem::incoherent()) }
 }
 

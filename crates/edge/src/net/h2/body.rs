@@ -20,7 +20,8 @@ use super::streams::{HeldAnswer, OpenStream, Streams};
 /// What of an answer's body was not asked for yet.
 pub(super) struct Pieces {
     bytes: Bytes,
-    held: Rc<HeldAnswer>,
+    /// Absent while nothing of it waits here.
+    held: Option<Rc<HeldAnswer>>,
     /// What comes behind the bytes, and that the stream is open until then.
     more: Option<(Stream, OpenStream)>,
     /// What comes behind all of it.
@@ -46,7 +47,7 @@ impl Pieces {
             response::Body::Bytes(bytes) => (bytes, None),
             response::Body::Stream(stream) => (Bytes::new(), Some((stream, OpenStream::new(streams)))),
         };
-        let held = Rc::new(streams.hold(bytes.len()));
+        let held = more.is_none().then(|| Rc::new(streams.hold(bytes.len())));
         Self { bytes, held, more, trailers: None }
     }
 
@@ -55,7 +56,7 @@ impl Pieces {
         let Some((stream, open)) = &mut self.more else { return Poll::Ready(None) };
         match ready!(stream.poll_next(context)) {
             Some(Ok(bytes)) if open.streams().make_room(bytes.len()) => {
-                self.held = Rc::new(open.streams().hold(bytes.len()));
+                self.held = Some(Rc::new(open.streams().hold(bytes.len())));
                 self.bytes = bytes;
                 Poll::Ready(Some(Ok(())))
             }
@@ -88,8 +89,11 @@ impl Body for Pieces {
             }
         }
         let length = self.bytes.len().min(H2_PIECE_BYTES);
-        let piece = Piece { bytes: self.bytes.split_to(length), held: Rc::clone(&self.held) };
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        let bytes = self.bytes.split_to(length);
+        // A client that has taken all that there was is not one that takes nothing.
+        let held = if self.bytes.is_empty() { self.held.take() } else { self.held.clone() };
+        let held = held.expect("bytes that wait are held");
+        Poll::Ready(Some(Ok(Frame::data(Piece { bytes, held }))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -221,7 +221,9 @@ async fn route(
         Begun::Routed(admission) => admission,
     };
     // Reads can be long, and one connection must not ask for many of them at once. Writes have short answers.
-    let _turn = if parts.method.is_safe() { streams.turn_to_read().await } else { None };
+    // A read that waits for a version must not keep others waiting, and is short.
+    let may_wait = parts.uri.query().is_some_and(|query| query.contains("min_version"));
+    let _turn = if parts.method.is_safe() && !may_wait { streams.turn_to_read().await } else { None };
     streams.room().await;
     router_bridge::dispatch(thread, Request::from_parts(parts, routed), admission).await
 }

@@ -7,6 +7,7 @@ use tonic::{Request, Response};
 use super::body::Product;
 use super::find_products;
 use crate::api::App;
+pub(crate) use crate::grpc::product_inventory_messages::product_inventory_service_server::SERVICE_NAME;
 use crate::grpc::product_inventory_messages::product_inventory_service_server::{
     ProductInventoryService, ProductInventoryServiceServer,
 };

@@ -15,17 +15,17 @@ use utoipa::openapi::{RefOr, Schema};
 
 use crate::api::answer::{Answer, WithoutBody, WithoutQuery, json, json_body, of_ready};
 use crate::api::app::App;
-use crate::api::catalog::read_rows;
+use crate::api::catalog::{each_once, read_rows};
 use crate::api::route::Route;
 use crate::catalog::Catalog;
 use crate::hot::{Head, Hot, Ready, Sender, bare_query};
 use crate::http::query::parameters;
 use crate::http::request::Request as HotRequest;
-use crate::limits::{BODY_BYTES_MAX, ROWS_PER_READ_MAX};
+use crate::limits::BODY_BYTES_MAX;
 use crate::problem::Problem;
 pub use body::product;
 use body::{Product, parse_products, write_line, write_products};
-pub(crate) use grpc::service;
+pub(crate) use grpc::{SERVICE_NAME, service};
 
 /// The collection of the products; their keys are their ids.
 pub const COLLECTION: &str = "product_inventory";
@@ -56,18 +56,7 @@ fn find_products(
     catalog: &Catalog,
     ids: impl IntoIterator<Item = i64>,
 ) -> Result<Vec<(i64, Product)>, Problem> {
-    let mut once = Vec::new();
-    for id in ids {
-        if !once.contains(&id) {
-            once.push(id);
-        }
-        if once.len() > ROWS_PER_READ_MAX {
-            return Err(Problem::invalid(
-                "product_ids",
-                &format!("must have at most {ROWS_PER_READ_MAX} ids"),
-            ));
-        }
-    }
+    let once = each_once("product_ids", ids.into_iter().map(Ok))?;
     let keys: Vec<_> = once.iter().map(i64::to_string).collect();
     let rows = read_rows(catalog, COLLECTION, &keys).ok_or_else(Problem::collection_not_found)?;
     let found = once.into_iter().zip(rows.rows).filter_map(|(id, row)| Some((id, row?)));

@@ -47,7 +47,7 @@ pub(super) fn line() -> Operation {
 pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 4] {
     let id = integer("A product.")
         .schema_type(SchemaType::from_iter([Type::Integer, Type::String]))
-        .pattern(Some("^-?[0-9]{1,18}$"));
+        .pattern(Some("^-?[0-9]{1,19}$"));
     let ids = list("Which products.", id.into(), Some((0, ROWS_PER_READ_MAX)));
     let question = vec![("api?", text("Not looked at.").into()), ("product_ids?", ids)];
     let answer = vec![

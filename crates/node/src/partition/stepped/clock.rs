@@ -194,20 +194,20 @@ fn the_clock_goes_on_while_the_log_is_opened_again() {
 }
 
 /// A clock after whose next reading the thread that read it rests, while something happens.
-struct RestfulClock {
+struct PausingClock {
     clock: ManualClock,
     meanwhile: Mutex<Option<Meanwhile>>,
 }
 
 type Meanwhile = Box<dyn FnOnce(&ManualClock) + Send>;
 
-impl RestfulClock {
+impl PausingClock {
     fn rest_after_next_reading(&self, meanwhile: impl FnOnce(&ManualClock) + Send + 'static) {
         *self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(meanwhile));
     }
 }
 
-impl Clock for RestfulClock {
+impl Clock for PausingClock {
     fn read(&self) -> ClockReading {
         let reading = self.clock.read();
         let meanwhile = self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -220,11 +220,11 @@ impl Clock for RestfulClock {
 
 #[test]
 fn nothing_is_decided_as_of_a_moment_before_it_was_asked() {
-    let clock = Arc::new(RestfulClock { clock: ManualClock::new(START_MS), meanwhile: Mutex::default() });
+    let clock = Arc::new(PausingClock { clock: ManualClock::new(START_MS), meanwhile: Mutex::default() });
     let (partition, mut parts, _) = Partition::assemble(
         Arc::new(log_of(1)),
         settings(),
-        Arc::<RestfulClock>::clone(&clock),
+        Arc::<PausingClock>::clone(&clock),
         Retention::default(),
     )
     .unwrap();
