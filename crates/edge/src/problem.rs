@@ -136,8 +136,8 @@ impl Problem {
     /// 413 for more rows than one change may have.
     pub(crate) fn too_many_rows() -> Self {
         let detail = format!(
-            "Send at most {ROWS_PER_PUT_MAX} rows at once, whose keys and rows have at most {} bytes together. Nothing was put.",
-            ROWS_BYTES_MAX - 8 * ROWS_PER_PUT_MAX
+            "Send at most {ROWS_PER_PUT_MAX} rows at once, whose keys and rows have at most {ROWS_BYTES_MAX} bytes together, 8 more for each \
+             row counted. Nothing was put."
         );
         Self::new(Code::BodyTooLarge, detail)
     }

@@ -115,8 +115,12 @@ fn recovered_words(recovered: &Recovered) -> String {
         }
         None => String::new(),
     };
+    let rows = match recovered.row_count {
+        0 => String::new(),
+        count => format!(", {} of the catalogue", counted(count, "row")),
+    };
     format!(
-        "{}, {} and {} from {start}, in {:.3} s{torn}",
+        "{}, {} and {}{rows} from {start}, in {:.3} s{torn}",
         counted(recovered.counter_count, "counter"),
         counted(recovered.sale_count, "sale"),
         counted(recovered.reservation_count, "reservation"),
@@ -182,6 +186,7 @@ mod tests {
             counter_count: 1,
             sale_count: 2,
             reservation_count: 3,
+            row_count: 0,
         };
         let mut check = |change: fn(&mut Recovered), expected: &str| {
             change(&mut recovered);
@@ -193,7 +198,13 @@ mod tests {
             "1 counter, 2 sales and 3 reservations from 9 events, in 1.234 s",
         );
         check(
-            |recovered| (recovered.snapshot_offset, recovered.replayed_count) = (Some(7), 2),
+            |recovered| recovered.row_count = 1,
+            "1 counter, 2 sales and 3 reservations, 1 row of the catalogue from 9 events, in 1.234 s",
+        );
+        check(
+            |recovered| {
+                (recovered.snapshot_offset, recovered.replayed_count, recovered.row_count) = (Some(7), 2, 0);
+            },
             "1 counter, 2 sales and 3 reservations from the snapshot at offset 7 and 2 events behind it, in 1.234 s",
         );
         check(

@@ -113,6 +113,10 @@ fn what_is_wrong_changes_nothing() {
     for body in ["", "[]", "7", "{", "{} {}"] {
         assert_eq!(code(&put(&rig, ROW, body)), "400 invalid_request", "{body}");
     }
+    let conditional = |condition: &str| call_json(rig.operator(), "PUT", ROW, condition, "{}");
+    for condition in ["If-Match: \"1\"\r\n", "If-None-Match: *\r\n"] {
+        assert_eq!(code(&conditional(condition)), "400 invalid_request", "{condition}");
+    }
     let large = format!("{{\"a\":\"{}\"}}", "x".repeat(16 << 10));
     assert_eq!(code(&put(&rig, ROW, &large)), "413 body_too_large");
     assert_eq!(code(&put(&rig, "/v1/catalog/others/1", "{}")), "404 collection_not_found");

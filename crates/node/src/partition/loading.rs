@@ -75,6 +75,8 @@ pub struct Recovered {
     pub sale_count: u64,
     /// See `counter_count`.
     pub reservation_count: u64,
+    /// Rows of the catalogue in the state.
+    pub row_count: u64,
 }
 
 /// A log that can be appended to, and the leader that goes with it.
@@ -119,6 +121,7 @@ pub(crate) fn load(
         counter_count: state.counter_count().into(),
         sale_count: state.sale_count().into(),
         reservation_count: state.reservation_count().into(),
+        row_count: state.row_count(),
     };
     let leader = Leader::new(state, time, settings.default_shape, settings.partition, identity);
     Ok(Loaded { writer, leader, recovered })

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use onrush_core::{ROW_BYTES_MAX, ROW_KEY_RULE, ROWS_BYTES_MAX, ROWS_PER_PUT_MAX, is_row_key};
+use onrush_core::{
+    ROW_BYTES_MAX, ROW_KEY_RULE, ROWS_BYTES_MAX, ROWS_PER_PUT_MAX, is_row_key, row_line_bytes,
+};
 use onrush_node::RowCall;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -44,8 +46,8 @@ pub fn parse_rows(body: &[u8]) -> Result<Vec<RowCall>, Problem> {
     for (number, line) in lines.filter(|(_, line)| !line.trim_ascii().is_empty()) {
         let row = parse_line(line)
             .map_err(|problem| Problem::malformed(format!("Line {number}: {}", problem.detail())))?;
-        bytes += row.key.len() + row.json.len();
-        if rows.len() == ROWS_PER_PUT_MAX || bytes > ROWS_BYTES_MAX - 8 * ROWS_PER_PUT_MAX {
+        bytes += row_line_bytes(&onrush_core::RowLine { key: &row.key, json: &row.json });
+        if rows.len() == ROWS_PER_PUT_MAX || bytes > ROWS_BYTES_MAX {
             return Err(Problem::too_many_rows());
         }
         rows.push(row);

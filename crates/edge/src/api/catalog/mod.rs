@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use onrush_core::{ROW_BYTES_MAX, ROW_KEY_RULE, is_row_key};
 use onrush_node::{Call, Name, Outcome, RowCall};
 
@@ -45,6 +45,7 @@ pub(super) fn operator_routes() -> [Route; 4] {
 
 async fn put_row(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
     let (collection, key) = (collection_at(&app, request.uri())?, key_at(request.uri())?);
+    check_unconditional(request.headers())?;
     let body = json_body(request, ROW_BYTES_MAX).await?;
     let rows = vec![RowCall { key: key.as_str().into(), json: parse_row(&body)?.into() }];
     match app.ask(Call::PutRows { collection: collection.clone(), rows }).await? {
@@ -57,6 +58,7 @@ async fn put_row(State(app): State<Arc<App>>, _: WithoutQuery, request: Request)
 
 async fn delete_row(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
     let (collection, key) = (collection_at(&app, &request.uri)?, key_at(&request.uri)?);
+    check_unconditional(&request.fields)?;
     match app.ask(Call::DeleteRow { collection, key: key.into() }).await? {
         Outcome::RowDeleted { version } => {
             let mut response = Response::new(Body::empty());
@@ -69,6 +71,7 @@ async fn delete_row(State(app): State<Arc<App>>, _: WithoutQuery, request: Witho
 
 async fn put_rows(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
     let collection = collection_at(&app, request.uri())?;
+    check_unconditional(request.headers())?;
     if !is_json_lines(request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes)) {
         return Err(Problem::not_json_lines());
     }
@@ -83,6 +86,16 @@ async fn put_rows(State(app): State<Arc<App>>, _: WithoutQuery, request: Request
 
 async fn list_collections(State(app): State<Arc<App>>, _: WithoutQuery, _: WithoutBody) -> Answer {
     Ok(json(StatusCode::OK, |out| write_collections(out, app.catalog.figures())))
+}
+
+/// A change of rows takes no conditions, and one that names some must not be made as if it had none.
+fn check_unconditional(fields: &HeaderMap) -> Result<(), Problem> {
+    const CONDITIONS: [HeaderName; 4] =
+        [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE, header::IF_UNMODIFIED_SINCE];
+    match CONDITIONS.into_iter().find(|name| fields.contains_key(name)) {
+        Some(name) => Err(Problem::invalid(name.to_string(), "is no condition that changes of rows take")),
+        None => Ok(()),
+    }
 }
 
 /// The collection that a path names.

@@ -22,7 +22,7 @@ const TAG: &str = "Stands for the row as it is; the same row has the same tag.";
 pub(super) fn public() -> [Operation; 2] {
     let row = of_collection(HttpMethod::Get, ROW_PATH, PUBLIC, "readRow", "Read a row of the catalogue")
         .description(
-            "The JSON object as it was put. It is never older than the newest change that the server knows.",
+            "The JSON object as it was put. It is as new as the newest change that was answered before the request.",
         )
         .parameter(key())
         .parameter(min_version())
@@ -62,8 +62,8 @@ pub(super) fn of_operator() -> [Operation; 4] {
             .header(204, "Onrush-Version", text_header("The version of the collection without it."))
             .problems(&[Code::RowNotFound]);
     let description = format!(
-        "A line of JSON for each row, at most {ROWS_PER_PUT_MAX} lines whose keys and rows have at most {ROWS_BYTES_MAX} bytes together, less 8 for each \
-         line. All rows or none are put, as one change."
+        "A line of JSON for each row, at most {ROWS_PER_PUT_MAX} lines whose keys and rows have at most {ROWS_BYTES_MAX} bytes together, 8 more for each \
+         line counted. All rows or none are put, as one change."
     );
     let many = of_collection(
         HttpMethod::Post,

@@ -143,7 +143,7 @@ pub(crate) fn each_once<T: PartialEq>(
             once.push(item);
         }
         if once.len() > ROWS_PER_READ_MAX {
-            return Err(Problem::invalid(field, &format!("must be at most {ROWS_PER_READ_MAX}")));
+            return Err(Problem::invalid(field, &format!("must have at most {ROWS_PER_READ_MAX} entries")));
         }
     }
     Ok(once)
