@@ -208,8 +208,7 @@ impl Machine {
     pub(crate) fn wants_writer(&mut self) -> bool {
         let due = self.writer_waits
             && self.leader.as_ref().is_some_and(|leader| {
-                // Without a batch it can only wait for the log to get room, and looks for that by itself.
-                leader.has_batch() && (self.is_full() || self.open_reply_count >= self.writer_wants)
+                self.is_full() || (leader.has_batch() && self.open_reply_count >= self.writer_wants)
             });
         if due {
             self.writer_waits = false;
@@ -217,8 +216,10 @@ impl Machine {
         due
     }
 
-    /// What the log takes from now on.
+    /// What the log takes from now on, as its writer says at the beginning of a turn. It does not wait then, and must not be
+    /// woken by what it decides itself: with a log that is about to get room it would never rest.
     pub(crate) fn set_capacity(&mut self, capacity: Capacity) {
+        self.writer_waits = false;
         self.room_bytes = usize::try_from(capacity.bytes).unwrap_or(usize::MAX);
         self.room_is_coming = capacity.is_growing;
         self.outstanding_max = capacity.batch_count;

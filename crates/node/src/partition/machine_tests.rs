@@ -396,7 +396,13 @@ fn a_log_without_room_refuses_what_it_could_not_take_and_still_answers_reads() {
     stepper.machine.set_capacity(growing);
     assert!(stepper.machine.is_full(), "calls wait in the mailbox for the room that is coming");
     assert!(matches!(stepper.step(), (Step::Wait { .. }, _)));
-    assert!(!stepper.machine.wants_writer(), "a writer that waits for room is not woken in vain");
+    assert!(
+        stepper.machine.wants_writer(),
+        "whoever has a call for which there is no room yet wakes the writer"
+    );
+    assert!(matches!(stepper.step(), (Step::Wait { .. }, _)));
+    stepper.machine.set_capacity(growing);
+    assert!(!stepper.machine.wants_writer(), "which does not wake itself when it looks for room");
     assert!(stepper.machine.has_room());
 }
 
