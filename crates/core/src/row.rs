@@ -1,6 +1,6 @@
 //! Rows of the catalogue: which keys and which bytes one may have, and a row as whoever reads it takes it.
 
-use std::{borrow::Borrow, cmp::Ordering, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -59,7 +59,12 @@ impl Row {
 
     /// Names it in its collection.
     pub fn key(&self) -> &str {
-        std::str::from_utf8(&self.0[KEY_AT..self.json_at()]).expect("it was made of text")
+        std::str::from_utf8(self.key_bytes()).expect("it was made of text")
+    }
+
+    /// The key where only its bytes matter: they have the order of the text, and need no check that they are text.
+    pub(crate) fn key_bytes(&self) -> &[u8] {
+        &self.0[KEY_AT..self.json_at()]
     }
 
     /// The JSON object, as it came.
@@ -79,39 +84,6 @@ impl Row {
 
     fn json_at(&self) -> usize {
         KEY_AT + usize::from(u16::from_le_bytes([self.0[0], self.0[1]]))
-    }
-}
-
-/// Rows of a collection differ in their keys and are in the order of them.
-impl Ord for Row {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(other.key())
-    }
-}
-
-impl PartialOrd for Row {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Row {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for Row {}
-
-impl std::hash::Hash for Row {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.key().hash(state);
-    }
-}
-
-impl Borrow<str> for Row {
-    fn borrow(&self) -> &str {
-        self.key()
     }
 }
 

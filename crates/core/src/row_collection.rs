@@ -48,7 +48,7 @@ impl RowCollection {
     /// All rows, by key.
     pub fn sorted(&self) -> Vec<&Row> {
         let mut rows: Vec<_> = self.rows.iter().collect();
-        rows.sort_unstable_by(|one, other| one.key().cmp(other.key()));
+        rows.sort_unstable_by(|one, other| one.key_bytes().cmp(other.key_bytes()));
         rows
     }
 
@@ -60,7 +60,7 @@ impl RowCollection {
     #[must_use]
     pub(crate) fn insert(&mut self, row: Row) -> Option<Row> {
         self.json_bytes += row.json().len() as u64;
-        let before = self.rows.insert(self.hash.of_bytes(row.key().as_bytes()), row);
+        let before = self.rows.insert(self.hash.of_bytes(row.key_bytes()), row);
         self.json_bytes -= before.as_ref().map_or(0, |before| before.json().len() as u64);
         before
     }

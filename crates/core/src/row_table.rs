@@ -51,7 +51,7 @@ impl RowTable {
             rest >>= BRANCH_BITS;
         }
         let Node::Leaf(leaf) = node else { return None };
-        leaf.iter().find(|place| place.is_at(hash, key)).map(|place| &place.row)
+        leaf.iter().find(|place| place.is_at(hash, key.as_bytes())).map(|place| &place.row)
     }
 
     /// Adds a row whose key has this hash. Returns the one that it replaces.
@@ -69,7 +69,7 @@ impl RowTable {
             rest >>= BRANCH_BITS;
         }
         let Node::Leaf(leaf) = node else { return None };
-        let at = leaf.iter().position(|place| place.is_at(hash, key))?;
+        let at = leaf.iter().position(|place| place.is_at(hash, key.as_bytes()))?;
         let removed = Arc::make_mut(leaf).swap_remove(at);
         self.row_count -= 1;
         Some(removed.row)
@@ -99,7 +99,7 @@ impl Node {
                 Arc::make_mut(branches)[branch_of(place.hash >> shift)].insert(place, depth + 1)
             }
             Self::Leaf(leaf) => {
-                let found = leaf.iter().position(|other| other.is_at(place.hash, place.row.key()));
+                let found = leaf.iter().position(|other| other.is_at(place.hash, place.row.key_bytes()));
                 if let Some(at) = found {
                     return Some(std::mem::replace(&mut Arc::make_mut(leaf)[at], place).row);
                 }
@@ -137,8 +137,8 @@ impl Default for Node {
 }
 
 impl Place {
-    fn is_at(&self, hash: u64, key: &str) -> bool {
-        self.hash == hash && self.row.key() == key
+    fn is_at(&self, hash: u64, key: &[u8]) -> bool {
+        self.hash == hash && self.row.key_bytes() == key
     }
 }
 
