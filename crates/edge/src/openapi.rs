@@ -88,12 +88,17 @@ fn tags(scope: Scope, operations: &[Operation]) -> Vec<Tag> {
 }
 
 /// What a page groups calls by, in the order that it shows them.
-const TOPICS: [(&str, &str); 8] = [
+const TOPICS: [(&str, &str); 13] = [
     ("sales", "What opens and closes, with its stocks."),
     ("reservations", "One customer's claim on units of a sale: held, confirmed, released or expired."),
     ("session", "Who a customer is, for as long as the session lasts."),
+    ("customers", "Accounts that customers make for themselves."),
+    ("challenges", "What a customer solves before reserving."),
+    ("gate", "Whether a request may pass, asked by a proxy or by the operator."),
+    ("denylist", "Customers, addresses and networks that may not pass."),
     ("counters", "Totals for ever."),
     ("windows", "How many requests there were a short time back."),
+    ("catalog", "Rows of the shop's tables, read from memory."),
     ("sinks", "Readers of the log that write to databases and brokers."),
     (SCENARIOS, "Ready-made applications over the same operations."),
     (HEALTH, "For whoever watches the server."),
@@ -128,4 +133,21 @@ fn components(scope: Scope, shared: &Shared) -> Components {
 
 fn tag(name: &str, description: &str) -> Tag {
     TagBuilder::new().name(name).description(Some(description)).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_have_a_place_for_every_call() {
+        let scenarios = Scenarios::ALL;
+        for scope in [Scope::Public(scenarios), Scope::Operator { scenarios, has_key: true }] {
+            let operations = operations(scope);
+            let is_known = |topic: &str| TOPICS.iter().any(|(known, _)| *known == topic);
+            let unknown: Vec<_> =
+                operations.iter().map(Operation::topic).filter(|topic| !is_known(topic)).collect();
+            assert!(unknown.is_empty(), "{unknown:?}");
+        }
+    }
 }
