@@ -26,6 +26,7 @@ use crate::http::response::Response as Answered;
 use crate::limits::BODY_BYTES_MAX;
 use crate::problem::Problem;
 use crate::scenarios::product_inventory;
+use crate::settings::Scenarios;
 use generated::onrush::v1::{
     catalog_server::CatalogServer, counters_server::CountersServer, windows_server::WindowsServer,
 };
@@ -82,19 +83,30 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     services.layer(from_fn(deadline::within)).layer(from_fn(over_http2))
 }
 
-/// What reflection tells.
-fn described(app: &App) -> Builder<'static> {
+/// Both versions of reflection, which do not tell of themselves.
+const REFLECTION: [&str; 2] = [
+    tonic_reflection::pb::v1::server_reflection_server::SERVICE_NAME,
+    tonic_reflection::pb::v1alpha::server_reflection_server::SERVICE_NAME,
+];
+
+/// All other services that are on.
+fn service_names(scenarios: Scenarios) -> impl Iterator<Item = &'static str> {
     let named = [
         generated::onrush::v1::catalog_server::SERVICE_NAME,
         generated::onrush::v1::counters_server::SERVICE_NAME,
         generated::onrush::v1::windows_server::SERVICE_NAME,
         tonic_health::pb::health_server::SERVICE_NAME,
     ];
-    let of_scenario = app.scenarios.product_inventory.then_some(product_inventory::SERVICE_NAME);
+    let of_scenario = scenarios.product_inventory.then_some(product_inventory::SERVICE_NAME);
+    named.into_iter().chain(of_scenario)
+}
+
+/// What reflection tells.
+fn described(app: &App) -> Builder<'static> {
     let described = Builder::configure()
         .register_encoded_file_descriptor_set(generated::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
-    named.into_iter().chain(of_scenario).fold(described, Builder::with_service_name)
+    service_names(app.scenarios).fold(described, Builder::with_service_name)
 }
 
 const SOUND: &str = "descriptions that were made with the program are sound";
@@ -121,5 +133,20 @@ async fn over_http2(request: Request, next: Next) -> Response {
         next.run(request).await
     } else {
         Problem::malformed("gRPC needs HTTP/2.").into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_service_has_its_path() {
+        let named = |path: &'static str| path.trim_matches('/').trim_end_matches("/{method}");
+        let of_paths: BTreeSet<_> = PATHS.into_iter().map(named).collect();
+        let services: BTreeSet<_> = service_names(Scenarios::ALL).chain(REFLECTION).collect();
+        assert_eq!(of_paths, services);
     }
 }

@@ -47,11 +47,13 @@ struct OneRow {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Keys {
+pub(crate) struct RowsToRead {
     #[prost(string, tag = "1")]
-    collection: String,
+    pub(crate) collection: String,
     #[prost(string, repeated, tag = "2")]
-    keys: Vec<String>,
+    pub(crate) keys: Vec<String>,
+    #[prost(uint64, tag = "3")]
+    pub(crate) min_version: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -97,7 +99,8 @@ fn catalog() -> Settings {
     Settings { catalog: CatalogSettings { wait_max, embedded }, scenarios, ..settings() }
 }
 
-fn framed(message: &[u8]) -> Bytes {
+/// A message as it stands in a body.
+pub(crate) fn framed(message: &[u8]) -> Bytes {
     let length = u32::try_from(message.len()).expect("a short message");
     [&[0][..], &length.to_be_bytes(), message].concat().into()
 }
@@ -185,7 +188,12 @@ fn rows_are_read() {
     assert_eq!(row(&rig, "a\nb", 0).status, 3);
     let many = |keys: &[&str]| {
         let keys = keys.iter().map(|key| (*key).to_owned()).collect();
-        call(&rig, "/onrush.v1.Catalog/GetRows", &[], &Keys { collection: "products".into(), keys })
+        call(
+            &rig,
+            "/onrush.v1.Catalog/GetRows",
+            &[],
+            &RowsToRead { collection: "products".into(), keys, min_version: 0 },
+        )
     };
     let rows: ManyRows = told(&many(&["2", "1", "2"]));
     assert_eq!((rows.rows.len(), rows.missing, rows.version), (1, vec!["2".to_owned()], 1));
@@ -265,6 +273,10 @@ fn services_describe_themselves_and_say_whether_they_serve() {
             .status
     };
     assert_eq!((of_service("onrush.v1.Catalog"), of_service("onrush.v1")), (0, 5));
+    let without = Rig::start(Settings { scenarios: Scenarios::default(), ..settings() });
+    let asked = Two { first: "proto.ProductInventoryService".into(), ..Two::default() };
+    assert_eq!(of_service("proto.ProductInventoryService"), 0);
+    assert_eq!(call(&without, "/grpc.health.v1.Health/Check", &[], &asked).status, 5, "it is off");
     // Field 7 of a request of reflection: list the services.
     for version in ["v1", "v1alpha"] {
         let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
