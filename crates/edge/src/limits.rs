@@ -37,11 +37,16 @@ pub(crate) const SUBMISSION_CALLS_MAX: usize = 256;
 pub(crate) const H2_STREAMS_MAX: u32 = 64;
 
 /// Bytes of answers that one HTTP/2 connection may leave untaken. At it, further requests of the connection wait until some
-/// are taken. What was being made by then comes on top: a short answer for each stream, and [`H2_READS_MAX`] long ones.
+/// are taken. What was being made by then comes on top: a short answer for each stream, and [`H2_READS_MAX`] and
+/// [`H2_WAITING_READS_MAX`] long ones.
 pub(crate) const H2_UNSENT_BYTES_MAX: usize = 1 << 20;
 
 /// Reads by the router that one HTTP/2 connection may have in the making. The rest wait for their turn.
 pub(crate) const H2_READS_MAX: usize = 4;
+
+/// Reads that may wait for a version of what they read and that one HTTP/2 connection may have in the making. They do not
+/// count as other reads, which would stand behind them.
+pub(crate) const H2_WAITING_READS_MAX: usize = 16;
 
 /// Bytes of an answer that are given to HTTP/2 at once, and that it buffers for each stream. The rest of the answer
 /// waits until these are taken.

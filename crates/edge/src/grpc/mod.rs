@@ -62,6 +62,11 @@ pub(crate) fn takes_stream(path: &str) -> bool {
     path.starts_with("/grpc.reflection.")
 }
 
+/// Whether a call at this path reads, and may wait for what it reads.
+pub(crate) fn may_wait(path: &str) -> bool {
+    path.starts_with("/onrush.v1.Catalog/")
+}
+
 /// The services, each at its path.
 pub(crate) fn router(app: &Arc<App>) -> Router {
     let services = Router::new();
@@ -148,5 +153,6 @@ mod tests {
         let of_paths: BTreeSet<_> = PATHS.into_iter().map(named).collect();
         let services: BTreeSet<_> = service_names(Scenarios::ALL).chain(REFLECTION).collect();
         assert_eq!(of_paths, services);
+        assert!(services.iter().any(|name| may_wait(&format!("/{name}/GetRow"))));
     }
 }

@@ -1,10 +1,17 @@
 //! Answers that nobody takes: they have a bound in bytes and in time, and whoever does take theirs is served.
 
+use std::cell::Cell;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Request;
+use onrush_edge::CatalogSettings;
+use prost::Message;
 
-use crate::support::{ANSWER_TIMEOUT, Http1, LONG_REQUEST, Rig, Settings, call_http2, settings};
+use crate::grpc::{RowsToRead, framed};
+use crate::support::{
+    ANSWER_TIMEOUT, Http1, LONG_REQUEST, Rig, Settings, call_http2, call_json, call_with, settings,
+};
 
 const LIVE_REQUEST: &[u8] = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -21,21 +28,31 @@ fn a_long_answer_is_the_same_in_both_protocols() {
 }
 
 /// Opens 64 streams that ask for a long answer and give it no window, and returns when the connection has ended.
-fn ask_and_take_nothing(rig: &Rig, when_asked: impl FnOnce(&Rig)) {
+fn ask_and_take_nothing(
+    rig: &Rig,
+    (target, message): (&str, &[u8]),
+    when_all_have_asked: impl FnOnce(&Rig),
+    when_one_is_answered: impl FnOnce(&Rig),
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let address = rig.public();
     let (mut connection, _client) = runtime.block_on(async {
         let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
         let mut builder = h2::client::Builder::new();
-        let handshake = builder.initial_window_size(0).handshake::<_, bytes::Bytes>(stream);
+        let handshake = builder.initial_window_size(0).handshake::<_, Bytes>(stream);
         let (mut client, connection) = handshake.await.expect("HTTP/2");
         let connection = tokio::spawn(connection);
         let (tell, mut told) = tokio::sync::mpsc::channel(64);
         for _ in 0..64 {
             client = client.ready().await.expect("a stream");
-            let uri = format!("http://{address}/v1/sales?limit=100");
-            let request = Request::builder().uri(uri).body(()).expect("a request");
-            let (response, _) = client.send_request(request, true).expect("a request");
+            let method = if message.is_empty() { "GET" } else { "POST" };
+            let request = Request::builder().method(method).uri(format!("http://{address}{target}"));
+            let request = request.header("content-type", "application/grpc").body(()).expect("a request");
+            let (response, mut sending) =
+                client.send_request(request, message.is_empty()).expect("a request");
+            if !message.is_empty() {
+                sending.send_data(framed(message), true).expect("a message");
+            }
             let tell = tell.clone();
             tokio::spawn(async move {
                 let response = response.await;
@@ -45,11 +62,13 @@ fn ask_and_take_nothing(rig: &Rig, when_asked: impl FnOnce(&Rig)) {
                 drop(response);
             });
         }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        when_all_have_asked(rig);
         // The heads of answers are under no flow control, so the first comes when its answer is made.
         told.recv().await.expect("an answer");
         (connection, client)
     });
-    when_asked(rig);
+    when_one_is_answered(rig);
     runtime.block_on(async {
         // How it ends is the server's affair: with an error or without.
         let _ = tokio::time::timeout(ANSWER_TIMEOUT, &mut connection).await.expect("a connection that ends");
@@ -60,13 +79,44 @@ fn ask_and_take_nothing(rig: &Rig, when_asked: impl FnOnce(&Rig)) {
 fn http_2_without_a_window_holds_little_and_is_cut_off() {
     let rig = Rig::start(Settings { write_timeout: Duration::from_secs(2), ..settings() });
     let length = rig.put_long_sale().body.len() as u64;
-    ask_and_take_nothing(&rig, |rig| {
+    let check = |rig: &Rig| {
         let unsent_bytes = rig.metric("onrush_unsent_bytes");
         assert!(unsent_bytes >= length, "{unsent_bytes}");
         assert!(unsent_bytes <= (1 << 20) + 5 * length, "{unsent_bytes} of answers of {length}");
-    });
+    };
+    ask_and_take_nothing(&rig, ("/v1/sales?limit=100", b""), |_| {}, check);
     assert_eq!(rig.metric("onrush_connections_cut_off_total{awaited=\"write\"}"), 1);
     rig.wait_until("its answers are gone", |rig| rig.metric("onrush_unsent_bytes") == 0);
+}
+
+/// Whether they ask in HTTP or in gRPC.
+#[test]
+fn reads_that_wait_for_a_version_hold_little_when_it_comes() {
+    let keys: Vec<_> = (0..90).map(|key| key.to_string()).collect();
+    let row = |key: &String| format!("{{\"key\":\"{key}\",\"row\":{{\"a\":\"{}\"}}}}\n", "x".repeat(16_000));
+    let rows: String = keys.iter().map(row).collect();
+    let over_http = format!("/v1/catalog/products?keys={}&min_version=2", keys.join(","));
+    let message = RowsToRead { collection: "products".into(), keys, min_version: 2 }.encode_to_vec();
+    for asked in [(&*over_http, &b""[..]), ("/onrush.v1.Catalog/GetRows", &*message)] {
+        let catalog = CatalogSettings { wait_max: ANSWER_TIMEOUT, embedded: vec!["products".into()] };
+        let rig = Rig::start(Settings { write_timeout: Duration::from_secs(2), catalog, ..settings() });
+        let lines = "Content-Type: application/x-ndjson\r\n";
+        assert_eq!(call_with(rig.operator(), "POST", "/v1/catalog/products", lines, &rows).status, 200);
+        let put_version_2 = |rig: &Rig| {
+            assert_eq!(call_json(rig.operator(), "PUT", "/v1/catalog/products/new", "", "{}").status, 200);
+        };
+        ask_and_take_nothing(&rig, asked, put_version_2, |rig| {
+            let most = Cell::new(0);
+            rig.wait_until("it is cut off", |rig| {
+                most.set(most.get().max(rig.metric("onrush_unsent_bytes")));
+                rig.metric("onrush_connections_cut_off_total{awaited=\"write\"}") == 1
+            });
+            let (most, length) = (most.get(), rows.len() as u64);
+            assert!(most > length / 2, "{most}");
+            assert!(most <= (1 << 20) + 17 * length, "{most} of answers of {length}");
+        });
+        rig.wait_until("its answers are gone", |rig| rig.metric("onrush_unsent_bytes") == 0);
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::problem::Problem;
 use crate::text::decode_segment;
 use body::{parse_row, parse_rows, write_collections, write_put, write_puts};
 pub(super) use operations::schemas;
-pub(crate) use read::{each_once, etag, read_rows};
+pub(crate) use read::{each_once, etag, may_wait, read_rows};
 
 /// The field with the version of the collection.
 const VERSION: &str = "onrush-version";

@@ -172,6 +172,11 @@ fn write_rows(out: &mut Vec<u8>, keys: &[String], rows: &Rows) {
     out.extend_from_slice(format!("],\"version\":\"{}\"}}", rows.version).as_bytes());
 }
 
+/// Whether this may be a read that waits for a version.
+pub(crate) fn may_wait(uri: &Uri) -> bool {
+    uri.path().starts_with("/v1/catalog/") && uri.query().is_some_and(|query| query.contains("min_version"))
+}
+
 /// Waits until the collection has this version, as long as a read may.
 async fn await_version(
     catalog: &Catalog,

@@ -19,11 +19,13 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio::sync::SemaphorePermit;
 
 use self::body::Pieces;
 use self::socket::CountedSocket;
 use self::streamed::Streamed;
 use self::streams::{OpenStream, Streams};
+use crate::api::catalog;
 use crate::grpc;
 use crate::http::authority::is_authority;
 use crate::http::request::{self, Peer};
@@ -36,6 +38,7 @@ use crate::net::thread::EdgeThread;
 use crate::phases::{Begun, Exchange, finish, reject};
 use crate::problem::Problem;
 use crate::router_bridge;
+use crate::scenarios::product_inventory;
 
 /// Ticks after which a connection without open streams has had time to say what it had to, when the server stops.
 const LAST_TICKS: u32 = 2;
@@ -220,12 +223,21 @@ async fn route(
         }
         Begun::Routed(admission) => admission,
     };
-    // Reads can be long, and one connection must not ask for many of them at once. Writes have short answers.
-    // A read that waits for a version must not keep others waiting, and is short.
-    let may_wait = parts.uri.query().is_some_and(|query| query.contains("min_version"));
-    let _turn = if parts.method.is_safe() && !may_wait { streams.turn_to_read().await } else { None };
+    let _turn = turn(streams, &parts).await;
     streams.room().await;
     router_bridge::dispatch(thread, Request::from_parts(parts, routed), admission).await
+}
+
+/// Reads can be long, and one connection must not ask for many of them at once. All else has a short answer.
+async fn turn<'a>(streams: &'a Streams, parts: &http::request::Parts) -> Option<SemaphorePermit<'a>> {
+    let path = parts.uri.path();
+    if catalog::may_wait(&parts.uri) || grpc::may_wait(path) {
+        streams.turn_to_wait().await
+    } else if parts.method.is_safe() || product_inventory::is_read(path) {
+        streams.turn_to_read().await
+    } else {
+        None
+    }
 }
 
 /// Runs the streams of a connection on the thread of the connection.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
-use crate::limits::{H2_READS_MAX, H2_UNSENT_BYTES_MAX};
+use crate::limits::{H2_READS_MAX, H2_UNSENT_BYTES_MAX, H2_WAITING_READS_MAX};
 use crate::net::counters::CutOff;
 use crate::net::deadlines::{Activity, Deadline, Unsent};
 
@@ -19,6 +19,7 @@ pub(super) struct Streams {
     /// Told whenever an answer is gone.
     answer_gone: Notify,
     reads: Semaphore,
+    waiting_reads: Semaphore,
 }
 
 impl Streams {
@@ -31,6 +32,7 @@ impl Streams {
             frames,
             answer_gone: Notify::new(),
             reads: Semaphore::new(H2_READS_MAX),
+            waiting_reads: Semaphore::new(H2_WAITING_READS_MAX),
         })
     }
 
@@ -49,6 +51,11 @@ impl Streams {
     /// Waits for the turn of a read whose answer may be long.
     pub(super) async fn turn_to_read(&self) -> Option<SemaphorePermit<'_>> {
         self.reads.acquire().await.ok()
+    }
+
+    /// The same for one that may first wait for what it reads.
+    pub(super) async fn turn_to_wait(&self) -> Option<SemaphorePermit<'_>> {
+        self.waiting_reads.acquire().await.ok()
     }
 
     /// Whether an answer, or the next part of one, of `bytes` may be begun.

@@ -41,6 +41,12 @@ pub(super) fn routes() -> [Route; 2] {
     ]
 }
 
+/// Whether what is called at this path reads products, although its method does not say so.
+pub(crate) fn is_read(path: &str) -> bool {
+    let service = path.strip_prefix('/').and_then(|path| path.split_once('/')).map(|(service, _)| service);
+    path == INVENTORY_PATH || service == Some(SERVICE_NAME)
+}
+
 pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 4] {
     operations::schemas()
 }
