@@ -180,7 +180,7 @@ fn ceiling_detail(ceiling: Ceiling) -> &'static str {
             "The denylist has limits.denials_max entries. Take some off, deny a network instead or raise the setting."
         }
         Ceiling::StateBytes => {
-            "The server keeps limits.state_bytes_max bytes in memory. Delete closed sales or raise the setting."
+            "The server keeps limits.state_bytes_max bytes in memory. Delete closed sales or rows, or raise the setting."
         }
         Ceiling::CounterValue => "The counter has reached its 64 bits. Use another counter.",
     }

@@ -9,7 +9,12 @@ use onrush_core::{NEW_NAME_RULE, is_new_name};
 /// The section of the file that holds those of the collections.
 pub(super) const SECTION: &str = "catalog";
 
+/// The key that each of them has.
 pub(super) const SOURCE: &str = "source";
+
+/// The settings of `[catalog]` itself, whose names no collection may have.
+const OWN_KEYS: [&str; 1] = ["wait_ms_max"];
+
 /// All collections by name.
 #[derive(Default)]
 pub(super) struct TypedCollections(pub(super) BTreeMap<String, TypedSource>);
@@ -32,7 +37,7 @@ impl TypedCollections {
             .collect();
         for name in names {
             let Some(Value::Dict(_, keys)) = values.remove(&name) else { continue };
-            if name == "wait_ms_max" {
+            if OWN_KEYS.contains(&name.as_str()) {
                 problems.push(format!(
                     "{origin}: {SECTION}.{name} is a setting, so no collection can be called that"
                 ));
