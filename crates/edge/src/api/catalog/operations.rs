@@ -107,7 +107,7 @@ fn with_freshness(read: Operation, status: u16) -> Operation {
             "Onrush-Lag-Ms",
             text_header("Milliseconds that the answer can be behind the source of the rows."),
         )
-        .header(status, "Age", text_header("The same in seconds."))
+        .header(status, "Age", text_header("Seconds that the answer can be behind the source of the rows."))
 }
 
 fn key() -> Parameter {
