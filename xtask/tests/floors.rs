@@ -42,7 +42,12 @@ const FLOORS: &[Floor] = &[
         may_use: &["onrush-core", "onrush-log", "onrush-node"],
         others: None,
     },
-    Floor { name: "onrush-connect", number: 4, may_use: &["onrush-core", "onrush-sinks"], others: None },
+    Floor {
+        name: "onrush-connect",
+        number: 4,
+        may_use: &["onrush-core", "onrush-node", "onrush-sinks"],
+        others: None,
+    },
     Floor {
         name: "onrush-edge",
         number: 4,

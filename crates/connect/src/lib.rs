@@ -11,6 +11,7 @@ pub mod postgres;
 pub mod rabbitmq;
 pub mod redis;
 mod secret;
+pub mod source;
 mod tls;
 #[cfg(feature = "kafka")]
 mod waiting;

@@ -16,6 +16,17 @@ impl RowCollection {
         Self { hash, version: 0, json_bytes: 0, rows: RowTable::default() }
     }
 
+    /// Without rows, for whoever keeps rows of a source. Nobody who chooses keys should know the seed.
+    pub fn seeded(seed: u64) -> Self {
+        Self::new(KeyedHash::new(seed))
+    }
+
+    /// Without rows, by the same seed.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        Self { hash: self.hash.clone(), ..Self::new(KeyedHash::new(0)) }
+    }
+
     /// Of these rows, for whoever stands in for a partition.
     pub fn of(version: u64, rows: impl IntoIterator<Item = Row>) -> Self {
         let mut collection = Self { version, ..Self::new(KeyedHash::new(0)) };
@@ -25,7 +36,7 @@ impl RowCollection {
         collection
     }
 
-    /// How often the collection changed.
+    /// How often the collection changed, or how far its source was.
     pub fn version(&self) -> u64 {
         self.version
     }
@@ -52,20 +63,27 @@ impl RowCollection {
         rows
     }
 
-    pub(crate) fn set_version(&mut self, version: u64) {
+    /// Any row, which these bits choose; often nothing even if there are rows, so ask again with other bits.
+    pub fn pick(&self, bits: u64) -> Option<&Row> {
+        self.rows.pick(bits)
+    }
+
+    /// Says of which version the rows are.
+    pub fn set_version(&mut self, version: u64) {
         self.version = version;
     }
 
     /// Adds a row. Returns the one with its key that it replaces.
     #[must_use]
-    pub(crate) fn insert(&mut self, row: Row) -> Option<Row> {
+    pub fn insert(&mut self, row: Row) -> Option<Row> {
         self.json_bytes += row.json().len() as u64;
         let before = self.rows.insert(self.hash.of_bytes(row.key_bytes()), row);
         self.json_bytes -= before.as_ref().map_or(0, |before| before.json().len() as u64);
         before
     }
 
-    pub(crate) fn remove(&mut self, key: &str) -> Option<Row> {
+    /// Takes out the row of this key.
+    pub fn remove(&mut self, key: &str) -> Option<Row> {
         let removed = self.rows.remove(self.hash.of_bytes(key.as_bytes()), key)?;
         self.json_bytes -= removed.json().len() as u64;
         Some(removed)

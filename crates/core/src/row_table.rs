@@ -75,6 +75,18 @@ impl RowTable {
         Some(removed.row)
     }
 
+    /// A row of the leaf that the lowest of these bits lead to, chosen by the highest; nothing if that leaf is empty.
+    pub(crate) fn pick(&self, bits: u64) -> Option<&Row> {
+        let (mut node, mut rest) = (&self.root, bits);
+        while let Node::Branch(branches) = node {
+            node = &branches[branch_of(rest)];
+            rest >>= BRANCH_BITS;
+        }
+        let Node::Leaf(leaf) = node else { return None };
+        let chosen = usize::try_from(bits >> 32).ok()?.checked_rem(leaf.len())?;
+        Some(&leaf[chosen].row)
+    }
+
     /// All rows, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Row> {
         let mut waiting = vec![&self.root];

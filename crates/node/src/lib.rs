@@ -4,6 +4,7 @@
 //! way in and out, and [`Partitions`] say which partition a call is for. Nothing here knows HTTP, and no database or broker has a name here.
 
 mod call;
+pub mod catalog;
 mod clock;
 mod limits;
 mod metrics;

@@ -1,0 +1,473 @@
+//! Rows of a source in memory, and what is known of how new they are. It is stepped: it has no thread, no clock and no connection, so all
+//! its interleavings can be gone through.
+//!
+//! A change tells which keys to read again, and a read of the source tells which transactions it has seen. So a row is only clean once a
+//! read has seen every change of its key that the feed has told of, whichever of the two came first.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use compact_str::CompactString;
+use onrush_core::{Row, RowCollection};
+use smallvec::SmallVec;
+
+use super::absent::AbsentKeys;
+use super::read_marks::ReadMarks;
+use super::snapshot::Snapshot;
+
+/// Bytes of a row beyond its key and its JSON, as they were measured.
+pub(super) const ROW_OVERHEAD_BYTES: u64 = 130;
+
+/// Changes of keys that were told and that no read has seen yet. With more the collection is loaded anew: some 60 MB.
+pub(super) const CHANGES_MAX: usize = 1_000_000;
+
+/// Readers that wait for rows of one collection. One more is told that the source is not available.
+pub(super) const WAITERS_MAX: usize = 65_536;
+
+/// Rows that are looked at for one that was not read lately.
+const LOOKS: u64 = 8;
+
+/// Bounds of a collection that is kept coherent with a source.
+#[derive(Clone, Copy, Debug)]
+pub struct CacheBounds {
+    /// Keys, JSON and what belongs to them.
+    pub bytes_max: u64,
+    /// How long it is remembered that no row has a key.
+    pub absent_for: Duration,
+    /// Of how many keys that is remembered.
+    pub absent_count_max: usize,
+}
+
+/// A key, and what of it has to be read.
+#[derive(Clone)]
+struct Wanted<W> {
+    waiters: Vec<W>,
+    is_out: bool,
+    /// Changes that no read of this key has seen.
+    changes: Changes,
+}
+
+type Changes = SmallVec<[Change; 1]>;
+
+/// A change that the feed told of.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    xid: u64,
+    /// Where it stands in the source.
+    position: u64,
+    /// Whether a row of its key is shown, or that there is none: then answers are of an earlier version until it has been read.
+    holds_back: bool,
+}
+
+#[derive(Clone)]
+enum Phase {
+    /// Nothing is known of the rows.
+    Lost,
+    /// They are being read, all as this snapshot saw them.
+    Loading(Snapshot),
+    Loaded,
+}
+
+/// What is known of a key at once.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    Row(RowBytes),
+    Absent,
+    /// It will be read.
+    Asked,
+    /// Too many wait.
+    Refused,
+}
+
+/// A row that is compared by its bytes.
+#[derive(Clone, Debug)]
+pub(super) struct RowBytes(pub(super) Row);
+
+impl PartialEq for RowBytes {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.key() == other.0.key() && self.0.json() == other.0.json()
+    }
+}
+
+impl Eq for RowBytes {}
+
+/// Keys to read, and of which life of the collection the read is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    life: u64,
+    /// Each once.
+    pub keys: Vec<CompactString>,
+}
+
+/// The rows of a collection, those that are wanted, and how far the feed is. `W` waits for a row.
+#[derive(Clone)]
+pub(super) struct RowCache<W> {
+    bounds: CacheBounds,
+    phase: Phase,
+    life: u64,
+    rows: RowCollection,
+    bytes: u64,
+    /// Whether the rows are all that the source has.
+    is_whole: bool,
+    absent: AbsentKeys,
+    wanted: HashMap<CompactString, Wanted<W>>,
+    queue: VecDeque<CompactString>,
+    waiter_count: usize,
+    /// Changes of keys that nobody wants, which a read that begins now may not see.
+    late: HashMap<CompactString, Changes>,
+    /// Of those that are wanted, and of those.
+    change_count: usize,
+    /// How many keys wait for a change at this place to be read.
+    held_back: BTreeMap<u64, usize>,
+    /// How far the feed has come.
+    received: u64,
+    random: u64,
+}
+
+impl<W> RowCache<W> {
+    pub(super) fn new(seed: u64, bounds: CacheBounds) -> Self {
+        Self {
+            bounds,
+            phase: Phase::Lost,
+            life: 0,
+            rows: RowCollection::seeded(seed),
+            bytes: 0,
+            is_whole: false,
+            absent: AbsentKeys::new(seed.rotate_left(7), bounds.absent_for, bounds.absent_count_max),
+            wanted: HashMap::new(),
+            queue: VecDeque::new(),
+            waiter_count: 0,
+            late: HashMap::new(),
+            change_count: 0,
+            held_back: BTreeMap::new(),
+            received: 0,
+            random: seed | 1,
+        }
+    }
+
+    /// The rows, with the version up to which every change has been read.
+    pub(super) fn shown(&mut self) -> &RowCollection {
+        let first_unread = self.held_back.keys().next();
+        self.rows.set_version(first_unread.map_or(self.received, |first| (first - 1).min(self.received)));
+        &self.rows
+    }
+
+    pub(super) fn is_loaded(&self) -> bool {
+        matches!(self.phase, Phase::Loaded)
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Takes a transaction of the source: its number, the place behind it, and the keys whose rows it may have changed. Whether they could
+    /// be noted: otherwise the collection is lost, and has to be loaded.
+    #[must_use]
+    pub(super) fn commit(
+        &mut self,
+        xid: u64,
+        position: u64,
+        keys: impl IntoIterator<Item = CompactString>,
+    ) -> bool {
+        for key in keys {
+            self.absent.remove(&key);
+            let is_shown = self.is_loaded() && (self.is_whole || self.rows.row(&key).is_some());
+            let change = Change { xid, position, holds_back: is_shown };
+            if is_shown {
+                self.make_dirty(key, change);
+            } else if let Some(wanted) =
+                self.wanted.get_mut(&key).filter(|_| matches!(self.phase, Phase::Loaded))
+            {
+                wanted.changes.push(change);
+                self.change_count += 1;
+            } else {
+                self.note_late(key, change);
+            }
+        }
+        self.advance(position);
+        self.change_count <= CHANGES_MAX
+    }
+
+    /// The source has nothing for this collection up to here.
+    pub(super) fn advance(&mut self, position: u64) {
+        self.received = self.received.max(position);
+    }
+
+    /// A statement that begins after this sees all that `snapshot` saw.
+    pub(super) fn saw(&mut self, snapshot: &Snapshot) {
+        let change_count = &mut self.change_count;
+        self.late.retain(|_, changes| {
+            let before = changes.len();
+            changes.retain(|change| !snapshot.sees(change.xid));
+            *change_count -= before - changes.len();
+            !changes.is_empty()
+        });
+    }
+
+    /// Up to where the source may forget what it told: all changes before have been seen by some read, so every later one sees them.
+    pub(super) fn settled(&self) -> u64 {
+        let of_wanted = self.wanted.values().flat_map(|wanted| &wanted.changes);
+        let unseen = of_wanted.chain(self.late.values().flatten()).map(|change| change.position - 1).min();
+        unseen.map_or(self.received, |unseen| unseen.min(self.received))
+    }
+
+    /// Asks for a row: from memory if `is_coherent`, else from the source.
+    pub(super) fn want(
+        &mut self,
+        key: &CompactString,
+        is_coherent: bool,
+        waiter: impl FnOnce() -> W,
+        now: Instant,
+    ) -> Known {
+        if is_coherent && self.is_loaded() {
+            if let Some(row) = self.rows.row(key) {
+                return Known::Row(RowBytes(row.clone()));
+            }
+            if self.is_whole || self.absent.has(key, now) {
+                return Known::Absent;
+            }
+        }
+        if self.waiter_count >= WAITERS_MAX {
+            return Known::Refused;
+        }
+        self.waiter_count += 1;
+        if let Some(wanted) = self.wanted.get_mut(key) {
+            wanted.waiters.push(waiter());
+            return Known::Asked;
+        }
+        let changes =
+            if self.is_loaded() { self.late.remove(key).unwrap_or_default() } else { Changes::new() };
+        self.wanted.insert(key.clone(), Wanted { waiters: vec![waiter()], is_out: false, changes });
+        self.queue.push_back(key.clone());
+        Known::Asked
+    }
+
+    /// Whether keys wait to be read.
+    pub(super) fn has_queue(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Takes keys to read, at most `count_max`; nothing if none are wanted.
+    pub(super) fn begin_fetch(&mut self, count_max: usize) -> Option<Fetch> {
+        let mut keys = Vec::new();
+        while keys.len() < count_max {
+            let Some(key) = self.queue.pop_front() else { break };
+            if let Some(wanted) = self.wanted.get_mut(&key).filter(|wanted| !wanted.is_out) {
+                wanted.is_out = true;
+                keys.push(key);
+            }
+        }
+        (!keys.is_empty()).then_some(Fetch { life: self.life, keys })
+    }
+
+    /// Takes what a statement with this snapshot found. Returns whoever waited for rows that are known now.
+    pub(super) fn end_fetch(
+        &mut self,
+        fetch: Fetch,
+        snapshot: &Snapshot,
+        rows: impl IntoIterator<Item = Row>,
+        marks: &ReadMarks,
+        now: Instant,
+    ) -> Vec<(W, Option<Row>)> {
+        let mut answered = Vec::new();
+        if fetch.life != self.life {
+            return answered;
+        }
+        let mut found: HashMap<_, _> =
+            rows.into_iter().map(|row| (CompactString::from(row.key()), row)).collect();
+        for key in fetch.keys {
+            let row = found.remove(&key);
+            let Some(wanted) = self.wanted.get_mut(&key) else { continue };
+            wanted.is_out = false;
+            let (seen, unseen): (Changes, Changes) =
+                wanted.changes.drain(..).partition(|change| snapshot.sees(change.xid));
+            // What was told while nothing is known of the rows is noted among the late ones.
+            let is_late =
+                self.late.get(&key).is_some_and(|late| late.iter().any(|change| !snapshot.sees(change.xid)));
+            let is_clean = unseen.is_empty() && !is_late;
+            (wanted.changes, self.change_count) = (unseen, self.change_count - seen.len());
+            let waiters = std::mem::take(&mut wanted.waiters);
+            if is_clean {
+                self.wanted.remove(&key);
+                self.waiter_count -= waiters.len();
+                answered.extend(waiters.into_iter().map(|waiter| (waiter, row.clone())));
+            } else {
+                wanted.waiters = waiters;
+                self.queue.push_back(key.clone());
+            }
+            for change in seen {
+                self.release(change);
+            }
+            self.store(key, row, is_clean, now);
+        }
+        self.evict(marks);
+        answered
+    }
+
+    /// The source did not answer. Returns whoever waited; rows that were shown and have changed are read again.
+    pub(super) fn fail_fetch(&mut self, fetch: Fetch) -> Vec<W> {
+        let mut failed = Vec::new();
+        if fetch.life != self.life {
+            return failed;
+        }
+        for key in fetch.keys {
+            let Some(wanted) = self.wanted.get_mut(&key) else { continue };
+            wanted.is_out = false;
+            failed.append(&mut wanted.waiters);
+            if wanted.changes.iter().any(|change| change.holds_back) {
+                self.queue.push_back(key);
+            } else if let Some(Wanted { changes, .. }) = self.wanted.remove(&key) {
+                self.note_all_late(key, changes);
+            }
+        }
+        self.waiter_count -= failed.len();
+        failed
+    }
+
+    /// Nothing is known of the rows any more. Whoever waits goes on waiting.
+    pub(super) fn lose(&mut self) {
+        self.life += 1;
+        self.phase = Phase::Lost;
+        (self.rows, self.bytes, self.is_whole) = (self.rows.emptied(), 0, false);
+        self.absent.clear();
+        self.held_back.clear();
+        self.queue.clear();
+        let mut noted = Vec::new();
+        self.wanted.retain(|key, wanted| {
+            noted.push((key.clone(), std::mem::take(&mut wanted.changes)));
+            wanted.is_out = false;
+            !wanted.waiters.is_empty()
+        });
+        for (key, changes) in noted {
+            self.note_all_late(key, changes);
+        }
+        self.queue.extend(self.wanted.keys().cloned());
+    }
+
+    /// The feed begins here, and has told nothing before.
+    pub(super) fn restart(&mut self, position: u64) {
+        self.lose();
+        self.late.clear();
+        (self.change_count, self.received) = (0, position);
+    }
+
+    /// All rows are read from now on, as this snapshot saw them.
+    pub(super) fn begin_load(&mut self, snapshot: Snapshot) {
+        self.lose();
+        self.saw(&snapshot);
+        self.phase = Phase::Loading(snapshot);
+    }
+
+    /// Takes the rows that were read, all of them or as many as there is room for.
+    pub(super) fn end_load(&mut self, rows: RowCollection, bytes: u64, is_whole: bool) {
+        let Phase::Loading(snapshot) = &self.phase else { return };
+        let snapshot = snapshot.clone();
+        self.saw(&snapshot);
+        self.phase = Phase::Loaded;
+        (self.rows, self.bytes, self.is_whole) = (rows, bytes, is_whole);
+        for (key, changes) in std::mem::take(&mut self.late) {
+            let is_shown = is_whole || self.rows.row(&key).is_some();
+            if !is_shown && !self.wanted.contains_key(&key) {
+                self.note_all_late(key, changes);
+                continue;
+            }
+            self.change_count -= changes.len();
+            for change in changes {
+                self.make_dirty(key.clone(), Change { holds_back: is_shown, ..change });
+            }
+        }
+    }
+
+    fn note_all_late(&mut self, key: CompactString, changes: Changes) {
+        self.change_count -= changes.len();
+        for change in changes {
+            self.note_late(key.clone(), change);
+        }
+    }
+
+    fn note_late(&mut self, key: CompactString, change: Change) {
+        if let Phase::Loading(snapshot) = &self.phase
+            && snapshot.sees(change.xid)
+        {
+            return;
+        }
+        self.late.entry(key).or_default().push(change);
+        self.change_count += 1;
+    }
+
+    fn make_dirty(&mut self, key: CompactString, change: Change) {
+        if change.holds_back {
+            *self.held_back.entry(change.position).or_default() += 1;
+        }
+        self.change_count += 1;
+        let queue = &mut self.queue;
+        let wanted = self.wanted.entry(key).or_insert_with_key(|key| {
+            queue.push_back(key.clone());
+            Wanted { waiters: Vec::new(), is_out: false, changes: SmallVec::new() }
+        });
+        wanted.changes.push(change);
+    }
+
+    fn release(&mut self, change: Change) {
+        if let Some(count) = self.held_back.get_mut(&change.position).filter(|_| change.holds_back) {
+            *count -= 1;
+            if *count == 0 {
+                self.held_back.remove(&change.position);
+            }
+        }
+    }
+
+    /// Keeps what was read of a key, if the rows are known.
+    fn store(&mut self, key: CompactString, row: Option<Row>, is_clean: bool, now: Instant) {
+        if !self.is_loaded() {
+            return;
+        }
+        let before = match row {
+            Some(row) if is_clean || self.rows.row(&key).is_some() => {
+                self.bytes += row_bytes(&row);
+                self.rows.insert(row)
+            }
+            Some(_) => None,
+            None => {
+                if is_clean && !self.is_whole {
+                    self.absent.insert(&key, now);
+                }
+                self.rows.remove(&key)
+            }
+        };
+        self.bytes -= before.as_ref().map_or(0, row_bytes);
+    }
+
+    /// Takes out rows until there is room, those first that were not read lately.
+    fn evict(&mut self, marks: &ReadMarks) {
+        while self.bytes > self.bounds.bytes_max && self.rows.row_count() > 0 {
+            self.is_whole = false;
+            let mut chosen = None;
+            let mut looks = 0;
+            while looks < LOOKS || chosen.is_none() {
+                looks += 1;
+                self.random ^= self.random << 13;
+                self.random ^= self.random >> 7;
+                self.random ^= self.random << 17;
+                let Some(row) = self.rows.pick(self.random) else { continue };
+                let was_read = marks.take(row.key());
+                chosen = Some(CompactString::from(row.key()));
+                if !was_read {
+                    break;
+                }
+            }
+            if let Some(row) = chosen.and_then(|key| self.rows.remove(&key)) {
+                self.bytes -= row_bytes(&row);
+            }
+        }
+    }
+}
+
+/// What a row counts for.
+pub(super) fn row_bytes(row: &Row) -> u64 {
+    (row.key().len() + row.json().len()) as u64 + ROW_OVERHEAD_BYTES
+}
