@@ -36,8 +36,8 @@ impl Snapshot {
     /// nearest to `xmax`.
     pub fn whole_xid(&self, low: u32) -> u64 {
         let near = (self.xmax & !(XIDS - 1)) | u64::from(low);
-        if near > self.xmax + XIDS / 2 {
-            near.saturating_sub(XIDS)
+        if near > self.xmax + XIDS / 2 && near >= XIDS {
+            near - XIDS
         } else if near + XIDS / 2 < self.xmax {
             near + XIDS
         } else {
