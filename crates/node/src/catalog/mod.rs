@@ -3,8 +3,6 @@
 mod absent;
 mod read_marks;
 mod row_cache;
-#[cfg(test)]
-mod row_cache_tests;
 mod snapshot;
 mod source_rows;
 

@@ -199,6 +199,13 @@ impl<W> RowCache<W> {
 
     /// A statement that begins after this sees all that `snapshot` saw.
     pub(super) fn saw(&mut self, snapshot: &Snapshot) {
+        // A load, or a read that somebody waits for meanwhile, may have begun before.
+        if self.is_loaded() {
+            self.forget_seen(snapshot);
+        }
+    }
+
+    fn forget_seen(&mut self, snapshot: &Snapshot) {
         let change_count = &mut self.change_count;
         self.late.retain(|_, changes| {
             let before = changes.len();
@@ -358,15 +365,15 @@ impl<W> RowCache<W> {
     /// All rows are read from now on, as this snapshot saw them.
     pub(super) fn begin_load(&mut self, snapshot: Snapshot) {
         self.lose();
-        self.saw(&snapshot);
+        self.forget_seen(&snapshot);
         self.phase = Phase::Loading(snapshot);
     }
 
     /// Takes the rows that were read, all of them or as many as there is room for.
     pub(super) fn end_load(&mut self, rows: RowCollection, bytes: u64, is_whole: bool) {
-        let Phase::Loading(snapshot) = &self.phase else { return };
-        let snapshot = snapshot.clone();
-        self.saw(&snapshot);
+        if !matches!(self.phase, Phase::Loading(_)) {
+            return;
+        }
         self.phase = Phase::Loaded;
         (self.rows, self.bytes, self.is_whole) = (rows, bytes, is_whole);
         for (key, changes) in std::mem::take(&mut self.late) {
@@ -471,3 +478,7 @@ impl<W> RowCache<W> {
 pub(super) fn row_bytes(row: &Row) -> u64 {
     (row.key().len() + row.json().len()) as u64 + ROW_OVERHEAD_BYTES
 }
+
+#[cfg(test)]
+#[path = "row_cache_tests.rs"]
+mod tests;
