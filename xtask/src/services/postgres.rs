@@ -159,6 +159,9 @@ pub(super) fn start(home: &Home, settings: &Lines) -> Result<Vec<Process>> {
         "unix_socket_directories=",
         "ssl=on",
         "wal_keep_size=256MB",
+        // Changes of rows can be followed, and a follower that is gone keeps no more of the log than this.
+        "wal_level=logical",
+        "max_slot_wal_keep_size=1GB",
         "wal_retrieve_retry_interval=500ms",
         "log_line_prefix=%m [%p] %q%a ",
     ] {

@@ -17,7 +17,7 @@ use super::settings::Settings;
 const DEFAULT_PORT: u16 = 5432;
 
 /// A client, and the task that moves its bytes; dropped, the connection is closed.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     client: Client,
     traffic: JoinHandle<()>,
 }
@@ -25,6 +25,13 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects within [`EXCHANGE_TIMEOUT`] to the database that `config` names. Runs on an [`super::io_thread::IoThread`].
     pub(super) async fn open(settings: &Settings, config: Config) -> Result<Self, TargetError> {
+        let this = Self::connect(settings, config).await?;
+        this.set_up(&settings.schema).await?;
+        Ok(this)
+    }
+
+    /// The same without settings of the session.
+    pub(crate) async fn connect(settings: &Settings, config: Config) -> Result<Self, TargetError> {
         let encrypted = match config.get_ssl_mode() {
             SslMode::Disable => None,
             _ => Some(settings.tls.client_config().map_err(TargetError::Unavailable)?),
@@ -38,12 +45,10 @@ impl Connection {
             connected.map_err(|error| unavailable(&doing, &error))
         });
         let (client, traffic) = connected.await?;
-        let this = Self { client, traffic };
-        this.set_up(&settings.schema).await?;
-        Ok(this)
+        Ok(Self { client, traffic })
     }
 
-    pub(super) fn client(&self) -> &Client {
+    pub(crate) fn client(&self) -> &Client {
         &self.client
     }
 
@@ -67,7 +72,7 @@ impl Connection {
     }
 
     /// Runs statements without parameters within [`EXCHANGE_TIMEOUT`].
-    pub(super) async fn run(&self, doing: &str, statements: &str) -> Result<(), TargetError> {
+    pub(crate) async fn run(&self, doing: &str, statements: &str) -> Result<(), TargetError> {
         within(EXCHANGE_TIMEOUT, doing, async {
             self.client.batch_execute(statements).await.map_err(|error| unavailable(doing, &error))
         })
@@ -96,7 +101,7 @@ where
 }
 
 /// Waits for `work` up to `limit`.
-pub(super) async fn within<T>(
+pub(crate) async fn within<T>(
     limit: Duration,
     doing: &str,
     work: impl Future<Output = Result<T, TargetError>>,

@@ -11,7 +11,7 @@ use tokio_postgres::error::DbError;
 use crate::tls;
 
 /// An error while connecting, preparing or reading: all of them may pass, or are mended in the server.
-pub(super) fn unavailable(doing: &str, error: &Error) -> TargetError {
+pub(crate) fn unavailable(doing: &str, error: &Error) -> TargetError {
     TargetError::Unavailable(words(doing, error))
 }
 
@@ -31,7 +31,7 @@ fn is_rejection(code: &str) -> bool {
 }
 
 /// The error as a sentence.
-pub(super) fn words(doing: &str, error: &Error) -> String {
+pub(crate) fn words(doing: &str, error: &Error) -> String {
     let mut words = if let Some(said) = error.as_db_error() {
         said_words(doing, said)
     } else if let Some(cause) = tls::cause(error) {

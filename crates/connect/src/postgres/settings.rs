@@ -72,7 +72,7 @@ impl Settings {
     }
 
     /// How to connect for writing.
-    pub(super) fn primary(&self, application: &str) -> Result<tokio_postgres::Config, String> {
+    pub(crate) fn primary(&self, application: &str) -> Result<tokio_postgres::Config, String> {
         let mut config = self.complete(parse("url", &self.url)?, application, EXCHANGE_TIMEOUT)?;
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         Ok(config)

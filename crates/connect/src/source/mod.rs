@@ -1,5 +1,17 @@
 //! Where rows of the catalogue come from: a PostgreSQL database, whose changes are read as they are committed.
 
+mod feed;
+mod fetching;
+mod inspection;
+mod loading;
+mod pgoutput;
+mod places;
+mod preparation;
 mod settings;
+mod statements;
+mod stream;
+mod transactions;
 
+pub use feed::Feed;
+pub use preparation::{grants, prepare, server_statements, statements};
 pub use settings::{SourceSettings, Watch};

@@ -1,6 +1,7 @@
 //! Collections of the catalogue whose rows are in another database: kept in memory, and read again when a feed tells of a change.
 
 mod absent;
+mod late_changes;
 mod read_marks;
 mod row_cache;
 mod snapshot;

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
 use onrush_core::{Row, RowCollection};
-use smallvec::SmallVec;
 
 use super::absent::AbsentKeys;
+use super::late_changes::{Change, Changes, LateChanges};
 use super::read_marks::ReadMarks;
 use super::snapshot::Snapshot;
 
@@ -47,25 +47,14 @@ struct Wanted<W> {
     changes: Changes,
 }
 
-type Changes = SmallVec<[Change; 1]>;
-
-/// A change that the feed told of.
-#[derive(Clone, Copy, Debug)]
-struct Change {
-    xid: u64,
-    /// Where it stands in the source.
-    position: u64,
-    /// Whether a row of its key is shown, or that there is none: then answers are of an earlier version until it has been read.
-    holds_back: bool,
-}
-
 #[derive(Clone)]
 enum Phase {
     /// Nothing is known of the rows.
     Lost,
     /// They are being read, all as this snapshot saw them.
     Loading(Snapshot),
-    Loaded,
+    /// They were read as this snapshot saw them, or later.
+    Loaded(Snapshot),
 }
 
 /// What is known of a key at once.
@@ -113,12 +102,14 @@ pub(super) struct RowCache<W> {
     wanted: HashMap<CompactString, Wanted<W>>,
     queue: VecDeque<CompactString>,
     waiter_count: usize,
-    /// Changes of keys that nobody wants, which a read that begins now may not see.
-    late: HashMap<CompactString, Changes>,
-    /// Of those that are wanted, and of those.
+    /// Changes of keys that nobody wants.
+    late: LateChanges,
+    /// Changes of those that are wanted.
     change_count: usize,
     /// How many keys wait for a change at this place to be read.
     held_back: BTreeMap<u64, usize>,
+    /// How often a read did not see all that had been told of its key.
+    early_count: u64,
     /// How far the feed has come.
     received: u64,
     random: u64,
@@ -137,9 +128,10 @@ impl<W> RowCache<W> {
             wanted: HashMap::new(),
             queue: VecDeque::new(),
             waiter_count: 0,
-            late: HashMap::new(),
+            late: LateChanges::default(),
             change_count: 0,
             held_back: BTreeMap::new(),
+            early_count: 0,
             received: 0,
             random: seed | 1,
         }
@@ -153,7 +145,7 @@ impl<W> RowCache<W> {
     }
 
     pub(super) fn is_loaded(&self) -> bool {
-        matches!(self.phase, Phase::Loaded)
+        matches!(self.phase, Phase::Loaded(_))
     }
 
     pub(super) fn is_whole(&self) -> bool {
@@ -173,14 +165,16 @@ impl<W> RowCache<W> {
         position: u64,
         keys: impl IntoIterator<Item = CompactString>,
     ) -> bool {
-        for key in keys {
+        // What was told again after a new start stands in the rows since they were loaded.
+        let is_news = !self.is_in_load(xid);
+        for key in keys.into_iter().filter(|_| is_news) {
             self.absent.remove(&key);
             let is_shown = self.is_loaded() && (self.is_whole || self.rows.row(&key).is_some());
             let change = Change { xid, position, holds_back: is_shown };
             if is_shown {
                 self.make_dirty(key, change);
             } else if let Some(wanted) =
-                self.wanted.get_mut(&key).filter(|_| matches!(self.phase, Phase::Loaded))
+                self.wanted.get_mut(&key).filter(|_| matches!(self.phase, Phase::Loaded(_)))
             {
                 wanted.changes.push(change);
                 self.change_count += 1;
@@ -189,7 +183,17 @@ impl<W> RowCache<W> {
             }
         }
         self.advance(position);
-        self.change_count <= CHANGES_MAX
+        self.change_count + self.late.count() <= CHANGES_MAX
+    }
+
+    /// Takes a transaction that does not say which keys it changed. Whether the rows may stay.
+    #[must_use]
+    pub(super) fn commit_unknown(&mut self, xid: u64, position: u64) -> bool {
+        if self.is_in_load(xid) {
+            return true;
+        }
+        self.late.note_unknown(xid, position);
+        !self.is_loaded()
     }
 
     /// The source has nothing for this collection up to here.
@@ -201,25 +205,15 @@ impl<W> RowCache<W> {
     pub(super) fn saw(&mut self, snapshot: &Snapshot) {
         // A load, or a read that somebody waits for meanwhile, may have begun before.
         if self.is_loaded() {
-            self.forget_seen(snapshot);
+            self.late.forget_seen(snapshot);
         }
-    }
-
-    fn forget_seen(&mut self, snapshot: &Snapshot) {
-        let change_count = &mut self.change_count;
-        self.late.retain(|_, changes| {
-            let before = changes.len();
-            changes.retain(|change| !snapshot.sees(change.xid));
-            *change_count -= before - changes.len();
-            !changes.is_empty()
-        });
     }
 
     /// Up to where the source may forget what it told: all changes before have been seen by some read, so every later one sees them.
     pub(super) fn settled(&self) -> u64 {
         let of_wanted = self.wanted.values().flat_map(|wanted| &wanted.changes);
-        let unseen = of_wanted.chain(self.late.values().flatten()).map(|change| change.position - 1).min();
-        unseen.map_or(self.received, |unseen| unseen.min(self.received))
+        let unseen = of_wanted.map(|change| change.position).chain(self.late.positions()).min();
+        unseen.map(|unseen| unseen - 1).map_or(self.received, |unseen| unseen.min(self.received))
     }
 
     /// Asks for a row: from memory if `is_coherent`, else from the source.
@@ -246,11 +240,15 @@ impl<W> RowCache<W> {
             wanted.waiters.push(waiter());
             return Known::Asked;
         }
-        let changes =
-            if self.is_loaded() { self.late.remove(key).unwrap_or_default() } else { Changes::new() };
+        let changes = if self.is_loaded() { self.late.take(key) } else { Changes::new() };
+        self.change_count += changes.len();
         self.wanted.insert(key.clone(), Wanted { waiters: vec![waiter()], is_out: false, changes });
         self.queue.push_back(key.clone());
         Known::Asked
+    }
+
+    pub(super) fn early_count(&self) -> u64 {
+        self.early_count
     }
 
     /// Whether keys wait to be read.
@@ -293,9 +291,8 @@ impl<W> RowCache<W> {
             let (seen, unseen): (Changes, Changes) =
                 wanted.changes.drain(..).partition(|change| snapshot.sees(change.xid));
             // What was told while nothing is known of the rows is noted among the late ones.
-            let is_late =
-                self.late.get(&key).is_some_and(|late| late.iter().any(|change| !snapshot.sees(change.xid)));
-            let is_clean = unseen.is_empty() && !is_late;
+            let is_early = self.late.may_miss(&key, snapshot);
+            let is_clean = unseen.is_empty() && !is_early;
             (wanted.changes, self.change_count) = (unseen, self.change_count - seen.len());
             let waiters = std::mem::take(&mut wanted.waiters);
             if is_clean {
@@ -304,12 +301,13 @@ impl<W> RowCache<W> {
                 answered.extend(waiters.into_iter().map(|waiter| (waiter, row.clone())));
             } else {
                 wanted.waiters = waiters;
+                self.early_count += 1;
                 self.queue.push_back(key.clone());
             }
             for change in seen {
                 self.release(change);
             }
-            self.store(key, row, is_clean, now);
+            self.store(&key, row, is_clean, now);
         }
         self.evict(marks);
         answered
@@ -328,7 +326,7 @@ impl<W> RowCache<W> {
             if wanted.changes.iter().any(|change| change.holds_back) {
                 self.queue.push_back(key);
             } else if let Some(Wanted { changes, .. }) = self.wanted.remove(&key) {
-                self.note_all_late(key, changes);
+                self.note_all_late(&key, changes);
             }
         }
         self.waiter_count -= failed.len();
@@ -350,7 +348,7 @@ impl<W> RowCache<W> {
             !wanted.waiters.is_empty()
         });
         for (key, changes) in noted {
-            self.note_all_late(key, changes);
+            self.note_all_late(&key, changes);
         }
         self.queue.extend(self.wanted.keys().cloned());
     }
@@ -358,38 +356,50 @@ impl<W> RowCache<W> {
     /// The feed begins here, and has told nothing before.
     pub(super) fn restart(&mut self, position: u64) {
         self.lose();
-        self.late.clear();
-        (self.change_count, self.received) = (0, position);
+        (self.late, self.received) = (LateChanges::default(), position);
     }
 
     /// All rows are read from now on, as this snapshot saw them.
     pub(super) fn begin_load(&mut self, snapshot: Snapshot) {
         self.lose();
-        self.forget_seen(&snapshot);
+        self.late.forget_seen(&snapshot);
         self.phase = Phase::Loading(snapshot);
     }
 
-    /// Takes the rows that were read, all of them or as many as there is room for.
-    pub(super) fn end_load(&mut self, rows: RowCollection, bytes: u64, is_whole: bool) {
-        if !matches!(self.phase, Phase::Loading(_)) {
-            return;
+    /// Takes the rows that were read, all of them or as many as there is room for. Whether they can be used.
+    #[must_use]
+    pub(super) fn end_load(&mut self, rows: RowCollection, bytes: u64, is_whole: bool) -> bool {
+        let Phase::Loading(snapshot) = &self.phase else { return false };
+        if self.late.has_unknown() {
+            self.lose();
+            return false;
         }
-        self.phase = Phase::Loaded;
+        self.phase = Phase::Loaded(snapshot.clone());
         (self.rows, self.bytes, self.is_whole) = (rows, bytes, is_whole);
-        for (key, changes) in std::mem::take(&mut self.late) {
+        for (key, changes) in self.late.take_all() {
             let is_shown = is_whole || self.rows.row(&key).is_some();
-            if !is_shown && !self.wanted.contains_key(&key) {
-                self.note_all_late(key, changes);
-                continue;
-            }
-            self.change_count -= changes.len();
+            let is_wanted = is_shown || self.wanted.contains_key(&key);
             for change in changes {
-                self.make_dirty(key.clone(), Change { holds_back: is_shown, ..change });
+                if is_wanted {
+                    self.make_dirty(key.clone(), Change { holds_back: is_shown, ..change });
+                } else {
+                    self.late.note(key.clone(), change);
+                }
             }
+        }
+        true
+    }
+
+    /// Whether the load that goes on, or the last one, has this transaction.
+    fn is_in_load(&self, xid: u64) -> bool {
+        match &self.phase {
+            Phase::Lost => false,
+            Phase::Loading(snapshot) | Phase::Loaded(snapshot) => snapshot.sees(xid),
         }
     }
 
-    fn note_all_late(&mut self, key: CompactString, changes: Changes) {
+    /// Keeps the changes of a key that is no longer wanted.
+    fn note_all_late(&mut self, key: &CompactString, changes: Changes) {
         self.change_count -= changes.len();
         for change in changes {
             self.note_late(key.clone(), change);
@@ -397,13 +407,9 @@ impl<W> RowCache<W> {
     }
 
     fn note_late(&mut self, key: CompactString, change: Change) {
-        if let Phase::Loading(snapshot) = &self.phase
-            && snapshot.sees(change.xid)
-        {
-            return;
+        if !self.is_in_load(change.xid) {
+            self.late.note(key, change);
         }
-        self.late.entry(key).or_default().push(change);
-        self.change_count += 1;
     }
 
     fn make_dirty(&mut self, key: CompactString, change: Change) {
@@ -414,7 +420,7 @@ impl<W> RowCache<W> {
         let queue = &mut self.queue;
         let wanted = self.wanted.entry(key).or_insert_with_key(|key| {
             queue.push_back(key.clone());
-            Wanted { waiters: Vec::new(), is_out: false, changes: SmallVec::new() }
+            Wanted { waiters: Vec::new(), is_out: false, changes: Changes::new() }
         });
         wanted.changes.push(change);
     }
@@ -429,21 +435,21 @@ impl<W> RowCache<W> {
     }
 
     /// Keeps what was read of a key, if the rows are known.
-    fn store(&mut self, key: CompactString, row: Option<Row>, is_clean: bool, now: Instant) {
+    fn store(&mut self, key: &CompactString, row: Option<Row>, is_clean: bool, now: Instant) {
         if !self.is_loaded() {
             return;
         }
         let before = match row {
-            Some(row) if is_clean || self.rows.row(&key).is_some() => {
+            Some(row) if is_clean || self.rows.row(key).is_some() => {
                 self.bytes += row_bytes(&row);
                 self.rows.insert(row)
             }
             Some(_) => None,
             None => {
                 if is_clean && !self.is_whole {
-                    self.absent.insert(&key, now);
+                    self.absent.insert(key, now);
                 }
-                self.rows.remove(&key)
+                self.rows.remove(key)
             }
         };
         self.bytes -= before.as_ref().map_or(0, row_bytes);

@@ -237,6 +237,12 @@ impl SourceRows {
         self.lock().cache.commit(xid, position, keys)
     }
 
+    /// Takes a transaction of the feed that does not say which keys it changed. Whether the rows may stay: otherwise all have to be loaded.
+    #[must_use]
+    pub fn commit_unknown(&self, xid: u64, position: u64) -> bool {
+        self.lock().cache.commit_unknown(xid, position)
+    }
+
     /// The feed has come to this place, and told all that is before it.
     pub fn advance(&self, position: u64) {
         self.lock().cache.advance(position);
@@ -305,15 +311,18 @@ impl SourceRows {
         self.lock().loading_count = Some(row_count);
     }
 
-    /// Takes the rows that were read. Before the next question to the source has been answered they are not shown.
-    pub fn end_load(&self, loaded: LoadedRows) {
+    /// Takes the rows that were read. Before the next question to the source has been answered they are not shown. Whether they can be
+    /// used: otherwise something changed meanwhile that nobody can name, and they have to be loaded again.
+    #[must_use]
+    pub fn end_load(&self, loaded: LoadedRows) -> bool {
         let LoadedRows { rows, bytes, is_whole, .. } = loaded;
         let mut inner = self.lock();
-        inner.cache.end_load(rows, bytes, is_whole);
+        let is_usable = inner.cache.end_load(rows, bytes, is_whole);
         inner.forget();
         self.show(&mut inner);
         drop(inner);
         self.wake();
+        is_usable
     }
 
     /// Takes keys to read, at most `count_max`.
@@ -321,9 +330,11 @@ impl SourceRows {
         self.lock().cache.begin_fetch(count_max)
     }
 
-    /// Takes what a statement with this snapshot found of those keys.
-    pub fn end_fetch(&self, fetch: Fetch, snapshot: &Snapshot, rows: Vec<Row>, now: Instant) {
+    /// Takes what a statement with this snapshot found of those keys. Whether it was too early for some, which it did not see all
+    /// changes of that were told: they are wanted again.
+    pub fn end_fetch(&self, fetch: Fetch, snapshot: &Snapshot, rows: Vec<Row>, now: Instant) -> bool {
         let mut inner = self.lock();
+        let early_count = inner.cache.early_count();
         inner.fetch_count += 1;
         inner.fetched_count += fetch.keys.len() as u64;
         let answered = inner.cache.end_fetch(fetch, snapshot, rows, &self.marks, now);
@@ -331,14 +342,12 @@ impl SourceRows {
             inner.read_through_at = Some(now);
         }
         self.show(&mut inner);
-        let is_wanted = inner.cache.has_queue();
+        let was_early = inner.cache.early_count() > early_count;
         drop(inner);
-        if is_wanted {
-            self.wake();
-        }
         for (waiter, row) in answered {
             waiter(Ok(row));
         }
+        was_early
     }
 
     /// The source did not answer, for this reason.

@@ -1,0 +1,269 @@
+//! Following a source: one thread for each collection, which connects again after any trouble, and loads the rows when what it
+//! has may no longer be all.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use onrush_node::catalog::{Snapshot, SourceRows};
+use onrush_sinks::TargetError;
+use tokio::sync::{Notify, watch};
+
+use super::fetching::fetch_all;
+use super::inspection::{
+    ReplicationSlot, ask_one, create_replication_slot, drop_replication_slot, inspect, replication_slot,
+};
+use super::loading::load;
+use super::settings::SourceSettings;
+use super::stream::{Stream, follow, probe};
+use crate::postgres::connection::Connection;
+
+/// The first pause after a failure, and the longest.
+const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// How long the end waits for the source.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// Keeps the rows of one collection coherent with their source, until it is dropped.
+pub struct Feed {
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Why following ended.
+pub(super) enum Interruption {
+    /// What is known stays true, and following goes on where it ended.
+    Broken(String),
+    /// Not all changes are known: the rows have to be loaded.
+    Lost(String),
+}
+
+impl From<TargetError> for Interruption {
+    fn from(error: TargetError) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+impl Feed {
+    /// Starts the thread, whose name begins with `catalog-`.
+    ///
+    /// # Errors
+    /// The operating system has no room for a thread, as a sentence.
+    pub fn start(collection: &str, settings: SourceSettings, rows: Arc<SourceRows>) -> Result<Self, String> {
+        let (stop, stopped) = watch::channel(false);
+        let wanted = Arc::new(Notify::new());
+        let wake = Arc::clone(&wanted);
+        rows.on_wanted(move || wake.notify_one());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| format!("start an event loop: {error}"))?;
+        let name = collection.to_owned();
+        let run = move || {
+            let local = tokio::task::LocalSet::new();
+            local.block_on(&runtime, follow_for_ever(name, settings, rows, wanted, stopped));
+        };
+        let thread = onrush_node::spawn(&format!("catalog-{collection}"), run);
+        let thread = thread.map_err(|error| format!("start a thread: {error}"))?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What is kept from one connection to the next.
+struct Progress {
+    /// Up to where the rows in memory have all changes that were told; nothing if they have to be loaded.
+    received: Option<u64>,
+    /// Whether the rows were loaded since.
+    is_loaded: bool,
+    /// How the tables were built then.
+    shape: Option<String>,
+}
+
+impl Progress {
+    const NONE: Self = Self { received: None, is_loaded: false, shape: None };
+}
+
+async fn follow_for_ever(
+    collection: String,
+    settings: SourceSettings,
+    rows: Arc<SourceRows>,
+    wanted: Arc<Notify>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let settings = Arc::new(settings);
+    for _ in 0..settings.connections {
+        let fetching = fetch_all(Arc::clone(&settings), Arc::clone(&rows), Arc::clone(&wanted));
+        tokio::task::spawn_local(fetching);
+    }
+    let mut progress = Progress::NONE;
+    let mut pause = RETRY_PAUSES.0;
+    loop {
+        let began = now();
+        let interruption = tokio::select! {
+            interruption = session(&collection, &settings, &rows, &mut progress) => interruption,
+            _ = stopped.wait_for(|is_stopped| *is_stopped) => break,
+        };
+        // Whatever worked for a while is tried again soon.
+        if now().saturating_duration_since(began) > RETRY_PAUSES.1 {
+            pause = RETRY_PAUSES.0;
+        }
+        match interruption {
+            Interruption::Broken(why) => {
+                tracing::warn!("catalog {collection}: {why}");
+                rows.report(why);
+            }
+            Interruption::Lost(why) => {
+                tracing::warn!("catalog {collection}: all rows are loaded anew: {why}");
+                rows.lose(why);
+                progress = Progress::NONE;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stopped.wait_for(|is_stopped| *is_stopped) => break,
+        }
+        pause = (2 * pause).min(RETRY_PAUSES.1);
+    }
+    say_farewell(&collection, &settings).await;
+}
+
+/// Follows the source over one connection, until something is wrong with it.
+async fn session(
+    collection: &str,
+    settings: &SourceSettings,
+    rows: &SourceRows,
+    progress: &mut Progress,
+) -> Interruption {
+    match try_session(collection, settings, rows, progress).await {
+        Ok(never) => match never {},
+        Err(interruption) => interruption,
+    }
+}
+
+async fn try_session(
+    collection: &str,
+    settings: &SourceSettings,
+    rows: &SourceRows,
+    progress: &mut Progress,
+) -> Result<std::convert::Infallible, Interruption> {
+    let control = connect(settings, "onrush catalog").await?;
+    let inspected = inspect(control.client(), settings).await?;
+    if let Some(warning) = &inspected.warning {
+        tracing::warn!("catalog {collection}: {warning}");
+    }
+    if progress.shape.as_ref().is_some_and(|shape| *shape != inspected.shape) {
+        return Err(Interruption::Lost("a table was altered".to_owned()));
+    }
+    progress.shape = Some(inspected.shape.clone());
+    let begin = begin(&control, settings, rows, progress).await?;
+    let near =
+        ask_one(control.client(), "read a snapshot", "SELECT pg_current_snapshot()::text", &[]).await?;
+    let near = Snapshot::parse(near.get(0)).unwrap_or_default();
+    let mut stream = Stream::open(settings, begin, near).await?;
+    tracing::info!("catalog {collection}: follows replication slot {}", settings.replication_slot);
+    let loading = async {
+        if !progress.is_loaded {
+            load(collection, settings, rows).await?;
+            progress.is_loaded = true;
+        }
+        std::future::pending::<Result<std::convert::Infallible, Interruption>>().await
+    };
+    let received = &mut progress.received;
+    let acknowledgement = stream.acknowledgement();
+    tokio::select! {
+        ended = follow(&mut stream, settings, rows, received) => ended,
+        ended = probe(&control, settings, rows, &inspected, acknowledgement) => ended,
+        ended = loading => ended,
+    }
+}
+
+/// Where the stream begins. Without a slot that goes on where the rows in memory end, they are lost.
+async fn begin(
+    control: &Connection,
+    settings: &SourceSettings,
+    rows: &SourceRows,
+    progress: &mut Progress,
+) -> Result<u64, Interruption> {
+    let (client, name) = (control.client(), settings.replication_slot.as_str());
+    let at = match replication_slot(client, name).await? {
+        ReplicationSlot::At(at) => Some(at),
+        ReplicationSlot::Lost => {
+            drop_replication_slot(client, name).await?;
+            None
+        }
+        ReplicationSlot::Missing => None,
+    };
+    match (at, progress.received) {
+        (Some(at), Some(received)) if at <= received => return Ok(received),
+        (_, Some(_)) => {
+            let why =
+                format!("replication slot {name} no longer has all changes since the newest that was taken");
+            return Err(Interruption::Lost(why));
+        }
+        (_, None) => {}
+    }
+    let at = match at {
+        Some(at) => at,
+        None => create_replication_slot(client, name).await?,
+    };
+    rows.restart(at);
+    (progress.received, progress.is_loaded) = (Some(at), false);
+    Ok(at)
+}
+
+/// What is in memory goes with the process, so nobody needs what the slot would keep, and the server's disk is spared.
+async fn say_farewell(collection: &str, settings: &SourceSettings) {
+    let farewell = async {
+        let control = connect(settings, "onrush catalog").await?;
+        drop_replication_slot(control.client(), &settings.replication_slot).await
+    };
+    let problem = match tokio::time::timeout(FAREWELL, farewell).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {} s", FAREWELL.as_secs()),
+    };
+    tracing::warn!(
+        "catalog {collection}: replication slot {} stays and makes the server keep its log; if onrush does not start again, drop it: \
+         {problem}",
+        settings.replication_slot
+    );
+}
+
+/// A connection whose statements give up before the client does, and which changes nothing.
+pub(super) async fn connect(settings: &SourceSettings, application: &str) -> Result<Connection, TargetError> {
+    let connection = connect_to_write(settings, application).await?;
+    connection.run("prepare the session", "SET default_transaction_read_only = on").await?;
+    Ok(connection)
+}
+
+/// The same for one that may change something.
+pub(super) async fn connect_to_write(
+    settings: &SourceSettings,
+    application: &str,
+) -> Result<Connection, TargetError> {
+    let database = settings.database();
+    let config = database.primary(application).map_err(TargetError::Unavailable)?;
+    let connection = Connection::connect(&database, config).await?;
+    connection
+        .run(
+            "prepare the session",
+            "SET statement_timeout = '25s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'; \
+             SET client_min_messages = warning; SET default_transaction_isolation = 'read committed'; SET jit = off; \
+             SET datestyle = iso; SET timezone = 'UTC'",
+        )
+        .await?;
+    Ok(connection)
+}
+
+/// The moment that answers are measured by.
+#[allow(clippy::disallowed_methods, reason = "how old rows are is counted from when the source was asked")]
+pub(super) fn now() -> Instant {
+    Instant::now()
+}

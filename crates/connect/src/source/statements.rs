@@ -1,0 +1,138 @@
+//! The statements that read rows of a source.
+
+use onrush_core::{Row, RowLine, is_row_key};
+use tokio_postgres::types::Type;
+
+use super::settings::SourceSettings;
+
+/// Bytes of the JSON of one row.
+pub(super) const ROW_JSON_BYTES_MAX: usize = 1024 * 1024;
+
+/// What a key is in the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyType {
+    Integer { min: i64, max: i64, name: &'static str },
+    Uuid,
+    Text,
+}
+
+impl KeyType {
+    /// The kind of keys of this type, if there can be any.
+    pub(super) fn of(found: &Type) -> Option<Self> {
+        let integer = |min, max, name| Self::Integer { min, max, name };
+        Some(match *found {
+            Type::INT2 => integer(i16::MIN.into(), i16::MAX.into(), "int2"),
+            Type::INT4 => integer(i32::MIN.into(), i32::MAX.into(), "int4"),
+            Type::INT8 => integer(i64::MIN, i64::MAX, "int8"),
+            Type::UUID => Self::Uuid,
+            Type::TEXT | Type::VARCHAR => Self::Text,
+            _ => return None,
+        })
+    }
+
+    /// Whether a row can have this key, which is then exactly how PostgreSQL writes it. Others are not asked for.
+    pub(super) fn can_be(self, key: &str) -> bool {
+        match self {
+            Self::Integer { min, max, .. } => key
+                .parse::<i64>()
+                .is_ok_and(|number| (min..=max).contains(&number) && number.to_string() == key),
+            Self::Uuid => {
+                let is_dash = |at| matches!(at, 8 | 13 | 18 | 23);
+                let digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+                key.len() == 36
+                    && key
+                        .bytes()
+                        .enumerate()
+                        .all(|(at, byte)| if is_dash(at) { byte == b'-' } else { digit(byte) })
+            }
+            Self::Text => true,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Integer { name, .. } => name,
+            Self::Uuid => "uuid",
+            Self::Text => "text",
+        }
+    }
+}
+
+/// Finds out the type of the key, and reads nothing.
+pub(super) fn key_type(settings: &SourceSettings) -> String {
+    format!("SELECT q.{} FROM ({}) AS q LIMIT 0", quoted(&settings.key), settings.query)
+}
+
+/// All rows: keys and JSON.
+pub(super) fn load(settings: &SourceSettings) -> String {
+    format!("SELECT q.{}::text, row_to_json(q)::text FROM ({}) AS q", quoted(&settings.key), settings.query)
+}
+
+/// The rows of the keys in the text array `$1`: what the statement sees, and key and JSON of each row. There is a line even if there
+/// are no rows.
+pub(super) fn fetch(settings: &SourceSettings, key_type: KeyType) -> String {
+    let (key, query, name) = (quoted(&settings.key), &settings.query, key_type.name());
+    format!(
+        "SELECT s.seen, r.key, r.json FROM (SELECT pg_current_snapshot()::text AS seen) AS s LEFT JOIN \
+         (SELECT q.{key}::text AS key, row_to_json(q)::text AS json FROM ({query}) AS q \
+         WHERE q.{key} = ANY($1::text[]::{name}[])) AS r ON true"
+    )
+}
+
+/// The keys that depend on the values in the text array `$1`, by a query of the operator, as [`fetch`] has them.
+pub(super) fn dependent_keys(query: &str) -> String {
+    format!(
+        "SELECT s.seen, r.key FROM (SELECT pg_current_snapshot()::text AS seen) AS s LEFT JOIN \
+         (SELECT d.key::text AS key FROM ({query}) AS d(key)) AS r ON true"
+    )
+}
+
+/// Where the next record of the source will begin, the bytes of a segment of its log, and what a statement sees now. All that was
+/// committed before the question stands before that place.
+pub(super) const PROBE: &str = "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint, \
+     pg_size_bytes(current_setting('wal_segment_size')), pg_current_snapshot()::text";
+
+/// A name in SQL.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The row that a line is.
+///
+/// # Errors
+/// Why it is none, as a sentence.
+pub(super) fn row(key: &str, json: &str) -> Result<Row, String> {
+    if !is_row_key(key) {
+        return Err("a key of the query is not 1 to 128 printable characters; its row is left out".to_owned());
+    }
+    if json.len() > ROW_JSON_BYTES_MAX {
+        return Err(format!(
+            "the row of {key:?} has more than {ROW_JSON_BYTES_MAX} bytes of JSON; it is left out"
+        ));
+    }
+    Ok(Row::new(RowLine { key, json: json.as_bytes() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_keys_that_can_be_are_asked_for() {
+        let int2 = KeyType::of(&Type::INT2).expect("a key");
+        for (key_type, can, cannot) in [
+            (int2, vec!["0", "-32768", "32767"], vec!["", "007", "+1", "32768", "1.0", "x", " 1"]),
+            (
+                KeyType::Uuid,
+                vec!["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"],
+                vec!["A0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc999c0b4ef8bb6d6bb9bd380a11", "é"],
+            ),
+            (KeyType::Text, vec!["", "x", "é"], vec![]),
+        ] {
+            assert!(can.iter().all(|key| key_type.can_be(key)), "{key_type:?}");
+            assert!(!cannot.iter().any(|key| key_type.can_be(key)), "{key_type:?}");
+        }
+        assert_eq!(KeyType::of(&Type::FLOAT8), None);
+        assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
+    }
+}

@@ -1,0 +1,140 @@
+//! What goes wrong between a collection and its source.
+
+use onrush_connect::source::prepare;
+use onrush_node::catalog::{FetchFailure, Freshness};
+
+use crate::shop::{Followed, Shop, await_that, now, watch};
+
+/// What the collection says went wrong last.
+fn await_error(followed: &Followed, words: &str) {
+    await_that(&format!("it says {words:?}"), || {
+        let state = followed.rows.state(now());
+        state.last_error.as_ref().is_some_and(|error| error.contains(words))
+    });
+}
+
+#[test]
+fn what_is_missing_in_the_database_is_said_and_once_it_is_there_rows_come() {
+    let tables = "CREATE TABLE products (id bigint, price int); INSERT INTO products VALUES (1, 1)";
+    let Some(shop) = Shop::new(tables, "SELECT * FROM products", &[watch("products", "id", None)]) else {
+        return;
+    };
+    let followed = shop.begin_to_follow(1 << 20, false);
+    let session = shop.session();
+    await_error(&followed, "there is no publication onrush");
+    assert_eq!(followed.want("1"), Err(FetchFailure::Incoherent));
+    session.run("CREATE PUBLICATION onrush");
+    await_error(&followed, "ALTER PUBLICATION onrush ADD TABLE products");
+    session.run("ALTER PUBLICATION onrush ADD TABLE products");
+    await_error(&followed, "REPLICA IDENTITY FULL");
+    session.run("ALTER TABLE products REPLICA IDENTITY FULL");
+    followed.await_shown("1", Some(r#"{"id":1,"price":1}"#));
+    session.run("UPDATE products SET id = 2");
+    followed.await_shown("2", Some(r#"{"id":2,"price":1}"#));
+    followed.await_shown("1", None);
+}
+
+#[test]
+fn a_connection_that_was_cut_goes_on_without_loading() {
+    let Some(shop) = Shop::with_products() else { return };
+    let followed = shop.follow();
+    let session = shop.session();
+    let cut = format!(
+        "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '{}'",
+        shop.settings.replication_slot
+    );
+    for price in 1..=3 {
+        session.run(&cut);
+        session.run(&format!("UPDATE products SET price = {price} WHERE id = 1"));
+        followed.await_shown("1", Some(&format!(r#"{{"id":1,"price":{price},"text":null}}"#)));
+        followed.await_coherent();
+    }
+    let state = followed.rows.state(now());
+    assert_eq!(state.loading_count, None);
+    assert!(state.last_error.is_some_and(|error| !error.contains("loaded")));
+}
+
+#[test]
+fn a_lost_replication_slot_is_made_again_and_all_rows_are_loaded() {
+    let Some(shop) = Shop::with_products() else { return };
+    let followed = shop.follow();
+    let session = shop.session();
+    let slot = &shop.settings.replication_slot;
+    session.run(&format!(
+        "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '{slot}'"
+    ));
+    await_that("the slot can be dropped", || {
+        session.number(&format!(
+            "WITH free AS (SELECT slot_name FROM pg_replication_slots WHERE slot_name = '{slot}' AND NOT active) \
+             SELECT count(pg_drop_replication_slot(slot_name)) FROM free"
+        )) == 1
+    });
+    session.run("UPDATE products SET price = 4 WHERE id = 1; DELETE FROM products WHERE id = 2");
+    followed.await_shown("1", Some(r#"{"id":1,"price":4,"text":null}"#));
+    followed.await_shown("2", None);
+    followed.await_all(&session);
+}
+
+#[test]
+fn a_stopped_feed_leaves_no_slot_and_its_rows_are_soon_incoherent() {
+    let Some(shop) = Shop::with_products() else { return };
+    let mut followed = shop.follow();
+    let session = shop.session();
+    drop(followed.feed.take());
+    let slots = format!(
+        "SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{}'",
+        shop.settings.replication_slot
+    );
+    assert_eq!(session.number(&slots), 0);
+    await_that("nobody may rely on the rows", || {
+        followed.rows.shown().freshness(now()) == Freshness::Incoherent
+    });
+    assert_eq!(followed.want("1"), Err(FetchFailure::Incoherent));
+}
+
+#[test]
+fn another_life_goes_on_with_the_slot_of_a_life_that_was_killed() {
+    let Some(shop) = Shop::with_products() else { return };
+    let session = shop.session();
+    // As after a kill: the slot is there, and the log behind it has changes that nobody took.
+    session.run(&format!(
+        "SELECT pg_create_logical_replication_slot('{}', 'pgoutput')",
+        shop.settings.replication_slot
+    ));
+    session.run("UPDATE products SET price = 1; DELETE FROM products WHERE id = 3");
+    let followed = shop.follow();
+    assert_eq!(followed.shown("1").as_deref(), Some(r#"{"id":1,"price":1,"text":null}"#));
+    assert_eq!(followed.shown("3"), None);
+    session.run("UPDATE products SET price = 2 WHERE id = 1");
+    followed.await_shown("1", Some(r#"{"id":1,"price":2,"text":null}"#));
+    followed.await_all(&session);
+}
+
+#[test]
+fn a_slot_of_somebody_else_is_left_alone() {
+    let Some(shop) = Shop::with_products() else { return };
+    let session = shop.session();
+    let slot = &shop.settings.replication_slot;
+    session.run(&format!("SELECT pg_create_physical_replication_slot('{slot}')"));
+    let followed = shop.begin_to_follow(1 << 20, false);
+    await_error(&followed, "belongs to something else");
+    session.run(&format!("SELECT pg_drop_replication_slot('{slot}')"));
+    followed.await_coherent();
+}
+
+#[test]
+fn reads_may_go_to_the_source_while_the_feed_is_away() {
+    let Some(shop) = Shop::with_products() else { return };
+    let session = shop.session();
+    session.run("DROP PUBLICATION onrush");
+    let followed = shop.begin_to_follow(1 << 20, true);
+    await_error(&followed, "there is no publication");
+    for price in 1..=3 {
+        session.run(&format!("UPDATE products SET price = {price} WHERE id = 1"));
+        assert_eq!(followed.want("1"), Ok(Some(format!(r#"{{"id":1,"price":{price},"text":null}}"#))));
+    }
+    assert_eq!(followed.want("1000"), Ok(None));
+    prepare(&shop.settings).expect("prepare");
+    followed.await_coherent();
+    assert_eq!(followed.shown("1").as_deref(), Some(r#"{"id":1,"price":3,"text":null}"#));
+}
