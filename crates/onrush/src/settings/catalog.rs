@@ -38,7 +38,8 @@ pub(super) fn resolve(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<Cata
         embedded.push(product_inventory::COLLECTION.into());
     }
     checks.problems.append(&mut problems);
-    Some(CatalogSettings { wait_max: Duration::from_millis(wait_ms?), embedded })
+    let wait_max = Duration::from_millis(wait_ms?);
+    Some(CatalogSettings { wait_max, embedded, ..CatalogSettings::default() })
 }
 
 #[cfg(test)]
