@@ -3,6 +3,8 @@
 
 mod figures;
 mod sourced;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
