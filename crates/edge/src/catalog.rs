@@ -1,13 +1,24 @@
-//! The collections of the catalogue that the settings name, and their rows as the partition keeps them. A read takes no lock and waits
-//! for nobody.
+//! The collections of the catalogue that the settings name. Rows are read where they are: in the partition, or in memory as they were read
+//! from a source. A read of memory takes no lock and waits for nobody; what is not there is asked of the source.
+
+mod figures;
+mod sourced;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use onrush_core::{Row, RowCollection};
+use onrush_node::catalog::{Freshness, SourceRows};
 use onrush_node::{Name, Partitions};
+
+use crate::problem::Problem;
+#[cfg(test)]
+pub(crate) use figures::RowsAt;
+pub(crate) use figures::{CollectionFigures, CollectionState};
 
 /// Between two looks whether the version that a read waits for is there.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
@@ -15,20 +26,25 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// What a user may set about the catalogue.
 #[derive(Clone, Debug)]
 pub struct CatalogSettings {
-    /// How long a read waits for the version that it asks for.
+    /// How long a read waits for the version that it asks for, and for rows that are not in memory.
     pub wait_max: Duration,
+    /// Whether the server is only ready once the rows of every source are known to be coherent.
+    pub ready_when_coherent: bool,
     /// Collections whose rows are put through the operator listener.
     pub embedded: Vec<Name>,
+    /// Collections whose rows a feed keeps as they are in a source.
+    pub sources: Vec<(Name, Arc<SourceRows>)>,
 }
 
 impl Default for CatalogSettings {
     /// No collections.
     fn default() -> Self {
-        Self { wait_max: Duration::from_secs(1), embedded: Vec::new() }
+        let (embedded, sources) = (Vec::new(), Vec::new());
+        Self { wait_max: Duration::from_secs(1), ready_when_coherent: false, embedded, sources }
     }
 }
 
-/// Where rows are read.
+/// Where rows are read that the partition keeps.
 pub trait RowSource: Send + Sync {
     /// Gives a collection as it is now to `read`, once; nothing if it never had a row.
     fn read_collection(&self, collection: &str, read: &mut dyn FnMut(Option<&RowCollection>));
@@ -42,68 +58,137 @@ impl RowSource for Partitions {
 
 /// Reads rows of the collections that there are.
 pub(crate) struct Catalog {
-    pub(crate) wait_max: Duration,
-    source: Arc<dyn RowSource>,
-    collections: BTreeMap<Name, Reads>,
+    wait_max: Duration,
+    ready_when_coherent: bool,
+    partition: Arc<dyn RowSource>,
+    collections: BTreeMap<Name, Collection>,
     /// What a collection is that never had a row.
     empty: RowCollection,
+}
+
+struct Collection {
+    /// Nothing if the partition keeps the rows.
+    source: Option<Arc<SourceRows>>,
+    reads: Reads,
 }
 
 /// Rows that were asked for.
 #[derive(Default)]
 struct Reads {
-    found_count: AtomicU64,
+    /// Found, without asking the source.
+    in_memory_count: AtomicU64,
+    /// Found, by asking the source.
+    in_source_count: AtomicU64,
     missing_count: AtomicU64,
 }
 
-/// One collection, for operators.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct CollectionFigures<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) version: u64,
-    pub(crate) row_count: usize,
-    pub(crate) json_bytes: u64,
-    pub(crate) found_count: u64,
-    pub(crate) missing_count: u64,
+/// How old an answer can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Age {
+    /// Every change up to this version is in it. Nothing if it was read from the source because nothing is known of the rows in memory.
+    pub(crate) version: Option<u64>,
+    /// How far it can be behind the source.
+    pub(crate) lag: Duration,
+}
+
+/// Rows that were asked for.
+pub(crate) struct Rows {
+    pub(crate) age: Age,
+    /// For each key, in order.
+    pub(crate) rows: Vec<Option<Row>>,
+}
+
+/// What one look at the memory says of a row.
+pub(crate) enum Look<R> {
+    /// How the row is, or that there is none.
+    Told(R),
+    /// Its source has to be asked.
+    Unknown,
+    NoCollection,
 }
 
 impl Catalog {
-    pub(crate) fn new(settings: CatalogSettings, source: Arc<dyn RowSource>) -> Self {
-        let CatalogSettings { wait_max, embedded } = settings;
-        let collections = embedded.into_iter().map(|name| (name, Reads::default())).collect();
-        Self { wait_max, source, collections, empty: RowCollection::of(0, []) }
+    pub(crate) fn new(settings: CatalogSettings, partition: Arc<dyn RowSource>) -> Self {
+        let CatalogSettings { wait_max, ready_when_coherent, embedded, sources } = settings;
+        let embedded = embedded.into_iter().map(|name| (name, None));
+        let sources = sources.into_iter().map(|(name, source)| (name, Some(source)));
+        let collections = embedded
+            .chain(sources)
+            .map(|(name, source)| (name, Collection { source, reads: Reads::default() }))
+            .collect();
+        let empty = RowCollection::of(0, []);
+        Self { wait_max, ready_when_coherent, partition, collections, empty }
     }
 
     pub(crate) fn has(&self, collection: &str) -> bool {
         self.collections.contains_key(collection)
     }
 
-    /// Gives a collection, as it is now, to `read`; nothing if there is no such collection. All that `read` sees is of one version.
-    pub(crate) fn read<R>(&self, collection: &str, read: impl FnOnce(&RowCollection) -> R) -> Option<R> {
-        self.collections.contains_key(collection).then(|| self.read_one(collection, read))
+    /// Whether the rows of a collection are from a source, where they are changed.
+    pub(crate) fn has_source(&self, collection: &str) -> bool {
+        self.source(collection).is_some()
     }
 
-    /// As [`Catalog::read`], with the row of one key, which counts as asked for.
-    pub(crate) fn read_row<R>(
+    /// Gives the row of a key, as it is in memory, to `read`. The clock is read only if the answer depends on it.
+    pub(crate) fn look<R>(
         &self,
         collection: &str,
         key: &str,
-        read: impl FnOnce(&RowCollection, Option<&Row>) -> R,
-    ) -> Option<R> {
-        let reads = self.collections.get(collection)?;
-        Some(self.read_one(collection, |found| {
-            let row = found.row(key);
-            reads.count(row.is_some());
-            read(found, row)
-        }))
+        clock: &dyn Fn() -> Instant,
+        read: impl FnOnce(Age, Option<&Row>) -> R,
+    ) -> Look<R> {
+        let Some(Collection { source, reads }) = self.collections.get(collection) else {
+            return Look::NoCollection;
+        };
+        let read = |age, row: Option<&Row>| {
+            let count = if row.is_some() { &reads.in_memory_count } else { &reads.missing_count };
+            count.fetch_add(1, Ordering::Relaxed);
+            read(age, row)
+        };
+        match source {
+            None => Look::Told(
+                self.read_embedded(collection, |found| read(Age::of_embedded(found), found.row(key))),
+            ),
+            Some(source) => sourced::look(source, key, clock(), read).map_or(Look::Unknown, Look::Told),
+        }
     }
 
-    /// Waits until a collection has this version or a later one, as long as a read may. Whether it has; one that is not there keeps
-    /// nobody waiting.
+    /// The rows of these keys. Those in memory are all of one version; the others are asked of the source, together, and waited for as
+    /// long as a read may.
+    pub(crate) async fn rows(&self, collection: &str, keys: &[String]) -> Result<Rows, Problem> {
+        let Some(Collection { source, reads }) = self.collections.get(collection) else {
+            return Err(Problem::collection_not_found());
+        };
+        let (rows, from_source_count) = match source {
+            None => {
+                let rows = self.read_embedded(collection, |found| Rows {
+                    age: Age::of_embedded(found),
+                    rows: keys.iter().map(|key| found.row(key).cloned()).collect(),
+                });
+                (rows, 0)
+            }
+            Some(source) => sourced::rows(source, keys, self.wait_max).await?,
+        };
+        let found_count = rows.rows.iter().flatten().count();
+        let missing_count = rows.rows.len() - found_count;
+        for (count, more) in [
+            (&reads.in_memory_count, found_count - from_source_count),
+            (&reads.in_source_count, from_source_count),
+            (&reads.missing_count, missing_count),
+        ] {
+            count.fetch_add(more as u64, Ordering::Relaxed);
+        }
+        Ok(rows)
+    }
+
+    /// Waits until the rows of a collection are coherent and of this version or a later one, as long as a read may. Whether they are; a
+    /// collection that is not there keeps nobody waiting.
     pub(crate) async fn await_version(&self, collection: &str, min_version: u64) -> bool {
-        let is_there = || {
-            let version = self.read(collection, RowCollection::version);
-            version.is_none_or(|version| version >= min_version)
+        let is_there = || match self.source(collection) {
+            Some(source) => sourced::has_version(source, min_version),
+            None => {
+                !self.has(collection) || self.read_embedded(collection, RowCollection::version) >= min_version
+            }
         };
         let waited = tokio::time::timeout(self.wait_max, async {
             while !is_there() {
@@ -113,30 +198,23 @@ impl Catalog {
         waited.await.is_ok()
     }
 
-    /// Counts a row of this collection as asked for.
-    pub(crate) fn count(&self, collection: &str, is_found: bool) {
-        if let Some(reads) = self.collections.get(collection) {
-            reads.count(is_found);
-        }
+    /// A collection that keeps the server from being ready.
+    pub(crate) fn awaited(&self) -> Option<&Name> {
+        let is_incoherent =
+            |source: &Arc<SourceRows>| source.shown().freshness(sourced::now()) == Freshness::Incoherent;
+        let mut sources =
+            self.collections.iter().filter_map(|(name, found)| Some((name, found.source.as_ref()?)));
+        let awaited = sources.find(|(_, source)| self.ready_when_coherent && is_incoherent(source));
+        awaited.map(|(name, _)| name)
     }
 
-    /// All collections, by name.
-    pub(crate) fn figures(&self) -> impl Iterator<Item = CollectionFigures<'_>> {
-        self.collections.iter().map(|(name, reads)| {
-            self.read_one(name, |found| CollectionFigures {
-                name,
-                version: found.version(),
-                row_count: found.row_count(),
-                json_bytes: found.json_bytes(),
-                found_count: reads.found_count.load(Ordering::Relaxed),
-                missing_count: reads.missing_count.load(Ordering::Relaxed),
-            })
-        })
+    fn source(&self, collection: &str) -> Option<&Arc<SourceRows>> {
+        self.collections.get(collection)?.source.as_ref()
     }
 
-    fn read_one<R>(&self, collection: &str, read: impl FnOnce(&RowCollection) -> R) -> R {
+    fn read_embedded<R>(&self, collection: &str, read: impl FnOnce(&RowCollection) -> R) -> R {
         let (mut read, mut result) = (Some(read), None);
-        self.source.read_collection(collection, &mut |found| {
+        self.partition.read_collection(collection, &mut |found| {
             let found = found.unwrap_or(&self.empty);
             result = read.take().map(|read| read(found));
         });
@@ -144,9 +222,9 @@ impl Catalog {
     }
 }
 
-impl Reads {
-    fn count(&self, is_found: bool) {
-        let count = if is_found { &self.found_count } else { &self.missing_count };
-        count.fetch_add(1, Ordering::Relaxed);
+impl Age {
+    /// What the partition keeps itself is as new as its newest change that is in force.
+    fn of_embedded(found: &RowCollection) -> Self {
+        Self { version: Some(found.version()), lag: Duration::ZERO }
     }
 }

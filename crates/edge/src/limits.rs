@@ -44,7 +44,7 @@ pub(crate) const H2_UNSENT_BYTES_MAX: usize = 1 << 20;
 /// Reads by the router that one HTTP/2 connection may have in the making. The rest wait for their turn.
 pub(crate) const H2_READS_MAX: usize = 4;
 
-/// Reads that may wait for a version of what they read and that one HTTP/2 connection may have in the making. They do not
+/// Reads that may wait for what they read and that one HTTP/2 connection may have in the making. They do not
 /// count as other reads, which would stand behind them.
 pub(crate) const H2_WAITING_READS_MAX: usize = 16;
 

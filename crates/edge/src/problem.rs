@@ -133,6 +133,29 @@ impl Problem {
         Self::new(Code::Incoherent, detail).retry_after(OVERLOADED_RETRY_S)
     }
 
+    /// 503: rows are not known to be as new as they have to be, and may not be read from their source instead.
+    pub(crate) fn not_coherent() -> Self {
+        let detail = "Nobody knows how old the rows in memory are, and the settings let no read go to their source. Try again after Retry-After.";
+        Self::new(Code::Incoherent, detail).retry_after(OVERLOADED_RETRY_S)
+    }
+
+    /// 503: the server waits for a collection before it is ready.
+    pub(crate) fn collection_awaited(collection: &str) -> Self {
+        let detail = format!("The collection {collection} is not coherent with its source yet.");
+        Self::new(Code::Incoherent, detail).retry_after(OVERLOADED_RETRY_S)
+    }
+
+    /// 503: rows are not in memory, and their source did not tell them in time.
+    pub(crate) fn source_unavailable() -> Self {
+        let detail = "A row that is not in memory could not be read from its source in time. Try again after Retry-After.";
+        Self::new(Code::SourceUnavailable, detail).retry_after(OVERLOADED_RETRY_S)
+    }
+
+    /// 400 for a change of rows that are from a source.
+    pub(crate) fn rows_of_source() -> Self {
+        Self::invalid("collection", "has its rows from a source; change them there")
+    }
+
     /// 413 for more rows than one change may have.
     pub(crate) fn too_many_rows() -> Self {
         let detail = format!(

@@ -19,10 +19,9 @@ const PRODUCTS_MARKER: &str = "onrush.demo.products";
 /// Counts how often somebody began to put them.
 const PRODUCTS_BEGUN_MARKER: &str = "onrush.demo.products.begun";
 
-/// Unless it was done before, asks for each window and sale of the demonstration and creates those that nobody knows; likewise its
-/// products. Waits until they are durable.
+/// Unless it was done before, asks for each window and sale of the demonstration and creates those that nobody knows. Waits until
+/// they are durable.
 pub(crate) fn create_missing(partition: &Arc<Partition>, shape: WindowShape) -> anyhow::Result<()> {
-    create_products(partition)?;
     let marker = Call::ReadCounter { counter: MARKER.into() };
     if ask(partition, marker)?.is_ok() {
         return Ok(());
@@ -53,7 +52,7 @@ pub(crate) fn create_missing(partition: &Arc<Partition>, shape: WindowShape) -> 
 }
 
 /// Puts the products into their collection, if nobody else has put anything there. A start that was cut off begins again.
-fn create_products(partition: &Arc<Partition>) -> anyhow::Result<()> {
+pub(crate) fn create_products(partition: &Arc<Partition>) -> anyhow::Result<()> {
     let was_done = |marker: &str| ask(partition, Call::ReadCounter { counter: marker.into() });
     if was_done(PRODUCTS_MARKER)?.is_ok() {
         return Ok(());

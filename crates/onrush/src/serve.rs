@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use onrush_connect::source::SourceSettings;
+use onrush_edge::scenarios::product_inventory;
 use onrush_edge::{Components, PasswordPool, Server, Sessions};
 use onrush_log::file::{FileLog, LogSettings, SyncMethod};
 use onrush_log::{Log, OpenError, SnapshotError};
-use onrush_node::{Clock, LoadError, MachineClock, Partition, Partitions, Recovered, Retention};
+use onrush_node::catalog::SourceRows;
+use onrush_node::{Clock, LoadError, MachineClock, Name, Partition, Partitions, Recovered, Retention};
 use onrush_sinks::Sinks;
 use sd_notify::NotifyState;
 
@@ -16,7 +19,7 @@ use crate::failure::Failure;
 use crate::logging::MessageQueue;
 use crate::rereading::Rereading;
 use crate::session_files::{self, SessionWatch};
-use crate::settings::{self, Flags, LogFiles, Settings};
+use crate::settings::{self, Flags, LogFiles, Settings, SourcedCollection};
 use crate::signals::{Hangups, Order, Signals};
 use crate::{demo, descriptors, environment, logging};
 
@@ -108,7 +111,9 @@ async fn run(
     let mut signals = Signals::listen(hangups)?;
     let sessions = open_sessions(settings);
     let started = sessions.and_then(|sessions| {
-        Ok((start_edge(settings, messages, &partition, &sinks, sessions.as_ref())?, sessions))
+        let sourced = sourced_collections(settings)?;
+        let server = start_edge(settings, messages, &partition, &sinks, sessions.as_ref(), &sourced)?;
+        Ok((server, sessions))
     });
     let (server, sessions) = match started {
         Ok(started) => started,
@@ -177,6 +182,18 @@ async fn serve_until_stopped(
     }
 }
 
+/// A collection of the catalogue with rows of a source: its name, where they are, and as many of them as are in memory.
+type Sourced = (Name, SourceSettings, Arc<SourceRows>);
+
+/// All collections with rows of a source, without rows at first.
+fn sourced_collections(settings: &Settings) -> Result<Vec<Sourced>, Failure> {
+    let with_rows = |SourcedCollection { name, source, rows }: &SourcedCollection| {
+        let seed = getrandom::u64().context("draw random numbers")?;
+        Ok((name.clone(), source.clone(), Arc::new(SourceRows::new(*rows, seed))))
+    };
+    settings.sourced.iter().map(with_rows).collect()
+}
+
 /// Nothing while they are off.
 fn open_sessions(settings: &Settings) -> Result<Option<Arc<Sessions>>, Failure> {
     let opened = settings.sessions.as_ref().map(|files| session_files::open(files, MachineClock.wall_ms()));
@@ -197,12 +214,17 @@ fn start_edge(
     partition: &Arc<Partition>,
     sinks: &Arc<Sinks>,
     sessions: Option<&Arc<Sessions>>,
+    sourced: &[Sourced],
 ) -> Result<Server, Failure> {
     if settings.demo {
         demo::create_missing(partition, settings.node.default_shape)?;
+        if settings.edge.catalog.embedded.iter().any(|name| name == product_inventory::COLLECTION) {
+            demo::create_products(partition)?;
+        }
     }
     let connections_max = descriptors::connections_max(settings.edge.connections_max);
-    let edge = onrush_edge::Settings { connections_max, ..settings.edge.clone() };
+    let mut edge = onrush_edge::Settings { connections_max, ..settings.edge.clone() };
+    edge.catalog.sources = sourced.iter().map(|(name, _, rows)| (name.clone(), Arc::clone(rows))).collect();
     let components = Components {
         sinks: Some(Arc::clone(sinks) as _),
         lost_line_count: Some(messages.lost_line_count()),

@@ -14,17 +14,18 @@ mod print;
 mod raw;
 mod resolve;
 mod secret_files;
+mod sections;
 mod sessions;
 mod sinks;
 #[cfg(test)]
 mod tests;
-mod typed_collections;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub(crate) use catalog::SourcedCollection;
 pub(crate) use layers::Flags;
 use layers::Layers;
 use onrush_log::file::SyncMethod;
@@ -44,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) sessions: Option<SessionFiles>,
     /// Each reader of the log, with what it writes to.
     pub(crate) sinks: Vec<Sink>,
+    /// Each collection of the catalogue whose rows are in a database.
+    pub(crate) sourced: Vec<SourcedCollection>,
     pub(crate) logging: Logging,
     /// Whether the example sales are created.
     pub(crate) demo: bool,

@@ -113,6 +113,19 @@ impl App {
         Self { catalog: Arc::new(Catalog::new(settings, source)), ..self }
     }
 
+    /// Whether calls make sense now.
+    ///
+    /// # Errors
+    /// Why they do not.
+    pub(crate) fn readiness(&self) -> Result<(), Problem> {
+        match self.backend.readiness() {
+            Readiness::Ready => {}
+            Readiness::LogUnavailable => return Err(Problem::log_unavailable()),
+            Readiness::Draining => return Err(Problem::draining()),
+        }
+        self.catalog.awaited().map_or(Ok(()), |collection| Err(Problem::collection_awaited(collection)))
+    }
+
     /// The page of figures.
     pub(crate) fn metrics(&self) -> String {
         let sinks = self.components.sinks.as_ref().map(|sinks| sinks.statuses()).unwrap_or_default();

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use onrush_node::Readiness;
 use serde_json::json;
 use utoipa::openapi::{HttpMethod, RefOr, Schema};
 
@@ -14,7 +13,7 @@ use super::app::App;
 use super::route::Route;
 use crate::openapi::operation::{HEALTH, Operation};
 use crate::openapi::parts::{object, one_of};
-use crate::problem::{Code, Problem};
+use crate::problem::Code;
 
 pub(super) fn routes() -> [Route; 2] {
     let lives = Operation::new(HttpMethod::Get, "/livez", HEALTH, "live", "Whether the process answers")
@@ -22,7 +21,7 @@ pub(super) fn routes() -> [Route; 2] {
     let is_ready =
         Operation::new(HttpMethod::Get, "/readyz", HEALTH, "ready", "Whether to send requests here")
             .json(200, "Yes.", "Health", json!({"status": "ready"}))
-            .problems(&[Code::LogUnavailable, Code::Draining]);
+            .problems(&[Code::Incoherent, Code::LogUnavailable, Code::Draining]);
     // Whoever watches the server must not be told that it was asked too often.
     [Route::new(lives, live).unlimited(), Route::new(is_ready, ready).unlimited()]
 }
@@ -39,9 +38,6 @@ async fn live(_: WithoutQuery, _: WithoutBody) -> Response {
 
 /// Answers whether calls make sense now.
 async fn ready(State(app): State<Arc<App>>, _: WithoutQuery, _: WithoutBody) -> Answer {
-    match app.backend.readiness() {
-        Readiness::Ready => Ok(json(StatusCode::OK, |out| out.extend_from_slice(b"{\"status\":\"ready\"}"))),
-        Readiness::LogUnavailable => Err(Problem::log_unavailable()),
-        Readiness::Draining => Err(Problem::draining()),
-    }
+    app.readiness()?;
+    Ok(json(StatusCode::OK, |out| out.extend_from_slice(b"{\"status\":\"ready\"}")))
 }

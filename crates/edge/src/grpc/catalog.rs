@@ -11,7 +11,8 @@ use super::generated::onrush::v1::{
 };
 use super::{Answer, status_of};
 use crate::api::App;
-use crate::api::catalog::{each_once, etag, read_rows};
+use crate::api::catalog::{each_once, etag};
+use crate::catalog::{Age, Rows};
 use crate::limits::ROWS_PER_READ_MAX;
 use crate::problem::Problem;
 
@@ -30,14 +31,16 @@ impl Service {
         };
         let once = each_once("keys", keys.into_iter().map(check))?;
         let catalog = &self.0.catalog;
-        if !catalog.await_version(collection, min_version).await {
+        // Zero is how the messages say that nothing is waited for.
+        if min_version > 0 && !catalog.await_version(collection, min_version).await {
             return Err(Problem::incoherent());
         }
-        let read = read_rows(catalog, collection, &once).ok_or_else(Problem::collection_not_found)?;
-        let is_missing = once.into_iter().zip(&read.rows).filter(|(_, row)| row.is_none());
+        let Rows { age: Age { version, lag }, rows } = catalog.rows(collection, &once).await?;
+        let is_missing = once.into_iter().zip(&rows).filter(|(_, row)| row.is_none());
         let missing = is_missing.map(|(key, _)| key).collect();
-        let rows = read.rows.iter().flatten().map(message).collect();
-        Ok(GetRowsResponse { rows, missing, version: read.version, lag_ms: 0 })
+        let rows = rows.iter().flatten().map(message).collect();
+        let lag_ms = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
+        Ok(GetRowsResponse { rows, missing, version: version.unwrap_or_default(), lag_ms })
     }
 }
 

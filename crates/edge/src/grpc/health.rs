@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use onrush_node::Readiness;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -27,9 +26,9 @@ impl Health for Service {
         if !service.is_empty() && !names.any(|name| name == service) {
             return Err(Status::not_found("There is no such service."));
         }
-        let status = match self.0.backend.readiness() {
-            Readiness::Ready => ServingStatus::Serving,
-            Readiness::Draining | Readiness::LogUnavailable => ServingStatus::NotServing,
+        let status = match self.0.readiness() {
+            Ok(()) => ServingStatus::Serving,
+            Err(_) => ServingStatus::NotServing,
         };
         Ok(Response::new(HealthCheckResponse { status: status.into() }))
     }

@@ -68,6 +68,7 @@ mod tests {
         for (problem, code) in [
             (Problem::row_not_found(), Code::NotFound),
             (Problem::incoherent(), Code::Unavailable),
+            (Problem::source_unavailable(), Code::Unavailable),
             (Problem::denied(), Code::PermissionDenied),
             (Problem::invalid("by", "must be 1"), Code::InvalidArgument),
             (Problem::session_required(), Code::Unauthenticated),

@@ -403,6 +403,7 @@ fn example(code: Code) -> Problem {
         Code::CollectionNotFound => Problem::collection_not_found(),
         Code::RowNotFound => Problem::row_not_found(),
         Code::Incoherent => Problem::incoherent(),
+        Code::SourceUnavailable => Problem::source_unavailable(),
         Code::SinkNotFound => Problem::from_sink_refusal(&SinkRefusal::NotFound),
         Code::MethodNotAllowed => Problem::method_not_allowed(Some("GET,HEAD")),
         Code::InsufficientStock => refused(Refusal::InsufficientStock { line: 0, quantity_available: 0 }),

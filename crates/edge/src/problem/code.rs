@@ -51,6 +51,7 @@ pub enum Code {
     RateLimited,
     HeadersTooLarge,
     Incoherent,
+    SourceUnavailable,
     Overloaded,
     LogUnavailable,
     Draining,
@@ -60,7 +61,7 @@ const LIMIT_REACHED: &str = "The customer has reached this sale's limit";
 
 impl Code {
     /// Every code, by status.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 49] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::SessionRequired,
@@ -106,6 +107,7 @@ impl Code {
         Self::RateLimited,
         Self::HeadersTooLarge,
         Self::Incoherent,
+        Self::SourceUnavailable,
         Self::Overloaded,
         Self::LogUnavailable,
         Self::Draining,
@@ -208,6 +210,9 @@ impl Code {
             Self::RateLimited => (429, "rate_limited", "Too many requests"),
             Self::HeadersTooLarge => (431, "headers_too_large", "The header fields are too large"),
             Self::Incoherent => (503, "incoherent", "The collection is behind what was asked for"),
+            Self::SourceUnavailable => {
+                (503, "source_unavailable", "The source of the rows does not tell them")
+            }
             Self::Overloaded => (503, RefusalCode::Overloaded.as_str(), "The server is at capacity"),
             Self::LogUnavailable => (503, "log_unavailable", "The log cannot be written"),
             Self::Draining => (503, "draining", "The server is stopping"),

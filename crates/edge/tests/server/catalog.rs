@@ -11,7 +11,7 @@ const ROWS: &str = "/v1/catalog/products";
 
 fn catalog() -> Settings {
     let (wait_max, embedded) = (Duration::from_millis(50), vec!["products".into(), "empty".into()]);
-    Settings { catalog: CatalogSettings { wait_max, embedded }, ..settings() }
+    Settings { catalog: CatalogSettings { wait_max, embedded, ..CatalogSettings::default() }, ..settings() }
 }
 
 fn put(rig: &Rig, path: &str, body: &str) -> Answer {

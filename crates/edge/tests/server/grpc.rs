@@ -96,7 +96,11 @@ fn catalog() -> Settings {
     let embedded = vec!["products".into(), "product_inventory".into()];
     let wait_max = Duration::from_millis(50);
     let scenarios = Scenarios { product_inventory: true, ..Scenarios::default() };
-    Settings { catalog: CatalogSettings { wait_max, embedded }, scenarios, ..settings() }
+    Settings {
+        catalog: CatalogSettings { wait_max, embedded, ..CatalogSettings::default() },
+        scenarios,
+        ..settings()
+    }
 }
 
 /// A message as it stands in a body.

@@ -98,7 +98,11 @@ fn reads_that_wait_for_a_version_hold_little_when_it_comes() {
     let over_http = format!("/v1/catalog/products?keys={}&min_version=2", keys.join(","));
     let message = RowsToRead { collection: "products".into(), keys, min_version: 2 }.encode_to_vec();
     for asked in [(&*over_http, &b""[..]), ("/onrush.v1.Catalog/GetRows", &*message)] {
-        let catalog = CatalogSettings { wait_max: ANSWER_TIMEOUT, embedded: vec!["products".into()] };
+        let catalog = CatalogSettings {
+            wait_max: ANSWER_TIMEOUT,
+            embedded: vec!["products".into()],
+            ..CatalogSettings::default()
+        };
         let rig = Rig::start(Settings { write_timeout: Duration::from_secs(2), catalog, ..settings() });
         let lines = "Content-Type: application/x-ndjson\r\n";
         assert_eq!(call_with(rig.operator(), "POST", "/v1/catalog/products", lines, &rows).status, 200);

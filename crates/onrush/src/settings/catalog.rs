@@ -1,46 +1,108 @@
-//! The catalogue of the settings.
+//! The catalogue of the settings: a section `[catalog.NAME]` for each collection, whose keys follow from its source.
 
+mod keys;
+mod source;
+#[cfg(test)]
+mod tests;
+mod typed;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use figment::value::Value;
 use onrush_edge::CatalogSettings;
 use onrush_edge::scenarios::product_inventory;
+use onrush_node::Name;
 
 use super::bounds;
 use super::checks::Checks;
-use super::raw::RawSettings;
-use super::typed_collections::{SECTION, SOURCE, TypedSource};
-
-const EMBEDDED: &str = "embedded";
+use super::raw::{RawCatalog, RawScenarios};
+use super::sections::PrintedSection;
+use keys::{SORT, Source};
+use source::Resolved;
+pub(super) use typed::{SECTION, TypedCollections};
 
 /// Collections of one server. One more is refused at start.
 const COLLECTIONS_MAX: usize = 256;
 
+/// A collection whose rows are in a database, checked. Not for printing: a password may be in it.
+#[derive(Clone)]
+pub(crate) struct SourcedCollection {
+    pub(crate) name: Name,
+    /// What is read, and where.
+    pub(crate) source: onrush_connect::source::SourceSettings,
+    /// What is kept.
+    pub(crate) rows: onrush_node::catalog::SourceSettings,
+}
+
+/// All collections.
+#[derive(Default)]
+pub(super) struct Collections {
+    embedded: Vec<Name>,
+    pub(super) sourced: Vec<SourcedCollection>,
+}
+
 /// Checks every collection. A scenario that reads one has it without being told.
-pub(super) fn resolve(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<CatalogSettings> {
-    let wait_ms = checks.number("catalog.wait_ms_max", raw.catalog.wait_ms_max, &bounds::WAIT_MS);
-    let typed = &checks.layers.collections.0;
-    let mut problems = Vec::new();
+pub(super) fn collections(
+    typed: &TypedCollections,
+    scenarios: &RawScenarios,
+    problems: &mut Vec<String>,
+) -> Collections {
+    let typed = &typed.0;
     if typed.len() > COLLECTIONS_MAX {
         problems
             .push(format!("there are {} collections; at most {COLLECTIONS_MAX} are possible", typed.len()));
     }
-    for (name, TypedSource { source, origin }) in typed {
-        let problem = match source {
-            None => format!("is missing: write {SOURCE} = \"{EMBEDDED}\""),
-            Some(Value::String(_, source)) if source == EMBEDDED => continue,
-            Some(_) => format!("must be \"{EMBEDDED}\""),
-        };
-        problems.push(format!("{SECTION}.{name}.{SOURCE} (from {origin}) {problem}"));
+    let mut collections = Collections::default();
+    for (name, section) in typed {
+        match source::collection(name, section, problems) {
+            Some(Resolved::Embedded) => collections.embedded.push(name.into()),
+            Some(Resolved::Sourced(sourced)) => collections.sourced.push(*sourced),
+            None => {}
+        }
     }
-    let mut embedded: Vec<_> = typed.keys().map(onrush_node::Name::from).collect();
-    if raw.scenarios.product_inventory && !typed.contains_key(product_inventory::COLLECTION) {
-        embedded.push(product_inventory::COLLECTION.into());
+    if scenarios.product_inventory && !typed.contains_key(product_inventory::COLLECTION) {
+        collections.embedded.push(product_inventory::COLLECTION.into());
     }
-    checks.problems.append(&mut problems);
-    Some(CatalogSettings { wait_max: Duration::from_millis(wait_ms?), embedded })
+    check_places(&collections.sourced, problems);
+    collections
 }
 
-#[cfg(test)]
-#[path = "catalog_tests.rs"]
-mod tests;
+/// What the edge has to know, but for the rows of sources, which there are not yet.
+pub(super) fn resolve(
+    checks: &mut Checks<'_>,
+    raw: &RawCatalog,
+    collections: &Collections,
+) -> Option<CatalogSettings> {
+    let wait_ms = checks.number("catalog.wait_ms_max", raw.wait_ms_max, &bounds::WAIT_MS)?;
+    Some(CatalogSettings {
+        wait_max: Duration::from_millis(wait_ms),
+        ready_when_coherent: raw.ready_when_coherent,
+        embedded: collections.embedded.clone(),
+        sources: Vec::new(),
+    })
+}
+
+/// Complains about collections that would follow their tables through the same place in a database.
+fn check_places(sourced: &[SourcedCollection], problems: &mut Vec<String>) {
+    let mut taken: BTreeMap<(&str, &str, &str), &Name> = BTreeMap::new();
+    for SourcedCollection { name, source, .. } in sourced {
+        for (key, place) in
+            [("publication", &source.publication), ("replication_slot", &source.replication_slot)]
+        {
+            if let Some(other) = taken.insert((&source.url, key, place), name) {
+                problems.push(format!(
+                    "{SECTION}.{name}.{key}: the collection {other} has the same, {place}; each needs a {key} of its own"
+                ));
+            }
+        }
+    }
+}
+
+/// The collections for printing; their settings were resolved before.
+pub(super) fn printed(typed: &TypedCollections) -> impl Iterator<Item = PrintedSection<'_>> {
+    typed.0.iter().map(|(name, section)| {
+        let source = section.values.get("source").and_then(|typed| Source::named(typed.value.as_str()?));
+        let source = source.expect("a collection that was resolved has a source");
+        PrintedSection::new(&SORT, source, name, section)
+    })
+}

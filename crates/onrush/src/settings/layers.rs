@@ -9,9 +9,9 @@ use figment::value::{Dict, Map, Num, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::SettingsError;
+use super::catalog::{self, TypedCollections};
 use super::raw::RawSettings;
 use super::sinks::{self, TypedSinks};
-use super::typed_collections::{self, TypedCollections};
 
 /// The origin of a value that nobody typed.
 pub(super) const ORIGIN_DEFAULT: &str = "default";
@@ -182,7 +182,7 @@ fn file_layer(
     if let Some(section) = values.remove(sinks::SECTION) {
         named.sinks.take_section(&section, &origin, problems);
     }
-    if let Some(section) = values.get_mut(typed_collections::SECTION) {
+    if let Some(section) = values.get_mut(catalog::SECTION) {
         named.collections.take_section(section, &origin, problems);
     }
     for (section, value) in &values {

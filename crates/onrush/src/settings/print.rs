@@ -6,8 +6,8 @@ use std::fmt::Write;
 use figment::value::Value;
 
 use super::layers::{Layers, ORIGIN_DEFAULT};
-use super::sinks::{self, Absent, Key, PrintedSink, TypedValue};
-use super::typed_collections::{self, TypedSource};
+use super::sections::{Absent, PrintedKey, PrintedSection};
+use super::{catalog, sinks};
 
 /// TOML that would give the same settings, with a comment behind every value that is not the default. Text is escaped
 /// by the rules of TOML 1.0 for basic strings.
@@ -24,13 +24,8 @@ pub(super) fn toml(layers: &Layers) -> String {
             line(&mut text, &value, origin);
         }
     }
-    for (collection, typed) in layers.collections.iter() {
-        let name = if is_bare(collection) { collection.to_owned() } else { basic_string(collection) };
-        write!(text, "\n[{}.{name}]\n", typed_collections::SECTION).expect("a String takes every write");
-        line(&mut text, &format!("source = {}", source(typed)), &typed.origin);
-    }
-    for sink in sinks::printed(&layers.sinks) {
-        section(&mut text, &sink);
+    for printed in named_sections(layers) {
+        section(&mut text, &printed);
     }
     text
 }
@@ -44,47 +39,43 @@ pub(super) fn values(layers: &Layers) -> BTreeMap<String, String> {
             keys.iter().map(|(key, value)| (format!("{section}.{key}"), written(value).unwrap_or_default())),
         );
     }
-    let collections = layers.collections.iter();
-    all.extend(
-        collections
-            .map(|(name, typed)| (format!("{}.{name}.source", typed_collections::SECTION), source(typed))),
-    );
-    for sink in sinks::printed(&layers.sinks) {
-        let name = |key: &str| format!("{}.{}.{key}", sinks::SECTION, sink.name);
+    for printed in named_sections(layers) {
+        let name = |key: &str| format!("{}.{}.{key}", printed.section, printed.name);
         all.extend(
-            sink.keys
-                .iter()
-                .map(|(key, typed)| (name(key.name), sink_value(key, *typed).unwrap_or_default())),
+            printed.keys.iter().map(|key| (name(key.name), key_value(&printed, key).unwrap_or_default())),
         );
     }
     all
 }
 
-/// Where the rows of a collection are from.
-fn source(typed: &TypedSource) -> String {
-    typed.source.as_ref().and_then(written).unwrap_or_default()
+/// The sections whose names are the user's.
+fn named_sections(layers: &Layers) -> impl Iterator<Item = PrintedSection<'_>> {
+    catalog::printed(&layers.collections).chain(sinks::printed(&layers.sinks))
 }
 
-/// One sink; where its password comes from is told, and nothing else about it.
-fn section(text: &mut String, sink: &PrintedSink<'_>) {
-    write!(text, "\n[{}.{}]\n", sinks::SECTION, sink.name).expect("a String takes every write");
-    for (key, typed) in &sink.keys {
+/// One section; where its password comes from is told, and nothing else about it.
+fn section(text: &mut String, printed: &PrintedSection<'_>) {
+    let name = written_key(printed.name);
+    write!(text, "\n[{}.{name}]\n", printed.section).expect("a String takes every write");
+    for key in &printed.keys {
         let name = key.name;
-        let value = sink_value(key, *typed)
+        let value = key_value(printed, key)
             .map_or_else(|| format!("# {name} is not set"), |value| format!("{name} = {value}"));
-        line(text, &value, typed.map_or(ORIGIN_DEFAULT, |typed| &typed.origin));
+        line(text, &value, key.typed.map_or(ORIGIN_DEFAULT, |typed| &typed.origin));
     }
-    if let Some(variable) = sink.password_variable {
+    if let Some(variable) = printed.password_variable {
         line(text, &format!("# password: from {variable}"), ORIGIN_DEFAULT);
     }
 }
 
 /// What was typed, or the default; nothing if there is neither.
-fn sink_value(key: &Key, typed: Option<&TypedValue>) -> Option<String> {
-    match (typed, key.absent) {
+fn key_value(section: &PrintedSection<'_>, key: &PrintedKey<'_>) -> Option<String> {
+    match (key.typed, key.absent) {
         (Some(typed), _) => written(&typed.value),
         (None, Absent::Text(text)) => Some(basic_string(text)),
+        (None, Absent::OfName(text)) => Some(basic_string(&text(section.name))),
         (None, Absent::Number(number)) => Some(number.to_string()),
+        (None, Absent::Switch(is_on)) => Some(is_on.to_string()),
         (None, Absent::Unset | Absent::Missing) => None,
     }
 }
@@ -106,13 +97,20 @@ fn written(value: &Value) -> Option<String> {
         Value::Array(_, items) => {
             Some(format!("[{}]", items.iter().filter_map(written).collect::<Vec<_>>().join(", ")))
         }
-        Value::Char(..) | Value::Empty(..) | Value::Dict(..) => None,
+        Value::Dict(_, members) => {
+            let members = members
+                .iter()
+                .filter_map(|(key, value)| Some(format!("{} = {}", written_key(key), written(value)?)));
+            Some(format!("{{ {} }}", members.collect::<Vec<_>>().join(", ")))
+        }
+        Value::Char(..) | Value::Empty(..) => None,
     }
 }
 
-/// Whether TOML takes a key without quotes.
-fn is_bare(key: &str) -> bool {
-    key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+/// A key as TOML, which takes most without quotes.
+fn written_key(key: &str) -> String {
+    let is_bare = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    if is_bare { key.to_owned() } else { basic_string(key) }
 }
 
 fn basic_string(value: &str) -> String {

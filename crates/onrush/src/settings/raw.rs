@@ -112,6 +112,7 @@ pub(super) struct RawGate {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCatalog {
     pub(super) wait_ms_max: i64,
+    pub(super) ready_when_coherent: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -208,7 +209,7 @@ impl Default for RawGate {
 
 impl Default for RawCatalog {
     fn default() -> Self {
-        Self { wait_ms_max: 1_000 }
+        Self { wait_ms_max: 1_000, ready_when_coherent: false }
     }
 }
 

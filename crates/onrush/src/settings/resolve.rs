@@ -8,6 +8,7 @@ use onrush_log::file::{LogSettings, SyncMethod};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::catalog::Collections;
 use super::checks::{Checks, quoted};
 use super::layers::Layers;
 use super::raw::{RawLimits, RawLog, RawLogging, RawOperator, RawRequestWindow, RawSettings};
@@ -20,7 +21,8 @@ use super::{
 pub(super) fn resolve(layers: &Layers) -> Result<Settings, SettingsError> {
     let raw = &layers.raw;
     let mut checks = Checks { layers, problems: layers.problems.clone() };
-    let edge = edge(&mut checks, raw);
+    let collections = catalog::collections(&layers.collections, &raw.scenarios, &mut checks.problems);
+    let edge = edge(&mut checks, raw, &collections);
     let log = log_files(&mut checks, &raw.log);
     let node = node(&mut checks, raw);
     let sessions = sessions::resolve(&mut checks, &raw.gate, &raw.log.directory);
@@ -31,7 +33,8 @@ pub(super) fn resolve(layers: &Layers) -> Result<Settings, SettingsError> {
     match (edge, log, node, sessions, logging) {
         (Some(edge), Some(log), Some(node), Some(sessions), Some(logging)) if checks.problems.is_empty() => {
             let values = print::values(layers);
-            Ok(Settings { edge, log, node, sessions, sinks, logging, demo: layers.demo, warnings, values })
+            let (sourced, demo) = (collections.sourced, layers.demo);
+            Ok(Settings { edge, log, node, sessions, sinks, sourced, logging, demo, warnings, values })
         }
         _ => Err(SettingsError { problems: checks.problems }),
     }
@@ -47,7 +50,11 @@ pub(super) fn resolve_operator(layers: &Layers) -> Result<Operator, SettingsErro
     }
 }
 
-fn edge(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_edge::Settings> {
+fn edge(
+    checks: &mut Checks<'_>,
+    raw: &RawSettings,
+    collections: &Collections,
+) -> Option<onrush_edge::Settings> {
     let server = &raw.server;
     let listen = checks.address("server.listen", &server.listen);
     let threads = checks.number("server.threads", server.threads, &bounds::THREADS);
@@ -59,7 +66,7 @@ fn edge(checks: &mut Checks<'_>, raw: &RawSettings) -> Option<onrush_edge::Setti
     let write = checks.timeout("server.write_timeout_ms", server.write_timeout_ms, &bounds::TIMEOUT_MS);
     let drain = checks.timeout("server.drain_timeout_ms", server.drain_timeout_ms, &bounds::DRAIN_TIMEOUT_MS);
     let gate = gate::resolve(checks, &raw.gate, &server.cors_origins);
-    let catalog = catalog::resolve(checks, raw);
+    let catalog = catalog::resolve(checks, &raw.catalog, collections);
     let operator = operator(checks, &raw.operator);
     let (operator_listen, _) = operator?;
     let operator_key = raw.operator.key_file.as_deref().map(operator_key::in_file);

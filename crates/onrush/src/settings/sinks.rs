@@ -1,21 +1,18 @@
-//! The sinks of the settings: a section `[sinks.NAME]` for each, whose keys follow from its kind. Passwords come from the
-//! environment or from files, and nothing here prints them.
+//! The sinks of the settings: a section `[sinks.NAME]` for each, whose keys follow from its kind.
 
 mod keys;
 mod places;
-mod read;
 mod resolve;
 #[cfg(test)]
 mod tests;
 mod typed;
 
-pub(super) use keys::{Absent, Key};
-pub(super) use typed::{SECTION, TypedSinks, TypedValue};
+pub(super) use typed::{SECTION, TypedSinks};
 
 use onrush_sinks::SinkSettings;
-use std::collections::BTreeMap;
 
-use keys::Kind;
+use super::sections::PrintedSection;
+use keys::{Kind, SORT};
 
 /// Sinks of one server, each with a thread and a place in the log. One more is refused at start.
 const SINKS_MAX: usize = 32;
@@ -55,24 +52,11 @@ pub(crate) fn parse_sink_name(text: &str) -> Result<String, String> {
     if typed::is_sink_name(text) { Ok(text.to_owned()) } else { Err(typed::name_rule()) }
 }
 
-/// What a printed section of a sink holds.
-pub(super) struct PrintedSink<'a> {
-    pub(super) name: &'a str,
-    /// Every key of its kind, with what was typed if anything was.
-    pub(super) keys: Vec<(&'static Key, Option<&'a TypedValue>)>,
-    pub(super) password_variable: Option<&'a str>,
-}
-
 /// The sinks for printing; their settings were resolved before.
-pub(super) fn printed(typed: &TypedSinks) -> impl Iterator<Item = PrintedSink<'_>> {
+pub(super) fn printed(typed: &TypedSinks) -> impl Iterator<Item = PrintedSection<'_>> {
     typed.0.iter().map(|(name, sink)| {
-        let values: &BTreeMap<String, TypedValue> = &sink.values;
-        let kind = values.get("kind").and_then(|typed| Kind::named(typed.value.as_str()?));
+        let kind = sink.values.get("kind").and_then(|typed| Kind::named(typed.value.as_str()?));
         let kind = kind.expect("a sink that was resolved has a kind");
-        PrintedSink {
-            name,
-            keys: Key::of(kind).map(|key| (key, values.get(key.name))).collect(),
-            password_variable: sink.password_variable(),
-        }
+        PrintedSection::new(&SORT, kind, name, sink)
     })
 }

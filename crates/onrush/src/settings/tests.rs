@@ -445,8 +445,18 @@ fn what_was_typed_reaches_the_parts() {
         ..Flags::default()
     };
     let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let Settings { edge, log, node, sinks: _, logging, demo, warnings: _, values: _, sessions: _ } =
-        load(&flags, environment.into_iter()).expect("the settings are valid");
+    let Settings {
+        edge,
+        log,
+        node,
+        sinks: _,
+        logging,
+        demo,
+        warnings: _,
+        values: _,
+        sessions: _,
+        sourced: _,
+    } = load(&flags, environment.into_iter()).expect("the settings are valid");
     assert_eq!(
         (edge.listen.to_string(), edge.operator_listen.to_string()),
         ("0.0.0.0:1".into(), "[::]:2".into())

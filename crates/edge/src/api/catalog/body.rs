@@ -6,11 +6,12 @@ use onrush_core::{
     ROW_BYTES_MAX, ROW_KEY_RULE, ROWS_BYTES_MAX, ROWS_PER_PUT_MAX, is_row_key, row_line_bytes,
 };
 use onrush_node::RowCall;
+use onrush_node::catalog::SourceState;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::catalog::CollectionFigures;
+use crate::catalog::{CollectionFigures, CollectionState};
 use crate::http::json::parse_json;
 use crate::problem::Problem;
 use crate::text::{write_json_string, write_number};
@@ -100,30 +101,58 @@ pub(super) fn write_collections<'a>(
 }
 
 fn write_collection(out: &mut Vec<u8>, figures: &CollectionFigures<'_>) {
-    let CollectionFigures { name, version, row_count, json_bytes, found_count, missing_count } = *figures;
+    let CollectionFigures { name, rows_at, version, row_count, json_bytes, found_count, .. } = figures;
+    let state = rows_at.state();
+    let lag_ms = state.lag().map_or_else(|| "null".to_owned(), |lag| lag.as_millis().to_string());
     let head = format!(
-        "{{\"collection\":\"{name}\",\"source\":\"embedded\",\"state\":\"coherent\",\"lag_ms\":0,\"version\":\"{version}\",\"rows\":"
+        "{{\"collection\":\"{name}\",\"source\":\"{}\",\"state\":\"{}\",\"lag_ms\":{lag_ms},\"version\":\"{version}\",\"rows\":",
+        rows_at.as_str(),
+        state.as_str(),
     );
     out.extend_from_slice(head.as_bytes());
-    write_number(out, row_count);
+    write_number(out, *row_count);
     for (member, number) in
-        [("bytes", json_bytes), ("reads_found", found_count), ("reads_missing", missing_count)]
+        [("bytes", *json_bytes), ("reads_found", *found_count), ("reads_missing", figures.missing_count)]
     {
-        out.extend_from_slice(format!(",\"{member}\":{number}").as_bytes());
+        write_member(out, member, number);
     }
-    let read_count = found_count + missing_count;
-    match (found_count * 1_000).checked_div(read_count) {
+    let read_count = found_count + figures.missing_count;
+    match (figures.in_memory_count * 1_000).checked_div(read_count) {
         Some(rate) => {
             out.extend_from_slice(format!(",\"hit_rate\":{}.{:03}", rate / 1_000, rate % 1_000).as_bytes());
         }
         None => out.extend_from_slice(b",\"hit_rate\":null"),
     }
-    out.extend_from_slice(b",\"last_error\":null}");
+    if let CollectionState::Loading(row_count) = state {
+        write_member(out, "loading_rows", row_count);
+    }
+    if let Some(SourceState { bytes, fetch_count, fetched_count, .. }) = rows_at.source() {
+        for (member, number) in
+            [("memory_bytes", *bytes), ("fetches", *fetch_count), ("fetched_rows", *fetched_count)]
+        {
+            write_member(out, member, number);
+        }
+    }
+    out.extend_from_slice(b",\"last_error\":");
+    match rows_at.source().and_then(|state| state.last_error.as_deref()) {
+        Some(error) => write_json_string(out, error),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.push(b'}');
+}
+
+fn write_member(out: &mut Vec<u8>, member: &str, number: u64) {
+    out.extend_from_slice(format!(",\"{member}\":{number}").as_bytes());
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use onrush_node::catalog::Freshness;
+
     use super::*;
+    use crate::catalog::RowsAt;
 
     #[test]
     fn a_row_is_an_object_and_stays_as_it_came() {
@@ -169,20 +198,49 @@ mod tests {
         assert_eq!(parse_rows(long.as_bytes()).unwrap_err().status(), 413);
     }
 
-    #[test]
-    fn a_collection_for_operators() {
+    fn shown(rows_at: RowsAt) -> String {
         let figures = CollectionFigures {
             name: "products",
+            rows_at,
             version: 7,
             row_count: 2,
             json_bytes: 30,
             found_count: 2,
+            in_memory_count: 1,
             missing_count: 1,
         };
         let mut out = Vec::new();
         write_collections(&mut out, [figures].into_iter());
-        let shown: serde_json::Value = serde_json::from_slice(&out).unwrap();
-        assert_eq!(shown["collections"][0]["hit_rate"], 0.666);
-        assert_eq!(shown["collections"][0]["version"], "7");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_collection_for_operators() {
+        let figures =
+            r#""version":"7","rows":2,"bytes":30,"reads_found":2,"reads_missing":1,"hit_rate":0.333"#;
+        let expected = format!(
+            r#"{{"collections":[{{"collection":"products","source":"embedded","state":"coherent","lag_ms":0,{figures},"last_error":null}}]}}"#
+        );
+        assert_eq!(shown(RowsAt::Embedded), expected);
+        let state = SourceState {
+            freshness: Freshness::Incoherent,
+            loading_count: Some(9),
+            bytes: 300,
+            fetch_count: 4,
+            fetched_count: 5,
+            last_error: Some("\"no\"".to_owned()),
+        };
+        let of_source = r#""memory_bytes":300,"fetches":4,"fetched_rows":5"#;
+        let expected = format!(
+            r#"{{"collections":[{{"collection":"products","source":"postgres","state":"loading","lag_ms":null,{figures},"loading_rows":9,{of_source},"last_error":"\"no\""}}]}}"#
+        );
+        assert_eq!(shown(RowsAt::Source(state.clone())), expected);
+        let incoherent = SourceState { loading_count: None, last_error: None, ..state.clone() };
+        let said = shown(RowsAt::Source(incoherent));
+        assert!(said.contains(r#""state":"incoherent","lag_ms":null"#), "{said}");
+        let lag = Duration::from_micros(1_999);
+        let coherent = SourceState { freshness: Freshness::Coherent(lag), ..state };
+        let said = shown(RowsAt::Source(coherent));
+        assert!(said.contains(r#""state":"coherent","lag_ms":1,"#), "{said}");
     }
 }

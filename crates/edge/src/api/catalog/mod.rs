@@ -22,7 +22,7 @@ use crate::problem::Problem;
 use crate::text::decode_segment;
 use body::{parse_row, parse_rows, write_collections, write_put, write_puts};
 pub(super) use operations::schemas;
-pub(crate) use read::{each_once, etag, may_wait, read_rows};
+pub(crate) use read::{answer_hot, each_once, etag, may_wait};
 
 /// The field with the version of the collection.
 const VERSION: &str = "onrush-version";
@@ -44,7 +44,7 @@ pub(super) fn operator_routes() -> [Route; 4] {
 }
 
 async fn put_row(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
-    let (collection, key) = (collection_at(&app, request.uri())?, key_at(request.uri())?);
+    let (collection, key) = (embedded_collection_at(&app, request.uri())?, key_at(request.uri())?);
     check_unconditional(request.headers())?;
     let body = json_body(request, ROW_BYTES_MAX).await?;
     let rows = vec![RowCall { key: key.as_str().into(), json: parse_row(&body)?.into() }];
@@ -57,7 +57,7 @@ async fn put_row(State(app): State<Arc<App>>, _: WithoutQuery, request: Request)
 }
 
 async fn delete_row(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
-    let (collection, key) = (collection_at(&app, &request.uri)?, key_at(&request.uri)?);
+    let (collection, key) = (embedded_collection_at(&app, &request.uri)?, key_at(&request.uri)?);
     check_unconditional(&request.fields)?;
     match app.ask(Call::DeleteRow { collection, key: key.into() }).await? {
         Outcome::RowDeleted { version } => {
@@ -70,7 +70,7 @@ async fn delete_row(State(app): State<Arc<App>>, _: WithoutQuery, request: Witho
 }
 
 async fn put_rows(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
-    let collection = collection_at(&app, request.uri())?;
+    let collection = embedded_collection_at(&app, request.uri())?;
     check_unconditional(request.headers())?;
     if !is_json_lines(request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes)) {
         return Err(Problem::not_json_lines());
@@ -102,6 +102,12 @@ fn check_unconditional(fields: &HeaderMap) -> Result<(), Problem> {
 fn collection_at(app: &App, uri: &Uri) -> Result<Name, Problem> {
     let collection = name_at(uri, 2, "collection")?;
     if app.catalog.has(&collection) { Ok(collection) } else { Err(Problem::collection_not_found()) }
+}
+
+/// The same for a change, which rows from a source do not take here.
+fn embedded_collection_at(app: &App, uri: &Uri) -> Result<Name, Problem> {
+    let collection = collection_at(app, uri)?;
+    if app.catalog.has_source(&collection) { Err(Problem::rows_of_source()) } else { Ok(collection) }
 }
 
 /// The key that a path names.

@@ -22,7 +22,8 @@ const TAG: &str = "Stands for the row as it is; the same row has the same tag.";
 pub(super) fn public() -> [Operation; 2] {
     let row = of_collection(HttpMethod::Get, ROW_PATH, PUBLIC, "readRow", "Read a row of the catalogue")
         .description(
-            "The JSON object as it was put. It is as new as the newest change that was answered before the request.",
+            "The JSON object as it was put, or as the source of the rows has it. A row that was put is as new as the newest change that was \
+             answered before the request; how old a row of a source can be is said in the header.",
         )
         .parameter(key())
         .parameter(min_version())
@@ -30,17 +31,24 @@ pub(super) fn public() -> [Operation; 2] {
         .header(200, "ETag", text_header(TAG))
         .answer(304, ResponseBuilder::new().description("The client has the row as it is."))
         .header(304, "ETag", text_header(TAG))
-        .problems(&[Code::CollectionNotFound, Code::RowNotFound, Code::Incoherent]);
+        .problems(&[
+            Code::CollectionNotFound,
+            Code::RowNotFound,
+            Code::Incoherent,
+            Code::SourceUnavailable,
+        ]);
     let keys = text("Keys, each percent-encoded, with commas between them.").min_length(Some(1));
     let description =
         format!("1 to {ROWS_PER_READ_MAX} keys with commas between them. A comma in a key is `%2C`.");
     let rows =
         of_collection(HttpMethod::Get, COLLECTION_PATH, PUBLIC, "readRows", "Read rows of the catalogue")
-            .description("All of them as they are in one version of the collection.")
+            .description(
+                "All of them as they are in one version of the collection. Rows of a source that were not in memory may be newer.",
+            )
             .parameter(required(optional_parameter("keys", ParameterIn::Query, &description, keys)))
             .parameter(min_version())
             .json(200, "The rows that there are, and the keys of the others.", "Rows", rows_example())
-            .problems(&[Code::CollectionNotFound, Code::Incoherent]);
+            .problems(&[Code::CollectionNotFound, Code::Incoherent, Code::SourceUnavailable]);
     [row, rows].map(|read| [200, 304].into_iter().fold(read, with_freshness))
 }
 
@@ -101,7 +109,9 @@ fn of_collection(
 
 /// What says how old an answer can be.
 fn with_freshness(read: Operation, status: u16) -> Operation {
-    read.header(status, "Onrush-Version", text_header("The version of the collection that the answer is of."))
+    let version = "The version of the collection up to which every change is in the answer. Absent if the rows were read from their source just \
+                   now, because nothing is known of those in memory; then the answer is behind by 0.";
+    read.header(status, "Onrush-Version", text_header(version))
         .header(
             status,
             "Onrush-Lag-Ms",
@@ -118,8 +128,9 @@ fn key() -> Parameter {
 
 fn min_version() -> Parameter {
     let description = "Waits up to `catalog.wait_ms_max` until the collection has this version or a later one: read your own change with the version \
-                       that it was answered with.";
-    let schema = text("A version as it was given out.").pattern(Some("^[0-9]+$"));
+                       that it was answered with. For rows from PostgreSQL, a place in its log, as `pg_current_wal_lsn()` tells it, is a version as well.";
+    let schema =
+        text("A version as it was given out.").pattern(Some("^([0-9]+|[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8})$"));
     optional_parameter("min_version", ParameterIn::Query, description, schema)
 }
 
@@ -129,7 +140,10 @@ fn required(mut parameter: Parameter) -> Parameter {
 }
 
 pub(in crate::api) fn schemas() -> [(&'static str, RefOr<Schema>); 7] {
-    let version = || text("Counts the changes of the collection.").pattern(Some("^[0-9]+$"));
+    let version = || {
+        text("Counts the changes of the collection, or is a place in the log of its source.")
+            .pattern(Some("^[0-9]+$"))
+    };
     let key = || text("Its key.").min_length(Some(1)).max_length(Some(ROW_KEY_CHARACTERS_MAX));
     let row = ObjectBuilder::new()
         .description(Some(format!("A row: any JSON object of at most {ROW_BYTES_MAX} bytes.")))
@@ -140,7 +154,7 @@ pub(in crate::api) fn schemas() -> [(&'static str, RefOr<Schema>); 7] {
     let rows = vec![
         ("rows", by_key.into()),
         ("missing", list("Keys that no row has.", key().into(), None)),
-        ("version", version().into()),
+        ("version", version().schema_type(SchemaType::from_iter([Type::String, Type::Null])).into()),
     ];
     let put =
         vec![("collection", name("Its collection.")), ("key", key().into()), ("version", version().into())];
@@ -166,9 +180,11 @@ fn collection(version: RefOr<Schema>) -> RefOr<Schema> {
     let number = |description: &str| whole(description, 0, None).into();
     let hit_rate = ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Number, Type::Null]))
-        .description(Some("The share of rows asked for that there were; null before the first."))
+        .description(Some("The share of rows asked for that were found in memory; null before the first."))
         .minimum(Some(0))
         .maximum(Some(1));
+    let lag_ms = whole("Milliseconds that it can be behind its source; null if it is not coherent.", 0, None)
+        .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]));
     let last_error =
         ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null])).description(
             Some("Why rows could not be had from the source, the last time; null if they always could."),
@@ -177,12 +193,19 @@ fn collection(version: RefOr<Schema>) -> RefOr<Schema> {
         "One collection of the catalogue.",
         vec![
             ("collection", name("Its name.")),
-            ("source", one_of("Where its rows are from.", &["embedded"])),
-            ("state", one_of("Whether it is as its source is.", &["coherent"])),
-            ("lag_ms", number("Milliseconds behind its source.")),
+            ("source", one_of("Where its rows are from.", &["embedded", "postgres"])),
+            ("state", one_of("Whether it is as its source is.", &["coherent", "loading", "incoherent"])),
+            ("lag_ms", lag_ms.into()),
             ("version", version),
             ("rows", number("How many rows there are.")),
             ("bytes", number("Bytes of those rows.")),
+            ("loading_rows?", number("While all rows are being read: how many have been.")),
+            (
+                "memory_bytes?",
+                number("What rows of a source take in memory, to be held against `memory_bytes_max`."),
+            ),
+            ("fetches?", number("Statements that read rows of a source, the loading of all aside.")),
+            ("fetched_rows?", number("Rows that those statements asked for.")),
             ("reads_found", number("Rows that were asked for and found.")),
             ("reads_missing", number("Rows that were asked for and not there.")),
             ("hit_rate", hit_rate.into()),

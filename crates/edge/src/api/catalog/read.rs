@@ -6,12 +6,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use compact_str::{CompactString, ToCompactString, format_compact};
 use http::{HeaderMap, StatusCode, Uri};
-use onrush_core::{Row, RowCollection};
+use onrush_core::Row;
 
 use super::{VERSION, collection_at, key_at, parse_key};
 use crate::api::answer::{Answer, WithoutBody, json, of_ready};
 use crate::api::app::App;
-use crate::catalog::Catalog;
+use crate::catalog::{Age, Catalog, Look, Rows};
 use crate::hot::{Head, Hot, Ready, Sender};
 use crate::http::etag::is_known;
 use crate::http::media_type::JSON;
@@ -19,14 +19,7 @@ use crate::http::query::{encoded_parameters, parameters};
 use crate::http::request::Request;
 use crate::limits::ROWS_PER_READ_MAX;
 use crate::problem::Problem;
-use crate::text::write_json_string;
-
-/// Rows of one version of a collection.
-pub(crate) struct Rows {
-    pub(crate) version: u64,
-    /// For each key that was asked for, in order.
-    pub(crate) rows: Vec<Option<Row>>,
-}
+use crate::text::{decode_segment, write_json_string};
 
 /// A request for one row whose key needs no decoding, and whose client has nothing yet.
 pub(super) fn decode(request: &Request<'_>, segment: &[u8], sender: &Sender<'_>) -> Hot {
@@ -36,11 +29,22 @@ pub(super) fn decode(request: &Request<'_>, segment: &[u8], sender: &Sender<'_>)
     if request.fields.all("if-none-match").next().is_some() {
         return Hot::Routed;
     }
-    let read = |found: &RowCollection, row: Option<&Row>| row.map(|row| ready(found.version(), row));
-    match sender.catalog.read_row(collection, key, read) {
-        Some(Some(ready)) => Hot::Ready(Box::new(ready)),
-        Some(None) => Hot::Problem(Box::new(Problem::row_not_found())),
-        None => Hot::Problem(Box::new(Problem::collection_not_found())),
+    answer_hot(sender, collection, key, ready)
+}
+
+/// The answer that `answer` makes of the row of this key.
+pub(crate) fn answer_hot(
+    sender: &Sender<'_>,
+    collection: &str,
+    key: &str,
+    answer: impl FnOnce(Age, &Row) -> Ready,
+) -> Hot {
+    let read = |age, row: Option<&Row>| row.map(|row| answer(age, row));
+    match sender.catalog.look(collection, key, sender.clock, read) {
+        Look::Told(Some(ready)) => Hot::Ready(Box::new(ready)),
+        Look::Told(None) => Hot::Problem(Box::new(Problem::row_not_found())),
+        Look::Unknown => Hot::Routed,
+        Look::NoCollection => Hot::Problem(Box::new(Problem::collection_not_found())),
     }
 }
 
@@ -56,21 +60,19 @@ fn plain_key(segment: &[u8]) -> Option<(&str, &str)> {
 }
 
 /// A row as an answer. Whoever got it may keep it, and asks with its tag whether it is still so.
-fn ready(version: u64, row: &Row) -> Ready {
+fn ready(age: Age, row: &Row) -> Ready {
     let mut head = Head { content_type: Some(JSON), ..Head::default() };
     head.fields.push(("etag", etag(row)));
     head.fields.push(("cache-control", CompactString::const_new("no-cache")));
-    head.fields.extend(freshness(version));
+    head.fields.extend(freshness(age));
     Ready { head, body: row.json().to_vec() }
 }
 
-/// How old an answer can be. What the partition keeps itself is as new as its newest change that is in force.
-fn freshness(version: u64) -> [(&'static str, CompactString); 3] {
-    [
-        (VERSION, version.to_compact_string()),
-        ("onrush-lag-ms", CompactString::const_new("0")),
-        ("age", CompactString::const_new("0")),
-    ]
+/// How old an answer can be.
+fn freshness(Age { version, lag }: Age) -> impl Iterator<Item = (&'static str, CompactString)> {
+    let version = version.map(|version| (VERSION, version.to_compact_string()));
+    let lag = [("onrush-lag-ms", lag.as_millis()), ("age", lag.as_secs().into())];
+    version.into_iter().chain(lag.map(|(name, number)| (name, number.to_compact_string())))
 }
 
 /// Stands for the bytes of a row.
@@ -83,15 +85,13 @@ pub(super) async fn one(State(app): State<Arc<App>>, request: WithoutBody) -> An
     let [min_version] = parameters(request.uri.query(), ["min_version"])?;
     let (collection, key) = (collection_at(&app, &request.uri)?, key_at(&request.uri)?);
     await_version(&app.catalog, &collection, min_version).await?;
-    let read = |found: &RowCollection, row: Option<&Row>| {
-        row.map(|row| answer_one(&request.fields, found.version(), row))
-    };
-    let found = app.catalog.read_row(&collection, &key, read).flatten();
-    found.map(of_ready).ok_or_else(Problem::row_not_found)
+    let Rows { age, rows } = app.catalog.rows(&collection, &[key]).await?;
+    let row = rows.into_iter().next().flatten().ok_or_else(Problem::row_not_found)?;
+    Ok(of_ready(answer_one(&request.fields, age, &row)))
 }
 
-fn answer_one(fields: &HeaderMap, version: u64, row: &Row) -> Ready {
-    let mut ready = ready(version, row);
+fn answer_one(fields: &HeaderMap, age: Age, row: &Row) -> Ready {
+    let mut ready = ready(age, row);
     if is_known(fields, &etag(row)) {
         ready.head = Head { status: 304, content_type: None, ..ready.head };
         ready.body.clear();
@@ -104,23 +104,12 @@ pub(super) async fn many(State(app): State<Arc<App>>, request: WithoutBody) -> A
     let (keys, min_version) = parse_many(&request.uri)?;
     let collection = collection_at(&app, &request.uri)?;
     await_version(&app.catalog, &collection, min_version).await?;
-    let rows = read_rows(&app.catalog, &collection, &keys).ok_or_else(Problem::collection_not_found)?;
+    let rows = app.catalog.rows(&collection, &keys).await?;
     let mut response = json(StatusCode::OK, |out| write_rows(out, &keys, &rows));
-    for (name, value) in freshness(rows.version) {
+    for (name, value) in freshness(rows.age) {
         response = crate::api::answer::with_header(response, name.parse().expect("a field's name"), &value);
     }
     Ok(response)
-}
-
-/// The rows of these keys, all of one version; nothing if there is no such collection.
-pub(crate) fn read_rows(catalog: &Catalog, collection: &str, keys: &[String]) -> Option<Rows> {
-    catalog.read(collection, |found| {
-        let rows: Vec<_> = keys.iter().map(|key| found.row(key).cloned()).collect();
-        for row in &rows {
-            catalog.count(collection, row.is_some());
-        }
-        Rows { version: found.version(), rows }
-    })
 }
 
 /// Keys, each once, and the version to wait for. Commas stand between keys before they are decoded, so a key may have one.
@@ -128,6 +117,8 @@ fn parse_many(uri: &Uri) -> Result<(Vec<String>, Option<Cow<'_, str>>), Problem>
     let [keys, min_version] = encoded_parameters(uri.query(), ["keys", "min_version"])?;
     let rule = format!("must be 1 to {ROWS_PER_READ_MAX} keys with commas between them");
     let Some(text) = keys else { return Err(Problem::invalid("keys", &rule)) };
+    let decode = |version: Cow<'_, str>| decode_segment(&version).map(|version| version.into_owned().into());
+    let min_version = min_version.map(|version| decode(version).ok_or_else(invalid_version)).transpose()?;
     Ok((each_once("keys", text.split(',').map(parse_key))?, min_version))
 }
 
@@ -169,12 +160,17 @@ fn write_rows(out: &mut Vec<u8>, keys: &[String], rows: &Rows) {
         }
         write_json_string(out, key);
     }
-    out.extend_from_slice(format!("],\"version\":\"{}\"}}", rows.version).as_bytes());
+    let version = rows.age.version.map_or_else(|| "null".to_owned(), |version| format!("\"{version}\""));
+    out.extend_from_slice(format!("],\"version\":{version}}}").as_bytes());
 }
 
-/// Whether this may be a read that waits for a version.
-pub(crate) fn may_wait(uri: &Uri) -> bool {
-    uri.path().starts_with("/v1/catalog/") && uri.query().is_some_and(|query| query.contains("min_version"))
+/// Whether this may be a read that waits: for a version, or for rows of a source.
+pub(crate) fn may_wait(catalog: &Catalog, uri: &Uri) -> bool {
+    let rest = uri.path().strip_prefix("/v1/catalog/");
+    rest.is_some_and(|rest| {
+        let collection = rest.split('/').next().unwrap_or(rest);
+        catalog.has_source(collection) || uri.query().is_some_and(|query| query.contains("min_version"))
+    })
 }
 
 /// Waits until the collection has this version, as long as a read may.
@@ -184,10 +180,24 @@ async fn await_version(
     min_version: Option<Cow<'_, str>>,
 ) -> Result<(), Problem> {
     let Some(text) = min_version else { return Ok(()) };
-    let rule = "must be a version that this server gave out";
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-    let min_version: u64 = digits.ok_or_else(|| Problem::invalid("min_version", rule))?;
+    let min_version = parse_version(&text, catalog.has_source(collection)).ok_or_else(invalid_version)?;
     if catalog.await_version(collection, min_version).await { Ok(()) } else { Err(Problem::incoherent()) }
+}
+
+fn invalid_version() -> Problem {
+    Problem::invalid("min_version", "must be a version that this server or the source of the rows gave out")
+}
+
+/// A version as the server writes it, or as PostgreSQL writes a place in its log, such as `16/B374D848`, if the rows are from there.
+fn parse_version(text: &str, is_of_source: bool) -> Option<u64> {
+    let half = |digits: &str| {
+        let is_hex = (1..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_hex.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
+    };
+    match text.split_once('/').filter(|_| is_of_source) {
+        Some((high, low)) => Some(half(high)? << 32 | half(low)?),
+        None => text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten(),
+    }
 }
 
 #[cfg(test)]
@@ -212,6 +222,29 @@ mod tests {
             (long.as_str(), None),
         ] {
             assert_eq!(plain_key(segment.as_bytes()), expected, "{segment}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_a_number_or_a_place_of_the_source() {
+        for (text, of_source, of_embedded) in [
+            ("0", Some(0), Some(0)),
+            ("18446744073709551615", Some(u64::MAX), Some(u64::MAX)),
+            ("16/B374D848", Some(0x16_b374_d848), None),
+            ("0/0", Some(0), None),
+            ("ffffffff/ffffffff", Some(u64::MAX), None),
+            ("", None, None),
+            ("18446744073709551616", None, None),
+            ("-1", None, None),
+            ("16/", None, None),
+            ("/1", None, None),
+            ("1/2/3", None, None),
+            ("1/123456789", None, None),
+            ("1/+1", None, None),
+            ("B374D848", None, None),
+        ] {
+            assert_eq!(parse_version(text, true), of_source, "{text}");
+            assert_eq!(parse_version(text, false), of_embedded, "{text}");
         }
     }
 

@@ -121,11 +121,11 @@ fn object_conforms(schema: &Value, fields: &Map<String, Value>) -> Result<(), St
         ensure(fields.contains_key(required), || format!("{required} is missing"))?;
     }
     for (name, field) in fields {
-        match schema["properties"].get(name) {
+        let others = &schema["additionalProperties"];
+        let property = schema["properties"].get(name).or_else(|| Some(others).filter(|it| it.is_object()));
+        match property {
             Some(property) => conforms(property, field).map_err(|reason| format!("{name}: {reason}"))?,
-            None => {
-                ensure(schema["additionalProperties"] == Value::Bool(true), || format!("{name} is unknown"))?;
-            }
+            None => ensure(*others == Value::Bool(true), || format!("{name} is unknown"))?,
         }
     }
     Ok(())

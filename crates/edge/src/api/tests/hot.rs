@@ -216,6 +216,8 @@ fn hot_and_routed_answers_are_equal() {
         "GET /v1/catalog/products/2",
         "GET /v1/catalog/empty/1",
         "GET /v1/catalog/other/1",
+        "GET /v1/catalog/sourced/1",
+        "GET /v1/catalog/whole/2",
         "GET /cache?product_id=1",
         "GET /cache?product_id=2",
         "GET /cache?product_id=x",

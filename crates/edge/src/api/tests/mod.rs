@@ -12,6 +12,7 @@ mod metrics;
 mod sending;
 mod shop;
 mod sinks;
+mod sourced;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};

@@ -23,7 +23,7 @@ pub(super) fn send(router: &Router, request: &str) -> (StatusCode, String, Strin
 pub(super) fn exchange(router: &Router, request: &str) -> (http::response::Parts, String) {
     let (parts, body) = parse(request);
     let request = Request::from_parts(parts, Body::from(body.to_owned()));
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
         let response = router.clone().oneshot(request).await.expect("routers do not fail");
         let (parts, body) = response.into_parts();

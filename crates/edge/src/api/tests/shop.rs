@@ -147,10 +147,10 @@ impl RowSource for Shop {
     }
 }
 
-/// The collections `products`, `product_inventory` and `empty`.
+/// The collections `products`, `product_inventory` and `empty`, and those of sources.
 pub(super) fn catalog() -> CatalogSettings {
     let embedded = ["products", "product_inventory", "empty"].map(Name::from).to_vec();
-    CatalogSettings { embedded, ..CatalogSettings::default() }
+    CatalogSettings { embedded, sources: super::sourced::sources(), ..CatalogSettings::default() }
 }
 
 /// In the sale `guarded` everything is for the operator.

@@ -223,15 +223,20 @@ async fn route(
         }
         Begun::Routed(admission) => admission,
     };
-    let _turn = turn(streams, &parts).await;
+    let _turn = turn(thread, streams, &parts).await;
     streams.room().await;
     router_bridge::dispatch(thread, Request::from_parts(parts, routed), admission).await
 }
 
 /// Reads can be long, and one connection must not ask for many of them at once. All else has a short answer.
-async fn turn<'a>(streams: &'a Streams, parts: &http::request::Parts) -> Option<SemaphorePermit<'a>> {
-    let path = parts.uri.path();
-    if catalog::may_wait(&parts.uri) || grpc::may_wait(path) {
+async fn turn<'a>(
+    thread: &EdgeThread,
+    streams: &'a Streams,
+    parts: &http::request::Parts,
+) -> Option<SemaphorePermit<'a>> {
+    let (path, rows) = (parts.uri.path(), &thread.routes.catalog);
+    if catalog::may_wait(rows, &parts.uri) || product_inventory::may_wait(rows, path) || grpc::may_wait(path)
+    {
         streams.turn_to_wait().await
     } else if parts.method.is_safe() || product_inventory::is_read(path) {
         streams.turn_to_read().await

@@ -30,7 +30,7 @@ impl ProductInventoryService for Service {
         &self,
         request: Request<GetMultiProductInventoryRequest>,
     ) -> Answer<GetMultiProductInventoryResponse> {
-        let found = find_products(&self.0.catalog, request.into_inner().product_ids);
+        let found = find_products(&self.0.catalog, request.into_inner().product_ids).await;
         let products = found.map_err(|problem| status_of(&problem))?;
         let data = products.into_iter().map(|(product_id, product)| message(product_id, product)).collect();
         Ok(Response::new(GetMultiProductInventoryResponse { meta: Some(Meta::default()), data }))

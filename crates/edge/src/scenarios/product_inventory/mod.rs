@@ -10,12 +10,11 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
-use onrush_core::Row;
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::api::answer::{Answer, WithoutBody, WithoutQuery, json, json_body, of_ready};
 use crate::api::app::App;
-use crate::api::catalog::{each_once, read_rows};
+use crate::api::catalog::{answer_hot, each_once};
 use crate::api::route::Route;
 use crate::catalog::Catalog;
 use crate::hot::{Head, Hot, Ready, Sender, bare_query};
@@ -47,49 +46,57 @@ pub(crate) fn is_read(path: &str) -> bool {
     path == INVENTORY_PATH || service == Some(SERVICE_NAME)
 }
 
+/// Whether what is called at this path may wait for rows of a source.
+pub(crate) fn may_wait(catalog: &Catalog, path: &str) -> bool {
+    (is_read(path) || path == LINE_PATH) && catalog.has_source(COLLECTION)
+}
+
 pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 4] {
     operations::schemas()
 }
 
 async fn inventory(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -> Answer {
     let ids = parse_products(&json_body(request, BODY_BYTES_MAX).await?)?;
-    let products = find_products(&app.catalog, ids)?;
+    let products = find_products(&app.catalog, ids).await?;
     Ok(json(StatusCode::OK, |out| write_products(out, &products)))
 }
 
 /// Those of these products that there are, each once.
-fn find_products(
+async fn find_products(
     catalog: &Catalog,
     ids: impl IntoIterator<Item = i64>,
 ) -> Result<Vec<(i64, Product)>, Problem> {
     let once = each_once("product_ids", ids.into_iter().map(Ok))?;
     let keys: Vec<_> = once.iter().map(i64::to_string).collect();
-    let rows = read_rows(catalog, COLLECTION, &keys).ok_or_else(Problem::collection_not_found)?;
-    let found = once.into_iter().zip(rows.rows).filter_map(|(id, row)| Some((id, row?)));
+    let rows = catalog.rows(COLLECTION, &keys).await?.rows;
+    let found = once.into_iter().zip(rows).filter_map(|(id, row)| Some((id, row?)));
     Ok(found.map(|(id, row)| (id, Product::of(&row))).collect())
 }
 
 async fn line(State(app): State<Arc<App>>, request: WithoutBody) -> Result<Response, Problem> {
-    find_line(&app.catalog, request.uri.query()).map(of_ready)
+    let id = parse_id(request.uri.query())?;
+    let products = find_products(&app.catalog, [id]).await?;
+    let (_, product) = products.first().ok_or_else(Problem::row_not_found)?;
+    Ok(of_ready(answer_line(id, product)))
 }
 
 fn decode_line(request: &HotRequest<'_>, _: &[u8], sender: &Sender<'_>) -> Hot {
     let Some(query) = bare_query(request) else { return Hot::Routed };
-    match find_line(sender.catalog, query) {
-        Ok(ready) => Hot::Ready(Box::new(ready)),
-        Err(problem) => Hot::Problem(Box::new(problem)),
-    }
+    let id = match parse_id(query) {
+        Ok(id) => id,
+        Err(problem) => return Hot::Problem(Box::new(problem)),
+    };
+    answer_hot(sender, COLLECTION, &id.to_string(), |_, row| answer_line(id, &Product::of(row)))
 }
 
-fn find_line(catalog: &Catalog, query: Option<&str>) -> Result<Ready, Problem> {
+fn parse_id(query: Option<&str>) -> Result<i64, Problem> {
     let [id] = parameters(query, ["product_id"])?;
     let rule = "must be a whole number";
-    let id: i64 = id.and_then(|id| id.parse().ok()).ok_or_else(|| Problem::invalid("product_id", rule))?;
+    id.and_then(|id| id.parse().ok()).ok_or_else(|| Problem::invalid("product_id", rule))
+}
+
+fn answer_line(id: i64, product: &Product) -> Ready {
     let mut body = Vec::new();
-    let write = |row: &Row| write_line(&mut body, id, &Product::of(row));
-    let found = catalog.read_row(COLLECTION, &id.to_string(), |_, row| row.map(write));
-    match found.ok_or_else(Problem::collection_not_found)? {
-        Some(()) => Ok(Ready { head: Head::ok(TEXT), body }),
-        None => Err(Problem::row_not_found()),
-    }
+    write_line(&mut body, id, product);
+    Ready { head: Head::ok(TEXT), body }
 }

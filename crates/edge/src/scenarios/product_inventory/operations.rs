@@ -24,7 +24,7 @@ pub(super) fn inventory() -> Operation {
         )
         .body("ProductsQuestion", request)
         .json(200, "The products, in the order in which they were asked for.", "ProductsAnswer", answer)
-        .problems(&[Code::CollectionNotFound])
+        .problems(&[Code::CollectionNotFound, Code::Incoherent, Code::SourceUnavailable])
 }
 
 pub(super) fn line() -> Operation {
@@ -41,7 +41,7 @@ pub(super) fn line() -> Operation {
     )
     .parameter(id)
     .content(200, "The product.", "text/plain", line.into(), json!("{106 SKU-106 Red chair 5}"))
-    .problems(&[Code::CollectionNotFound, Code::RowNotFound])
+    .problems(&[Code::CollectionNotFound, Code::RowNotFound, Code::Incoherent, Code::SourceUnavailable])
 }
 
 pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 4] {

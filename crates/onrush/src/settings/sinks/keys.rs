@@ -4,6 +4,9 @@ use std::fmt;
 
 use onrush_sinks::BACKLOG_BYTES_MAX_DEFAULT;
 
+use super::typed::SECTION;
+use crate::settings::sections::{Absent, Key, Sort, ValueType};
+
 /// What a sink writes to, as its `kind` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::settings) enum Kind {
@@ -36,36 +39,6 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What the value of a key is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ValueType {
-    Text,
-    Number,
-    /// A list of names; separated by commas in the environment.
-    Names,
-}
-
-/// What a key means that nobody typed.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::settings) enum Absent {
-    Text(&'static str),
-    Number(i64),
-    /// It may be absent.
-    Unset,
-    /// It may not.
-    Missing,
-}
-
-/// One key.
-#[derive(Debug)]
-pub(in crate::settings) struct Key {
-    pub(in crate::settings) name: &'static str,
-    pub(super) value_type: ValueType,
-    pub(in crate::settings) absent: Absent,
-    /// The kinds that have it.
-    kinds: &'static [Kind],
-}
-
 const EVERY: &[Kind] = &Kind::ALL;
 const BROKERS: &[Kind] = &[Kind::Kafka, Kind::RabbitMq];
 const SERVERS: &[Kind] = &[Kind::Postgres, Kind::RabbitMq, Kind::Redis];
@@ -74,8 +47,11 @@ const KAFKA: &[Kind] = &[Kind::Kafka];
 const RABBITMQ: &[Kind] = &[Kind::RabbitMq];
 const REDIS: &[Kind] = &[Kind::Redis];
 
-/// All keys in the order in which they are printed.
-const KEYS: [Key; 23] = [
+/// The sections of sinks.
+pub(in crate::settings) static SORT: Sort<Kind> =
+    Sort { section: SECTION, one_of_kind: "a sink of kind", keys: &KEYS };
+
+static KEYS: [Key<Kind>; 23] = [
     key("kind", ValueType::Text, Absent::Missing, EVERY),
     key("events", ValueType::Names, Absent::Unset, EVERY),
     key("sales", ValueType::Names, Absent::Unset, EVERY),
@@ -109,28 +85,13 @@ const KEYS: [Key; 23] = [
 /// Names that keys had in earlier versions, with those that they have now. They are read for ever.
 const OLDER_NAMES: [(&str, &str); 1] = [("form", "message_format")];
 
-const fn key(name: &'static str, value_type: ValueType, absent: Absent, kinds: &'static [Kind]) -> Key {
+const fn key(name: &'static str, value_type: ValueType, absent: Absent, kinds: &'static [Kind]) -> Key<Kind> {
     Key { name, value_type, absent, kinds }
 }
 
-impl Key {
-    pub(super) fn named(name: &str) -> Option<&'static Self> {
-        const { &KEYS }.iter().find(|key| key.name == name)
-    }
-
-    /// What a key of this name is called now.
-    pub(super) fn name_now(typed: &str) -> &str {
-        OLDER_NAMES.iter().find(|(older, _)| *older == typed).map_or(typed, |(_, now)| now)
-    }
-
-    /// The keys of a kind.
-    pub(in crate::settings) fn of(kind: Kind) -> impl Iterator<Item = &'static Self> {
-        const { &KEYS }.iter().filter(move |key| key.belongs_to(kind))
-    }
-
-    pub(super) fn belongs_to(&self, kind: Kind) -> bool {
-        self.kinds.contains(&kind)
-    }
+/// What a key of this name is called now.
+pub(super) fn name_now(typed: &str) -> &str {
+    OLDER_NAMES.iter().find(|(older, _)| *older == typed).map_or(typed, |(_, now)| now)
 }
 
 #[cfg(test)]
@@ -143,11 +104,11 @@ mod tests {
             assert!(KEYS[..at].iter().all(|other| other.name != key.name), "{}", key.name);
         }
         for kind in Kind::ALL {
-            assert!(Key::of(kind).count() > EVERY.len(), "{kind}");
+            assert!(SORT.keys_of(kind).count() > EVERY.len(), "{kind}");
             assert_eq!(Kind::named(kind.name()), Some(kind));
         }
         for (older, now) in OLDER_NAMES {
-            assert!(Key::named(older).is_none() && Key::named(now).is_some(), "{older} was {now}");
+            assert!(SORT.key(older).is_none() && SORT.key(now).is_some(), "{older} was {now}");
         }
     }
 }

@@ -8,14 +8,16 @@ use std::ops::RangeInclusive;
 use onrush_connect::kafka;
 use onrush_connect::postgres::{self, Rows};
 use onrush_connect::rabbitmq::{self, QueueType};
-use onrush_connect::{MessageFormat, Secret, Tls, TlsSettings, redis};
+use onrush_connect::{MessageFormat, Secret, redis};
 use onrush_core::{NAME_RULE, is_name};
 use onrush_sinks::{AtBacklogMax, EventKind, Selection, SinkSettings};
 
-use super::keys::Kind;
-use super::read::SinkKeys;
-use super::typed::{SECTION, TypedSink, password_ways};
+use super::keys::{Kind, SORT};
 use super::{Sink, TargetSettings};
+use crate::settings::sections::{SectionKeys, TypedSection};
+
+/// The keys of a sink.
+type SinkKeys<'a> = SectionKeys<'a, Kind>;
 
 /// Log that may be kept for a sink: 1 MiB to 1 EiB.
 const BACKLOG_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 60;
@@ -28,13 +30,13 @@ const MESSAGE_FORMATS: [(&str, MessageFormat); 3] =
     [("events", MessageFormat::Events), ("booking", MessageFormat::Booking), ("order", MessageFormat::Order)];
 
 /// Checks one sink; every problem is added to `problems`, and then there is no sink.
-pub(super) fn sink(name: &str, typed: &TypedSink, problems: &mut Vec<String>) -> Option<Sink> {
+pub(super) fn sink(name: &str, typed: &TypedSection, problems: &mut Vec<String>) -> Option<Sink> {
     let problems_before = problems.len();
-    let mut keys = SinkKeys { sink: name, typed, problems };
+    let mut keys = SinkKeys { sort: &SORT, name, typed, problems };
     let kind = kind(&mut keys)?;
     keys.check_names(kind);
     let node = node(&mut keys);
-    let password = password(&mut keys);
+    let password = keys.password();
     let target = match kind {
         Kind::Postgres => postgres(&mut keys, password.clone()),
         Kind::Kafka => kafka(&mut keys, password.clone()),
@@ -46,7 +48,7 @@ pub(super) fn sink(name: &str, typed: &TypedSink, problems: &mut Vec<String>) ->
         return None;
     }
     if let Err(problem) = sink.target.check() {
-        problems.push(format!("{SECTION}.{name}: {problem}"));
+        problems.push(format!("{}.{name}: {problem}", SORT.section));
         return None;
     }
     Some(sink)
@@ -55,10 +57,10 @@ pub(super) fn sink(name: &str, typed: &TypedSink, problems: &mut Vec<String>) ->
 fn kind(keys: &mut SinkKeys<'_>) -> Option<Kind> {
     let choices = Kind::ALL.map(|kind| (kind.name(), kind));
     if !keys.typed.values.contains_key("kind") {
-        // A variable with a misspelt name makes a sink of its own.
-        let origin = keys.typed.values.values().map(|typed| typed.origin.as_str()).next();
-        let origin = origin.or(keys.typed.password_variable());
-        let origin = origin.map_or_else(String::new, |origin| format!(" (the sink is named by {origin})"));
+        let origin = keys
+            .typed
+            .origin()
+            .map_or_else(String::new, |origin| format!(" (the sink is named by {origin})"));
         let kinds = choices.map(|(name, _)| format!("{name:?}")).join(", ");
         return keys.refuse("kind", format!("every sink needs one of {kinds}{origin}"));
     }
@@ -82,7 +84,7 @@ fn node(keys: &mut SinkKeys<'_>) -> Option<SinkSettings> {
         backlog_bytes_max: backlog_bytes_max?,
         at_backlog_max: at_backlog_max?,
         events_per_second_max: u32::try_from(events_per_second_max).ok().and_then(NonZeroU32::new),
-        ..SinkSettings::new(keys.sink)
+        ..SinkSettings::new(keys.name)
     })
 }
 
@@ -102,66 +104,12 @@ fn event_kinds(keys: &mut SinkKeys<'_>, names: &BTreeSet<String>) -> BTreeSet<Ev
     EventKind::ALL.into_iter().filter(|kind| names.iter().any(|name| takes(name, *kind))).collect()
 }
 
-/// The password from the environment or the file that says it; problems are added, and then there is none.
-fn password(keys: &mut SinkKeys<'_>) -> Option<Secret> {
-    let Some(path) = keys.path("password_file") else {
-        return keys.typed.password.as_ref().map(|(password, _)| password.clone());
-    };
-    if let Some(variable) = keys.typed.password_variable() {
-        let rule = format!("{variable} in the environment says the password as well; keep one of them");
-        return keys.refuse("password_file", rule);
-    }
-    let password = Secret::in_file(&path);
-    match password.reveal() {
-        Ok(_) => Some(password.clone()),
-        Err(problem) => keys.refuse("password_file", problem),
-    }
-}
-
-/// A URL without a password.
-fn url(keys: &mut SinkKeys<'_>, key: &str) -> Option<String> {
-    let url = keys.optional(key)?;
-    if has_password(&url) {
-        let ways = password_ways(keys.sink);
-        return keys.refuse(key, format!("a password must not be in a URL: {ways}"));
-    }
-    Some(url)
-}
-
-/// A url that is needed.
-fn required_url(keys: &mut SinkKeys<'_>) -> Option<String> {
-    let is_empty = keys.typed.values.get("url").is_some_and(|typed| typed.value.as_str() == Some(""));
-    if is_empty { keys.refuse("url", "must not be empty") } else { url(keys, "url") }
-}
-
-/// Whether a connection string has a password in any of the places where clients look for one: before the last `@`, so that
-/// one with a slash in it is found as well, or as a parameter.
-fn has_password(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let before_host = rest.rsplit_once('@').map_or("", |(before, _)| before);
-    let words = url.to_ascii_lowercase().replace(' ', "");
-    before_host.contains(':') || words.contains("password=") || words.contains("pass=")
-}
-
-/// Whether and how connections are encrypted: the same for every kind.
-fn tls(keys: &mut SinkKeys<'_>) -> Option<TlsSettings> {
-    let choices = [
-        ("auto", Tls::Auto),
-        ("off", Tls::Off),
-        ("verify", Tls::Verify),
-        ("unsafe-no-verify", Tls::UnsafeNoVerify),
-    ];
-    let mode = keys.choice("tls", &choices);
-    let ca_file = keys.path("tls_ca_file");
-    Some(TlsSettings { mode: mode?, ca_file })
-}
-
 fn postgres(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSettings> {
-    let primary_url = required_url(keys);
+    let primary_url = keys.required_url();
     let schema = keys.text("schema");
     let rows = keys.choice("rows", &[("batch", Rows::Batch), ("visit", Rows::Visit)]);
-    let tls = tls(keys);
-    let replica_url = url(keys, "replica_url");
+    let tls = keys.tls();
+    let replica_url = keys.url("replica_url");
     Some(TargetSettings::Postgres(postgres::Settings {
         url: primary_url?,
         password,
@@ -177,7 +125,7 @@ fn kafka(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSett
     let brokers = keys.text("brokers");
     let topic = keys.text("topic");
     let message_format = keys.choice("message_format", &MESSAGE_FORMATS);
-    let tls = tls(keys);
+    let tls = keys.tls();
     let username = keys.optional("username");
     let properties_file = keys.path("properties_file");
     Some(TargetSettings::Kafka(kafka::Settings {
@@ -197,8 +145,8 @@ fn kafka(keys: &mut SinkKeys<'_>, _: Option<Secret>) -> Option<TargetSettings> {
 }
 
 fn rabbitmq(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSettings> {
-    let url = required_url(keys);
-    let tls = tls(keys);
+    let url = keys.required_url();
+    let tls = keys.tls();
     let exchange = keys.text("exchange");
     let queue = keys.text("queue");
     let choices =
@@ -217,8 +165,8 @@ fn rabbitmq(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetS
 }
 
 fn redis(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSettings> {
-    let url = required_url(keys);
-    let tls = tls(keys);
+    let url = keys.required_url();
+    let tls = keys.tls();
     let stream = keys.text("stream");
     let length_max = keys.number("length_max", &LENGTH);
     Some(TargetSettings::Redis(redis::Settings {

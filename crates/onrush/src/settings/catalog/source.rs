@@ -1,0 +1,169 @@
+//! From the keys of one collection to what they mean.
+
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use figment::value::{Dict, Value};
+use onrush_connect::source::{SourceSettings, Watch};
+use onrush_node::catalog::{self, CacheBounds};
+
+use super::SourcedCollection;
+use super::keys::{SORT, Source};
+use crate::settings::sections::{SectionKeys, TypedSection};
+
+/// Rows of one collection in memory: 1 MiB to 1 TiB.
+const MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
+/// How far rows may be behind: up to a day.
+const LAG_MS: RangeInclusive<u64> = 100..=86_400_000;
+/// How long it is remembered that there is no row: up to an hour.
+const ABSENT_MS: RangeInclusive<u64> = 0..=3_600_000;
+/// Of how many keys: at most 4 GB of memory.
+const ABSENT_KEYS: RangeInclusive<u64> = 0..=100_000_000;
+const CONNECTIONS: RangeInclusive<u64> = 1..=32;
+
+/// The keys of a collection.
+type CollectionKeys<'a> = SectionKeys<'a, Source>;
+
+/// The columns of a watched table, and how they are written.
+const WATCH_FORM: &str =
+    "a watched table is written { column = \"id\" }, or { column = \"id\", keys = \"SELECT …\" }";
+
+/// Where the rows of a collection are from.
+pub(super) enum Resolved {
+    Embedded,
+    Sourced(Box<SourcedCollection>),
+}
+
+/// Checks one collection; every problem is added to `problems`, and then there is no collection.
+pub(super) fn collection(name: &str, typed: &TypedSection, problems: &mut Vec<String>) -> Option<Resolved> {
+    let problems_before = problems.len();
+    let mut keys = CollectionKeys { sort: &SORT, name, typed, problems };
+    let source = source(&mut keys)?;
+    keys.check_names(source);
+    match source {
+        Source::Embedded => Some(Resolved::Embedded),
+        Source::Postgres => {
+            let (connect, rows) = (postgres(&mut keys), rows(&mut keys));
+            let sourced = SourcedCollection { name: name.into(), source: connect?, rows: rows? };
+            if problems.len() > problems_before {
+                return None;
+            }
+            if let Err(problem) = sourced.source.check() {
+                problems.push(format!("{}.{name}: {problem}", SORT.section));
+                return None;
+            }
+            Some(Resolved::Sourced(Box::new(sourced)))
+        }
+    }
+}
+
+fn source(keys: &mut CollectionKeys<'_>) -> Option<Source> {
+    let choices = Source::ALL.map(|source| (source.name(), source));
+    if !keys.typed.values.contains_key("source") {
+        let origin = keys.typed.origin();
+        let origin = origin.map_or_else(String::new, |origin| format!(" (it is named by {origin})"));
+        let names = choices.map(|(name, _)| format!("{name:?}")).join(", ");
+        return keys.refuse("source", format!("every collection needs one of {names}{origin}"));
+    }
+    keys.choice("source", &choices)
+}
+
+fn postgres(keys: &mut CollectionKeys<'_>) -> Option<SourceSettings> {
+    let url = keys.required_url();
+    let password = keys.password();
+    let tls = keys.tls();
+    let key = keys.text("key");
+    let rows = query(keys, key.as_deref());
+    let connections = keys.number("connections", &CONNECTIONS);
+    let publication = keys.text("publication");
+    let replication_slot = keys.text("replication_slot");
+    let loads = keys.switch("load");
+    let (query, watches) = rows?;
+    Some(SourceSettings {
+        url: url?,
+        password,
+        tls: tls?,
+        query,
+        key: key?,
+        watches,
+        publication: publication?,
+        replication_slot: replication_slot?,
+        connections: u8::try_from(connections?).ok()?,
+        loads: loads?,
+    })
+}
+
+/// The query of the rows, and the tables whose changes change them: those that were typed, or those that follow from one table.
+fn query(keys: &mut CollectionKeys<'_>, key: Option<&str>) -> Option<(String, Vec<Watch>)> {
+    let has_watch = keys.typed.values.contains_key("watch");
+    match (keys.optional("table"), keys.optional("query")) {
+        (Some(_), Some(_)) => keys.refuse("query", "table says what is read already; keep one of them"),
+        (None, None) => keys
+            .refuse("table", "a collection of source postgres needs a table, or a query and what to watch"),
+        (Some(_), None) if has_watch => {
+            keys.refuse("watch", "the table is what is watched: leave this out, or write a query")
+        }
+        (Some(table), None) => {
+            let column = key?.to_owned();
+            Some((of_table(&table), vec![Watch { table, column, keys: None }]))
+        }
+        (None, Some(_)) if !has_watch => keys
+            .refuse("watch", format!("a query needs the tables whose changes change its rows; {WATCH_FORM}")),
+        (None, Some(query)) => Some((query, watches(keys)?)),
+    }
+}
+
+/// All rows of `table`, or `schema.table`.
+fn of_table(table: &str) -> String {
+    let mut query = String::from("SELECT * FROM ");
+    for (at, part) in table.split('.').enumerate() {
+        let dot = if at > 0 { "." } else { "" };
+        write!(query, "{dot}\"{}\"", part.replace('"', "\"\"")).expect("a String takes every write");
+    }
+    query
+}
+
+fn watches(keys: &mut CollectionKeys<'_>) -> Option<Vec<Watch>> {
+    let Some(tables) = keys.value("watch").and_then(Value::as_dict) else {
+        let rule = format!("is a section, in the file alone: write [catalog.NAME.watch]; {WATCH_FORM}");
+        return keys.refuse("watch", rule);
+    };
+    let tables = tables.clone();
+    let watches: Vec<_> = tables.iter().map(|(table, watch)| one_watch(keys, table, watch)).collect();
+    watches.into_iter().collect()
+}
+
+fn one_watch(keys: &mut CollectionKeys<'_>, table: &str, watch: &Value) -> Option<Watch> {
+    let Some(members) = watch.as_dict() else {
+        return keys.refuse("watch", format!("{table:?}: {WATCH_FORM}"));
+    };
+    let text = |members: &Dict, name: &str| match members.get(name) {
+        Some(value) => value.as_str().map(|text| Some(text.to_owned())).ok_or(()),
+        None => Ok(None),
+    };
+    let is_known = members.keys().all(|name| matches!(name.as_str(), "column" | "keys"));
+    match (text(members, "column"), text(members, "keys")) {
+        (Ok(Some(column)), Ok(selected)) if is_known => {
+            Some(Watch { table: table.to_owned(), column, keys: selected })
+        }
+        _ => keys.refuse("watch", format!("{table:?}: {WATCH_FORM}")),
+    }
+}
+
+fn rows(keys: &mut CollectionKeys<'_>) -> Option<catalog::SourceSettings> {
+    let bytes_max = keys.number("memory_bytes_max", &MEMORY_BYTES);
+    let lag_ms_max = keys.number("lag_ms_max", &LAG_MS);
+    let reads_through = keys.switch("read_through");
+    let absent_ms = keys.number("absent_ms", &ABSENT_MS);
+    let absent_keys_max = keys.number("absent_keys_max", &ABSENT_KEYS);
+    Some(catalog::SourceSettings {
+        bounds: CacheBounds {
+            bytes_max: bytes_max?,
+            absent_for: Duration::from_millis(absent_ms?),
+            absent_count_max: usize::try_from(absent_keys_max?).ok()?,
+        },
+        lag_max: Duration::from_millis(lag_ms_max?),
+        reads_through: reads_through?,
+    })
+}

@@ -1,0 +1,62 @@
+//! The keys with which a server is reached: its URL, the password, and whether the connection is encrypted.
+
+use onrush_connect::{Secret, Tls, TlsSettings};
+
+use super::read::SectionKeys;
+use super::typed::password_ways;
+
+impl<K: Copy + PartialEq> SectionKeys<'_, K> {
+    /// The password from the environment or the file that says it; problems are added, and then there is none.
+    pub(in crate::settings) fn password(&mut self) -> Option<Secret> {
+        let Some(path) = self.path("password_file") else {
+            return self.typed.password.as_ref().map(|(password, _)| password.clone());
+        };
+        if let Some(variable) = self.typed.password_variable() {
+            let rule = format!("{variable} in the environment says the password as well; keep one of them");
+            return self.refuse("password_file", rule);
+        }
+        let password = Secret::in_file(&path);
+        match password.reveal() {
+            Ok(_) => Some(password.clone()),
+            Err(problem) => self.refuse("password_file", problem),
+        }
+    }
+
+    /// A URL without a password.
+    pub(in crate::settings) fn url(&mut self, key: &str) -> Option<String> {
+        let url = self.optional(key)?;
+        if has_password(&url) {
+            let ways = password_ways(self.sort.section, self.name);
+            return self.refuse(key, format!("a password must not be in a URL: {ways}"));
+        }
+        Some(url)
+    }
+
+    /// A url that is needed.
+    pub(in crate::settings) fn required_url(&mut self) -> Option<String> {
+        let is_empty = self.typed.values.get("url").is_some_and(|typed| typed.value.as_str() == Some(""));
+        if is_empty { self.refuse("url", "must not be empty") } else { self.url("url") }
+    }
+
+    /// Whether and how connections are encrypted.
+    pub(in crate::settings) fn tls(&mut self) -> Option<TlsSettings> {
+        let choices = [
+            ("auto", Tls::Auto),
+            ("off", Tls::Off),
+            ("verify", Tls::Verify),
+            ("unsafe-no-verify", Tls::UnsafeNoVerify),
+        ];
+        let mode = self.choice("tls", &choices);
+        let ca_file = self.path("tls_ca_file");
+        Some(TlsSettings { mode: mode?, ca_file })
+    }
+}
+
+/// Whether a connection string has a password in any of the places where clients look for one: before the last `@`, so that
+/// one with a slash in it is found as well, or as a parameter.
+fn has_password(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let before_host = rest.rsplit_once('@').map_or("", |(before, _)| before);
+    let words = url.to_ascii_lowercase().replace(' ', "");
+    before_host.contains(':') || words.contains("password=") || words.contains("pass=")
+}
