@@ -37,6 +37,13 @@ Examples:
   onrush sinks retry shop
   onrush sinks skip shop 4711";
 
+const CATALOG_EXAMPLES: &str = "\
+Examples:
+  onrush catalog
+  onrush catalog --json --operator-listen 10.0.0.7:8081 --operator-key-file /etc/onrush/key
+  onrush catalog prepare products --config /etc/onrush.toml --print
+  onrush catalog prepare products --config /etc/onrush.toml --url postgresql://owner@db/shop --password-file /root/owner";
+
 /// Counts and reserves when everyone arrives at once
 #[derive(Debug, Parser)]
 #[command(name = "onrush", version, after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
@@ -68,6 +75,11 @@ pub(crate) enum Action {
     /// has passed. Exit code 0 if they agree, 6 if they agree as far as the sink went but it has more to write, 5 if they
     /// differ, 1 if they could not be compared.
     Reconcile(ReconcileArguments),
+    /// List the collections of a running server, or prepare a database for one
+    ///
+    /// Asks the operator listener that the settings name, with the key of operator.key_file if there is one.
+    #[command(after_help = CATALOG_EXAMPLES)]
+    Catalog(CatalogArguments),
     /// Look after the gate of a server
     Gate(GateArguments),
     /// Look into a log without changing it
@@ -143,8 +155,9 @@ impl GateArguments {
     }
 }
 
+/// What says where the operator listener is, and how its answer is printed.
 #[derive(Args, Debug)]
-pub(crate) struct SinksArguments {
+pub(crate) struct OperatorArguments {
     /// Where the operator listener is [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDR", global = true)]
     operator_listen: Option<String>,
@@ -157,8 +170,45 @@ pub(crate) struct SinksArguments {
     /// Print the server's answer as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SinksArguments {
+    #[command(flatten)]
+    pub(crate) operator: OperatorArguments,
     #[command(subcommand)]
     pub(crate) action: Option<SinksAction>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CatalogArguments {
+    #[command(flatten)]
+    pub(crate) operator: OperatorArguments,
+    #[command(subcommand)]
+    pub(crate) action: Option<CatalogAction>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CatalogAction {
+    /// Prepare a PostgreSQL database so that a collection can follow it
+    ///
+    /// Makes the publication with the tables that the collection watches, and then checks everything that the server needs. It
+    /// may be run again. Whoever runs it has to own the tables; the server later needs to read them and the attribute REPLICATION
+    /// only.
+    Prepare {
+        /// The collection's name
+        #[arg(value_name = "NAME")]
+        collection: String,
+        /// Print the statements for an administrator, and connect to nothing
+        #[arg(long)]
+        print: bool,
+        /// The database, as a role that owns the tables [default: the url of the collection]
+        #[arg(long, value_name = "URL", conflicts_with = "print")]
+        url: Option<String>,
+        /// The file that holds the password of that role [default: the password of the collection]
+        #[arg(long, value_name = "FILE", conflicts_with = "print")]
+        password_file: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -181,7 +231,7 @@ pub(crate) enum SinksAction {
     },
 }
 
-impl SinksArguments {
+impl OperatorArguments {
     pub(crate) fn flags(&self) -> Flags {
         Flags {
             config: self.config.clone(),

@@ -1,6 +1,7 @@
 //! The onrush binary: settings, wiring and signals. It decides nothing.
 
 mod announcement;
+mod catalog;
 mod cli;
 mod demo;
 mod descriptors;
@@ -50,6 +51,7 @@ fn run(action: Action) -> Result<(), Failure> {
         Action::Log(LogAction::Verify { directory }) => log_reading::verify(&directory),
         Action::Log(LogAction::Inspect { directory }) => log_reading::inspect(&directory),
         Action::Sinks(typed) => sinks::run(&typed),
+        Action::Catalog(typed) => catalog::run(&typed),
         Action::Gate(typed) => rotate_key(&typed),
         Action::Reconcile(typed) => reconcile::run(&typed),
         Action::Completions { shell } => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use onrush_connect::source::SourceSettings;
+use onrush_connect::source::{Feed, SourceSettings};
 use onrush_edge::scenarios::product_inventory;
 use onrush_edge::{Components, PasswordPool, Server, Sessions};
 use onrush_log::file::{FileLog, LogSettings, SyncMethod};
@@ -112,10 +112,11 @@ async fn run(
     let sessions = open_sessions(settings);
     let started = sessions.and_then(|sessions| {
         let sourced = sourced_collections(settings)?;
+        let feeds = start_feeds(&sourced)?;
         let server = start_edge(settings, messages, &partition, &sinks, sessions.as_ref(), &sourced)?;
-        Ok((server, sessions))
+        Ok((server, sessions, feeds))
     });
-    let (server, sessions) = match started {
+    let (server, sessions, feeds) = match started {
         Ok(started) => started,
         Err(failure) => {
             partition.close();
@@ -140,6 +141,7 @@ async fn run(
     tracing::info!("draining");
     let drained = tokio::task::spawn_blocking(move || {
         server.drain();
+        Feed::stop_all(feeds);
         partition.close();
         sinks.stop(SINKS_DRAIN);
     });
@@ -192,6 +194,16 @@ fn sourced_collections(settings: &Settings) -> Result<Vec<Sourced>, Failure> {
         Ok((name.clone(), source.clone(), Arc::new(SourceRows::new(*rows, seed))))
     };
     settings.sourced.iter().map(with_rows).collect()
+}
+
+/// From now on the rows follow their sources.
+fn start_feeds(sourced: &[Sourced]) -> Result<Vec<Feed>, Failure> {
+    let start = |(name, source, rows): &Sourced| {
+        let started = Feed::start(name, source.clone(), Arc::clone(rows));
+        started
+            .map_err(|error| anyhow!(error).context(format!("follow the source of collection {name}")).into())
+    };
+    sourced.iter().map(start).collect()
 }
 
 /// Nothing while they are off.

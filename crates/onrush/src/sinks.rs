@@ -43,7 +43,7 @@ struct LastError {
 
 /// Asks, and prints the answer.
 pub(crate) fn run(typed: &SinksArguments) -> Result<(), Failure> {
-    let operator = settings::load_operator(&typed.flags(), environment())?;
+    let operator = settings::load_operator(&typed.operator.flags(), environment())?;
     let client = OperatorClient::new(operator)?;
     let answer = match &typed.action {
         None => client.get("/v1/sinks")?,
@@ -54,7 +54,7 @@ pub(crate) fn run(typed: &SinksArguments) -> Result<(), Failure> {
             client.post(&format!("/v1/sinks/{sink}/skip"), format!("{{\"offset\":{offset}}}"))?
         }
     };
-    if typed.json {
+    if typed.operator.json {
         return print(&format!("{}\n", printable_json(&answer.text()?)));
     }
     let sinks = match typed.action {

@@ -67,6 +67,16 @@ impl Feed {
     }
 }
 
+impl Feed {
+    /// Stops all of them at once, and waits until they have taken leave of their sources, a few seconds at most.
+    pub fn stop_all(feeds: Vec<Self>) {
+        for feed in &feeds {
+            let _ = feed.stop.send(true);
+        }
+        drop(feeds);
+    }
+}
+
 impl Drop for Feed {
     fn drop(&mut self) {
         let _ = self.stop.send(true);

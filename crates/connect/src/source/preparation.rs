@@ -23,8 +23,8 @@ pub fn statements(settings: &SourceSettings) -> Vec<String> {
 /// What only an administrator of the server can do, once, if it is not done.
 pub fn server_statements() -> [&'static str; 2] {
     [
-        "ALTER SYSTEM SET wal_level = logical -- then start the server again",
-        "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB' -- then SELECT pg_reload_conf()",
+        "ALTER SYSTEM SET wal_level = logical; -- then start the server again",
+        "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; -- then SELECT pg_reload_conf();",
     ]
 }
 

@@ -88,6 +88,12 @@ impl SourceSettings {
         self.database().check()
     }
 
+    /// The role that connects, if the URL names one.
+    pub fn role(&self) -> Option<String> {
+        let config: tokio_postgres::Config = self.url.parse().ok()?;
+        config.get_user().map(str::to_owned)
+    }
+
     /// How its database is reached.
     pub(super) fn database(&self) -> postgres::Settings {
         postgres::Settings {
