@@ -7,6 +7,7 @@ mod bounded;
 mod browser;
 mod catalog;
 mod clock;
+mod coherence;
 mod contention;
 mod disk_full;
 mod front;
@@ -88,6 +89,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "rows changed and read as fast as it goes, and SIGKILL: no read is older than an answer, nothing is lost",
         in_short: true,
         run: catalog::run,
+    },
+    Scenario {
+        name: "coherence",
+        about: "rows of PostgreSQL changed and read while feed, source and server are cut and killed: no answer is older than it says",
+        in_short: true,
+        run: coherence::run,
     },
     Scenario {
         name: "sigterm",
