@@ -76,10 +76,10 @@ struct Collection {
 #[derive(Default)]
 struct Reads {
     /// Found, without asking the source.
-    in_memory_count: AtomicU64,
+    in_memory: AtomicU64,
     /// Found, by asking the source.
-    in_source_count: AtomicU64,
-    missing_count: AtomicU64,
+    in_source: AtomicU64,
+    missing: AtomicU64,
 }
 
 /// How old an answer can be.
@@ -141,7 +141,7 @@ impl Catalog {
             return Look::NoCollection;
         };
         let read = |age, row: Option<&Row>| {
-            let count = if row.is_some() { &reads.in_memory_count } else { &reads.missing_count };
+            let count = if row.is_some() { &reads.in_memory } else { &reads.missing };
             count.fetch_add(1, Ordering::Relaxed);
             read(age, row)
         };
@@ -172,9 +172,9 @@ impl Catalog {
         let found_count = rows.rows.iter().flatten().count();
         let missing_count = rows.rows.len() - found_count;
         for (count, more) in [
-            (&reads.in_memory_count, found_count - from_source_count),
-            (&reads.in_source_count, from_source_count),
-            (&reads.missing_count, missing_count),
+            (&reads.in_memory, found_count - from_source_count),
+            (&reads.in_source, from_source_count),
+            (&reads.missing, missing_count),
         ] {
             count.fetch_add(more as u64, Ordering::Relaxed);
         }

@@ -55,16 +55,16 @@ impl Catalog {
                     (RowsAt::Embedded, (rows.version(), rows.row_count(), rows.json_bytes()))
                 }),
             };
-            let in_memory_count = reads.in_memory_count.load(Ordering::Relaxed);
+            let in_memory_count = reads.in_memory.load(Ordering::Relaxed);
             CollectionFigures {
                 name,
                 rows_at,
                 version,
                 row_count,
                 json_bytes,
-                found_count: in_memory_count + reads.in_source_count.load(Ordering::Relaxed),
+                found_count: in_memory_count + reads.in_source.load(Ordering::Relaxed),
                 in_memory_count,
-                missing_count: reads.missing_count.load(Ordering::Relaxed),
+                missing_count: reads.missing.load(Ordering::Relaxed),
             }
         })
     }

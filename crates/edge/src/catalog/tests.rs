@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onrush_core::{Row, RowCollection, RowLine};
+use onrush_node::Name;
 use onrush_node::catalog::{CacheBounds, Snapshot, SourceRows, SourceSettings};
 use tokio::task::{JoinSet, yield_now};
 
@@ -231,7 +232,7 @@ fn the_state_follows_the_feed() {
     let catalog = impatient(&source);
     let state = || catalog.figures().next().expect("one collection").rows_at.state();
     assert_eq!(state(), CollectionState::Incoherent);
-    assert_eq!(catalog.awaited().map(|name| name.as_str()), Some("products"));
+    assert_eq!(catalog.awaited().map(Name::as_str), Some("products"));
     let loaded = source.begin_load(snapshot());
     source.loading(9);
     assert_eq!(state(), CollectionState::Loading(9));

@@ -17,9 +17,10 @@ use super::bounds;
 use super::checks::Checks;
 use super::raw::{RawCatalog, RawScenarios};
 use super::sections::PrintedSection;
+pub(super) use keys::SECTION;
 use keys::{SORT, Source};
 use source::Resolved;
-pub(super) use typed::{SECTION, TypedCollections};
+pub(super) use typed::TypedCollections;
 
 /// Collections of one server. One more is refused at start.
 const COLLECTIONS_MAX: usize = 256;

@@ -7,7 +7,8 @@ mod resolve;
 mod tests;
 mod typed;
 
-pub(super) use typed::{SECTION, TypedSinks};
+pub(super) use keys::SECTION;
+pub(super) use typed::TypedSinks;
 
 use onrush_sinks::SinkSettings;
 

@@ -21,7 +21,6 @@ fn row(key: &str) -> Row {
 }
 
 /// A source with the rows 1 and 2, of which 1 is in memory. Its rows are coherent for as long as a test takes.
-#[allow(clippy::disallowed_methods, reason = "the only way to have any time of this clock")]
 fn with_rows(is_whole: bool, started: Instant) -> Arc<SourceRows> {
     let rows = without_rows();
     let snapshot = Snapshot::new(10, Vec::new());

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::typed::SECTION;
 use crate::settings::sections::{Absent, Key, Sort, ValueType};
 
 /// Where the rows of a collection are from, as its `source` says.
@@ -35,6 +34,9 @@ impl fmt::Display for Source {
 
 const EVERY: &[Source] = &Source::ALL;
 const POSTGRES: &[Source] = &[Source::Postgres];
+
+/// The section of the file that holds those of the collections.
+pub(in crate::settings) const SECTION: &str = "catalog";
 
 /// The sections of collections.
 pub(super) static SORT: Sort<Source> =

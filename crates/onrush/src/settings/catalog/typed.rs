@@ -6,11 +6,8 @@ use std::collections::BTreeMap;
 use figment::value::Value;
 use onrush_core::{NEW_NAME_RULE, is_new_name};
 
-use super::keys::SORT;
+use super::keys::{SECTION, SORT};
 use crate::settings::sections::TypedSection;
-
-/// The section of the file that holds those of the collections.
-pub(in crate::settings) const SECTION: &str = "catalog";
 
 /// The settings of `[catalog]` itself, whose names no collection may have.
 const OWN_KEYS: [&str; 2] = ["wait_ms_max", "ready_when_coherent"];

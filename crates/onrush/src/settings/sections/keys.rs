@@ -74,7 +74,7 @@ impl<K: Copy + PartialEq> Sort<K> {
     }
 }
 
-impl<K: PartialEq> Key<K> {
+impl<K: Copy + PartialEq> Key<K> {
     pub(super) fn belongs_to(&self, kind: K) -> bool {
         self.kinds.contains(&kind)
     }

@@ -4,7 +4,6 @@ use std::fmt;
 
 use onrush_sinks::BACKLOG_BYTES_MAX_DEFAULT;
 
-use super::typed::SECTION;
 use crate::settings::sections::{Absent, Key, Sort, ValueType};
 
 /// What a sink writes to, as its `kind` says.
@@ -46,6 +45,9 @@ const POSTGRES: &[Kind] = &[Kind::Postgres];
 const KAFKA: &[Kind] = &[Kind::Kafka];
 const RABBITMQ: &[Kind] = &[Kind::RabbitMq];
 const REDIS: &[Kind] = &[Kind::Redis];
+
+/// The section of the file that holds those of the sinks.
+pub(in crate::settings) const SECTION: &str = "sinks";
 
 /// The sections of sinks.
 pub(in crate::settings) static SORT: Sort<Kind> =

@@ -5,11 +5,8 @@ use std::collections::BTreeMap;
 use figment::value::{Dict, Value};
 use onrush_sinks::SINK_NAME_BYTES_MAX;
 
-use super::keys::{SORT, name_now};
+use super::keys::{SECTION, SORT, name_now};
 use crate::settings::sections::TypedSection;
-
-/// The section of the file that holds those of the sinks.
-pub(in crate::settings) const SECTION: &str = "sinks";
 
 /// Keys whose values are paths of files that may hold secrets.
 const SECRET_FILES: [&str; 2] = ["password_file", "properties_file"];
