@@ -98,7 +98,7 @@ impl Shop {
         let text = format!(
             "[catalog]\nready_when_coherent = true\nwait_ms_max = 2000\n{}{}",
             collection(whole, ""),
-            collection(few, "load = false\nmemory_bytes_max = 65536\nabsent_ms = 60000\n")
+            collection(few, "load = false\nmemory_bytes_max = 8192\nabsent_ms = 60000\n")
         );
         let path = directory.join("onrush.toml");
         fs::write(&path, text).context("write the settings")?;

@@ -12,8 +12,8 @@ use super::SourcedCollection;
 use super::keys::{SORT, Source};
 use crate::settings::sections::{SectionKeys, TypedSection};
 
-/// Rows of one collection in memory: 1 MiB to 1 TiB.
-const MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=1 << 40;
+/// Rows of one collection in memory: 4 KiB to 1 TiB.
+const MEMORY_BYTES: RangeInclusive<u64> = 4_096..=1 << 40;
 /// How far rows may be behind: up to a day.
 const LAG_MS: RangeInclusive<u64> = 100..=86_400_000;
 /// How long it is remembered that there is no row: up to an hour.

@@ -121,7 +121,7 @@ fn values_are_of_the_right_type_and_within_their_bounds() {
         ("load = \"yes\"", "must be true or false, not text"),
         ("read_through = 1", "must be true or false, not a number"),
         ("tls = \"on\"", "must be one of \"auto\", \"off\", \"verify\", \"unsafe-no-verify\", not \"on\""),
-        ("memory_bytes_max = 1000", "must be a whole number from 1048576 to 1099511627776"),
+        ("memory_bytes_max = 1000", "must be a whole number from 4096 to 1099511627776"),
         ("lag_ms_max = 99", "must be a whole number from 100 to 86400000"),
         ("lag_ms_max = 86400001", "must be a whole number from 100 to 86400000"),
         ("absent_ms = -1", "must be a whole number from 0 to 3600000"),
