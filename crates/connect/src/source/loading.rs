@@ -15,6 +15,9 @@ use crate::postgres::errors::unavailable;
 /// Rows between two reports of how far it is, and two chances for whatever else runs on the thread.
 const ROWS_PER_REPORT: u64 = 256;
 
+/// Rows between two messages: some seconds of loading.
+const ROWS_PER_MESSAGE: u64 = 1_024 * ROWS_PER_REPORT;
+
 /// Reads all rows, or as many as there is room for. Without `loads` none: they are read when they are asked for.
 pub(super) async fn load(
     collection: &str,
@@ -52,6 +55,9 @@ pub(super) async fn load(
             }
             if count.is_multiple_of(ROWS_PER_REPORT) {
                 rows.loading(count);
+                if count.is_multiple_of(ROWS_PER_MESSAGE) && count > 0 {
+                    tracing::info!("catalog {collection}: {count} rows were loaded so far");
+                }
                 tokio::task::yield_now().await;
             }
         }
