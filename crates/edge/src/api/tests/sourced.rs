@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use onrush_core::{Row, RowLine};
 use onrush_node::Name;
 use onrush_node::catalog::{CacheBounds, Snapshot, SourceRows, SourceSettings};
 
 use super::shop::{Shop, catalog};
 use super::{ALL, App, check_all, operator_router, public_router, send};
+use crate::api::catalog::may_wait;
 use crate::catalog::CatalogSettings;
 use crate::metrics::EdgeMetrics;
+use crate::scenarios::product_inventory;
 
 /// How far every source is: `16/B374D848`.
 const POSITION: u64 = 0x16_b374_d848;
@@ -141,4 +143,46 @@ fn a_server_may_wait_with_being_ready() {
     let mut sources = sources();
     sources.retain(|(name, _)| name != "behind");
     check_all(&public_router(app(CatalogSettings { sources, ..waits })), &ready);
+}
+
+#[test]
+fn products_may_be_rows_of_a_source() {
+    let mut sources = sources();
+    sources.retain(|(name, _)| name == "sourced");
+    sources[0].0 = product_inventory::COLLECTION.into();
+    let app = app(CatalogSettings { sources, ..CatalogSettings::default() });
+    let ask = |ids: &str| {
+        format!("POST /v1/product-inventory\ncontent-type: application/json\n\n{{\"product_ids\":{ids}}}")
+    };
+    check_all(
+        &public_router(app),
+        &[
+            ("GET /cache?product_id=1", "200 {1  chair 0}"),
+            ("GET /cache?product_id=2", "200 {2  chair 0}"),
+            ("GET /cache?product_id=3", "404 row_not_found"),
+            (&ask("[1,2,3]"), r#"200 {"meta":{},"data":[{"product_id":"1"},{"product_id":"2"}]}"#),
+        ],
+    );
+}
+
+#[test]
+fn a_read_that_may_wait_is_told_by_its_target() {
+    let mut sources = sources();
+    sources.push((product_inventory::COLLECTION.into(), without_rows()));
+    let with_products = app(CatalogSettings { sources, ..CatalogSettings::default() });
+    for (app, path, waits) in [
+        (&with_products, "/v1/catalog/sourced/1", true),
+        (&with_products, "/v1/catalog/sourced", true),
+        (&with_products, "/v1/catalog/products/1", false),
+        (&with_products, "/v1/catalog/products/1?min_version=1", true),
+        (&with_products, "/v1/sales?min_version=1", false),
+        (&with_products, "/cache", true),
+        (&with_products, "/v1/product-inventory", true),
+        (&app(catalog()), "/cache", false),
+    ] {
+        let uri: Uri = path.parse().expect("a URI");
+        let rows = &app.catalog;
+        let found = may_wait(rows, &uri) || product_inventory::may_wait(rows, uri.path());
+        assert_eq!(found, waits, "{path}");
+    }
 }
