@@ -17,6 +17,7 @@ mod sinks;
 mod sinks_on;
 mod stored;
 mod storm;
+mod visible;
 
 use anyhow::Result;
 
@@ -49,6 +50,11 @@ pub(crate) const CASES: &[Case] = &[
         name: "catalog",
         about: "reads of 100,000 rows, 100 and 400 connections, to nginx with files and to Redis; memory of a row",
         run: catalog::catalog,
+    },
+    Case {
+        name: "visible",
+        about: "from a commit in PostgreSQL to the first read that shows it, to PostgreSQL's own replica",
+        run: visible::visible,
     },
     Case { name: "window", about: "the durable request window at /, to nginx", run: hot_path::window },
     Case {

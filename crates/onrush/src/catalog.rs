@@ -66,16 +66,20 @@ fn source_of(typed: &CatalogArguments, collection: &str) -> Result<SourceSetting
     })
 }
 
-/// For an administrator to run.
+/// For a superuser to run.
 fn statements(source: &SourceSettings) -> String {
     let mut text = "-- once for the server, if it is not so:\n".to_owned();
-    let mut add = |statement: &str| writeln!(text, "{statement}").expect("a String takes every write");
-    source::server_statements().iter().for_each(|statement| add(statement));
-    add("-- for the role of url, as an administrator:");
+    for statement in source::server_statements() {
+        text.push_str(statement);
+        text.push('\n');
+    }
     let role = source.role().unwrap_or_else(|| "onrush".to_owned());
-    source::grants(&role, source).iter().for_each(|statement| add(&format!("{statement};")));
-    add("-- in the database, as the owner of the tables:");
-    source::statements(source).iter().for_each(|statement| add(&format!("{statement};")));
+    for (who, statements) in [
+        ("for the role of url, as a superuser", source::grants(&role, source)),
+        ("in the database, as the owner of the tables", source::statements(source)),
+    ] {
+        writeln!(text, "-- {who}:\n{};", statements.join(";\n")).expect("a String takes every write");
+    }
     text
 }
 

@@ -199,7 +199,7 @@ pub(crate) enum CatalogAction {
         /// The collection's name
         #[arg(value_name = "NAME")]
         collection: String,
-        /// Print the statements for an administrator, and connect to nothing
+        /// Print the statements for others to run, and connect to nothing
         #[arg(long)]
         print: bool,
         /// The database, as a role that owns the tables [default: the url of the collection]

@@ -3,16 +3,17 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onrush_node::catalog::{Snapshot, SourceRows};
-use onrush_sinks::TargetError;
 use tokio::sync::{Notify, watch};
 
+use super::connecting::{connect, now};
 use super::fetching::fetch_all;
 use super::inspection::{
     ReplicationSlot, ask_one, create_replication_slot, drop_replication_slot, inspect, replication_slot,
 };
+use super::interruption::Interruption;
 use super::loading::load;
 use super::settings::SourceSettings;
 use super::stream::{Stream, follow, probe};
@@ -28,20 +29,6 @@ const FAREWELL: Duration = Duration::from_secs(3);
 pub struct Feed {
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// Why following ended.
-pub(super) enum Interruption {
-    /// What is known stays true, and following goes on where it ended.
-    Broken(String),
-    /// Not all changes are known: the rows have to be loaded.
-    Lost(String),
-}
-
-impl From<TargetError> for Interruption {
-    fn from(error: TargetError) -> Self {
-        Self::Broken(error.to_string())
-    }
 }
 
 impl Feed {
@@ -244,36 +231,4 @@ async fn say_farewell(collection: &str, settings: &SourceSettings) {
          {problem}",
         settings.replication_slot
     );
-}
-
-/// A connection whose statements give up before the client does, and which changes nothing.
-pub(super) async fn connect(settings: &SourceSettings, application: &str) -> Result<Connection, TargetError> {
-    let connection = connect_to_write(settings, application).await?;
-    connection.run("prepare the session", "SET default_transaction_read_only = on").await?;
-    Ok(connection)
-}
-
-/// The same for one that may change something.
-pub(super) async fn connect_to_write(
-    settings: &SourceSettings,
-    application: &str,
-) -> Result<Connection, TargetError> {
-    let database = settings.database();
-    let config = database.primary(application).map_err(TargetError::Unavailable)?;
-    let connection = Connection::connect(&database, config).await?;
-    connection
-        .run(
-            "prepare the session",
-            "SET statement_timeout = '25s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'; \
-             SET client_min_messages = warning; SET default_transaction_isolation = 'read committed'; SET jit = off; \
-             SET datestyle = iso; SET timezone = 'UTC'",
-        )
-        .await?;
-    Ok(connection)
-}
-
-/// The moment that answers are measured by.
-#[allow(clippy::disallowed_methods, reason = "how old rows are is counted from when the source was asked")]
-pub(super) fn now() -> Instant {
-    Instant::now()
 }

@@ -9,7 +9,7 @@ use onrush_sinks::{EXCHANGE_TIMEOUT, TargetError};
 use tokio::sync::Notify;
 use tokio_postgres::Statement;
 
-use super::feed::{connect, now};
+use super::connecting::{connect, now};
 use super::inspection::key_type;
 use super::settings::SourceSettings;
 use super::statements::{self, KeyType};

@@ -6,8 +6,9 @@ use futures_util::TryStreamExt as _;
 use onrush_node::catalog::{Snapshot, SourceRows};
 use onrush_sinks::TargetError;
 
-use super::feed::{Interruption, connect};
+use super::connecting::connect;
 use super::inspection::ask_one;
+use super::interruption::Interruption;
 use super::settings::SourceSettings;
 use super::statements;
 use crate::postgres::errors::unavailable;

@@ -1,8 +1,10 @@
 //! Where rows of the catalogue come from: a PostgreSQL database, whose changes are read as they are committed.
 
+mod connecting;
 mod feed;
 mod fetching;
 mod inspection;
+mod interruption;
 mod loading;
 mod pgoutput;
 mod places;

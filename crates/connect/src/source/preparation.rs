@@ -2,7 +2,7 @@
 
 use onrush_sinks::TargetError;
 
-use super::feed::connect_to_write;
+use super::connecting::connect_to_write;
 use super::inspection::inspect;
 use super::settings::{SourceSettings, Watch};
 use super::statements::quoted;
@@ -20,7 +20,7 @@ pub fn statements(settings: &SourceSettings) -> Vec<String> {
     statements
 }
 
-/// What only an administrator of the server can do, once, if it is not done.
+/// What only a superuser of the server can do, once, if it is not done.
 pub fn server_statements() -> [&'static str; 2] {
     [
         "ALTER SYSTEM SET wal_level = logical; -- then start the server again",

@@ -14,9 +14,10 @@ use onrush_sinks::TargetError;
 use pgwire_replication::{Lsn, ReplicationClient, ReplicationConfig, ReplicationEvent, TlsConfig};
 use tokio_postgres::config::{Host, SslMode};
 
-use super::feed::{Interruption, connect, now};
+use super::connecting::{connect, now};
 use super::fetching::{UNSEEN_PAUSE, snapshot_of};
 use super::inspection::{Inspected, ask, ask_one, shape};
+use super::interruption::Interruption;
 use super::places::end_of_records;
 use super::settings::{SourceSettings, Watch};
 use super::statements;

@@ -46,7 +46,7 @@ fn load(source: &SourceRows, keys: &[&str], is_whole: bool) {
     if !is_whole {
         loaded.leave_out();
     }
-    source.end_load(loaded);
+    assert!(source.end_load(loaded));
     source.advance(POSITION);
     source.publish();
 }
@@ -236,7 +236,7 @@ fn the_state_follows_the_feed() {
     let loaded = source.begin_load(snapshot());
     source.loading(9);
     assert_eq!(state(), CollectionState::Loading(9));
-    source.end_load(loaded);
+    assert!(source.end_load(loaded));
     assert_eq!(state(), CollectionState::Incoherent);
     source.advance(POSITION);
     probe(&source, coherent_for_long());

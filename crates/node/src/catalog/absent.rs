@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-/// Two generations of keys. A key is kept as 128 bits of a hash that no client knows the seed of: two keys of one hash are not to be
+/// Two sets of keys, one younger than the other. A key is kept as 128 bits of a hash that no client knows the seed of: two keys of one hash are not to be
 /// expected in the life of a server, and a million keys are some 40 MB.
 #[derive(Clone, Debug)]
 pub(super) struct AbsentKeys {
     seed: u64,
     /// How long a key is kept at least, unless there are too many.
     kept_for: Duration,
-    /// Keys of one generation.
+    /// Keys of one set.
     count_max: usize,
     young: HashSet<u128>,
     old: HashSet<u128>,
@@ -56,7 +56,7 @@ impl AbsentKeys {
         self.old.clear();
     }
 
-    /// Makes the young generation the old one once all of that is old enough to go.
+    /// Makes the young set the old one once all keys of that may go.
     fn turn(&mut self, now: Instant) {
         let since = *self.young_since.get_or_insert(now);
         let age = now.saturating_duration_since(since);
@@ -87,10 +87,10 @@ mod tests {
         let mut absent = AbsentKeys::new(7, KEPT, 4);
         absent.insert("a", at(0));
         assert!(absent.has("a", at(10)) && !absent.has("b", at(10)), "kept for ten seconds");
-        assert!(absent.has("a", at(19)), "and goes with its generation");
+        assert!(absent.has("a", at(19)), "and goes with its set");
         assert!(!absent.has("a", at(20)));
         absent.insert("b", at(20));
-        assert!(!absent.has("b", at(50)), "nothing outlives two generations");
+        assert!(!absent.has("b", at(50)), "nothing is kept for longer than twice that");
         for key in ["c", "d", "e"] {
             absent.insert(key, at(60));
         }

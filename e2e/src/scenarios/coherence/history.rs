@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 /// The number of a row.
 pub(super) type Key = u32;
@@ -53,21 +53,16 @@ impl History {
         for read in reads {
             let known = newest.entry(read.key).or_default();
             let promised = self.promised(read).max(*known);
-            *known = match read.count {
-                Some(count) => {
-                    ensure!(count >= promised, "{read:?}: an answer of {count} after {promised}");
-                    ensure!(self.was_begun(read, count), "{read:?}: nobody had written that");
-                    count
-                }
-                None => {
-                    let deletion = self.deletion(read, promised);
-                    ensure!(
-                        deletion.is_some(),
-                        "{read:?}: a row is missing that was not deleted, after {promised}"
-                    );
-                    deletion.unwrap_or_default()
-                }
-            };
+            if let Some(count) = read.count {
+                ensure!(count >= promised, "{read:?}: an answer of {count} after {promised}");
+                ensure!(self.was_begun(read, count), "{read:?}: nobody had written that");
+                *known = count;
+            } else {
+                let deletion = self.deletion(read, promised);
+                *known = deletion.with_context(|| {
+                    format!("{read:?}: a row is missing that nobody deleted after {promised}")
+                })?;
+            }
         }
         Ok(())
     }

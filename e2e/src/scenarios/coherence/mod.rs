@@ -23,7 +23,7 @@ use crate::server::{Launch, Server};
 use crate::services::Services;
 use history::{History, Key};
 use shop::{COLLECTIONS, KEY_COUNT, Shop};
-use traffic::{Reader, Seen, Traffic, WRITER_COUNT, Writer, take, target};
+use traffic::{Reader, Rows, Seen, Traffic, WRITER_COUNT, Writer, take, target};
 
 /// Readers, half of them for each collection.
 const READER_COUNT: u64 = 6;
@@ -41,7 +41,7 @@ enum Fault {
     Cut,
     /// Nothing gets through for a while, and nobody is told.
     Silence,
-    /// Ends the stream of changes, as an administrator can.
+    /// Ends the stream of changes, as a superuser can.
     EndFeed,
     /// Adds a column and removes it.
     Alter,
@@ -69,7 +69,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     let proxy = Proxy::start(shop.address()).context("start a proxy")?;
     let settings = shop.write_settings(&bench.directory, proxy.address())?;
     let launch = bench.launch()?.arguments(&["--config", &settings.display().to_string()]);
-    shop.prepare(&launch, &settings)?;
+    Shop::prepare(&launch, &settings)?;
     let random = bench.random.fork(1);
     let writers = (0..WRITER_COUNT).map(|number| Writer::new(number, random.fork(number.into()))).collect();
     let mut run = Run {
@@ -145,7 +145,7 @@ impl Run<'_> {
             has_ended.store(true, Ordering::Relaxed);
             let (mut written, mut seen) = (Vec::new(), Vec::<Seen>::new());
             for writer in writing {
-                written.extend(writer.join().map_err(|_| anyhow!("a writer panicked"))??);
+                written.extend(writer.join().map_err(|_| anyhow!("a writer panicked"))?);
             }
             for reader in reading {
                 seen.push(reader.join().map_err(|_| anyhow!("a reader panicked"))??);
@@ -252,7 +252,7 @@ impl Run<'_> {
 }
 
 /// How often each row was changed; nothing if there is none.
-fn rows_of(client: &mut Client) -> Result<Vec<(Key, Option<u64>)>> {
+fn rows_of(client: &mut Client) -> Result<Rows> {
     let found = client.query("SELECT id, changes FROM products", &[]).context("read the rows")?;
     let found: BTreeMap<Key, u64> = found
         .iter()

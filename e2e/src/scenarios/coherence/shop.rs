@@ -106,7 +106,7 @@ impl Shop {
     }
 
     /// Prepares the database for the collections of these settings, as an operator does.
-    pub(super) fn prepare(&self, launch: &Launch, settings: &Path) -> Result<()> {
+    pub(super) fn prepare(launch: &Launch, settings: &Path) -> Result<()> {
         for name in COLLECTIONS {
             let mut command = launch.command();
             command.args(["catalog", "prepare", name, "--config"]).arg(settings);

@@ -65,7 +65,7 @@ impl Writer {
     }
 
     /// Changes rows until it is told to end.
-    pub(super) fn run(&mut self, traffic: &Traffic<'_>) -> Result<Vec<Written>> {
+    pub(super) fn run(&mut self, traffic: &Traffic<'_>) -> Vec<Written> {
         let mut written = Vec::new();
         while !traffic.has_ended() {
             let Ok(mut client) = traffic.shop.client() else {
@@ -81,7 +81,7 @@ impl Writer {
                 }
             }
         }
-        Ok(written)
+        written
     }
 
     /// After a connection was lost the database knows whether its last transaction was committed.
@@ -116,13 +116,14 @@ impl Writer {
             let (key, counted, is_there) = self.rows[at];
             let count = counted + 1;
             let is_deletion = is_there && key < DELETED_COUNT && self.random.chance(30);
-            statements += &if is_deletion {
+            let statement = if is_deletion {
                 format!("DELETE FROM products WHERE id = {key};")
             } else if is_there {
                 format!("UPDATE products SET changes = {count} WHERE id = {key};")
             } else {
                 format!("INSERT INTO products VALUES ({key}, {count}, {}, repeat('x', 100));", key % 3)
             };
+            statements.push_str(&statement);
             // Whether or not it comes to be, no other change has this number.
             self.rows[at].1 = count;
             changes.push((at, Written { key, count, is_deletion, begun_ns, done_ns: None }));
@@ -225,12 +226,11 @@ fn lag_ns(answer: &Response) -> Result<u64> {
     Ok((said.unwrap_or(LAG_MS_MAX) + 1) * NS_PER_MS)
 }
 
+/// Keys, and how often each row was changed; nothing if there is none.
+pub(super) type Rows = Vec<(Key, Option<u64>)>;
+
 /// The rows of an answer; nothing if it says that there are none to be had now.
-pub(super) fn take(
-    answer: &Response,
-    keys: &[Key],
-    is_single: bool,
-) -> Result<Option<Vec<(Key, Option<u64>)>>> {
+pub(super) fn take(answer: &Response, keys: &[Key], is_single: bool) -> Result<Option<Rows>> {
     let code =
         || answer.json::<Value>().map(|problem| problem["code"].as_str().unwrap_or_default().to_owned());
     let count_of = |row: &Value| row["changes"].as_u64().context("a row says how often it was changed");

@@ -31,7 +31,7 @@ fn with_rows(is_whole: bool, started: Instant) -> Arc<SourceRows> {
     if !is_whole {
         loaded.leave_out();
     }
-    rows.end_load(loaded);
+    assert!(rows.end_load(loaded));
     rows.advance(POSITION);
     rows.probed(POSITION, &snapshot, started + Duration::from_hours(1));
     rows.publish();
