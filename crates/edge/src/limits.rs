@@ -32,6 +32,14 @@ pub(crate) const PIPELINE_MAX: usize = 64;
 /// Calls handed to the partition at once. At it the rest of the turn's calls are handed over next, in the same order.
 pub(crate) const SUBMISSION_CALLS_MAX: usize = 256;
 
+/// Items of one message of a stream of batches, which are handed to the partition at once. Beyond it: the stream ends with
+/// `INVALID_ARGUMENT`.
+pub(crate) const BATCH_ITEMS_MAX: usize = SUBMISSION_CALLS_MAX;
+
+/// Messages of one stream of batches that were read and whose answers were not taken over by HTTP/2. At it the stream is not
+/// read further, so the rest stays with HTTP/2, and then with the client.
+pub(crate) const STREAM_BATCHES_MAX: usize = 4;
+
 /// Streams of one HTTP/2 connection that are served at once. A client is told so; a stream beyond it is refused by the
 /// protocol's rules (RFC 9113, section 5.1.2).
 pub(crate) const H2_STREAMS_MAX: u32 = 64;

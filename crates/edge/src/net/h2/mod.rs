@@ -114,7 +114,8 @@ async fn answer(
     let response = if grpc::takes_stream(request.uri().path()) {
         match head_of(thread, request) {
             Ok((parts, body)) => {
-                let body = RouterBody::new(Streamed::new(body, thread.settings.body_timeout));
+                let (timeout, draining) = (thread.settings.body_timeout, thread.stopping.subscribe());
+                let body = RouterBody::new(Streamed::new(body, timeout, draining));
                 route(thread, streams, peer, parts, (Bytes::new(), body)).await
             }
             Err(problem) => refuse(&problem),
@@ -233,7 +234,7 @@ async fn turn<'a>(streams: &'a Streams, parts: &http::request::Parts) -> Option<
     let path = parts.uri.path();
     if catalog::may_wait(&parts.uri) || grpc::may_wait(path) {
         streams.turn_to_wait().await
-    } else if parts.method.is_safe() || product_inventory::is_read(path) {
+    } else if parts.method.is_safe() || product_inventory::is_read(path) || grpc::is_long_read(path) {
         streams.turn_to_read().await
     } else {
         None
