@@ -7,12 +7,12 @@ use std::time::Instant;
 use http::HeaderMap;
 use onrush_core::TimeMs;
 use onrush_node::{
-    Call, Calls, Clock as _, Failure, MachineClock, MetricsSnapshot, Outcome, Partitions, Readiness, Replies,
-    Reply, ReservationIds, ReserveCall,
+    Call, Calls, Clock as _, Failure, MachineClock, MetricsSnapshot, Outcome, Partitions, Readiness, Reply,
+    ReservationIds, ReserveCall,
 };
 use tokio::sync::oneshot;
 
-use super::together::Together;
+use super::together::{DoneTogether, Together};
 use crate::catalog::{Catalog, CatalogSettings, RowSource};
 use crate::components::Components;
 use crate::gate::{Denylist, Gate, Identity, PublicGate};
@@ -25,9 +25,6 @@ use crate::settings::{GateSettings, OperatorKey, Scenarios, Settings};
 
 /// Where a backend leaves the answer to one call.
 pub type Done = Box<dyn FnOnce(Reply) + Send>;
-
-/// Where a backend leaves answers to calls that came together: all of them, in as many parts as it likes.
-pub type DoneTogether = Arc<dyn Fn(Replies) + Send + Sync>;
 
 /// Reads the edge's own figures.
 pub type ReadEdgeMetrics = Arc<dyn Fn() -> EdgeMetrics + Send + Sync>;

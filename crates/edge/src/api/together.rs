@@ -6,7 +6,8 @@ use std::task::{Context, Poll, ready};
 use onrush_node::{Failure, Replies, Reply};
 use tokio::sync::mpsc::{Receiver, channel};
 
-use super::app::DoneTogether;
+/// Where a backend leaves answers to calls that came together: all of them, in as many parts as it likes.
+pub(crate) type DoneTogether = Arc<dyn Fn(Replies) + Send + Sync>;
 
 /// Collects the answers, which may come in parts, in the order of the calls. Dropping it forgets them; the calls are made.
 pub(crate) struct Together {

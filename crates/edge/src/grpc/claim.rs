@@ -1,12 +1,13 @@
-//! A claim in a message.
+//! A claim in a message, and where the reservation stands that was made of it.
 
 use std::borrow::Cow;
 
+use onrush_core::ReservationStatus;
 use onrush_node::{ChallengeCall, ReserveCall};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-use super::generated::onrush::v1::Claim as ClaimMessage;
+use super::generated::onrush::v1::{Claim as ClaimMessage, ReservationStatus as StatusMessage};
 use crate::api::reservations::claim::{Claim, ClaimLine};
 use crate::api::reservations::key::parse_idempotency_key;
 use crate::gate::{Brought, Identity};
@@ -24,9 +25,8 @@ pub(super) fn read(
 ) -> Result<Box<ReserveCall>, Problem> {
     let given = |text| Some(text).filter(|text: &&str| !text.is_empty());
     let lines = claim.lines.iter();
-    let lines: SmallVec<[ClaimLine<'_>; 2]> = lines
-        .map(|line| ClaimLine { stock: Cow::Borrowed(&line.stock), quantity: line.quantity })
-        .collect();
+    let lines: SmallVec<[ClaimLine<'_>; 2]> =
+        lines.map(|line| ClaimLine { stock: Cow::Borrowed(&line.stock), quantity: line.quantity }).collect();
     let key = given(&claim.idempotency_key).map(|key| parse_idempotency_key(key.as_bytes()));
     let details = Some(&*claim.details).filter(|details| !details.is_empty());
     let details = details.map(serde_json::from_slice::<&RawValue>).transpose();
@@ -39,4 +39,14 @@ pub(super) fn read(
         challenge: given(&claim.challenge),
     };
     claim.check(sender, read_challenge)
+}
+
+/// A status as clients read it.
+pub(super) fn status_message(status: ReservationStatus) -> StatusMessage {
+    match status {
+        ReservationStatus::Held => StatusMessage::Held,
+        ReservationStatus::Confirmed => StatusMessage::Confirmed,
+        ReservationStatus::Released => StatusMessage::Released,
+        ReservationStatus::Expired => StatusMessage::Expired,
+    }
 }

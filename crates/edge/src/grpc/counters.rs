@@ -41,7 +41,8 @@ impl Counters for Service {
     }
 
     async fn get(&self, request: Request<GetCounterRequest>) -> Answer<GetCounterResponse> {
-        let counter = name("counter", &request.into_inner().counter).map_err(|problem| status_of(&problem))?;
+        let counter =
+            name("counter", &request.into_inner().counter).map_err(|problem| status_of(&problem))?;
         let value = self.value(Call::ReadCounter { counter }).await?;
         Ok(Response::new(GetCounterResponse { value }))
     }

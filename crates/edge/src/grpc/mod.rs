@@ -75,6 +75,11 @@ pub(crate) fn takes_stream(path: &str) -> bool {
     path.starts_with("/grpc.reflection.") || BATCH_PATHS.contains(&path)
 }
 
+/// Whether the answer to a call at this path is one message.
+pub(crate) fn is_whole_call(path: &str) -> bool {
+    is_call(path) && !takes_stream(path)
+}
+
 /// Whether a call at this path reads, and may wait for what it reads.
 pub(crate) fn may_wait(path: &str) -> bool {
     path.starts_with("/onrush.v1.Catalog/")
@@ -147,9 +152,9 @@ const RESERVE_PATH: &str = "/onrush.v1.Reservations/Reserve";
 /// What refuses a request before it reaches its service says so as gRPC does.
 pub(crate) fn route_bytes() -> impl Iterator<Item = RouteBytes> {
     let pages = PATHS.into_iter().map(|path| (path, RouteGroup::Pages));
-    std::iter::once((RESERVE_PATH, RouteGroup::Reserve)).chain(pages).map(|(path, group)| {
-        RouteBytes::new(Some("POST"), path, None, Some(group)).refusing(write_problem)
-    })
+    std::iter::once((RESERVE_PATH, RouteGroup::Reserve))
+        .chain(pages)
+        .map(|(path, group)| RouteBytes::new(Some("POST"), path, None, Some(group)).refusing(write_problem))
 }
 
 /// The name that a field has.

@@ -8,12 +8,12 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::batches::{Batches, Claims};
 use super::caller::{admission_of, identify};
-use super::claim;
+use super::claim::{self, status_message};
 use super::generated::onrush::v1::reservations_server::Reservations;
 use super::generated::onrush::v1::{
     ConfirmRequest, ConfirmResponse, Line, ReleaseRequest, ReleaseResponse, Reservation,
-    ReservationStatus as StatusMessage, ReservationsGetRequest, ReservationsGetResponse,
-    ReservationsListRequest, ReservationsListResponse, ReserveManyRequest, ReserveRequest, ReserveResponse,
+    ReservationsGetRequest, ReservationsGetResponse, ReservationsListRequest, ReservationsListResponse,
+    ReserveManyRequest, ReserveRequest, ReserveResponse,
 };
 use super::{Answer, name, status_of};
 use crate::api::App;
@@ -156,15 +156,5 @@ fn reserved(
         details: call.details.into_vec(),
         created_at_ms,
         expires_at_ms,
-    }
-}
-
-/// A status as clients read it.
-pub(super) fn status_message(status: ReservationStatus) -> StatusMessage {
-    match status {
-        ReservationStatus::Held => StatusMessage::Held,
-        ReservationStatus::Confirmed => StatusMessage::Confirmed,
-        ReservationStatus::Released => StatusMessage::Released,
-        ReservationStatus::Expired => StatusMessage::Expired,
     }
 }

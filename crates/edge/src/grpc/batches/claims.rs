@@ -8,10 +8,10 @@ use super::{Batched, Item, check_count, refusal};
 use crate::api::App;
 use crate::api::app::mismatched;
 use crate::api::reservations::admit;
+use crate::grpc::claim::{self, status_message};
 use crate::grpc::generated::onrush::v1::reserve_result::Result as ResultMessage;
 use crate::grpc::generated::onrush::v1::{ReserveManyRequest, ReserveManyResponse, ReserveResult, Reserved};
-use crate::grpc::reservations::status_message;
-use crate::grpc::{claim, name};
+use crate::grpc::name;
 use crate::problem::Problem;
 
 /// `Reservations/ReserveMany`.

@@ -134,20 +134,14 @@ impl Batch {
     }
 
     /// The results of all items, when they are there.
-    fn poll_results(
-        &mut self,
-        app: &App,
-        context: &mut Context<'_>,
-    ) -> Poll<Vec<Result<Outcome, Problem>>> {
+    fn poll_results(&mut self, app: &App, context: &mut Context<'_>) -> Poll<Vec<Result<Outcome, Problem>>> {
         let mut replies = ready!(self.together.poll_all(context)).into_iter();
         let now = app.backend.now_ms();
-        let result = |refused| match refused {
-            Some(problem) => Err(problem),
-            None => {
-                let reply = replies.next().expect("an answer for each call");
-                reply.map_err(|failure| Problem::from_failure(&failure, now))
-            }
+        let mut answered = || {
+            let reply = replies.next().expect("an answer for each call");
+            reply.map_err(|failure| Problem::from_failure(&failure, now))
         };
+        let result = |refused: Option<Problem>| refused.map_or_else(&mut answered, Err);
         Poll::Ready(std::mem::take(&mut self.refused).into_iter().map(result).collect())
     }
 }

@@ -129,8 +129,8 @@ async fn answer(
             Err(problem) => refuse(&problem),
         }
     };
-    let Response { status, fields, length, body, .. } = finish(thread, response, is_head);
-    let mut response = http::Response::new(Pieces::new(body, streams));
+    let Response { status, fields, length, body, trailers, .. } = finish(thread, response, is_head);
+    let mut response = http::Response::new(Pieces::new(body, trailers, streams));
     *response.status_mut() = status;
     *response.headers_mut() = fields;
     if let Some(length) = length {

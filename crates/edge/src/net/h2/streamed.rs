@@ -1,7 +1,7 @@
 //! The body of a request that is read while its answer is written.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,15 +11,16 @@ use tokio::time::{Instant, Sleep, sleep};
 use tonic::Status;
 
 use crate::grpc::status_of;
+use crate::net::deadlines::TICK;
 use crate::problem::Problem;
 
 /// A body whose next piece has to come in time, and that ends when the server stops. Time counts only while somebody waits for the
-/// piece.
+/// piece: not while the answer is not taken.
 pub(super) struct Streamed {
     body: Incoming,
     timeout: Duration,
-    /// Whether somebody waits since the last piece came.
-    is_awaited: bool,
+    /// Until when somebody waits for the next piece; nothing while nobody has begun to.
+    until: Option<Instant>,
     awaited: Pin<Box<Sleep>>,
     /// Absent once the server stops.
     stopping: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -31,7 +32,25 @@ impl Streamed {
         // A sender that is gone has stopped as well.
         let stopping = async move { drop(draining.wait_for(|is_draining| *is_draining).await) };
         let awaited = Box::pin(sleep(timeout));
-        Self { body, timeout, is_awaited: false, awaited, stopping: Some(Box::pin(stopping)) }
+        Self { body, timeout, until: None, awaited, stopping: Some(Box::pin(stopping)) }
+    }
+
+    /// Ready when the next piece was awaited for too long.
+    #[allow(clippy::disallowed_methods, reason = "the next piece is awaited from now on")]
+    fn poll_rested(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let until = *self.until.get_or_insert_with(|| {
+                let until = Instant::now() + self.timeout;
+                self.awaited.as_mut().reset(until);
+                until
+            });
+            ready!(self.awaited.as_mut().poll(context));
+            // Whoever waits is woken at the end. Whoever comes much later did not wait, and begins to.
+            if Instant::now() < until + TICK {
+                return Poll::Ready(());
+            }
+            self.until = None;
+        }
     }
 }
 
@@ -39,7 +58,6 @@ impl Body for Streamed {
     type Data = Bytes;
     type Error = Status;
 
-    #[allow(clippy::disallowed_methods, reason = "the next piece is awaited from now on")]
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -48,16 +66,13 @@ impl Body for Streamed {
             self.stopping = None;
             return Poll::Ready(Some(Err(status_of(&Problem::draining()))));
         }
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            self.is_awaited = false;
-            return Poll::Ready(frame.map(|frame| frame.map_err(|_| cut_off())));
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(frame) => {
+                self.until = None;
+                Poll::Ready(frame.map(|frame| frame.map_err(|_| cut_off())))
+            }
+            Poll::Pending => self.poll_rested(context).map(|()| Some(Err(rested()))),
         }
-        if !self.is_awaited {
-            self.is_awaited = true;
-            let end = Instant::now() + self.timeout;
-            self.awaited.as_mut().reset(end);
-        }
-        self.awaited.as_mut().poll(context).map(|()| Some(Err(rested())))
     }
 
     fn is_end_stream(&self) -> bool {
