@@ -44,7 +44,9 @@ pub(crate) fn reserve_many(bench: &Bench) -> Result<Findings> {
     let row = |name: &str, side| Row::new(name, figure(side), Some(figure("redis")), Better::Higher);
     let mut deep = row("ReserveMany, 4 streams, 4 batches of 256 each", DEEP)
         .targets(Target::RatioAtLeast(1.5), Target::RatioAtLeast(3.0))
-        .note("the client of clients/rust in one thread; redis-benchmark with 16 connections, pipelined by 64");
+        .note(
+            "the client of clients/rust in one thread; redis-benchmark with 16 connections, pipelined by 64",
+        );
     deep.notes.extend(rounds.doubts());
     findings.rows.extend([deep, row("ReserveMany, 4 streams, a batch of 256 each", FLAT)]);
     onrush.stop()?;

@@ -56,6 +56,10 @@ pub(crate) const H2_READS_MAX: usize = 4;
 /// count as other reads, which would stand behind them.
 pub(crate) const H2_WAITING_READS_MAX: usize = 16;
 
+/// Streams of one HTTP/2 connection that are read while they are answered. Each holds up to [`STREAM_BATCHES_MAX`] messages with
+/// their answers, which count nowhere else. One more is refused as `overloaded`.
+pub(crate) const H2_READ_STREAMS_MAX: usize = 16;
+
 /// Bytes of an answer that are given to HTTP/2 at once, and that it buffers for each stream. The rest of the answer
 /// waits until these are taken.
 pub(crate) const H2_PIECE_BYTES: usize = 16 << 10;

@@ -48,6 +48,15 @@ impl Conversation {
         path: &str,
         fields: &[(&str, &str)],
     ) -> Self {
+        Self::try_begin_on(client, path, fields).await.expect("a stream that is taken")
+    }
+
+    /// The same, or the answer to one that is refused at once.
+    pub(crate) async fn try_begin_on(
+        client: &mut SendRequest<Bytes>,
+        path: &str,
+        fields: &[(&str, &str)],
+    ) -> Result<Self, Answer> {
         let mut request = http::Request::post(format!("http://localhost{path}"))
             .version(http::Version::HTTP_2)
             .header("content-type", "application/grpc")
@@ -60,7 +69,10 @@ impl Conversation {
         let (response, sending) = client.send_request(request, false).expect("a stream");
         let (parts, body) = response.await.expect("an answer").into_parts();
         assert_eq!(parts.headers["content-type"], "application/grpc");
-        Self { sending, body, received: VecDeque::new(), begun: Vec::new() }
+        if parts.headers.contains_key("grpc-status") {
+            return Err(answer_of(&parts.headers, &[]));
+        }
+        Ok(Self { sending, body, received: VecDeque::new(), begun: Vec::new() })
     }
 
     pub(crate) fn send(&mut self, message: &impl Message) {

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use h2::client::SendRequest;
+
+use crate::grpc::Answer;
 use crate::grpc_conversation::{Conversation, connect, talk};
 use crate::grpc_messages::{ManyAdded, ManyAdditions, ManyReserved, unit_for};
 use crate::grpc_streams::{ADD_MANY, RESERVE_MANY, additions, bare, claims};
@@ -64,6 +68,29 @@ fn what_a_stream_asked_before_it_was_given_up_is_done_and_forgotten() {
 }
 
 #[test]
+fn a_connection_has_a_bounded_number_of_streams() {
+    const STREAMS_MAX: usize = 16;
+    let rig = Rig::start(bare());
+    talk(async {
+        let mut client = connect(rig.public(), 1 << 20).await;
+        let mut open = Vec::new();
+        for _ in 0..STREAMS_MAX {
+            open.push(Conversation::begin_on(&mut client, ADD_MANY, &[]).await);
+        }
+        let refused = refused_on(&mut client).await.expect("one stream too many");
+        assert_eq!((refused.status, &*refused.reason), (14, "overloaded"));
+        open.pop().expect("a stream").cancel();
+        // The server hears of it behind what it is told next.
+        while refused_on(&mut client).await.is_some() {}
+    });
+}
+
+/// The answer to a stream that is refused at once.
+async fn refused_on(client: &mut SendRequest<Bytes>) -> Option<Answer> {
+    Conversation::try_begin_on(client, ADD_MANY, &[]).await.err()
+}
+
+#[test]
 fn a_server_that_stops_answers_what_it_read_and_ends_the_stream() {
     let mut rig = Rig::start(bare());
     rig.put_sale("s");
@@ -94,16 +121,18 @@ fn a_stream_that_rests_too_long_ends() {
 
 #[test]
 fn time_in_which_a_client_takes_answers_is_none_in_which_it_rests() {
-    let body_timeout = Duration::from_millis(400);
+    // Their answers take more than one piece of HTTP/2, so that there is one for which the server waits.
+    const MESSAGES: usize = 20;
+    let body_timeout = Duration::from_secs(1);
     let rig = Rig::start(Settings { body_timeout, ..bare() });
     talk(async {
-        let mut client = connect(rig.public(), 64).await;
+        let mut client = connect(rig.public(), 1 << 10).await;
         let mut stream = Conversation::begin_on(&mut client, ADD_MANY, &[]).await;
-        for _ in 0..3 {
+        for _ in 0..MESSAGES {
             stream.send(&additions("a", 256));
         }
-        tokio::time::sleep(3 * body_timeout).await;
-        for _ in 0..3 {
+        tokio::time::sleep(body_timeout * 3 / 2).await;
+        for _ in 0..MESSAGES {
             stream.next::<ManyAdded>().await;
         }
         stream.send(&additions("a", 1));

@@ -112,10 +112,11 @@ async fn answer(
         response => response,
     };
     let response = if grpc::takes_stream(request.uri().path()) {
-        match head_of(thread, request) {
-            Ok((parts, body)) => {
+        let place = streams.take_read_stream().ok_or_else(Problem::overloaded);
+        match place.and_then(|place| Ok((place, head_of(thread, request)?))) {
+            Ok((place, (parts, body))) => {
                 let (timeout, draining) = (thread.settings.body_timeout, thread.stopping.subscribe());
-                let body = RouterBody::new(Streamed::new(body, timeout, draining));
+                let body = RouterBody::new(Streamed::new(body, timeout, draining, place));
                 route(thread, streams, peer, parts, (Bytes::new(), body)).await
             }
             Err(problem) => refuse(&problem),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, Sleep, sleep};
 use tonic::Status;
 
@@ -24,15 +24,22 @@ pub(super) struct Streamed {
     awaited: Pin<Box<Sleep>>,
     /// Absent once the server stops.
     stopping: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Of the streams of its connection. Whoever answers has the body until the answer is whole.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Streamed {
     /// `draining` turns true when the server stops.
-    pub(super) fn new(body: Incoming, timeout: Duration, mut draining: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(
+        body: Incoming,
+        timeout: Duration,
+        mut draining: watch::Receiver<bool>,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
         // A sender that is gone has stopped as well.
         let stopping = async move { drop(draining.wait_for(|is_draining| *is_draining).await) };
         let awaited = Box::pin(sleep(timeout));
-        Self { body, timeout, until: None, awaited, stopping: Some(Box::pin(stopping)) }
+        Self { body, timeout, until: None, awaited, stopping: Some(Box::pin(stopping)), _place: place }
     }
 
     /// Ready when the next piece was awaited for too long.
