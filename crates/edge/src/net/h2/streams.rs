@@ -21,7 +21,7 @@ pub(super) struct Streams {
     answer_gone: Notify,
     reads: Semaphore,
     waiting_reads: Semaphore,
-    read_streams: Arc<Semaphore>,
+    read_while_answered: Arc<Semaphore>,
 }
 
 impl Streams {
@@ -35,7 +35,7 @@ impl Streams {
             answer_gone: Notify::new(),
             reads: Semaphore::new(H2_READS_MAX),
             waiting_reads: Semaphore::new(H2_WAITING_READS_MAX),
-            read_streams: Arc::new(Semaphore::new(H2_READ_STREAMS_MAX)),
+            read_while_answered: Arc::new(Semaphore::new(H2_READ_STREAMS_MAX)),
         })
     }
 
@@ -63,7 +63,7 @@ impl Streams {
 
     /// A place for a stream that is read while it is answered; nothing if there are as many as may be.
     pub(super) fn take_read_stream(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.read_streams).try_acquire_owned().ok()
+        Arc::clone(&self.read_while_answered).try_acquire_owned().ok()
     }
 
     /// Whether an answer, or the next part of one, of `bytes` may be begun.
