@@ -4,9 +4,11 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 
 /// Every file, below `proto/`.
-const FILES: [&str; 4] = [
+const FILES: [&str; 6] = [
     "onrush/v1/catalog.proto",
     "onrush/v1/counters.proto",
+    "onrush/v1/reservations.proto",
+    "onrush/v1/sales.proto",
     "onrush/v1/windows.proto",
     "product_inventory.proto",
 ];

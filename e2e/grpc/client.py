@@ -22,6 +22,11 @@ CALLS_AT_ONCE = 200
 MESSAGE_BYTES_MAX = 16 * 1024
 # What stands before each message: whether it is compressed, and its length.
 PREFIX_BYTES = 5
+# A sale with fewer units than there are claims, and one that holds what is reserved.
+SALE = "batches"
+SALE_OF_ONE = "one"
+CLAIMS = 1200
+BATCH = 100
 PRODUCT_INVENTORY = "/proto.ProductInventoryService/GetMultiProductInventory"
 
 # What a client sends that declares `api` as string 1 and `product_ids` as repeated int32 2: "v1" and [35586, 1, 999999999].
@@ -56,6 +61,17 @@ class Client:
             return self.future(service, method, **arguments).result()
         except grpc.RpcError as error:
             sys.exit(f"{service}/{method} of {arguments}: {error.code().name}: {error.details()}")
+
+    def batches(self, service, method, requests):
+        """The answers to a stream of messages, each given by its fields."""
+        described = self.pool.FindServiceByName(service).methods_by_name[method]
+        message = GetMessageClass(described.input_type)
+        call = self.channel.stream_stream(
+            f"/{service}/{method}",
+            request_serializer=lambda request: request.SerializeToString(),
+            response_deserializer=GetMessageClass(described.output_type).FromString,
+        )
+        return call((message(**fields) for fields in requests), timeout=HANG_TIMEOUT_S)
 
     def refusal(self, service, method, **arguments):
         """Why a call is refused."""
@@ -137,6 +153,74 @@ def at_once(client):
     }
 
 
+def short(result):
+    """What became of an item of a batch."""
+    kind = result.WhichOneof("result")
+    if kind == "reserved":
+        return "again" if result.reserved.replayed else "new"
+    return result.refused.code if kind == "refused" else result.value
+
+
+def claim(number, sort):
+    """One unit for a customer, under a key."""
+    lines = [{"stock": "unit", "quantity": 1}]
+    return {"customer": f"{sort}-{number}", "lines": lines, "idempotency_key": f"{sort}-{number}"}
+
+
+def batches(client):
+    """More claims than there are units, twice, and then additions."""
+    messages = [
+        {"sale": SALE, "claims": [claim(number, "batch") for number in range(first, first + BATCH)]}
+        for first in range(0, CLAIMS, BATCH)
+    ]
+    seen = {}
+    for what in ("claims", "claims_again"):
+        answers = client.batches("onrush.v1.Reservations", "ReserveMany", messages)
+        ends = [short(result) for answer in answers for result in answer.results]
+        seen[what] = [[end, ends.count(end)] for end in dict.fromkeys(ends)]
+        # The first come first: nobody behind a claim that was refused for want of units gets one.
+        seen[what + "_in_order"] = ends == sorted(ends, key=lambda end: end == "insufficient_stock")
+    sale = client.call("onrush.v1.Sales", "Get", sale=SALE).sale
+    stock = sale.stocks[0]
+    seen["stock"] = [stock.quantity_total, stock.quantity_held, stock.quantity_confirmed, stock.quantity_available]
+    added = [{"additions": [{"counter": "of-batches"}] * BATCH + [{"counter": "a b"}]}] * 5
+    ends = [short(result) for answer in client.batches("onrush.v1.Counters", "AddMany", added) for result in answer.results]
+    seen["additions_refused"] = [ends.count("invalid_request"), ends[BATCH]]
+    seen["additions"] = [end for end in ends if end != "invalid_request"] == list(range(1, 5 * BATCH + 1))
+    # Field 2 is a list of messages, and this is a number.
+    broken = client.channel.stream_stream("/onrush.v1.Reservations/ReserveMany")(iter([b"\x10\x05"]), timeout=HANG_TIMEOUT_S)
+    seen["batch_broken"] = refusal_of_stream(broken)
+    empty = client.batches("onrush.v1.Reservations", "ReserveMany", [{"sale": SALE}])
+    seen["batch_empty"] = refusal_of_stream(empty)
+    return seen
+
+
+def refusal_of_stream(call):
+    """The status of a stream that must fail."""
+    try:
+        list(call)
+    except grpc.RpcError:
+        pass
+    return refusal(call, "a stream")
+
+
+def reservations(client):
+    """One reservation from its beginning to its end."""
+    service = "onrush.v1.Reservations"
+    made = client.call(service, "Reserve", sale=SALE_OF_ONE, claim=claim(1, "one"))
+    named = {"sale": SALE_OF_ONE, "reservation": made.reservation.reservation}
+    again = client.call(service, "Reserve", sale=SALE_OF_ONE, claim=claim(1, "one"))
+    steps = [client.call(service, method, **named).reservation.status for method in ("Get", "Confirm", "Release")]
+    listed = client.call(service, "List", sale=SALE_OF_ONE, customer="one-1").reservations
+    return {
+        "reserved_again": [again.replayed, again.reservation == made.reservation],
+        "reservation_statuses": [made.reservation.status, *steps],
+        "reservations_listed": [one.reservation == named["reservation"] for one in listed],
+        "sale_unknown": client.refusal("onrush.v1.Sales", "Get", sale="nothing"),
+        "sales": [sale.sale for sale in client.call("onrush.v1.Sales", "List", limit=100).sales],
+    }
+
+
 def products(client, request):
     """What the bytes of a request are answered with."""
     method = client.pool.FindServiceByName("proto.ProductInventoryService").methods_by_name["GetMultiProductInventory"]
@@ -167,7 +251,7 @@ def main(address):
     with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
         client = Client(channel)
         seen = {"services": client.services}
-        for check in (counted, rows, refused, at_once):
+        for check in (counted, rows, refused, at_once, batches, reservations):
             seen.update(check(client))
         seen["old_client"] = products(client, PACKED)
         seen["old_client_not_packed"] = products(client, NOT_PACKED)

@@ -11,6 +11,7 @@ mod hot_path;
 mod latency;
 mod limit;
 mod reserve;
+mod reserve_many;
 mod rush;
 mod session;
 mod sinks;
@@ -61,6 +62,11 @@ pub(crate) const CASES: &[Case] = &[
         name: "reserve",
         about: "reservations, a new customer each time, 100 and 400 connections, to nginx and to Redis",
         run: reserve::reserve,
+    },
+    Case {
+        name: "reserve-many",
+        about: "reservations over streams of batches, to Redis pipelined",
+        run: reserve_many::reserve_many,
     },
     Case {
         name: "refuse",

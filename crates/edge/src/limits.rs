@@ -32,6 +32,14 @@ pub(crate) const PIPELINE_MAX: usize = 64;
 /// Calls handed to the partition at once. At it the rest of the turn's calls are handed over next, in the same order.
 pub(crate) const SUBMISSION_CALLS_MAX: usize = 256;
 
+/// Items of one message of a stream of batches, which are handed to the partition at once. Beyond it: the stream ends with
+/// `INVALID_ARGUMENT`.
+pub(crate) const BATCH_ITEMS_MAX: usize = SUBMISSION_CALLS_MAX;
+
+/// Messages of one stream of batches that were read and whose answers were not taken over by HTTP/2. At it the stream is not
+/// read further, so the rest stays with HTTP/2, and then with the client.
+pub(crate) const STREAM_BATCHES_MAX: usize = 4;
+
 /// Streams of one HTTP/2 connection that are served at once. A client is told so; a stream beyond it is refused by the
 /// protocol's rules (RFC 9113, section 5.1.2).
 pub(crate) const H2_STREAMS_MAX: u32 = 64;
@@ -47,6 +55,10 @@ pub(crate) const H2_READS_MAX: usize = 4;
 /// Reads that may wait for what they read and that one HTTP/2 connection may have in the making. They do not
 /// count as other reads, which would stand behind them.
 pub(crate) const H2_WAITING_READS_MAX: usize = 16;
+
+/// Streams of one HTTP/2 connection that are read while they are answered. Each holds up to [`STREAM_BATCHES_MAX`] messages with
+/// their answers, which count nowhere else. One more is refused as `overloaded`.
+pub(crate) const H2_READ_STREAMS_MAX: usize = 16;
 
 /// Bytes of an answer that are given to HTTP/2 at once, and that it buffers for each stream. The rest of the answer
 /// waits until these are taken.

@@ -8,6 +8,7 @@ use hyper::body::Body as _;
 use tower::ServiceExt;
 
 use crate::gate::Admission;
+use crate::grpc;
 use crate::http::request::Peer;
 use crate::http::response::{self, Response, Stream};
 use crate::net::h1::{Body, Request as Parsed, fields_of};
@@ -54,7 +55,8 @@ pub(crate) fn request_from(
     Ok(request)
 }
 
-/// Sends a request to the router. An answer whose length is known is in memory and comes whole; any other is a stream.
+/// Sends a request to the router. An answer whose length is known, and that of a call with one message, is in memory and comes whole;
+/// any other is a stream.
 pub(crate) async fn dispatch(
     thread: &EdgeThread,
     mut request: Request<RouterBody>,
@@ -66,20 +68,22 @@ pub(crate) async fn dispatch(
         (request.extensions().get::<Peer>().copied(), request.method().clone(), request.uri().clone())
     });
     let is_head = request.method() == Method::HEAD;
+    let is_whole_call = grpc::is_whole_call(request.uri().path());
     let Ok(response) = thread.routes.router.clone().oneshot(request).await;
     let (parts, body) = response.into_parts();
     if let Some((peer, method, uri)) = seen {
         let (peer, status) = (peer.map(|Peer(address)| address), parts.status.as_u16());
         tracing::debug!(?peer, %method, path = uri.path(), status, "answered by the router");
     }
-    let body = if body.size_hint().exact().is_some() {
+    let response = if is_whole_call || body.size_hint().exact().is_some() {
         // Collecting what is in memory cannot fail.
-        let whole = body.collect().await.map(http_body_util::Collected::to_bytes);
-        response::Body::Bytes(whole.unwrap_or_default())
+        let whole = body.collect().await.unwrap_or_default();
+        let trailers = whole.trailers().cloned();
+        let body = response::Body::Bytes(whole.to_bytes());
+        Response { trailers, ..Response::of_router(parts, body, is_head) }
     } else {
-        response::Body::Stream(Stream::new(body))
+        Response::of_router(parts, response::Body::Stream(Stream::new(body)), is_head)
     };
-    let response = Response::of_router(parts, body, is_head);
     let standing = response.standing.or(admission.standing());
     Response { standing, page_origin: admission.page_origin, ..response }
 }

@@ -216,7 +216,7 @@ fn random_prefix() -> u32 {
 
 /// Lets connections end: those between requests at once, the others when they were answered.
 async fn drain(thread: &Rc<EdgeThread>) {
-    thread.draining.set(true);
+    thread.begin_to_drain();
     let ended = async {
         while thread.deadlines.open_count() > 0 {
             thread.tick();

@@ -122,7 +122,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "grpc",
-        about: "a real client of gRPC, Python's grpcio: reflection, calls, refusals, deadlines, 200 calls at once, health",
+        about: "a real client of gRPC, Python's grpcio: reflection, calls, refusals, deadlines, batches on streams, SIGKILL in the middle of them, health",
         in_short: true,
         run: grpc::run,
     },

@@ -7,11 +7,12 @@ use std::time::Instant;
 use http::HeaderMap;
 use onrush_core::TimeMs;
 use onrush_node::{
-    Call, Clock as _, Failure, MachineClock, MetricsSnapshot, Outcome, Partitions, Readiness, Reply,
+    Call, Calls, Clock as _, Failure, MachineClock, MetricsSnapshot, Outcome, Partitions, Readiness, Reply,
     ReservationIds, ReserveCall,
 };
 use tokio::sync::oneshot;
 
+use super::together::{DoneTogether, Together};
 use crate::catalog::{Catalog, CatalogSettings, RowSource};
 use crate::components::Components;
 use crate::gate::{Denylist, Gate, Identity, PublicGate};
@@ -32,6 +33,14 @@ pub type ReadEdgeMetrics = Arc<dyn Fn() -> EdgeMetrics + Send + Sync>;
 pub trait Backend: Denylist + RowSource + Send + Sync {
     /// Runs a call and hands its answer to `done`, once, on any thread.
     fn call(&self, call: Call, done: Done);
+    /// Runs calls that came together, in their order, and hands each answer, with the token of its call, to `done` once, on any
+    /// thread.
+    fn call_together(&self, calls: Calls, done: DoneTogether) {
+        for (token, call) in calls {
+            let done = Arc::clone(&done);
+            self.call(call, Box::new(move |reply| done(vec![(token, reply)])));
+        }
+    }
     /// Whether calls make sense now.
     fn readiness(&self) -> Readiness;
     /// Figures as of now.
@@ -176,6 +185,15 @@ impl App {
         receiver.await.unwrap_or(Err(Failure::LogUnavailable))
     }
 
+    /// Runs calls that came together, up to [`crate::limits::BATCH_ITEMS_MAX`].
+    pub(crate) fn call_together(&self, calls: Vec<Call>) -> Together {
+        let (together, done) = Together::new(calls.len());
+        if !calls.is_empty() {
+            self.backend.call_together((0..).zip(calls).collect(), done);
+        }
+        together
+    }
+
     /// Whether the denylist lets this claim through; see [`Denylist::check_claim`].
     ///
     /// # Errors
@@ -198,6 +216,17 @@ pub(crate) fn mismatched(outcome: &Outcome) -> ! {
 impl Backend for Partitions {
     fn call(&self, call: Call, done: Done) {
         self.at(self.number_for(&call)).call(call, done);
+    }
+
+    fn call_together(&self, calls: Calls, done: DoneTogether) {
+        let mut of_each: Vec<Calls> = self.every().iter().map(|_| Calls::new()).collect();
+        for (token, call) in calls {
+            of_each[usize::from(self.number_for(&call))].push((token, call));
+        }
+        for (partition, calls) in self.every().iter().zip(of_each).filter(|(_, calls)| !calls.is_empty()) {
+            let done = Arc::clone(&done);
+            partition.call_together(calls, move |replies| done(replies));
+        }
     }
 
     fn readiness(&self) -> Readiness {

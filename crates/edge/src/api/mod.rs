@@ -23,6 +23,7 @@ mod session;
 pub(crate) mod sinks;
 #[cfg(test)]
 mod tests;
+pub(crate) mod together;
 pub mod windows;
 
 use std::sync::Arc;

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use onrush_core::NEW_NAME_RULE;
-use onrush_node::{Call, Name, Outcome};
-use tonic::{Request, Response, Status};
+use onrush_node::{Call, Outcome};
+use tonic::{Request, Response, Status, Streaming};
 
+use super::batches::{Additions, Batches};
 use super::generated::onrush::v1::counters_server::Counters;
-use super::generated::onrush::v1::{AddRequest, AddResponse, GetCounterRequest, GetCounterResponse};
-use super::{Answer, status_of};
+use super::generated::onrush::v1::{
+    AddManyRequest, AddRequest, AddResponse, GetCounterRequest, GetCounterResponse,
+};
+use super::{Answer, name, status_of};
 use crate::api::App;
 use crate::api::app::mismatched;
-use crate::problem::Problem;
 
 pub(super) struct Service(pub(super) Arc<App>);
 
@@ -28,23 +29,21 @@ impl Service {
 impl Counters for Service {
     async fn add(&self, request: Request<AddRequest>) -> Answer<AddResponse> {
         let AddRequest { counter, by } = request.into_inner();
-        let value =
-            self.value(Call::AddToCounter { counter: name("counter", &counter)?, by: by.max(1) }).await?;
+        let counter = name("counter", &counter).map_err(|problem| status_of(&problem))?;
+        let value = self.value(Call::AddToCounter { counter, by: by.max(1) }).await?;
         Ok(Response::new(AddResponse { value }))
     }
 
+    type AddManyStream = Batches<Additions>;
+
+    async fn add_many(&self, request: Request<Streaming<AddManyRequest>>) -> Answer<Self::AddManyStream> {
+        Ok(Response::new(Batches::new(&self.0, request)))
+    }
+
     async fn get(&self, request: Request<GetCounterRequest>) -> Answer<GetCounterResponse> {
-        let counter = name("counter", &request.into_inner().counter)?;
+        let counter =
+            name("counter", &request.into_inner().counter).map_err(|problem| status_of(&problem))?;
         let value = self.value(Call::ReadCounter { counter }).await?;
         Ok(Response::new(GetCounterResponse { value }))
-    }
-}
-
-/// The name that a field has.
-pub(super) fn name(field: &'static str, text: &str) -> Result<Name, Status> {
-    if onrush_core::is_name(text) {
-        Ok(Name::from(text))
-    } else {
-        Err(status_of(&Problem::invalid(field, NEW_NAME_RULE)))
     }
 }

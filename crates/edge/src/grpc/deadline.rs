@@ -6,19 +6,31 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 
+/// Until when a client waits, for calls that answer with a stream.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline(pub(super) Instant);
+
 /// Gives a call up when its client no longer waits for it.
-pub(super) async fn within(request: Request, next: Next) -> Response {
+#[allow(clippy::disallowed_methods, reason = "the client waits from now on")]
+pub(super) async fn within(mut request: Request, next: Next) -> Response {
     let wait = request.headers().get("grpc-timeout").and_then(|value| parse(value.as_bytes()));
-    let Some(wait) = wait else { return next.run(request).await };
-    match tokio::time::timeout(wait, next.run(request)).await {
+    // A timeout of a hundred years and more is none.
+    let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
+    let Some(deadline) = deadline else { return next.run(request).await };
+    request.extensions_mut().insert(Deadline(deadline));
+    match tokio::time::timeout_at(deadline, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => {
-            Status::deadline_exceeded("The client's deadline has passed.").into_http::<Body>().into_response()
-        }
+        Err(_) => has_passed().into_http::<Body>().into_response(),
     }
+}
+
+/// What a client is told that no longer waits.
+pub(super) fn has_passed() -> Status {
+    Status::deadline_exceeded("The client's deadline has passed.")
 }
 
 /// 1 to 8 digits and a unit: hours, minutes, seconds, or thousandths, millionths or billionths of one.

@@ -1,10 +1,15 @@
 //! gRPC on the public listener, over HTTP/2: the operations of HTTP in the messages of `proto/`, health and reflection.
 
+mod batches;
+mod caller;
 mod catalog;
+mod claim;
 mod counters;
 mod deadline;
 mod generated;
 mod health;
+mod reservations;
+mod sales;
 mod status;
 mod windows;
 
@@ -16,28 +21,33 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use http::Version;
 use onrush_gate::RouteGroup;
+use onrush_node::Name;
 use tonic::codegen::Service;
 use tonic::server::NamedService;
 use tonic_reflection::server::Builder;
 
 use crate::api::App;
 use crate::hot::RouteBytes;
+use crate::http::name::name_field;
 use crate::http::response::Response as Answered;
 use crate::limits::BODY_BYTES_MAX;
 use crate::problem::Problem;
 use crate::scenarios::product_inventory;
 use crate::settings::Scenarios;
 use generated::onrush::v1::{
-    catalog_server::CatalogServer, counters_server::CountersServer, windows_server::WindowsServer,
+    catalog_server::CatalogServer, counters_server::CountersServer, reservations_server::ReservationsServer,
+    sales_server::SalesServer, windows_server::WindowsServer,
 };
 pub(crate) use generated::product_inventory as product_inventory_messages;
 use status::write_problem;
 pub(crate) use status::{Answer, status_of};
 
 /// Every path begins with the name of its service.
-const PATHS: [&str; 7] = [
+const PATHS: [&str; 9] = [
     "/onrush.v1.Catalog/{method}",
     "/onrush.v1.Counters/{method}",
+    "/onrush.v1.Reservations/{method}",
+    "/onrush.v1.Sales/{method}",
     "/onrush.v1.Windows/{method}",
     "/proto.ProductInventoryService/{method}",
     "/grpc.health.v1.Health/{method}",
@@ -57,9 +67,17 @@ pub(crate) fn refused(problem: &Problem) -> Answered {
     Answered::of_hot(head, body)
 }
 
+/// The calls that take batches and give batches.
+const BATCH_PATHS: [&str; 2] = ["/onrush.v1.Counters/AddMany", "/onrush.v1.Reservations/ReserveMany"];
+
 /// Whether a call at this path is answered before its request has come to its end.
 pub(crate) fn takes_stream(path: &str) -> bool {
-    path.starts_with("/grpc.reflection.")
+    path.starts_with("/grpc.reflection.") || BATCH_PATHS.contains(&path)
+}
+
+/// Whether the answer to a call at this path is one message.
+pub(crate) fn is_whole_call(path: &str) -> bool {
+    is_call(path) && !takes_stream(path)
 }
 
 /// Whether a call at this path reads, and may wait for what it reads.
@@ -67,19 +85,29 @@ pub(crate) fn may_wait(path: &str) -> bool {
     path.starts_with("/onrush.v1.Catalog/")
 }
 
+/// Whether a call at this path reads what can be long, although its method does not say so.
+pub(crate) fn is_long_read(path: &str) -> bool {
+    path.starts_with("/onrush.v1.Sales/") || path == "/onrush.v1.Reservations/List"
+}
+
+/// Bytes of a message: a body without the 5 bytes that stand before each message.
+const MESSAGE_BYTES_MAX: usize = BODY_BYTES_MAX - 5;
+
 /// The services, each at its path.
 pub(crate) fn router(app: &Arc<App>) -> Router {
     let services = Router::new();
     let services = with(services, CatalogServer::new(catalog::Service(Arc::clone(app))));
-    let services = with(services, CountersServer::new(counters::Service(Arc::clone(app))));
+    let counters = CountersServer::new(counters::Service(Arc::clone(app)));
+    let services = with(services, counters.max_decoding_message_size(MESSAGE_BYTES_MAX));
+    let reservations = ReservationsServer::new(reservations::Service(Arc::clone(app)));
+    let services = with(services, reservations.max_decoding_message_size(MESSAGE_BYTES_MAX));
+    let services = with(services, SalesServer::new(sales::Service(Arc::clone(app))));
     let services = with(services, WindowsServer::new(windows::Service(Arc::clone(app))));
     let services = with(services, health::service(Arc::clone(app)));
-    let services =
-        with(services, described(app).build_v1().expect(SOUND).max_decoding_message_size(BODY_BYTES_MAX));
-    let services = with(
-        services,
-        described(app).build_v1alpha().expect(SOUND).max_decoding_message_size(BODY_BYTES_MAX),
-    );
+    let reflection = described(app).build_v1().expect(SOUND);
+    let services = with(services, reflection.max_decoding_message_size(MESSAGE_BYTES_MAX));
+    let reflection = described(app).build_v1alpha().expect(SOUND);
+    let services = with(services, reflection.max_decoding_message_size(MESSAGE_BYTES_MAX));
     let services = if app.scenarios.product_inventory {
         with(services, product_inventory::service(app))
     } else {
@@ -99,6 +127,8 @@ fn service_names(scenarios: Scenarios) -> impl Iterator<Item = &'static str> {
     let named = [
         generated::onrush::v1::catalog_server::SERVICE_NAME,
         generated::onrush::v1::counters_server::SERVICE_NAME,
+        generated::onrush::v1::reservations_server::SERVICE_NAME,
+        generated::onrush::v1::sales_server::SERVICE_NAME,
         generated::onrush::v1::windows_server::SERVICE_NAME,
         tonic_health::pb::health_server::SERVICE_NAME,
     ];
@@ -116,11 +146,20 @@ fn described(app: &App) -> Builder<'static> {
 
 const SOUND: &str = "descriptions that were made with the program are sound";
 
+/// The call that has the rate limits of reservations.
+const RESERVE_PATH: &str = "/onrush.v1.Reservations/Reserve";
+
 /// What refuses a request before it reaches its service says so as gRPC does.
 pub(crate) fn route_bytes() -> impl Iterator<Item = RouteBytes> {
-    PATHS.into_iter().map(|path| {
-        RouteBytes::new(Some("POST"), path, None, Some(RouteGroup::Pages)).refusing(write_problem)
-    })
+    let pages = PATHS.into_iter().map(|path| (path, RouteGroup::Pages));
+    std::iter::once((RESERVE_PATH, RouteGroup::Reserve))
+        .chain(pages)
+        .map(|(path, group)| RouteBytes::new(Some("POST"), path, None, Some(group)).refusing(write_problem))
+}
+
+/// The name that a field has.
+fn name(field: &'static str, text: &str) -> Result<Name, Problem> {
+    name_field(text, || field.into())
 }
 
 fn with<S>(services: Router, service: S) -> Router

@@ -6,10 +6,9 @@ use onrush_core::WindowShape;
 use onrush_node::{Call, Outcome};
 use tonic::{Request, Response, Status};
 
-use super::counters::name;
 use super::generated::onrush::v1::windows_server::Windows;
 use super::generated::onrush::v1::{GetWindowRequest, GetWindowResponse, HitRequest, HitResponse};
-use super::{Answer, status_of};
+use super::{Answer, name, status_of};
 use crate::api::App;
 use crate::api::app::mismatched;
 
@@ -27,13 +26,13 @@ impl Service {
 #[tonic::async_trait]
 impl Windows for Service {
     async fn hit(&self, request: Request<HitRequest>) -> Answer<HitResponse> {
-        let window = name("window", &request.into_inner().window)?;
+        let window = name("window", &request.into_inner().window).map_err(|problem| status_of(&problem))?;
         let (count, WindowShape { span_ms, precision_ms }) = self.count(Call::HitWindow { window }).await?;
         Ok(Response::new(HitResponse { count, span_ms, precision_ms }))
     }
 
     async fn get(&self, request: Request<GetWindowRequest>) -> Answer<GetWindowResponse> {
-        let window = name("window", &request.into_inner().window)?;
+        let window = name("window", &request.into_inner().window).map_err(|problem| status_of(&problem))?;
         let (count, WindowShape { span_ms, precision_ms }) = self.count(Call::ReadWindow { window }).await?;
         Ok(Response::new(GetWindowResponse { count, span_ms, precision_ms }))
     }

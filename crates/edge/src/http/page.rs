@@ -19,13 +19,30 @@ pub(crate) fn parse_page<T>(
     let [limit, cursor] = parameters(query, ["limit", "cursor"])?;
     let limit = match limit {
         Some(limit) => whole_number("limit", &limit, u32::from(LIST_LIMIT_MAX))?,
-        None => u32::from(LIST_LIMIT_DEFAULT),
+        None => 0,
+    };
+    checked_page(limit, cursor.as_deref(), read)
+}
+
+/// The same of what was asked for in another way; a limit of 0 stands for [`LIST_LIMIT_DEFAULT`].
+///
+/// # Errors
+/// The limit is out of bounds, or `read` makes nothing of the cursor.
+pub(crate) fn checked_page<T>(
+    limit: u32,
+    cursor: Option<&str>,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<(Option<T>, u16), Problem> {
+    let limit = match u16::try_from(limit) {
+        Ok(0) => LIST_LIMIT_DEFAULT,
+        Ok(limit @ ..=LIST_LIMIT_MAX) => limit,
+        _ => return Err(Problem::invalid("limit", &format!("must be at most {LIST_LIMIT_MAX}"))),
     };
     let after = cursor.map(|cursor| {
-        let read = read(&cursor);
+        let read = read(cursor);
         read.ok_or_else(|| Problem::invalid("cursor", "must be the next_cursor of an earlier page"))
     });
-    Ok((after.transpose()?, u16::try_from(limit).unwrap_or(LIST_LIMIT_MAX)))
+    Ok((after.transpose()?, limit))
 }
 
 /// Appends bytes in hexadecimal.

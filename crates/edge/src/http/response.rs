@@ -22,6 +22,8 @@ pub(crate) struct Response {
     /// Bytes of the body, or of that which GET would have had; nothing for a stream, and for a status without a body.
     pub(crate) length: Option<usize>,
     pub(crate) body: Body,
+    /// What comes behind a body of bytes. Only HTTP/2 sends it.
+    pub(crate) trailers: Option<HeaderMap>,
     /// How a rate limit stands, if one was asked.
     pub(crate) standing: Option<Standing>,
     /// From where the page may be that reads it.
@@ -60,7 +62,7 @@ impl Response {
         }
         let length = (!has_no_body(head.status)).then_some(body.len());
         let (standing, page_origin) = (head.standing, head.page_origin);
-        Self { status, fields, length, body: Body::Bytes(body.into()), standing, page_origin }
+        Self { status, fields, length, body: Body::Bytes(body.into()), trailers: None, standing, page_origin }
     }
 
     pub(crate) fn of_problem(problem: &Problem) -> Self {
@@ -82,7 +84,7 @@ impl Response {
             Body::Bytes(bytes) => Some(bytes.len()),
             Body::Stream(_) => declared,
         };
-        Self { status, fields, length, body, standing, page_origin: PageOrigin::default() }
+        Self { status, fields, length, body, trailers: None, standing, page_origin: PageOrigin::default() }
     }
 
     /// The same as the answer to HEAD.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use onrush_core::TimeMs;
+use tokio::sync::watch;
 
 use crate::catalog::Catalog;
 use crate::gate::Gate;
@@ -43,6 +44,8 @@ pub(crate) struct EdgeThread {
     /// Largest body of a request on this thread's listener.
     pub(crate) body_bytes_max: usize,
     pub(crate) draining: Cell<bool>,
+    /// The same for those who have to be woken by it.
+    pub(crate) stopping: watch::Sender<bool>,
     /// Bytes just read, while they are being parsed.
     pub(crate) inbound: RefCell<Box<[u8]>>,
     /// Answers just written down, while they are being sent.
@@ -80,6 +83,7 @@ impl EdgeThread {
             routes,
             body_bytes_max: if is_public { BODY_BYTES_MAX } else { OPERATOR_BODY_BYTES_MAX },
             draining: Cell::new(false),
+            stopping: watch::Sender::new(false),
             inbound: RefCell::new(vec![0; READ_BYTES * 4].into_boxed_slice()),
             outbound: RefCell::default(),
             body: RefCell::default(),
@@ -107,6 +111,12 @@ impl EdgeThread {
         }
         self.deadlines.tick(millis(self.started.elapsed()), self.draining.get());
         self.routes.gate.sweep(self.turn_clock.now());
+    }
+
+    /// From now on connections end as soon as they have answered.
+    pub(crate) fn begin_to_drain(&self) {
+        self.draining.set(true);
+        self.stopping.send_replace(true);
     }
 
     /// Wall-clock time as of the last tick.

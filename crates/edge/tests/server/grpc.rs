@@ -11,11 +11,11 @@ use crate::support::{ANSWER_TIMEOUT, Rig, Settings, call_json, call_with, settin
 
 /// One answer: status, message, code of the problem, and the messages of the body.
 #[derive(Debug, PartialEq)]
-struct Answer {
-    status: u32,
-    said: String,
-    reason: String,
-    messages: Vec<Vec<u8>>,
+pub(crate) struct Answer {
+    pub(crate) status: u32,
+    pub(crate) said: String,
+    pub(crate) reason: String,
+    pub(crate) messages: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -109,7 +109,7 @@ pub(crate) fn framed(message: &[u8]) -> Bytes {
     [&[0][..], &length.to_be_bytes(), message].concat().into()
 }
 
-fn call(rig: &Rig, path: &str, fields: &[(&str, &str)], message: &impl Message) -> Answer {
+pub(crate) fn call(rig: &Rig, path: &str, fields: &[(&str, &str)], message: &impl Message) -> Answer {
     exchange(rig, path, fields, message.encode_to_vec(), true)
 }
 
@@ -150,7 +150,7 @@ fn exchange(rig: &Rig, path: &str, fields: &[(&str, &str)], message: Vec<u8>, en
     })
 }
 
-fn answer_of(fields: &http::HeaderMap, mut bytes: &[u8]) -> Answer {
+pub(crate) fn answer_of(fields: &http::HeaderMap, mut bytes: &[u8]) -> Answer {
     let status = tonic::Status::from_header_map(fields).expect("a status");
     let details = tonic_types::StatusExt::get_error_details(&status);
     let mut messages = Vec::new();
@@ -167,7 +167,7 @@ fn answer_of(fields: &http::HeaderMap, mut bytes: &[u8]) -> Answer {
     }
 }
 
-fn told<T: Message + Default>(answer: &Answer) -> T {
+pub(crate) fn told<T: Message + Default>(answer: &Answer) -> T {
     assert_eq!((answer.status, answer.messages.len()), (0, 1), "{answer:?}");
     T::decode(&*answer.messages[0]).expect("a message")
 }
@@ -286,9 +286,14 @@ fn services_describe_themselves_and_say_whether_they_serve() {
         let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
         let answer = exchange(&rig, &path, &[], vec![0x3a, 0], false);
         let told = String::from_utf8_lossy(&answer.messages[0]).into_owned();
-        for service in
-            ["onrush.v1.Catalog", "onrush.v1.Counters", "onrush.v1.Windows", "proto.ProductInventoryService"]
-        {
+        for service in [
+            "onrush.v1.Catalog",
+            "onrush.v1.Counters",
+            "onrush.v1.Reservations",
+            "onrush.v1.Sales",
+            "onrush.v1.Windows",
+            "proto.ProductInventoryService",
+        ] {
             assert!(told.contains(service), "{service} in {told:?}");
         }
     }

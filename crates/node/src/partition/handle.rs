@@ -142,8 +142,19 @@ impl Partition {
             self.view_read_count.fetch_add(1, Ordering::Relaxed);
             return done(Ok(outcome));
         }
-        let reply_to = ReplyTo::Once(Box::new(done));
-        self.cell.submit(Submission { reply_to, calls: vec![(0, call)] }, None);
+        self.call_together(vec![(0, call)], |replies| {
+            if let Some((_, reply)) = replies.into_iter().next() {
+                done(reply);
+            }
+        });
+    }
+
+    /// Runs calls that came together, a few hundred at most: they are decided in their order and go into one batch. Hands all answers,
+    /// with the tokens of their calls, to `done` at once, on this thread or another, when everything that they rest on is durable.
+    /// For callers without a [`PartitionPort`]. `done` must not block.
+    pub fn call_together(&self, calls: Calls, done: impl FnOnce(Replies) + Send + 'static) {
+        let reply_to = ReplyTo::Caller(Box::new(done));
+        self.cell.submit(Submission { reply_to, calls }, None);
     }
 
     /// What the view answers to a call, if it can: a sale or a list of sales, as long as no hold is over that it still shows.

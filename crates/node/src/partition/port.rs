@@ -42,8 +42,8 @@ impl Port {
 pub(crate) enum ReplyTo {
     /// To a port, all at once.
     Port(Arc<Port>),
-    /// The one answer of a single call.
-    Once(Box<dyn FnOnce(Reply) + Send>),
+    /// To whoever has no port, all at once.
+    Caller(Box<dyn FnOnce(Replies) + Send>),
 }
 
 /// Answers that may be told now, to be told outside of any lock, and the ports to wake when all are told: each once,
@@ -73,11 +73,7 @@ impl Outbox {
                         to_wake.push(port);
                     }
                 }
-                ReplyTo::Once(answer) => {
-                    if let Some((_, reply)) = replies.into_iter().next() {
-                        answer(reply);
-                    }
-                }
+                ReplyTo::Caller(answer) => answer(replies),
             }
         }
         for port in to_wake {

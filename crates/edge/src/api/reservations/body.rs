@@ -4,21 +4,16 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use onrush_core::{
-    DETAILS_BYTES_MAX, LINES_MAX, NEW_NAME_RULE, QUANTITY_MAX, ReservationStatus, ReservationView, TimeMs,
-    is_name, write_rfc3339,
-};
-use onrush_node::{ChallengeCall, KeyCall, LineCall, Name, RESERVATION_ID_BYTES, ReserveCall};
+use onrush_core::{NEW_NAME_RULE, ReservationStatus, ReservationView, TimeMs, is_name, write_rfc3339};
+use onrush_node::{ChallengeCall, RESERVATION_ID_BYTES, ReserveCall};
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
-use xxhash_rust::xxh3::xxh3_64;
 
+use super::claim::{Claim, ClaimLine};
 use super::key::parse_idempotency_key;
 use crate::gate::{Brought, Identity};
 use crate::http::json::{Object, parse_json};
-use crate::http::name::name_field;
-use crate::limits::DETAILS_DEPTH_MAX;
 use crate::problem::Problem;
 use crate::text::write_number;
 
@@ -42,17 +37,15 @@ pub(crate) fn parse_reservation_of(
     }
     let key = key.map(|key| parse_idempotency_key(key.as_bytes())).transpose()?;
     let read: ReservationBody<'_> = parse_json(body)?;
-    let named = read.customer.map(|Customer(name)| name_field(&name, || "customer".into())).transpose()?;
-    let customer = sender.customer(named)?;
-    let lines = checked_lines(&read.lines.0)?;
-    let details = checked_details(read.details)?;
-    let key =
-        key.map(|key| KeyCall { key: Name::from(key), fingerprint: fingerprint(&customer, &lines, details) });
-    let challenge = read.challenge.map_or(ChallengeCall::Missing, |ChallengeText(text)| {
-        read_challenge(Brought { text: &text, sale, customer: &customer })
-    });
-    let (sale, asker, details) = (Name::from(sale), sender.asker(), details.into());
-    Ok(Box::new(ReserveCall { sale, asker, customer, lines, details, challenge, key }))
+    let claim = Claim {
+        sale,
+        key,
+        customer: read.customer.as_ref().map(|Customer(name)| &**name),
+        lines: &read.lines.0,
+        details: read.details,
+        challenge: read.challenge.as_ref().map(|ChallengeText(text)| &**text),
+    };
+    claim.check(sender, read_challenge)
 }
 
 /// Appends a reservation that this call made, or made before: what it claims is in the call.
@@ -124,14 +117,6 @@ struct ReservationBody<'a> {
     challenge: Option<ChallengeText<'a>>,
 }
 
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LineBody<'a> {
-    #[serde(borrow)]
-    stock: Cow<'a, str>,
-    quantity: u32,
-}
-
 /// A name, whole.
 #[derive(serde::Deserialize)]
 #[serde(transparent)]
@@ -142,7 +127,7 @@ struct Customer<'a>(#[serde(borrow)] Cow<'a, str>);
 #[serde(transparent)]
 struct ChallengeText<'a>(#[serde(borrow)] Cow<'a, str>);
 
-struct LineBodies<'a>(SmallVec<[LineBody<'a>; 2]>);
+struct LineBodies<'a>(SmallVec<[ClaimLine<'a>; 2]>);
 
 struct LineBodiesVisitor<'a>(PhantomData<&'a ()>);
 
@@ -216,81 +201,6 @@ impl ReservationFields<'_> {
 /// Reads a field that may be absent but not null.
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
-}
-
-fn checked_lines(lines: &[LineBody<'_>]) -> Result<SmallVec<[LineCall; 1]>, Problem> {
-    if !(1..=LINES_MAX).contains(&lines.len()) {
-        return Err(Problem::invalid("lines", &format!("must be a list of 1 to {LINES_MAX} objects")));
-    }
-    let mut checked: SmallVec<[LineCall; 1]> = SmallVec::with_capacity(lines.len());
-    for (at, line) in lines.iter().enumerate() {
-        let stock = name_field(&line.stock, || format!("lines[{at}].stock").into())?;
-        if !(1..=QUANTITY_MAX).contains(&line.quantity) {
-            let rule = format!("must be a whole number from 1 to {QUANTITY_MAX}");
-            return Err(Problem::invalid(format!("lines[{at}].quantity"), &rule));
-        }
-        if checked.iter().any(|earlier| earlier.stock == stock) {
-            return Err(Problem::invalid(
-                format!("lines[{at}].stock"),
-                "must differ from the stock of every other line",
-            ));
-        }
-        checked.push(LineCall { stock, quantity: line.quantity });
-    }
-    Ok(checked)
-}
-
-fn checked_details(details: Option<&RawValue>) -> Result<&[u8], Problem> {
-    let Some(details) = details.map(|details| details.get().as_bytes()) else { return Ok(&[]) };
-    if details.first() != Some(&b'{') {
-        return Err(Problem::invalid("details", "must be a JSON object"));
-    }
-    if details.len() > DETAILS_BYTES_MAX {
-        return Err(Problem::invalid(
-            "details",
-            &format!("must be at most {DETAILS_BYTES_MAX} bytes of JSON"),
-        ));
-    }
-    if nests_deeper_than(DETAILS_DEPTH_MAX, details) {
-        let rule = format!("must not nest objects and lists deeper than {DETAILS_DEPTH_MAX}");
-        return Err(Problem::invalid("details", &rule));
-    }
-    Ok(details)
-}
-
-/// Whether valid JSON has more than `max` objects and lists within each other, itself included.
-fn nests_deeper_than(max: usize, json: &[u8]) -> bool {
-    let mut depth = 0;
-    let (mut is_in_string, mut is_escaped) = (false, false);
-    for byte in json {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = true,
-            b'"' => is_in_string = !is_in_string,
-            _ if is_in_string => {}
-            b'{' | b'[' if depth == max => return true,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth -= 1,
-            _ => {}
-        }
-    }
-    false
-}
-
-/// A stable hash over the parts, each preceded by its length, so that no two different claims write the same bytes.
-pub(super) fn fingerprint(customer: &str, lines: &[LineCall], details: &[u8]) -> u64 {
-    let mut canonical: SmallVec<[u8; 256]> = SmallVec::new();
-    let mut put = |part: &[u8]| {
-        canonical.extend_from_slice(&(part.len() as u64).to_le_bytes());
-        canonical.extend_from_slice(part);
-    };
-    put(customer.as_bytes());
-    for line in lines {
-        put(line.stock.as_bytes());
-        put(&line.quantity.to_le_bytes());
-    }
-    put(details);
-    xxh3_64(&canonical)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ const KEY_RULE: &str = "must be 1 to 128 printable ASCII characters";
 const _: () = assert!(KEY_BYTES_MAX == 128, "the rule says this number");
 
 /// The text of an `Idempotency-Key` header field: 1 to [`KEY_BYTES_MAX`] bytes between space and `~`.
-pub(super) fn parse_idempotency_key(value: &[u8]) -> Result<&str, Problem> {
+pub(crate) fn parse_idempotency_key(value: &[u8]) -> Result<&str, Problem> {
     std::str::from_utf8(value)
         .ok()
         .filter(|key| {

@@ -1,7 +1,8 @@
 //! Reservations: what a customer claims of a sale, and what becomes of it.
 
 pub mod body;
-mod key;
+pub(crate) mod claim;
+pub(crate) mod key;
 pub(crate) mod one_unit;
 mod operations;
 mod schemas;
@@ -11,8 +12,8 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use compact_str::{CompactString, format_compact};
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
-use onrush_core::ReservationRef;
-use onrush_node::{Asker, Call, ChallengeCall, Failure, Name, Outcome, Reply, ReservationIds};
+use onrush_core::{ReservationRef, ReservationView, TimeMs};
+use onrush_node::{Asker, Call, ChallengeCall, Failure, Name, Outcome, Reply, ReservationIds, ReserveCall};
 
 use super::answer::{
     Answer, WithoutBody, WithoutQuery, admission_of, json, json_body, name_at, segment, with_header,
@@ -21,7 +22,7 @@ use super::answer::{
 use super::app::{App, mismatched};
 use super::asker::AskedBy;
 use super::route::Route;
-use crate::gate::{Brought, Identity};
+use crate::gate::{Admission, Brought, Identity};
 use crate::hot::{Head, Hot, Rendering, Sender, is_plain_json, plain_name};
 use crate::http::media_type::JSON;
 use crate::http::query::flag;
@@ -55,13 +56,10 @@ async fn reserve(
     let key = idempotency_key(&request)?;
     let mut admission = admission_of(&request);
     let body = json_body(request, BODY_BYTES_MAX).await?;
-    let call = parse_reservation_of(&sender, &sale, key.as_deref(), &body, |brought| match sender {
-        Identity::Operator => ChallengeCall::Missing,
-        _ => app.gate.challenges().read(brought, app.backend.now_ms()),
-    });
-    let call = call.inspect_err(|problem| app.gate.count_refusal(problem))?;
-    app.gate.check_customer(&mut admission, &call)?;
-    app.check_denied(&call)?;
+    let now = app.backend.now_ms();
+    let call = admit(&app, &sender, &mut admission, now, |read_challenge| {
+        parse_reservation_of(&sender, &sale, key.as_deref(), &body, read_challenge)
+    })?;
     match app.ask(Call::Reserve(call)).await? {
         Outcome::Reserved { reservation, status: now, created_at, expires_at, replayed, call } => {
             let id = app.backend.ids(&call.sale).write(reservation);
@@ -79,6 +77,27 @@ async fn reserve(
         }
         other => mismatched(&other),
     }
+}
+
+/// The call that `read` makes of a claim, once all was asked that is asked before the partition. `now` is the wall clock's.
+///
+/// # Errors
+/// What the claim is answered instead.
+pub(crate) fn admit(
+    app: &App,
+    sender: &Identity,
+    admission: &mut Admission,
+    now: TimeMs,
+    read: impl FnOnce(&dyn Fn(Brought<'_>) -> ChallengeCall) -> Result<Box<ReserveCall>, Problem>,
+) -> Result<Box<ReserveCall>, Problem> {
+    let call = read(&|brought| match sender {
+        Identity::Operator => ChallengeCall::Missing,
+        _ => app.gate.challenges().read(brought, now),
+    });
+    let call = call.inspect_err(|problem| app.gate.count_refusal(problem))?;
+    app.gate.check_customer(admission, &call)?;
+    app.backend.check_claim(&call, now)?;
+    Ok(call)
 }
 
 async fn read_reservation(
@@ -113,11 +132,15 @@ async fn release(
 }
 
 async fn reservation_answer(app: &App, call: Call) -> Answer {
+    let view = ask_for_one(app, call).await?;
+    let id = app.backend.ids(&view.sale).write(view.reservation);
+    Ok(json(StatusCode::OK, |out| write_reservation(out, &id, &view)))
+}
+
+/// The reservation that a call is about, as it is after it.
+pub(crate) async fn ask_for_one(app: &App, call: Call) -> Result<Box<ReservationView>, Problem> {
     match app.ask(call).await? {
-        Outcome::Reservation(view) => {
-            let id = app.backend.ids(&view.sale).write(view.reservation);
-            Ok(json(StatusCode::OK, |out| write_reservation(out, &id, &view)))
-        }
+        Outcome::Reservation(view) => Ok(view),
         other => mismatched(&other),
     }
 }
@@ -130,10 +153,21 @@ async fn read_customer(
 ) -> Answer {
     let sale = name_at(&request.uri, 2, "sale")?;
     let customer = name_at(&request.uri, 4, "customer")?;
-    match app.ask(Call::ReadCustomer { sale, customer, asker: sender.asker() }).await? {
-        Outcome::Reservations(views) => Ok(json(StatusCode::OK, |out| {
-            write_reservations(out, &views, |view| app.backend.ids(&view.sale).write(view.reservation));
-        })),
+    let views = ask_for_all(&app, sale, customer, sender.asker()).await?;
+    Ok(json(StatusCode::OK, |out| {
+        write_reservations(out, &views, |view| app.backend.ids(&view.sale).write(view.reservation));
+    }))
+}
+
+/// The reservations of a customer in a sale, oldest first.
+pub(crate) async fn ask_for_all(
+    app: &App,
+    sale: Name,
+    customer: Name,
+    asker: Asker,
+) -> Result<Vec<ReservationView>, Problem> {
+    match app.ask(Call::ReadCustomer { sale, customer, asker }).await? {
+        Outcome::Reservations(views) => Ok(views),
         other => mismatched(&other),
     }
 }
@@ -141,10 +175,17 @@ async fn read_customer(
 /// The sale and the reservation that a path names. An id that this server never wrote is one that does not exist.
 fn reservation_at(app: &App, uri: &Uri) -> Result<(Name, ReservationRef), Problem> {
     let sale = name_at(uri, 2, "sale")?;
-    decode_segment(segment(uri, 4))
-        .and_then(|id| app.backend.ids(&sale).read(&id))
-        .map(|reservation| (sale, reservation))
-        .ok_or_else(Problem::reservation_not_found)
+    let id = decode_segment(segment(uri, 4)).ok_or_else(Problem::reservation_not_found)?;
+    let reservation = read_id(app, &sale, &id)?;
+    Ok((sale, reservation))
+}
+
+/// The reservation of a sale that an id names.
+///
+/// # Errors
+/// This server never wrote such an id for the sale.
+pub(crate) fn read_id(app: &App, sale: &str, id: &str) -> Result<ReservationRef, Problem> {
+    app.backend.ids(sale).read(id).ok_or_else(Problem::reservation_not_found)
 }
 
 fn idempotency_key(request: &Request) -> Result<Option<String>, Problem> {

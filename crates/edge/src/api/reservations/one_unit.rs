@@ -3,7 +3,7 @@
 use onrush_node::{ChallengeCall, KeyCall, LineCall, Name, ReserveCall};
 use smallvec::smallvec;
 
-use super::body::fingerprint;
+use super::claim::fingerprint;
 use super::key::parse_idempotency_key;
 use crate::gate::Identity;
 use crate::problem::Problem;

@@ -4,7 +4,7 @@ mod body;
 mod etag;
 mod gate;
 mod operations;
-mod page;
+pub(crate) mod page;
 mod schemas;
 pub mod terms;
 
@@ -14,7 +14,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{StatusCode, header};
-use onrush_core::{Precondition, SalesPage};
+use onrush_core::{Precondition, SaleView, SalesPage};
 use onrush_node::{Call, Name, Outcome};
 
 use super::answer::{
@@ -28,7 +28,7 @@ use crate::limits::OPERATOR_BODY_BYTES_MAX;
 use crate::problem::Problem;
 use body::{write_sale, write_sales};
 use etag::{parse_precondition, sale_etag, sales_etag};
-use page::parse_list;
+use page::{ListQuery, parse_list};
 pub(super) use schemas::schemas;
 use terms::{parse_sale, parse_sale_change};
 
@@ -45,12 +45,7 @@ pub(super) fn operator_routes() -> [Route; 3] {
 }
 
 async fn list_sales(State(app): State<Arc<App>>, request: WithoutBody) -> Answer {
-    let query = parse_list(request.uri.query())?;
-    let call = Call::ListSales { after: query.after, count_max: query.limit };
-    let SalesPage { sales, has_more } = match app.ask(call).await? {
-        Outcome::Sales(page) => page,
-        other => mismatched(&other),
-    };
+    let SalesPage { sales, has_more } = read_page(&app, parse_list(request.uri.query())?).await?;
     let next_after = sales.last().filter(|_| has_more).map(|sale| sale.sale.as_str());
     let etag = sales_etag(&sales, next_after, |sale| app.backend.ids(sale));
     Ok(tagged(&request.fields, &etag, |out| write_sales(out, &sales, next_after)))
@@ -58,11 +53,23 @@ async fn list_sales(State(app): State<Arc<App>>, request: WithoutBody) -> Answer
 
 async fn read_sale(State(app): State<Arc<App>>, _: WithoutQuery, request: WithoutBody) -> Answer {
     let sale = name_at(&request.uri, 2, "sale")?;
+    let sale = read(&app, sale).await?;
+    let etag = sale_etag(&sale, app.backend.ids(&sale.sale));
+    Ok(tagged(&request.fields, &etag, |out| write_sale(out, &sale)))
+}
+
+/// A page of the list of sales.
+pub(crate) async fn read_page(app: &App, query: ListQuery) -> Result<SalesPage, Problem> {
+    match app.ask(Call::ListSales { after: query.after, count_max: query.limit }).await? {
+        Outcome::Sales(page) => Ok(page),
+        other => mismatched(&other),
+    }
+}
+
+/// A sale as it is.
+pub(crate) async fn read(app: &App, sale: Name) -> Result<Box<SaleView>, Problem> {
     match app.ask(Call::ReadSale { sale }).await? {
-        Outcome::Sale(sale) => {
-            let etag = sale_etag(&sale, app.backend.ids(&sale.sale));
-            Ok(tagged(&request.fields, &etag, |out| write_sale(out, &sale)))
-        }
+        Outcome::Sale(sale) => Ok(sale),
         other => mismatched(&other),
     }
 }

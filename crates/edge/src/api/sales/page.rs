@@ -3,7 +3,7 @@
 use onrush_core::is_name;
 use onrush_node::Name;
 
-use crate::http::page::{parse_page, read_hex, write_hex};
+use crate::http::page::{checked_page, parse_page, read_hex, write_hex};
 use crate::problem::Problem;
 
 /// The first byte of a cursor, so that a later form can be told from this one.
@@ -21,6 +21,13 @@ pub(crate) struct ListQuery {
 /// The query of `GET /v1/sales`: `limit` and `cursor`.
 pub(crate) fn parse_list(query: Option<&str>) -> Result<ListQuery, Problem> {
     let (after, limit) = parse_page(query, read_cursor)?;
+    Ok(ListQuery { after, limit })
+}
+
+/// The same of what was asked for in a message, where a limit of 0 and an empty cursor are none.
+pub(crate) fn check_list(limit: u32, cursor: &str) -> Result<ListQuery, Problem> {
+    let cursor = Some(cursor).filter(|cursor| !cursor.is_empty());
+    let (after, limit) = checked_page(limit, cursor, read_cursor)?;
     Ok(ListQuery { after, limit })
 }
 

@@ -42,13 +42,13 @@ impl fmt::Display for Incomplete {
 impl std::error::Error for Incomplete {}
 
 impl Pieces {
-    pub(super) fn new(body: response::Body, streams: &Rc<Streams>) -> Self {
+    pub(super) fn new(body: response::Body, trailers: Option<HeaderMap>, streams: &Rc<Streams>) -> Self {
         let (bytes, more) = match body {
             response::Body::Bytes(bytes) => (bytes, None),
             response::Body::Stream(stream) => (Bytes::new(), Some((stream, OpenStream::new(streams)))),
         };
         let held = more.is_none().then(|| Rc::new(streams.hold(bytes.len())));
-        Self { bytes, held, more, trailers: None }
+        Self { bytes, held, more, trailers }
     }
 
     /// Takes the next bytes of a stream; nothing at its end.

@@ -112,9 +112,11 @@ async fn answer(
         response => response,
     };
     let response = if grpc::takes_stream(request.uri().path()) {
-        match head_of(thread, request) {
-            Ok((parts, body)) => {
-                let body = RouterBody::new(Streamed::new(body, thread.settings.body_timeout));
+        let place = streams.take_read_stream().ok_or_else(Problem::overloaded);
+        match place.and_then(|place| Ok((place, head_of(thread, request)?))) {
+            Ok((place, (parts, body))) => {
+                let (timeout, draining) = (thread.settings.body_timeout, thread.stopping.subscribe());
+                let body = RouterBody::new(Streamed::new(body, timeout, draining, place));
                 route(thread, streams, peer, parts, (Bytes::new(), body)).await
             }
             Err(problem) => refuse(&problem),
@@ -128,8 +130,8 @@ async fn answer(
             Err(problem) => refuse(&problem),
         }
     };
-    let Response { status, fields, length, body, .. } = finish(thread, response, is_head);
-    let mut response = http::Response::new(Pieces::new(body, streams));
+    let Response { status, fields, length, body, trailers, .. } = finish(thread, response, is_head);
+    let mut response = http::Response::new(Pieces::new(body, trailers, streams));
     *response.status_mut() = status;
     *response.headers_mut() = fields;
     if let Some(length) = length {
@@ -238,7 +240,7 @@ async fn turn<'a>(
     if catalog::may_wait(rows, &parts.uri) || product_inventory::may_wait(rows, path) || grpc::may_wait(path)
     {
         streams.turn_to_wait().await
-    } else if parts.method.is_safe() || product_inventory::is_read(path) {
+    } else if parts.method.is_safe() || product_inventory::is_read(path) || grpc::is_long_read(path) {
         streams.turn_to_read().await
     } else {
         None

@@ -2,10 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-use crate::limits::{H2_READS_MAX, H2_UNSENT_BYTES_MAX, H2_WAITING_READS_MAX};
+use crate::limits::{H2_READ_STREAMS_MAX, H2_READS_MAX, H2_UNSENT_BYTES_MAX, H2_WAITING_READS_MAX};
 use crate::net::counters::CutOff;
 use crate::net::deadlines::{Activity, Deadline, Unsent};
 
@@ -20,6 +21,7 @@ pub(super) struct Streams {
     answer_gone: Notify,
     reads: Semaphore,
     waiting_reads: Semaphore,
+    read_while_answered: Arc<Semaphore>,
 }
 
 impl Streams {
@@ -33,6 +35,7 @@ impl Streams {
             answer_gone: Notify::new(),
             reads: Semaphore::new(H2_READS_MAX),
             waiting_reads: Semaphore::new(H2_WAITING_READS_MAX),
+            read_while_answered: Arc::new(Semaphore::new(H2_READ_STREAMS_MAX)),
         })
     }
 
@@ -56,6 +59,11 @@ impl Streams {
     /// The same for one that may first wait for what it reads.
     pub(super) async fn turn_to_wait(&self) -> Option<SemaphorePermit<'_>> {
         self.waiting_reads.acquire().await.ok()
+    }
+
+    /// A place for a stream that is read while it is answered; nothing if there are as many as may be.
+    pub(super) fn take_read_stream(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.read_while_answered).try_acquire_owned().ok()
     }
 
     /// Whether an answer, or the next part of one, of `bytes` may be begun.
