@@ -43,7 +43,7 @@ pub(crate) fn reserve_many(bench: &Bench) -> Result<Findings> {
         |side: &str| Figure::new(side, "/s", rounds.values(side, |turn| turn.outcome.success_rate()));
     let row = |name: &str, side| Row::new(name, figure(side), Some(figure("redis")), Better::Higher);
     let mut deep = row("ReserveMany, 4 streams, 4 batches of 256 each", DEEP)
-        .targets(Target::RatioAtLeast(1.5), Target::RatioAtLeast(3.0))
+        .targets(Target::RatioAtLeast(4.0), Target::RatioAtLeast(8.0))
         .note(
             "the client of clients/rust in one thread; redis-benchmark with 16 connections, pipelined by 64",
         );

@@ -14,7 +14,7 @@ use super::errors::unavailable;
 use super::settings::Settings;
 
 /// The port of a server that is not told another.
-const DEFAULT_PORT: u16 = 5432;
+pub(crate) const DEFAULT_PORT: u16 = 5432;
 
 /// A client, and the task that moves its bytes; dropped, the connection is closed.
 pub(crate) struct Connection {

@@ -16,7 +16,7 @@ pub(crate) fn unavailable(doing: &str, error: &Error) -> TargetError {
 }
 
 /// An error while rows were written: some rows will never be taken.
-pub(super) fn of_rows(doing: &str, error: &Error) -> TargetError {
+pub(crate) fn of_rows(doing: &str, error: &Error) -> TargetError {
     let reason = words(doing, error);
     match error.as_db_error() {
         Some(said) if is_rejection(said.code().code()) => TargetError::Rejected { offset: None, reason },

@@ -7,6 +7,9 @@ use onrush_sinks::TargetError;
 use super::settings::SourceSettings;
 use crate::postgres::connection::Connection;
 
+/// What a statement gives up after. The server gives up before the client does.
+pub(super) const TIMEOUTS: &str = "SET statement_timeout = '25s'; SET lock_timeout = '10s'";
+
 /// A connection whose statements give up before the client does, and which changes nothing.
 pub(super) async fn connect(settings: &SourceSettings, application: &str) -> Result<Connection, TargetError> {
     let connection = connect_to_write(settings, application).await?;
@@ -25,9 +28,9 @@ pub(super) async fn connect_to_write(
     connection
         .run(
             "prepare the session",
-            "SET statement_timeout = '25s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s'; \
+            &format!("{TIMEOUTS}; SET idle_in_transaction_session_timeout = '30s'; \
              SET client_min_messages = warning; SET default_transaction_isolation = 'read committed'; SET jit = off; \
-             SET datestyle = iso; SET timezone = 'UTC'",
+             SET datestyle = iso; SET timezone = 'UTC'"),
         )
         .await?;
     Ok(connection)

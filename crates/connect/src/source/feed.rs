@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use onrush_node::catalog::{Snapshot, SourceRows};
+use onrush_sinks::TargetError;
 use tokio::sync::{Notify, watch};
 
 use super::connecting::{connect, now};
@@ -16,7 +17,7 @@ use super::inspection::{
 use super::interruption::Interruption;
 use super::loading::load;
 use super::settings::SourceSettings;
-use super::stream::{Stream, follow, probe};
+use super::stream::{Identity, Stream, follow, probe};
 use crate::postgres::connection::Connection;
 
 /// The first pause after a failure, and the longest.
@@ -81,10 +82,23 @@ struct Progress {
     is_loaded: bool,
     /// How the tables were built then.
     shape: Option<String>,
+    /// Whose history it is.
+    identity: Option<Identity>,
+    /// The rows are loaded once all transactions below this number have ended.
+    load_after: u64,
+    /// Whether the replication slot would tell what cannot be read.
+    drops_slot: bool,
 }
 
 impl Progress {
-    const NONE: Self = Self { received: None, is_loaded: false, shape: None };
+    const NONE: Self = Self {
+        received: None,
+        is_loaded: false,
+        shape: None,
+        identity: None,
+        load_after: 0,
+        drops_slot: false,
+    };
 }
 
 async fn follow_for_ever(
@@ -117,9 +131,12 @@ async fn follow_for_ever(
                 rows.report(why);
             }
             Interruption::Lost(why) => {
-                tracing::warn!("catalog {collection}: all rows are loaded anew: {why}");
-                rows.lose(why);
+                lose(&collection, &rows, why);
                 progress = Progress::NONE;
+            }
+            Interruption::Unreadable(why) => {
+                lose(&collection, &rows, why);
+                progress = Progress { drops_slot: true, ..Progress::NONE };
             }
         }
         tokio::select! {
@@ -128,7 +145,14 @@ async fn follow_for_ever(
         }
         pause = (2 * pause).min(RETRY_PAUSES.1);
     }
-    say_farewell(&collection, &settings).await;
+    if progress.received.is_some() {
+        say_farewell(&collection, &settings).await;
+    }
+}
+
+fn lose(collection: &str, rows: &SourceRows, why: String) {
+    tracing::warn!("catalog {collection}: all rows are loaded anew: {why}");
+    rows.lose(why);
 }
 
 /// Follows the source over one connection, until something is wrong with it.
@@ -163,20 +187,25 @@ async fn try_session(
     let near =
         ask_one(control.client(), "read a snapshot", "SELECT pg_current_snapshot()::text", &[]).await?;
     let near = Snapshot::parse(near.get(0)).unwrap_or_default();
-    let mut stream = Stream::open(settings, begin, near).await?;
+    let (mut stream, identity) = Stream::open(settings, begin, near, &inspected.started_at).await?;
+    let received = progress.received.unwrap_or_default();
+    if progress.identity.as_ref().is_some_and(|before| !identity.goes_on(before, received)) {
+        return Err(Interruption::Lost("the server has another history than the one before".to_owned()));
+    }
+    progress.identity = Some(identity);
     tracing::info!("catalog {collection}: follows replication slot {}", settings.replication_slot);
     let loading = async {
         if !progress.is_loaded {
-            load(collection, settings, rows).await?;
+            load(collection, settings, rows, progress.load_after).await?;
             progress.is_loaded = true;
         }
         std::future::pending::<Result<std::convert::Infallible, Interruption>>().await
     };
     let received = &mut progress.received;
-    let acknowledgement = stream.acknowledgement();
+    let state = stream.state();
     tokio::select! {
         ended = follow(&mut stream, settings, rows, received) => ended,
-        ended = probe(&control, settings, rows, &inspected, acknowledgement) => ended,
+        ended = probe(&control, settings, rows, &inspected, &state) => ended,
         ended = loading => ended,
     }
 }
@@ -190,8 +219,8 @@ async fn begin(
 ) -> Result<u64, Interruption> {
     let (client, name) = (control.client(), settings.replication_slot.as_str());
     let at = match replication_slot(client, name).await? {
-        ReplicationSlot::At(at) => Some(at),
-        ReplicationSlot::Lost => {
+        ReplicationSlot::At(at) if !progress.drops_slot => Some(at),
+        ReplicationSlot::Lost | ReplicationSlot::At(_) => {
             drop_replication_slot(client, name).await?;
             None
         }
@@ -206,12 +235,14 @@ async fn begin(
         }
         (_, None) => {}
     }
-    let at = match at {
-        Some(at) => at,
+    progress.drops_slot = false;
+    // What a slot that was read before has told was seen by somebody, so by every load as well.
+    let (at, load_after) = match at {
+        Some(at) => (at, 0),
         None => create_replication_slot(client, name).await?,
     };
     rows.restart(at);
-    (progress.received, progress.is_loaded) = (Some(at), false);
+    (progress.received, progress.is_loaded, progress.load_after) = (Some(at), false, load_after);
     Ok(at)
 }
 
@@ -219,7 +250,14 @@ async fn begin(
 async fn say_farewell(collection: &str, settings: &SourceSettings) {
     let farewell = async {
         let control = connect(settings, "onrush catalog").await?;
-        drop_replication_slot(control.client(), &settings.replication_slot).await
+        // The server may still take the connection that was closed for alive.
+        while let Err(error) = drop_replication_slot(control.client(), &settings.replication_slot).await {
+            if control.client().is_closed() {
+                return Err(error);
+            }
+            tokio::time::sleep(RETRY_PAUSES.0).await;
+        }
+        Ok::<_, TargetError>(())
     };
     let problem = match tokio::time::timeout(FAREWELL, farewell).await {
         Ok(Ok(())) => return,

@@ -1,7 +1,7 @@
 //! Reading the rows that readers or changes ask for, over some connections of their own.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use onrush_core::Row;
 use onrush_node::catalog::{Fetch, Snapshot, SourceRows};
@@ -14,21 +14,21 @@ use super::inspection::key_type;
 use super::settings::SourceSettings;
 use super::statements::{self, KeyType};
 use crate::postgres::connection::{Connection, within};
-use crate::postgres::errors::unavailable;
+use crate::postgres::errors::{of_rows, unavailable};
 
 /// Keys of one statement.
 const KEYS_PER_FETCH_MAX: usize = 1_000;
 
-/// After a connection that failed the next is not tried for so long. Whoever asks meanwhile is told at once.
+/// After a connection failed nothing is taken for so long.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
-/// After a read that did not see a change yet that the feed has told of.
-pub(super) const UNSEEN_PAUSE: Duration = Duration::from_millis(2);
+/// Pauses after a statement that did not see a change yet that the feed has told of: the first, and the longest.
+pub(super) const UNSEEN_PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 
 /// Reads whatever is wanted, for ever.
 pub(super) async fn fetch_all(settings: Arc<SourceSettings>, rows: Arc<SourceRows>, wanted: Arc<Notify>) {
     let mut reader = None;
-    let mut failed_at: Option<(Instant, String)> = None;
+    let mut pause = UNSEEN_PAUSES.0;
     loop {
         let Some(fetch) = rows.begin_fetch(KEYS_PER_FETCH_MAX) else {
             wanted.notified().await;
@@ -36,30 +36,65 @@ pub(super) async fn fetch_all(settings: Arc<SourceSettings>, rows: Arc<SourceRow
         };
         // If more is wanted than one statement takes, another connection reads it.
         wanted.notify_one();
-        if let Some((at, why)) = &failed_at
-            && now().saturating_duration_since(*at) < RETRY_INTERVAL
-        {
-            let why = why.clone();
-            rows.fail_fetch(fetch, why);
-            tokio::time::sleep(RETRY_INTERVAL / 10).await;
-            continue;
+        match fetch_once(&settings, &rows, &mut reader, fetch).await {
+            Outcome::Done => pause = UNSEEN_PAUSES.0,
+            Outcome::TooEarly => {
+                tokio::time::sleep(pause).await;
+                pause = (2 * pause).min(UNSEEN_PAUSES.1);
+            }
+            Outcome::Failed => tokio::time::sleep(RETRY_INTERVAL).await,
         }
-        match read(&settings, &mut reader, &fetch).await {
-            Ok(found) => {
-                failed_at = None;
-                let was_early = rows.end_fetch(fetch, &found.snapshot, found.rows, now());
-                if let Some(problem) = found.problem {
-                    rows.report(problem);
-                }
-                if was_early {
-                    tokio::time::sleep(UNSEEN_PAUSE).await;
+    }
+}
+
+/// What came of a read.
+enum Outcome {
+    Done,
+    /// Something that was told was not seen.
+    TooEarly,
+    /// The connection is of no use.
+    Failed,
+}
+
+async fn fetch_once(
+    settings: &SourceSettings,
+    rows: &SourceRows,
+    reader: &mut Option<Reader>,
+    fetch: Fetch,
+) -> Outcome {
+    let was_open = reader.is_some();
+    let mut found = read(settings, reader, &fetch).await;
+    // A connection that rested may have been closed meanwhile, which says nothing of the source.
+    if was_open && reader.as_ref().is_some_and(Reader::is_closed) {
+        *reader = None;
+        found = read(settings, reader, &fetch).await;
+    }
+    match found {
+        Ok(found) => {
+            let was_early = rows.end_fetch(fetch, &found.snapshot, found.rows, now());
+            if let Some(problem) = found.problem {
+                rows.report(problem);
+            }
+            if was_early { Outcome::TooEarly } else { Outcome::Done }
+        }
+        // One row makes the whole statement fail, so each is read alone.
+        Err(TargetError::Rejected { .. }) if fetch.keys.len() > 1 => {
+            for key in fetch.keys {
+                let alone = Fetch { life: fetch.life, keys: vec![key] };
+                if let Outcome::Failed = Box::pin(fetch_once(settings, rows, reader, alone)).await {
+                    *reader = None;
                 }
             }
-            Err(error) => {
-                reader = None;
-                failed_at = Some((now(), error.to_string()));
-                rows.fail_fetch(fetch, error.to_string());
-            }
+            Outcome::Done
+        }
+        Err(TargetError::Rejected { reason, .. }) => {
+            rows.give_up(&fetch, format!("the row of {:?} cannot be read: {reason}", fetch.keys[0]));
+            Outcome::Done
+        }
+        Err(error) => {
+            *reader = None;
+            rows.fail_fetch(fetch, error.to_string());
+            Outcome::Failed
         }
     }
 }
@@ -69,6 +104,8 @@ struct Reader {
     connection: Connection,
     statement: Statement,
     key_type: KeyType,
+    /// In which life of the collection it was opened. The key may have another type in the next.
+    life: u64,
 }
 
 /// What a statement found.
@@ -84,15 +121,18 @@ async fn read(
     reader: &mut Option<Reader>,
     fetch: &Fetch,
 ) -> Result<Found, TargetError> {
+    if reader.as_ref().is_some_and(|reader| reader.life != fetch.life) {
+        *reader = None;
+    }
     let reader = match reader {
         Some(reader) => reader,
-        None => reader.insert(Reader::open(settings).await?),
+        None => reader.insert(Reader::open(settings, fetch.life).await?),
     };
     reader.read(fetch).await
 }
 
 impl Reader {
-    async fn open(settings: &SourceSettings) -> Result<Self, TargetError> {
+    async fn open(settings: &SourceSettings, life: u64) -> Result<Self, TargetError> {
         let connection = connect(settings, "onrush catalog reader").await?;
         let key_type = key_type(connection.client(), settings).await?;
         let doing = "prepare the query";
@@ -101,7 +141,11 @@ impl Reader {
             statement.map_err(|error| unavailable(doing, &error))
         });
         let statement = statement.await?;
-        Ok(Self { connection, statement, key_type })
+        Ok(Self { connection, statement, key_type, life })
+    }
+
+    fn is_closed(&self) -> bool {
+        self.connection.client().is_closed()
     }
 
     async fn read(&self, fetch: &Fetch) -> Result<Found, TargetError> {
@@ -110,18 +154,14 @@ impl Reader {
         let doing = "read rows";
         let lines = within(EXCHANGE_TIMEOUT, doing, async {
             let lines = self.connection.client().query(&self.statement, &[&keys]).await;
-            lines.map_err(|error| unavailable(doing, &error))
+            lines.map_err(|error| of_rows(doing, &error))
         });
         let lines = lines.await?;
         let snapshot = snapshot_of(&lines)?;
         let (mut rows, mut problem) = (Vec::with_capacity(lines.len()), None);
         for line in &lines {
-            let (Some(key), Some(json)) = (line.get::<_, Option<&str>>(1), line.get::<_, Option<&str>>(2))
-            else {
-                continue;
-            };
-            match statements::row(key, json) {
-                Ok(row) => rows.push(row),
+            match statements::row(line.get(1), line.get(2)) {
+                Ok(row) => rows.extend(row),
                 Err(why) => problem = Some(why),
             }
         }

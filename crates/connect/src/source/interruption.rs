@@ -8,6 +8,8 @@ pub(super) enum Interruption {
     Broken(String),
     /// Not all changes are known: the rows have to be loaded.
     Lost(String),
+    /// The same, and the replication slot would tell the same again.
+    Unreadable(String),
 }
 
 impl From<TargetError> for Interruption {

@@ -45,6 +45,10 @@ pub fn prepare(settings: &SourceSettings) -> Result<Option<String>, TargetError>
         runtime.map_err(|error| TargetError::Unavailable(format!("start an event loop: {error}")))?;
     runtime.block_on(async {
         let connection = connect_to_write(settings, "onrush catalog prepare").await?;
+        // A publication that others made, of all tables perhaps, is as good.
+        if let Ok(inspected) = inspect(connection.client(), settings).await {
+            return Ok(inspected.warning);
+        }
         for statement in statements(settings) {
             connection.run("make the publication", &statement).await?;
         }

@@ -49,6 +49,11 @@ impl KeyType {
         }
     }
 
+    /// Whether values of these types are written alike, so that the one as text is found by the other.
+    pub(super) fn is_like(self, other: Self) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Integer { name, .. } => name,
@@ -60,30 +65,38 @@ impl KeyType {
 
 /// Finds out the type of the key, and reads nothing.
 pub(super) fn key_type(settings: &SourceSettings) -> String {
-    format!("SELECT q.{} FROM ({}) AS q LIMIT 0", quoted(&settings.key), settings.query)
+    format!("SELECT q.{} FROM ({}\n) AS q LIMIT 0", quoted(&settings.key), settings.query)
 }
 
-/// All rows: keys and JSON.
+/// All rows: keys and JSON, which is null if it is too large.
 pub(super) fn load(settings: &SourceSettings) -> String {
-    format!("SELECT q.{}::text, row_to_json(q)::text FROM ({}) AS q", quoted(&settings.key), settings.query)
+    let (key, query) = (quoted(&settings.key), &settings.query);
+    format!(
+        "SELECT r.key, {JSON} FROM (SELECT q.{key}::text AS key, row_to_json(q)::text AS json FROM ({query}\n) AS q) AS r"
+    )
 }
 
-/// The rows of the keys in the text array `$1`: what the statement sees, and key and JSON of each row. There is a line even if there
-/// are no rows.
+/// The rows of the keys in the text array `$1`: what the statement sees, and key and JSON of each row, as [`load`] has them. There is a
+/// line even if there are no rows.
 pub(super) fn fetch(settings: &SourceSettings, key_type: KeyType) -> String {
     let (key, query, name) = (quoted(&settings.key), &settings.query, key_type.name());
     format!(
-        "SELECT s.seen, r.key, r.json FROM (SELECT pg_current_snapshot()::text AS seen) AS s LEFT JOIN \
-         (SELECT q.{key}::text AS key, row_to_json(q)::text AS json FROM ({query}) AS q \
+        "SELECT s.seen, r.key, {JSON} FROM (SELECT pg_current_snapshot()::text AS seen) AS s LEFT JOIN \
+         (SELECT q.{key}::text AS key, row_to_json(q)::text AS json FROM ({query}\n) AS q \
          WHERE q.{key} = ANY($1::text[]::{name}[])) AS r ON true"
     )
 }
+
+/// What is too large does not even leave the server.
+const JSON: &str = "CASE WHEN octet_length(r.json) <= 1048576 THEN r.json END";
+
+const _: () = assert!(ROW_JSON_BYTES_MAX == 1_048_576, "the statement says this number");
 
 /// The keys that depend on the values in the text array `$1`, by a query of the operator, as [`fetch`] has them.
 pub(super) fn dependent_keys(query: &str) -> String {
     format!(
         "SELECT s.seen, r.key FROM (SELECT pg_current_snapshot()::text AS seen) AS s LEFT JOIN \
-         (SELECT d.key::text AS key FROM ({query}) AS d(key)) AS r ON true"
+         (SELECT d.key::text AS key FROM ({query}\n) AS d(key)) AS r ON true"
     )
 }
 
@@ -97,20 +110,19 @@ pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The row that a line is.
+/// The row that a line is; nothing if it has no key.
 ///
 /// # Errors
-/// Why it is none, as a sentence.
-pub(super) fn row(key: &str, json: &str) -> Result<Row, String> {
+/// Why it is left out, as a sentence.
+pub(super) fn row(key: Option<&str>, json: Option<&str>) -> Result<Option<Row>, String> {
+    let Some(key) = key else { return Ok(None) };
     if !is_row_key(key) {
         return Err("a key of the query is not 1 to 128 printable characters; its row is left out".to_owned());
     }
-    if json.len() > ROW_JSON_BYTES_MAX {
-        return Err(format!(
-            "the row of {key:?} has more than {ROW_JSON_BYTES_MAX} bytes of JSON; it is left out"
-        ));
-    }
-    Ok(Row::new(RowLine { key, json: json.as_bytes() }))
+    let json = json.ok_or_else(|| {
+        format!("the row of {key:?} has more than {ROW_JSON_BYTES_MAX} bytes of JSON; it is left out")
+    })?;
+    Ok(Some(Row::new(RowLine { key, json: json.as_bytes() })))
 }
 
 #[cfg(test)]

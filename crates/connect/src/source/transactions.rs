@@ -66,9 +66,10 @@ impl Transactions {
                     let values = [&before, &after].map(|row| row.as_ref()?.get(*column).copied());
                     let mut is_told = false;
                     for value in values.into_iter().flatten() {
-                        let Value::Text(text) = value else { continue };
-                        is_told = true;
-                        self.value_count += usize::from(open.values[*watch].insert(text.to_owned()));
+                        is_told |= value != Value::Unchanged;
+                        if let Value::Text(text) = value {
+                            self.value_count += usize::from(open.values[*watch].insert(text.to_owned()));
+                        }
                     }
                     if !is_told {
                         let (table, column) = (&table.relation, &self.watches[*watch].column);
@@ -193,6 +194,8 @@ mod tests {
         let mut transactions = Transactions::new(&[watch("public.products", "id")]);
         assert_eq!(transactions.take(&relation(b'd')), Ok(()));
         assert_eq!(of(&mut transactions, &update(None, "1")), "");
+        let null = [b"U".as_slice(), &[0, 0, 0, 7], b"N", &[0, 2, b'n', b'n']].concat();
+        assert_eq!(of(&mut transactions, &null), "", "no row depends on no value");
         let truncate = [b"T".as_slice(), &[0, 0, 0, 1, 0, 0, 0, 0, 7]].concat();
         assert!(of(&mut transactions, &truncate).contains("truncated"));
         let unchanged = [b"U".as_slice(), &[0, 0, 0, 7], b"N", &[0, 2, b'u', b'n']].concat();

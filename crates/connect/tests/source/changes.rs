@@ -147,3 +147,32 @@ fn a_thousand_readers_of_one_row_are_one_query() {
     assert_eq!((0..1_000).filter(|_| receiver.recv().expect("an answer")).count(), 1_000);
     await_that("one query was counted", || followed.rows.state(crate::shop::now()).fetch_count == before + 1);
 }
+
+#[test]
+fn a_partition_that_is_dropped_takes_its_rows_along() {
+    let tables = "CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id); \
+         CREATE TABLE parts_low PARTITION OF parts FOR VALUES FROM (0) TO (10); \
+         CREATE TABLE parts_high PARTITION OF parts FOR VALUES FROM (10) TO (20); INSERT INTO parts VALUES (1), (11)";
+    let Some(shop) = Shop::new(tables, "SELECT * FROM parts", &[watch("parts", "id", None)]) else { return };
+    onrush_connect::source::prepare(&shop.settings).expect("prepare");
+    let followed = shop.follow();
+    let session = shop.session();
+    session.run("TRUNCATE parts_high");
+    followed.await_shown("11", None);
+    session.run("DROP TABLE parts_low");
+    followed.await_shown("1", None);
+}
+
+#[test]
+fn a_key_may_get_a_wider_type() {
+    let Some(shop) = Shop::with_products() else { return };
+    let followed = shop.follow();
+    let session = shop.session();
+    session.run("UPDATE products SET price = 1 WHERE id = 1");
+    followed.await_shown("1", Some(r#"{"id":1,"price":1,"text":null}"#));
+    session
+        .run("ALTER TABLE products ALTER id TYPE bigint; INSERT INTO products VALUES (3000000000, 7, NULL)");
+    followed.await_shown("3000000000", Some(r#"{"id":3000000000,"price":7,"text":null}"#));
+    session.run("UPDATE products SET price = 8 WHERE id = 3000000000");
+    followed.await_shown("3000000000", Some(r#"{"id":3000000000,"price":8,"text":null}"#));
+}

@@ -138,3 +138,56 @@ fn reads_may_go_to_the_source_while_the_feed_is_away() {
     followed.await_coherent();
     assert_eq!(followed.shown("1").as_deref(), Some(r#"{"id":1,"price":3,"text":null}"#));
 }
+
+#[test]
+fn a_row_that_cannot_be_read_keeps_no_other_from_being_shown() {
+    let tables = "CREATE TABLE products (id int PRIMARY KEY, parts int NOT NULL); \
+         INSERT INTO products SELECT id, 1 FROM generate_series(1, 100) AS id";
+    let query = "SELECT id, 100 / parts AS share FROM products";
+    let Some(shop) = Shop::new(tables, query, &[watch("products", "id", None)]) else { return };
+    prepare(&shop.settings).expect("prepare");
+    let followed = shop.follow();
+    let session = shop.session();
+    session.run("UPDATE products SET parts = CASE id WHEN 1 THEN 0 ELSE 2 END");
+    for key in 2..=100 {
+        followed.await_shown(&key.to_string(), Some(&format!(r#"{{"id":{key},"share":50}}"#)));
+    }
+    followed.await_shown("1", None);
+    followed.await_all(&session);
+    assert!(!followed.rows.shown().is_whole);
+    assert_eq!(followed.want("1"), Err(FetchFailure::Unavailable));
+    assert_eq!(followed.want("2"), Ok(Some(r#"{"id":2,"share":50}"#.to_owned())));
+    await_error(&followed, "division by zero");
+    session.run("UPDATE products SET parts = 4 WHERE id = 1");
+    followed.await_all(&session);
+    assert_eq!(followed.want("1"), Ok(Some(r#"{"id":1,"share":25}"#.to_owned())));
+}
+
+#[test]
+fn the_feed_is_on_the_host_that_statements_go_to() {
+    let Some(mut shop) = Shop::with_products() else { return };
+    // Nobody listens on the first.
+    shop.settings.url = shop.settings.url.replacen("127.0.0.1:", "127.0.0.1:9,127.0.0.1:", 1);
+    let followed = shop.follow();
+    shop.session().run("UPDATE products SET price = 1 WHERE id = 1");
+    followed.await_shown("1", Some(r#"{"id":1,"price":1,"text":null}"#));
+}
+
+#[test]
+fn columns_that_do_not_lead_to_keys_are_refused() {
+    let tables = "CREATE TABLE products (id int PRIMARY KEY, code text UNIQUE NOT NULL)";
+    let by_code = "SELECT code AS id FROM products";
+    for (query, keys, said) in [
+        (by_code, None, "give watch.products a query of keys"),
+        (
+            "SELECT * FROM products",
+            Some("SELECT id FROM products WHERE id = ANY($1::int[])"),
+            "must be an array of text",
+        ),
+        ("SELECT * FROM products", Some("SELECT code FROM nothing WHERE id = ANY($1)"), "does not exist"),
+    ] {
+        let Some(shop) = Shop::new(tables, query, &[watch("products", "id", keys)]) else { return };
+        let refused = prepare(&shop.settings).expect_err("it leads nowhere").to_string();
+        assert!(refused.contains(said), "{refused}");
+    }
+}

@@ -4,6 +4,8 @@
 //! A change tells which keys to read again, and a read of the source tells which transactions it has seen. So a row is only clean once a
 //! read has seen every change of its key that the feed has told of, whichever of the two came first.
 
+mod eviction;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -14,18 +16,13 @@ use super::absent::AbsentKeys;
 use super::late_changes::{Change, Changes, LateChanges};
 use super::read_marks::ReadMarks;
 use super::snapshot::Snapshot;
-
-/// Bytes of a row beyond its key and its JSON, as they were measured.
-pub(super) const ROW_OVERHEAD_BYTES: u64 = 130;
+pub(super) use eviction::row_bytes;
 
 /// Changes of keys that were told and that no read has seen yet. With more the collection is loaded anew: some 60 MB.
 pub(super) const CHANGES_MAX: usize = 1_000_000;
 
 /// Readers that wait for rows of one collection. One more is told that the source is not available.
 pub(super) const WAITERS_MAX: usize = 65_536;
-
-/// Rows that are looked at for one that was not read lately.
-const LOOKS: u64 = 8;
 
 /// Bounds of a collection that is kept coherent with a source.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +39,8 @@ pub struct CacheBounds {
 #[derive(Clone)]
 struct Wanted<W> {
     waiters: Vec<W>,
+    /// Those who asked for a row of the source while a read of it was under way, which may have begun before a change that they know.
+    next_waiters: Vec<W>,
     is_out: bool,
     /// Changes that no read of this key has seen.
     changes: Changes,
@@ -83,7 +82,8 @@ impl Eq for RowBytes {}
 /// Keys to read, and of which life of the collection the read is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
-    life: u64,
+    /// Of which life of the collection the read is: another begins whenever the rows are lost.
+    pub life: u64,
     /// Each once.
     pub keys: Vec<CompactString>,
 }
@@ -113,6 +113,12 @@ pub(super) struct RowCache<W> {
     /// How far the feed has come.
     received: u64,
     random: u64,
+}
+
+impl<W> Wanted<W> {
+    fn new() -> Self {
+        Self { waiters: Vec::new(), next_waiters: Vec::new(), is_out: false, changes: Changes::new() }
+    }
 }
 
 impl<W> RowCache<W> {
@@ -237,12 +243,13 @@ impl<W> RowCache<W> {
         }
         self.waiter_count += 1;
         if let Some(wanted) = self.wanted.get_mut(key) {
-            wanted.waiters.push(waiter());
+            let is_late = wanted.is_out && !is_coherent;
+            if is_late { &mut wanted.next_waiters } else { &mut wanted.waiters }.push(waiter());
             return Known::Asked;
         }
         let changes = if self.is_loaded() { self.late.take(key) } else { Changes::new() };
         self.change_count += changes.len();
-        self.wanted.insert(key.clone(), Wanted { waiters: vec![waiter()], is_out: false, changes });
+        self.wanted.insert(key.clone(), Wanted { waiters: vec![waiter()], changes, ..Wanted::new() });
         self.queue.push_back(key.clone());
         Known::Asked
     }
@@ -294,13 +301,18 @@ impl<W> RowCache<W> {
             let is_early = self.late.may_miss(&key, snapshot);
             let is_clean = unseen.is_empty() && !is_early;
             (wanted.changes, self.change_count) = (unseen, self.change_count - seen.len());
-            let waiters = std::mem::take(&mut wanted.waiters);
+            let next_waiters = std::mem::take(&mut wanted.next_waiters);
+            let waiters = std::mem::replace(&mut wanted.waiters, next_waiters);
             if is_clean {
-                self.wanted.remove(&key);
+                if wanted.waiters.is_empty() {
+                    self.wanted.remove(&key);
+                } else {
+                    self.queue.push_back(key.clone());
+                }
                 self.waiter_count -= waiters.len();
                 answered.extend(waiters.into_iter().map(|waiter| (waiter, row.clone())));
             } else {
-                wanted.waiters = waiters;
+                wanted.waiters.extend(waiters);
                 self.early_count += 1;
                 self.queue.push_back(key.clone());
             }
@@ -323,10 +335,36 @@ impl<W> RowCache<W> {
             let Some(wanted) = self.wanted.get_mut(&key) else { continue };
             wanted.is_out = false;
             failed.append(&mut wanted.waiters);
+            failed.append(&mut wanted.next_waiters);
             if wanted.changes.iter().any(|change| change.holds_back) {
                 self.queue.push_back(key);
             } else if let Some(Wanted { changes, .. }) = self.wanted.remove(&key) {
                 self.note_all_late(&key, changes);
+            }
+        }
+        self.waiter_count -= failed.len();
+        failed
+    }
+
+    /// The source cannot give these rows, whatever else it can. They are no longer shown, so nothing waits for their changes; whoever asks
+    /// for one asks the source again. Returns whoever waited.
+    pub(super) fn give_up(&mut self, fetch: &Fetch) -> Vec<W> {
+        let mut failed = Vec::new();
+        if fetch.life != self.life {
+            return failed;
+        }
+        for key in &fetch.keys {
+            let Some(Wanted { waiters, next_waiters, changes, .. }) = self.wanted.remove(key) else {
+                continue;
+            };
+            failed.extend(waiters.into_iter().chain(next_waiters));
+            for change in &changes {
+                self.release(*change);
+            }
+            self.note_all_late(key, changes);
+            self.is_whole = false;
+            if let Some(row) = self.rows.remove(key) {
+                self.bytes -= row_bytes(&row);
             }
         }
         self.waiter_count -= failed.len();
@@ -345,6 +383,7 @@ impl<W> RowCache<W> {
         self.wanted.retain(|key, wanted| {
             noted.push((key.clone(), std::mem::take(&mut wanted.changes)));
             wanted.is_out = false;
+            wanted.waiters.append(&mut wanted.next_waiters);
             !wanted.waiters.is_empty()
         });
         for (key, changes) in noted {
@@ -408,7 +447,7 @@ impl<W> RowCache<W> {
 
     fn note_late(&mut self, key: CompactString, change: Change) {
         if !self.is_in_load(change.xid) {
-            self.late.note(key, change);
+            self.late.note(key, Change { holds_back: false, ..change });
         }
     }
 
@@ -420,7 +459,7 @@ impl<W> RowCache<W> {
         let queue = &mut self.queue;
         let wanted = self.wanted.entry(key).or_insert_with_key(|key| {
             queue.push_back(key.clone());
-            Wanted { waiters: Vec::new(), is_out: false, changes: Changes::new() }
+            Wanted::new()
         });
         wanted.changes.push(change);
     }
@@ -454,35 +493,6 @@ impl<W> RowCache<W> {
         };
         self.bytes -= before.as_ref().map_or(0, row_bytes);
     }
-
-    /// Takes out rows until there is room, those first that were not read lately.
-    fn evict(&mut self, marks: &ReadMarks) {
-        while self.bytes > self.bounds.bytes_max && self.rows.row_count() > 0 {
-            self.is_whole = false;
-            let mut chosen = None;
-            let mut looks = 0;
-            while looks < LOOKS || chosen.is_none() {
-                looks += 1;
-                self.random ^= self.random << 13;
-                self.random ^= self.random >> 7;
-                self.random ^= self.random << 17;
-                let Some(row) = self.rows.pick(self.random) else { continue };
-                let was_read = marks.take(row.key());
-                chosen = Some(CompactString::from(row.key()));
-                if !was_read {
-                    break;
-                }
-            }
-            if let Some(row) = chosen.and_then(|key| self.rows.remove(&key)) {
-                self.bytes -= row_bytes(&row);
-            }
-        }
-    }
-}
-
-/// What a row counts for.
-pub(super) fn row_bytes(row: &Row) -> u64 {
-    (row.key().len() + row.json().len()) as u64 + ROW_OVERHEAD_BYTES
 }
 
 #[cfg(test)]

@@ -149,6 +149,7 @@ impl World {
             }
             if self.failed < self.plan.failures {
                 with(&|world| world.fail_fetch(at));
+                with(&|world| world.give_up(at));
             }
         }
         if self.loading.is_some() {
@@ -235,6 +236,12 @@ impl World {
         self.failed += 1;
         let (fetch, _) = self.taken(at);
         self.cache.fail_fetch(fetch);
+    }
+
+    fn give_up(&mut self, at: usize) {
+        self.failed += 1;
+        let (fetch, _) = self.taken(at);
+        self.cache.give_up(&fetch);
     }
 
     fn begin_load(&mut self) {
@@ -337,7 +344,12 @@ impl World {
         let mut wanted: Vec<_> = cache
             .wanted
             .iter()
-            .map(|(key, wanted)| format!("{key}{:?}{}{:?}", wanted.waiters, wanted.is_out, wanted.changes))
+            .map(|(key, wanted)| {
+                format!(
+                    "{key}{:?}{:?}{}{:?}",
+                    wanted.waiters, wanted.next_waiters, wanted.is_out, wanted.changes
+                )
+            })
             .collect();
         wanted.sort();
         let mut fetches: Vec<_> =
@@ -424,7 +436,7 @@ fn rows_that_are_read_when_they_are_asked_for_are_coherent() {
 
 #[test]
 fn rows_that_go_for_want_of_room_come_back_as_they_are() {
-    let one_row = 1 + 1 + ROW_OVERHEAD_BYTES;
+    let one_row = 1 + 1 + eviction::ROW_OVERHEAD_BYTES;
     let plan =
         Plan { bytes_max: one_row, loads_all: false, wants: &["a", "b", "a"], loads: 1, failures: 0, ..ALL };
     assert!(explore(plan) > 10_000);

@@ -32,6 +32,16 @@ impl Snapshot {
         xid < self.xmax && self.in_progress.binary_search(&xid).is_err()
     }
 
+    /// Whether all transactions below this number had ended when it was taken.
+    pub fn sees_all_below(&self, xid: u64) -> bool {
+        xid <= self.xmax && self.in_progress.first().is_none_or(|oldest| *oldest >= xid)
+    }
+
+    /// The number that the next transaction had when it was taken.
+    pub fn xmax(&self) -> u64 {
+        self.xmax
+    }
+
     /// The whole number of a transaction of which only the lower 32 bits are known, and which is of the time of this snapshot: that
     /// nearest to `xmax`.
     pub fn whole_xid(&self, low: u32) -> u64 {
@@ -56,6 +66,12 @@ mod tests {
         for (xid, is_seen) in [(1, true), (10, false), (11, true), (14, false), (19, true), (20, false)] {
             assert_eq!(snapshot.sees(xid), is_seen, "{xid}");
         }
+        for (below, is_seen) in [(10, true), (11, false), (20, false), (21, false)] {
+            assert_eq!(snapshot.sees_all_below(below), is_seen, "{below}");
+        }
+        assert!(
+            Snapshot::new(20, vec![]).sees_all_below(20) && !Snapshot::new(20, vec![]).sees_all_below(21)
+        );
         assert_eq!(Snapshot::parse("7:7:"), Some(Snapshot::new(7, vec![])));
         for wrong in ["", "1", "1:2", "1:x:", "1:2:x", "1:2:3,,x"] {
             assert_eq!(Snapshot::parse(wrong), None, "{wrong}");

@@ -248,13 +248,17 @@ impl SourceRows {
         self.lock().cache.advance(position);
     }
 
-    /// Takes the source's answer how far it is and what it sees, which was asked for at `asked_at`.
-    pub fn probed(&self, position: u64, snapshot: &Snapshot, asked_at: Instant) {
+    /// Takes the source's answer how far it is and what it sees, which was asked for at `asked_at`, and shows what that makes known.
+    ///
+    /// Returns when the oldest question was asked whose place the feed has not come to.
+    pub fn probed(&self, position: u64, snapshot: &Snapshot, asked_at: Instant) -> Option<Instant> {
         let mut inner = self.lock();
         inner.cache.saw(snapshot);
         if inner.probes.len() < PROBES_MAX {
             inner.probes.push_back((position, asked_at));
         }
+        drop(self.show(&mut inner));
+        inner.probes.front().map(|(_, asked_at)| *asked_at)
     }
 
     /// Up to where the feed may tell its source that all was taken.
@@ -265,9 +269,10 @@ impl SourceRows {
     /// Shows what was taken, and wakes whoever reads what it changed.
     pub fn publish(&self) {
         let mut inner = self.lock();
-        self.show(&mut inner);
+        let before = self.show(&mut inner);
         let is_wanted = inner.cache.has_queue();
         drop(inner);
+        drop(before);
         if is_wanted {
             self.wake();
         }
@@ -278,7 +283,9 @@ impl SourceRows {
         let mut inner = self.lock();
         inner.cache.restart(position);
         inner.forget();
-        self.show(&mut inner);
+        let before = self.show(&mut inner);
+        drop(inner);
+        drop(before);
     }
 
     /// Nothing is known of the rows any more, for this reason.
@@ -287,7 +294,9 @@ impl SourceRows {
         inner.cache.lose();
         inner.forget();
         inner.last_error = Some(why);
-        self.show(&mut inner);
+        let before = self.show(&mut inner);
+        drop(inner);
+        drop(before);
     }
 
     /// Notes what went wrong.
@@ -301,7 +310,9 @@ impl SourceRows {
         inner.cache.begin_load(snapshot);
         inner.forget();
         inner.loading_count = Some(0);
-        self.show(&mut inner);
+        let before = self.show(&mut inner);
+        drop(inner);
+        drop(before);
         let bytes_max = self.settings.bounds.bytes_max;
         LoadedRows { rows: RowCollection::seeded(self.seed), bytes: 0, bytes_max, is_whole: true }
     }
@@ -319,8 +330,9 @@ impl SourceRows {
         let mut inner = self.lock();
         let is_usable = inner.cache.end_load(rows, bytes, is_whole);
         inner.forget();
-        self.show(&mut inner);
+        let before = self.show(&mut inner);
         drop(inner);
+        drop(before);
         self.wake();
         is_usable
     }
@@ -341,13 +353,27 @@ impl SourceRows {
         if !answered.is_empty() && !inner.is_coherent(now, self.settings.lag_max) {
             inner.read_through_at = Some(now);
         }
-        self.show(&mut inner);
+        let before = self.show(&mut inner);
         let was_early = inner.cache.early_count() > early_count;
         drop(inner);
+        drop(before);
         for (waiter, row) in answered {
             waiter(Ok(row));
         }
         was_early
+    }
+
+    /// The source answers, but not this, for this reason. These rows are no longer shown.
+    pub fn give_up(&self, fetch: &Fetch, why: String) {
+        let mut inner = self.lock();
+        inner.last_error = Some(why);
+        let failed = inner.cache.give_up(fetch);
+        let before = self.show(&mut inner);
+        drop(inner);
+        drop(before);
+        for waiter in failed {
+            waiter(Err(FetchFailure::Unavailable));
+        }
     }
 
     /// The source did not answer, for this reason.
@@ -361,7 +387,9 @@ impl SourceRows {
         }
     }
 
-    fn show(&self, inner: &mut Inner) {
+    /// Shows what is known. What was shown before is for the caller to drop once nobody waits for the lock: it may be many rows.
+    #[must_use]
+    fn show(&self, inner: &mut Inner) -> Arc<ShownRows> {
         let rows = inner.cache.shown().clone();
         while let Some((_, asked_at)) =
             inner.probes.front().filter(|(position, _)| *position <= rows.version())
@@ -372,7 +400,7 @@ impl SourceRows {
         let is_shown = inner.cache.is_loaded();
         let as_of = inner.shown_as_of().filter(|_| is_shown);
         let is_whole = inner.cache.is_whole();
-        self.shown.store(Arc::new(ShownRows { rows, is_whole, as_of, lag_max: self.settings.lag_max }));
+        self.shown.swap(Arc::new(ShownRows { rows, is_whole, as_of, lag_max: self.settings.lag_max }))
     }
 
     fn wake(&self) {
