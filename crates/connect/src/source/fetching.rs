@@ -17,7 +17,7 @@ use crate::postgres::connection::{Connection, within};
 use crate::postgres::errors::{of_rows, unavailable};
 
 /// Keys of one statement.
-const KEYS_PER_FETCH_MAX: usize = 1_000;
+const KEYS_PER_FETCH_MAX: usize = 256;
 
 /// After a connection failed nothing is taken for so long.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);

@@ -18,8 +18,8 @@ use super::read_marks::ReadMarks;
 use super::snapshot::Snapshot;
 pub(super) use eviction::row_bytes;
 
-/// Changes of keys that were told and that no read has seen yet. With more the collection is loaded anew: some 60 MB.
-pub(super) const CHANGES_MAX: usize = 1_000_000;
+/// Changes of keys that were told and that no read has seen yet. With more the collection is loaded anew: some 150 MB.
+pub(super) const CHANGES_MAX: usize = 4_000_000;
 
 /// Readers that wait for rows of one collection. One more is told that the source is not available.
 pub(super) const WAITERS_MAX: usize = 65_536;

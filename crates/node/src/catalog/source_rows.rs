@@ -127,13 +127,18 @@ impl LoadedRows {
 }
 
 impl ShownRows {
-    /// How new the rows are at this moment.
+    /// How new the rows are at this moment, in whole milliseconds: rather older than newer.
     pub fn freshness(&self, now: Instant) -> Freshness {
         match self.as_of.map(|as_of| now.saturating_duration_since(as_of)) {
-            Some(lag) if lag <= self.lag_max => Freshness::Coherent(lag),
+            Some(lag) if lag <= self.lag_max => Freshness::Coherent(rounded_up(lag)),
             _ => Freshness::Incoherent,
         }
     }
+}
+
+fn rounded_up(lag: Duration) -> Duration {
+    let ms = lag.as_micros().div_ceil(1_000);
+    Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
 }
 
 impl SourceRows {
