@@ -23,6 +23,9 @@ use crate::postgres::connection::Connection;
 /// The first pause after a failure, and the longest.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// A connection that was good for so long is followed by the next at once.
+const WORKED: Duration = Duration::from_millis(500);
+
 /// How long the end waits for the source.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -122,7 +125,7 @@ async fn follow_for_ever(
             _ = stopped.wait_for(|is_stopped| *is_stopped) => break,
         };
         // Whatever worked for a while is tried again soon.
-        if now().saturating_duration_since(began) > RETRY_PAUSES.1 {
+        if now().saturating_duration_since(began) > WORKED {
             pause = RETRY_PAUSES.0;
         }
         match interruption {
