@@ -49,10 +49,15 @@ pub fn prepare(settings: &SourceSettings) -> Result<Option<String>, TargetError>
         if let Ok(inspected) = inspect(connection.client(), settings).await {
             return Ok(inspected.warning);
         }
+        // If anything is missing, nothing is changed: a table in a publication that does not tell the rows before a change refuses
+        // changes.
+        connection.run("make the publication", "BEGIN").await?;
         for statement in statements(settings) {
             connection.run("make the publication", &statement).await?;
         }
-        Ok(inspect(connection.client(), settings).await?.warning)
+        let inspected = inspect(connection.client(), settings).await?;
+        connection.run("make the publication", "COMMIT").await?;
+        Ok(inspected.warning)
     })
 }
 

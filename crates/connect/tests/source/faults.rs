@@ -191,3 +191,16 @@ fn columns_that_do_not_lead_to_keys_are_refused() {
         assert!(refused.contains(said), "{refused}");
     }
 }
+
+#[test]
+fn a_database_that_cannot_be_prepared_is_left_as_it_was() {
+    let tables = "CREATE TABLE products (id int, price int); INSERT INTO products VALUES (1, 1)";
+    let Some(shop) = Shop::new(tables, "SELECT * FROM products", &[watch("products", "id", None)]) else {
+        return;
+    };
+    let refused = prepare(&shop.settings).expect_err("it has no primary key").to_string();
+    assert!(refused.contains("REPLICA IDENTITY FULL"), "{refused}");
+    let session = shop.session();
+    assert_eq!(session.number("SELECT count(*) FROM pg_publication"), 0);
+    session.run("UPDATE products SET price = 2");
+}

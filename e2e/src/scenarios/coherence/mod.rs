@@ -192,7 +192,8 @@ impl Run<'_> {
                 self.proxy.set(Mode::Pass);
             }
             Fault::EndFeed => {
-                let ends = "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active";
+                let ends = "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots \
+                            WHERE active AND database = current_database()";
                 self.shop.client()?.execute(ends, &[])?;
             }
             Fault::Alter => {
@@ -212,11 +213,12 @@ impl Run<'_> {
         let begun = Instant::now();
         loop {
             client.execute(
-                "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active",
+                "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots \
+                            WHERE active AND database = current_database()",
                 &[],
             )?;
-            let drops =
-                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE NOT active";
+            let drops = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots \
+                         WHERE NOT active AND database = current_database()";
             if client.execute(drops, &[]).is_ok_and(|count| count > 0) {
                 return Ok(());
             }
