@@ -1,5 +1,5 @@
 //! Reserves one unit each for many customers over one stream, while the answers are read:
-//! `cargo run -p onrush-client --example reserve_many -- http://127.0.0.1:8080 flash 1 1000`.
+//! `cargo run -p onrush-client --example reserve_many -- http://127.0.0.1:8080 open unit 1000`.
 
 use std::env::args;
 

@@ -6,7 +6,7 @@
 //!
 //! let client = Client::connect("http://127.0.0.1:8080").await?;
 //! let claim = Claim::of("ann").line("unit", 1).key("order-1");
-//! let made = client.reserve("flash", claim).await?;
+//! let made = client.reserve("open", claim).await?;
 //! println!("{} is {:?}", made.reservation, made.status);
 //! # Ok(())
 //! # }
