@@ -202,8 +202,10 @@ fn what_retention_removed_from_a_stream_is_noted() {
     assert_eq!(write(&mut target, &story).expect("the stream takes all"), story.end());
     let settings =
         Settings { queue: settings.exchange.clone(), queue_type: QueueType::Stream, ..settings.clone() };
-    let findings = audit(&settings, &story).expect("the stream can be read");
-    assert!(findings.agree() && (1..3_000).contains(&findings.compared_count), "{findings:?}");
+    // The broker removes old messages for a moment after the last one came, and some of them while they are being read.
+    let mut audits = (0..5).map(|_| audit(&settings, &story).expect("the stream can be read"));
+    let findings = audits.find(Findings::agree).expect("an audit after the last removal");
+    assert!((1..3_000).contains(&findings.compared_count), "{findings:?}");
     assert!(findings.notes[0].contains("retention"), "{findings:?}");
 }
 
