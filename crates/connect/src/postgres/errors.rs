@@ -64,7 +64,7 @@ fn said_words(doing: &str, said: &DbError) -> String {
     }
     words.push(')');
     let hint = match said.code().code() {
-        "42501" => "; grant it, or let the owner of the schema start onrush once",
+        "42501" => "; grant it to this role, or let the owner of the schema do this once",
         "28P01" | "28000" => "; mend the password or pg_hba.conf",
         "3D000" => "; create the database",
         "26000" | "42P05" => return words + "; " + POOLER,

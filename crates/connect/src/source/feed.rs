@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use onrush_node::catalog::{Snapshot, SourceRows};
+use onrush_node::catalog::SourceRows;
 use onrush_sinks::TargetError;
 use tokio::sync::{Notify, watch};
 
 use super::connecting::{connect, now};
 use super::fetching::fetch_all;
 use super::inspection::{
-    ReplicationSlot, ask_one, create_replication_slot, drop_replication_slot, inspect, replication_slot,
+    ReplicationSlot, ask, create_replication_slot, drop_replication_slot, inspect, replication_slot,
 };
 use super::interruption::Interruption;
 use super::loading::load;
 use super::settings::SourceSettings;
+use super::statements;
 use super::stream::{Identity, Stream, follow, probe};
 use crate::postgres::connection::Connection;
 
@@ -56,9 +57,7 @@ impl Feed {
         let thread = thread.map_err(|error| format!("start a thread: {error}"))?;
         Ok(Self { stop, thread: Some(thread) })
     }
-}
 
-impl Feed {
     /// Stops all of them at once, and waits until they have taken leave of their sources, a few seconds at most.
     pub fn stop_all(feeds: Vec<Self>) {
         for feed in &feeds {
@@ -117,13 +116,14 @@ async fn follow_for_ever(
         tokio::task::spawn_local(fetching);
     }
     let mut progress = Progress::NONE;
-    let mut pause = RETRY_PAUSES.0;
+    let (mut pause, mut has_followed) = (RETRY_PAUSES.0, false);
     loop {
         let began = now();
         let interruption = tokio::select! {
             interruption = session(&collection, &settings, &rows, &mut progress) => interruption,
             _ = stopped.wait_for(|is_stopped| *is_stopped) => break,
         };
+        has_followed |= progress.received.is_some();
         // Whatever worked for a while is tried again soon.
         if now().saturating_duration_since(began) > WORKED {
             pause = RETRY_PAUSES.0;
@@ -148,7 +148,7 @@ async fn follow_for_ever(
         }
         pause = (2 * pause).min(RETRY_PAUSES.1);
     }
-    if progress.received.is_some() {
+    if has_followed || progress.received.is_some() {
         say_farewell(&collection, &settings).await;
     }
 }
@@ -187,9 +187,8 @@ async fn try_session(
     }
     progress.shape = Some(inspected.shape.clone());
     let begin = begin(&control, settings, rows, progress).await?;
-    let near =
-        ask_one(control.client(), "read a snapshot", "SELECT pg_current_snapshot()::text", &[]).await?;
-    let near = Snapshot::parse(near.get(0)).unwrap_or_default();
+    let near = ask(control.client(), "read a snapshot", statements::SNAPSHOT, &[]).await?;
+    let near = statements::snapshot_of(&near)?;
     let (mut stream, identity) = Stream::open(settings, begin, near, &inspected.started_at).await?;
     let received = progress.received.unwrap_or_default();
     if progress.identity.as_ref().is_some_and(|before| !identity.goes_on(before, received)) {

@@ -42,7 +42,7 @@ pub(super) async fn fetch_all(settings: Arc<SourceSettings>, rows: Arc<SourceRow
                 tokio::time::sleep(pause).await;
                 pause = (2 * pause).min(UNSEEN_PAUSES.1);
             }
-            Outcome::Failed => tokio::time::sleep(RETRY_INTERVAL).await,
+            Outcome::Failed(_) => tokio::time::sleep(RETRY_INTERVAL).await,
         }
     }
 }
@@ -52,49 +52,66 @@ enum Outcome {
     Done,
     /// Something that was told was not seen.
     TooEarly,
-    /// The connection is of no use.
-    Failed,
+    /// The source did not answer, for this reason.
+    Failed(String),
 }
 
+/// Reads these keys, each alone if one of them makes the whole statement fail.
 async fn fetch_once(
     settings: &SourceSettings,
     rows: &SourceRows,
     reader: &mut Option<Reader>,
     fetch: Fetch,
 ) -> Outcome {
-    let was_open = reader.is_some();
-    let mut found = read(settings, reader, &fetch).await;
-    // A connection that rested may have been closed meanwhile, which says nothing of the source.
-    if was_open && reader.as_ref().is_some_and(Reader::is_closed) {
-        *reader = None;
-        found = read(settings, reader, &fetch).await;
+    match read(settings, reader, &fetch).await {
+        Err(TargetError::Rejected { .. }) if fetch.keys.len() > 1 => {
+            fetch_each(settings, rows, reader, fetch).await
+        }
+        found => take(rows, fetch, found),
     }
+}
+
+async fn fetch_each(
+    settings: &SourceSettings,
+    rows: &SourceRows,
+    reader: &mut Option<Reader>,
+    Fetch { life, keys }: Fetch,
+) -> Outcome {
+    let mut outcome = Outcome::Done;
+    for key in keys {
+        let alone = Fetch { life, keys: vec![key] };
+        // Once the source does not answer, it is not asked for the others.
+        if let Outcome::Failed(why) = &outcome {
+            rows.fail_fetch(alone, why.clone());
+            continue;
+        }
+        let found = read(settings, reader, &alone).await;
+        match take(rows, alone, found) {
+            Outcome::Done => {}
+            other => outcome = other,
+        }
+    }
+    outcome
+}
+
+/// Passes on what was found of these keys.
+fn take(rows: &SourceRows, fetch: Fetch, found: Result<Found, TargetError>) -> Outcome {
     match found {
-        Ok(found) => {
-            let was_early = rows.end_fetch(fetch, &found.snapshot, found.rows, now());
-            if let Some(problem) = found.problem {
+        Ok(Found { snapshot, rows: found, problem }) => {
+            let was_early = rows.end_fetch(fetch, &snapshot, found, now());
+            if let Some(problem) = problem {
                 rows.report(problem);
             }
             if was_early { Outcome::TooEarly } else { Outcome::Done }
         }
-        // One row makes the whole statement fail, so each is read alone.
-        Err(TargetError::Rejected { .. }) if fetch.keys.len() > 1 => {
-            for key in fetch.keys {
-                let alone = Fetch { life: fetch.life, keys: vec![key] };
-                if let Outcome::Failed = Box::pin(fetch_once(settings, rows, reader, alone)).await {
-                    *reader = None;
-                }
-            }
-            Outcome::Done
-        }
         Err(TargetError::Rejected { reason, .. }) => {
-            rows.give_up(&fetch, format!("the row of {:?} cannot be read: {reason}", fetch.keys[0]));
+            let why = format!("the row of {:?} cannot be read: {reason}", fetch.keys[0]);
+            rows.give_up(&fetch, why, now());
             Outcome::Done
         }
         Err(error) => {
-            *reader = None;
             rows.fail_fetch(fetch, error.to_string());
-            Outcome::Failed
+            Outcome::Failed(error.to_string())
         }
     }
 }
@@ -116,19 +133,29 @@ struct Found {
     problem: Option<String>,
 }
 
+/// Reads over the connection that there is, or another.
 async fn read(
     settings: &SourceSettings,
     reader: &mut Option<Reader>,
     fetch: &Fetch,
 ) -> Result<Found, TargetError> {
-    if reader.as_ref().is_some_and(|reader| reader.life != fetch.life) {
-        *reader = None;
+    if let Some(open) = reader.take_if(|reader| reader.life == fetch.life) {
+        let found = open.read(fetch).await;
+        // A connection that rested may have been closed meanwhile, which says nothing of the source.
+        if !open.is_closed() {
+            *reader = Some(open).filter(|_| is_answered(&found));
+            return found;
+        }
     }
-    let reader = match reader {
-        Some(reader) => reader,
-        None => reader.insert(Reader::open(settings, fetch.life).await?),
-    };
-    reader.read(fetch).await
+    let open = Reader::open(settings, fetch.life).await?;
+    let found = open.read(fetch).await;
+    *reader = Some(open).filter(|_| is_answered(&found));
+    found
+}
+
+/// Whether the source has answered, so that the connection can be asked again.
+fn is_answered(found: &Result<Found, TargetError>) -> bool {
+    matches!(found, Ok(_) | Err(TargetError::Rejected { .. }))
 }
 
 impl Reader {
@@ -157,7 +184,7 @@ impl Reader {
             lines.map_err(|error| of_rows(doing, &error))
         });
         let lines = lines.await?;
-        let snapshot = snapshot_of(&lines)?;
+        let snapshot = statements::snapshot_of(&lines)?;
         let (mut rows, mut problem) = (Vec::with_capacity(lines.len()), None);
         for line in &lines {
             match statements::row(line.get(1), line.get(2)) {
@@ -167,11 +194,4 @@ impl Reader {
         }
         Ok(Found { snapshot, rows, problem })
     }
-}
-
-/// What the statement saw whose lines these are, as its first column says.
-pub(super) fn snapshot_of(lines: &[tokio_postgres::Row]) -> Result<Snapshot, TargetError> {
-    let text = lines.first().map(|line| line.get::<_, &str>(0));
-    text.and_then(Snapshot::parse)
-        .ok_or_else(|| TargetError::Unavailable("the server did not tell what a statement saw".to_owned()))
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use onrush_node::catalog::Snapshot;
 use onrush_sinks::{EXCHANGE_TIMEOUT, TargetError};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -99,8 +98,8 @@ const TABLE: &str = "SELECT c.relkind::text, c.relreplident::text, \
                AND (c.relreplident = 'd' AND i.indisprimary OR c.relreplident = 'i' AND i.indisreplident)), \
      coalesce((SELECT pubviaroot FROM pg_publication WHERE pubname = $3), false), \
      coalesce((SELECT pubinsert AND pubupdate AND pubdelete AND pubtruncate FROM pg_publication WHERE pubname = $3), false), \
-     EXISTS (SELECT FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid \
-             WHERE p.pubname = $3 AND r.prrelid = c.oid AND to_jsonb(r) ->> 'prqual' IS NOT NULL), \
+     EXISTS (SELECT FROM pg_publication_tables p \
+             WHERE p.pubname = $3 AND p.schemaname = $1 AND p.tablename = $2 AND to_jsonb(p) ->> 'rowfilter' IS NOT NULL), \
      c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid) \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2";
 
@@ -209,8 +208,9 @@ pub(super) async fn shape(client: &Client, settings: &SourceSettings) -> Result<
              UNION ALL SELECT concat_ws(' ', 'table', c.oid, c.relreplident, CASE WHEN w.oid IS NULL THEN c.relfilenode END) \
                  FROM parts p JOIN pg_class c ON c.oid = p.oid LEFT JOIN watched w ON w.oid = p.oid \
              UNION ALL SELECT concat_ws(' ', 'publication', to_jsonb(p)::text) FROM pg_publication p WHERE p.pubname = $3 \
-             UNION ALL SELECT concat_ws(' ', 'member', to_jsonb(r)::text) FROM pg_publication_rel r \
-                 JOIN pg_publication p ON p.oid = r.prpubid JOIN watched w ON w.oid = r.prrelid WHERE p.pubname = $3) \
+             UNION ALL SELECT concat_ws(' ', 'member', to_jsonb(t)::text) FROM pg_publication_tables t \
+                 JOIN unnest($1::text[], $2::text[]) AS w(schema_name, table_name) \
+                     ON (w.schema_name, w.table_name) = (t.schemaname, t.tablename) WHERE t.pubname = $3) \
          SELECT md5(coalesce(string_agg(fact, ',' ORDER BY fact), '')) FROM facts";
     let (schemas, tables): (Vec<&str>, Vec<&str>) = settings.watches.iter().map(Watch::names).unzip();
     let parameters: [Parameter<'_>; 3] = [&schemas, &tables, &settings.publication];
@@ -219,21 +219,21 @@ pub(super) async fn shape(client: &Client, settings: &SourceSettings) -> Result<
 
 /// How the replication slot of the collection stands.
 pub(super) async fn replication_slot(client: &Client, name: &str) -> Result<ReplicationSlot, TargetError> {
-    const SLOT: &str = "SELECT plugin::text, database::text = current_database(), coalesce(wal_status, '') = 'lost', active, \
+    const SLOT: &str = "SELECT plugin::text, database::text = current_database(), coalesce(wal_status, '') = 'lost', \
          (confirmed_flush_lsn - '0/0'::pg_lsn)::bigint FROM pg_replication_slots WHERE slot_name = $1";
     let found = ask(client, "look at the replication slot", SLOT, &[&name]).await?;
     let Some(found) = found.first() else { return Ok(ReplicationSlot::Missing) };
     let (plugin, is_here): (Option<&str>, Option<bool>) = (found.get(0), found.get(1));
     if plugin != Some("pgoutput") || is_here != Some(true) {
         return refuse(format!(
-            "replication slot {name} belongs to something else: drop it with SELECT pg_drop_replication_slot('{name}'), or set another \
-             replication_slot"
+            "replication slot {name} belongs to something else: set another replication_slot or, if nobody needs that one, drop it with \
+             SELECT pg_drop_replication_slot('{name}')"
         ));
     }
     if found.get::<_, bool>(2) {
         return Ok(ReplicationSlot::Lost);
     }
-    let confirmed: Option<i64> = found.get(4);
+    let confirmed: Option<i64> = found.get(3);
     Ok(ReplicationSlot::At(confirmed.map_or(0, i64::cast_unsigned)))
 }
 
@@ -255,9 +255,8 @@ pub(super) async fn create_replication_slot(client: &Client, name: &str) -> Resu
         Ok(created)
     });
     let begin = created.await?.get::<_, i64>(0).cast_unsigned();
-    let seen = ask_one(client, "read a snapshot", "SELECT pg_current_snapshot()::text", &[]).await?;
-    let seen = Snapshot::parse(seen.get(0)).unwrap_or_default();
-    Ok((begin, seen.xmax()))
+    let seen = ask(client, "read a snapshot", statements::SNAPSHOT, &[]).await?;
+    Ok((begin, statements::snapshot_of(&seen)?.xmax()))
 }
 
 /// Removes the replication slot, which nobody may read now.

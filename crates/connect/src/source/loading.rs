@@ -9,7 +9,6 @@ use onrush_sinks::TargetError;
 use tokio_postgres::Client;
 
 use super::connecting::connect;
-use super::fetching::snapshot_of;
 use super::inspection::ask;
 use super::interruption::Interruption;
 use super::settings::SourceSettings;
@@ -69,7 +68,9 @@ pub(super) async fn load(
         loaded.leave_out();
     }
     if !rows.end_load(loaded) {
-        return Err(Interruption::Lost("too much changed meanwhile".to_owned()));
+        return Err(Interruption::Lost(
+            "something changed meanwhile that does not say of which rows".to_owned(),
+        ));
     }
     tracing::info!("catalog {collection}: {count} rows were loaded");
     Ok(())
@@ -82,7 +83,7 @@ async fn snapshot_after(client: &Client, rows: &SourceRows, after: u64) -> Resul
     let doing = "begin to load";
     loop {
         client.batch_execute(BEGIN).await.map_err(|error| unavailable(doing, &error))?;
-        let snapshot = snapshot_of(&ask(client, doing, "SELECT pg_current_snapshot()::text", &[]).await?)?;
+        let snapshot = statements::snapshot_of(&ask(client, doing, statements::SNAPSHOT, &[]).await?)?;
         if snapshot.sees_all_below(after) {
             return Ok(snapshot);
         }

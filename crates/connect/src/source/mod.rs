@@ -16,4 +16,4 @@ mod transactions;
 
 pub use feed::Feed;
 pub use preparation::{grants, prepare, server_statements, statements};
-pub use settings::{SourceSettings, Watch};
+pub use settings::{CONNECTIONS_MAX, SourceSettings, Watch};

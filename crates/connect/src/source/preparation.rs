@@ -62,6 +62,11 @@ pub fn prepare(settings: &SourceSettings) -> Result<Option<String>, TargetError>
 }
 
 impl Watch {
+    /// The query of all rows of the table.
+    pub fn all_rows(&self) -> String {
+        format!("SELECT * FROM {}", self.quoted())
+    }
+
     /// Schema and table in SQL.
     fn quoted(&self) -> String {
         let (schema, table) = self.names();

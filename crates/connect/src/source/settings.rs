@@ -2,8 +2,8 @@
 
 use crate::{Secret, TlsSettings, postgres};
 
-/// Connections that read rows, at most.
-const CONNECTIONS_MAX: u8 = 32;
+/// Connections that read rows of one collection, at most.
+pub const CONNECTIONS_MAX: u8 = 32;
 
 /// Bytes of a query.
 const QUERY_BYTES_MAX: usize = 16 * 1024;

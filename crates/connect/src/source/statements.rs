@@ -1,6 +1,8 @@
 //! The statements that read rows of a source.
 
 use onrush_core::{Row, RowLine, is_row_key};
+use onrush_node::catalog::Snapshot;
+use onrush_sinks::TargetError;
 use tokio_postgres::types::Type;
 
 use super::settings::SourceSettings;
@@ -104,6 +106,16 @@ pub(super) fn dependent_keys(query: &str) -> String {
 /// committed before the question stands before that place.
 pub(super) const PROBE: &str = "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint, \
      pg_size_bytes(current_setting('wal_segment_size')), pg_current_snapshot()::text";
+
+/// What a statement sees now.
+pub(super) const SNAPSHOT: &str = "SELECT pg_current_snapshot()::text";
+
+/// What the statement saw whose lines these are, as its first column says.
+pub(super) fn snapshot_of(lines: &[tokio_postgres::Row]) -> Result<Snapshot, TargetError> {
+    let text = lines.first().map(|line| line.get::<_, &str>(0));
+    text.and_then(Snapshot::parse)
+        .ok_or_else(|| TargetError::Unavailable("the server did not tell what a statement saw".to_owned()))
+}
 
 /// A name in SQL.
 pub(super) fn quoted(name: &str) -> String {

@@ -17,7 +17,7 @@ use pgwire_replication::{
 use tokio_postgres::config::{Host, SslMode};
 
 use super::connecting::{connect, now};
-use super::fetching::{UNSEEN_PAUSES, snapshot_of};
+use super::fetching::UNSEEN_PAUSES;
 use super::inspection::{FEED_NAME, Inspected, ask, shape};
 use super::interruption::Interruption;
 use super::places::end_of_records;
@@ -278,7 +278,7 @@ impl Dependents<'_> {
             (statements::dependent_keys(query), format!("read the keys that depend on {}", watch.table));
         loop {
             let lines = ask(connection.client(), &doing, &query, &[&values]).await?;
-            if snapshot_of(&lines)?.sees(xid) {
+            if statements::snapshot_of(&lines)?.sees(xid) {
                 let found = lines.iter().filter_map(|line| line.get::<_, Option<&str>>(1));
                 keys.extend(found.map(CompactString::from));
                 return Ok(());
@@ -298,7 +298,8 @@ pub(super) async fn probe(
     state: &StreamState,
 ) -> Result<Infallible, Interruption> {
     let client = control.client();
-    for count in 0_u32.. {
+    let mut looks = (0..PROBES_PER_LOOK).cycle();
+    loop {
         let asked_at = now();
         let doing = "ask how far the source is";
         let answer = within(PROBE_TIMEOUT, doing, async {
@@ -316,12 +317,11 @@ pub(super) async fn probe(
                 "the stream of changes is silent though there are some".to_owned(),
             ));
         }
-        if count % PROBES_PER_LOOK == 0 && shape(client, settings).await? != inspected.shape {
+        if looks.next() == Some(0) && shape(client, settings).await? != inspected.shape {
             return Err(Interruption::Lost("a table was altered".to_owned()));
         }
         tokio::time::sleep(PROBE_INTERVAL).await;
     }
-    unreachable!("it counts for ever")
 }
 
 /// How the stream's connection is made to each of the hosts: as all others, in the words of its client.

@@ -155,8 +155,10 @@ fn a_row_that_cannot_be_read_keeps_no_other_from_being_shown() {
     followed.await_shown("1", None);
     followed.await_all(&session);
     assert!(!followed.rows.shown().is_whole);
+    let fetches = followed.rows.state(now()).fetch_count;
     assert_eq!(followed.want("1"), Err(FetchFailure::Unavailable));
     assert_eq!(followed.want("2"), Ok(Some(r#"{"id":2,"share":50}"#.to_owned())));
+    assert_eq!(followed.rows.state(now()).fetch_count, fetches, "nobody asks again for what cannot be read");
     await_error(&followed, "division by zero");
     session.run("UPDATE products SET parts = 4 WHERE id = 1");
     followed.await_all(&session);

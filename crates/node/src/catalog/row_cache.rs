@@ -57,27 +57,14 @@ enum Phase {
 }
 
 /// What is known of a key at once.
-#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    Row(RowBytes),
+    Row(Row),
     Absent,
     /// It will be read.
     Asked,
-    /// Too many wait.
+    /// Too many wait, or the source could not give the row a moment ago.
     Refused,
 }
-
-/// A row that is compared by its bytes.
-#[derive(Clone, Debug)]
-pub(super) struct RowBytes(pub(super) Row);
-
-impl PartialEq for RowBytes {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.key() == other.0.key() && self.0.json() == other.0.json()
-    }
-}
-
-impl Eq for RowBytes {}
 
 /// Keys to read, and of which life of the collection the read is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +86,8 @@ pub(super) struct RowCache<W> {
     /// Whether the rows are all that the source has.
     is_whole: bool,
     absent: AbsentKeys,
+    /// Keys whose rows the source could not give. One of them makes a whole statement fail, so it is not asked again at once.
+    unreadable: AbsentKeys,
     wanted: HashMap<CompactString, Wanted<W>>,
     queue: VecDeque<CompactString>,
     waiter_count: usize,
@@ -123,6 +112,7 @@ impl<W> Wanted<W> {
 
 impl<W> RowCache<W> {
     pub(super) fn new(seed: u64, bounds: CacheBounds) -> Self {
+        let keys = |turn| AbsentKeys::new(seed.rotate_left(turn), bounds.absent_for, bounds.absent_count_max);
         Self {
             bounds,
             phase: Phase::Lost,
@@ -130,7 +120,8 @@ impl<W> RowCache<W> {
             rows: RowCollection::seeded(seed),
             bytes: 0,
             is_whole: false,
-            absent: AbsentKeys::new(seed.rotate_left(7), bounds.absent_for, bounds.absent_count_max),
+            absent: keys(7),
+            unreadable: keys(11),
             wanted: HashMap::new(),
             queue: VecDeque::new(),
             waiter_count: 0,
@@ -175,6 +166,7 @@ impl<W> RowCache<W> {
         let is_news = !self.is_in_load(xid);
         for key in keys.into_iter().filter(|_| is_news) {
             self.absent.remove(&key);
+            self.unreadable.remove(&key);
             let is_shown = self.is_loaded() && (self.is_whole || self.rows.row(&key).is_some());
             let change = Change { xid, position, holds_back: is_shown };
             if is_shown {
@@ -232,13 +224,13 @@ impl<W> RowCache<W> {
     ) -> Known {
         if is_coherent && self.is_loaded() {
             if let Some(row) = self.rows.row(key) {
-                return Known::Row(RowBytes(row.clone()));
+                return Known::Row(row.clone());
             }
             if self.is_whole || self.absent.has(key, now) {
                 return Known::Absent;
             }
         }
-        if self.waiter_count >= WAITERS_MAX {
+        if self.waiter_count >= WAITERS_MAX || self.unreadable.has(key, now) {
             return Known::Refused;
         }
         self.waiter_count += 1;
@@ -347,8 +339,8 @@ impl<W> RowCache<W> {
     }
 
     /// The source cannot give these rows, whatever else it can. They are no longer shown, so nothing waits for their changes; whoever asks
-    /// for one asks the source again. Returns whoever waited.
-    pub(super) fn give_up(&mut self, fetch: &Fetch) -> Vec<W> {
+    /// for one later, or after a change of it, asks the source again. Returns whoever waited.
+    pub(super) fn give_up(&mut self, fetch: &Fetch, now: Instant) -> Vec<W> {
         let mut failed = Vec::new();
         if fetch.life != self.life {
             return failed;
@@ -362,6 +354,7 @@ impl<W> RowCache<W> {
                 self.release(*change);
             }
             self.note_all_late(key, changes);
+            self.unreadable.insert(key, now);
             self.is_whole = false;
             if let Some(row) = self.rows.remove(key) {
                 self.bytes -= row_bytes(&row);
@@ -377,6 +370,7 @@ impl<W> RowCache<W> {
         self.phase = Phase::Lost;
         (self.rows, self.bytes, self.is_whole) = (self.rows.emptied(), 0, false);
         self.absent.clear();
+        self.unreadable.clear();
         self.held_back.clear();
         self.queue.clear();
         let mut noted = Vec::new();

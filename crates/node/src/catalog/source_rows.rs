@@ -197,7 +197,7 @@ impl SourceRows {
             let mut waiter = Some(waiter);
             let found = inner.cache.want(&key, is_coherent, || waiter.take().expect("it is taken once"), now);
             let answer = match found {
-                Known::Row(row) => Ok(Some(row.0)),
+                Known::Row(row) => Ok(Some(row)),
                 Known::Absent => Ok(None),
                 Known::Refused => Err(FetchFailure::Unavailable),
                 Known::Asked => {
@@ -262,8 +262,10 @@ impl SourceRows {
         if inner.probes.len() < PROBES_MAX {
             inner.probes.push_back((position, asked_at));
         }
-        drop(self.show(&mut inner));
-        inner.probes.front().map(|(_, asked_at)| *asked_at)
+        inner.reach();
+        let unreached = inner.probes.front().map(|(_, asked_at)| *asked_at);
+        self.show(inner);
+        unreached
     }
 
     /// Up to where the feed may tell its source that all was taken.
@@ -273,11 +275,9 @@ impl SourceRows {
 
     /// Shows what was taken, and wakes whoever reads what it changed.
     pub fn publish(&self) {
-        let mut inner = self.lock();
-        let before = self.show(&mut inner);
+        let inner = self.lock();
         let is_wanted = inner.cache.has_queue();
-        drop(inner);
-        drop(before);
+        self.show(inner);
         if is_wanted {
             self.wake();
         }
@@ -288,9 +288,7 @@ impl SourceRows {
         let mut inner = self.lock();
         inner.cache.restart(position);
         inner.forget();
-        let before = self.show(&mut inner);
-        drop(inner);
-        drop(before);
+        self.show(inner);
     }
 
     /// Nothing is known of the rows any more, for this reason.
@@ -299,9 +297,7 @@ impl SourceRows {
         inner.cache.lose();
         inner.forget();
         inner.last_error = Some(why);
-        let before = self.show(&mut inner);
-        drop(inner);
-        drop(before);
+        self.show(inner);
     }
 
     /// Notes what went wrong.
@@ -315,9 +311,7 @@ impl SourceRows {
         inner.cache.begin_load(snapshot);
         inner.forget();
         inner.loading_count = Some(0);
-        let before = self.show(&mut inner);
-        drop(inner);
-        drop(before);
+        self.show(inner);
         let bytes_max = self.settings.bounds.bytes_max;
         LoadedRows { rows: RowCollection::seeded(self.seed), bytes: 0, bytes_max, is_whole: true }
     }
@@ -335,9 +329,7 @@ impl SourceRows {
         let mut inner = self.lock();
         let is_usable = inner.cache.end_load(rows, bytes, is_whole);
         inner.forget();
-        let before = self.show(&mut inner);
-        drop(inner);
-        drop(before);
+        self.show(inner);
         self.wake();
         is_usable
     }
@@ -358,10 +350,8 @@ impl SourceRows {
         if !answered.is_empty() && !inner.is_coherent(now, self.settings.lag_max) {
             inner.read_through_at = Some(now);
         }
-        let before = self.show(&mut inner);
         let was_early = inner.cache.early_count() > early_count;
-        drop(inner);
-        drop(before);
+        self.show(inner);
         for (waiter, row) in answered {
             waiter(Ok(row));
         }
@@ -369,13 +359,11 @@ impl SourceRows {
     }
 
     /// The source answers, but not this, for this reason. These rows are no longer shown.
-    pub fn give_up(&self, fetch: &Fetch, why: String) {
+    pub fn give_up(&self, fetch: &Fetch, why: String, now: Instant) {
         let mut inner = self.lock();
         inner.last_error = Some(why);
-        let failed = inner.cache.give_up(fetch);
-        let before = self.show(&mut inner);
-        drop(inner);
-        drop(before);
+        let failed = inner.cache.give_up(fetch, now);
+        self.show(inner);
         for waiter in failed {
             waiter(Err(FetchFailure::Unavailable));
         }
@@ -392,20 +380,17 @@ impl SourceRows {
         }
     }
 
-    /// Shows what is known. What was shown before is for the caller to drop once nobody waits for the lock: it may be many rows.
-    #[must_use]
-    fn show(&self, inner: &mut Inner) -> Arc<ShownRows> {
-        let rows = inner.cache.shown().clone();
-        while let Some((_, asked_at)) =
-            inner.probes.front().filter(|(position, _)| *position <= rows.version())
-        {
-            inner.as_of = Some(*asked_at);
-            inner.probes.pop_front();
-        }
+    /// Shows what is known.
+    fn show(&self, mut inner: MutexGuard<'_, Inner>) {
+        inner.reach();
         let is_shown = inner.cache.is_loaded();
         let as_of = inner.shown_as_of().filter(|_| is_shown);
-        let is_whole = inner.cache.is_whole();
-        self.shown.swap(Arc::new(ShownRows { rows, is_whole, as_of, lag_max: self.settings.lag_max }))
+        let (rows, is_whole) = (inner.cache.shown().clone(), inner.cache.is_whole());
+        let shown = ShownRows { rows, is_whole, as_of, lag_max: self.settings.lag_max };
+        let before = self.shown.swap(Arc::new(shown));
+        // It may be many rows, and nobody should wait while they are freed.
+        drop(inner);
+        drop(before);
     }
 
     fn wake(&self) {
@@ -420,6 +405,15 @@ impl SourceRows {
 }
 
 impl Inner {
+    /// Takes note of the questions to the source whose places the rows have come to.
+    fn reach(&mut self) {
+        let version = self.cache.shown().version();
+        while let Some((_, asked_at)) = self.probes.front().filter(|(position, _)| *position <= version) {
+            self.as_of = Some(*asked_at);
+            self.probes.pop_front();
+        }
+    }
+
     /// A moment as which the rows may be shown: nobody has been shown any that may be newer.
     fn shown_as_of(&self) -> Option<Instant> {
         self.as_of.filter(|as_of| self.read_through_at.is_none_or(|read_at| read_at < *as_of))
