@@ -43,6 +43,7 @@ pub(crate) fn run(typed: &CatalogArguments) -> Result<(), Failure> {
             if *prints {
                 return print(&statements(&source));
             }
+            let role = source.role();
             if let Some(url) = url {
                 source.url.clone_from(url);
             }
@@ -52,7 +53,10 @@ pub(crate) fn run(typed: &CatalogArguments) -> Result<(), Failure> {
             source.check().map_err(|problem| anyhow::anyhow!(problem))?;
             let warning = source::prepare(&source).map_err(|error| anyhow::anyhow!("{error}"))?;
             let warning = warning.map(|warning| format!("{warning}\n")).unwrap_or_default();
-            print(&format!("{warning}the database is prepared: collection {collection} can follow it\n"))
+            print(&format!(
+                "{warning}the database is prepared: collection {collection} can follow it\n{}",
+                url.as_ref().and(role).map(|role| needed(&role, &source)).unwrap_or_default()
+            ))
         }
     }
 }
@@ -64,6 +68,11 @@ fn source_of(typed: &CatalogArguments, collection: &str) -> Result<SourceSetting
     found.map(|sourced| sourced.source).ok_or_else(|| {
         anyhow::anyhow!("these settings have no collection {collection:?} with source = \"postgres\"").into()
     })
+}
+
+/// What the role that the server connects as has to have, which whoever owns the tables cannot see.
+fn needed(role: &str, source: &SourceSettings) -> String {
+    format!("if role {role} does not have it yet: {};\n", source::grants(role, source).join("; "))
 }
 
 /// For a superuser to run.

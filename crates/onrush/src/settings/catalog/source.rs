@@ -1,11 +1,10 @@
 //! From the keys of one collection to what they mean.
 
-use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use figment::value::{Dict, Value};
-use onrush_connect::source::{SourceSettings, Watch};
+use onrush_connect::source::{CONNECTIONS_MAX, SourceSettings, Watch};
 use onrush_node::catalog::{self, CacheBounds};
 
 use super::SourcedCollection;
@@ -20,7 +19,7 @@ const LAG_MS: RangeInclusive<u64> = 100..=86_400_000;
 const ABSENT_MS: RangeInclusive<u64> = 0..=3_600_000;
 /// Of how many keys: at most 4 GB of memory.
 const ABSENT_KEYS: RangeInclusive<u64> = 0..=100_000_000;
-const CONNECTIONS: RangeInclusive<u64> = 1..=32;
+const CONNECTIONS: RangeInclusive<u64> = 1..=CONNECTIONS_MAX as u64;
 
 /// The keys of a collection.
 type CollectionKeys<'a> = SectionKeys<'a, Source>;
@@ -105,23 +104,13 @@ fn query(keys: &mut CollectionKeys<'_>, key: Option<&str>) -> Option<(String, Ve
             keys.refuse("watch", "the table is what is watched: leave this out, or write a query")
         }
         (Some(table), None) => {
-            let column = key?.to_owned();
-            Some((of_table(&table), vec![Watch { table, column, keys: None }]))
+            let watch = Watch { table, column: key?.to_owned(), keys: None };
+            Some((watch.all_rows(), vec![watch]))
         }
         (None, Some(_)) if !has_watch => keys
             .refuse("watch", format!("a query needs the tables whose changes change its rows; {WATCH_FORM}")),
         (None, Some(query)) => Some((query, watches(keys)?)),
     }
-}
-
-/// All rows of `table`, or `schema.table`.
-fn of_table(table: &str) -> String {
-    let mut query = String::from("SELECT * FROM ");
-    for (at, part) in table.split('.').enumerate() {
-        let dot = if at > 0 { "." } else { "" };
-        write!(query, "{dot}\"{}\"", part.replace('"', "\"\"")).expect("a String takes every write");
-    }
-    query
 }
 
 fn watches(keys: &mut CollectionKeys<'_>) -> Option<Vec<Watch>> {
