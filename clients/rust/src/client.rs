@@ -32,7 +32,7 @@ pub struct Row {
     pub etag: String,
 }
 
-/// Rows, all as they are in one version of their collection.
+/// Rows, with every change up to one version of their collection. Those of another database may be newer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rows {
     /// In the order in which their keys were asked for.
@@ -159,7 +159,7 @@ impl Client {
         Ok((batches, Answers::new(answers, |answer| answer.results.into_iter().map(total).collect())))
     }
 
-    /// Reads up to 100 rows of a collection of the catalogue, all as they are in one version.
+    /// Reads up to 100 rows of a collection of the catalogue, with every change up to one version.
     ///
     /// # Errors
     /// The server refuses, or has no answer.

@@ -153,7 +153,7 @@ impl Catalog {
         }
     }
 
-    /// The rows of these keys. Those in memory are all of one version; the others are asked of the source, together, and waited for as
+    /// The rows of these keys, with every change up to the version. Those that are not in memory are asked of the source, together, and waited for as
     /// long as a read may.
     pub(crate) async fn rows(&self, collection: &str, keys: &[String]) -> Result<Rows, Problem> {
         let Some(Collection { source, reads }) = self.collections.get(collection) else {
@@ -223,6 +223,11 @@ impl Catalog {
 }
 
 impl Age {
+    /// The lag in whole milliseconds, rather more than less.
+    pub(crate) fn lag_ms(self) -> u64 {
+        u64::try_from(self.lag.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX)
+    }
+
     /// What the partition keeps itself is as new as its newest change that is in force.
     fn of_embedded(found: &RowCollection) -> Self {
         Self { version: Some(found.version()), lag: Duration::ZERO }

@@ -16,7 +16,6 @@ type Fetched = Result<Option<Row>, FetchFailure>;
 /// Rows of which some are awaited.
 struct Begun {
     rows: Rows,
-    is_coherent: bool,
     /// Those that are, by their places.
     awaited: Vec<(usize, oneshot::Receiver<Fetched>)>,
 }
@@ -46,7 +45,7 @@ pub(super) async fn rows(
     wait_max: Duration,
 ) -> Result<(Rows, usize), Problem> {
     let began_at = now();
-    let Begun { mut rows, is_coherent, awaited } = begin(source, keys, began_at);
+    let Begun { mut rows, awaited } = begin(source, keys, began_at);
     if awaited.is_empty() {
         return Ok((rows, 0));
     }
@@ -65,10 +64,8 @@ pub(super) async fn rows(
         FetchFailure::Unavailable => Problem::source_unavailable(),
         FetchFailure::Incoherent => Problem::not_coherent(),
     })?;
-    if is_coherent {
-        // The others are as they were before.
-        rows.age.lag += now().saturating_duration_since(began_at);
-    }
+    // All of them are as they were when this began, or newer.
+    rows.age.lag += now().saturating_duration_since(began_at);
     Ok((rows, from_source_count))
 }
 
@@ -99,7 +96,7 @@ fn begin(source: &SourceRows, keys: &[String], now: Instant) -> Begun {
         source.want(wanted, now);
     }
     let age = Age { version, lag: lag.unwrap_or_default() };
-    Begun { rows: Rows { age, rows: found }, is_coherent: lag.is_some(), awaited }
+    Begun { rows: Rows { age, rows: found }, awaited }
 }
 
 /// Whether the rows are coherent, and of this version or a later one.

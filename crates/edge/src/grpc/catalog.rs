@@ -12,7 +12,7 @@ use super::generated::onrush::v1::{
 use super::{Answer, status_of};
 use crate::api::App;
 use crate::api::catalog::{each_once, etag};
-use crate::catalog::{Age, Rows};
+use crate::catalog::Rows;
 use crate::limits::ROWS_PER_READ_MAX;
 use crate::problem::Problem;
 
@@ -35,12 +35,11 @@ impl Service {
         if min_version > 0 && !catalog.await_version(collection, min_version).await {
             return Err(Problem::incoherent());
         }
-        let Rows { age: Age { version, lag }, rows } = catalog.rows(collection, &once).await?;
+        let Rows { age, rows } = catalog.rows(collection, &once).await?;
         let is_missing = once.into_iter().zip(&rows).filter(|(_, row)| row.is_none());
         let missing = is_missing.map(|(key, _)| key).collect();
         let rows = rows.iter().flatten().map(message).collect();
-        let lag_ms = u64::try_from(lag.as_millis()).unwrap_or(u64::MAX);
-        Ok(GetRowsResponse { rows, missing, version: version.unwrap_or_default(), lag_ms })
+        Ok(GetRowsResponse { rows, missing, version: age.version.unwrap_or_default(), lag_ms: age.lag_ms() })
     }
 }
 

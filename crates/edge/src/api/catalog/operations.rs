@@ -40,15 +40,20 @@ pub(super) fn public() -> [Operation; 2] {
     let keys = text("Keys, each percent-encoded, with commas between them.").min_length(Some(1));
     let description =
         format!("1 to {ROWS_PER_READ_MAX} keys with commas between them. A comma in a key is `%2C`.");
-    let rows =
-        of_collection(HttpMethod::Get, COLLECTION_PATH, PUBLIC, "readRows", "Read rows of the catalogue")
-            .description(
-                "All of them as they are in one version of the collection. Rows of a source that were not in memory may be newer.",
-            )
-            .parameter(required(optional_parameter("keys", ParameterIn::Query, &description, keys)))
-            .parameter(min_version())
-            .json(200, "The rows that there are, and the keys of the others.", "Rows", rows_example())
-            .problems(&[Code::CollectionNotFound, Code::Incoherent, Code::SourceUnavailable]);
+    let rows = of_collection(
+        HttpMethod::Get,
+        COLLECTION_PATH,
+        PUBLIC,
+        "readRows",
+        "Read rows of the catalogue",
+    )
+    .description(
+        "All of them have every change up to one version of the collection. Rows of a source may be newer.",
+    )
+    .parameter(required(optional_parameter("keys", ParameterIn::Query, &description, keys)))
+    .parameter(min_version())
+    .json(200, "The rows that there are, and the keys of the others.", "Rows", rows_example())
+    .problems(&[Code::CollectionNotFound, Code::Incoherent, Code::SourceUnavailable]);
     [row, rows].map(|read| [200, 304].into_iter().fold(read, with_freshness))
 }
 
@@ -164,7 +169,7 @@ pub(in crate::api) fn schemas() -> [(&'static str, RefOr<Schema>); 7] {
     ];
     [
         ("Row", row.into()),
-        ("Rows", object("Rows of one version of a collection.", rows)),
+        ("Rows", object("Rows with every change up to one version of a collection.", rows)),
         ("RowLine", object("A row among many.", vec![("key", key().into()), ("row", named("Row"))])),
         ("RowPut", object("A row that was put.", put)),
         ("RowsPut", object("Rows that were put.", puts)),

@@ -69,9 +69,9 @@ fn ready(age: Age, row: &Row) -> Ready {
 }
 
 /// How old an answer can be.
-fn freshness(Age { version, lag }: Age) -> impl Iterator<Item = (&'static str, CompactString)> {
-    let version = version.map(|version| (VERSION, version.to_compact_string()));
-    let lag = [("onrush-lag-ms", lag.as_millis()), ("age", lag.as_secs().into())];
+fn freshness(age: Age) -> impl Iterator<Item = (&'static str, CompactString)> {
+    let version = age.version.map(|version| (VERSION, version.to_compact_string()));
+    let lag = [("onrush-lag-ms", age.lag_ms()), ("age", age.lag.as_secs())];
     version.into_iter().chain(lag.map(|(name, number)| (name, number.to_compact_string())))
 }
 
