@@ -11,6 +11,7 @@ use onrush_core::{Row, RowCollection};
 
 use super::read_marks::ReadMarks;
 use super::row_cache::{CacheBounds, Fetch, Known, RowCache, row_bytes};
+use super::shown_rows::{Freshness, ShownRows};
 use super::snapshot::Snapshot;
 
 /// Called once with the row that was waited for, or with why it could not be read.
@@ -37,26 +38,6 @@ pub struct SourceSettings {
     pub lag_max: Duration,
     /// Whether reads go to the source while the rows in memory are not known to be coherent.
     pub reads_through: bool,
-}
-
-/// Rows, and how new they are.
-pub struct ShownRows {
-    /// With the version up to which they have every change.
-    pub rows: RowCollection,
-    /// Whether the source has no others.
-    pub is_whole: bool,
-    /// When the source was asked how far it is, and the rows had come there later: they are as the source was at this moment or later.
-    as_of: Option<Instant>,
-    lag_max: Duration,
-}
-
-/// Whether rows may be answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Freshness {
-    /// They are at most this much behind the source.
-    Coherent(Duration),
-    /// Nobody knows.
-    Incoherent,
 }
 
 /// How a collection stands, for operators.
@@ -90,6 +71,7 @@ struct Inner {
     cache: RowCache<Waiter>,
     /// How far the source was when it was asked, and when that was.
     probes: VecDeque<(u64, Instant)>,
+    /// When the source was asked how far it is, and the rows had come there later.
     as_of: Option<Instant>,
     /// When a read was last answered past the rows in memory. What it showed may be newer than they are.
     read_through_at: Option<Instant>,
@@ -124,21 +106,6 @@ impl LoadedRows {
     pub fn leave_out(&mut self) {
         self.is_whole = false;
     }
-}
-
-impl ShownRows {
-    /// How new the rows are at this moment, in whole milliseconds: rather older than newer.
-    pub fn freshness(&self, now: Instant) -> Freshness {
-        match self.as_of.map(|as_of| now.saturating_duration_since(as_of)) {
-            Some(lag) if lag <= self.lag_max => Freshness::Coherent(rounded_up(lag)),
-            _ => Freshness::Incoherent,
-        }
-    }
-}
-
-fn rounded_up(lag: Duration) -> Duration {
-    let ms = lag.as_micros().div_ceil(1_000);
-    Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
 }
 
 impl SourceRows {

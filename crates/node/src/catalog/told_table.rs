@@ -1,0 +1,212 @@
+//! Rows of a source that tells each change with the row that it leaves, and what is known of their order. Whoever tells them may tell some
+//! again, from an earlier place on, and in another order than they were made in; a row never goes back because of that.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use compact_str::CompactString;
+use onrush_core::{Row, RowCollection};
+
+use super::row_cache::row_bytes;
+
+/// What the place of a row counts for, beside the row.
+const PLACE_BYTES: u64 = 72;
+
+/// Removed rows whose places are remembered, so that an earlier change that is told again does not bring one back: some 20 MB.
+const REMOVED_MAX: usize = 1 << 18;
+
+/// Rows that cannot be read whose keys are remembered. With more, no key is known to have no row.
+const UNREADABLE_MAX: usize = 1 << 16;
+
+/// Where a change stands in its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangePlace {
+    /// The place in the source's log.
+    pub position: u64,
+    /// Which of the changes that the source wrote at that place.
+    pub index: u32,
+    /// When it was committed, in milliseconds of Unix time by the source's clock.
+    pub committed_ms: u64,
+}
+
+impl ChangePlace {
+    /// Whether this was made before the other, of the same row. A source that has begun a new log has lower positions and later times.
+    fn is_before(self, other: Self) -> bool {
+        self.is_lower(other) && self.committed_ms <= other.committed_ms
+    }
+
+    fn is_lower(self, other: Self) -> bool {
+        (self.position, self.index) < (other.position, other.index)
+    }
+}
+
+/// See the module.
+pub(super) struct ToldTable {
+    rows: RowCollection,
+    bytes: u64,
+    bytes_max: u64,
+    /// The newest change of every row that is there, and of some that are not.
+    places: HashMap<CompactString, ChangePlace>,
+    /// Those that are not, the oldest first.
+    removed: VecDeque<(CompactString, ChangePlace)>,
+    removed_max: usize,
+    /// There was no room for all rows.
+    lacks_rows: bool,
+    unreadable: HashSet<CompactString>,
+    /// The newest change that removed all rows.
+    emptied_at: Option<ChangePlace>,
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// The row is as the change left it.
+    Stored,
+    /// The row has a newer change.
+    Repeated,
+    /// The row is as the change left it, and the source has begun a new log since the change before.
+    InNewLog,
+}
+
+impl ToldTable {
+    pub(super) fn new(seed: u64, bytes_max: u64) -> Self {
+        Self {
+            rows: RowCollection::seeded(seed),
+            bytes: 0,
+            bytes_max,
+            places: HashMap::new(),
+            removed: VecDeque::new(),
+            removed_max: REMOVED_MAX,
+            lacks_rows: false,
+            unreadable: HashSet::new(),
+            emptied_at: None,
+        }
+    }
+
+    pub(super) fn rows(&self) -> &RowCollection {
+        &self.rows
+    }
+
+    pub(super) fn set_version(&mut self, version: u64) {
+        self.rows.set_version(version);
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether a key without a row is known to have none.
+    pub(super) fn is_known_absent(&self, key: &str) -> bool {
+        !self.lacks_rows && !self.unreadable.contains(key)
+    }
+
+    /// Whether that holds for all keys.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.lacks_rows && self.unreadable.is_empty()
+    }
+
+    /// Whether there was no room for all rows.
+    pub(super) fn lacks_rows(&self) -> bool {
+        self.lacks_rows
+    }
+
+    /// What would become of a change of this key.
+    pub(super) fn order(&self, key: &str, place: ChangePlace) -> Taken {
+        if self.emptied_at.is_some_and(|emptied_at| place.is_before(emptied_at)) {
+            return Taken::Repeated;
+        }
+        match self.places.get(key) {
+            Some(newest) if place.is_before(*newest) => Taken::Repeated,
+            Some(newest) if place.is_lower(*newest) => Taken::InNewLog,
+            _ => Taken::Stored,
+        }
+    }
+
+    /// Takes a row as a change left it.
+    pub(super) fn put(&mut self, row: Row, place: ChangePlace) -> Taken {
+        let taken = self.order(row.key(), place);
+        if taken == Taken::Repeated {
+            return taken;
+        }
+        let key = CompactString::from(row.key());
+        self.unreadable.remove(&key);
+        self.take_out(&key);
+        let bytes = row_bytes(&row) + PLACE_BYTES;
+        if self.bytes + bytes > self.bytes_max {
+            self.lacks_rows = true;
+            self.note_removed(key, place);
+            return taken;
+        }
+        self.bytes += bytes;
+        self.places.insert(key, place);
+        let replaced = self.rows.insert(row);
+        debug_assert!(replaced.is_none(), "it was taken out");
+        taken
+    }
+
+    /// Takes the end of a row. A change without a place comes after whatever was told of the key before.
+    pub(super) fn remove(&mut self, key: &str, place: Option<ChangePlace>) -> Taken {
+        let place = place.or_else(|| self.places.get(key).copied());
+        let taken = place.map_or(Taken::Stored, |place| self.order(key, place));
+        if taken != Taken::Repeated {
+            let key = CompactString::from(key);
+            self.unreadable.remove(&key);
+            self.take_out(&key);
+            if let Some(place) = place {
+                self.note_removed(key, place);
+            }
+        }
+        taken
+    }
+
+    /// Takes a change that does not say how it left the row.
+    pub(super) fn spoil(&mut self, key: &str, place: Option<ChangePlace>) -> Taken {
+        let taken = self.remove(key, place);
+        if taken != Taken::Repeated {
+            if self.unreadable.len() < UNREADABLE_MAX {
+                self.unreadable.insert(key.into());
+            } else {
+                self.lacks_rows = true;
+            }
+        }
+        taken
+    }
+
+    /// Takes a change that removed all rows.
+    pub(super) fn empty(&mut self, place: ChangePlace) {
+        if self.emptied_at.is_some_and(|emptied_at| place.is_before(emptied_at)) {
+            return;
+        }
+        self.emptied_at = Some(place);
+        let is_older = |newest: &ChangePlace| newest.is_before(place);
+        let older = self.places.iter().filter(|(_, newest)| is_older(newest)).map(|(key, _)| key.clone());
+        for key in older.collect::<Vec<_>>() {
+            self.take_out(&key);
+            self.places.remove(&key);
+            self.unreadable.remove(&key);
+        }
+        self.removed.retain(|(_, newest)| !is_older(newest));
+        self.lacks_rows &= self.rows.row_count() > 0;
+    }
+
+    fn take_out(&mut self, key: &str) {
+        if let Some(row) = self.rows.remove(key) {
+            self.bytes -= row_bytes(&row) + PLACE_BYTES;
+        }
+    }
+
+    fn note_removed(&mut self, key: CompactString, place: ChangePlace) {
+        self.places.insert(key.clone(), place);
+        self.removed.push_back((key, place));
+        while self.removed.len() > self.removed_max {
+            let Some((key, place)) = self.removed.pop_front() else { return };
+            let is_newest = self.places.get(&key) == Some(&place) && self.rows.row(&key).is_none();
+            if is_newest {
+                self.places.remove(&key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "told_table_tests.rs"]
+mod tests;
