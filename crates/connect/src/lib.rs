@@ -3,6 +3,8 @@
 
 mod audit;
 mod booking;
+#[cfg(feature = "kafka")]
+pub mod debezium;
 mod event_json;
 #[cfg(feature = "kafka")]
 pub mod kafka;

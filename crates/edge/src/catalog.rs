@@ -2,6 +2,7 @@
 //! from a source. A read of memory takes no lock and waits for nobody; what is not there is asked of the source.
 
 mod figures;
+mod source;
 mod sourced;
 #[cfg(test)]
 mod tests;
@@ -12,13 +13,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use onrush_core::{Row, RowCollection};
-use onrush_node::catalog::{Freshness, SourceRows};
+use onrush_node::catalog::Freshness;
 use onrush_node::{Name, Partitions};
 
 use crate::problem::Problem;
 #[cfg(test)]
 pub(crate) use figures::RowsAt;
 pub(crate) use figures::{CollectionFigures, CollectionState};
+pub use source::Source;
 
 /// Between two looks whether the version that a read waits for is there.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
@@ -33,7 +35,7 @@ pub struct CatalogSettings {
     /// Collections whose rows are put through the operator listener.
     pub embedded: Vec<Name>,
     /// Collections whose rows a feed keeps as they are in a source.
-    pub sources: Vec<(Name, Arc<SourceRows>)>,
+    pub sources: Vec<(Name, Source)>,
 }
 
 impl Default for CatalogSettings {
@@ -68,7 +70,7 @@ pub(crate) struct Catalog {
 
 struct Collection {
     /// Nothing if the partition keeps the rows.
-    source: Option<Arc<SourceRows>>,
+    source: Option<Source>,
     reads: Reads,
 }
 
@@ -201,14 +203,14 @@ impl Catalog {
     /// A collection that keeps the server from being ready.
     pub(crate) fn awaited(&self) -> Option<&Name> {
         let is_incoherent =
-            |source: &Arc<SourceRows>| source.shown().freshness(sourced::now()) == Freshness::Incoherent;
+            |source: &Source| source.shown().freshness(sourced::now()) == Freshness::Incoherent;
         let mut sources =
             self.collections.iter().filter_map(|(name, found)| Some((name, found.source.as_ref()?)));
         let awaited = sources.find(|(_, source)| self.ready_when_coherent && is_incoherent(source));
         awaited.map(|(name, _)| name)
     }
 
-    fn source(&self, collection: &str) -> Option<&Arc<SourceRows>> {
+    fn source(&self, collection: &str) -> Option<&Source> {
         self.collections.get(collection)?.source.as_ref()
     }
 

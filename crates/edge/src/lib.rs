@@ -27,7 +27,7 @@ mod server;
 mod settings;
 pub mod text;
 
-pub use catalog::{CatalogSettings, RowSource};
+pub use catalog::{CatalogSettings, RowSource, Source};
 pub use components::{Components, SinkOperations};
 pub use gate::{ChallengeSettings, Denylist, PasswordPool, SessionSettings, Sessions};
 pub use http::origin::{InvalidOrigin, Origin};

@@ -160,14 +160,15 @@ impl KafkaAuditor {
 
 impl Audit for KafkaAuditor {
     fn open(&mut self, source: &Source, from: u64, to: u64) -> Result<u64, TargetError> {
-        let config = self.settings.auditor_config().map_err(TargetError::Unavailable)?;
+        let config =
+            self.settings.cluster.reader_config("onrush-reconcile").map_err(TargetError::Unavailable)?;
         *self = Self::new(self.settings.clone());
         self.source = source_uri(source);
         self.partition = source.partition;
         self.range = from..to;
-        let client_config = self.settings.client_config().map_err(TargetError::Unavailable)?;
-        let described = cluster::describe(&self.settings, &client_config)?;
-        let consumer: BaseConsumer<Reports> = cluster::create(&self.settings, &config)?;
+        let client_config = self.settings.cluster.client_config().map_err(TargetError::Unavailable)?;
+        let described = cluster::describe(&self.settings.cluster, &client_config)?;
+        let consumer: BaseConsumer<Reports> = cluster::create(&self.settings.cluster, &config)?;
         let names: Vec<String> =
             self.topics.used_by(self.settings.message_format).into_iter().map(str::to_owned).collect();
         for name in names {

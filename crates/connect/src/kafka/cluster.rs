@@ -12,7 +12,7 @@ use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::types::RDKafkaErrorCode;
 
-use super::Settings;
+use super::ClusterSettings;
 use super::properties;
 use super::reports::Reports;
 use crate::waiting::Waiter;
@@ -28,24 +28,24 @@ const ADMIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A topic as the cluster describes it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Topic {
-    pub(super) partition_count: u32,
+pub(crate) struct Topic {
+    pub(crate) partition_count: u32,
     /// Copies of the partition that has the fewest.
-    pub(super) replica_count: usize,
+    pub(crate) replica_count: usize,
 }
 
 /// What is known of the topics' own settings; a cluster need not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Terms {
+pub(crate) struct Terms {
     /// The smallest `max.message.bytes` of them.
-    pub(super) message_bytes_max: Option<u32>,
+    pub(crate) message_bytes_max: Option<u32>,
     /// The smallest `min.insync.replicas` of them.
-    pub(super) insync_count_min: Option<u32>,
+    pub(crate) insync_count_min: Option<u32>,
 }
 
 /// A description of the cluster, of all topics that the user may see. Asking for one by name could create it.
-pub(super) fn describe(
-    settings: &Settings,
+pub(crate) fn describe(
+    settings: &ClusterSettings,
     config: &ClientConfig,
 ) -> Result<BTreeMap<String, Topic>, TargetError> {
     let client: BaseProducer<Reports> = create(settings, config)?;
@@ -90,8 +90,8 @@ fn topics_of(metadata: &Metadata) -> BTreeMap<String, Topic> {
 }
 
 /// Creates topics with as many partitions and replicas as the brokers choose.
-pub(super) fn create_topics(
-    settings: &Settings,
+pub(crate) fn create_topics(
+    settings: &ClusterSettings,
     config: &ClientConfig,
     names: &[&str],
 ) -> Result<(), TargetError> {
@@ -119,8 +119,8 @@ pub(super) fn create_topics(
 }
 
 /// Reads the topics' own settings. A cluster that does not tell is no reason not to go on.
-pub(super) fn terms(
-    settings: &Settings,
+pub(crate) fn terms(
+    settings: &ClusterSettings,
     config: &ClientConfig,
     names: &[&str],
 ) -> Result<Terms, TargetError> {
@@ -142,8 +142,34 @@ pub(super) fn terms(
     })
 }
 
+/// Which settings of a topic make it forget the newest message of a key: what they are, or nothing. A cluster need not tell.
+pub(crate) fn forgetting(
+    settings: &ClusterSettings,
+    config: &ClientConfig,
+    topic: &str,
+) -> Result<Option<String>, TargetError> {
+    let doing = "read the topic's settings";
+    let admin: AdminClient<Reports> = create(settings, config)?;
+    let options = AdminOptions::new().request_timeout(Some(ADMIN_TIMEOUT));
+    let answers = Waiter::new()?.wait(doing, async {
+        let answers = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await;
+        answers.map_err(|error| unavailable(doing, &error))
+    })?;
+    let described = answers.into_iter().next().and_then(Result::ok);
+    let described = described
+        .ok_or_else(|| TargetError::Unavailable(format!("{doing}: the cluster does not tell them")))?;
+    let value = |name: &str| described.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
+    if !value("cleanup.policy").split(',').any(|policy| policy.trim() == "delete") {
+        return Ok(None);
+    }
+    let bounds = ["retention.ms", "retention.bytes"].map(|name| (name, value(name)));
+    let bounds = bounds.iter().filter(|(_, value)| !value.starts_with('-'));
+    let bounds: Vec<_> = bounds.map(|(name, value)| format!("{name}={value}")).collect();
+    Ok((!bounds.is_empty()).then(|| bounds.join(" and ")))
+}
+
 /// Creates a client; nothing is sent yet.
-pub(super) fn create<T>(settings: &Settings, config: &ClientConfig) -> Result<T, TargetError>
+pub(crate) fn create<T>(settings: &ClusterSettings, config: &ClientConfig) -> Result<T, TargetError>
 where
     T: rdkafka::config::FromClientConfigAndContext<Reports>,
 {

@@ -2,13 +2,14 @@
 //! order of each key; where a sink goes on after a failure, a run of messages comes again under the same ids.
 
 mod auditor;
-mod cluster;
+pub(crate) mod cluster;
+mod cluster_settings;
 mod complaint;
 mod handshake;
 mod murmur2;
 mod progress;
 mod properties;
-mod reports;
+pub(crate) mod reports;
 mod sender;
 mod settings;
 mod target;
@@ -16,5 +17,7 @@ mod topics;
 mod writer;
 
 pub use auditor::KafkaAuditor;
+pub use cluster_settings::ClusterSettings;
 pub use settings::Settings;
 pub use target::Kafka;
+pub(crate) use topics::check_plain_name as check_topic;

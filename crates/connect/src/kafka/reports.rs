@@ -17,7 +17,7 @@ use crate::TlsSettings;
 
 /// One client's reports.
 #[derive(Default)]
-pub(super) struct Reports {
+pub(crate) struct Reports {
     progress: Mutex<Progress>,
     complaint: Mutex<Complaint>,
     /// Cut out of whatever is repeated.
@@ -27,26 +27,26 @@ pub(super) struct Reports {
 
 impl Reports {
     /// `tls` says whom the client believes, if it is known.
-    pub(super) fn new(password: Option<String>, tls: Option<TlsSettings>) -> Self {
+    pub(crate) fn new(password: Option<String>, tls: Option<TlsSettings>) -> Self {
         Self { password, tls, ..Self::default() }
     }
 
-    pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
+    pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().expect("nobody panics while counting")
     }
 
     /// Whether waiting for the first answer is of no use.
-    pub(super) fn is_hopeless(&self) -> bool {
+    pub(crate) fn is_hopeless(&self) -> bool {
         self.complaint().is_hopeless()
     }
 
     /// Whether only a new client can get a connection, which reads password and certificates again.
-    pub(super) fn is_refused(&self) -> bool {
+    pub(crate) fn is_refused(&self) -> bool {
         self.complaint().fault().is_some()
     }
 
     /// The text, with what was last said of a connection behind it. Asks a broker for its certificate again if it was that.
-    pub(super) fn with_complaint(&self, text: String) -> String {
+    pub(crate) fn with_complaint(&self, text: String) -> String {
         let (complaint, address) = {
             let complaint = self.complaint();
             let is_seen_again = complaint.fault() == Some(Fault::Encryption);

@@ -40,16 +40,16 @@ impl Kafka {
 
     /// Looks at the topics, creates those that are missing, and returns the bound of a message, bytes.
     fn prepare(&mut self, topics: &Topics) -> Result<u32, TargetError> {
-        let config = self.settings.client_config().map_err(TargetError::Unavailable)?;
+        let config = self.settings.cluster.client_config().map_err(TargetError::Unavailable)?;
         let names = topics.used_by(self.settings.message_format);
-        let mut described = cluster::describe(&self.settings, &config)?;
+        let mut described = cluster::describe(&self.settings.cluster, &config)?;
         let missing: Vec<&str> =
             names.iter().copied().filter(|name| !described.contains_key(*name)).collect();
         if !missing.is_empty() {
-            cluster::create_topics(&self.settings, &config, &missing)?;
-            described = cluster::describe(&self.settings, &config)?;
+            cluster::create_topics(&self.settings.cluster, &config, &missing)?;
+            described = cluster::describe(&self.settings.cluster, &config)?;
         }
-        let terms = cluster::terms(&self.settings, &config, &names).unwrap_or_else(|error| {
+        let terms = cluster::terms(&self.settings.cluster, &config, &names).unwrap_or_else(|error| {
             tracing::debug!(%error, "the settings of the topics are not known");
             cluster::Terms::default()
         });
@@ -111,7 +111,7 @@ impl Target for Kafka {
         if config.get("message.max.bytes").is_none() {
             config.set("message.max.bytes", message_bytes_max.to_string());
         }
-        let sender = Sender::new(cluster::create(&self.settings, &config)?);
+        let sender = Sender::new(cluster::create(&self.settings.cluster, &config)?);
         let writer = Writer::new(topics, self.settings.message_format, source);
         self.session = Some(Session { sender, writer });
         Ok(None)

@@ -41,15 +41,30 @@ impl Topics {
 /// What is wrong with the name of a topic, as a sentence.
 pub(super) fn check_name(template: &str) -> Result<(), String> {
     let bare = template.replace(PLACEHOLDER, "");
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if template.is_empty() || !bare.bytes().all(is_allowed) {
         return Err("topic must be letters, digits, '.', '_', '-', and may contain {kind}".to_owned());
     }
-    if [".", ".."].contains(&template) {
-        return Err("topic must not be \".\" or \"..\"".to_owned());
+    Topics::new(template).names.iter().try_for_each(|name| check_length("topic", name))
+}
+
+/// What is wrong with the name of one topic, which is the value of a setting, as a sentence.
+pub(crate) fn check_plain_name(setting: &str, name: &str) -> Result<(), String> {
+    if name.is_empty() || !name.bytes().all(is_allowed) {
+        return Err(format!("{setting} must be letters, digits, '.', '_', '-'"));
     }
-    if Topics::new(template).names.iter().any(|name| name.len() > NAME_BYTES_MAX) {
-        return Err(format!("topic must be at most {NAME_BYTES_MAX} bytes"));
+    check_length(setting, name)
+}
+
+fn is_allowed(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"._-".contains(&byte)
+}
+
+fn check_length(setting: &str, name: &str) -> Result<(), String> {
+    if [".", ".."].contains(&name) {
+        return Err(format!("{setting} must not be \".\" or \"..\""));
+    }
+    if name.len() > NAME_BYTES_MAX {
+        return Err(format!("{setting} must be at most {NAME_BYTES_MAX} bytes"));
     }
     Ok(())
 }

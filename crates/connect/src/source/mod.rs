@@ -17,3 +17,5 @@ mod transactions;
 pub use feed::Feed;
 pub use preparation::{grants, prepare, server_statements, statements};
 pub use settings::{CONNECTIONS_MAX, SourceSettings, Watch};
+#[cfg(feature = "kafka")]
+pub(crate) use statements::ROW_JSON_BYTES_MAX;

@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 use super::settings::SourceSettings;
 
 /// Bytes of the JSON of one row.
-pub(super) const ROW_JSON_BYTES_MAX: usize = 1024 * 1024;
+pub(crate) const ROW_JSON_BYTES_MAX: usize = 1024 * 1024;
 
 /// What a key is in the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

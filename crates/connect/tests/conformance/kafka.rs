@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use onrush_connect::kafka::{Kafka, KafkaAuditor, Settings};
+use onrush_connect::kafka::{ClusterSettings, Kafka, KafkaAuditor, Settings};
 use onrush_connect::{Audit, MessageFormat, Secret};
 use onrush_sinks::{EventKind, Target};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -65,10 +65,17 @@ impl Place {
 
     /// The settings of a sink that writes here.
     pub(crate) fn settings(&self) -> Settings {
-        Settings {
+        self.settings_by(self.cluster())
+    }
+
+    /// The same for a cluster that is reached like this.
+    pub(crate) fn settings_by(&self, cluster: ClusterSettings) -> Settings {
+        Settings { cluster, topic: self.topic.clone(), message_format: MessageFormat::Events }
+    }
+
+    pub(crate) fn cluster(&self) -> ClusterSettings {
+        ClusterSettings {
             brokers: self.brokers.clone(),
-            topic: self.topic.clone(),
-            message_format: MessageFormat::Events,
             username: None,
             password: None,
             tls: onrush_connect::TlsSettings::default(),
@@ -132,7 +139,7 @@ impl Harness for Place {
     fn target(&self, through: Option<SocketAddr>) -> Box<dyn Target> {
         let mut settings = self.settings();
         if let Some(proxy) = through {
-            settings.brokers = self.proxied.to_string();
+            settings.cluster.brokers = self.proxied.to_string();
             let mut relay = self.relay.borrow_mut();
             relay.get_or_insert_with(|| Relay::start(self.proxied)).lead_to(proxy);
         }
@@ -146,7 +153,8 @@ impl Harness for Place {
             std::env::temp_dir().join(format!("onrush-intruder-{}.properties", std::process::id()));
         std::fs::write(&properties, "security.protocol=sasl_plaintext\n").unwrap();
         let properties_file = Some(properties);
-        Box::new(Kafka::new(Settings { username, password, properties_file, ..self.settings() }))
+        let cluster = ClusterSettings { username, password, properties_file, ..self.cluster() };
+        Box::new(Kafka::new(self.settings_by(cluster)))
     }
 
     fn address(&self) -> SocketAddr {

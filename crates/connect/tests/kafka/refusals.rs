@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use onrush_connect::Secret;
-use onrush_connect::kafka::{Kafka, Settings};
+use onrush_connect::kafka::{ClusterSettings, Kafka, Settings};
 use onrush_core::{Incarnation, ReservationNo, SaleNo};
 use onrush_sinks::{Change, Claim, ReservationSubject, SinkEvent, Target, TargetError};
 
@@ -106,7 +106,7 @@ fn one_of_several_that_the_broker_rejects_together_is_not_named() {
 }
 
 fn with_file(place: &Place, path: &Path) -> Settings {
-    Settings { properties_file: Some(path.to_owned()), ..place.settings() }
+    place.settings_by(ClusterSettings { properties_file: Some(path.to_owned()), ..place.cluster() })
 }
 
 #[test]
@@ -116,15 +116,15 @@ fn an_absent_broker_is_named_and_the_password_is_not() {
     drop(listener);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "security.protocol=sasl_plaintext").unwrap();
-    let settings = Settings {
+    let cluster = ClusterSettings {
         brokers: brokers.clone(),
-        topic: "onrush".to_owned(),
-        message_format: onrush_connect::MessageFormat::Events,
         username: Some("onrush".to_owned()),
         password: Some(Secret::new(WRONG_PASSWORD)),
         tls: onrush_connect::TlsSettings::default(),
         properties_file: Some(file.path().to_owned()),
     };
+    let message_format = onrush_connect::MessageFormat::Events;
+    let settings = Settings { cluster, topic: "onrush".to_owned(), message_format };
     let error = Kafka::new(settings).open(&source()).unwrap_err();
     let TargetError::Unavailable(text) = &error else { panic!("{error:?}") };
     assert!(text.starts_with(&format!("{brokers} does not answer: ")), "{text}");

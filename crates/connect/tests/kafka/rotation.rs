@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use onrush_connect::kafka::{Kafka, Settings};
+use onrush_connect::kafka::{ClusterSettings, Kafka};
 use onrush_connect::{Secret, Tls, TlsSettings};
 use onrush_proxy::Proxy;
 use onrush_sinks::{Target as _, TargetError};
@@ -36,14 +36,14 @@ fn a_sink_goes_on_with_the_password_that_is_in_the_file_when_its_connection_was_
     let file = directory.path().join("password");
     fs::write(&file, "old-one\n").unwrap();
     let mechanism = properties("sasl.mechanism=SCRAM-SHA-256\n");
-    let mut target = Kafka::new(Settings {
+    let mut target = Kafka::new(place.settings_by(ClusterSettings {
         brokers,
         username: Some(user.clone()),
         password: Some(Secret::in_file(&file)),
         tls: TlsSettings { mode: Tls::Off, ca_file: None },
         properties_file: Some(mechanism.path().to_owned()),
-        ..place.settings()
-    });
+        ..place.cluster()
+    }));
     let assert_refused = |outcome: Result<(), TargetError>| match outcome {
         Err(TargetError::Unavailable(reason)) => {
             let is_told =

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use onrush_connect::kafka::{Kafka, Settings};
+use onrush_connect::kafka::{ClusterSettings, Kafka, Settings};
 use onrush_connect::{Tls, TlsSettings};
 use onrush_proxy::Proxy;
 use onrush_sinks::{Target as _, TargetError};
@@ -12,7 +12,7 @@ use crate::{offsets, service, source, write};
 
 fn settings(place: &Place, brokers: String, mode: Tls, ca_file: Option<&Path>) -> Settings {
     let tls = TlsSettings { mode, ca_file: ca_file.map(Into::into) };
-    Settings { brokers, tls, ..place.settings() }
+    place.settings_by(ClusterSettings { brokers, tls, ..place.cluster() })
 }
 
 /// Why the target could not be opened.

@@ -26,7 +26,8 @@ pub(crate) struct CollectionFigures<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum RowsAt {
     Embedded,
-    Source(SourceState),
+    /// As the settings call it, and how it stands.
+    Source(&'static str, SourceState),
 }
 
 /// Whether the rows of a collection are as they are where they are from.
@@ -49,7 +50,10 @@ impl Catalog {
                 Some(source) => {
                     let rows = &source.shown().rows;
                     let state = source.state(now);
-                    (RowsAt::Source(state), (rows.version(), rows.row_count(), rows.json_bytes()))
+                    (
+                        RowsAt::Source(source.kind(), state),
+                        (rows.version(), rows.row_count(), rows.json_bytes()),
+                    )
                 }
                 None => self.read_embedded(name, |rows| {
                     (RowsAt::Embedded, (rows.version(), rows.row_count(), rows.json_bytes()))
@@ -75,7 +79,7 @@ impl RowsAt {
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Embedded => "embedded",
-            Self::Source(_) => "postgres",
+            Self::Source(kind, _) => kind,
         }
     }
 
@@ -83,18 +87,20 @@ impl RowsAt {
     pub(crate) fn source(&self) -> Option<&SourceState> {
         match self {
             Self::Embedded => None,
-            Self::Source(state) => Some(state),
+            Self::Source(_, state) => Some(state),
         }
     }
 
     pub(crate) fn state(&self) -> CollectionState {
         match self {
             Self::Embedded => CollectionState::Coherent(Duration::ZERO),
-            Self::Source(SourceState { freshness: Freshness::Coherent(lag), .. }) => {
+            Self::Source(_, SourceState { freshness: Freshness::Coherent(lag), .. }) => {
                 CollectionState::Coherent(*lag)
             }
-            Self::Source(SourceState { loading_count: Some(count), .. }) => CollectionState::Loading(*count),
-            Self::Source(_) => CollectionState::Incoherent,
+            Self::Source(_, SourceState { loading_count: Some(count), .. }) => {
+                CollectionState::Loading(*count)
+            }
+            Self::Source(..) => CollectionState::Incoherent,
         }
     }
 }

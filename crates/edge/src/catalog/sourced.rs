@@ -1,14 +1,13 @@
 //! Reads of a collection whose rows are from a source.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
 use onrush_core::Row;
-use onrush_node::catalog::{FetchFailure, Freshness, SourceRows, Waiter};
+use onrush_node::catalog::{FetchFailure, Freshness, Waiter};
 use tokio::sync::oneshot;
 
-use super::{Age, Rows};
+use super::{Age, Rows, Source};
 use crate::problem::Problem;
 
 type Fetched = Result<Option<Row>, FetchFailure>;
@@ -22,7 +21,7 @@ struct Begun {
 
 /// Gives the row of a key to `read`, if the memory says for certain how it is.
 pub(super) fn look<R>(
-    source: &SourceRows,
+    source: &Source,
     key: &str,
     now: Instant,
     read: impl FnOnce(Age, Option<&Row>) -> R,
@@ -40,7 +39,7 @@ pub(super) fn look<R>(
 
 /// The rows of these keys, and how many of them were found by asking the source.
 pub(super) async fn rows(
-    source: &SourceRows,
+    source: &Source,
     keys: &[String],
     wait_max: Duration,
 ) -> Result<(Rows, usize), Problem> {
@@ -70,7 +69,7 @@ pub(super) async fn rows(
 }
 
 /// Takes what is known from memory, and asks for all the rest at once.
-fn begin(source: &SourceRows, keys: &[String], now: Instant) -> Begun {
+fn begin(source: &Source, keys: &[String], now: Instant) -> Begun {
     let shown = source.shown();
     let lag = match shown.freshness(now) {
         Freshness::Coherent(lag) => Some(lag),
@@ -100,7 +99,7 @@ fn begin(source: &SourceRows, keys: &[String], now: Instant) -> Begun {
 }
 
 /// Whether the rows are coherent, and of this version or a later one.
-pub(super) fn has_version(source: &Arc<SourceRows>, min_version: u64) -> bool {
+pub(super) fn has_version(source: &Source, min_version: u64) -> bool {
     let shown = source.shown();
     shown.rows.version() >= min_version && matches!(shown.freshness(now()), Freshness::Coherent(_))
 }

@@ -9,7 +9,7 @@ use onrush_node::catalog::{CacheBounds, Snapshot, SourceRows, SourceSettings};
 use tokio::task::{JoinSet, yield_now};
 
 use super::sourced::now;
-use super::{Age, Catalog, CatalogSettings, CollectionState, Look, RowSource, Rows};
+use super::{Age, Catalog, CatalogSettings, CollectionState, Look, RowSource, Rows, Source};
 use crate::problem::Problem;
 
 /// How far the source is when the rows are loaded.
@@ -63,7 +63,7 @@ fn coherent_for_long() -> Instant {
 }
 
 fn catalog(source: &Arc<SourceRows>, wait_max: Duration) -> Arc<Catalog> {
-    let sources = vec![("products".into(), Arc::clone(source))];
+    let sources = vec![("products".into(), Source::Postgres(Arc::clone(source)))];
     let settings =
         CatalogSettings { wait_max, ready_when_coherent: true, sources, ..CatalogSettings::default() };
     Arc::new(Catalog::new(settings, Arc::new(NoRows)))

@@ -2,6 +2,7 @@
 //! change; of [`ToldRows`] the feed tells the rows themselves.
 
 mod absent;
+mod binlog;
 mod late_changes;
 mod read_marks;
 mod row_cache;
@@ -11,6 +12,7 @@ mod source_rows;
 mod told_rows;
 mod told_table;
 
+pub use binlog::binlog_position;
 pub use row_cache::{CacheBounds, Fetch};
 pub use shown_rows::{Freshness, ShownRows};
 pub use snapshot::Snapshot;

@@ -42,12 +42,8 @@ impl ToldRows {
     /// Without rows, until a feed tells them. The seed is for hashes, and nobody outside should know it.
     pub fn new(settings: ToldSettings, seed: u64) -> Self {
         let table = ToldTable::new(seed, settings.bytes_max);
-        let shown = ShownRows {
-            rows: table.rows().clone(),
-            is_whole: false,
-            as_of: None,
-            lag_max: settings.lag_max,
-        };
+        let shown =
+            ShownRows { rows: table.rows().clone(), is_whole: false, as_of: None, lag_max: settings.lag_max };
         let inner = Inner { table, is_loaded: false, as_of: None, loading_count: None, last_error: None };
         Self { settings, seed, shown: ArcSwap::from_pointee(shown), inner: Mutex::new(inner) }
     }
@@ -125,9 +121,19 @@ impl ToldRows {
         self.lock().table.empty(place);
     }
 
+    /// All rows that the source had at this place were told again, with it, and with a later time if its log is a new one. The others go.
+    pub fn end_snapshot(&self, place: ChangePlace, is_in_new_log: bool) {
+        self.lock().table.end_snapshot(place, is_in_new_log);
+    }
+
     /// Notes what went wrong.
     pub fn report(&self, error: String) {
         self.lock().last_error = Some(error);
+    }
+
+    /// How many rows were told and are there.
+    pub fn row_count(&self) -> usize {
+        self.lock().table.rows().row_count()
     }
 
     /// Whether there was no room for all rows.

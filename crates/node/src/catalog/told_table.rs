@@ -177,7 +177,20 @@ impl ToldTable {
             return;
         }
         self.emptied_at = Some(place);
-        let is_older = |newest: &ChangePlace| newest.is_before(place);
+        self.remove_all(|newest| newest.is_before(place));
+    }
+
+    /// All rows that the source had at this place were told again, with it. The others are no longer there.
+    pub(super) fn end_snapshot(&mut self, place: ChangePlace, is_in_new_log: bool) {
+        self.emptied_at = Some(place);
+        if is_in_new_log {
+            self.remove_all(|newest| newest.committed_ms < place.committed_ms);
+        } else {
+            self.remove_all(|newest| newest.is_before(place));
+        }
+    }
+
+    fn remove_all(&mut self, is_older: impl Fn(&ChangePlace) -> bool) {
         let older = self.places.iter().filter(|(_, newest)| is_older(newest)).map(|(key, _)| key.clone());
         for key in older.collect::<Vec<_>>() {
             self.take_out(&key);

@@ -176,3 +176,22 @@ fn after_all_rows_were_removed_there_is_room_again() {
     assert!(table.is_whole() && table.bytes() == 0 && table.places.is_empty());
     assert_eq!(table.put(row("key 1", 1), at(1)), Taken::Repeated);
 }
+
+#[test]
+fn a_snapshot_has_all_rows_there_are() {
+    let place = |position, committed_ms| ChangePlace { position, index: 0, committed_ms };
+    let mut table = table();
+    for (key, position) in [("gone", 1), ("a", 2), ("newer", 9)] {
+        let _ = table.put(row(key, position), place(position, position));
+    }
+    assert_eq!(table.put(row("a", 5), place(5, 5)), Taken::Stored);
+    table.end_snapshot(place(5, 5), false);
+    assert_eq!(shown(&table).keys().collect::<Vec<_>>(), ["a", "newer"]);
+    assert_eq!(table.put(row("gone", 1), place(1, 1)), Taken::Repeated);
+
+    // Another server, whose log has just begun.
+    assert_eq!(table.put(row("a", 6), place(3, 20)), Taken::InNewLog);
+    table.end_snapshot(place(3, 20), true);
+    assert_eq!(shown(&table).keys().collect::<Vec<_>>(), ["a"]);
+    assert_eq!(table.put(row("newer", 4), place(4, 21)), Taken::Stored);
+}

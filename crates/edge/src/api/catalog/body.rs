@@ -234,13 +234,13 @@ mod tests {
         let expected = format!(
             r#"{{"collections":[{{"collection":"products","source":"postgres","state":"loading","lag_ms":null,{figures},"loading_rows":9,{of_source},"last_error":"\"no\""}}]}}"#
         );
-        assert_eq!(shown(RowsAt::Source(state.clone())), expected);
+        assert_eq!(shown(RowsAt::Source("postgres", state.clone())), expected);
         let incoherent = SourceState { loading_count: None, last_error: None, ..state.clone() };
-        let said = shown(RowsAt::Source(incoherent));
+        let said = shown(RowsAt::Source("postgres", incoherent));
         assert!(said.contains(r#""state":"incoherent","lag_ms":null"#), "{said}");
         let lag = Duration::from_micros(1_999);
         let coherent = SourceState { freshness: Freshness::Coherent(lag), ..state };
-        let said = shown(RowsAt::Source(coherent));
+        let said = shown(RowsAt::Source("postgres", coherent));
         assert!(said.contains(r#""state":"coherent","lag_ms":1,"#), "{said}");
     }
 }

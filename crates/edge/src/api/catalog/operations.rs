@@ -198,7 +198,7 @@ fn collection(version: RefOr<Schema>) -> RefOr<Schema> {
         "One collection of the catalogue.",
         vec![
             ("collection", name("Its name.")),
-            ("source", one_of("Where its rows are from.", &["embedded", "postgres"])),
+            ("source", one_of("Where its rows are from.", &["embedded", "postgres", "debezium"])),
             ("state", one_of("Whether it is as its source is.", &["coherent", "loading", "incoherent"])),
             ("lag_ms", lag_ms.into()),
             ("version", version),

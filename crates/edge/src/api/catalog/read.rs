@@ -7,6 +7,7 @@ use axum::extract::State;
 use compact_str::{CompactString, ToCompactString, format_compact};
 use http::{HeaderMap, StatusCode, Uri};
 use onrush_core::Row;
+use onrush_node::catalog::binlog_position;
 
 use super::{VERSION, collection_at, key_at, parse_key};
 use crate::api::answer::{Answer, WithoutBody, json, of_ready};
@@ -188,16 +189,23 @@ fn invalid_version() -> Problem {
     Problem::invalid("min_version", "must be a version that this server or the source of the rows gave out")
 }
 
-/// A version as the server writes it, or as PostgreSQL writes a place in its log, such as `16/B374D848`, if the rows are from there.
+/// A version as the server writes it, or, if the rows are of a source, as that writes a place in its log: `16/B374D848` as PostgreSQL does,
+/// `mysql-bin.000003:4711` as MySQL and MariaDB name file and position.
 fn parse_version(text: &str, is_of_source: bool) -> Option<u64> {
     let half = |digits: &str| {
         let is_hex = (1..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_hex.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
     };
-    match text.split_once('/').filter(|_| is_of_source) {
-        Some((high, low)) => Some(half(high)? << 32 | half(low)?),
-        None => text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten(),
+    let number = |digits: &str| {
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+    };
+    if let Some((high, low)) = text.split_once('/').filter(|_| is_of_source) {
+        return Some(half(high)? << 32 | half(low)?);
     }
+    if let Some((file, position)) = text.rsplit_once(':').filter(|_| is_of_source) {
+        return binlog_position(file, number(position)?);
+    }
+    number(text)
 }
 
 #[cfg(test)]
@@ -242,6 +250,10 @@ mod tests {
             ("1/123456789", None, None),
             ("1/+1", None, None),
             ("B374D848", None, None),
+            ("mysql-bin.000003:4711", Some(3 << 32 | 4_711), None),
+            ("mysql-bin.000003:", None, None),
+            ("mysql-bin.000003", None, None),
+            (":4711", None, None),
         ] {
             assert_eq!(parse_version(text, true), of_source, "{text}");
             assert_eq!(parse_version(text, false), of_embedded, "{text}");

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use http::{StatusCode, Uri};
 use onrush_core::{Row, RowLine};
 use onrush_node::Name;
-use onrush_node::catalog::{CacheBounds, Snapshot, SourceRows, SourceSettings};
+use onrush_node::catalog::{
+    CacheBounds, ChangePlace, Snapshot, SourceRows, SourceSettings, ToldRows, ToldSettings,
+};
 
 use super::shop::{Shop, catalog};
 use super::{ALL, App, check_all, operator_router, public_router, send};
 use crate::api::catalog::may_wait;
-use crate::catalog::CatalogSettings;
+use crate::catalog::{CatalogSettings, Source};
 use crate::metrics::EdgeMetrics;
 use crate::scenarios::product_inventory;
 
@@ -53,12 +55,29 @@ fn without_rows() -> Arc<SourceRows> {
     Arc::new(SourceRows::new(settings, 1))
 }
 
-/// The collections `sourced`, `whole` and `behind`.
+/// A source that told the row 1, and of the row 2 that it is there.
+fn told_rows(started: Instant) -> Arc<ToldRows> {
+    let rows = ToldRows::new(ToldSettings { bytes_max: 1 << 20, lag_max: Duration::from_secs(5) }, 1);
+    let place = ChangePlace { position: POSITION, index: 0, committed_ms: 0 };
+    rows.begin_load();
+    let _ = rows.put(row("1"), place);
+    let _ = rows.spoil("2", Some(place), "the row has no value".to_owned());
+    rows.end_load();
+    rows.reach(started + Duration::from_hours(1), POSITION);
+    Arc::new(rows)
+}
+
+/// The collections `sourced`, `whole`, `behind` and `told`.
 #[allow(clippy::disallowed_methods, reason = "the only way to have any time of this clock")]
-pub(super) fn sources() -> Vec<(Name, Arc<SourceRows>)> {
+pub(super) fn sources() -> Vec<(Name, Source)> {
     let started = Instant::now();
     let (sourced, whole) = (with_rows(false, started), with_rows(true, started));
-    vec![("sourced".into(), sourced), ("whole".into(), whole), ("behind".into(), without_rows())]
+    let told = Source::Debezium(told_rows(started));
+    [("sourced", sourced), ("whole", whole), ("behind", without_rows())]
+        .map(|(name, rows)| (name.into(), Source::Postgres(rows)))
+        .into_iter()
+        .chain([("told".into(), told)])
+        .collect()
 }
 
 fn app(settings: CatalogSettings) -> Arc<App> {
@@ -77,6 +96,17 @@ fn rows_of_a_source_are_read_like_others() {
             ("GET /v1/catalog/sourced/2", r#"200 {"name":"chair"}"#),
             ("GET /v1/catalog/sourced/3", "404 row_not_found"),
             ("GET /v1/catalog/whole/2", "404 row_not_found"),
+            ("GET /v1/catalog/told/1", r#"200 {"name":"chair"}"#),
+            ("GET /v1/catalog/told/1", "200 onrush-version: 97500059720, onrush-lag-ms: 0, age: 0"),
+            ("GET /v1/catalog/told/2", "503 source_unavailable"),
+            ("GET /v1/catalog/told/3", "404 row_not_found"),
+            (
+                "GET /v1/catalog/told?keys=1,3",
+                r#"200 {"rows":{"1":{"name":"chair"}},"missing":["3"],"version":"97500059720"}"#,
+            ),
+            ("GET /v1/catalog/told/1?min_version=bin.99999999999:1", "400 invalid_request"),
+            ("GET /v1/catalog/told/1?min_version=bin.000022:1", r#"200 {"name":"chair"}"#),
+            ("GET /v1/catalog/told/1?min_version=bin.000023:1", "503 incoherent"),
             (
                 "GET /v1/catalog/sourced?keys=3,2,1",
                 r#"200 {"rows":{"2":{"name":"chair"},"1":{"name":"chair"}},"missing":["3"],"version":"97500059720"}"#,
@@ -168,7 +198,7 @@ fn products_may_be_rows_of_a_source() {
 #[test]
 fn a_read_that_may_wait_is_told_by_its_target() {
     let mut sources = sources();
-    sources.push((product_inventory::COLLECTION.into(), without_rows()));
+    sources.push((product_inventory::COLLECTION.into(), Source::Postgres(without_rows())));
     let with_products = app(CatalogSettings { sources, ..CatalogSettings::default() });
     for (app, path, waits) in [
         (&with_products, "/v1/catalog/sourced/1", true),

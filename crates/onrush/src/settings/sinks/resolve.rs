@@ -128,15 +128,9 @@ fn kafka(keys: &mut SinkKeys<'_>, password: Option<Secret>) -> Option<TargetSett
     let tls = keys.tls();
     let username = keys.optional("username");
     let properties_file = keys.path("properties_file");
-    Some(TargetSettings::Kafka(kafka::Settings {
-        brokers: brokers?,
-        topic: topic?,
-        message_format: message_format?,
-        username,
-        tls: tls?,
-        password,
-        properties_file,
-    }))
+    let cluster =
+        kafka::ClusterSettings { brokers: brokers?, username, tls: tls?, password, properties_file };
+    Some(TargetSettings::Kafka(kafka::Settings { cluster, topic: topic?, message_format: message_format? }))
 }
 
 #[cfg(not(feature = "kafka"))]

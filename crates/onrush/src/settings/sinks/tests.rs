@@ -321,12 +321,12 @@ fn what_was_typed_reaches_kafka() {
     ];
     let [Sink { target: TargetSettings::Kafka(kafka), .. }] = &loaded(&typed)[..] else { panic!("one sink") };
     assert_eq!(
-        (kafka.brokers.as_str(), kafka.topic.as_str(), kafka.message_format),
+        (kafka.cluster.brokers.as_str(), kafka.topic.as_str(), kafka.message_format),
         ("127.0.0.1:9092", "a.{kind}", MessageFormat::Order)
     );
-    assert_eq!(kafka.username.as_deref(), Some("ann"));
-    assert_eq!(kafka.password.as_ref().map(Secret::reveal), Some(Ok("hunter2".into())));
-    assert_eq!(kafka.properties_file.as_deref(), Some(properties.path()));
+    assert_eq!(kafka.cluster.username.as_deref(), Some("ann"));
+    assert_eq!(kafka.cluster.password.as_ref().map(Secret::reveal), Some(Ok("hunter2".into())));
+    assert_eq!(kafka.cluster.properties_file.as_deref(), Some(properties.path()));
     check("env ONRUSH_SINKS__K__KIND=kafka\nrefuses sinks.k.brokers: a sink of kind kafka needs it");
 }
 

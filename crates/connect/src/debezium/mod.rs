@@ -1,0 +1,12 @@
+//! Rows of the catalogue that come through Kafka, where Debezium writes each change of a table as it finds it in the log of a database.
+
+mod asking;
+mod ends;
+mod envelope;
+mod feed;
+mod settings;
+mod taking;
+mod unchanged_values;
+
+pub use feed::Feed;
+pub use settings::DebeziumSettings;
