@@ -64,9 +64,9 @@ pub(crate) fn run(typed: &CatalogArguments) -> Result<(), Failure> {
 /// Where the rows of a collection are, as the settings say.
 fn source_of(typed: &CatalogArguments, collection: &str) -> Result<SourceSettings, Failure> {
     let settings = settings::load(&typed.operator.flags(), environment())?;
-    let found = settings.sourced.into_iter().find(|sourced| *sourced.name == *collection);
-    found.map(|sourced| sourced.source).ok_or_else(|| {
-        anyhow::anyhow!("these settings have no collection {collection:?} with source = \"postgres\"").into()
+    let found = settings.sourced.iter().find(|sourced| *sourced.name == *collection);
+    found.and_then(|sourced| sourced.source.postgres()).cloned().ok_or_else(|| {
+        anyhow::anyhow!("these settings have no collection {collection:?} with source = \"postgres\", and only such a database is prepared").into()
     })
 }
 

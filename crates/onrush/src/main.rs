@@ -6,6 +6,7 @@ mod cli;
 mod demo;
 mod descriptors;
 mod failure;
+mod feeds;
 mod log_reading;
 mod logging;
 mod operator_client;

@@ -4,22 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use onrush_connect::source::{Feed, SourceSettings};
 use onrush_edge::scenarios::product_inventory;
-use onrush_edge::{Components, PasswordPool, Server, Sessions};
+use onrush_edge::{Components, PasswordPool, Server, Sessions, Source};
 use onrush_log::file::{FileLog, LogSettings, SyncMethod};
 use onrush_log::{Log, OpenError, SnapshotError};
-use onrush_node::catalog::SourceRows;
 use onrush_node::{Clock, LoadError, MachineClock, Name, Partition, Partitions, Recovered, Retention};
 use onrush_sinks::Sinks;
 use sd_notify::NotifyState;
 
 use crate::announcement::Announcement;
 use crate::failure::Failure;
+use crate::feeds::Feeds;
 use crate::logging::MessageQueue;
 use crate::rereading::Rereading;
 use crate::session_files::{self, SessionWatch};
-use crate::settings::{self, Flags, LogFiles, Settings, SourcedCollection};
+use crate::settings::{self, Flags, LogFiles, Settings};
 use crate::signals::{Hangups, Order, Signals};
 use crate::{demo, descriptors, environment, logging};
 
@@ -111,9 +110,8 @@ async fn run(
     let mut signals = Signals::listen(hangups)?;
     let sessions = open_sessions(settings);
     let started = sessions.and_then(|sessions| {
-        let sourced = sourced_collections(settings)?;
-        let feeds = start_feeds(&sourced)?;
-        let server = start_edge(settings, messages, &partition, &sinks, sessions.as_ref(), &sourced)?;
+        let (feeds, sources) = Feeds::start(&settings.sourced)?;
+        let server = start_edge(settings, messages, &partition, &sinks, sessions.as_ref(), sources)?;
         Ok((server, sessions, feeds))
     });
     let (server, sessions, feeds) = match started {
@@ -141,7 +139,7 @@ async fn run(
     tracing::info!("draining");
     let drained = tokio::task::spawn_blocking(move || {
         server.drain();
-        Feed::stop_all(feeds);
+        feeds.stop();
         partition.close();
         sinks.stop(SINKS_DRAIN);
     });
@@ -184,28 +182,6 @@ async fn serve_until_stopped(
     }
 }
 
-/// A collection of the catalogue with rows of a source: its name, where they are, and as many of them as are in memory.
-type Sourced = (Name, SourceSettings, Arc<SourceRows>);
-
-/// All collections with rows of a source, without rows at first.
-fn sourced_collections(settings: &Settings) -> Result<Vec<Sourced>, Failure> {
-    let with_rows = |SourcedCollection { name, source, rows }: &SourcedCollection| {
-        let seed = getrandom::u64().context("draw random numbers")?;
-        Ok((name.clone(), source.clone(), Arc::new(SourceRows::new(*rows, seed))))
-    };
-    settings.sourced.iter().map(with_rows).collect()
-}
-
-/// From now on the rows follow their sources.
-fn start_feeds(sourced: &[Sourced]) -> Result<Vec<Feed>, Failure> {
-    let start = |(name, source, rows): &Sourced| {
-        let started = Feed::start(name, source.clone(), Arc::clone(rows));
-        started
-            .map_err(|error| anyhow!(error).context(format!("follow the source of collection {name}")).into())
-    };
-    sourced.iter().map(start).collect()
-}
-
 /// Nothing while they are off.
 fn open_sessions(settings: &Settings) -> Result<Option<Arc<Sessions>>, Failure> {
     let opened = settings.sessions.as_ref().map(|files| session_files::open(files, MachineClock.wall_ms()));
@@ -226,7 +202,7 @@ fn start_edge(
     partition: &Arc<Partition>,
     sinks: &Arc<Sinks>,
     sessions: Option<&Arc<Sessions>>,
-    sourced: &[Sourced],
+    sources: Vec<(Name, Source)>,
 ) -> Result<Server, Failure> {
     if settings.demo {
         demo::create_missing(partition, settings.node.default_shape)?;
@@ -236,7 +212,7 @@ fn start_edge(
     }
     let connections_max = descriptors::connections_max(settings.edge.connections_max);
     let mut edge = onrush_edge::Settings { connections_max, ..settings.edge.clone() };
-    edge.catalog.sources = sourced.iter().map(|(name, _, rows)| (name.clone(), Arc::clone(rows))).collect();
+    edge.catalog.sources = sources;
     let components = Components {
         sinks: Some(Arc::clone(sinks) as _),
         lost_line_count: Some(messages.lost_line_count()),

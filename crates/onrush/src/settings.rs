@@ -25,7 +25,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-pub(crate) use catalog::SourcedCollection;
+pub(crate) use catalog::{CollectionSource, SourcedCollection};
 pub(crate) use layers::Flags;
 use layers::Layers;
 use onrush_log::file::SyncMethod;

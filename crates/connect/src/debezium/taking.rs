@@ -105,7 +105,8 @@ impl Taker {
         let key = envelope::key(key.ok_or(no_key)?, self.column.as_deref())?;
         match told {
             Err(why) => {
-                drop(self.rows.spoil(&key, None, format!("the row of {key:?} cannot be read: {why}")))
+                let why = format!("the row of {key:?} cannot be read: {why}");
+                let _ = self.rows.spoil(&key, None, why);
             }
             Ok(Told::Put { json, stamp }) => {
                 let taken = self.put(&key, json, stamp.place);
@@ -119,7 +120,9 @@ impl Taker {
             }
             // The record before has said it, with its place.
             Ok(Told::Tombstone) if self.removed.get(&partition) == Some(&key) => {}
-            Ok(Told::Tombstone) => drop(self.rows.remove(&key, None)),
+            Ok(Told::Tombstone) => {
+                let _ = self.rows.remove(&key, None);
+            }
             Ok(Told::Empty { .. } | Told::Nothing) => {}
         }
         self.removed.remove(&partition);

@@ -31,7 +31,7 @@ impl Reports {
         Self { password, tls, ..Self::default() }
     }
 
-    pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
+    pub(super) fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().expect("nobody panics while counting")
     }
 

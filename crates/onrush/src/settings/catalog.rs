@@ -1,5 +1,6 @@
 //! The catalogue of the settings: a section `[catalog.NAME]` for each collection, whose keys follow from its source.
 
+mod debezium;
 mod keys;
 mod source;
 #[cfg(test)]
@@ -29,10 +30,35 @@ const COLLECTIONS_MAX: usize = 256;
 #[derive(Clone)]
 pub(crate) struct SourcedCollection {
     pub(crate) name: Name,
-    /// What is read, and where.
-    pub(crate) source: onrush_connect::source::SourceSettings,
-    /// What is kept.
-    pub(crate) rows: onrush_node::catalog::SourceSettings,
+    pub(crate) source: CollectionSource,
+}
+
+/// Where the rows of a collection are read, and how many of them are kept.
+#[derive(Clone)]
+pub(crate) enum CollectionSource {
+    Postgres(onrush_connect::source::SourceSettings, onrush_node::catalog::SourceSettings),
+    #[cfg(feature = "kafka")]
+    Debezium(onrush_connect::debezium::DebeziumSettings, onrush_node::catalog::ToldSettings),
+}
+
+impl CollectionSource {
+    /// Whether it can be used; otherwise what cannot, as a sentence without credentials.
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Postgres(source, _) => source.check(),
+            #[cfg(feature = "kafka")]
+            Self::Debezium(source, _) => source.check(),
+        }
+    }
+
+    /// A PostgreSQL database, if it is one.
+    pub(crate) fn postgres(&self) -> Option<&onrush_connect::source::SourceSettings> {
+        match self {
+            Self::Postgres(source, _) => Some(source),
+            #[cfg(feature = "kafka")]
+            Self::Debezium(..) => None,
+        }
+    }
 }
 
 /// All collections.
@@ -86,7 +112,8 @@ pub(super) fn resolve(
 /// Complains about collections that would follow their tables through the same place in a database.
 fn check_places(sourced: &[SourcedCollection], problems: &mut Vec<String>) {
     let mut taken: BTreeMap<(&str, &str, &str), &Name> = BTreeMap::new();
-    for SourcedCollection { name, source, .. } in sourced {
+    let databases = sourced.iter().filter_map(|found| Some((&found.name, found.source.postgres()?)));
+    for (name, source) in databases {
         for (key, place) in
             [("publication", &source.publication), ("replication_slot", &source.replication_slot)]
         {

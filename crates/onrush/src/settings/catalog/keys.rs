@@ -9,10 +9,11 @@ use crate::settings::sections::{Absent, Key, Sort, ValueType};
 pub(super) enum Source {
     Embedded,
     Postgres,
+    Debezium,
 }
 
 impl Source {
-    pub(super) const ALL: [Self; 2] = [Self::Embedded, Self::Postgres];
+    pub(super) const ALL: [Self; 3] = [Self::Embedded, Self::Postgres, Self::Debezium];
 
     pub(super) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|source| source.name() == name)
@@ -22,6 +23,7 @@ impl Source {
         match self {
             Self::Embedded => "embedded",
             Self::Postgres => "postgres",
+            Self::Debezium => "debezium",
         }
     }
 }
@@ -34,6 +36,8 @@ impl fmt::Display for Source {
 
 const EVERY: &[Source] = &Source::ALL;
 const POSTGRES: &[Source] = &[Source::Postgres];
+const DEBEZIUM: &[Source] = &[Source::Debezium];
+const BOTH: &[Source] = &[Source::Postgres, Source::Debezium];
 
 /// The section of the file that holds those of the collections.
 pub(in crate::settings) const SECTION: &str = "catalog";
@@ -42,19 +46,24 @@ pub(in crate::settings) const SECTION: &str = "catalog";
 pub(super) static SORT: Sort<Source> =
     Sort { section: SECTION, one_of_kind: "a collection of source", keys: &KEYS };
 
-static KEYS: [Key<Source>; 18] = [
+static KEYS: [Key<Source>; 23] = [
     key("source", ValueType::Text, Absent::Missing, EVERY),
     key("url", ValueType::Text, Absent::Missing, POSTGRES),
-    key("password_file", ValueType::Text, Absent::Unset, POSTGRES),
-    key("tls", ValueType::Text, Absent::Text("auto"), POSTGRES),
-    key("tls_ca_file", ValueType::Text, Absent::Unset, POSTGRES),
+    key("brokers", ValueType::Text, Absent::Missing, DEBEZIUM),
+    key("username", ValueType::Text, Absent::Unset, DEBEZIUM),
+    key("password_file", ValueType::Text, Absent::Unset, BOTH),
+    key("tls", ValueType::Text, Absent::Text("auto"), BOTH),
+    key("tls_ca_file", ValueType::Text, Absent::Unset, BOTH),
+    key("properties_file", ValueType::Text, Absent::Unset, DEBEZIUM),
+    key("topic", ValueType::Text, Absent::Missing, DEBEZIUM),
+    key("heartbeat_topic", ValueType::Text, Absent::Unset, DEBEZIUM),
     key("table", ValueType::Text, Absent::Unset, POSTGRES),
     key("query", ValueType::Text, Absent::Unset, POSTGRES),
-    key("key", ValueType::Text, Absent::Missing, POSTGRES),
+    key("key", ValueType::Text, Absent::Unset, BOTH),
     key("watch", ValueType::Section, Absent::Unset, POSTGRES),
     key("load", ValueType::Switch, Absent::Switch(true), POSTGRES),
-    key("memory_bytes_max", ValueType::Number, Absent::Number(256 << 20), POSTGRES),
-    key("lag_ms_max", ValueType::Number, Absent::Number(5_000), POSTGRES),
+    key("memory_bytes_max", ValueType::Number, Absent::Number(256 << 20), BOTH),
+    key("lag_ms_max", ValueType::Number, Absent::Number(5_000), BOTH),
     key("read_through", ValueType::Switch, Absent::Switch(false), POSTGRES),
     key("absent_ms", ValueType::Number, Absent::Number(10_000), POSTGRES),
     key("absent_keys_max", ValueType::Number, Absent::Number(2_000_000), POSTGRES),

@@ -7,8 +7,8 @@ use figment::value::{Dict, Value};
 use onrush_connect::source::{CONNECTIONS_MAX, SourceSettings, Watch};
 use onrush_node::catalog::{self, CacheBounds};
 
-use super::SourcedCollection;
 use super::keys::{SORT, Source};
+use super::{CollectionSource, SourcedCollection, debezium};
 use crate::settings::sections::{SectionKeys, TypedSection};
 
 /// Rows of one collection in memory: 4 KiB to 1 TiB.
@@ -22,7 +22,7 @@ const ABSENT_KEYS: RangeInclusive<u64> = 0..=100_000_000;
 const CONNECTIONS: RangeInclusive<u64> = 1..=CONNECTIONS_MAX as u64;
 
 /// The keys of a collection.
-type CollectionKeys<'a> = SectionKeys<'a, Source>;
+pub(super) type CollectionKeys<'a> = SectionKeys<'a, Source>;
 
 /// The columns of a watched table, and how they are written.
 const WATCH_FORM: &str =
@@ -44,17 +44,31 @@ pub(super) fn collection(name: &str, typed: &TypedSection, problems: &mut Vec<St
         Source::Embedded => Some(Resolved::Embedded),
         Source::Postgres => {
             let (connect, rows) = (postgres(&mut keys), rows(&mut keys));
-            let sourced = SourcedCollection { name: name.into(), source: connect?, rows: rows? };
-            if problems.len() > problems_before {
-                return None;
-            }
-            if let Err(problem) = sourced.source.check() {
-                problems.push(format!("{}.{name}: {problem}", SORT.section));
-                return None;
-            }
-            Some(Resolved::Sourced(Box::new(sourced)))
+            let source = CollectionSource::Postgres(connect?, rows?);
+            sourced(name, source, problems_before, problems)
+        }
+        Source::Debezium => {
+            let source = debezium::source(&mut keys);
+            sourced(name, source?, problems_before, problems)
         }
     }
+}
+
+/// The collection, if there is no problem with it.
+fn sourced(
+    name: &str,
+    source: CollectionSource,
+    problems_before: usize,
+    problems: &mut Vec<String>,
+) -> Option<Resolved> {
+    if problems.len() > problems_before {
+        return None;
+    }
+    if let Err(problem) = source.check() {
+        problems.push(format!("{}.{name}: {problem}", SORT.section));
+        return None;
+    }
+    Some(Resolved::Sourced(Box::new(SourcedCollection { name: name.into(), source })))
 }
 
 fn source(keys: &mut CollectionKeys<'_>) -> Option<Source> {
@@ -72,7 +86,12 @@ fn postgres(keys: &mut CollectionKeys<'_>) -> Option<SourceSettings> {
     let url = keys.required_url();
     let password = keys.password();
     let tls = keys.tls();
-    let key = keys.text("key");
+    let is_missing = !keys.typed.values.contains_key("key");
+    let key = if is_missing {
+        keys.refuse("key", "a collection of source postgres needs it")
+    } else {
+        keys.text("key")
+    };
     let rows = query(keys, key.as_deref());
     let connections = keys.number("connections", &CONNECTIONS);
     let publication = keys.text("publication");
@@ -141,18 +160,24 @@ fn one_watch(keys: &mut CollectionKeys<'_>, table: &str, watch: &Value) -> Optio
 }
 
 fn rows(keys: &mut CollectionKeys<'_>) -> Option<catalog::SourceSettings> {
-    let bytes_max = keys.number("memory_bytes_max", &MEMORY_BYTES);
-    let lag_ms_max = keys.number("lag_ms_max", &LAG_MS);
+    let (bytes_max, lag_max) = bounds(keys)?;
     let reads_through = keys.switch("read_through");
     let absent_ms = keys.number("absent_ms", &ABSENT_MS);
     let absent_keys_max = keys.number("absent_keys_max", &ABSENT_KEYS);
     Some(catalog::SourceSettings {
         bounds: CacheBounds {
-            bytes_max: bytes_max?,
+            bytes_max,
             absent_for: Duration::from_millis(absent_ms?),
             absent_count_max: usize::try_from(absent_keys_max?).ok()?,
         },
-        lag_max: Duration::from_millis(lag_ms_max?),
+        lag_max,
         reads_through: reads_through?,
     })
+}
+
+/// Bytes of rows in memory, and how far they may be behind.
+pub(super) fn bounds(keys: &mut CollectionKeys<'_>) -> Option<(u64, Duration)> {
+    let bytes_max = keys.number("memory_bytes_max", &MEMORY_BYTES);
+    let lag_ms_max = keys.number("lag_ms_max", &LAG_MS);
+    Some((bytes_max?, Duration::from_millis(lag_ms_max?)))
 }

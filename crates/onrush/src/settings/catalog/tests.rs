@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use onrush_connect::source::SourceSettings;
 use onrush_connect::{Secret, Tls};
+use onrush_node::{Name, catalog};
 
 use super::super::tests::check;
 use super::super::{Flags, load};
-use super::SourcedCollection;
+use super::{CollectionSource, SourcedCollection};
 
 const POSTGRES: &str = "file [catalog.products]\nfile source = \"postgres\"\nfile url = \"postgresql://onrush@db/shop\"\nfile key = \"id\"\n";
 const TABLE: &str = "file table = \"products\"\n";
@@ -14,10 +16,7 @@ const TABLE: &str = "file table = \"products\"\n";
 /// The one collection that a file with these lines, and variables of these names and values, make.
 fn loaded(lines: &str, variables: &[(&str, &str)]) -> SourcedCollection {
     let file = tempfile::NamedTempFile::new().expect("make a file");
-    let text = format!(
-        "[catalog.products]\nsource = \"postgres\"\nurl = \"postgresql://onrush@db/shop\"\nkey = \"id\"\n{lines}"
-    );
-    std::fs::write(file.path(), text).expect("write the file");
+    std::fs::write(file.path(), format!("[catalog.products]\n{lines}")).expect("write the file");
     let flags = Flags { config: Some(file.path().to_owned()), ..Flags::default() };
     let environment = variables
         .iter()
@@ -25,6 +24,21 @@ fn loaded(lines: &str, variables: &[(&str, &str)]) -> SourcedCollection {
     let mut sourced = load(&flags, environment).expect("the settings are valid").sourced;
     assert_eq!(sourced.len(), 1);
     sourced.remove(0)
+}
+
+/// The same of [`POSTGRES`] without its table.
+fn loaded_from_postgres(
+    lines: &str,
+    variables: &[(&str, &str)],
+) -> (Name, SourceSettings, catalog::SourceSettings) {
+    let lines =
+        format!("source = \"postgres\"\nurl = \"postgresql://onrush@db/shop\"\nkey = \"id\"\n{lines}");
+    let SourcedCollection { name, source } = loaded(&lines, variables);
+    match source {
+        CollectionSource::Postgres(source, rows) => (name, source, rows),
+        #[cfg(feature = "kafka")]
+        CollectionSource::Debezium(..) => panic!("another source"),
+    }
 }
 
 #[test]
@@ -44,15 +58,17 @@ fn a_collection_is_a_section_or_a_variable() {
 #[test]
 fn a_collection_needs_a_source_that_there_is() {
     check(
-        "file [catalog.products]\nrefuses catalog.products.source: every collection needs one of \"embedded\", \"postgres\"",
+        "file [catalog.products]\nrefuses catalog.products.source: every collection needs one of \"embedded\", \"postgres\", \"debezium\"",
     );
     check(
-        "file [catalog.products]\nfile source = \"mysql\"\nrefuses must be one of \"embedded\", \"postgres\"",
+        "file [catalog.products]\nfile source = \"mysql\"\nrefuses must be one of \"embedded\", \"postgres\", \"debezium\"",
     );
     check("file [catalog.products]\nfile source = 7\nrefuses must be text in quotes, not a number");
-    check("env ONRUSH_CATALOG__PRODUCTS__SOURCE=none\nrefuses must be one of \"embedded\", \"postgres\"");
     check(
-        "env ONRUSH_CATALOG__PRODUCTS__TABLE=x\nrefuses every collection needs one of \"embedded\", \"postgres\" (it is named by ONRUSH_CATALOG__PRODUCTS__TABLE)",
+        "env ONRUSH_CATALOG__PRODUCTS__SOURCE=none\nrefuses must be one of \"embedded\", \"postgres\", \"debezium\"",
+    );
+    check(
+        "env ONRUSH_CATALOG__PRODUCTS__TABLE=x\nrefuses every collection needs one of \"embedded\", \"postgres\", \"debezium\" (it is named by ONRUSH_CATALOG__PRODUCTS__TABLE)",
     );
     check(
         "file [catalog.\"a b\"]\nfile source = \"embedded\"\nrefuses the name of a collection must be 1 to 64",
@@ -200,7 +216,7 @@ fn collections_do_not_share_a_place() {
 
 #[test]
 fn what_was_typed_reaches_the_source() {
-    let SourcedCollection { name, source, rows } = loaded(
+    let (name, source, rows) = loaded_from_postgres(
         "table = \"shop.pro\\\"ducts\"\nconnections = 7\nload = false\nlag_ms_max = 250\nread_through = true\nabsent_ms = 3\nabsent_keys_max = 9\nmemory_bytes_max = 2000000",
         &[("PASSWORD", " hunter2"), ("TLS", "off"), ("REPLICATION_SLOT", "s"), ("PUBLICATION", "p")],
     );
@@ -220,7 +236,7 @@ fn what_was_typed_reaches_the_source() {
         (2_000_000, Duration::from_millis(3), 9)
     );
 
-    let SourcedCollection { source, .. } = loaded(
+    let (_, source, _) = loaded_from_postgres(
         "query = \"SELECT id, name FROM products\"\n[catalog.products.watch]\nproducts = { column = \"id\" }\n\"s.other\" = { column = \"b\", keys = \"SELECT $1\" }",
         &[],
     );
@@ -228,4 +244,52 @@ fn what_was_typed_reaches_the_source() {
     let watched: Vec<_> =
         source.watches.iter().map(|watch| (&*watch.table, &*watch.column, watch.keys.as_deref())).collect();
     assert_eq!(watched, [("products", "id", None), ("s.other", "b", Some("SELECT $1"))]);
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn what_was_typed_reaches_the_topic() {
+    const DEBEZIUM: &str = "file [catalog.products]\nfile source = \"debezium\"\nfile brokers = \"kafka:9092\"\nfile topic = \"shop.public.products\"\n";
+    let lines = "source = \"debezium\"\nbrokers = \"kafka:9092\"\ntopic = \"shop.public.products\"\nlag_ms_max = 250\nmemory_bytes_max = 2000000\n";
+    let CollectionSource::Debezium(source, rows) =
+        loaded(&format!("{lines}username = \"ann\"\ntls = \"off\""), &[("PASSWORD", "hunter2")]).source
+    else {
+        panic!("another source")
+    };
+    assert_eq!(
+        (source.cluster.brokers.as_str(), source.topic.as_str()),
+        ("kafka:9092", "shop.public.products")
+    );
+    assert_eq!(source.cluster.username.as_deref(), Some("ann"));
+    assert_eq!(source.cluster.password.as_ref().map(Secret::reveal), Some(Ok("hunter2".into())));
+    assert_eq!(source.cluster.tls.mode, Tls::Off);
+    assert_eq!((source.key, source.heartbeat_topic.as_deref()), (None, Some("__debezium-heartbeat.shop")));
+    assert_eq!((rows.bytes_max, rows.lag_max), (2_000_000, Duration::from_millis(250)));
+    for (topic, expected) in [("none", None), ("shop.public.beat", Some("shop.public.beat"))] {
+        let typed = loaded(&format!("{lines}key = \"id\"\nheartbeat_topic = \"{topic}\""), &[]);
+        let CollectionSource::Debezium(source, _) = typed.source else { panic!("another source") };
+        assert_eq!((source.key.as_deref(), source.heartbeat_topic.as_deref()), (Some("id"), expected));
+    }
+    check(
+        "file [catalog.products]\nfile source = \"debezium\"\nrefuses catalog.products.brokers: a collection of source debezium needs it\nrefuses catalog.products.topic: a collection of source debezium needs it",
+    );
+    for (line, refusal) in [
+        (
+            "table = \"products\"",
+            "a collection of source debezium has no such key; it has source, brokers, username",
+        ),
+        ("heartbeat_topic = \"shop.public.products\"", "heartbeat_topic must be another topic than topic"),
+        ("heartbeat_topic = \"a b\"", "heartbeat_topic must be letters, digits"),
+        ("username = \"ann\"", "username and password must be set together"),
+    ] {
+        check(&format!("{DEBEZIUM}file {line}\nrefuses {refusal}"));
+    }
+}
+
+#[cfg(not(feature = "kafka"))]
+#[test]
+fn a_topic_needs_kafka_built_in() {
+    check(
+        "file [catalog.products]\nfile source = \"debezium\"\nfile brokers = \"kafka:9092\"\nfile topic = \"x\"\nrefuses catalog.products.source (from /\nrefuses this onrush was built without Kafka: cargo build --release --features kafka",
+    );
 }

@@ -13,7 +13,7 @@ use crate::settings::sections::TypedSection;
 const OWN_KEYS: [&str; 2] = ["wait_ms_max", "ready_when_coherent"];
 
 /// Keys whose values are paths of files that hold secrets.
-const SECRET_FILES: [&str; 1] = ["password_file"];
+const SECRET_FILES: [&str; 2] = ["password_file", "properties_file"];
 
 /// All collections by name.
 #[derive(Default)]

@@ -1,0 +1,50 @@
+//! From the keys of a collection whose rows come through Kafka to what they mean.
+
+use super::CollectionSource;
+use super::source::CollectionKeys;
+#[cfg(feature = "kafka")]
+use super::source::bounds;
+
+/// Written as `heartbeat_topic`, it says that there is none.
+#[cfg(feature = "kafka")]
+const NO_TOPIC: &str = "none";
+
+#[cfg(feature = "kafka")]
+pub(super) fn source(keys: &mut CollectionKeys<'_>) -> Option<CollectionSource> {
+    use onrush_connect::debezium::DebeziumSettings;
+    use onrush_connect::kafka::ClusterSettings;
+    use onrush_node::catalog::ToldSettings;
+
+    let brokers = keys.text("brokers");
+    let username = keys.optional("username");
+    let password = keys.password();
+    let tls = keys.tls();
+    let properties_file = keys.path("properties_file");
+    let topic = keys.text("topic");
+    let heartbeat_topic = keys.optional("heartbeat_topic");
+    let key = keys.optional("key");
+    let bounds = bounds(keys);
+    let topic = topic?;
+    let heartbeat_topic = heartbeat_topic.unwrap_or_else(|| heartbeats_beside(&topic));
+    let connect = DebeziumSettings {
+        cluster: ClusterSettings { brokers: brokers?, username, tls: tls?, password, properties_file },
+        topic,
+        key,
+        heartbeat_topic: Some(heartbeat_topic).filter(|topic| topic != NO_TOPIC),
+    };
+    let (bytes_max, lag_max) = bounds?;
+    Some(CollectionSource::Debezium(connect, ToldSettings { bytes_max, lag_max }))
+}
+
+/// Where a connector writes its heartbeats, as long as its topic.prefix has no point.
+/// (<https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-property-topic-heartbeat-prefix>)
+#[cfg(feature = "kafka")]
+fn heartbeats_beside(topic: &str) -> String {
+    let prefix = topic.split('.').next().unwrap_or_default();
+    format!("__debezium-heartbeat.{prefix}")
+}
+
+#[cfg(not(feature = "kafka"))]
+pub(super) fn source(keys: &mut CollectionKeys<'_>) -> Option<CollectionSource> {
+    keys.refuse("source", "this onrush was built without Kafka: cargo build --release --features kafka")
+}
