@@ -27,6 +27,7 @@ mod server;
 mod services;
 mod shop;
 mod shop_token;
+mod source_database;
 mod targets;
 mod tool;
 mod wall_clock;
