@@ -12,6 +12,7 @@ mod answers;
 mod api;
 mod audit;
 mod disk;
+mod go;
 mod http;
 mod ledger;
 mod load;
