@@ -192,6 +192,14 @@ impl Server {
         Ok(())
     }
 
+    /// The value of a metric, its name given with its labels.
+    pub(crate) fn metric(&self, name: &str) -> Result<String> {
+        let page = http::once(self.operator(), &request("GET", "/metrics"))?;
+        let text = String::from_utf8_lossy(&page.body);
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.with_context(|| format!("no {name} in /metrics"))?.to_owned())
+    }
+
     /// Resident memory in bytes, from `/proc`.
     pub(crate) fn memory_bytes(&self) -> Result<u64> {
         let path = format!("/proc/{}/status", self.child.id());

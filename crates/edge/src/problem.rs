@@ -151,6 +151,12 @@ impl Problem {
         Self::new(Code::SourceUnavailable, detail).retry_after(OVERLOADED_RETRY_S)
     }
 
+    /// 503: a row that stands for a product is none.
+    pub(crate) fn row_not_product() -> Self {
+        let detail = "The row of a product has a member of another kind than the product inventory reads. Mend the row, or the query of its collection.";
+        Self::new(Code::SourceUnavailable, detail).retry_after(OVERLOADED_RETRY_S)
+    }
+
     /// 400 for a change of rows that are from a source.
     pub(crate) fn rows_of_source() -> Self {
         Self::invalid("collection", "has its rows from a source; change them there")

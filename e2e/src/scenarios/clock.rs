@@ -103,11 +103,8 @@ fn check_reserve(server: &Server, sale: &str, customer: &str, status: u16, code:
 
 /// How far the server says that its time is ahead of the clock.
 fn check_offset(server: &Server, seconds: std::ops::RangeInclusive<i64>) -> Result<()> {
-    let page = http::once(server.operator(), &request("GET", "/metrics"))?;
-    let text = String::from_utf8_lossy(&page.body).into_owned();
-    let line = text.lines().find_map(|line| line.strip_prefix("onrush_clock_offset_seconds "));
-    let offset = line.context("no offset of the clock in /metrics")?;
-    let whole: i64 = offset.split('.').next().unwrap_or(offset).parse().context("read the offset")?;
+    let offset = server.metric("onrush_clock_offset_seconds")?;
+    let whole: i64 = offset.split('.').next().unwrap_or(&offset).parse().context("read the offset")?;
     ensure!(seconds.contains(&whole), "the server says it is {offset} s ahead of the clock");
     Ok(())
 }

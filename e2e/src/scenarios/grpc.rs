@@ -43,7 +43,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     put_sale(&server, "batches", UNITS, 0)?;
     put_sale(&server, "one", 1, 60_000)?;
     put_sale(&server, "crash", CRASH_UNITS, 0)?;
-    let seen = result_of(client(&environment, &server, "client.py", None)?)?;
+    let seen = result_of(client(&environment, &server, "client.py", &[])?)?;
     check(&seen)?;
     let (server, answered) = kill_in_the_middle(&environment, &launch, server)?;
     let found = find_again(&environment, &server, &answered)?;
@@ -64,11 +64,16 @@ fn put_sale(server: &Server, sale: &str, units: u64, hold_ttl_ms: u64) -> Result
 }
 
 /// Starts one of the programs in `grpc/`.
-fn client(environment: &Path, server: &Server, program: &str, does: Option<&str>) -> Result<Child> {
+pub(super) fn client(
+    environment: &Path,
+    server: &Server,
+    program: &str,
+    arguments: &[&str],
+) -> Result<Child> {
     Command::new(environment.join("bin/python"))
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("grpc").join(program))
         .arg(server.public().to_string())
-        .args(does)
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -77,7 +82,7 @@ fn client(environment: &Path, server: &Server, program: &str, does: Option<&str>
 }
 
 /// Waits for the end of it. What it printed is one value.
-fn result_of(client: Child) -> Result<Value> {
+pub(super) fn result_of(client: Child) -> Result<Value> {
     let output = client.wait_with_output().context("wait for a client")?;
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
@@ -86,7 +91,7 @@ fn result_of(client: Child) -> Result<Value> {
 
 /// Kills the server while streams are open, and starts it again. Returns what was answered before.
 fn kill_in_the_middle(environment: &Path, launch: &Launch, server: Server) -> Result<(Server, Value)> {
-    let reserving = client(environment, &server, "crash.py", Some("reserve"))?;
+    let reserving = client(environment, &server, "crash.py", &["reserve"])?;
     let started = Instant::now();
     while confirmed(&server)? < KILLED_AFTER {
         ensure!(started.elapsed() < ANSWER_TIMEOUT, "streams make no reservations");
@@ -106,7 +111,7 @@ fn find_again(environment: &Path, server: &Server, answered: &Value) -> Result<u
         (answered_count..=CRASH_UNITS).contains(&confirmed_count),
         "{answered_count} reservations were answered, and {confirmed_count} of {CRASH_UNITS} units are sold"
     );
-    let mut finding = client(environment, server, "crash.py", Some("find"))?;
+    let mut finding = client(environment, server, "crash.py", &["find"])?;
     let stdin = finding.stdin.take().context("the input of a client")?;
     serde_json::to_writer(stdin, answered)?;
     let found = result_of(finding)?;

@@ -15,6 +15,7 @@ mod full_targets;
 mod grpc;
 mod held_back;
 mod hostile;
+mod inventory;
 mod kill9;
 mod lagging;
 mod lifecycle;
@@ -27,6 +28,7 @@ mod rush;
 mod schemathesis;
 mod sigterm;
 mod sinks;
+mod vegeta;
 mod visits;
 
 use anyhow::Result;
@@ -97,6 +99,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: coherence::run,
     },
     Scenario {
+        name: "inventory",
+        about: "the product inventory over PostgreSQL tables: none of the known faults of the service that it stands for",
+        in_short: true,
+        run: inventory::run,
+    },
+    Scenario {
         name: "sigterm",
         about: "SIGTERM and SIGINT under load: acknowledged equals stored; one process per data directory",
         in_short: true,
@@ -119,6 +127,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "published load commands, unchanged, and the vectors of the window",
         in_short: true,
         run: published::run,
+    },
+    Scenario {
+        name: "vegeta",
+        about: "the published load commands of the product inventory: 1,000, 10,000 and 20,000 requests a second",
+        in_short: true,
+        run: vegeta::run,
     },
     Scenario {
         name: "grpc",

@@ -238,6 +238,21 @@ fn clients_of_the_product_inventory_find_their_service() {
 }
 
 #[test]
+fn a_row_that_is_no_product_is_not_told_as_one_without_units() {
+    let rig = Rig::start(catalog());
+    call_json(rig.operator(), "PUT", "/v1/catalog/product_inventory/7", "", r#"{"qty_salable":"5"}"#);
+    let asked = Products { api: "v1".into(), product_ids: vec![7] };
+    let over_grpc = call(&rig, "/proto.ProductInventoryService/GetMultiProductInventory", &[], &asked);
+    assert_eq!((over_grpc.status, &*over_grpc.reason), (14, "source_unavailable"));
+    let line = call_with(rig.public(), "GET", "/cache?product_id=7", "", "");
+    let many = call_json(rig.public(), "POST", "/v1/product-inventory", "", r#"{"product_ids":[7]}"#);
+    for answer in [line, many] {
+        assert_eq!(answer.status, 503);
+        assert!(answer.body.contains("a member of another kind"), "{}", answer.body);
+    }
+}
+
+#[test]
 fn what_is_refused_before_a_service_is_a_status_as_well() {
     let rig = Rig::start(catalog());
     let nothing = Two::default();

@@ -21,6 +21,7 @@ use crate::random::Random;
 use crate::run_clock::Clock;
 use crate::server::{Launch, Server};
 use crate::services::Services;
+use crate::source_database::SourceDatabase;
 use history::{History, Key};
 use shop::{COLLECTIONS, KEY_COUNT, Shop};
 use traffic::{Reader, Rows, Seen, Traffic, WRITER_COUNT, Writer, take, target};
@@ -230,7 +231,7 @@ impl Run<'_> {
     fn calm(&self, server: &Server) -> Result<()> {
         let mut client = self.shop.client()?;
         let expected = rows_of(&mut client)?;
-        let version: String = client.query_one("SELECT pg_current_wal_lsn()::text", &[])?.get(0);
+        let version = SourceDatabase::version(&mut client)?;
         let keys: Vec<Key> = (0..KEY_COUNT).collect();
         for collection in COLLECTIONS {
             let begun = Instant::now();

@@ -30,7 +30,7 @@ pub(super) fn decode(request: &Request<'_>, segment: &[u8], sender: &Sender<'_>)
     if request.fields.all("if-none-match").next().is_some() {
         return Hot::Routed;
     }
-    answer_hot(sender, collection, key, ready)
+    answer_hot(sender, collection, key, |age, row| Ok(ready(age, row)))
 }
 
 /// The answer that `answer` makes of the row of this key.
@@ -38,11 +38,12 @@ pub(crate) fn answer_hot(
     sender: &Sender<'_>,
     collection: &str,
     key: &str,
-    answer: impl FnOnce(Age, &Row) -> Ready,
+    answer: impl FnOnce(Age, &Row) -> Result<Ready, Problem>,
 ) -> Hot {
     let read = |age, row: Option<&Row>| row.map(|row| answer(age, row));
     match sender.catalog.look(collection, key, sender.clock, read) {
-        Look::Told(Some(ready)) => Hot::Ready(Box::new(ready)),
+        Look::Told(Some(Ok(ready))) => Hot::Ready(Box::new(ready)),
+        Look::Told(Some(Err(problem))) => Hot::Problem(Box::new(problem)),
         Look::Told(None) => Hot::Problem(Box::new(Problem::row_not_found())),
         Look::Unknown => Hot::Routed,
         Look::NoCollection => Hot::Problem(Box::new(Problem::collection_not_found())),

@@ -9,14 +9,18 @@ use serde::{Deserialize, Serialize};
 use crate::http::json::parse_json;
 use crate::problem::Problem;
 
-/// A product as its row has it. What a row leaves out is empty; members of other names are for others.
+/// A product as its row has it. What a row leaves out or has as null is empty; members of other names are for others.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Product {
+    #[serde(deserialize_with = "or_empty")]
     sku: String,
+    #[serde(deserialize_with = "or_empty")]
     name: String,
     /// Units that all warehouses together can sell.
+    #[serde(deserialize_with = "or_empty")]
     qty_salable: i64,
+    #[serde(deserialize_with = "or_empty")]
     pub(super) warehouses: Vec<Warehouse>,
 }
 
@@ -24,15 +28,27 @@ pub(super) struct Product {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Warehouse {
+    #[serde(deserialize_with = "or_empty")]
     pub(super) warehouse_code: String,
+    #[serde(deserialize_with = "or_empty")]
     pub(super) qty_salable: i64,
 }
 
 impl Product {
-    /// A row that is no product is one without anything.
-    pub(super) fn of(row: &Row) -> Self {
-        serde_json::from_slice(row.json()).unwrap_or_default()
+    /// # Errors
+    /// The row is no product. To tell it as one without units would be an answer that is wrong.
+    pub(super) fn of(row: &Row) -> Result<Self, Problem> {
+        serde_json::from_slice(row.json()).map_err(|_| Problem::row_not_product())
     }
+}
+
+/// A value, or the empty one for null: what a database has of an outer join without a match.
+fn or_empty<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// The row of a product that these warehouses have, each by its code and its units.
@@ -143,7 +159,7 @@ mod tests {
     use super::*;
     use onrush_core::RowLine;
 
-    fn read(json: &[u8]) -> Product {
+    fn read(json: &[u8]) -> Result<Product, Problem> {
         Product::of(&Row::new(RowLine { key: "106", json }))
     }
 
@@ -151,15 +167,37 @@ mod tests {
     fn a_product_is_told_as_clients_of_the_service_read_it() {
         let json = product("SKU-106", "Red chair", &[("HN", 5), ("HCM", 0)]);
         let mut out = Vec::new();
-        write_products(&mut out, &[(106, read(&json)), (0, read(b"{\"warehouses\":7}"))]);
+        write_products(&mut out, &[(106, read(&json).unwrap()), (0, read(b"{}").unwrap())]);
         let expected = r#"{"meta":{},"data":[{"product_id":"106","data":[{"warehouse_code":"HN","qty_salable":5},{"warehouse_code":"HCM"}]},{}]}"#;
         assert_eq!(String::from_utf8(out).unwrap(), expected);
         let mut out = Vec::new();
         write_products(&mut out, &[]);
         assert_eq!(out, br#"{"meta":{}}"#);
         let mut out = Vec::new();
-        write_line(&mut out, 106, &read(&json));
+        write_line(&mut out, 106, &read(&json).unwrap());
         assert_eq!(out, b"{106 SKU-106 Red chair 5}");
+    }
+
+    #[test]
+    fn null_is_as_if_left_out_and_a_row_of_another_form_is_no_product() {
+        for (json, line) in [
+            (r#"{"sku":"A","name":null,"qty_salable":null,"warehouses":null}"#, Some("{106 A  0}")),
+            (
+                r#"{"qty_salable":3,"warehouses":[{"warehouse_code":null,"qty_salable":null}]}"#,
+                Some("{106   3}"),
+            ),
+            (r#"{"warehouses":7}"#, None),
+            (r#"{"warehouses":[{"warehouse_code":"{HN","qty_salable":"5}"}]}"#, None),
+            (r#"{"qty_salable":"many"}"#, None),
+            (r#"{"qty_salable":0.5}"#, None),
+        ] {
+            let told = read(json.as_bytes()).ok().map(|product| {
+                let mut out = Vec::new();
+                write_line(&mut out, 106, &product);
+                String::from_utf8(out).unwrap()
+            });
+            assert_eq!(told.as_deref(), line, "{json}");
+        }
     }
 
     #[test]

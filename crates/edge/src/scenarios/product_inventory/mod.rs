@@ -70,7 +70,7 @@ async fn find_products(
     let keys: Vec<_> = once.iter().map(i64::to_string).collect();
     let rows = catalog.rows(COLLECTION, &keys).await?.rows;
     let found = once.into_iter().zip(rows).filter_map(|(id, row)| Some((id, row?)));
-    Ok(found.map(|(id, row)| (id, Product::of(&row))).collect())
+    found.map(|(id, row)| Ok((id, Product::of(&row)?))).collect()
 }
 
 async fn line(State(app): State<Arc<App>>, request: WithoutBody) -> Result<Response, Problem> {
@@ -86,7 +86,7 @@ fn decode_line(request: &HotRequest<'_>, _: &[u8], sender: &Sender<'_>) -> Hot {
         Ok(id) => id,
         Err(problem) => return Hot::Problem(Box::new(problem)),
     };
-    answer_hot(sender, COLLECTION, &id.to_string(), |_, row| answer_line(id, &Product::of(row)))
+    answer_hot(sender, COLLECTION, &id.to_string(), |_, row| Ok(answer_line(id, &Product::of(row)?)))
 }
 
 fn parse_id(query: Option<&str>) -> Result<i64, Problem> {

@@ -20,7 +20,8 @@ pub(super) fn inventory() -> Operation {
     let id = "readProductInventory";
     Operation::new(HttpMethod::Post, INVENTORY_PATH, SCENARIOS, id, "Read what warehouses have of products")
         .description(
-            "Products that are not there are left out, and so is what is zero or empty. Names may be in camel case, and ids numbers or texts.",
+            "Products that are not there are left out, and so is what is zero or empty. Names may be in camel case, and ids numbers or texts. \
+             A row that is no product is 503 source_unavailable.",
         )
         .body("ProductsQuestion", request)
         .json(200, "The products, in the order in which they were asked for.", "ProductsAnswer", answer)
