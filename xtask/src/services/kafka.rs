@@ -7,21 +7,20 @@
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::certificates;
 use super::chance::{Ports, password};
-use super::home::{Home, make_private_directory, remove_if_there, write_private};
+use super::home::{Home, make_private_directory, write_private};
 use super::lines::Lines;
 use super::process::{Process, attached, detached, run_logged, spawn};
 use super::server::Server;
 use super::waiting::connect;
+use super::{certificates, jars};
 use crate::machine::program;
-use crate::steps::root;
 
+const NAME: &str = "kafka";
 /// Any 16 bytes in the alphabet of URLs: the identity of a cluster of one.
 const CLUSTER_ID: &str = "onrushServicesForTestA";
 /// A request for the metadata of no topic, in version 4: its length, key 3, version, correlation 7, no client id, no topic,
@@ -91,7 +90,7 @@ pub(crate) struct Kafka;
 
 impl Server for Kafka {
     fn name(&self) -> &'static str {
-        "kafka"
+        NAME
     }
 
     fn programs(&self) -> &'static [&'static str] {
@@ -113,7 +112,7 @@ impl Server for Kafka {
     }
 
     fn prepare(&self, home: &Home, settings: &Lines) -> Result<()> {
-        fetch_libraries(&home.log())?;
+        jars::fetch(NAME, &home.log())?;
         make_private_directory(&home.path("data"))?;
         make_private_directory(&home.path("scratch"))?;
         certificates::make(home)?;
@@ -122,7 +121,7 @@ impl Server for Kafka {
         }
         write_properties(home, settings)?;
         let mut format = attached(&program("java")?, None);
-        add_java_arguments(&mut format, home, "kafka.tools.StorageTool");
+        jars::add_arguments(&mut format, NAME, home, "kafka.tools.StorageTool");
         format.args(["format", "--cluster-id", CLUSTER_ID, "--config"]).arg(home.path("server.properties"));
         let password = settings.get("PASSWORD")?;
         format.args(["--add-scram", &format!("SCRAM-SHA-256=[name={USER},password={password}]")]);
@@ -130,11 +129,11 @@ impl Server for Kafka {
     }
 
     fn launch(&self, home: &Home, settings: &Lines) -> Result<Vec<Process>> {
-        fetch_libraries(&home.log())?;
+        jars::fetch(NAME, &home.log())?;
         write_properties(home, settings)?;
         let mut broker = detached(&program("java")?, None);
         broker.arg("-Xmx512m");
-        add_java_arguments(&mut broker, home, "kafka.Kafka");
+        jars::add_arguments(&mut broker, NAME, home, "kafka.Kafka");
         Ok(vec![spawn(broker.arg(home.path("server.properties")), &home.log())?])
     }
 
@@ -168,47 +167,9 @@ impl Server for Kafka {
             ("KAFKA_USER", USER.to_owned()),
             ("KAFKA_PASSWORD", settings.get("PASSWORD")?.to_owned()),
             ("KAFKA_PID", process.pid.to_string()),
-            ("KAFKA_LIBS", libraries().display().to_string()),
+            ("KAFKA_LIBS", jars::directory(NAME).display().to_string()),
         ])
     }
-}
-
-/// The jars, shared by all directories of services.
-fn libraries() -> PathBuf {
-    root().join("target/services/kafka-libs")
-}
-
-/// Fetches the jars unless those that `pom.xml` asks for are there.
-fn fetch_libraries(log: &Path) -> Result<()> {
-    let pom = root().join("services/kafka/pom.xml");
-    let wanted = std::fs::read(&pom).with_context(|| format!("read {}", pom.display()))?;
-    let libraries = libraries();
-    if std::fs::read(libraries.join("pom.xml")).is_ok_and(|there| there == wanted) {
-        return Ok(());
-    }
-    eprintln!("kafka: fetching its jars by Maven, some 55 MB; the next start has them");
-    let fresh = libraries.with_extension("fresh");
-    remove_if_there(&fresh).context("remove jars that were not fetched wholly")?;
-    let mut maven = Command::new(program("mvn")?);
-    maven.args(["--batch-mode", "--quiet", "--file"]).arg(&pom);
-    maven.args(["dependency:copy-dependencies", "-DincludeScope=runtime"]);
-    maven.arg(format!("-DoutputDirectory={}", fresh.display()));
-    run_logged(&mut maven, "fetch the jars of Kafka", log)?;
-    std::fs::copy(&pom, fresh.join("pom.xml")).context("note which jars these are")?;
-    remove_if_there(&libraries).context("remove the jars of another version")?;
-    std::fs::rename(&fresh, &libraries).context("put the fetched jars into their place")
-}
-
-fn add_java_arguments(command: &mut Command, home: &Home, class: &str) {
-    let logging = root().join("services/kafka/log4j2.xml");
-    command
-        // Otherwise every virtual machine leaves a file under /tmp.
-        .arg("-XX:-UsePerfData")
-        .arg(format!("-Djava.io.tmpdir={}", home.path("scratch").display()))
-        .arg(format!("-Dlog4j2.configurationFile={}", logging.display()))
-        .arg("-classpath")
-        .arg(libraries().join("*"))
-        .arg(class);
 }
 
 /// Puts a certificate behind its key and in front of its authority's, as Kafka reads them.

@@ -1,11 +1,16 @@
-//! Real servers for tests, benchmarks and development, without Docker: PostgreSQL with a replica, Redis, RabbitMQ and Kafka,
-//! started from their packages on free ports of the loopback interface, with everything they write in one directory.
+//! Real servers for tests, benchmarks and development, without Docker: PostgreSQL with a replica, MariaDB, Redis, RabbitMQ and
+//! Kafka with a worker of Kafka Connect, started from their packages on free ports of the loopback interface, with everything
+//! they write in one directory.
 
 mod certificates;
 mod chance;
+mod connect;
+mod data;
 mod home;
+mod jars;
 mod kafka;
 mod lines;
+mod mariadb;
 mod postgres;
 mod process;
 mod rabbitmq;

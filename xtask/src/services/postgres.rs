@@ -2,7 +2,7 @@
 //! whose directory lies under `/tmp` if that user may not enter the directory of the services.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,9 +14,8 @@ use super::home::{Home, remove_if_there, write_private};
 use super::lines::Lines;
 use super::process::{Process, attached, detached, run_logged, spawn};
 use super::server::Server;
-use super::{certificates, process, waiting};
+use super::{certificates, data, process, waiting};
 use crate::machine::{is_root, program};
-use crate::steps::{execute, succeeds};
 
 /// The account that Debian's package makes.
 const USER: &str = "postgres";
@@ -40,16 +39,16 @@ impl Server for Postgres {
         let mut settings = Lines::default();
         settings.insert("PORT", ports.draw()?);
         settings.insert("PASSWORD", password()?);
-        settings.insert("DATA", choose_data_directory(home)?.display());
+        settings.insert("DATA", data::choose(home, server_user())?.display());
         Ok(settings)
     }
 
     fn prepare(&self, home: &Home, settings: &Lines) -> Result<()> {
-        let data = make_data_directory(settings)?;
+        let data = data::make(settings, server_user())?;
         let secret = home.path("password");
         write_private(&secret, settings.get("PASSWORD")?)?;
         let secret_of_server = data.with_extension("password");
-        give_to_server(&secret, &secret_of_server)?;
+        data::give(&secret, &secret_of_server, server_user())?;
         let mut initdb = attached(&program("initdb")?, server_user());
         initdb.args(["--username=onrush", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]);
         initdb.arg(format!("--pwfile={}", secret_of_server.display())).arg("--pgdata").arg(&data);
@@ -58,8 +57,8 @@ impl Server for Postgres {
         remove_if_there(&secret_of_server).context("remove the file of the password")?;
         made?;
         certificates::make(home)?;
-        give_to_server(&home.path("server.crt"), &data.join("server.crt"))?;
-        give_to_server(&home.path("server.key"), &data.join("server.key"))
+        data::give(&home.path("server.crt"), &data.join("server.crt"), server_user())?;
+        data::give(&home.path("server.key"), &data.join("server.key"), server_user())
     }
 
     fn launch(&self, home: &Home, settings: &Lines) -> Result<Vec<Process>> {
@@ -102,45 +101,6 @@ pub(super) fn server_user() -> Option<&'static str> {
 
 pub(super) fn url(settings: &Lines) -> Result<String> {
     Ok(format!("postgresql://onrush@127.0.0.1:{}/onrush", settings.get("PORT")?))
-}
-
-/// A path for the data that the server may get at: `home` if its user may enter it.
-pub(super) fn choose_data_directory(home: &Home) -> Result<PathBuf> {
-    let Some(user) = server_user() else { return Ok(home.path("data")) };
-    ensure!(succeeds(Command::new("id").arg(user)), "there is no user {user} to run PostgreSQL");
-    let mut parents = home.directory.ancestors();
-    let may_enter =
-        parents.all(|parent| succeeds(attached(Path::new("test"), Some(user)).arg("-x").arg(parent)));
-    let name = home.directory.file_name().unwrap_or_default().to_string_lossy();
-    Ok(if may_enter {
-        home.path("data")
-    } else {
-        PathBuf::from(format!("/tmp/onrush-{name}-{}/data", &password()?[..12]))
-    })
-}
-
-/// Makes the chosen directory, empty and the server's own.
-pub(super) fn make_data_directory(settings: &Lines) -> Result<PathBuf> {
-    let data = PathBuf::from(settings.get("DATA")?);
-    let mut install = Command::new("install");
-    install.args(["--directory", "--mode=0700"]);
-    if let Some(user) = server_user() {
-        install.args([format!("--owner={user}"), format!("--group={user}")]);
-        let parent = data.parent().context("the data directory has none above it")?;
-        std::fs::create_dir_all(parent).with_context(|| format!("make {}", parent.display()))?;
-    }
-    execute(install.arg(&data))?;
-    Ok(data)
-}
-
-/// Copies a file so that the server, and nobody else, may read the copy.
-fn give_to_server(file: &Path, copy: &Path) -> Result<()> {
-    let mut install = Command::new("install");
-    install.arg("--mode=0600");
-    if let Some(user) = server_user() {
-        install.args([format!("--owner={user}"), format!("--group={user}")]);
-    }
-    execute(install.arg(file).arg(copy))
 }
 
 /// Starts a server, primary or replica, on the chosen port and directory.

@@ -6,9 +6,10 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 
 use super::chance::Ports;
+use super::data;
 use super::home::Home;
 use super::lines::Lines;
-use super::postgres::{Postgres, choose_data_directory, make_data_directory, query, server_user, start, url};
+use super::postgres::{Postgres, query, server_user, start, url};
 use super::process::{Process, attached, run_logged};
 use super::server::Server;
 use crate::machine::program;
@@ -36,7 +37,7 @@ impl Server for Replica {
         let mut settings = Lines::default();
         settings.insert("PORT", ports.draw()?);
         settings.insert("PASSWORD", settings_of(&home_of_primary(home))?.get("PASSWORD")?);
-        settings.insert("DATA", choose_data_directory(home)?.display());
+        settings.insert("DATA", data::choose(home, server_user())?.display());
         Ok(settings)
     }
 
@@ -47,7 +48,7 @@ impl Server for Replica {
              where slot_name = '{REPLICATION_SLOT}'"
         );
         query(&primary, "onrush", &drop_slot).context("drop the slot of an earlier replica")?;
-        let data = make_data_directory(settings)?;
+        let data = data::make(settings, server_user())?;
         let mut backup = attached(&program("pg_basebackup")?, server_user());
         backup.args(["--host=127.0.0.1", "--username=onrush", "--port", primary.get("PORT")?]);
         backup.args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast"]);
