@@ -445,7 +445,8 @@ impl Progress {
 
 fn without_heartbeats(topic: &str) -> Interruption {
     Interruption::Broken(format!(
-        "there is no topic {topic}: set heartbeat.interval.ms of the connector, or heartbeat_topic of the collection"
+        "there is no topic {topic}: is its table among those of the connector, and changed by heartbeat.action.query? \
+         heartbeat_topic says which topic it is"
     ))
 }
 

@@ -40,3 +40,39 @@ impl DebeziumSettings {
         Ok(config)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TlsSettings;
+
+    #[test]
+    fn what_cannot_be_used_is_said() {
+        type Change = fn(&mut DebeziumSettings);
+        let cases: [(&str, Change); 6] = [
+            ("", |_| {}),
+            ("", |settings| settings.heartbeat_topic = None),
+            ("topic must be letters", |settings| settings.topic = "a b".to_owned()),
+            ("heartbeat_topic must be letters", |settings| settings.heartbeat_topic = Some(String::new())),
+            ("must be another topic", |settings| settings.heartbeat_topic = Some(settings.topic.clone())),
+            ("brokers must be", |settings| settings.cluster.brokers = "kafka".to_owned()),
+        ];
+        for (wanted, change) in cases {
+            let mut settings = DebeziumSettings {
+                cluster: ClusterSettings {
+                    brokers: "kafka:9092".to_owned(),
+                    username: None,
+                    tls: TlsSettings::default(),
+                    password: None,
+                    properties_file: None,
+                },
+                topic: "shop.public.products".to_owned(),
+                key: None,
+                heartbeat_topic: Some("shop.public.beat".to_owned()),
+            };
+            change(&mut settings);
+            let said = settings.check().err().unwrap_or_default();
+            assert!(said.contains(wanted) && said.is_empty() == wanted.is_empty(), "{wanted}: {said}");
+        }
+    }
+}

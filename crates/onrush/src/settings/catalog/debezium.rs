@@ -21,27 +21,17 @@ pub(super) fn source(keys: &mut CollectionKeys<'_>) -> Option<CollectionSource> 
     let tls = keys.tls();
     let properties_file = keys.path("properties_file");
     let topic = keys.text("topic");
-    let heartbeat_topic = keys.optional("heartbeat_topic");
+    let heartbeat_topic = keys.text("heartbeat_topic");
     let key = keys.optional("key");
     let bounds = bounds(keys);
-    let topic = topic?;
-    let heartbeat_topic = heartbeat_topic.unwrap_or_else(|| heartbeats_beside(&topic));
     let connect = DebeziumSettings {
         cluster: ClusterSettings { brokers: brokers?, username, tls: tls?, password, properties_file },
-        topic,
+        topic: topic?,
         key,
-        heartbeat_topic: Some(heartbeat_topic).filter(|topic| topic != NO_TOPIC),
+        heartbeat_topic: Some(heartbeat_topic?).filter(|topic| topic != NO_TOPIC),
     };
     let (bytes_max, lag_max) = bounds?;
     Some(CollectionSource::Debezium(connect, ToldSettings { bytes_max, lag_max }))
-}
-
-/// Where a connector writes its heartbeats, as long as its topic.prefix has no point.
-/// (<https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-property-topic-heartbeat-prefix>)
-#[cfg(feature = "kafka")]
-fn heartbeats_beside(topic: &str) -> String {
-    let prefix = topic.split('.').next().unwrap_or_default();
-    format!("__debezium-heartbeat.{prefix}")
 }
 
 #[cfg(not(feature = "kafka"))]

@@ -56,7 +56,7 @@ static KEYS: [Key<Source>; 23] = [
     key("tls_ca_file", ValueType::Text, Absent::Unset, BOTH),
     key("properties_file", ValueType::Text, Absent::Unset, DEBEZIUM),
     key("topic", ValueType::Text, Absent::Missing, DEBEZIUM),
-    key("heartbeat_topic", ValueType::Text, Absent::Unset, DEBEZIUM),
+    key("heartbeat_topic", ValueType::Text, Absent::Missing, DEBEZIUM),
     key("table", ValueType::Text, Absent::Unset, POSTGRES),
     key("query", ValueType::Text, Absent::Unset, POSTGRES),
     key("key", ValueType::Text, Absent::Unset, BOTH),
