@@ -1,7 +1,6 @@
-//! A MariaDB with a password and a log of all changes of rows. Like PostgreSQL it does not run as root: root runs it as the
-//! user `mysql`.
+//! A MariaDB with a password and a log of all changes of rows. MariaDB refuses to run as root, so root runs it as the user
+//! `mysql`.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -57,7 +56,7 @@ impl Server for MariaDb {
 
     fn launch(&self, home: &Home, settings: &Lines) -> Result<Vec<Process>> {
         let mut server = detached(&program("mariadbd")?, server_account());
-        // First, because it is obeyed nowhere else.
+        // It is obeyed nowhere but in front.
         server.arg("--no-defaults").arg(format!("--datadir={}", settings.get("DATA")?));
         for setting in [
             "bind-address=127.0.0.1",
