@@ -80,12 +80,10 @@ impl Server for MariaDb {
     }
 
     fn probe(&self, _: &Home, settings: &Lines) -> Result<()> {
-        let mut client = Command::new("timeout");
-        client.arg("10").arg(program("mariadb")?);
-        client.args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--port", settings.get("PORT")?]);
-        client.args(["--connect-timeout=3", "--user", USER, "--database", USER, "--execute", "select 1"]);
-        let output = client.env("MYSQL_PWD", settings.get("PASSWORD")?).output().context("start mariadb")?;
-        ensure!(output.status.success(), "mariadb: {}", String::from_utf8_lossy(&output.stderr).trim());
+        // The database is made here so that it stands in the log: Debezium fails on a log without any transaction.
+        if execute(settings, USER, "select 1").is_err() {
+            execute(settings, "mysql", &format!("create database {USER} character set utf8mb4"))?;
+        }
         Ok(())
     }
 
@@ -106,11 +104,20 @@ fn server_account() -> Option<&'static str> {
     is_root().then_some(ACCOUNT)
 }
 
+fn execute(settings: &Lines, database: &str, statement: &str) -> Result<()> {
+    let mut client = Command::new("timeout");
+    client.arg("10").arg(program("mariadb")?);
+    client.args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--port", settings.get("PORT")?]);
+    client.args(["--connect-timeout=3", "--user", USER, "--database", database, "--execute", statement]);
+    let output = client.env("MYSQL_PWD", settings.get("PASSWORD")?).output().context("start mariadb")?;
+    ensure!(output.status.success(), "mariadb: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(())
+}
+
 /// The user may do everything: write rows, follow their changes, and let others do so.
 fn first_statements(password: &str) -> String {
     format!(
         "flush privileges;
-create database {USER} character set utf8mb4;
 create user {USER}@'127.0.0.1' identified by '{password}';
 grant all privileges on *.* to {USER}@'127.0.0.1' with grant option;
 "
