@@ -28,6 +28,7 @@ const TOOLS: &[Tool] = &[
     Tool { program: "caddy", package: "caddy", needed_for: "end-to-end checks of forward authentication" },
     Tool { program: "redis-server", package: "redis-server", needed_for: "benchmarks, tests with Redis" },
     Tool { program: "postgres", package: "postgresql", needed_for: "tests with PostgreSQL" },
+    Tool { program: "mariadbd", package: "mariadb-server", needed_for: "tests with MariaDB" },
     Tool { program: "faketime", package: "faketime", needed_for: "end-to-end checks of a wrong clock" },
     Tool { program: "pgbouncer", package: "pgbouncer", needed_for: "tests with PostgreSQL" },
     Tool { program: "openssl", package: "openssl", needed_for: "tests with encrypted connections" },

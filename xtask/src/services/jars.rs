@@ -23,7 +23,7 @@ pub(super) fn fetch(name: &str, log: &Path) -> Result<()> {
     if std::fs::read(libraries.join("pom.xml")).is_ok_and(|there| there == wanted) {
         return Ok(());
     }
-    eprintln!("{name}: fetching its jars by Maven, some 55 MB; the next start has them");
+    eprintln!("{name}: fetching its jars by Maven, some 50 MB; the next start has them");
     let fresh = libraries.with_extension("fresh");
     remove_if_there(&fresh).context("remove jars that were not fetched wholly")?;
     let mut maven = Command::new(program("mvn")?);

@@ -1,7 +1,6 @@
-//! A MariaDB with a password and a log of all changes of rows. Like PostgreSQL it does not run as root: root runs it as the
-//! user `mysql`.
+//! A MariaDB with a password and a log of all changes of rows. MariaDB refuses to run as root, so root runs it as the user
+//! `mysql`.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -57,7 +56,7 @@ impl Server for MariaDb {
 
     fn launch(&self, home: &Home, settings: &Lines) -> Result<Vec<Process>> {
         let mut server = detached(&program("mariadbd")?, server_account());
-        // First, because it is obeyed nowhere else.
+        // It is obeyed nowhere but in front.
         server.arg("--no-defaults").arg(format!("--datadir={}", settings.get("DATA")?));
         for setting in [
             "bind-address=127.0.0.1",
@@ -81,12 +80,10 @@ impl Server for MariaDb {
     }
 
     fn probe(&self, _: &Home, settings: &Lines) -> Result<()> {
-        let mut client = Command::new("timeout");
-        client.arg("10").arg(program("mariadb")?);
-        client.args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--port", settings.get("PORT")?]);
-        client.args(["--connect-timeout=3", "--user", USER, "--database", USER, "--execute", "select 1"]);
-        let output = client.env("MYSQL_PWD", settings.get("PASSWORD")?).output().context("start mariadb")?;
-        ensure!(output.status.success(), "mariadb: {}", String::from_utf8_lossy(&output.stderr).trim());
+        // The database is made here so that it stands in the log: Debezium fails on a log without any transaction.
+        if execute(settings, USER, "select 1").is_err() {
+            execute(settings, "mysql", &format!("create database {USER} character set utf8mb4"))?;
+        }
         Ok(())
     }
 
@@ -107,11 +104,20 @@ fn server_account() -> Option<&'static str> {
     is_root().then_some(ACCOUNT)
 }
 
+fn execute(settings: &Lines, database: &str, statement: &str) -> Result<()> {
+    let mut client = Command::new("timeout");
+    client.arg("10").arg(program("mariadb")?);
+    client.args(["--no-defaults", "--protocol=tcp", "--host=127.0.0.1", "--port", settings.get("PORT")?]);
+    client.args(["--connect-timeout=3", "--user", USER, "--database", database, "--execute", statement]);
+    let output = client.env("MYSQL_PWD", settings.get("PASSWORD")?).output().context("start mariadb")?;
+    ensure!(output.status.success(), "mariadb: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(())
+}
+
 /// The user may do everything: write rows, follow their changes, and let others do so.
 fn first_statements(password: &str) -> String {
     format!(
         "flush privileges;
-create database {USER} character set utf8mb4;
 create user {USER}@'127.0.0.1' identified by '{password}';
 grant all privileges on *.* to {USER}@'127.0.0.1' with grant option;
 "

@@ -1,5 +1,4 @@
-//! A PostgreSQL primary with a password and TLS. PostgreSQL refuses to run as root, so root runs it as the user `postgres`,
-//! whose directory lies under `/tmp` if that user may not enter the directory of the services.
+//! A PostgreSQL primary with a password and TLS. PostgreSQL refuses to run as root, so root runs it as the user `postgres`.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
