@@ -25,6 +25,8 @@ pub(super) struct Ends<T> {
     /// Ends that are looked for once more.
     looked_for: BTreeMap<i32, i64>,
     questions: VecDeque<Question<T>>,
+    /// When the newest message had been read.
+    came_at: Option<Instant>,
 }
 
 /// A topic does not have what was read of it.
@@ -38,6 +40,7 @@ impl<T> Ends<T> {
             empty_to: BTreeMap::new(),
             looked_for: BTreeMap::new(),
             questions: VecDeque::new(),
+            came_at: None,
         }
     }
 
@@ -46,9 +49,10 @@ impl<T> Ends<T> {
         self.next.get(&partition).copied()
     }
 
-    /// A message was read.
-    pub(super) fn take(&mut self, partition: i32, offset: i64) {
+    /// A message was read, before this moment.
+    pub(super) fn take(&mut self, partition: i32, offset: i64, now: Instant) {
         self.next.insert(partition, offset + 1);
+        self.came_at = Some(now);
     }
 
     /// Reading has come to the end of a partition.
@@ -60,8 +64,11 @@ impl<T> Ends<T> {
 
     /// Takes an answer.
     pub(super) fn ask(&mut self, question: Question<T>) -> Result<(), Shrunk> {
-        if question.ends.iter().any(|(partition, end)| self.next(*partition).is_some_and(|next| *end < next))
-        {
+        // A message that was read since may be behind the end that was told.
+        let is_newest = self.came_at.is_none_or(|came_at| came_at < question.asked_at);
+        let is_behind =
+            |(partition, end): (&i32, &i64)| self.next(*partition).is_some_and(|next| *end < next);
+        if is_newest && question.ends.iter().any(is_behind) {
             return Err(Shrunk);
         }
         if self.questions.len() < QUESTIONS_MAX {
@@ -81,7 +88,8 @@ impl<T> Ends<T> {
 
     /// A partition that has to be looked at again, from its next message on: nothing came since this moment, though its end is further.
     pub(super) fn stalled(&mut self, since: Instant) -> Option<i32> {
-        let question = self.questions.front().filter(|question| question.asked_at < since)?;
+        let is_quiet = self.came_at.is_none_or(|came_at| came_at < since);
+        let question = self.questions.front().filter(|question| is_quiet && question.asked_at < since)?;
         let (partition, end) = self.missing(question)?;
         (self.looked_for.insert(partition, end) != Some(end)).then_some(partition)
     }
@@ -115,15 +123,15 @@ mod tests {
         let (now, mut ends) = (start(), Ends::new());
         ends.ask(question(now, &[(0, 2), (1, 0)])).unwrap();
         assert_eq!(ends.reached(), None);
-        ends.take(0, 0);
+        ends.take(0, 0, now);
         assert_eq!(ends.reached(), None);
-        ends.take(0, 1);
+        ends.take(0, 1, now);
         let later = now + Duration::from_secs(1);
         ends.ask(question(later, &[(0, 2), (1, 0)])).unwrap();
         ends.ask(question(later, &[(0, 3), (1, 0)])).unwrap();
         assert_eq!(ends.reached().map(|question| question.asked_at), Some(later));
         assert_eq!(ends.reached(), None);
-        ends.take(0, 2);
+        ends.take(0, 2, now);
         assert!(ends.reached().is_some());
     }
 
@@ -131,7 +139,7 @@ mod tests {
     fn an_end_without_a_message_is_looked_for_once() {
         let (now, mut ends) = (start(), Ends::new());
         let later = now + Duration::from_secs(1);
-        ends.take(0, 4);
+        ends.take(0, 4, now);
         // Reading came to the end before anybody asked, which says nothing of what the question found.
         ends.take_end(0);
         ends.ask(question(now, &[(0, 7)])).unwrap();
@@ -143,16 +151,18 @@ mod tests {
         assert!(ends.reached().is_some(), "it is known that there is nothing");
         ends.ask(question(later, &[(0, 8)])).unwrap();
         assert_eq!(ends.stalled(later + Duration::from_secs(1)), Some(0));
-        ends.take(0, 7);
+        ends.take(0, 7, now);
         assert!(ends.reached().is_some());
     }
 
     #[test]
     fn a_topic_that_was_made_anew_is_shorter() {
         let (now, mut ends) = (start(), Ends::new());
-        ends.take(0, 4);
-        assert_eq!(ends.ask(question(now, &[(0, 5)])), Ok(()));
-        assert_eq!(ends.ask(question(now, &[(0, 4)])), Err(Shrunk));
+        ends.take(0, 4, now);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(ends.ask(question(now, &[(0, 4)])), Ok(()), "it was asked before the message came");
+        assert_eq!(ends.ask(question(later, &[(0, 5)])), Ok(()));
+        assert_eq!(ends.ask(question(later, &[(0, 4)])), Err(Shrunk));
     }
 
     #[test]
@@ -161,7 +171,7 @@ mod tests {
         for end in 1..200 {
             ends.ask(question(now, &[(0, end)])).unwrap();
         }
-        ends.take(0, 300);
+        ends.take(0, 300, now);
         assert_eq!(ends.reached().unwrap().ends[&0], i64::try_from(QUESTIONS_MAX).unwrap());
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Stamp {
     pub(super) origin: Origin,
     /// When the connector wrote it down, in milliseconds of Unix time by its clock.
     pub(super) told_ms: u64,
+    /// It is of the first transaction that the connector tells after all rows, though its place may be before theirs.
+    pub(super) is_of_first: bool,
 }
 
 /// Why a connector tells a row.
@@ -47,13 +49,19 @@ pub(super) enum Origin {
     Reread,
 }
 
-/// A record, or the payload of one with its schema.
+/// A record with its schema.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireWithSchema<'a> {
+    #[serde(borrow, rename = "schema")]
+    _schema: &'a RawValue,
+    #[serde(borrow)]
+    payload: &'a RawValue,
+}
+
+/// A record without it.
 #[derive(Deserialize)]
 struct Wire<'a> {
-    #[serde(borrow, default)]
-    schema: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    payload: Option<&'a RawValue>,
     #[serde(borrow, default)]
     op: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -167,16 +175,19 @@ pub(super) fn heartbeat(bytes: Option<&[u8]>) -> Result<Option<Heartbeat>, Strin
 fn envelope(bytes: &[u8]) -> Result<Option<Wire<'_>>, String> {
     let unreadable = |error: serde_json::Error| {
         let (line, column) = (error.line(), error.column());
+        if error.is_data() {
+            return format!("{} (line {line}, column {column})", not_an_envelope());
+        }
         format!(
             "the record is not JSON of Debezium (line {line}, column {column}): value.converter must be \
              org.apache.kafka.connect.json.JsonConverter"
         )
     };
-    let wire: Wire<'_> = serde_json::from_slice(bytes).map_err(unreadable)?;
-    if wire.op.is_some() || (wire.schema.is_none() && wire.payload.is_none()) {
-        return Ok(Some(wire));
+    match serde_json::from_slice::<WireWithSchema<'_>>(bytes).map(|wire| wire.payload.get()) {
+        Ok("null") => Ok(None),
+        Ok(payload) => serde_json::from_str(payload).map(Some).map_err(unreadable),
+        Err(_) => serde_json::from_slice(bytes).map(Some).map_err(unreadable),
     }
-    wire.payload.map(|payload| serde_json::from_str(payload.get()).map_err(unreadable)).transpose()
 }
 
 fn not_an_envelope() -> String {
@@ -187,17 +198,6 @@ fn not_an_envelope() -> String {
 
 fn stamp(source: Option<&WireSource<'_>>, told_ms: Option<u64>) -> Result<Stamp, String> {
     let source = source.ok_or_else(not_an_envelope)?;
-    let position = match &*source.connector {
-        "postgresql" => source.lsn.or_else(|| last_position(source.sequence.as_deref()?)),
-        "mysql" | "mariadb" => source.file.as_deref().and_then(|file| binlog_position(file, source.pos?)),
-        other => {
-            return Err(format!(
-                "the connector is {other:.40}: only postgresql, mysql and mariadb are known"
-            ));
-        }
-    };
-    let position = position.ok_or("the record does not say where in the source's log it is")?;
-    let place = ChangePlace { position, index: source.row.unwrap_or_default(), committed_ms: source.ts_ms };
     let origin = match &source.snapshot {
         None | Some(WireSnapshot::Switch(false)) => Origin::Change,
         Some(WireSnapshot::Switch(true)) => Origin::Snapshot,
@@ -208,13 +208,41 @@ fn stamp(source: Option<&WireSource<'_>>, told_ms: Option<u64>) -> Result<Stamp,
             _ => Origin::Snapshot,
         },
     };
-    Ok(Stamp { place, origin, told_ms: told_ms.unwrap_or(source.ts_ms) })
+    let is_snapshot = matches!(origin, Origin::Snapshot | Origin::SnapshotEnd);
+    let mut is_of_first = false;
+    let found = match &*source.connector {
+        "postgresql" => {
+            let [committed, last] = sequence(source.sequence.as_deref());
+            is_of_first = committed.is_none() && origin == Origin::Change;
+            // Transactions are told in the order of their commits, and one may have written rows before the last commit.
+            let place = |lsn: u64| (lsn.max(committed.unwrap_or_default()), postgres_index(lsn, is_snapshot));
+            source.lsn.or(last).map(place)
+        }
+        "mysql" | "mariadb" => {
+            let position = source.file.as_deref().and_then(|file| binlog_position(file, source.pos?));
+            position.map(|position| (position, source.row.unwrap_or_default()))
+        }
+        other => {
+            return Err(format!(
+                "the connector is {other:.40}: only postgresql, mysql and mariadb are known"
+            ));
+        }
+    };
+    let (position, index) = found.ok_or("the record does not say where in the source's log it is")?;
+    let place = ChangePlace { position, index, committed_ms: source.ts_ms };
+    Ok(Stamp { place, origin, told_ms: told_ms.unwrap_or(source.ts_ms), is_of_first })
 }
 
-/// The second number of `["1","2"]`: how far PostgreSQL's log had been read when rows were told again.
-fn last_position(sequence: &str) -> Option<u64> {
-    let parts: Vec<Option<Cow<'_, str>>> = serde_json::from_str(sequence).ok()?;
-    parts.last()?.as_deref()?.parse().ok()
+/// Tells changes of one transaction apart, which are nearer to each other than 4 GiB. All rows were read before any of them.
+fn postgres_index(lsn: u64, is_snapshot: bool) -> u32 {
+    let low = u32::try_from(lsn & u64::from(u32::MAX)).expect("it has 32 bits");
+    if is_snapshot { 0 } else { low }
+}
+
+/// The numbers of `["1","2"]`: where the last commit is that PostgreSQL's connector had told, and how far it had read the log.
+fn sequence(text: Option<&str>) -> [Option<u64>; 2] {
+    let parts: Option<[Option<Cow<'_, str>>; 2]> = text.and_then(|text| serde_json::from_str(text).ok());
+    parts.unwrap_or_default().map(|part| part?.parse().ok())
 }
 
 #[cfg(test)]

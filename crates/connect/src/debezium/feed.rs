@@ -131,8 +131,6 @@ struct Progress {
     partition_count: i32,
     is_loaded: bool,
     record_count: u64,
-    /// When the last record came.
-    came_at: Instant,
 }
 
 /// What one connection needs.
@@ -318,8 +316,9 @@ impl Follower {
             let topic = &self.settings.topic;
             Interruption::Lost(format!("topic {topic}, partition {partition}, offset {offset}: {why}"))
         })?;
-        progress.ends.take(partition, offset);
-        (progress.came_at, progress.record_count) = (moment.now, progress.record_count + 1);
+        // This record may have come later than the first of its turn.
+        progress.ends.take(partition, offset, now());
+        progress.record_count += 1;
         if !progress.is_loaded && progress.record_count.is_multiple_of(RECORDS_PER_MESSAGE) {
             let count = progress.record_count;
             tracing::info!("catalog {}: {count} records were read so far", self.collection);
@@ -382,8 +381,7 @@ impl Follower {
         if progress.is_loaded {
             self.rows.publish();
         }
-        let since = now().checked_sub(STALL).filter(|since| progress.came_at < *since);
-        if let Some(partition) = since.and_then(|since| progress.ends.stalled(since)) {
+        if let Some(partition) = now().checked_sub(STALL).and_then(|since| progress.ends.stalled(since)) {
             let at = progress.ends.next(partition).map_or(Offset::Beginning, Offset::Offset);
             let sought = reading.consumer.seek(&self.settings.topic, partition, at, Duration::from_secs(1));
             sought.map_err(|error| broken("read the topic on", &error))?;
@@ -438,7 +436,6 @@ impl Progress {
             partition_count,
             is_loaded: false,
             record_count: 0,
-            came_at: now(),
         }
     }
 }

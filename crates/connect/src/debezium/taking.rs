@@ -30,10 +30,10 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// When it was this time at the source, as far as its clock is ours, and never later than now.
-    fn of_source(self, ms: u64) -> Instant {
+    /// When it was this time at the source, as far as its clock is ours, and never later than now. Nothing if that is too long ago.
+    fn of_source(self, ms: u64) -> Option<Instant> {
         let ago = Duration::from_millis(self.wall_ms.saturating_sub(ms));
-        self.now.checked_sub(ago).unwrap_or(self.now)
+        self.now.checked_sub(ago)
     }
 }
 
@@ -61,14 +61,25 @@ pub(super) struct Taker {
     column: Option<String>,
     snapshot: Snapshot,
     known: Known,
+    /// When the connector told the change at the position that is known, by its clock.
+    position_told_ms: u64,
+    /// Where the connector was when it began to tell all rows the last time.
+    snapshot_position: u64,
     /// The key of the row that the newest record of a partition removed.
     removed: BTreeMap<i32, CompactString>,
 }
 
 impl Taker {
     pub(super) fn new(rows: Arc<ToldRows>, column: Option<String>) -> Self {
-        let (known, removed) = (Known::default(), BTreeMap::new());
-        Self { rows, column, snapshot: Snapshot::No, known, removed }
+        Self {
+            rows,
+            column,
+            snapshot: Snapshot::No,
+            known: Known::default(),
+            position_told_ms: 0,
+            snapshot_position: 0,
+            removed: BTreeMap::new(),
+        }
     }
 
     pub(super) fn known(&self) -> Known {
@@ -94,6 +105,7 @@ impl Taker {
         let told = match envelope::told(value) {
             Ok(Told::Nothing) => return Ok(()),
             Ok(Told::Empty { stamp }) => {
+                let stamp = self.after_snapshot(stamp);
                 self.rows.empty(stamp.place);
                 self.note(stamp, Taken::Stored, moment);
                 return Ok(());
@@ -109,10 +121,12 @@ impl Taker {
                 let _ = self.rows.spoil(&key, None, why);
             }
             Ok(Told::Put { json, stamp }) => {
+                let stamp = self.after_snapshot(stamp);
                 let taken = self.put(&key, json, stamp.place);
                 self.note(stamp, taken, moment);
             }
             Ok(Told::Remove { stamp }) => {
+                let stamp = self.after_snapshot(stamp);
                 let taken = self.rows.remove(&key, Some(stamp.place));
                 self.note(stamp, taken, moment);
                 self.removed.insert(partition, key);
@@ -188,32 +202,53 @@ impl Taker {
         self.rows.spoil(key, Some(place), format!("the row of {key:?} cannot be read: {why}"))
     }
 
+    /// PostgreSQL tells a transaction that was not committed yet when all rows were read after them, though it wrote before.
+    fn after_snapshot(&self, mut stamp: Stamp) -> Stamp {
+        if stamp.is_of_first && stamp.place.position < self.snapshot_position {
+            stamp.place.position = self.snapshot_position;
+        }
+        stamp
+    }
+
     fn note(&mut self, stamp: Stamp, taken: Taken, moment: Moment) {
-        match stamp.origin {
+        let position = stamp.place.position;
+        let is_lower = position < self.known.position;
+        let is_in_new_log = match stamp.origin {
             Origin::Reread => return,
             Origin::Change => {
                 self.end_snapshot_before(stamp.told_ms, moment);
                 self.note_time(stamp.place.committed_ms, moment);
+                taken == Taken::InNewLog
             }
-            Origin::Snapshot | Origin::SnapshotEnd => self.note_snapshot(stamp, taken, moment),
+            Origin::Snapshot | Origin::SnapshotEnd => {
+                // No row may be both in the old log and in the new one.
+                let is_later = is_lower && stamp.told_ms > self.position_told_ms;
+                let is_in_new_log = taken == Taken::InNewLog || is_later;
+                self.note_snapshot(stamp, is_in_new_log, moment);
+                is_in_new_log
+            }
+        };
+        if is_in_new_log || !is_lower {
+            (self.known.position, self.position_told_ms) = (position, stamp.told_ms);
         }
-        if taken == Taken::InNewLog {
-            self.known.position = stamp.place.position;
-        }
-        self.known.position = self.known.position.max(stamp.place.position);
     }
 
-    fn note_snapshot(&mut self, stamp: Stamp, taken: Taken, moment: Moment) {
-        let is_new = taken == Taken::InNewLog;
-        let (place, is_in_new_log) = match self.snapshot {
+    fn note_snapshot(&mut self, stamp: Stamp, is_new: bool, moment: Moment) {
+        self.snapshot_position = stamp.place.position;
+        let (place, is_in_new_log, ended_at) = match self.snapshot {
             Snapshot::Goes { place, is_in_new_log, .. } if place.position == stamp.place.position => {
-                (place, is_in_new_log || is_new)
+                (place, is_in_new_log || is_new, None)
             }
-            _ => (stamp.place, is_new),
+            Snapshot::Told { place, is_in_new_log, at } if place.position == stamp.place.position => {
+                (place, is_in_new_log || is_new, Some(at))
+            }
+            _ => (stamp.place, is_new, None),
         };
-        self.snapshot = match stamp.origin {
-            Origin::SnapshotEnd => Snapshot::Told { place, is_in_new_log, at: moment.now },
-            _ => Snapshot::Goes { place, told_ms: stamp.told_ms, is_in_new_log },
+        // Another partition may have the last row of all, which is read before this one then.
+        let ended_at = if stamp.origin == Origin::SnapshotEnd { Some(moment.now) } else { ended_at };
+        self.snapshot = match ended_at {
+            Some(at) => Snapshot::Told { place, is_in_new_log, at },
+            None => Snapshot::Goes { place, told_ms: stamp.told_ms, is_in_new_log },
         };
     }
 
@@ -227,7 +262,7 @@ impl Taker {
     }
 
     fn note_time(&mut self, ms: u64, moment: Moment) {
-        self.known.as_of = self.known.as_of.max(Some(moment.of_source(ms)));
+        self.known.as_of = self.known.as_of.max(moment.of_source(ms));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rows of a source that tells each change with the row that it leaves, and what is known of their order. Whoever tells them may tell some
 //! again, from an earlier place on, and in another order than they were made in; a row never goes back because of that.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use compact_str::CompactString;
 use onrush_core::{Row, RowCollection};
@@ -51,7 +51,8 @@ pub(super) struct ToldTable {
     removed_max: usize,
     /// There was no room for all rows.
     lacks_rows: bool,
-    unreadable: HashSet<CompactString>,
+    /// Rows that are not known, with the place of the change that did not tell them, if that is.
+    unreadable: HashMap<CompactString, Option<ChangePlace>>,
     /// The newest change that removed all rows.
     emptied_at: Option<ChangePlace>,
 }
@@ -77,7 +78,7 @@ impl ToldTable {
             removed: VecDeque::new(),
             removed_max: REMOVED_MAX,
             lacks_rows: false,
-            unreadable: HashSet::new(),
+            unreadable: HashMap::new(),
             emptied_at: None,
         }
     }
@@ -96,7 +97,7 @@ impl ToldTable {
 
     /// Whether a key without a row is known to have none.
     pub(super) fn is_known_absent(&self, key: &str) -> bool {
-        !self.lacks_rows && !self.unreadable.contains(key)
+        !self.lacks_rows && !self.unreadable.contains_key(key)
     }
 
     /// Whether that holds for all keys.
@@ -163,7 +164,7 @@ impl ToldTable {
         let taken = self.remove(key, place);
         if taken != Taken::Repeated {
             if self.unreadable.len() < UNREADABLE_MAX {
-                self.unreadable.insert(key.into());
+                self.unreadable.insert(key.into(), place);
             } else {
                 self.lacks_rows = true;
             }
@@ -195,8 +196,9 @@ impl ToldTable {
         for key in older.collect::<Vec<_>>() {
             self.take_out(&key);
             self.places.remove(&key);
-            self.unreadable.remove(&key);
         }
+        // Nobody knows whether a change without a place was before.
+        self.unreadable.retain(|_, place| !place.as_ref().is_some_and(&is_older));
         self.removed.retain(|(_, newest)| !is_older(newest));
         self.lacks_rows &= self.rows.row_count() > 0;
     }
