@@ -1,0 +1,272 @@
+//! When all rows were told, how new they are, and which of them are there no longer.
+
+use super::*;
+
+fn heartbeat(at: u64) -> Value {
+    json!({ "ts_ms": START_MS + at })
+}
+
+#[test]
+fn rows_are_not_all_there_before_a_snapshot_ends() {
+    let mut scene = Scene::new();
+    assert!(scene.reach_after(1), "nobody tells any");
+    scene.take("a", &snapshot("first", 10, 1));
+    assert!(scene.taker.is_in_snapshot() && !scene.reach_after(1));
+    scene.take("b", &snapshot("true", 10, 2));
+    assert!(scene.taker.is_in_snapshot() && !scene.reach_after(1_000));
+    scene.take("c", &snapshot("last_in_data_collection", 10, 3));
+    assert!(!scene.taker.is_in_snapshot());
+    let before = scene.now().checked_sub(Duration::from_millis(1)).expect("the clock has begun long ago");
+    assert!(!scene.taker.reach(before), "it was asked before the last row came");
+    assert!(scene.reach_after(0) && scene.reach_after(1));
+    assert_eq!(scene.values(), "a=1 b=2 c=3");
+    assert_eq!(scene.taker.known().position, 10);
+}
+
+#[test]
+fn golden_snapshots_end() {
+    for name in ["postgres-orders", "mariadb-orders", "postgres-wiped", "mariadb-wiped"] {
+        let mut scene = Scene::new();
+        for (index, record) in golden(name).iter().enumerate() {
+            let rows = if name.ends_with("orders") { 3 } else { 1 };
+            scene.take_golden(record);
+            assert_eq!(scene.reach_after(1), index + 1 >= rows, "{name}: {record:?}");
+        }
+    }
+}
+
+#[test]
+fn a_change_or_a_heartbeat_ends_a_snapshot_whose_last_row_is_of_another_table() {
+    let end_of = |scene: &mut Scene| {
+        scene.ms += 1;
+        (scene.taker.is_in_snapshot(), scene.reach_after(1))
+    };
+    let begun = || {
+        let mut scene = Scene::new();
+        scene.take("a", &snapshot("first", 10, 1).told(20));
+        scene
+    };
+    let mut scene = begun();
+    scene.take("b", &put(11, 2).told(21));
+    assert_eq!(end_of(&mut scene), (false, true));
+
+    let mut scene = begun();
+    scene.beat(&heartbeat(19)).expect("a heartbeat");
+    assert_eq!(end_of(&mut scene), (true, false), "it was there before");
+    scene.beat(&heartbeat(20)).expect("a heartbeat");
+    assert_eq!(end_of(&mut scene), (false, true));
+
+    let mut scene = begun();
+    let Record(value) = put(12, 0).told(22);
+    scene.beat(&value.expect("a value")).expect("a heartbeat");
+    assert_eq!(end_of(&mut scene), (false, true));
+    assert_eq!(scene.taker.known().position, 12);
+
+    // That the table of heartbeats was read says nothing of this one.
+    let mut scene = begun();
+    let Record(value) = snapshot("last", 10, 0).told(23);
+    scene.beat(&value.expect("a value")).expect("a heartbeat");
+    assert_eq!(end_of(&mut scene), (true, false));
+}
+
+#[test]
+fn the_last_row_of_another_partition_may_be_read_first() {
+    let mut scene = Scene::new();
+    scene.take_in(1, "b", &snapshot("last", 10, 2).told(21));
+    scene.take_in(0, "a", &snapshot("true", 10, 1).told(20));
+    assert!(!scene.taker.is_in_snapshot() && scene.reach_after(1));
+    assert_eq!(scene.values(), "a=1 b=2");
+}
+
+#[test]
+fn a_second_snapshot_removes_what_it_does_not_tell() {
+    let mut scene = Scene::new();
+    for (key, at) in [("a", 5), ("gone", 6), ("b", 7)] {
+        scene.take(key, &put(at, at));
+    }
+    scene.take("a", &snapshot("first", 10, 10));
+    scene.take("newer", &put(12, 12).told(9));
+    scene.take("b", &snapshot("true", 10, 10));
+    assert!(!scene.reach_after(1));
+    assert_eq!(scene.wanted("gone"), Ok(Some(json!(6))), "nobody knows yet");
+    scene.take("c", &snapshot("last", 10, 10));
+    assert!(scene.reach_after(1));
+    assert_eq!(scene.values(), "a=10 b=10 c=10 newer=12");
+    scene.take("gone", &put(6, 6));
+    assert_eq!(scene.wanted("gone"), Ok(None), "it was told again");
+}
+
+#[test]
+fn a_snapshot_that_was_broken_off_is_told_anew() {
+    let mut scene = Scene::new();
+    scene.take("a", &snapshot("first", 10, 1));
+    scene.take("gone", &snapshot("true", 10, 1));
+    scene.ms += 9_000;
+    scene.take("a", &snapshot("first", 20, 2));
+    assert!(!scene.reach_after(1));
+    scene.take("b", &snapshot("last", 20, 2));
+    assert!(scene.reach_after(1));
+    assert_eq!(scene.values(), "a=2 b=2");
+}
+
+#[test]
+fn a_row_that_a_snapshot_tells_without_a_value_stays_unknown() {
+    let mut scene = Scene::new();
+    scene.take("a", &put(5, 1));
+    scene.take("b", &snapshot("first", 10, 1));
+    scene.take_bytes(Some(br#"{"id":"a"}"#), Some(b"?")).expect("the key is known");
+    scene.take("c", &snapshot("last", 10, 1));
+    assert!(scene.reach_after(1));
+    assert_eq!(scene.wanted("a"), Err(FetchFailure::Unavailable));
+    scene.take("a", &put(11, 2));
+    assert_eq!(scene.wanted("a"), Ok(Some(json!(2))));
+
+    // What no change told before is no longer in doubt once all rows were told.
+    scene.take("d", &put(12, UNKNOWN));
+    assert_eq!(scene.wanted("d"), Err(FetchFailure::Unavailable));
+    scene.take("a", &snapshot("last", 20, 3));
+    assert!(scene.reach_after(1));
+    assert_eq!((scene.values(), scene.wanted("d")), ("a=3".to_owned(), Ok(None)));
+}
+
+#[test]
+fn another_server_has_lower_positions() {
+    // With a row that was there before, and with none of them.
+    for (key, expected) in [("a", "a=2 z=2"), ("y", "y=2 z=2")] {
+        let mut scene = Scene::new();
+        scene.take("a", &put(1_000, 1));
+        scene.take("gone", &put(1_001, 1));
+        scene.take(key, &snapshot("first", 7, 2).with("ts_ms", START_MS + 2_000).told(2_001));
+        scene.take("z", &snapshot("last", 7, 2).with("ts_ms", START_MS + 2_000).told(2_002));
+        assert!(scene.reach_after(3_000));
+        assert_eq!(scene.values(), expected);
+        assert_eq!(scene.taker.known().position, 7);
+        scene.take("z", &put(8, 3).with("ts_ms", START_MS + 2_010).told(2_011));
+        assert_eq!(scene.taker.known().position, 8);
+        scene.take("gone", &put(1_001, 1));
+        assert_eq!(scene.values(), expected.replace("z=2", "z=3"));
+    }
+}
+
+#[test]
+fn a_snapshot_of_the_same_server_is_no_new_log() {
+    let mut scene = Scene::new();
+    // Another partition is ahead: it has changes that were told after these rows.
+    scene.take_in(1, "a", &put(12, 12).told(30));
+    scene.take_in(0, "b", &snapshot("first", 10, 1).told(20));
+    scene.take_in(0, "c", &snapshot("last", 10, 1).told(21));
+    assert!(scene.reach_after(1));
+    assert_eq!(scene.values(), "a=12 b=1 c=1");
+    assert_eq!(scene.taker.known().position, 12);
+}
+
+#[test]
+fn transactions_that_were_open_when_all_rows_were_read_are_told_after_them() {
+    let mut scene = Scene::new();
+    for (key, part) in [("a", "first"), ("b", "last")] {
+        scene.take(key, &snapshot(part, 100, 1).with("ts_ms", START_MS + 150).told(200));
+    }
+    assert!(scene.reach_after(1));
+    // Both wrote before place 100 and were committed after it, but before the clock was read for the snapshot.
+    let first = |at, v| put(at, v).with("sequence", format!("[null,\"{at}\"]")).with("ts_ms", START_MS + 140);
+    let second =
+        |at, v| put(at, v).with("sequence", format!("[\"120\",\"{at}\"]")).with("ts_ms", START_MS + 141);
+    for (key, record, expected) in [
+        ("a", first(90, 2), "a=2 b=1"),
+        ("a", first(95, 3), "a=3 b=1"),
+        ("b", second(80, 2), "a=3 b=2"),
+        ("a", second(97, 4), "a=4 b=2"),
+        ("a", second(120, 5), "a=5 b=2"),
+        ("a", first(90, 2), "a=5 b=2"),
+        ("a", first(95, 3), "a=5 b=2"),
+        ("b", second(80, 2), "a=5 b=2"),
+        ("a", second(97, 4), "a=5 b=2"),
+        ("a", second(120, 5), "a=5 b=2"),
+    ] {
+        let record = record.told(300);
+        scene.take(key, &record);
+        assert_eq!(scene.values(), expected, "{record:?}");
+        assert!(scene.taker.known().position >= 100);
+    }
+    assert!(scene.reach_after(1));
+    assert_eq!(scene.values(), "a=5 b=2");
+}
+
+#[test]
+fn rows_that_are_told_again_among_the_changes_are_no_snapshot() {
+    let mut scene = Scene::new();
+    scene.take("a", &put(20, 1));
+    let again = |at: u64, v: u64| {
+        let sequence = format!("[\"{at}\",\"{at}\"]");
+        snapshot("incremental", at, v).with("lsn", Value::Null).with("sequence", sequence)
+    };
+    scene.take("a", &again(30, 1));
+    scene.take("healed", &again(30, 2));
+    assert!(!scene.taker.is_in_snapshot() && scene.reach_after(1));
+    assert_eq!(scene.values(), "a=1 healed=2");
+    assert_eq!(scene.taker.known().position, 20, "it says nothing of other changes");
+    scene.take("healed", &put(31, 3));
+    scene.take("healed", &again(30, 2));
+    assert_eq!(scene.values(), "a=1 healed=3");
+}
+
+#[test]
+fn heartbeats_say_how_new_the_rows_are() {
+    let mut scene = Scene::new();
+    scene.ms = 10_000;
+    assert_eq!(scene.taker.known(), Known::default());
+    for (at, expected) in [(4_000, 4_000), (3_000, 4_000), (9_999, 9_999), (10_000, 10_000), (12_000, 10_000)]
+    {
+        scene.beat(&heartbeat(at)).expect("a heartbeat");
+        assert_eq!(scene.as_of_ms(), Some(expected));
+    }
+    assert_eq!(scene.taker.known().position, 0);
+    scene.beat(&json!({ "ts_ms": u64::MAX })).expect("a heartbeat");
+    assert_eq!(scene.as_of_ms(), Some(10_000), "a clock that is ahead does not make it newer than now");
+
+    let mut scene = Scene::new();
+    scene.ms = 10_000;
+    scene.beat(&json!({ "ts_ms": 0 })).expect("a heartbeat");
+    assert!(scene.as_of_ms().is_none_or(|ms| ms == -1_000_000_000));
+    scene.take_heartbeat_bytes(None);
+    scene.take_heartbeat_bytes(Some(br#"{"schema":null,"payload":null}"#));
+    assert!(scene.beat(&json!({ "id": 1 })).is_err());
+}
+
+#[test]
+fn changes_say_how_new_the_rows_are() {
+    let mut scene = Scene::new();
+    scene.ms = 10_000;
+    scene.take("a", &snapshot("last", 50, 1));
+    assert_eq!((scene.taker.known().position, scene.as_of_ms()), (50, None));
+    scene.take("a", &put(60, 1).told(9_000));
+    assert_eq!((scene.taker.known().position, scene.as_of_ms()), (60, Some(60)));
+    scene.take("b", &put(55, 1));
+    assert_eq!((scene.taker.known().position, scene.as_of_ms()), (60, Some(60)), "it was told again");
+    let Record(value) = put(70, 0);
+    scene.beat(&value.expect("a value")).expect("a heartbeat");
+    assert_eq!((scene.taker.known().position, scene.as_of_ms()), (70, Some(70)));
+    scene.take("a", &put(20_000, 1));
+    assert_eq!(scene.as_of_ms(), Some(10_000));
+}
+
+#[test]
+fn golden_heartbeats_say_how_far_the_log_was_read() {
+    for (name, position) in [("postgres", 28_492_760), ("mariadb", (1 << 32) + 123_610)] {
+        let mut scene = Scene::new();
+        for file in ["heartbeat-table", "heartbeats"] {
+            for record in golden(&format!("{name}-{file}")) {
+                scene.take_heartbeat_bytes(record.value());
+            }
+        }
+        assert_eq!(scene.taker.known().position, position, "{name}");
+        // Their clock is years ahead of this one.
+        assert_eq!(scene.as_of_ms(), Some(0));
+    }
+}
+
+impl Scene {
+    fn take_heartbeat_bytes(&mut self, value: Option<&[u8]>) {
+        self.taker.take_heartbeat(value, self.moment()).expect("a heartbeat");
+    }
+}
