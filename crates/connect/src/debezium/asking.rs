@@ -10,7 +10,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::ends::Question;
-use super::feed::{Stop, now};
+use super::stopping::{Stop, now};
 use super::taking::Known;
 use crate::kafka::reports::Reports;
 

@@ -213,14 +213,16 @@ fn stamp(source: Option<&WireSource<'_>>, told_ms: Option<u64>) -> Result<Stamp,
     let found = match &*source.connector {
         "postgresql" => {
             let [committed, last] = sequence(source.sequence.as_deref());
-            is_of_first = committed.is_none() && origin == Origin::Change;
+            is_of_first = committed.is_none() && last.is_some() && origin == Origin::Change;
             // Transactions are told in the order of their commits, and one may have written rows before the last commit.
-            let place = |lsn: u64| (lsn.max(committed.unwrap_or_default()), postgres_index(lsn, is_snapshot));
+            // All rows of a snapshot were read before any change that comes after it.
+            let index = |lsn| if is_snapshot { 0 } else { lsn };
+            let place = |lsn: u64| (lsn.max(committed.unwrap_or_default()), index(lsn));
             source.lsn.or(last).map(place)
         }
         "mysql" | "mariadb" => {
             let position = source.file.as_deref().and_then(|file| binlog_position(file, source.pos?));
-            position.map(|position| (position, source.row.unwrap_or_default()))
+            position.map(|position| (position, u64::from(source.row.unwrap_or_default())))
         }
         other => {
             return Err(format!(
@@ -233,17 +235,15 @@ fn stamp(source: Option<&WireSource<'_>>, told_ms: Option<u64>) -> Result<Stamp,
     Ok(Stamp { place, origin, told_ms: told_ms.unwrap_or(source.ts_ms), is_of_first })
 }
 
-/// Tells changes of one transaction apart, which are nearer to each other than 4 GiB. All rows were read before any of them.
-fn postgres_index(lsn: u64, is_snapshot: bool) -> u32 {
-    let low = u32::try_from(lsn & u64::from(u32::MAX)).expect("it has 32 bits");
-    if is_snapshot { 0 } else { low }
-}
-
 /// The numbers of `["1","2"]`: where the last commit is that PostgreSQL's connector had told, and how far it had read the log.
 fn sequence(text: Option<&str>) -> [Option<u64>; 2] {
     let parts: Option<[Option<Cow<'_, str>>; 2]> = text.and_then(|text| serde_json::from_str(text).ok());
     parts.unwrap_or_default().map(|part| part?.parse().ok())
 }
+
+#[cfg(test)]
+#[path = "samples/golden.rs"]
+pub(super) mod samples;
 
 #[cfg(test)]
 #[path = "envelope_tests.rs"]

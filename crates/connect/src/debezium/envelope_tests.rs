@@ -3,11 +3,8 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::samples::{Golden, golden};
 use super::*;
-
-#[path = "samples/golden.rs"]
-mod samples;
-use samples::{Golden, golden};
 
 /// Every file without heartbeats.
 const TABLES: [&str; 15] = [
@@ -50,7 +47,7 @@ fn said(record: &Golden) -> String {
     let Stamp { place: ChangePlace { position, index, committed_ms }, origin, told_ms, .. } = stamp;
     assert!(committed_ms <= told_ms && told_ms < committed_ms + 2_000, "{record:?}");
     let (file, at) = (position >> 32, position & 0xffff_ffff);
-    let index = if u64::from(index) == at { String::new() } else { format!(".{index}") };
+    let index = if index == at { String::new() } else { format!(".{index}") };
     let first = if stamp.is_of_first { " first" } else { "" };
     format!("{key} {what} {file}:{at}{index} {origin:?}{first}")
 }
@@ -233,7 +230,7 @@ fn positions_are_places_in_the_log() {
         (r#""connector":"postgresql","lsn":7,"sequence":"[\"9\",\"7\"]""#, Some((9, 7))),
         (r#""connector":"postgresql","lsn":7,"sequence":"no list""#, Some((7, 7))),
         (r#""connector":"postgresql","lsn":null,"sequence":"[\"9\",\"9\"]""#, Some((9, 9))),
-        (r#""connector":"postgresql","lsn":4294967299"#, Some(((1 << 32) + 3, 3))),
+        (r#""connector":"postgresql","lsn":4294967299"#, Some(((1 << 32) + 3, (1 << 32) + 3))),
         (r#""connector":"postgresql","lsn":7,"snapshot":"last""#, Some((7, 0))),
         (r#""connector":"postgresql","lsn":null,"sequence":"[null,null]""#, None),
         (r#""connector":"postgresql","lsn":null,"sequence":"[\"1\",\"-2\"]""#, None),
@@ -249,6 +246,19 @@ fn positions_are_places_in_the_log() {
         let found = place_of(&record("c", source)).map(|stamp| (stamp.place.position, stamp.place.index));
         let missing = "the record does not say where in the source's log it is".to_owned();
         assert_eq!(found, expected.ok_or(missing), "{source}");
+    }
+}
+
+#[test]
+fn only_the_first_transaction_after_all_rows_has_none_before() {
+    for (source, expected) in [
+        (r#""lsn":7,"sequence":"[null,\"7\"]""#, true),
+        (r#""lsn":7,"sequence":"[\"5\",\"7\"]""#, false),
+        (r#""lsn":7,"sequence":"[null,\"7\"]","snapshot":"true""#, false),
+        (r#""lsn":7"#, false),
+    ] {
+        let stamp = place_of(&record("c", &format!(r#""connector":"postgresql",{source}"#)));
+        assert_eq!(stamp.map(|stamp| stamp.is_of_first), Ok(expected), "{source}");
     }
 }
 

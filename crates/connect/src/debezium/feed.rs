@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use onrush_node::catalog::ToldRows;
+use onrush_node::{Clock as _, MachineClock};
 use onrush_sinks::TargetError;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
@@ -17,6 +18,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::asking::{Answer, Asked};
 use super::ends::{Ends, Shrunk};
 use super::settings::DebeziumSettings;
+use super::stopping::{Stop, now};
 use super::taking::{Known, Moment, Taker};
 use crate::kafka::cluster;
 use crate::kafka::reports::Reports;
@@ -76,27 +78,6 @@ impl Drop for Feed {
         if thread.is_finished() {
             let _ = thread.join();
         }
-    }
-}
-
-/// Whether threads have to end.
-#[derive(Default)]
-pub(super) struct Stop {
-    is_stopped: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Stop {
-    fn stop(&self) {
-        *self.is_stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.changed.notify_all();
-    }
-
-    /// Waits so long, or until it is stopped. Whether it is.
-    pub(super) fn wait(&self, time: Duration) -> bool {
-        let is_stopped = self.is_stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(is_stopped, time, |is_stopped| !*is_stopped);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
@@ -280,14 +261,12 @@ impl Follower {
     /// Takes the records that are there.
     fn take_records(&self, reading: &Reading, progress: &mut Progress) -> Result<(), Interruption> {
         let mut wait = POLL;
-        let mut moment = None;
         for _ in 0..RECORDS_PER_TURN {
             let Some(polled) = reading.consumer.poll(wait) else { break };
             wait = Duration::ZERO;
             match polled {
                 Ok(message) => {
-                    let moment = *moment.get_or_insert_with(this_moment);
-                    self.take_record(&message, progress, moment)?;
+                    self.take_record(&message, progress, this_moment())?;
                 }
                 // That of the heartbeats is of no interest.
                 Err(KafkaError::PartitionEOF(partition)) => progress.ends.take_end(partition),
@@ -316,8 +295,7 @@ impl Follower {
             let topic = &self.settings.topic;
             Interruption::Lost(format!("topic {topic}, partition {partition}, offset {offset}: {why}"))
         })?;
-        // This record may have come later than the first of its turn.
-        progress.ends.take(partition, offset, now());
+        progress.ends.take(partition, offset, moment.now);
         progress.record_count += 1;
         if !progress.is_loaded && progress.record_count.is_multiple_of(RECORDS_PER_MESSAGE) {
             let count = progress.record_count;
@@ -459,14 +437,5 @@ fn broken(doing: &str, error: &KafkaError) -> Interruption {
 }
 
 fn this_moment() -> Moment {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Moment { now: now(), wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX) }
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "how old rows are is told by the clock of whoever follows their source"
-)]
-pub(super) fn now() -> Instant {
-    Instant::now()
+    Moment { now: now(), wall_ms: MachineClock.wall_ms() }
 }

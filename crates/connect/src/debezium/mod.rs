@@ -5,6 +5,7 @@ mod ends;
 mod envelope;
 mod feed;
 mod settings;
+mod stopping;
 mod taking;
 mod unchanged_values;
 

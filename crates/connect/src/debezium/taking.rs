@@ -149,7 +149,6 @@ impl Taker {
     /// It is no heartbeat, as a sentence.
     pub(super) fn take_heartbeat(&mut self, value: Option<&[u8]>, moment: Moment) -> Result<(), String> {
         match envelope::heartbeat(value)? {
-            None => {}
             Some(Heartbeat::Alive(ms)) => {
                 self.end_snapshot_before(ms, moment);
                 self.note_time(ms, moment);
@@ -157,7 +156,7 @@ impl Taker {
             Some(Heartbeat::Change(stamp)) if stamp.origin == Origin::Change => {
                 self.note(stamp, Taken::Stored, moment);
             }
-            Some(Heartbeat::Change(_)) => {}
+            None | Some(Heartbeat::Change(_)) => {}
         }
         Ok(())
     }

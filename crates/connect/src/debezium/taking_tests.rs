@@ -1,17 +1,14 @@
 //! What streams of records make of the rows, told once, told again and told in pieces.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::sync_channel;
 
 use onrush_node::catalog::{FetchFailure, ToldSettings};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::envelope::samples::{Golden, golden};
 use super::*;
-
-#[path = "samples/golden.rs"]
-mod samples;
-use samples::{Golden, golden};
 
 const UNKNOWN: &str = "__debezium_unavailable_value";
 
@@ -29,7 +26,7 @@ const START_MS: u64 = 1_000_000_000;
 impl Scene {
     #[allow(clippy::disallowed_methods, reason = "the only way to have any time of this clock")]
     fn new() -> Self {
-        let settings = ToldSettings { bytes_max: 1 << 30, lag_max: Duration::from_secs(3_600) };
+        let settings = ToldSettings { bytes_max: 1 << 30, lag_max: Duration::from_hours(1) };
         let rows = Arc::new(ToldRows::new(settings, 7));
         rows.begin_load();
         let (taker, start) = (Taker::new(Arc::clone(&rows), None), Instant::now());
@@ -93,7 +90,7 @@ impl Scene {
     fn wanted(&self, key: &str) -> Result<Option<Value>, FetchFailure> {
         self.rows.end_load();
         self.rows.reach(self.now(), 1);
-        let (sender, receiver) = channel();
+        let (sender, receiver) = sync_channel(1);
         let waiter = move |answer| sender.send(answer).expect("somebody waits");
         self.rows.want([(key.into(), Box::new(waiter) as _)], self.now());
         let row: Option<Row> = receiver.recv().expect("it is answered at once")?;
@@ -206,11 +203,10 @@ fn the_rows_are_as_the_last_records_say() {
         }
         assert_eq!(scene.last_error(), "", "{name}");
     }
+    // The seventh record does not tell the large value, which the sixth does.
     let mut scene = Scene::new();
-    golden("postgres-orders").iter().for_each(|record| scene.take_golden(record));
-    assert_eq!(scene.shown()["11"]["big"], "a long text, number 2");
-    let keys: Vec<_> = scene.shown().into_keys().collect();
-    assert_eq!(keys, ["1", "10", "11", "12", "14", "15", "20", "21", "22"]);
+    golden("postgres-orders")[..7].iter().for_each(|record| scene.take_golden(record));
+    assert_eq!(scene.shown()["11"]["big"], "a long text, number 1");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use onrush_connect::kafka::ClusterSettings;
 use onrush_proxy::{Mode, Proxy};
 
 use crate::services::variable;
-use crate::table::{Collection, LAG_MAX, Table};
+use crate::table::{Collection, LAG_MAX, Table, pause};
 
 /// What was said last.
 fn said(collection: &Collection) -> String {
@@ -52,7 +52,7 @@ fn a_topic_that_is_made_anew_is_loaded_anew() {
     let collection = Collection::follow(table.settings());
     collection.wait_until_coherent(&table);
     table.delete_topic();
-    std::thread::sleep(Duration::from_secs(1));
+    pause(Duration::from_secs(1));
     table.create(&table.place.topic, &[("cleanup.policy", "compact")]);
     table.put(3, 2, 100);
     collection.wait(&table, "the rows of before are still there", |collection| {
@@ -71,7 +71,7 @@ fn partitions_that_are_added_are_read() {
     let collection = Collection::follow(table.settings());
     collection.wait_until_coherent(&table);
     table.add_partitions(12);
-    std::thread::sleep(Duration::from_secs(1));
+    pause(Duration::from_secs(1));
     table.connect_again();
     for id in 0..100 {
         table.put(id, 2, 100 + id);
@@ -111,7 +111,7 @@ fn connections_that_break_lose_nothing() {
         proxy.set(Mode::CutFrom(100 * round));
         table.put(1, round, 10 * round);
         table.flush();
-        std::thread::sleep(Duration::from_millis(200));
+        pause(Duration::from_millis(200));
         proxy.set(Mode::Pass);
         collection.wait(&table, "the change does not come", |collection| {
             collection.value(1) == Some(round) && collection.is_coherent()
@@ -122,7 +122,7 @@ fn connections_that_break_lose_nothing() {
     collection.wait(&table, "nobody can know how old the row is", |collection| !collection.is_coherent());
     table.put(1, 9, 90);
     table.flush();
-    std::thread::sleep(LAG_MAX);
+    pause(LAG_MAX);
     assert_eq!(collection.value(1), Some(5));
     proxy.cut();
     proxy.set(Mode::Pass);

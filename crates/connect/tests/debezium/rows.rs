@@ -3,7 +3,7 @@
 use onrush_connect::debezium::DebeziumSettings;
 use onrush_node::catalog::Freshness;
 
-use crate::table::{Collection, LAG_MAX, Table, change, send};
+use crate::table::{Collection, LAG_MAX, Table, change, pause, send};
 
 #[test]
 fn rows_of_a_topic_are_loaded_and_then_follow_it() {
@@ -45,7 +45,7 @@ fn without_heartbeats_the_lag_is_that_of_the_topic() {
     table.flush();
     let collection = Collection::follow(DebeziumSettings { heartbeat_topic: None, ..table.settings() });
     collection.wait_while("it is not coherent", || {}, Collection::is_coherent);
-    std::thread::sleep(LAG_MAX);
+    pause(LAG_MAX);
     assert!(collection.is_coherent(), "{:?}", collection.state());
 }
 
@@ -77,7 +77,7 @@ fn the_end_of_a_transaction_is_no_record() {
     table.in_transaction(true, |producer| put(producer, 3, 3));
     collection.wait(&table, "the change does not come", |collection| collection.value(3) == Some(3));
     table.in_transaction(false, |producer| put(producer, 3, 4));
-    std::thread::sleep(LAG_MAX);
+    pause(LAG_MAX);
     collection.wait_until_coherent(&table);
     assert_eq!(collection.value(3), Some(3));
 }

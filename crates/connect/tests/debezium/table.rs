@@ -1,11 +1,12 @@
 //! A table as Debezium tells of it in a topic, and a collection that follows it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use onrush_connect::debezium::{DebeziumSettings, Feed};
 use onrush_connect::kafka::ClusterSettings;
 use onrush_node::catalog::{Freshness, SourceState, ToldRows, ToldSettings};
+use onrush_node::{Clock as _, MachineClock};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminOptions, NewPartitions};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -167,7 +168,7 @@ impl Collection {
         while !is_so(self) {
             assert!(now().duration_since(began) < PATIENCE, "{what}: {:?}", self.state());
             doing();
-            std::thread::sleep(Duration::from_millis(50));
+            pause(Duration::from_millis(50));
         }
     }
 
@@ -179,11 +180,11 @@ impl Collection {
 
 /// A change that was made once, however often it is told.
 pub(crate) fn change(op: &str, after: &str, position: u64) -> String {
-    envelope(op, after, position, 1_700_000_000_000 + u128::from(position))
+    envelope(op, after, position, 1_700_000_000_000 + position)
 }
 
 /// An envelope of PostgreSQL, without its schema.
-fn envelope(op: &str, after: &str, position: u64, committed_ms: u128) -> String {
+fn envelope(op: &str, after: &str, position: u64, committed_ms: u64) -> String {
     let told_ms = wall_ms();
     format!(
         "{{\"before\":null,\"after\":{after},\"op\":\"{op}\",\"ts_ms\":{told_ms},\"source\":{{\"connector\":\"postgresql\",\
@@ -191,8 +192,8 @@ fn envelope(op: &str, after: &str, position: u64, committed_ms: u128) -> String 
     )
 }
 
-fn wall_ms() -> u128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_millis()
+fn wall_ms() -> u64 {
+    MachineClock.wall_ms()
 }
 
 pub(crate) fn send(producer: &BaseProducer, topic: &str, key: &str, value: Option<&str>) {
@@ -233,4 +234,13 @@ impl<F: Future> Wait for F {}
 #[allow(clippy::disallowed_methods, reason = "the only way to have any time of this clock")]
 fn now() -> Instant {
     Instant::now()
+}
+
+/// For what nothing tells the end of.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a broker does not tell when it has forgotten a topic, nor when no record will come"
+)]
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
 }

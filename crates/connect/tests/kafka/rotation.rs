@@ -42,7 +42,6 @@ fn a_sink_goes_on_with_the_password_that_is_in_the_file_when_its_connection_was_
         password: Some(Secret::in_file(&file)),
         tls: TlsSettings { mode: Tls::Off, ca_file: None },
         properties_file: Some(mechanism.path().to_owned()),
-        ..place.cluster()
     }));
     let assert_refused = |outcome: Result<(), TargetError>| match outcome {
         Err(TargetError::Unavailable(reason)) => {

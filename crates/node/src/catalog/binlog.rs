@@ -7,7 +7,7 @@ pub fn binlog_position(file: &str, position: u64) -> Option<u64> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     let number: u32 = is_number.then(|| digits.parse().ok()).flatten()?;
     let position = u32::try_from(position).ok()?;
-    Some(u64::from(number) << 32 | u64::from(position))
+    Some((u64::from(number) << 32) | u64::from(position))
 }
 
 #[cfg(test)]
@@ -17,8 +17,8 @@ mod tests {
     #[test]
     fn a_later_file_is_a_later_place() {
         for (file, position, expected) in [
-            ("mysql-bin.000003", 4_711, Some(3 << 32 | 4_711)),
-            ("a.b.1000000", 4, Some(1_000_000 << 32 | 4)),
+            ("mysql-bin.000003", 4_711, Some((3 << 32) + 4_711)),
+            ("a.b.1000000", 4, Some((1_000_000 << 32) + 4)),
             ("mysql-bin.000003", u64::from(u32::MAX) + 1, None),
             ("mysql-bin.4294967296", 4, None),
             ("mysql-bin.", 4, None),

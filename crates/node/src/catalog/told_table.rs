@@ -23,7 +23,7 @@ pub struct ChangePlace {
     /// The place in the source's log.
     pub position: u64,
     /// Which of the changes that the source wrote at that place.
-    pub index: u32,
+    pub index: u64,
     /// When it was committed, in milliseconds of Unix time by the source's clock.
     pub committed_ms: u64,
 }

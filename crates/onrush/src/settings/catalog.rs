@@ -1,5 +1,6 @@
 //! The catalogue of the settings: a section `[catalog.NAME]` for each collection, whose keys follow from its source.
 
+mod bounded;
 mod debezium;
 mod keys;
 mod source;
@@ -52,6 +53,10 @@ impl CollectionSource {
     }
 
     /// A PostgreSQL database, if it is one.
+    #[cfg_attr(
+        not(feature = "kafka"),
+        allow(clippy::unnecessary_wraps, reason = "there is no other source then")
+    )]
     pub(crate) fn postgres(&self) -> Option<&onrush_connect::source::SourceSettings> {
         match self {
             Self::Postgres(source, _) => Some(source),

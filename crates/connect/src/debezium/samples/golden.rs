@@ -4,23 +4,23 @@ use serde::Deserialize;
 
 /// One record of a topic.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Golden {
+pub(in crate::debezium) struct Golden {
     key: Option<String>,
     value: Option<String>,
 }
 
 impl Golden {
-    pub(super) fn key(&self) -> Option<&[u8]> {
+    pub(in crate::debezium) fn key(&self) -> Option<&[u8]> {
         self.key.as_deref().map(str::as_bytes)
     }
 
-    pub(super) fn value(&self) -> Option<&[u8]> {
+    pub(in crate::debezium) fn value(&self) -> Option<&[u8]> {
         self.value.as_deref().map(str::as_bytes)
     }
 }
 
 /// The records of the file of this name.
-pub(super) fn golden(name: &str) -> Vec<Golden> {
+pub(in crate::debezium) fn golden(name: &str) -> Vec<Golden> {
     let path = format!("{}/src/debezium/samples/{name}.jsonl", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     text.lines().map(|line| serde_json::from_str(line).expect("a record")).collect()

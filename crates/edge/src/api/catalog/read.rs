@@ -251,7 +251,7 @@ mod tests {
             ("1/123456789", None, None),
             ("1/+1", None, None),
             ("B374D848", None, None),
-            ("mysql-bin.000003:4711", Some(3 << 32 | 4_711), None),
+            ("mysql-bin.000003:4711", Some((3 << 32) + 4_711), None),
             ("mysql-bin.000003:", None, None),
             ("mysql-bin.000003", None, None),
             (":4711", None, None),

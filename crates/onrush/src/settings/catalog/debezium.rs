@@ -1,9 +1,9 @@
 //! From the keys of a collection whose rows come through Kafka to what they mean.
 
 use super::CollectionSource;
-use super::source::CollectionKeys;
+use super::bounded::CollectionKeys;
 #[cfg(feature = "kafka")]
-use super::source::bounds;
+use super::bounded::bounds;
 
 /// Written as `heartbeat_topic`, it says that there is none.
 #[cfg(feature = "kafka")]

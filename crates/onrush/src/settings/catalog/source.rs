@@ -7,22 +7,16 @@ use figment::value::{Dict, Value};
 use onrush_connect::source::{CONNECTIONS_MAX, SourceSettings, Watch};
 use onrush_node::catalog::{self, CacheBounds};
 
+use super::bounded::{CollectionKeys, bounds};
 use super::keys::{SORT, Source};
 use super::{CollectionSource, SourcedCollection, debezium};
-use crate::settings::sections::{SectionKeys, TypedSection};
+use crate::settings::sections::TypedSection;
 
-/// Rows of one collection in memory: 4 KiB to 1 TiB.
-const MEMORY_BYTES: RangeInclusive<u64> = 4_096..=1 << 40;
-/// How far rows may be behind: up to a day.
-const LAG_MS: RangeInclusive<u64> = 100..=86_400_000;
 /// How long it is remembered that there is no row: up to an hour.
 const ABSENT_MS: RangeInclusive<u64> = 0..=3_600_000;
 /// Of how many keys: at most 4 GB of memory.
 const ABSENT_KEYS: RangeInclusive<u64> = 0..=100_000_000;
 const CONNECTIONS: RangeInclusive<u64> = 1..=CONNECTIONS_MAX as u64;
-
-/// The keys of a collection.
-pub(super) type CollectionKeys<'a> = SectionKeys<'a, Source>;
 
 /// The columns of a watched table, and how they are written.
 const WATCH_FORM: &str =
@@ -173,11 +167,4 @@ fn rows(keys: &mut CollectionKeys<'_>) -> Option<catalog::SourceSettings> {
         lag_max,
         reads_through: reads_through?,
     })
-}
-
-/// Bytes of rows in memory, and how far they may be behind.
-pub(super) fn bounds(keys: &mut CollectionKeys<'_>) -> Option<(u64, Duration)> {
-    let bytes_max = keys.number("memory_bytes_max", &MEMORY_BYTES);
-    let lag_ms_max = keys.number("lag_ms_max", &LAG_MS);
-    Some((bytes_max?, Duration::from_millis(lag_ms_max?)))
 }
