@@ -10,7 +10,8 @@ use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::ends::Question;
-use super::stopping::{Stop, now};
+use super::moment::now;
+use super::stopping::Stop;
 use super::taking::Known;
 use crate::kafka::reports::Reports;
 

@@ -1,13 +1,11 @@
 //! Following topics: one thread for each collection that takes their records, and another that asks how far they go.
 
-use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use onrush_node::catalog::ToldRows;
-use onrush_node::{Clock as _, MachineClock};
 use onrush_sinks::TargetError;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
@@ -17,9 +15,11 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::asking::{Answer, Asked};
 use super::ends::{Ends, Shrunk};
+use super::heartbeats::Heartbeats;
+use super::moment::{now, this_moment};
 use super::settings::DebeziumSettings;
-use super::stopping::{Stop, now};
-use super::taking::{Known, Moment, Taker};
+use super::stopping::Stop;
+use super::taking::{Known, Taker};
 use crate::kafka::cluster;
 use crate::kafka::reports::Reports;
 
@@ -107,8 +107,6 @@ struct Follower {
 struct Progress {
     taker: Taker,
     ends: Ends<Known>,
-    /// The record of each partition of the heartbeats that comes next.
-    heartbeats: BTreeMap<i32, i64>,
     partition_count: i32,
     is_loaded: bool,
     record_count: u64,
@@ -117,6 +115,7 @@ struct Progress {
 /// What one connection needs.
 struct Reading {
     consumer: Arc<BaseConsumer<Reports>>,
+    heartbeats: Option<Heartbeats>,
     known: Arc<Mutex<Known>>,
 }
 
@@ -199,10 +198,11 @@ impl Follower {
                 settings.topic
             ),
         }
-        let heartbeats = match &settings.heartbeat_topic {
-            Some(topic) => count_of(topic).ok_or_else(|| without_heartbeats(topic))?,
-            None => 0,
-        };
+        let heartbeats = settings.heartbeat_topic.as_ref().map(|topic| {
+            let count = count_of(topic).ok_or_else(|| without_heartbeats(topic))?;
+            Heartbeats::open(&settings.cluster, config.clone(), topic, count).map_err(Interruption::Broken)
+        });
+        let heartbeats = heartbeats.transpose()?;
         if progress.as_ref().is_some_and(|progress| progress.partition_count != partition_count) {
             return Err(Interruption::Lost("the topic has another number of partitions".to_owned()));
         }
@@ -211,28 +211,18 @@ impl Follower {
             Progress::new(Taker::new(Arc::clone(&self.rows), settings.key.clone()), partition_count)
         });
         let consumer: BaseConsumer<Reports> = cluster::create(&settings.cluster, &config)?;
-        let begin = self.beginnings(progress, heartbeats);
+        let begin = self.beginnings(progress);
         begin.and_then(|begin| consumer.assign(&begin)).map_err(|error| broken("read the topic", &error))?;
         tracing::info!("catalog {}: follows topic {}", self.collection, settings.topic);
         let known = Arc::new(Mutex::new(progress.taker.known()));
-        Ok((Reading { consumer: Arc::new(consumer), known }, partition_count))
+        Ok((Reading { consumer: Arc::new(consumer), heartbeats, known }, partition_count))
     }
 
-    fn beginnings(&self, progress: &Progress, heartbeats: i32) -> Result<TopicPartitionList, KafkaError> {
+    fn beginnings(&self, progress: &Progress) -> Result<TopicPartitionList, KafkaError> {
         let mut begin = TopicPartitionList::new();
         for partition in 0..progress.partition_count {
             let at = progress.ends.next(partition).map_or(Offset::Beginning, Offset::Offset);
             begin.add_partition_offset(&self.settings.topic, partition, at)?;
-        }
-        for (topic, partition) in self
-            .settings
-            .heartbeat_topic
-            .iter()
-            .flat_map(|topic| (0..heartbeats).map(move |partition| (topic, partition)))
-        {
-            // The newest says all that earlier ones say.
-            let at = progress.heartbeats.get(&partition).copied();
-            begin.add_partition_offset(topic, partition, at.map_or(Offset::OffsetTail(1), Offset::Offset))?;
         }
         Ok(begin)
     }
@@ -249,6 +239,9 @@ impl Follower {
             }
             let turn = self.take_records(reading, progress);
             let turn = turn.and_then(|()| {
+                if let Some(heartbeats) = &reading.heartbeats {
+                    heartbeats.take(&mut progress.taker, |problem| self.rows.report(problem));
+                }
                 *reading.known.lock().unwrap_or_else(PoisonError::into_inner) = progress.taker.known();
                 answers.try_iter().try_for_each(|answer| self.take_answer(answer, progress))
             });
@@ -265,10 +258,7 @@ impl Follower {
             let Some(polled) = reading.consumer.poll(wait) else { break };
             wait = Duration::ZERO;
             match polled {
-                Ok(message) => {
-                    self.take_record(&message, progress, this_moment())?;
-                }
-                // That of the heartbeats is of no interest.
+                Ok(message) => self.take_record(&message, progress)?,
                 Err(KafkaError::PartitionEOF(partition)) => progress.ends.take_end(partition),
                 Err(error) => self.take_error(reading, &error)?,
             }
@@ -280,16 +270,8 @@ impl Follower {
         &self,
         message: &BorrowedMessage<'_>,
         progress: &mut Progress,
-        moment: Moment,
     ) -> Result<(), Interruption> {
-        let (partition, offset) = (message.partition(), message.offset());
-        if message.topic() != self.settings.topic {
-            progress.heartbeats.insert(partition, offset + 1);
-            if let Err(why) = progress.taker.take_heartbeat(message.payload(), moment) {
-                self.rows.report(format!("topic {}, offset {offset}: {why}", message.topic()));
-            }
-            return Ok(());
-        }
+        let (partition, offset, moment) = (message.partition(), message.offset(), this_moment());
         let taken = progress.taker.take(partition, message.key(), message.payload(), moment);
         taken.map_err(|why| {
             let topic = &self.settings.topic;
@@ -407,14 +389,7 @@ impl Follower {
 
 impl Progress {
     fn new(taker: Taker, partition_count: i32) -> Self {
-        Self {
-            taker,
-            ends: Ends::new(),
-            heartbeats: BTreeMap::new(),
-            partition_count,
-            is_loaded: false,
-            record_count: 0,
-        }
+        Self { taker, ends: Ends::new(), partition_count, is_loaded: false, record_count: 0 }
     }
 }
 
@@ -434,8 +409,4 @@ fn forgets(topic: &str, bounds: &str) -> String {
 
 fn broken(doing: &str, error: &KafkaError) -> Interruption {
     Interruption::Broken(format!("{doing}: {error}"))
-}
-
-fn this_moment() -> Moment {
-    Moment { now: now(), wall_ms: MachineClock.wall_ms() }
 }

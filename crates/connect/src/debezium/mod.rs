@@ -4,6 +4,8 @@ mod asking;
 mod ends;
 mod envelope;
 mod feed;
+mod heartbeats;
+mod moment;
 mod settings;
 mod stopping;
 mod taking;

@@ -1,7 +1,7 @@
 //! Ending threads that wait.
 
 use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Whether threads have to end.
 #[derive(Default)]
@@ -23,12 +23,4 @@ impl Stop {
         let waited = self.changed.wait_timeout_while(is_stopped, time, |is_stopped| !*is_stopped);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "how old rows are is told by the clock of whoever follows their source"
-)]
-pub(super) fn now() -> Instant {
-    Instant::now()
 }

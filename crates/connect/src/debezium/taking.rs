@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use compact_str::CompactString;
 use onrush_core::{Row, RowLine};
 use onrush_node::catalog::{ChangePlace, Taken, ToldRows};
 
 use super::envelope::{self, Heartbeat, Origin, Stamp, Told};
+use super::moment::Moment;
 use super::unchanged_values::{complete, lacks_values};
 use crate::source::ROW_JSON_BYTES_MAX;
 
@@ -19,22 +20,6 @@ pub(super) struct Known {
     pub(super) position: u64,
     /// And all that was committed before this moment.
     pub(super) as_of: Option<Instant>,
-}
-
-/// A moment on both clocks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
-    pub(super) now: Instant,
-    /// Unix time in milliseconds.
-    pub(super) wall_ms: u64,
-}
-
-impl Moment {
-    /// When it was this time at the source, as far as its clock is ours, and never later than now. Nothing if that is too long ago.
-    fn of_source(self, ms: u64) -> Option<Instant> {
-        let ago = Duration::from_millis(self.wall_ms.saturating_sub(ms));
-        self.now.checked_sub(ago)
-    }
 }
 
 /// Whether a connector tells all rows.

@@ -1,5 +1,7 @@
 //! When all rows were told, how new they are, and which of them are there no longer.
 
+use std::time::Duration;
+
 use super::*;
 
 fn heartbeat(at: u64) -> Value {

@@ -1,5 +1,7 @@
 //! What streams of records make of the rows, told once, told again and told in pieces.
 
+use std::time::Duration;
+
 use std::collections::BTreeMap;
 use std::sync::mpsc::sync_channel;
 
