@@ -1,7 +1,8 @@
 //! Rows of the catalogue: which keys and which bytes one may have, and a row as whoever reads it takes it.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
+use triomphe::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{ROW_BYTES_MAX, ROW_KEY_CHARACTERS_MAX};
@@ -38,7 +39,8 @@ pub fn row_line_bytes(row: &RowLine<'_>) -> usize {
     row.key.len() + row.json.len() + 8
 }
 
-/// One row of a collection. A copy is a reference to the same bytes.
+/// One row of a collection. A copy is a reference to the same bytes, which are counted without the second count of the standard library: there
+/// may be millions of rows.
 ///
 /// All of it is one block: the length of the key in 2 bytes, little-endian; the key; the JSON.
 #[derive(Clone)]

@@ -15,9 +15,6 @@ const BRANCHES: usize = 1 << BRANCH_BITS;
 /// Rows of a leaf. One more makes a branch of it.
 const LEAF_ROWS_MAX: usize = 48;
 
-/// Places that a leaf gets at once.
-const LEAF_GROWTH: usize = 4;
-
 /// Rows by key. A copy costs nothing.
 #[derive(Clone, Default)]
 pub(crate) struct RowTable {
@@ -121,9 +118,8 @@ impl Node {
                     return self.insert(place, depth);
                 }
                 let leaf = Arc::make_mut(leaf);
-                if leaf.len() == leaf.capacity() {
-                    leaf.reserve_exact(LEAF_GROWTH);
-                }
+                // There are many leaves, and room in each of them would be a good part of all memory.
+                leaf.reserve_exact(1);
                 leaf.push(place);
                 None
             }

@@ -122,10 +122,10 @@ impl Rows {
     }
 }
 
-/// Of one row: its block with the two counts that it has, and its place in a leaf with its share of what is above.
+/// Of one row: its block with the count of its copies, and its place in a leaf with its share of what is above.
 fn bytes_of_row(row: &Row) -> usize {
     const PLACE: usize = 32;
-    PLACE + 2 * size_of::<usize>() + row.block_bytes()
+    PLACE + size_of::<usize>() + row.block_bytes()
 }
 
 /// Of one collection without its rows.

@@ -7,7 +7,7 @@ use super::RowCache;
 use crate::catalog::read_marks::ReadMarks;
 
 /// Bytes of a row beyond its key and its JSON, as they were measured.
-pub(in crate::catalog) const ROW_OVERHEAD_BYTES: u64 = 130;
+pub(in crate::catalog) const ROW_OVERHEAD_BYTES: u64 = 100;
 
 /// Rows that are looked at for one that was not read lately.
 const LOOKS: u64 = 8;
