@@ -62,9 +62,15 @@ impl Services {
     /// An address of `services.env`, whether it stands alone or in a URL.
     pub(crate) fn address(&self, key: &str) -> Result<SocketAddr> {
         let value = self.value(key)?;
-        let after_user = value.rsplit_once('@').map_or(value.as_str(), |(_, rest)| rest);
+        let after_scheme = value.split_once("://").map_or(value.as_str(), |(_, rest)| rest);
+        let after_user = after_scheme.rsplit_once('@').map_or(after_scheme, |(_, rest)| rest);
         let address = after_user.split('/').next().unwrap_or_default();
         address.parse().with_context(|| format!("{PREFIX}_{key} has no address"))
+    }
+
+    /// Whether this server was started.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.value(&format!("{}_PID", name.to_uppercase().replace('-', "_"))).is_ok()
     }
 
     /// Every password, none of which may ever be shown.

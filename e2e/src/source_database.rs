@@ -10,6 +10,9 @@ use crate::secret::write_secret;
 use crate::server::Launch;
 use crate::services::Services;
 
+/// Who makes it.
+const USER: &str = "onrush";
+
 /// Where the database is, and a password for it.
 #[derive(Debug, Clone)]
 pub(crate) struct SourceDatabase {
@@ -26,19 +29,26 @@ impl SourceDatabase {
             direct: services.address("POSTGRES_URL")?,
             password: services.value("POSTGRES_PASSWORD")?,
         };
+        database.drop_slots()?;
         let mut server = database.connect("postgres")?;
+        server.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))?;
+        server.batch_execute(&format!("CREATE DATABASE {name}"))?;
+        database.client()?.batch_execute(statements)?;
+        Ok(database)
+    }
+
+    /// Drops the replication slots of the database, whoever reads them.
+    pub(crate) fn drop_slots(&self) -> Result<()> {
+        let mut server = self.connect("postgres")?;
         let slots = "SELECT slot_name, active_pid FROM pg_replication_slots WHERE database = $1";
-        for slot in server.query(slots, &[&name])? {
+        for slot in server.query(slots, &[&self.name])? {
             let slot_name: String = slot.get(0);
             if let Some(pid) = slot.get::<_, Option<i32>>(1) {
                 server.execute("SELECT pg_terminate_backend($1, 5000)", &[&pid])?;
             }
             server.execute("SELECT pg_drop_replication_slot($1)", &[&slot_name])?;
         }
-        server.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))?;
-        server.batch_execute(&format!("CREATE DATABASE {name}"))?;
-        database.client()?.batch_execute(statements)?;
-        Ok(database)
+        Ok(())
     }
 
     /// A connection to the database itself.
@@ -48,7 +58,7 @@ impl SourceDatabase {
 
     fn connect(&self, name: &str) -> Result<Client> {
         let mut config = Config::new();
-        config.host(&self.direct.ip().to_string()).port(self.direct.port()).user("onrush");
+        config.host(&self.direct.ip().to_string()).port(self.direct.port()).user(USER);
         config.password(&self.password).dbname(name);
         config.connect(NoTls).context("connect to PostgreSQL")
     }
@@ -58,12 +68,17 @@ impl SourceDatabase {
         self.direct
     }
 
+    /// Who may read and write it, their password, and its name.
+    pub(crate) fn login(&self) -> (&str, &str, &str) {
+        (USER, &self.password, self.name)
+    }
+
     /// The settings by which a collection reaches the database at this host and port. Its password is put into the directory.
     pub(crate) fn settings(&self, directory: &Path, host: &str, port: u16) -> Result<String> {
         let password = write_secret(&directory.join("password"), &self.password)?;
         let Self { name, .. } = self;
         Ok(format!(
-            "source = \"postgres\"\nurl = \"postgresql://onrush@{host}:{port}/{name}\"\npassword_file = \"{password}\"\n"
+            "source = \"postgres\"\nurl = \"postgresql://{USER}@{host}:{port}/{name}\"\npassword_file = \"{password}\"\n"
         ))
     }
 

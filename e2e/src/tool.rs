@@ -28,6 +28,9 @@ pub(crate) const NGINX: Tool = Tool { program: "nginx", package: "nginx-light" }
 /// Caddy.
 pub(crate) const CADDY: Tool = Tool { program: "caddy", package: "caddy" };
 
+/// The client of `MariaDB`.
+pub(crate) const MARIADB: Tool = Tool { program: "mariadb", package: "mariadb-client" };
+
 /// Where a check keeps what it installs: beside the directory of the run, to be used again by the next.
 pub(crate) fn kept_directory(run: &Path, name: &str) -> PathBuf {
     run.parent().and_then(Path::parent).unwrap_or(run).join(name)

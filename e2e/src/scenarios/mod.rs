@@ -9,6 +9,7 @@ mod catalog;
 mod clock;
 mod coherence;
 mod contention;
+mod debezium;
 mod disk_full;
 mod front;
 mod full_targets;
@@ -97,6 +98,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "rows of PostgreSQL changed and read while feed, source and server are cut and killed: no answer is older than it says",
         in_short: true,
         run: coherence::run,
+    },
+    Scenario {
+        name: "debezium",
+        about: "rows that Debezium tells by Kafka, of PostgreSQL and MariaDB, while each part of the way is killed: no answer is older than it says",
+        in_short: true,
+        run: debezium::run,
     },
     Scenario {
         name: "inventory",

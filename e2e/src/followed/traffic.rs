@@ -7,10 +7,11 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::history::{Key, Read, Written};
-use super::shop::{DELETED_COUNT, KEY_COUNT, LAG_MS_MAX, Shop};
+use super::{DELETED_COUNT, KEY_COUNT};
 use crate::http::{Connection, Response, request};
 use crate::random::Random;
 use crate::run_clock::Clock;
+use crate::source_database::SourceDatabase;
 
 /// Writers, each with the keys whose number has its remainder.
 pub(super) const WRITER_COUNT: Key = 3;
@@ -20,7 +21,9 @@ const NS_PER_MS: u64 = 1_000_000;
 /// What all of them share.
 #[derive(Debug)]
 pub(super) struct Traffic<'a> {
-    pub(super) shop: &'a Shop,
+    pub(super) database: &'a SourceDatabase,
+    /// How far an answer may be behind if it does not say it.
+    pub(super) lag_ms_max: u64,
     pub(super) public: SocketAddr,
     pub(super) clock: Clock,
     pub(super) has_ended: &'a AtomicBool,
@@ -68,7 +71,7 @@ impl Writer {
     pub(super) fn run(&mut self, traffic: &Traffic<'_>) -> Vec<Written> {
         let mut written = Vec::new();
         while !traffic.has_ended() {
-            let Ok(mut client) = traffic.shop.client() else {
+            let Ok(mut client) = traffic.database.client() else {
                 std::thread::sleep(std::time::Duration::from_millis(20));
                 continue;
             };
@@ -173,10 +176,14 @@ impl Reader {
                 };
                 match take(&answer, &keys, is_single)? {
                     Some(rows) => {
-                        let lag_ns = lag_ns(&answer)?;
+                        let lag_ns = lag_ns(&answer, traffic.lag_ms_max)?;
                         reads.extend(rows.into_iter().map(|(key, count)| read(key, count, lag_ns)));
                     }
-                    None => seen.unavailable += 1,
+                    None => {
+                        seen.unavailable += 1;
+                        // Others need the processors for what makes it available.
+                        std::thread::sleep(std::time::Duration::from_millis(2));
+                    }
                 }
             }
         }
@@ -199,7 +206,7 @@ impl Reader {
 /// What the database says that its version is, and a moment before it was asked.
 fn version_now(traffic: &Traffic<'_>, client: &mut Option<Client>) -> Option<(String, u64)> {
     if client.is_none() {
-        *client = traffic.shop.client().ok();
+        *client = traffic.database.client().ok();
     }
     let asked_ns = traffic.clock.now_ns();
     let answer = client.as_mut()?.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]);
@@ -210,7 +217,7 @@ fn version_now(traffic: &Traffic<'_>, client: &mut Option<Client>) -> Option<(St
 }
 
 /// The target of a read.
-pub(super) fn target(collection: &str, keys: &[Key], is_single: bool, query: Option<&str>) -> String {
+pub(crate) fn target(collection: &str, keys: &[Key], is_single: bool, query: Option<&str>) -> String {
     let query = query.unwrap_or("");
     if is_single {
         return format!("/v1/catalog/{collection}/{}?{query}", keys[0]).trim_end_matches('?').to_owned();
@@ -221,16 +228,16 @@ pub(super) fn target(collection: &str, keys: &[Key], is_single: bool, query: Opt
 
 /// How far the answer may be behind, by what it says: up to a millisecond more, because it counts whole ones. An answer that there is
 /// no row does not say it.
-fn lag_ns(answer: &Response) -> Result<u64> {
+fn lag_ns(answer: &Response, lag_ms_max: u64) -> Result<u64> {
     let said = answer.header("onrush-lag-ms").map(str::parse::<u64>).transpose().context("read the lag")?;
-    Ok((said.unwrap_or(LAG_MS_MAX) + 1) * NS_PER_MS)
+    Ok((said.unwrap_or(lag_ms_max) + 1) * NS_PER_MS)
 }
 
 /// Keys, and how often each row was changed; nothing if there is none.
-pub(super) type Rows = Vec<(Key, Option<u64>)>;
+pub(crate) type Rows = Vec<(Key, Option<u64>)>;
 
 /// The rows of an answer; nothing if it says that there are none to be had now.
-pub(super) fn take(answer: &Response, keys: &[Key], is_single: bool) -> Result<Option<Rows>> {
+pub(crate) fn take(answer: &Response, keys: &[Key], is_single: bool) -> Result<Option<Rows>> {
     let code =
         || answer.json::<Value>().map(|problem| problem["code"].as_str().unwrap_or_default().to_owned());
     let count_of = |row: &Value| row["changes"].as_u64().context("a row says how often it was changed");

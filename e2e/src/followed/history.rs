@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, ensure};
 
 /// The number of a row.
-pub(super) type Key = u32;
+pub(crate) type Key = u32;
 
 /// A transaction that a writer committed. The changes of a key are counted from 1 on.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,44 @@
+//! Collections whose rows come through Kafka, as Debezium tells them: of PostgreSQL, while each part of the way is killed and cut, and
+//! of MariaDB, whose records have schemas.
+
+mod connector;
+mod mariadb;
+mod postgres;
+
+use anyhow::{Context as _, Result};
+
+use crate::Bench;
+use crate::services::Services;
+use connector::Connector;
+
+/// How far answers may be behind, milliseconds.
+const LAG_MS_MAX: u64 = 5_000;
+
+/// Runs the scenario.
+pub(crate) fn run(bench: &mut Bench) -> Result<String> {
+    let services = Services::find()?;
+    let missing = |services: &Services| {
+        ["postgres", "mariadb", "kafka", "connect"].into_iter().find(|name| !services.has(name))
+    };
+    let Some(services) = services else {
+        return Ok("left out: there is no Debezium (cargo xtask services up)".to_owned());
+    };
+    if let Some(name) = missing(&services) {
+        return Ok(format!("left out: there is no {name} (cargo xtask services up {name})"));
+    }
+    connector::remove_left(&services).context("remove connectors of earlier runs")?;
+    let of_postgres = postgres::run(bench, &services).context("PostgreSQL")?;
+    let of_mariadb = mariadb::run(bench, &services).context("MariaDB")?;
+    Ok(format!("PostgreSQL: {of_postgres}; MariaDB: {of_mariadb}"))
+}
+
+/// The settings of a server with a collection that follows the table of its name in this schema.
+fn settings(collection: &str, brokers: &str, connector: &Connector, schema: &str) -> String {
+    let [topic, heartbeat_topic] =
+        [collection, "onrush_heartbeat"].map(|table| connector.topic(&format!("{schema}.{table}")));
+    format!(
+        "[catalog]\nready_when_coherent = true\nwait_ms_max = 2000\n\
+         [catalog.{collection}]\nsource = \"debezium\"\nbrokers = \"{brokers}\"\ntopic = \"{topic}\"\n\
+         heartbeat_topic = \"{heartbeat_topic}\"\nkey = \"id\"\nlag_ms_max = {LAG_MS_MAX}\n"
+    )
+}
