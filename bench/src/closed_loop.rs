@@ -194,8 +194,7 @@ mod tests {
 
     #[track_caller]
     fn check(protocol: Protocol, bytes: &str, expected: Option<(bool, usize)>) {
-        let expected =
-            expected.map(|(is_ok, body_bytes)| Answer { is_ok, body_bytes, bytes: bytes.len() });
+        let expected = expected.map(|(is_ok, body_bytes)| Answer { is_ok, body_bytes, bytes: bytes.len() });
         assert_eq!(protocol.whole_answer(bytes.as_bytes()).unwrap(), expected);
     }
 

@@ -151,8 +151,13 @@ mod tests {
 
     #[test]
     fn an_answer_ends_with_its_trailers() {
-        let answer =
-            frames(&[(SETTINGS, 0, 6), (HEADERS, END_HEADERS, 30), (DATA, 0, 300), (DATA, 0, 20), (HEADERS, 5, 9)]);
+        let answer = frames(&[
+            (SETTINGS, 0, 6),
+            (HEADERS, END_HEADERS, 30),
+            (DATA, 0, 300),
+            (DATA, 0, 20),
+            (HEADERS, 5, 9),
+        ]);
         for length in 0..answer.len() {
             assert_eq!(whole_answer(&answer[..length]), None, "{length}");
         }

@@ -23,8 +23,7 @@ impl RowReader {
     /// The value of the row; `query` may ask for a version.
     pub(crate) fn value(&mut self, id: u32, query: &str) -> Result<i64> {
         let Self { collection, .. } = self;
-        let request =
-            format!("GET /v1/catalog/{collection}/{id}{query} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let request = format!("GET /v1/catalog/{collection}/{id}{query} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         self.stream.get_mut().write_all(request.as_bytes())?;
         let mut length = 0;
         loop {

@@ -70,8 +70,9 @@ impl<'a> SourceTable<'a> {
             ("KEY", "id"),
         ];
         let collection = self.name.to_uppercase();
-        let named =
-            |(key, value): &(&str, &str)| (format!("ONRUSH_CATALOG__{collection}__{key}"), (*value).to_owned());
+        let named = |(key, value): &(&str, &str)| {
+            (format!("ONRUSH_CATALOG__{collection}__{key}"), (*value).to_owned())
+        };
         Ok(settings.iter().chain(more).map(named).collect())
     }
 
@@ -113,10 +114,10 @@ impl<'a> SourceTable<'a> {
         let is_over = AtomicU64::new(0);
         thread::scope(|scope| {
             let is_over = &is_over;
-            let changes = scope.spawn(move || self.change(&clients, changing, is_over));
+            let writer = scope.spawn(move || self.change(&clients, changing, is_over));
             let worked = work();
             is_over.store(1, Ordering::Relaxed);
-            let changed = changes.join().map_err(|_| anyhow!("the thread that changes rows panicked"))?;
+            let changed = writer.join().map_err(|_| anyhow!("the thread that changes rows panicked"))?;
             Ok((worked?, changed?))
         })
     }
@@ -142,7 +143,8 @@ impl<'a> SourceTable<'a> {
             }
             Ok(changed)
         };
-        let changed = self.runtime.block_on(futures_util::future::try_join_all(clients.iter().map(change_by)));
+        let changed =
+            self.runtime.block_on(futures_util::future::try_join_all(clients.iter().map(change_by)));
         let row_count = changed.context("change rows")?.iter().sum();
         Ok(Changed { row_count, seconds: begun.elapsed().as_secs_f64() })
     }

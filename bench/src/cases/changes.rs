@@ -165,12 +165,7 @@ impl<'a> Measured<'a> {
     }
 
     /// Reads at half of peak, with somebody who looks at the lag.
-    fn read(
-        &self,
-        seconds: u64,
-        seed: u32,
-        changing: Option<(&SourceTable<'_>, Changing)>,
-    ) -> Result<Turn> {
+    fn read(&self, seconds: u64, seed: u32, changing: Option<(&SourceTable<'_>, Changing)>) -> Result<Turn> {
         let request = |number: u64| {
             let place = usize::try_from(number).unwrap_or_default() % ORDER_LENGTH;
             self.gets[self.order[place]].clone()

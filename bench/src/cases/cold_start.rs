@@ -43,7 +43,7 @@ struct Loaded {
 /// Rows per second, from the start of the process on.
 pub(crate) fn cold_start(bench: &Bench) -> Result<Findings> {
     let services = Services::read(&bench.settings.services)?;
-    let row_count = if bench.settings.sale_count < ROW_COUNT_QUICK { ROW_COUNT_QUICK } else { ROW_COUNT };
+    let row_count = if bench.settings.is_quick { ROW_COUNT_QUICK } else { ROW_COUNT };
     let table = SourceTable::make(&services, TABLE, row_count)?;
     progress(&format!("  made {row_count} rows"));
     let loaded = RefCell::new(Vec::new());
@@ -97,11 +97,17 @@ pub(crate) fn cold_start(bench: &Bench) -> Result<Findings> {
     .note(format!(
         "GET /v1/catalog was asked every {LOOK_INTERVAL:?} meanwhile: its loading_rows only grew, and had {least_told} different values at least"
     ));
+    findings.rows.extend([row, compare(COPY_JSON), time, memory_row(&title, row_count, &loaded)]);
+    Ok(findings)
+}
+
+/// What rows take in memory.
+fn memory_row(title: &str, row_count: u32, loaded: &[Loaded]) -> Row {
     let bytes = |value: fn(&Loaded) -> u64| {
         loaded.iter().map(|loaded| value(loaded) as f64 / f64::from(row_count)).collect::<Vec<_>>()
     };
     let most = bytes(|loaded| loaded.most_resident_bytes).into_iter().fold(0.0, f64::max);
-    let memory = Row::new(
+    Row::new(
         format!("{title}, resident memory"),
         Figure::new(ONRUSH, "B a row", bytes(|loaded| loaded.resident_bytes)),
         None,
@@ -111,9 +117,7 @@ pub(crate) fn cold_start(bench: &Bench) -> Result<Findings> {
         "of all the process; {most:.0} B a row at most before; it counts {:.0} B a row itself (memory_bytes), of which {:.0} B are JSON",
         bytes(|loaded| loaded.memory_bytes).first().copied().unwrap_or_default(),
         bytes(|loaded| loaded.json_bytes).first().copied().unwrap_or_default()
-    ));
-    findings.rows.extend([row, compare(COPY_JSON), time, memory]);
-    Ok(findings)
+    ))
 }
 
 /// Starts a server and looks at it until it has all rows.

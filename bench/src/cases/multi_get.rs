@@ -40,8 +40,7 @@ pub(crate) fn multi_get(bench: &Bench) -> Result<Findings> {
     let rows: Vec<(String, String)> =
         (FIRST_KEY..FIRST_KEY + ROW_COUNT).map(|number| (number.to_string(), row(number))).collect();
     let environment = [(SETTING.0.to_owned(), SETTING.1.to_owned())];
-    let onrush =
-        Onrush::start_bare(&bench.settings.onrush, &bench.directory("multi-get")?, &environment)?;
+    let onrush = Onrush::start_bare(&bench.settings.onrush, &bench.directory("multi-get")?, &environment)?;
     put_rows(&onrush, &rows)?;
     let sets = key_sets();
     compare_some(&onrush, &sets)?;

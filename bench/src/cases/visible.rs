@@ -97,7 +97,9 @@ impl<'a> Followed<'a> {
                 let update = format!("UPDATE {TABLE} SET value = {} WHERE id = {CHANGED}", self.value);
                 self.table.execute(&update)?;
                 let committed = Instant::now();
-                while if side == 0 { reader.value(CHANGED, "")? } else { self.value_at_replica()? } < self.value {
+                while if side == 0 { reader.value(CHANGED, "")? } else { self.value_at_replica()? }
+                    < self.value
+                {
                     ensure!(committed.elapsed() < CHANGE_TIME_MAX, "a change is not shown");
                 }
                 times.record(u64::try_from(committed.elapsed().as_micros())?)?;

@@ -47,7 +47,8 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     let rows = "CREATE TABLE things (id bigint PRIMARY KEY, name text NOT NULL); \
                 INSERT INTO things SELECT n, 'Thing ' || n FROM generate_series(1, 1000) AS n";
     let database = SourceDatabase::make(&services, "onrush_unknown", rows)?;
-    let remembered = all_are_remembered(bench, &database).context("more are remembered than are asked for")?;
+    let remembered =
+        all_are_remembered(bench, &database).context("more are remembered than are asked for")?;
     let bounded = memory_is_bounded(bench, &database).context("fewer are remembered than are asked for")?;
     Ok(format!("{KEY_COUNT} unknown keys, twice: {remembered}; with room for {BOUND} of them {bounded}"))
 }
