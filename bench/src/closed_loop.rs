@@ -1,6 +1,6 @@
 //! A closed-loop load generator that sends a prepared order of requests and looks at every answer: a connection sends the next
-//! request as soon as it has its answer. It speaks HTTP and the protocol of Redis, so that both are asked by the same code:
-//! wrk knows no Redis, and redis-benchmark sends no order of others.
+//! request as soon as it has its answer. It speaks HTTP, gRPC and the protocol of Redis, so that all are asked by the same code:
+//! wrk knows neither gRPC nor Redis, and redis-benchmark sends no order of others.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::connections::Connections;
 use crate::http::parse_head;
+use crate::http2;
 
 /// Bytes of an answer that a failure quotes.
 const QUOTE_BYTES_MAX: usize = 400;
@@ -17,6 +18,8 @@ const QUOTE_BYTES_MAX: usize = 400;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Protocol {
     Http,
+    /// Requests are those that [`http2::call`] makes.
+    Grpc,
     /// The Redis serialization protocol.
     Redis,
 }
@@ -57,6 +60,8 @@ pub(crate) struct ClosedLoopRun {
 struct Answer {
     is_ok: bool,
     body_bytes: usize,
+    /// All of it, its head too.
+    bytes: usize,
 }
 
 /// Runs the plan to its end on this thread. Answers that are under way then are not waited for.
@@ -66,19 +71,20 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<ClosedLoopRun> {
     let mut next = || order.next().map(|at| plan.requests[*at].as_slice()).context("there is no request");
     let mut run = ClosedLoopRun::default();
     let mut ready = Vec::new();
+    let mut senders = vec![Sender::new(plan.protocol); plan.connection_count];
     let started = Instant::now();
-    for index in 0..plan.connection_count {
-        connections.send(index, next()?)?;
+    for (index, sender) in senders.iter_mut().enumerate() {
+        connections.send(index, sender.bytes(next()?))?;
     }
     while let Some(left) = plan.duration.checked_sub(started.elapsed()) {
         connections.wait(left, &mut ready)?;
         for index in ready.drain(..) {
             let answer = connections.receive(index, |bytes| {
                 let answer = plan.protocol.whole_answer(bytes)?;
-                Ok(answer.map(|answer| run.count(answer, bytes, plan.body_bytes)))
+                Ok(answer.map(|answer| (run.count(answer, bytes, plan.body_bytes), answer.bytes)))
             })?;
             if answer.is_some() {
-                connections.send(index, next()?)?;
+                connections.send(index, senders[index].bytes(next()?))?;
             }
         }
     }
@@ -86,9 +92,39 @@ pub(crate) fn run(plan: &Plan<'_>) -> Result<ClosedLoopRun> {
     Ok(run)
 }
 
+/// What a connection has to know to send its next request.
+#[derive(Debug, Clone)]
+struct Sender {
+    protocol: Protocol,
+    next_stream: u32,
+    bytes: Vec<u8>,
+}
+
+impl Sender {
+    fn new(protocol: Protocol) -> Self {
+        Self { protocol, next_stream: 1, bytes: Vec::new() }
+    }
+
+    /// The request as it goes over the wire. The first of gRPC has before it what opens the connection.
+    fn bytes<'a>(&'a mut self, request: &'a [u8]) -> &'a [u8] {
+        if !matches!(self.protocol, Protocol::Grpc) {
+            return request;
+        }
+        self.bytes.clear();
+        if self.next_stream == 1 {
+            self.bytes.extend(http2::opening());
+        }
+        let call_at = self.bytes.len();
+        self.bytes.extend_from_slice(request);
+        http2::set_stream(&mut self.bytes[call_at..], self.next_stream);
+        self.next_stream += 2;
+        &self.bytes
+    }
+}
+
 impl ClosedLoopRun {
     fn count(&mut self, answer: Answer, bytes: &[u8], body_bytes: usize) {
-        self.received_bytes += bytes.len() as u64;
+        self.received_bytes += answer.bytes as u64;
         if answer.is_ok && answer.body_bytes == body_bytes {
             self.success_count += 1;
             return;
@@ -109,9 +145,15 @@ impl Protocol {
         match self {
             Self::Http => {
                 let Some(head) = parse_head(bytes)? else { return Ok(None) };
-                Ok(body_behind(bytes, head.bytes, head.body_bytes)
-                    .map(|body_bytes| Answer { is_ok: head.status == 200, body_bytes }))
+                let whole = body_behind(bytes, head.bytes, head.body_bytes);
+                Ok(whole.map(|body_bytes| Answer {
+                    is_ok: head.status == 200,
+                    body_bytes,
+                    bytes: bytes.len(),
+                }))
             }
+            Self::Grpc => Ok(http2::whole_answer(bytes)
+                .map(|http2::Answer { is_ok, body_bytes, bytes }| Answer { is_ok, body_bytes, bytes })),
             Self::Redis => redis_answer(bytes),
         }
     }
@@ -126,10 +168,14 @@ fn redis_answer(bytes: &[u8]) -> Result<Option<Answer>> {
     let line = std::str::from_utf8(&bytes[..line_bytes]).context("read a reply of Redis")?;
     // A null has the length -1.
     let Some(stated) = line.strip_prefix('$').and_then(|length| length.parse::<usize>().ok()) else {
-        return Ok(Some(Answer { is_ok: false, body_bytes: 0 }));
+        return Ok(Some(Answer { is_ok: false, body_bytes: 0, bytes: bytes.len() }));
     };
     let whole = body_behind(bytes, line_bytes + LINE_END_BYTES, stated + LINE_END_BYTES);
-    Ok(whole.map(|body_bytes| Answer { is_ok: true, body_bytes: body_bytes - LINE_END_BYTES }))
+    Ok(whole.map(|body_bytes| Answer {
+        is_ok: true,
+        body_bytes: body_bytes - LINE_END_BYTES,
+        bytes: bytes.len(),
+    }))
 }
 
 /// The bytes behind the head, once there are as many as the head states.
@@ -148,7 +194,7 @@ mod tests {
 
     #[track_caller]
     fn check(protocol: Protocol, bytes: &str, expected: Option<(bool, usize)>) {
-        let expected = expected.map(|(is_ok, body_bytes)| Answer { is_ok, body_bytes });
+        let expected = expected.map(|(is_ok, body_bytes)| Answer { is_ok, body_bytes, bytes: bytes.len() });
         assert_eq!(protocol.whole_answer(bytes.as_bytes()).unwrap(), expected);
     }
 

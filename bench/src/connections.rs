@@ -57,11 +57,12 @@ impl Connections {
         Ok(())
     }
 
-    /// Reads what has arrived. `read` is given all bytes since the request, and returns `None` while the answer is not whole.
+    /// Reads what has arrived. `read` is given all bytes behind the answer before, and returns `None` while the answer is not
+    /// whole, and then how many bytes it has.
     pub(crate) fn receive<A>(
         &mut self,
         index: usize,
-        read: impl FnOnce(&[u8]) -> Result<Option<A>>,
+        read: impl FnOnce(&[u8]) -> Result<Option<(A, usize)>>,
     ) -> Result<Option<A>> {
         let Connection { stream, answer } = &mut self.list[index];
         let mut chunk = [0; 4096];
@@ -72,9 +73,9 @@ impl Connections {
             Err(error) => return Err(error).context("read an answer"),
         }
         let whole = read(answer)?;
-        if whole.is_some() {
-            answer.clear();
+        if let Some((_, bytes)) = whole {
+            answer.drain(..bytes);
         }
-        Ok(whole)
+        Ok(whole.map(|(whole, _)| whole))
     }
 }

@@ -14,6 +14,7 @@ mod disk;
 mod drain;
 mod engine;
 mod http;
+mod http2;
 mod load;
 mod machine;
 mod members;
@@ -23,9 +24,11 @@ mod process;
 mod random;
 mod report;
 mod rounds;
+mod row_reader;
 mod servers;
 mod services;
 mod setting;
+mod source_table;
 mod statistics;
 mod targets;
 mod wrk;
@@ -189,6 +192,7 @@ fn settings(arguments: &Arguments) -> Result<Settings> {
         turn_seconds: if quick { 1 } else { arguments.seconds.max(1) },
         reservation_count: arguments.reservations.unwrap_or(if quick { 100_000 } else { 5_000_000 }),
         sale_count: arguments.sales.unwrap_or(if quick { 2_000 } else { 100_000 }),
+        is_quick: quick,
         onrush,
         earlier: arguments.earlier.clone(),
         directory: arguments.directory.clone(),

@@ -139,10 +139,11 @@ impl Generator {
     }
 }
 
-/// The status once the whole answer is here.
-fn whole_status(answer: &[u8]) -> Result<Option<u16>> {
+/// The status once the whole answer is here, and how many bytes that is.
+fn whole_status(answer: &[u8]) -> Result<Option<(u16, usize)>> {
     let head = parse_head(answer)?;
-    Ok(head.filter(|head| answer.len() >= head.bytes + head.body_bytes).map(|head| head.status))
+    let whole = head.filter(|head| answer.len() >= head.bytes + head.body_bytes);
+    Ok(whole.map(|head| (head.status, answer.len())))
 }
 
 /// A Poisson process: independent customers, exponentially distributed gaps.

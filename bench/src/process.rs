@@ -169,6 +169,11 @@ pub(crate) fn resident_bytes(pids: &[u32]) -> u64 {
     pids.iter().map(|pid| status_sum(Path::new(&format!("/proc/{pid}/status")), &["VmRSS:"]) * 1024).sum()
 }
 
+/// The most that it ever was (`VmHWM`).
+pub(crate) fn most_resident_bytes(pids: &[u32]) -> u64 {
+    pids.iter().map(|pid| status_sum(Path::new(&format!("/proc/{pid}/status")), &["VmHWM:"]) * 1024).sum()
+}
+
 /// `PATH` and the directory that Debian keeps servers in, which only root's `PATH` has.
 pub(crate) fn search_path() -> OsString {
     let mut path = std::env::var_os("PATH").unwrap_or_default();

@@ -24,10 +24,10 @@ use crate::servers::{Nginx, Onrush, Redis, redis_command};
 use crate::setting::{Bench, progress};
 
 /// The collection, as its setting names it.
-const SETTING: (&str, &str) = ("ONRUSH_CATALOG__BENCH__SOURCE", "embedded");
-const PATH: &str = "/v1/catalog/bench";
+pub(super) const SETTING: (&str, &str) = ("ONRUSH_CATALOG__BENCH__SOURCE", "embedded");
+pub(super) const PATH: &str = "/v1/catalog/bench";
 const ROW_COUNT: u32 = 100_000;
-const ROW_BYTES: usize = 500;
+pub(super) const ROW_BYTES: usize = 500;
 /// The server takes up to 1.5 MiB and 10,000 lines at once.
 const ROWS_PER_REQUEST: usize = 2_500;
 const EXPONENT: f64 = 1.0;
@@ -212,7 +212,7 @@ fn bytes_beyond(
 }
 
 /// A JSON object of [`ROW_BYTES`], different for each number.
-fn row(number: u32) -> String {
+pub(super) fn row(number: u32) -> String {
     let mut text = format!(
         "{{\"title\":\"Article {number}\",\"price_cents\":{},\"description\":\"",
         100 + number % 10_000
@@ -249,7 +249,7 @@ fn write_files(root: &Path, rows: &[(String, String)]) -> Result<()> {
     Ok(())
 }
 
-fn put_rows(onrush: &Onrush, rows: &[(String, String)]) -> Result<()> {
+pub(super) fn put_rows(onrush: &Onrush, rows: &[(String, String)]) -> Result<()> {
     for some in rows.chunks(ROWS_PER_REQUEST) {
         let mut lines = String::new();
         for (key, row) in some {

@@ -2,6 +2,8 @@
 
 mod buy;
 mod catalog;
+mod changes;
+mod cold_start;
 mod denied;
 mod earlier;
 mod engine;
@@ -10,6 +12,7 @@ mod growth;
 mod hot_path;
 mod latency;
 mod limit;
+mod multi_get;
 mod reserve;
 mod reserve_many;
 mod rush;
@@ -56,6 +59,21 @@ pub(crate) const CASES: &[Case] = &[
         name: "visible",
         about: "from a commit in PostgreSQL to the first read that shows it, to PostgreSQL's own replica",
         run: visible::visible,
+    },
+    Case {
+        name: "changes",
+        about: "p99 of reads while 1,000 and 10,000 rows a second change in PostgreSQL, to the same without",
+        run: changes::changes,
+    },
+    Case {
+        name: "multi-get",
+        about: "20 keys at once over gRPC, to the same over HTTP",
+        run: multi_get::multi_get,
+    },
+    Case {
+        name: "cold-start",
+        about: "until a million rows of PostgreSQL are in memory, to COPY of the same rows by psql",
+        run: cold_start::cold_start,
     },
     Case { name: "window", about: "the durable request window at /, to nginx", run: hot_path::window },
     Case {

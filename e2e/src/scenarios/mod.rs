@@ -29,6 +29,7 @@ mod rush;
 mod schemathesis;
 mod sigterm;
 mod sinks;
+mod unknown;
 mod vegeta;
 mod visits;
 
@@ -110,6 +111,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "the product inventory over PostgreSQL tables: none of the known faults of the service that it stands for",
         in_short: true,
         run: inventory::run,
+    },
+    Scenario {
+        name: "unknown",
+        about: "a million keys that no row has, asked for twice: PostgreSQL is asked once, and memory is bounded",
+        in_short: false,
+        run: unknown::run,
     },
     Scenario {
         name: "sigterm",
