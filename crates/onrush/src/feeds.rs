@@ -59,7 +59,7 @@ impl Feeds {
     /// Stops all of them, and waits until they have taken leave of their sources, a few seconds at most.
     pub(crate) fn stop(self) {
         #[cfg(feature = "kafka")]
-        self.debezium.iter().for_each(debezium::Feed::stop);
+        debezium::Feed::stop_all(self.debezium);
         source::Feed::stop_all(self.postgres);
     }
 }

@@ -174,16 +174,13 @@ impl Reader {
                     ended_ns: times.ended_ns,
                     lag_ns,
                 };
-                match take(&answer, &keys, is_single)? {
-                    Some(rows) => {
-                        let lag_ns = lag_ns(&answer, traffic.lag_ms_max)?;
-                        reads.extend(rows.into_iter().map(|(key, count)| read(key, count, lag_ns)));
-                    }
-                    None => {
-                        seen.unavailable += 1;
-                        // Others need the processors for what makes it available.
-                        std::thread::sleep(std::time::Duration::from_millis(2));
-                    }
+                if let Some(rows) = take(&answer, &keys, is_single)? {
+                    let lag_ns = lag_ns(&answer, traffic.lag_ms_max)?;
+                    reads.extend(rows.into_iter().map(|(key, count)| read(key, count, lag_ns)));
+                } else {
+                    seen.unavailable += 1;
+                    // Others need the processors for what makes it available.
+                    std::thread::sleep(std::time::Duration::from_millis(2));
                 }
             }
         }

@@ -25,8 +25,8 @@ pub(super) struct Ends<T> {
     /// Ends that are looked for once more.
     looked_for: BTreeMap<i32, i64>,
     questions: VecDeque<Question<T>>,
-    /// When the newest message had been read.
-    came_at: Option<Instant>,
+    /// When the newest message of each partition had been read.
+    came_at: BTreeMap<i32, Instant>,
 }
 
 /// A topic does not have what was read of it.
@@ -40,7 +40,7 @@ impl<T> Ends<T> {
             empty_to: BTreeMap::new(),
             looked_for: BTreeMap::new(),
             questions: VecDeque::new(),
-            came_at: None,
+            came_at: BTreeMap::new(),
         }
     }
 
@@ -52,7 +52,7 @@ impl<T> Ends<T> {
     /// A message was read, before this moment.
     pub(super) fn take(&mut self, partition: i32, offset: i64, now: Instant) {
         self.next.insert(partition, offset + 1);
-        self.came_at = Some(now);
+        self.came_at.insert(partition, now);
     }
 
     /// Reading has come to the end of a partition.
@@ -65,10 +65,11 @@ impl<T> Ends<T> {
     /// Takes an answer.
     pub(super) fn ask(&mut self, question: Question<T>) -> Result<(), Shrunk> {
         // A message that was read since may be behind the end that was told.
-        let is_newest = self.came_at.is_none_or(|came_at| came_at < question.asked_at);
-        let is_behind =
-            |(partition, end): (&i32, &i64)| self.next(*partition).is_some_and(|next| *end < next);
-        if is_newest && question.ends.iter().any(is_behind) {
+        let is_behind = |(partition, end): (&i32, &i64)| {
+            let is_newest = self.is_quiet(*partition, question.asked_at);
+            is_newest && self.next(*partition).is_some_and(|next| *end < next)
+        };
+        if question.ends.iter().any(is_behind) {
             return Err(Shrunk);
         }
         if self.questions.len() < QUESTIONS_MAX {
@@ -80,7 +81,7 @@ impl<T> Ends<T> {
     /// The newest question up to whose answer all was taken, and it is forgotten with those before it.
     pub(super) fn reached(&mut self) -> Option<Question<T>> {
         let mut reached = None;
-        while self.questions.front().is_some_and(|question| self.missing(question).is_none()) {
+        while self.questions.front().is_some_and(|question| self.missing(question).next().is_none()) {
             reached = self.questions.pop_front();
         }
         reached
@@ -88,19 +89,25 @@ impl<T> Ends<T> {
 
     /// A partition that has to be looked at again, from its next message on: nothing came since this moment, though its end is further.
     pub(super) fn stalled(&mut self, since: Instant) -> Option<i32> {
-        let is_quiet = self.came_at.is_none_or(|came_at| came_at < since);
-        let question = self.questions.front().filter(|question| is_quiet && question.asked_at < since)?;
-        let (partition, end) = self.missing(question)?;
+        let question = self.questions.front().filter(|question| question.asked_at < since)?;
+        let missing = self.missing(question).find(|(partition, _)| self.is_quiet(*partition, since));
+        let (partition, end) = missing?;
         (self.looked_for.insert(partition, end) != Some(end)).then_some(partition)
     }
 
-    fn missing(&self, question: &Question<T>) -> Option<(i32, i64)> {
+    /// Whether nothing of a partition was read from this moment on.
+    fn is_quiet(&self, partition: i32, since: Instant) -> bool {
+        self.came_at.get(&partition).is_none_or(|came_at| *came_at < since)
+    }
+
+    /// The partitions whose ends were not reached.
+    fn missing(&self, question: &Question<T>) -> impl Iterator<Item = (i32, i64)> {
         let at = |partition| {
             let next = self.next(partition).unwrap_or_default();
             next.max(self.empty_to.get(&partition).copied().unwrap_or_default())
         };
-        let mut ends = question.ends.iter().map(|(partition, end)| (*partition, *end));
-        ends.find(|(partition, end)| at(*partition) < *end)
+        let ends = question.ends.iter().map(|(partition, end)| (*partition, *end));
+        ends.filter(move |(partition, end)| at(*partition) < *end)
     }
 }
 

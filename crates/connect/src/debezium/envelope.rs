@@ -100,15 +100,6 @@ enum WireSnapshot<'a> {
     Part(Cow<'a, str>),
 }
 
-/// What the heartbeat of a connector says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heartbeat {
-    /// The connector was there at this time, in milliseconds of Unix time by its clock.
-    Alive(u64),
-    /// A change came through the source.
-    Change(Stamp),
-}
-
 /// The text of the key of a row, from the key of a record: the column of this name, or the only one.
 pub(super) fn key(bytes: &[u8], column: Option<&str>) -> Result<CompactString, String> {
     type Columns<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
@@ -161,16 +152,6 @@ pub(super) fn told(bytes: Option<&[u8]>) -> Result<Told<'_>, String> {
     }
 }
 
-/// What a record of the topic of heartbeats says; nothing if it says nothing.
-pub(super) fn heartbeat(bytes: Option<&[u8]>) -> Result<Option<Heartbeat>, String> {
-    let Some(wire) = bytes.map(envelope).transpose()?.flatten() else { return Ok(None) };
-    match (wire.op, wire.source, wire.ts_ms) {
-        (Some(_), source @ Some(_), told_ms) => Ok(Some(Heartbeat::Change(stamp(source.as_ref(), told_ms)?))),
-        (None, None, Some(told_ms)) => Ok(Some(Heartbeat::Alive(told_ms))),
-        _ => Err("the record is neither a heartbeat of Debezium nor a change of a table".to_owned()),
-    }
-}
-
 /// The envelope, without its schema if it has one; nothing if the payload is null.
 fn envelope(bytes: &[u8]) -> Result<Option<Wire<'_>>, String> {
     let unreadable = |error: serde_json::Error| {
@@ -198,7 +179,7 @@ fn not_an_envelope() -> String {
 
 fn stamp(source: Option<&WireSource<'_>>, told_ms: Option<u64>) -> Result<Stamp, String> {
     let source = source.ok_or_else(not_an_envelope)?;
-    let origin = match &source.snapshot {
+    let mut origin = match &source.snapshot {
         None | Some(WireSnapshot::Switch(false)) => Origin::Change,
         Some(WireSnapshot::Switch(true)) => Origin::Snapshot,
         Some(WireSnapshot::Part(part)) => match &**part {
@@ -214,6 +195,10 @@ fn stamp(source: Option<&WireSource<'_>>, told_ms: Option<u64>) -> Result<Stamp,
         "postgresql" => {
             let [committed, last] = sequence(source.sequence.as_deref());
             is_of_first = committed.is_none() && last.is_some() && origin == Origin::Change;
+            // A connector that has told changes before may tell some rows only, as an operator asked it.
+            if is_snapshot && committed.is_some() {
+                origin = Origin::Reread;
+            }
             // Transactions are told in the order of their commits, and one may have written rows before the last commit.
             // All rows of a snapshot were read before any change that comes after it.
             let index = |lsn| if is_snapshot { 0 } else { lsn };

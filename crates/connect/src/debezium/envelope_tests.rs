@@ -218,6 +218,9 @@ fn snapshots_are_told_apart_from_changes() {
         let source = format!(r#""connector":"postgresql","lsn":7,"ts_ms":5,"snapshot":{part}"#);
         assert_eq!(place_of(&record("r", &source)).map(|stamp| stamp.origin), Ok(expected), "{part}");
     }
+    // A snapshot that an operator asked for, of which nobody knows whether it is of all rows.
+    let asked_for = r#""connector":"postgresql","lsn":7,"snapshot":"last","sequence":"[\"5\",\"7\"]""#;
+    assert_eq!(place_of(&record("r", asked_for)).map(|stamp| stamp.origin), Ok(Origin::Reread));
 }
 
 #[test]
@@ -265,8 +268,8 @@ fn only_the_first_transaction_after_all_rows_has_none_before() {
 #[test]
 fn concurrent_transactions_are_in_the_order_of_their_commits() {
     let records = golden("postgres-heartbeat-table");
-    let place = |record: &Golden| match heartbeat(record.value()) {
-        Ok(Some(Heartbeat::Change(stamp))) => (stamp.place.position, stamp.place.index),
+    let place = |record: &Golden| match told(record.value()) {
+        Ok(Told::Put { stamp, .. }) => (stamp.place.position, stamp.place.index),
         other => panic!("{other:?}"),
     };
     let places: Vec<_> = records.iter().map(place).collect();
@@ -331,7 +334,6 @@ fn tombstones_have_no_value_or_no_payload() {
         [None, Some(r#"{"schema":null,"payload":null}"#), Some(r#"{"schema":{"type":"x"},"payload":null}"#)]
     {
         assert_eq!(told(value.map(str::as_bytes)), Ok(Told::Tombstone));
-        assert_eq!(heartbeat(value.map(str::as_bytes)), Ok(None));
     }
 }
 
@@ -405,34 +407,6 @@ fn bytes_that_are_no_text_are_refused() {
     assert!(told(Some(long.as_bytes())).expect_err("nobody knows the op").len() < 200);
 }
 
-#[test]
-fn heartbeats_are_read() {
-    for (name, times) in [
-        ("postgres-heartbeats", [1_795_846_247_236, 1_795_846_248_252, 1_795_846_248_252]),
-        ("mariadb-heartbeats", [1_795_846_241_851, 1_795_846_243_460, 1_795_846_243_460]),
-    ] {
-        let found = golden(name).iter().map(|record| heartbeat(record.value())).collect::<Vec<_>>();
-        assert_eq!(found, times.map(|ms| Ok(Some(Heartbeat::Alive(ms)))));
-    }
-    for name in ["postgres-heartbeat-table", "mariadb-heartbeat-table"] {
-        let records = golden(name);
-        let origins = records.iter().map(|record| match heartbeat(record.value()) {
-            Ok(Some(Heartbeat::Change(stamp))) => stamp.origin,
-            other => panic!("{other:?}"),
-        });
-        let expected = [Origin::Snapshot, Origin::SnapshotEnd].into_iter().chain([Origin::Change; 6]);
-        assert!(origins.eq(expected), "{name}");
-        let with = &golden(&format!("{name}-schemas"))[0];
-        let without = payload(with.value().expect("a value"));
-        assert!(heartbeat(with.value()).is_ok_and(|found| Ok(found) == heartbeat(Some(&without))));
-    }
-    for value in
-        ["{}", r#"{"ts_ms":-1}"#, r#"{"ts_ms":1,"op":"u"}"#, r#"{"id":1,"ts_ms":1,"source":{}}"#, "x"]
-    {
-        assert!(heartbeat(Some(value.as_bytes())).is_err(), "{value}");
-    }
-}
-
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
@@ -468,5 +442,4 @@ fn read(bytes: &[u8]) {
     for why in [key(bytes, None).err(), key(bytes, Some("id")).err(), told(Some(bytes)).err()] {
         assert!(why.is_none_or(|why| !why.is_empty()));
     }
-    let _ = heartbeat(Some(bytes));
 }

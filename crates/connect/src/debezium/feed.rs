@@ -1,6 +1,6 @@
 //! Following topics: one thread for each collection that takes their records, and another that asks how far they go.
 
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,9 +15,9 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::asking::{Answer, Asked};
 use super::ends::{Ends, Shrunk};
-use super::heartbeats::Heartbeats;
 use super::moment::{now, this_moment};
-use super::settings::DebeziumSettings;
+use super::offsets::Offsets;
+use super::settings::{DebeziumSettings, OffsetsSettings};
 use super::stopping::Stop;
 use super::taking::{Known, Taker};
 use crate::kafka::cluster;
@@ -25,6 +25,15 @@ use crate::kafka::reports::Reports;
 
 /// The first pause after a failure, and the longest.
 const RETRY_PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// What was good for so long is followed by the next at once.
+const WORKED: Duration = Duration::from_mins(1);
+
+/// A topic that was not heard of for longer may have been made anew, or have forgotten which rows are gone.
+const UNHEARD_MAX: Duration = Duration::from_secs(10);
+
+/// A connector that says nothing for longer may not run.
+const SILENT_MAX: Duration = Duration::from_secs(5);
 
 /// How long the first record is waited for before something else is looked at.
 const POLL: Duration = Duration::from_millis(20);
@@ -61,23 +70,32 @@ impl Feed {
         Ok(Self { stop, thread: Some(thread) })
     }
 
-    /// Stops it without waiting for it.
-    pub fn stop(&self) {
-        self.stop.stop();
+    /// Stops all of them at once, and waits until they have ended, some seconds at most.
+    pub fn stop_all(mut feeds: Vec<Self>) {
+        for feed in &feeds {
+            feed.stop.stop();
+        }
+        let began = now();
+        for feed in &mut feeds {
+            feed.end(began);
+        }
     }
-}
 
-impl Drop for Feed {
-    fn drop(&mut self) {
+    fn end(&mut self, began: Instant) {
         self.stop.stop();
         let Some(thread) = self.thread.take() else { return };
-        let began = now();
         while !thread.is_finished() && now().saturating_duration_since(began) < FAREWELL {
             std::thread::park_timeout(Duration::from_millis(10));
         }
         if thread.is_finished() {
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.end(now());
     }
 }
 
@@ -109,13 +127,17 @@ struct Progress {
     ends: Ends<Known>,
     partition_count: i32,
     is_loaded: bool,
+    /// Whether it was said that there is no room for all rows.
+    has_complained: bool,
     record_count: u64,
+    /// When the last question was asked that the topic answered.
+    heard_at: Option<Instant>,
 }
 
 /// What one connection needs.
 struct Reading {
     consumer: Arc<BaseConsumer<Reports>>,
-    heartbeats: Option<Heartbeats>,
+    offsets: Option<Offsets>,
     known: Arc<Mutex<Known>>,
 }
 
@@ -126,7 +148,7 @@ impl Follower {
         loop {
             let began = now();
             let ended = self.session(&mut progress);
-            if now().saturating_duration_since(began) > RETRY_PAUSES.1 {
+            if now().saturating_duration_since(began) > WORKED {
                 pause = RETRY_PAUSES.0;
             }
             match ended {
@@ -198,24 +220,25 @@ impl Follower {
                 settings.topic
             ),
         }
-        let heartbeats = settings.heartbeat_topic.as_ref().map(|topic| {
-            let count = count_of(topic).ok_or_else(|| without_heartbeats(topic))?;
-            Heartbeats::open(&settings.cluster, config.clone(), topic, count).map_err(Interruption::Broken)
+        let offsets = settings.offsets.as_ref().map(|offsets| {
+            let count = count_of(&offsets.topic).ok_or_else(|| without_offsets(&offsets.topic))?;
+            Offsets::open(&settings.cluster, config.clone(), offsets, count).map_err(Interruption::Broken)
         });
-        let heartbeats = heartbeats.transpose()?;
+        let offsets = offsets.transpose()?;
         if progress.as_ref().is_some_and(|progress| progress.partition_count != partition_count) {
             return Err(Interruption::Lost("the topic has another number of partitions".to_owned()));
         }
         let progress = progress.get_or_insert_with(|| {
             self.rows.begin_load();
-            Progress::new(Taker::new(Arc::clone(&self.rows), settings.key.clone()), partition_count)
+            let taker = Taker::new(Arc::clone(&self.rows), settings.key.clone(), settings.offsets.is_some());
+            Progress::new(taker, partition_count)
         });
         let consumer: BaseConsumer<Reports> = cluster::create(&settings.cluster, &config)?;
         let begin = self.beginnings(progress);
         begin.and_then(|begin| consumer.assign(&begin)).map_err(|error| broken("read the topic", &error))?;
         tracing::info!("catalog {}: follows topic {}", self.collection, settings.topic);
         let known = Arc::new(Mutex::new(progress.taker.known()));
-        Ok((Reading { consumer: Arc::new(consumer), heartbeats, known }, partition_count))
+        Ok((Reading { consumer: Arc::new(consumer), offsets, known }, partition_count))
     }
 
     fn beginnings(&self, progress: &Progress) -> Result<TopicPartitionList, KafkaError> {
@@ -239,11 +262,11 @@ impl Follower {
             }
             let turn = self.take_records(reading, progress);
             let turn = turn.and_then(|()| {
-                if let Some(heartbeats) = &reading.heartbeats {
-                    heartbeats.take(&mut progress.taker, |problem| self.rows.report(problem));
+                if let Some(offsets) = &reading.offsets {
+                    offsets.take(&mut progress.taker, |problem| self.rows.report(problem));
                 }
                 *reading.known.lock().unwrap_or_else(PoisonError::into_inner) = progress.taker.known();
-                answers.try_iter().try_for_each(|answer| self.take_answer(answer, progress))
+                self.take_answers(answers, progress)
             });
             if let Err(interruption) = turn.and_then(|()| self.show(reading, progress)) {
                 return interruption;
@@ -307,13 +330,32 @@ impl Follower {
         }
     }
 
+    fn take_answers(&self, answers: &Receiver<Answer>, progress: &mut Progress) -> Result<(), Interruption> {
+        loop {
+            match answers.try_recv() {
+                Ok(answer) => self.take_answer(answer, progress)?,
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Disconnected) => {
+                    return Err(Interruption::Broken("nobody asks where the topic ends".to_owned()));
+                }
+            }
+        }
+    }
+
     fn take_answer(&self, answer: Answer, progress: &mut Progress) -> Result<(), Interruption> {
         match answer {
-            Answer::Ends(question) => progress.ends.ask(question).map_err(|Shrunk| {
-                Interruption::Lost(
-                    "the topic is shorter than what was read of it: it was made anew".to_owned(),
-                )
-            }),
+            Answer::Ends(question) => {
+                let heard_at = progress.heard_at.replace(question.asked_at).unwrap_or(question.asked_at);
+                if question.asked_at.saturating_duration_since(heard_at) > UNHEARD_MAX {
+                    let why = format!("the topic was not heard of for more than {} s", UNHEARD_MAX.as_secs());
+                    return Err(Interruption::Lost(why));
+                }
+                progress.ends.ask(question).map_err(|Shrunk| {
+                    Interruption::Lost(
+                        "the topic is shorter than what was read of it: it was made anew".to_owned(),
+                    )
+                })
+            }
             Answer::OtherPartitions => {
                 Err(Interruption::Lost("the topic has another number of partitions".to_owned()))
             }
@@ -334,7 +376,7 @@ impl Follower {
                 self.show_as_of(question.asked_at, question.known, progress);
             } else if progress.taker.is_in_snapshot() {
                 self.rows
-                    .report("the connector is telling all rows, and has not come to the last one".to_owned());
+                    .report("the connector is in its snapshot, and has not come to its last row".to_owned());
             }
             return Ok(());
         }
@@ -359,15 +401,19 @@ impl Follower {
                 self.collection,
                 progress.record_count
             );
-            if self.rows.lacks_rows() {
-                let why = "the rows need more than memory_bytes_max: those beyond it are left out".to_owned();
-                tracing::warn!("catalog {}: {why}", self.collection);
-                self.rows.report(why);
-            }
         }
-        let as_of = match &self.settings.heartbeat_topic {
-            Some(topic) if known.as_of.is_none() => {
-                self.rows.report(format!("no heartbeat was read from topic {topic} yet"));
+        if !progress.has_complained && self.rows.lacks_rows() {
+            progress.has_complained = true;
+            let why = "the rows need more than memory_bytes_max: those beyond it are left out".to_owned();
+            tracing::warn!("catalog {}: {why}", self.collection);
+            self.rows.complain(why);
+        }
+        let as_of = match &self.settings.offsets {
+            Some(offsets) if known.as_of.is_none() => {
+                let OffsetsSettings { topic, connector } = offsets;
+                self.rows.report(format!(
+                    "topic {topic} does not say yet how far connector {connector} is: the lag is told once it does"
+                ));
                 None
             }
             Some(_) => known.as_of.map(|as_of| as_of.min(asked_at)),
@@ -376,6 +422,15 @@ impl Follower {
         match as_of {
             Some(as_of) => self.rows.reach(as_of, known.position),
             None => self.rows.publish(),
+        }
+        if let Some((offsets, as_of)) = self.settings.offsets.as_ref().zip(as_of)
+            && asked_at.saturating_duration_since(as_of) > SILENT_MAX
+        {
+            let (connector, seconds) = (&offsets.connector, SILENT_MAX.as_secs());
+            self.rows.report(format!(
+                "connector {connector} has said nothing new for more than {seconds} s: look at \
+                 GET /connectors/{connector}/status of Kafka Connect, its heartbeat.action.query and offset.flush.interval.ms"
+            ));
         }
     }
 
@@ -389,14 +444,22 @@ impl Follower {
 
 impl Progress {
     fn new(taker: Taker, partition_count: i32) -> Self {
-        Self { taker, ends: Ends::new(), partition_count, is_loaded: false, record_count: 0 }
+        let (is_loaded, has_complained) = (false, false);
+        Self {
+            taker,
+            ends: Ends::new(),
+            partition_count,
+            is_loaded,
+            has_complained,
+            record_count: 0,
+            heard_at: None,
+        }
     }
 }
 
-fn without_heartbeats(topic: &str) -> Interruption {
+fn without_offsets(topic: &str) -> Interruption {
     Interruption::Broken(format!(
-        "there is no topic {topic}: is its table among those of the connector, and changed by heartbeat.action.query? \
-         heartbeat_topic says which topic it is"
+        "there is no topic {topic}, or it is hidden from this user: offsets_topic has to be offset.storage.topic of Kafka Connect"
     ))
 }
 

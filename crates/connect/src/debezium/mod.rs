@@ -4,12 +4,13 @@ mod asking;
 mod ends;
 mod envelope;
 mod feed;
-mod heartbeats;
 mod moment;
+mod offset;
+mod offsets;
 mod settings;
 mod stopping;
 mod taking;
 mod unchanged_values;
 
 pub use feed::Feed;
-pub use settings::DebeziumSettings;
+pub use settings::{DebeziumSettings, OffsetsSettings};

@@ -13,9 +13,17 @@ pub struct DebeziumSettings {
     pub topic: String,
     /// The column whose value is the key of a row. It has to be the key of the topic's records, alone. If absent, it is whichever is.
     pub key: Option<String>,
-    /// The topic that tells how far the connector is: that of its heartbeats, or that of the table which its `heartbeat.action.query`
-    /// changes. If absent, only what Kafka has is known.
-    pub heartbeat_topic: Option<String>,
+    /// Where Kafka Connect keeps how far the connector is. If absent, only what Kafka has is known.
+    pub offsets: Option<OffsetsSettings>,
+}
+
+/// How far a connector is.
+#[derive(Clone, Debug)]
+pub struct OffsetsSettings {
+    /// `offset.storage.topic` of Kafka Connect.
+    pub topic: String,
+    /// The name of the connector there.
+    pub connector: String,
 }
 
 impl DebeziumSettings {
@@ -23,10 +31,13 @@ impl DebeziumSettings {
     pub fn check(&self) -> Result<(), String> {
         self.cluster.check()?;
         check_topic("topic", &self.topic)?;
-        if let Some(topic) = &self.heartbeat_topic {
-            check_topic("heartbeat_topic", topic)?;
-            if *topic == self.topic {
-                return Err("heartbeat_topic must be another topic than topic".to_owned());
+        if let Some(offsets) = &self.offsets {
+            check_topic("offsets_topic", &offsets.topic)?;
+            if offsets.topic == self.topic {
+                return Err("offsets_topic must be another topic than topic".to_owned());
+            }
+            if offsets.connector.is_empty() {
+                return Err("connector must be the name of the connector in Kafka Connect".to_owned());
             }
         }
         self.consumer_config().map(drop)
@@ -46,15 +57,24 @@ mod tests {
     use super::*;
     use crate::TlsSettings;
 
+    fn offsets(topic: &str, connector: &str) -> OffsetsSettings {
+        OffsetsSettings { topic: topic.to_owned(), connector: connector.to_owned() }
+    }
+
     #[test]
     fn what_cannot_be_used_is_said() {
         type Change = fn(&mut DebeziumSettings);
-        let cases: [(&str, Change); 6] = [
+        let cases: [(&str, Change); 7] = [
             ("", |_| {}),
-            ("", |settings| settings.heartbeat_topic = None),
+            ("", |settings| settings.offsets = None),
             ("topic must be letters", |settings| settings.topic = "a b".to_owned()),
-            ("heartbeat_topic must be letters", |settings| settings.heartbeat_topic = Some(String::new())),
-            ("must be another topic", |settings| settings.heartbeat_topic = Some(settings.topic.clone())),
+            ("offsets_topic must be letters", |settings| settings.offsets = Some(offsets("", "shop"))),
+            ("must be another topic", |settings| {
+                settings.offsets = Some(offsets("shop.public.products", "shop"))
+            }),
+            ("connector must be the name", |settings| {
+                settings.offsets = Some(offsets("connect-offsets", ""))
+            }),
             ("brokers must be", |settings| settings.cluster.brokers = "kafka".to_owned()),
         ];
         for (wanted, change) in cases {
@@ -68,7 +88,7 @@ mod tests {
                 },
                 topic: "shop.public.products".to_owned(),
                 key: None,
-                heartbeat_topic: Some("shop.public.beat".to_owned()),
+                offsets: Some(offsets("connect-offsets", "shop")),
             };
             change(&mut settings);
             let said = settings.check().err().unwrap_or_default();

@@ -8,8 +8,9 @@ use compact_str::CompactString;
 use onrush_core::{Row, RowLine};
 use onrush_node::catalog::{ChangePlace, Taken, ToldRows};
 
-use super::envelope::{self, Heartbeat, Origin, Stamp, Told};
+use super::envelope::{self, Origin, Stamp, Told};
 use super::moment::Moment;
+use super::offset::Offset;
 use super::unchanged_values::{complete, lacks_values};
 use crate::source::ROW_JSON_BYTES_MAX;
 
@@ -45,6 +46,9 @@ pub(super) struct Taker {
     rows: Arc<ToldRows>,
     column: Option<String>,
     snapshot: Snapshot,
+    /// What the connector says of itself; nothing if nobody listens to that.
+    told: Option<Known>,
+    /// What the records of the table say. It is true of one partition: what was told first may come later in another.
     known: Known,
     /// When the connector told the change at the position that is known, by its clock.
     position_told_ms: u64,
@@ -55,11 +59,13 @@ pub(super) struct Taker {
 }
 
 impl Taker {
-    pub(super) fn new(rows: Arc<ToldRows>, column: Option<String>) -> Self {
+    /// `has_offsets` says whether the connector's own word of how far it is will be taken.
+    pub(super) fn new(rows: Arc<ToldRows>, column: Option<String>, has_offsets: bool) -> Self {
         Self {
             rows,
             column,
             snapshot: Snapshot::No,
+            told: has_offsets.then(Known::default),
             known: Known::default(),
             position_told_ms: 0,
             snapshot_position: 0,
@@ -68,7 +74,7 @@ impl Taker {
     }
 
     pub(super) fn known(&self) -> Known {
-        self.known
+        self.told.unwrap_or(self.known)
     }
 
     /// Whether a connector is telling all rows, so that some may be missing.
@@ -128,22 +134,22 @@ impl Taker {
         Ok(())
     }
 
-    /// Takes a record of the topic of heartbeats.
-    ///
-    /// # Errors
-    /// It is no heartbeat, as a sentence.
-    pub(super) fn take_heartbeat(&mut self, value: Option<&[u8]>, moment: Moment) -> Result<(), String> {
-        match envelope::heartbeat(value)? {
-            Some(Heartbeat::Alive(ms)) => {
-                self.end_snapshot_before(ms, moment);
-                self.note_time(ms, moment);
-            }
-            Some(Heartbeat::Change(stamp)) if stamp.origin == Origin::Change => {
-                self.note(stamp, Taken::Stored, moment);
-            }
-            None | Some(Heartbeat::Change(_)) => {}
+    /// Takes how far the connector says that it is.
+    pub(super) fn take_offset(&mut self, offset: Offset, moment: Moment) {
+        let Offset { position, committed_ms, is_in_snapshot } = offset;
+        let Some(told) = self.told.as_mut().filter(|_| !is_in_snapshot) else { return };
+        let as_of = moment.of_source(committed_ms);
+        // A server that has begun a new log has lower positions and later times.
+        if position >= told.position || as_of > told.as_of {
+            told.position = position;
         }
-        Ok(())
+        told.as_of = told.as_of.max(as_of);
+        if let Snapshot::Goes { place, is_in_new_log, .. } = self.snapshot
+            && (position, committed_ms) >= (place.position, place.committed_ms)
+            && committed_ms >= place.committed_ms
+        {
+            self.snapshot = Snapshot::Told { place, is_in_new_log, at: moment.now };
+        }
     }
 
     /// All was taken that the topic had at this moment. Whether those are all rows.
@@ -229,17 +235,19 @@ impl Taker {
             _ => (stamp.place, is_new, None),
         };
         // Another partition may have the last row of all, which is read before this one then.
-        let ended_at = if stamp.origin == Origin::SnapshotEnd { Some(moment.now) } else { ended_at };
+        let is_end = stamp.origin == Origin::SnapshotEnd && self.told.is_none();
+        let ended_at = if is_end { Some(moment.now) } else { ended_at };
         self.snapshot = match ended_at {
             Some(at) => Snapshot::Told { place, is_in_new_log, at },
             None => Snapshot::Goes { place, told_ms: stamp.told_ms, is_in_new_log },
         };
     }
 
-    /// A connector that tells of changes, or of itself, has told all rows before.
+    /// A connector that tells of changes has told all rows before.
     fn end_snapshot_before(&mut self, told_ms: u64, moment: Moment) {
         if let Snapshot::Goes { place, told_ms: snapshot_ms, is_in_new_log } = self.snapshot
             && told_ms >= snapshot_ms
+            && self.told.is_none()
         {
             self.snapshot = Snapshot::Told { place, is_in_new_log, at: moment.now };
         }

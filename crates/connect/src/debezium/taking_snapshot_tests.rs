@@ -4,10 +4,6 @@ use std::time::Duration;
 
 use super::*;
 
-fn heartbeat(at: u64) -> Value {
-    json!({ "ts_ms": START_MS + at })
-}
-
 #[test]
 fn rows_are_not_all_there_before_a_snapshot_ends() {
     let mut scene = Scene::new();
@@ -38,37 +34,31 @@ fn golden_snapshots_end() {
 }
 
 #[test]
-fn a_change_or_a_heartbeat_ends_a_snapshot_whose_last_row_is_of_another_table() {
-    let end_of = |scene: &mut Scene| {
-        scene.ms += 1;
-        (scene.taker.is_in_snapshot(), scene.reach_after(1))
-    };
-    let begun = || {
-        let mut scene = Scene::new();
-        scene.take("a", &snapshot("first", 10, 1).told(20));
-        scene
-    };
-    let mut scene = begun();
+fn a_change_ends_a_snapshot_whose_last_row_is_of_another_table() {
+    let mut scene = Scene::new();
+    scene.take("a", &snapshot("first", 10, 1).told(20));
     scene.take("b", &put(11, 2).told(21));
-    assert_eq!(end_of(&mut scene), (false, true));
+    scene.ms += 1;
+    assert!(!scene.taker.is_in_snapshot() && scene.reach_after(1));
+}
 
-    let mut scene = begun();
-    scene.beat(&heartbeat(19)).expect("a heartbeat");
-    assert_eq!(end_of(&mut scene), (true, false), "it was there before");
-    scene.beat(&heartbeat(20)).expect("a heartbeat");
-    assert_eq!(end_of(&mut scene), (false, true));
-
-    let mut scene = begun();
-    let Record(value) = put(12, 0).told(22);
-    scene.beat(&value.expect("a value")).expect("a heartbeat");
-    assert_eq!(end_of(&mut scene), (false, true));
-    assert_eq!(scene.taker.known().position, 12);
-
-    // That the table of heartbeats was read says nothing of this one.
-    let mut scene = begun();
-    let Record(value) = snapshot("last", 10, 0).told(23);
-    scene.beat(&value.expect("a value")).expect("a heartbeat");
-    assert_eq!(end_of(&mut scene), (true, false));
+/// What a connector tells first may come later in another partition. What it says of itself comes after both.
+#[test]
+fn a_connector_that_says_how_far_it_is_says_when_all_rows_were_told() {
+    let mut scene = Scene::with_offsets();
+    scene.take("a", &snapshot("first", 10, 1).told(20));
+    scene.take("b", &snapshot("last", 10, 2).told(21));
+    scene.take("c", &put(11, 3).told(22));
+    assert!(scene.taker.is_in_snapshot() && !scene.reach_after(1));
+    scene.offset(9, 5);
+    assert!(scene.taker.is_in_snapshot(), "it was there before");
+    let in_snapshot = Offset { position: 10, committed_ms: START_MS + 10_000, is_in_snapshot: true };
+    scene.taker.take_offset(in_snapshot, scene.moment());
+    assert!(scene.taker.is_in_snapshot() && scene.taker.known().position == 9);
+    scene.offset(11, 10_000);
+    assert!(!scene.taker.is_in_snapshot() && scene.reach_after(1));
+    assert_eq!(scene.values(), "a=1 b=2 c=3");
+    assert_eq!(scene.taker.known().position, 11);
 }
 
 #[test]
@@ -211,26 +201,25 @@ fn rows_that_are_told_again_among_the_changes_are_no_snapshot() {
 }
 
 #[test]
-fn heartbeats_say_how_new_the_rows_are() {
-    let mut scene = Scene::new();
+fn a_connector_says_how_new_the_rows_are() {
+    let mut scene = Scene::with_offsets();
     scene.ms = 10_000;
     assert_eq!(scene.taker.known(), Known::default());
-    for (at, expected) in [(4_000, 4_000), (3_000, 4_000), (9_999, 9_999), (10_000, 10_000), (12_000, 10_000)]
+    for (position, at, expected) in
+        [(5, 4_000, (5, 4_000)), (4, 3_000, (5, 4_000)), (9, 9_999, (9, 9_999)), (12, 12_000, (12, 10_000))]
     {
-        scene.beat(&heartbeat(at)).expect("a heartbeat");
-        assert_eq!(scene.as_of_ms(), Some(expected));
+        scene.offset(position, at);
+        assert_eq!((scene.taker.known().position, scene.as_of_ms()), (expected.0, Some(expected.1)));
     }
-    assert_eq!(scene.taker.known().position, 0);
-    scene.beat(&json!({ "ts_ms": u64::MAX })).expect("a heartbeat");
-    assert_eq!(scene.as_of_ms(), Some(10_000), "a clock that is ahead does not make it newer than now");
+    scene.take("a", &put(20_000, 1));
+    assert_eq!(scene.taker.known().position, 12, "what was told before it may still be on its way");
 
-    let mut scene = Scene::new();
+    // Another server has begun a log of its own.
+    let mut scene = Scene::with_offsets();
     scene.ms = 10_000;
-    scene.beat(&json!({ "ts_ms": 0 })).expect("a heartbeat");
-    assert!(scene.as_of_ms().is_none_or(|ms| ms == -1_000_000_000));
-    scene.take_heartbeat_bytes(None);
-    scene.take_heartbeat_bytes(Some(br#"{"schema":null,"payload":null}"#));
-    assert!(scene.beat(&json!({ "id": 1 })).is_err());
+    scene.offset(1_000, 4_000);
+    scene.offset(7, 5_000);
+    assert_eq!((scene.taker.known().position, scene.as_of_ms()), (7, Some(5_000)));
 }
 
 #[test]
@@ -243,30 +232,6 @@ fn changes_say_how_new_the_rows_are() {
     assert_eq!((scene.taker.known().position, scene.as_of_ms()), (60, Some(60)));
     scene.take("b", &put(55, 1));
     assert_eq!((scene.taker.known().position, scene.as_of_ms()), (60, Some(60)), "it was told again");
-    let Record(value) = put(70, 0);
-    scene.beat(&value.expect("a value")).expect("a heartbeat");
-    assert_eq!((scene.taker.known().position, scene.as_of_ms()), (70, Some(70)));
     scene.take("a", &put(20_000, 1));
     assert_eq!(scene.as_of_ms(), Some(10_000));
-}
-
-#[test]
-fn golden_heartbeats_say_how_far_the_log_was_read() {
-    for (name, position) in [("postgres", 28_492_760), ("mariadb", (1 << 32) + 123_610)] {
-        let mut scene = Scene::new();
-        for file in ["heartbeat-table", "heartbeats"] {
-            for record in golden(&format!("{name}-{file}")) {
-                scene.take_heartbeat_bytes(record.value());
-            }
-        }
-        assert_eq!(scene.taker.known().position, position, "{name}");
-        // Their clock is years ahead of this one.
-        assert_eq!(scene.as_of_ms(), Some(0));
-    }
-}
-
-impl Scene {
-    fn take_heartbeat_bytes(&mut self, value: Option<&[u8]>) {
-        self.taker.take_heartbeat(value, self.moment()).expect("a heartbeat");
-    }
 }

@@ -26,12 +26,21 @@ struct Scene {
 const START_MS: u64 = 1_000_000_000;
 
 impl Scene {
-    #[allow(clippy::disallowed_methods, reason = "the only way to have any time of this clock")]
     fn new() -> Self {
+        Self::by(false)
+    }
+
+    /// With a connector that says how far it is.
+    fn with_offsets() -> Self {
+        Self::by(true)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "the only way to have any time of this clock")]
+    fn by(has_offsets: bool) -> Self {
         let settings = ToldSettings { bytes_max: 1 << 30, lag_max: Duration::from_hours(1) };
         let rows = Arc::new(ToldRows::new(settings, 7));
         rows.begin_load();
-        let (taker, start) = (Taker::new(Arc::clone(&rows), None), Instant::now());
+        let (taker, start) = (Taker::new(Arc::clone(&rows), None, has_offsets), Instant::now());
         Self { taker, rows, start, ms: 0 }
     }
 
@@ -63,8 +72,10 @@ impl Scene {
         taken.expect("a record of a row");
     }
 
-    fn beat(&mut self, value: &Value) -> Result<(), String> {
-        self.taker.take_heartbeat(Some(value.to_string().as_bytes()), self.moment())
+    /// The connector says that it is at this place, whose change was committed at this time.
+    fn offset(&mut self, position: u64, at: u64) {
+        let offset = Offset { position, committed_ms: START_MS + at, is_in_snapshot: false };
+        self.taker.take_offset(offset, self.moment());
     }
 
     /// A question that is asked some milliseconds later and answered at once.
@@ -437,7 +448,7 @@ fn a_record_whose_key_cannot_be_read_is_an_error() {
         }
     }
     let mut scene = Scene::new();
-    scene.taker = Taker::new(Arc::clone(&scene.rows), Some("code".to_owned()));
+    scene.taker = Taker::new(Arc::clone(&scene.rows), Some("code".to_owned()), false);
     let why = scene.take_bytes(Some(br#"{"id":1}"#), None).expect_err("another column");
     assert!(why.contains("the key of the record is id: set key to that"), "{why}");
     let message = &golden("postgres-message")[0];

@@ -21,8 +21,8 @@ fn a_topic_that_is_not_there_is_waited_for() {
     let says = |what: &'static str| move |collection: &Collection| said(collection).contains(what);
     collection.wait_while("nothing is said", || {}, says("there is no topic shop.products"));
     table.create(&table.place.topic, &[("cleanup.policy", "compact")]);
-    collection.wait_while("nothing is said", || {}, says("heartbeat_topic says which topic it is"));
-    table.create(&table.heartbeats, &[]);
+    collection.wait_while("nothing is said", || {}, says("offsets_topic has to be offset.storage.topic"));
+    table.create(&table.offsets, &[]);
     table.put(1, 1, 1);
     collection.wait_until_coherent(&table);
     assert_eq!(collection.value(1), Some(1));
@@ -32,7 +32,7 @@ fn a_topic_that_is_not_there_is_waited_for() {
 fn a_topic_that_forgets_rows_is_refused() {
     let Some(table) = Table::without_topics() else { return };
     table.create(&table.place.topic, &[("cleanup.policy", "delete"), ("retention.ms", "600000")]);
-    table.create(&table.heartbeats, &[]);
+    table.create(&table.offsets, &[]);
     table.put(1, 1, 1);
     let collection = Collection::follow(table.settings());
     let is_refused = |collection: &Collection| {

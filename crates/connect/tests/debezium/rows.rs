@@ -39,18 +39,18 @@ fn rows_of_a_topic_are_loaded_and_then_follow_it() {
 }
 
 #[test]
-fn without_heartbeats_the_lag_is_that_of_the_topic() {
+fn without_offsets_the_lag_is_that_of_the_topic() {
     let Some(table) = Table::make() else { return };
     table.put(1, 1, 1);
     table.flush();
-    let collection = Collection::follow(DebeziumSettings { heartbeat_topic: None, ..table.settings() });
+    let collection = Collection::follow(DebeziumSettings { offsets: None, ..table.settings() });
     collection.wait_while("it is not coherent", || {}, Collection::is_coherent);
     pause(LAG_MAX);
     assert!(collection.is_coherent(), "{:?}", collection.state());
 }
 
 #[test]
-fn when_heartbeats_stop_nobody_knows_how_old_rows_are() {
+fn when_the_connector_stops_nobody_knows_how_old_rows_are() {
     let Some(table) = Table::make() else { return };
     table.put(1, 1, 1);
     table.flush();
@@ -92,11 +92,11 @@ fn rows_are_not_all_while_the_connector_tells_them() {
     };
     read(1, "first");
     read(2, "true");
-    let collection = Collection::follow(DebeziumSettings { heartbeat_topic: None, ..table.settings() });
+    let collection = Collection::follow(DebeziumSettings { offsets: None, ..table.settings() });
     collection.wait_while(
         "nothing is said",
         || {},
-        |collection| collection.state().last_error.is_some_and(|error| error.contains("is telling all rows")),
+        |collection| collection.state().last_error.is_some_and(|error| error.contains("is in its snapshot")),
     );
     assert!(!collection.is_coherent() && collection.state().loading_count == Some(2));
     read(3, "last_in_data_collection");

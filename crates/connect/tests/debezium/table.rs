@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use onrush_connect::debezium::{DebeziumSettings, Feed};
+use onrush_connect::debezium::{DebeziumSettings, Feed, OffsetsSettings};
 use onrush_connect::kafka::ClusterSettings;
 use onrush_node::catalog::{Freshness, SourceState, ToldRows, ToldSettings};
 use onrush_node::{Clock as _, MachineClock};
@@ -16,14 +16,19 @@ use crate::place::{Place, unique};
 /// Longest wait for what has to come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The connector, beside another that is far ahead.
+const CONNECTOR: &str = "shop";
+
 /// How far the rows may be behind.
 pub(crate) const LAG_MAX: Duration = Duration::from_secs(3);
 
-/// Topics of a table and of heartbeats, deleted in the end.
+/// Topics of a table and of offsets, deleted in the end.
 pub(crate) struct Table {
     pub(crate) place: Place,
-    pub(crate) heartbeats: String,
+    pub(crate) offsets: String,
     producer: BaseProducer,
+    /// The newest place of a change.
+    newest: std::cell::Cell<u64>,
 }
 
 /// A collection that follows a table.
@@ -37,16 +42,16 @@ impl Table {
     pub(crate) fn make() -> Option<Self> {
         let table = Self::without_topics()?;
         table.place.create(&table.place.topic, &[("cleanup.policy", "compact")]);
-        table.place.create(&table.heartbeats, &[("cleanup.policy", "compact")]);
+        table.place.create(&table.offsets, &[("cleanup.policy", "compact")]);
         Some(table)
     }
 
     pub(crate) fn without_topics() -> Option<Self> {
         let topic = unique("shop.products");
-        let heartbeats = format!("{topic}.heartbeats");
+        let offsets = format!("{topic}.offsets");
         let place = Place::named(&topic)?;
         let producer = producer(&place, &[]);
-        Some(Self { place, heartbeats, producer })
+        Some(Self { place, offsets, producer, newest: std::cell::Cell::new(0) })
     }
 
     /// The topic, keeping what these settings say.
@@ -59,7 +64,7 @@ impl Table {
             cluster: self.place.cluster(),
             topic: self.place.topic.clone(),
             key: None,
-            heartbeat_topic: Some(self.heartbeats.clone()),
+            offsets: Some(OffsetsSettings { topic: self.offsets.clone(), connector: CONNECTOR.to_owned() }),
         }
     }
 
@@ -70,11 +75,13 @@ impl Table {
     /// Tells that a row was changed to this value, at this place of the log.
     pub(crate) fn put(&self, id: u64, value: u64, position: u64) {
         let row = format!("{{\"id\":{id},\"value\":{value}}}");
+        self.newest.set(self.newest.get().max(position));
         self.send(id, Some(&change("u", &row, position)));
     }
 
     /// Tells that a row is gone, as Debezium does, by two records.
     pub(crate) fn delete(&self, id: u64, position: u64) {
+        self.newest.set(self.newest.get().max(position));
         self.send(id, Some(&change("d", "null", position)));
         self.send(id, None);
     }
@@ -83,10 +90,16 @@ impl Table {
         send(&self.producer, &self.place.topic, &format!("{{\"id\":{id}}}"), value);
     }
 
-    /// Tells that the source is this far now.
+    /// Tells that the connector is this far now.
     pub(crate) fn beat(&self, position: u64) {
-        let value = envelope("u", "{\"id\":1}", position, wall_ms());
-        send(&self.producer, &self.heartbeats, "{\"id\":1}", Some(&value));
+        // As Kafka Connect does it, which waits until all else has been taken.
+        self.flush();
+        for (connector, ahead) in [(CONNECTOR, 0), ("another", 1_000_000)] {
+            let key = format!("[\"{connector}\",{{\"server\":\"shop\"}}]");
+            let (position, us) = (position + ahead, 1_000 * wall_ms());
+            let value = format!("{{\"lsn\":{position},\"lsn_commit\":{position},\"ts_usec\":{us}}}");
+            send(&self.producer, &self.offsets, &key, Some(&value));
+        }
         self.flush();
     }
 
@@ -128,7 +141,7 @@ impl Table {
 
 impl Drop for Table {
     fn drop(&mut self) {
-        let topics = [self.place.topic.as_str(), self.heartbeats.as_str()];
+        let topics = [self.place.topic.as_str(), self.offsets.as_str()];
         let _ = self.place.admin().delete_topics(&topics, &options()).now_or_wait();
     }
 }
@@ -158,9 +171,9 @@ impl Collection {
         matches!(self.state().freshness, Freshness::Coherent(_))
     }
 
-    /// Waits until something is so, and sends heartbeats meanwhile.
+    /// Waits until something is so, and tells meanwhile that the connector is there.
     pub(crate) fn wait(&self, table: &Table, what: &str, is_so: impl Fn(&Self) -> bool) {
-        self.wait_while(what, || table.beat(1), is_so);
+        self.wait_while(what, || table.beat(table.newest.get()), is_so);
     }
 
     pub(crate) fn wait_while(&self, what: &str, doing: impl Fn(), is_so: impl Fn(&Self) -> bool) {

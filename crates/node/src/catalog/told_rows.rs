@@ -36,6 +36,8 @@ struct Inner {
     as_of: Option<Instant>,
     loading_count: Option<u64>,
     last_error: Option<String>,
+    /// What is wrong as long as it is not known how new the rows are.
+    trouble: Option<String>,
 }
 
 impl ToldRows {
@@ -44,7 +46,14 @@ impl ToldRows {
         let table = ToldTable::new(seed, settings.bytes_max);
         let shown =
             ShownRows { rows: table.rows().clone(), is_whole: false, as_of: None, lag_max: settings.lag_max };
-        let inner = Inner { table, is_loaded: false, as_of: None, loading_count: None, last_error: None };
+        let inner = Inner {
+            table,
+            is_loaded: false,
+            as_of: None,
+            loading_count: None,
+            last_error: None,
+            trouble: None,
+        };
         Self { settings, seed, shown: ArcSwap::from_pointee(shown), inner: Mutex::new(inner) }
     }
 
@@ -85,7 +94,7 @@ impl ToldRows {
             bytes: inner.table.bytes(),
             fetch_count: 0,
             fetched_count: 0,
-            last_error: inner.last_error.clone(),
+            last_error: inner.trouble.clone().or_else(|| inner.last_error.clone()),
         }
     }
 
@@ -126,8 +135,13 @@ impl ToldRows {
         self.lock().table.end_snapshot(place, is_in_new_log);
     }
 
-    /// Notes what went wrong.
+    /// Notes what went wrong, until the rows are known to be as new as they say.
     pub fn report(&self, error: String) {
+        self.lock().trouble = Some(error);
+    }
+
+    /// Notes what is wrong with the rows, however new they are.
+    pub fn complain(&self, error: String) {
         self.lock().last_error = Some(error);
     }
 
@@ -164,7 +178,7 @@ impl ToldRows {
     pub fn lose(&self, why: String) {
         let mut inner = self.lock();
         inner.forget(ToldTable::new(self.seed, self.settings.bytes_max));
-        inner.last_error = Some(why);
+        inner.trouble = Some(why);
         self.show(inner);
     }
 
@@ -172,6 +186,7 @@ impl ToldRows {
     pub fn reach(&self, as_of: Instant, version: u64) {
         let mut inner = self.lock();
         inner.as_of = inner.as_of.max(Some(as_of));
+        inner.trouble = None;
         inner.table.set_version(version);
         self.show(inner);
     }

@@ -15,7 +15,7 @@ use crate::targets::kafka::Topics;
 const PREFIX: &str = "onrush-e2e-";
 
 /// Longest wait for a worker that is busy with something else.
-const WORKER_TIMEOUT: Duration = Duration::from_secs(60);
+const WORKER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// One connector. It is removed in the end, with its topics.
 #[derive(Debug)]
@@ -47,6 +47,11 @@ impl Connector {
         ensure!(answer.status == 201, "registering a connector: {} {}", answer.status, answer.text());
         connector.await_running()?;
         Ok(connector)
+    }
+
+    /// Its name in Kafka Connect.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The topic of a table.

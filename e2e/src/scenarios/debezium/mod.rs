@@ -34,11 +34,10 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
 
 /// The settings of a server with a collection that follows the table of its name in this schema.
 fn settings(collection: &str, brokers: &str, connector: &Connector, schema: &str) -> String {
-    let [topic, heartbeat_topic] =
-        [collection, "onrush_heartbeat"].map(|table| connector.topic(&format!("{schema}.{table}")));
+    let (topic, name) = (connector.topic(&format!("{schema}.{collection}")), connector.name());
     format!(
-        "[catalog]\nready_when_coherent = true\nwait_ms_max = 2000\n\
+        "[catalog]\nready_when_coherent = true\nwait_ms_max = 4000\n\
          [catalog.{collection}]\nsource = \"debezium\"\nbrokers = \"{brokers}\"\ntopic = \"{topic}\"\n\
-         heartbeat_topic = \"{heartbeat_topic}\"\nkey = \"id\"\nlag_ms_max = {LAG_MS_MAX}\n"
+         connector = \"{name}\"\nkey = \"id\"\nlag_ms_max = {LAG_MS_MAX}\n"
     )
 }

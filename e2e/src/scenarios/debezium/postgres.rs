@@ -69,7 +69,7 @@ pub(super) fn run(bench: &mut Bench, services: &Services) -> Result<String> {
     let breaker = Breaker { launch: &launch, services, connector: &connector, proxy };
     let mut server = launch.start()?;
     followed.calm(&server).context("before anything happened")?;
-    let cycles = bench.cycles(8, 50);
+    let cycles = bench.cycles(5, 50);
     for cycle in 0..cycles {
         let fault = FAULTS[usize::try_from(cycle)? % FAULTS.len()];
         let inflict = |database: &_, server, random: &mut _| breaker.inflict(database, server, fault, random);

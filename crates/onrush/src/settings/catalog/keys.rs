@@ -46,7 +46,7 @@ pub(in crate::settings) const SECTION: &str = "catalog";
 pub(super) static SORT: Sort<Source> =
     Sort { section: SECTION, one_of_kind: "a collection of source", keys: &KEYS };
 
-static KEYS: [Key<Source>; 23] = [
+static KEYS: [Key<Source>; 24] = [
     key("source", ValueType::Text, Absent::Missing, EVERY),
     key("url", ValueType::Text, Absent::Missing, POSTGRES),
     key("brokers", ValueType::Text, Absent::Missing, DEBEZIUM),
@@ -56,7 +56,8 @@ static KEYS: [Key<Source>; 23] = [
     key("tls_ca_file", ValueType::Text, Absent::Unset, BOTH),
     key("properties_file", ValueType::Text, Absent::Unset, DEBEZIUM),
     key("topic", ValueType::Text, Absent::Missing, DEBEZIUM),
-    key("heartbeat_topic", ValueType::Text, Absent::Missing, DEBEZIUM),
+    key("connector", ValueType::Text, Absent::Unset, DEBEZIUM),
+    key("offsets_topic", ValueType::Text, Absent::Text("connect-offsets"), DEBEZIUM),
     key("table", ValueType::Text, Absent::Unset, POSTGRES),
     key("query", ValueType::Text, Absent::Unset, POSTGRES),
     key("key", ValueType::Text, Absent::Unset, BOTH),

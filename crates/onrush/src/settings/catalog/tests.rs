@@ -249,10 +249,10 @@ fn what_was_typed_reaches_the_source() {
 #[cfg(feature = "kafka")]
 #[test]
 fn what_was_typed_reaches_the_topic() {
-    const DEBEZIUM: &str = "file [catalog.products]\nfile source = \"debezium\"\nfile brokers = \"kafka:9092\"\nfile topic = \"shop.public.products\"\nfile heartbeat_topic = \"shop.public.beat\"\n";
+    const DEBEZIUM: &str = "file [catalog.products]\nfile source = \"debezium\"\nfile brokers = \"kafka:9092\"\nfile topic = \"shop.public.products\"\nfile connector = \"shop\"\n";
     let lines = "source = \"debezium\"\nbrokers = \"kafka:9092\"\ntopic = \"shop.public.products\"\nlag_ms_max = 250\nmemory_bytes_max = 2000000\n";
     let CollectionSource::Debezium(source, rows) = loaded(
-        &format!("{lines}heartbeat_topic = \"none\"\nusername = \"ann\"\ntls = \"off\""),
+        &format!("{lines}offsets_topic = \"none\"\nusername = \"ann\"\ntls = \"off\""),
         &[("PASSWORD", "hunter2")],
     )
     .source
@@ -266,16 +266,17 @@ fn what_was_typed_reaches_the_topic() {
     assert_eq!(source.cluster.username.as_deref(), Some("ann"));
     assert_eq!(source.cluster.password.as_ref().map(Secret::reveal), Some(Ok("hunter2".into())));
     assert_eq!(source.cluster.tls.mode, Tls::Off);
-    assert_eq!((source.key, source.heartbeat_topic), (None, None));
+    assert!(source.key.is_none() && source.offsets.is_none());
     assert_eq!((rows.bytes_max, rows.lag_max), (2_000_000, Duration::from_millis(250)));
-    let typed = loaded(&format!("{lines}key = \"id\"\nheartbeat_topic = \"shop.public.beat\""), &[]);
+    let typed = loaded(&format!("{lines}key = \"id\"\nconnector = \"shop\""), &[]);
     let CollectionSource::Debezium(source, _) = typed.source else { panic!("another source") };
+    let offsets = source.offsets.expect("it is the default");
     assert_eq!(
-        (source.key.as_deref(), source.heartbeat_topic.as_deref()),
-        (Some("id"), Some("shop.public.beat"))
+        (source.key.as_deref(), &*offsets.topic, &*offsets.connector),
+        (Some("id"), "connect-offsets", "shop")
     );
     check(
-        "file [catalog.products]\nfile source = \"debezium\"\nrefuses catalog.products.brokers: a collection of source debezium needs it\nrefuses catalog.products.topic: a collection of source debezium needs it\nrefuses catalog.products.heartbeat_topic: a collection of source debezium needs it",
+        "file [catalog.products]\nfile source = \"debezium\"\nrefuses catalog.products.brokers: a collection of source debezium needs it\nrefuses catalog.products.topic: a collection of source debezium needs it\nrefuses catalog.products.connector: a collection of source debezium needs it",
     );
     for (line, refusal) in [
         (
