@@ -70,10 +70,10 @@ mod tests {
             ("topic must be letters", |settings| settings.topic = "a b".to_owned()),
             ("offsets_topic must be letters", |settings| settings.offsets = Some(offsets("", "shop"))),
             ("must be another topic", |settings| {
-                settings.offsets = Some(offsets("shop.public.products", "shop"))
+                settings.offsets = Some(offsets("shop.public.products", "shop"));
             }),
             ("connector must be the name", |settings| {
-                settings.offsets = Some(offsets("connect-offsets", ""))
+                settings.offsets = Some(offsets("connect-offsets", ""));
             }),
             ("brokers must be", |settings| settings.cluster.brokers = "kafka".to_owned()),
         ];
