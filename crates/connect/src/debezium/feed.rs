@@ -158,9 +158,9 @@ impl Follower {
                     self.rows.report(why);
                 }
                 Interruption::Lost(why) => {
-                    tracing::warn!("catalog {}: all rows are loaded anew: {why}", self.collection);
+                    let effect = if progress.take().is_some() { "all rows are loaded anew: " } else { "" };
+                    tracing::warn!("catalog {}: {effect}{why}", self.collection);
                     self.rows.lose(why);
-                    progress = None;
                 }
             }
             if self.stop.wait(pause) {
@@ -466,7 +466,7 @@ fn without_offsets(topic: &str) -> Interruption {
 fn forgets(topic: &str, bounds: &str) -> String {
     format!(
         "topic {topic} forgets rows that have not changed for long ({bounds}): set cleanup.policy=compact of the topic, \
-         and have the connector tell all rows again"
+         and have the connector do its snapshot again"
     )
 }
 

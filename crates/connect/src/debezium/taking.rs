@@ -48,6 +48,8 @@ pub(super) struct Taker {
     snapshot: Snapshot,
     /// What the connector says of itself; nothing if nobody listens to that.
     told: Option<Known>,
+    /// When what is at that place was committed, by the source's clock.
+    told_committed_ms: u64,
     /// What the records of the table say. It is true of one partition: what was told first may come later in another.
     known: Known,
     /// When the connector told the change at the position that is known, by its clock.
@@ -66,6 +68,7 @@ impl Taker {
             column,
             snapshot: Snapshot::No,
             told: has_offsets.then(Known::default),
+            told_committed_ms: 0,
             known: Known::default(),
             position_told_ms: 0,
             snapshot_position: 0,
@@ -140,12 +143,12 @@ impl Taker {
         let Some(told) = self.told.as_mut().filter(|_| !is_in_snapshot) else { return };
         let as_of = moment.of_source(committed_ms);
         // A server that has begun a new log has lower positions and later times.
-        if position >= told.position || as_of > told.as_of {
-            told.position = position;
+        if position >= told.position || committed_ms > self.told_committed_ms {
+            (told.position, self.told_committed_ms) = (position, committed_ms);
         }
         told.as_of = told.as_of.max(as_of);
         if let Snapshot::Goes { place, is_in_new_log, .. } = self.snapshot
-            && (position, committed_ms) >= (place.position, place.committed_ms)
+            && position >= place.position
             && committed_ms >= place.committed_ms
         {
             self.snapshot = Snapshot::Told { place, is_in_new_log, at: moment.now };

@@ -6,7 +6,7 @@ use onrush_core::Row;
 use super::RowCache;
 use crate::catalog::read_marks::ReadMarks;
 
-/// Bytes of a row beyond its key and its JSON, as they were measured.
+/// Bytes of a row beyond its key and its JSON, as they were measured, rounded up.
 pub(in crate::catalog) const ROW_OVERHEAD_BYTES: u64 = 100;
 
 /// Rows that are looked at for one that was not read lately.
