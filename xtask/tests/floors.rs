@@ -20,7 +20,7 @@ const FLOORS: &[Floor] = &[
         name: "onrush-core",
         number: 0,
         may_use: &[],
-        others: Some(&["arrayvec", "foldhash", "hashbrown", "jiff", "triomphe", "xxhash-rust"]),
+        others: Some(&["arrayvec", "foldhash", "jiff", "triomphe", "xxhash-rust"]),
     },
     Floor {
         name: "onrush-log",

@@ -67,7 +67,7 @@ pub use refusal_code::RefusalCode;
 pub use rfc3339::{parse_rfc3339, write_rfc3339};
 pub use row::{ROW_KEY_RULE, Row, RowLine, is_row_key, row_line_bytes};
 pub use row_collection::RowCollection;
-pub use state::{SaleImage, State};
+pub use state::{ClaimKeys, LOOK_AHEAD_MAX, SaleImage, State};
 pub use stock_numbers::StockNumbers;
 pub use terms::{SaleTerms, StockTerms, WindowShape};
 pub use terms_change::{TermsChange, TermsField};

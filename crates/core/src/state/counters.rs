@@ -84,6 +84,7 @@ impl Counters {
         let name = self.names.add(name);
         self.entries.push(Counter { name, value });
         let (entries, names) = (&self.entries, &self.names);
-        self.by_name.insert(name_hash, entry, |entry| hash.of_bytes(names.bytes(entries[entry].name)));
+        self.by_name
+            .insert(name_hash, entry, |all| names.hashes(hash, all.iter().map(|&entry| entries[entry].name)));
     }
 }

@@ -37,6 +37,16 @@ impl Customers {
         self.find_hashed(hash.of_bytes(name.as_bytes()), name)
     }
 
+    /// The customers whose name may have this hash.
+    pub(crate) fn candidates(&self, name_hash: u64) -> impl Iterator<Item = u32> {
+        self.by_name.candidates(name_hash)
+    }
+
+    /// Reads where a customer would be whose name has this hash.
+    pub(crate) fn touch(&self, name_hash: u64) -> u8 {
+        self.by_name.touch(name_hash)
+    }
+
     pub(crate) fn name(&self, customer: u32) -> &str {
         self.names.get(self.entries[customer].name)
     }
@@ -74,7 +84,8 @@ impl Customers {
         customer.set_units(units);
         self.entries.push(customer);
         let (entries, names) = (&self.entries, &self.names);
-        self.by_name.insert(name_hash, new, |entry| hash.of_bytes(names.bytes(entries[entry].name)));
+        self.by_name
+            .insert(name_hash, new, |all| names.hashes(hash, all.iter().map(|&entry| entries[entry].name)));
         (new, None)
     }
 

@@ -6,10 +6,11 @@
 use std::hash::Hasher;
 
 use foldhash::{SharedSeed, quality::FoldHasher};
-use hashbrown::HashTable;
 
-/// Entries of a shard at which it is split: what a table of 1,024 places takes.
-const SHARD_MAX: usize = 896;
+use super::buckets::Buckets;
+
+/// Buckets of a shard that is split when it is full.
+const SHARD_BUCKETS: usize = 64;
 /// Directory bits at most; a shard at this depth grows instead of splitting.
 const DEPTH_MAX: u32 = 22;
 
@@ -47,8 +48,25 @@ pub(crate) struct Index {
 }
 
 struct Shard {
-    table: HashTable<u32>,
+    table: Buckets,
     depth: u32,
+}
+
+impl Shard {
+    /// All entries with their hashes.
+    fn hashed<F: Fn(&[u32]) -> Vec<u64>>(&self, hashes_of: &F) -> impl Iterator<Item = (u64, u32)> + use<F> {
+        let entries: Vec<u32> = self.table.iter().collect();
+        hashes_of(&entries).into_iter().zip(entries)
+    }
+
+    /// Takes twice as many buckets.
+    fn grow(&mut self, hashes_of: &impl Fn(&[u32]) -> Vec<u64>) {
+        let mut larger = Buckets::new(self.table.count() * 2);
+        for (hash, entry) in self.hashed(hashes_of) {
+            larger.add(hash, entry);
+        }
+        self.table = larger;
+    }
 }
 
 impl Index {
@@ -58,38 +76,46 @@ impl Index {
 
     /// The entry with this hash for which `is_it` holds.
     pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        if self.directory.is_empty() {
-            return None;
-        }
-        self.shards[self.shard_at(hash)].table.find(hash, |&entry| is_it(entry)).copied()
+        self.candidates(hash).find(|&entry| is_it(entry))
     }
 
-    /// Adds an entry that is not there. `hash_of` gives the hash of any entry that is.
-    pub(crate) fn insert(&mut self, hash: u64, entry: u32, hash_of: impl Fn(u32) -> u64) {
+    /// The entries that may have this hash, as far as the table itself tells.
+    pub(crate) fn candidates(&self, hash: u64) -> impl Iterator<Item = u32> {
+        let shard = (!self.directory.is_empty()).then(|| &self.shards[self.shard_at(hash)]);
+        shard.into_iter().flat_map(move |shard| shard.table.candidates(hash))
+    }
+
+    /// Reads where an entry with this hash would be, so that it comes into the processor's caches. What it returns says nothing.
+    pub(crate) fn touch(&self, hash: u64) -> u8 {
+        if self.directory.is_empty() { 0 } else { self.shards[self.shard_at(hash)].table.touch(hash) }
+    }
+
+    /// Adds an entry that is not there. `hashes_of` gives the hashes of entries that are, in their order; it is asked for many
+    /// at once, so that the reads behind them can overlap.
+    pub(crate) fn insert(&mut self, hash: u64, entry: u32, hashes_of: impl Fn(&[u32]) -> Vec<u64>) {
         if self.directory.is_empty() {
             self.begin();
         }
         loop {
             let at = self.shard_at(hash);
             let shard = &mut self.shards[at];
-            if shard.table.len() < SHARD_MAX || shard.depth == DEPTH_MAX {
-                if shard.table.len() == shard.table.capacity() {
-                    let before = shard.table.allocation_size();
-                    shard.table.reserve(1, |&entry| hash_of(entry));
-                    self.heap_bytes = self.heap_bytes - before + shard.table.allocation_size();
-                }
-                shard.table.insert_unique(hash, entry, |&entry| hash_of(entry));
-                return;
+            if !shard.table.is_full() {
+                return shard.table.add(hash, entry);
             }
-            self.split(at, &hash_of);
+            if shard.table.count() < SHARD_BUCKETS || shard.depth == DEPTH_MAX {
+                let before = shard.table.heap_bytes();
+                shard.grow(&hashes_of);
+                self.heap_bytes = self.heap_bytes - before + shard.table.heap_bytes();
+            } else {
+                self.split(at, &hashes_of);
+            }
         }
     }
 
     /// Takes an entry out that is there.
     pub(crate) fn remove(&mut self, hash: u64, entry: u32) {
         let at = self.shard_at(hash);
-        let found = self.shards[at].table.find_entry(hash, |&other| other == entry);
-        found.expect("the entry is in the index").remove();
+        self.shards[at].table.remove(hash, entry);
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
@@ -98,7 +124,7 @@ impl Index {
 
     /// Whether the bytes that are kept are those that there are.
     pub(crate) fn check_bytes(&self) {
-        let tables: usize = self.shards.iter().map(|shard| shard.table.allocation_size()).sum();
+        let tables: usize = self.shards.iter().map(|shard| shard.table.heap_bytes()).sum();
         assert_eq!(self.heap_bytes, tables + self.list_bytes(), "bytes of an index");
     }
 
@@ -111,32 +137,31 @@ impl Index {
         self.directory.reserve_exact(1);
         self.directory.push(0);
         self.shards.reserve_exact(1);
-        self.shards.push(Shard { table: HashTable::new(), depth: 0 });
-        self.heap_bytes = self.list_bytes();
+        self.shards.push(Shard { table: Buckets::new(1), depth: 0 });
+        self.heap_bytes = self.list_bytes() + self.shards[0].table.heap_bytes();
     }
 
     fn shard_at(&self, hash: u64) -> usize {
         self.directory[directory_bits(hash) & (self.directory.len() - 1)] as usize
     }
 
-    fn split(&mut self, at: usize, hash_of: &impl Fn(u32) -> u64) {
-        let before = self.list_bytes() + self.shards[at].table.allocation_size();
+    fn split(&mut self, at: usize, hashes_of: &impl Fn(&[u32]) -> Vec<u64>) {
+        let before = self.list_bytes();
         let shard = &mut self.shards[at];
         if 1 << shard.depth == self.directory.len() {
             self.directory.extend_from_within(..);
         }
         let bit = 1 << shard.depth;
         shard.depth += 1;
-        // All hashes first: nothing else in the loop, so that the reads behind them overlap.
-        let hashed: Vec<(u64, u32)> = shard.table.iter().map(|&entry| (hash_of(entry), entry)).collect();
-        let mut low = HashTable::with_capacity(SHARD_MAX);
-        let mut high = HashTable::with_capacity(SHARD_MAX);
+        let hashed = shard.hashed(hashes_of);
+        shard.table.clear();
+        let mut high = Buckets::new(SHARD_BUCKETS);
         for (hash, entry) in hashed {
-            let side = if directory_bits(hash) & bit == 0 { &mut low } else { &mut high };
-            side.insert_unique(hash, entry, |&entry| hash_of(entry));
+            let side = if directory_bits(hash) & bit == 0 { &mut shard.table } else { &mut high };
+            side.add(hash, entry);
         }
-        shard.table = low;
         let depth = shard.depth;
+        self.heap_bytes += high.heap_bytes();
         let new = u32::try_from(self.shards.len()).expect("fewer than 2^32 shards");
         self.shards.push(Shard { table: high, depth });
         for (position, reference) in self.directory.iter_mut().enumerate() {
@@ -144,12 +169,11 @@ impl Index {
                 *reference = new;
             }
         }
-        let tables = [at, new as usize].map(|shard| self.shards[shard].table.allocation_size());
-        self.heap_bytes = self.heap_bytes - before + self.list_bytes() + tables.iter().sum::<usize>();
+        self.heap_bytes = self.heap_bytes - before + self.list_bytes();
     }
 }
 
-/// Bits that the tables use neither for places (the lowest) nor for tags (the highest seven).
+/// Bits that the tables use neither for buckets (the lowest) nor for tags (the highest eight).
 fn directory_bits(hash: u64) -> usize {
     (hash >> 32) as usize & ((1 << DEPTH_MAX) - 1)
 }
@@ -163,9 +187,10 @@ mod tests {
         let hash = KeyedHash::new(7);
         let mut index = Index::new();
         let of = |entry: u32| hash.of_number(entry);
+        let all_of = |entries: &[u32]| entries.iter().map(|&entry| of(entry)).collect();
         for entry in 0..20_000 {
             assert_eq!(index.find(of(entry), |other| other == entry), None);
-            index.insert(of(entry), entry, of);
+            index.insert(of(entry), entry, all_of);
         }
         for entry in (0..20_000).step_by(3) {
             index.remove(of(entry), entry);
@@ -182,7 +207,7 @@ mod tests {
     fn equal_hashes_do_not_split_for_ever() {
         let mut index = Index::new();
         for entry in 0..2_000 {
-            index.insert(5, entry, |_| 5);
+            index.insert(5, entry, |entries| vec![5; entries.len()]);
         }
         assert_eq!(index.find(5, |entry| entry == 1_999), Some(1_999));
     }

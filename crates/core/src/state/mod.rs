@@ -2,6 +2,7 @@
 //! place entries in tables and refuse commands.
 
 mod accounts;
+mod buckets;
 mod chunked;
 mod counters;
 mod customers;
@@ -9,6 +10,7 @@ mod denylist;
 mod facts;
 mod image;
 mod index;
+mod look_ahead;
 mod names;
 mod read;
 mod reservations;
@@ -23,6 +25,7 @@ use std::collections::BTreeSet;
 
 pub use self::image::SaleImage;
 pub(crate) use self::index::KeyedHash;
+pub use self::look_ahead::{ClaimKeys, LOOK_AHEAD_MAX};
 use self::{
     accounts::Accounts, counters::Counters, denylist::Denylist, rows::Rows, sales::Sales, windows::Windows,
 };

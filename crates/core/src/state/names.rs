@@ -3,6 +3,7 @@
 use arrayvec::ArrayVec;
 
 use super::chunked::{Address, Arena};
+use super::index::KeyedHash;
 use crate::NAME_BYTES_MAX;
 
 /// The names of some kind of thing.
@@ -26,6 +27,14 @@ impl Names {
     pub(crate) fn bytes(&self, address: Address) -> &[u8] {
         let tail = self.bytes.tail(address);
         &tail[1..=usize::from(tail[0])]
+    }
+
+    /// The hashes of the names at these addresses, in their order.
+    pub(crate) fn hashes(&self, hash: &KeyedHash, addresses: impl Iterator<Item = Address>) -> Vec<u64> {
+        // A step for all of them before the next step for any: reads that miss the caches overlap, since none waits for another.
+        let addresses: Vec<Address> = addresses.collect();
+        let names: Vec<&[u8]> = addresses.into_iter().map(|address| self.bytes(address)).collect();
+        names.into_iter().map(|name| hash.of_bytes(name)).collect()
     }
 
     pub(crate) fn get(&self, address: Address) -> &str {

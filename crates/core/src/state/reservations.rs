@@ -129,6 +129,11 @@ impl Reservations {
         Some((seq, split_key(stored).fingerprint))
     }
 
+    /// Reads where a reservation would be that was made under a key with this hash.
+    pub(crate) fn touch_key(&self, key_hash: u64) -> u8 {
+        self.extras.as_deref().map_or(0, |extras| extras.by_key.touch(key_hash))
+    }
+
     pub(crate) fn lines(&self, seq: u32) -> Lines {
         let record = &self.records[seq];
         if record.bits & HAS_LINES == 0 {
@@ -196,8 +201,10 @@ impl Extras {
         let number = self.keys.len();
         self.keys.push(seq, &stored);
         let keys = &self.keys;
-        let hash_of = |number| hash.of_bytes(&keys.nth(number).1[FINGERPRINT_BYTES..]);
-        self.by_key.insert(hash.of_bytes(key.key), number, hash_of);
+        self.by_key.insert(hash.of_bytes(key.key), number, |numbers| {
+            let stored: Vec<&[u8]> = numbers.iter().map(|&number| keys.nth(number).1).collect();
+            stored.into_iter().map(|stored| hash.of_bytes(&stored[FINGERPRINT_BYTES..])).collect()
+        });
     }
 
     fn heap_bytes(&self) -> usize {

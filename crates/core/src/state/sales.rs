@@ -88,8 +88,10 @@ impl Sales {
         let slots = &self.slots;
         let sale_at =
             |slot: u32| slots[slot as usize].as_deref().expect("an index names sales that are there");
-        self.by_name.insert(name_hash, slot, |slot| hash.of_bytes(sale_at(slot).name.as_bytes()));
-        self.by_no.insert(no_hash, slot, |slot| hash.of_number(sale_at(slot).no.0));
+        let hash_of_name = |slot: &u32| hash.of_bytes(sale_at(*slot).name.as_bytes());
+        self.by_name.insert(name_hash, slot, |slots| slots.iter().map(hash_of_name).collect());
+        let hash_of_no = |slot: &u32| hash.of_number(sale_at(*slot).no.0);
+        self.by_no.insert(no_hash, slot, |slots| slots.iter().map(hash_of_no).collect());
     }
 
     /// Takes a sale out.

@@ -137,7 +137,8 @@ impl Windows {
         let name = self.names.add(name);
         self.entries.push(Window { name, shape, panes: VecDeque::new(), total: 0 });
         let (entries, names) = (&self.entries, &self.names);
-        self.by_name.insert(name_hash, entry, |entry| hash.of_bytes(names.bytes(entries[entry].name)));
+        self.by_name
+            .insert(name_hash, entry, |all| names.hashes(hash, all.iter().map(|&entry| entries[entry].name)));
     }
 }
 

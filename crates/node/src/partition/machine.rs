@@ -16,7 +16,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use onrush_core::{Now, TimeMs};
+use onrush_core::{LOOK_AHEAD_MAX, Now, TimeMs};
 use onrush_log::Capacity;
 
 use super::batch::ClosedBatch;
@@ -176,13 +176,18 @@ impl Machine {
             return submission.refuse(|| Failure::LogUnavailable, outbox);
         };
         let mut replies = Vec::with_capacity(submission.calls.len());
-        for (token, call) in submission.calls {
-            let reply: Reply = leader.run(call, self.room_bytes, &mut self.used_challenges);
-            self.tally.reply(&reply);
-            if let Some(code) = leader.take_shadow_refusal() {
-                self.tally.shadow_refusals[code as usize] += 1;
+        let mut calls = submission.calls.into_iter();
+        while !calls.as_slice().is_empty() {
+            let next = calls.as_slice();
+            leader.look_ahead(&next[..next.len().min(LOOK_AHEAD_MAX)]);
+            for (token, call) in calls.by_ref().take(LOOK_AHEAD_MAX) {
+                let reply: Reply = leader.run(call, self.room_bytes, &mut self.used_challenges);
+                self.tally.reply(&reply);
+                if let Some(code) = leader.take_shadow_refusal() {
+                    self.tally.shadow_refusals[code as usize] += 1;
+                }
+                replies.push((token, reply));
             }
-            replies.push((token, reply));
         }
         self.answered_since.get_or_insert(self.clock.steady());
         let batch = leader.rests_on();
