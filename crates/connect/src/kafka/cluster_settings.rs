@@ -243,7 +243,7 @@ mod tests {
             ("sasl.password=hush-hush", None),
             ("sasl.pasword=hush-hush", Some("librdkafka knows no property sasl.pasword")),
             ("linger.ms=hush-hush", Some("librdkafka does not take the value of linger.ms")),
-            ("acks=hush-hush", Some("sets acks, which the sink sets itself")),
+            ("acks=hush-hush", Some("sets acks, which onrush sets itself")),
             ("hush-hush", Some("line 1 is not of the form key=value")),
         ] {
             let mut file = tempfile::NamedTempFile::new().unwrap();

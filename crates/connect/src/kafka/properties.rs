@@ -8,7 +8,7 @@ use rdkafka::types::RDKafkaConfRes;
 /// Bytes of the file, at most; a larger one is refused.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
-/// Properties that follow from what a sink promises, or from its other settings, under all their names.
+/// Properties that follow from what a sink or a collection promises, or from its other settings, under all their names.
 const RESERVED: [&str; 31] = [
     "acks",
     "auto.commit.enable",
@@ -67,9 +67,9 @@ fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
             return Err(format!("line {line_no} is not of the form key=value"));
         };
         let (key, value) = (key.trim(), value.trim());
-        // Callbacks are how the sink learns what became of a message.
+        // Callbacks are how a sink learns what became of a message.
         if RESERVED.contains(&key) || key.ends_with("_cb") {
-            return Err(format!("line {line_no} sets {key}, which the sink sets itself"));
+            return Err(format!("line {line_no} sets {key}, which onrush sets itself"));
         }
         if key.is_empty() || value.contains('\0') {
             return Err(format!("line {line_no} is not of the form key=value"));
@@ -105,13 +105,13 @@ mod tests {
             ("ssl.ca.location=", Ok(vec![("ssl.ca.location", "")])),
             ("secret", Err("line 1 is not of the form key=value")),
             ("a=1\n=secret", Err("line 2 is not of the form key=value")),
-            ("acks=1", Err("line 1 sets acks, which the sink sets itself")),
+            ("acks=1", Err("line 1 sets acks, which onrush sets itself")),
             (
                 "delivery.report.only.error=true",
-                Err("line 1 sets delivery.report.only.error, which the sink sets itself"),
+                Err("line 1 sets delivery.report.only.error, which onrush sets itself"),
             ),
-            ("dr_msg_cb=1", Err("line 1 sets dr_msg_cb, which the sink sets itself")),
-            ("\n retries =9", Err("line 2 sets retries, which the sink sets itself")),
+            ("dr_msg_cb=1", Err("line 1 sets dr_msg_cb, which onrush sets itself")),
+            ("\n retries =9", Err("line 2 sets retries, which onrush sets itself")),
         ] {
             let expected = expected.map(|properties| {
                 properties.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()

@@ -287,6 +287,12 @@ fn what_was_typed_reaches_the_topic() {
     ] {
         check(&format!("{DEBEZIUM}file {line}\nrefuses {refusal}"));
     }
+    let properties = tempfile::NamedTempFile::new().expect("make a file");
+    std::fs::write(properties.path(), "group.id=mine\n").expect("write the file");
+    let path = properties.path().display();
+    check(&format!(
+        "{DEBEZIUM}file properties_file = \"{path}\"\nrefuses catalog.products: properties_file {path}: line 1 sets group.id, which onrush sets itself"
+    ));
 }
 
 #[cfg(not(feature = "kafka"))]
