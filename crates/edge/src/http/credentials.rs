@@ -23,7 +23,12 @@ pub(crate) fn basic_password(fields: &Fields<'_>) -> Option<Vec<u8>> {
 
 /// The value of the first cookie of this name.
 pub(crate) fn cookie<'a>(fields: &Fields<'a>, name: &str) -> Option<&'a [u8]> {
-    fields.all("cookie").flat_map(|cookies| cookies.split(|byte| *byte == b';')).find_map(|pair| {
+    find_cookie(fields.all("cookie"), name)
+}
+
+/// The same of the values of all fields `Cookie` of a request, in their order. A value in quotes is told without them.
+pub fn find_cookie<'a>(fields: impl Iterator<Item = &'a [u8]>, name: &str) -> Option<&'a [u8]> {
+    fields.flat_map(|cookies| cookies.split(|byte| *byte == b';')).find_map(|pair| {
         let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
         // A value may be in quotes.
         Some(value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value))
