@@ -1,5 +1,5 @@
-//! Reads JSON bodies strictly: an object where an object is due, no unknown, repeated or missing field. What is wrong is
-//! told by the path of the field and the rule that it breaks.
+//! Reads JSON bodies strictly: an object where an object is due, no unknown, repeated or missing field, and null only where it means
+//! something. What is wrong is told by the path of the field and the rule that it breaks.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -35,6 +35,14 @@ pub(crate) fn parse_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Pr
         Ok(Object(read)) => Ok(read),
         Err(error) => Err(explain::<T>(body, &error)),
     }
+}
+
+/// Reads a field that is there, whatever its value; by `#[serde(default)]` one that is absent is `None`. Serde by itself takes null for
+/// absent. Here null is a value like any other, which few fields take.
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 fn explain<'a, T: Deserialize<'a>>(body: &'a [u8], error: &serde_json::Error) -> Problem {

@@ -15,8 +15,17 @@ const _: () = assert!(NAME_BYTES_MAX == 64, "the pattern says this number");
 
 /// An object without other fields than these; a `?` after a name makes the field optional.
 pub(crate) fn object(description: &str, fields: Vec<(&str, RefOr<Schema>)>) -> RefOr<Schema> {
+    object_of(Type::Object.into(), description, fields)
+}
+
+/// The same, or null.
+pub(crate) fn object_or_null(description: &str, fields: Vec<(&str, RefOr<Schema>)>) -> RefOr<Schema> {
+    object_of(SchemaType::from_iter([Type::Object, Type::Null]), description, fields)
+}
+
+fn object_of(types: SchemaType, description: &str, fields: Vec<(&str, RefOr<Schema>)>) -> RefOr<Schema> {
     let mut object = ObjectBuilder::new()
-        .schema_type(Type::Object)
+        .schema_type(types)
         .description(Some(description))
         .additional_properties(Some(AdditionalProperties::FreeForm(false)));
     for (name, schema) in fields {

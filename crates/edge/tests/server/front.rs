@@ -59,7 +59,9 @@ fn bearer() -> String {
 fn a_session_lets_through_and_says_whose_it_is() {
     let rig = rig(true, "100/s burst 100");
     let_through(&ask(&rig, "GET", CHECK, "192.0.2.1", &bearer()), 204, Some("ann"));
-    let_through(&ask(&rig, "PUT", FORWARD, "192.0.2.1", &bearer()), 200, Some("ann"));
+    for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"] {
+        let_through(&ask(&rig, method, FORWARD, "192.0.2.1", &bearer()), 200, Some("ann"));
+    }
     // Nobody becomes somebody by saying so.
     let says = "Onrush-Customer: ann\r\n";
     refused(&ask(&rig, "GET", CHECK, "192.0.2.1", says), 401, "session_required");

@@ -7,7 +7,7 @@ use onrush_gate::challenge::ALGORITHM;
 use onrush_node::Name;
 
 use crate::gate::Given;
-use crate::http::json::parse_json;
+use crate::http::json::{given, parse_json};
 use crate::http::name::name_field;
 use crate::problem::Problem;
 use crate::text::write_number;
@@ -15,7 +15,7 @@ use crate::text::write_number;
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ChallengeBody<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "given")]
     customer: Option<Cow<'a, str>>,
 }
 

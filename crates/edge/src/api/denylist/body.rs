@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use onrush_core::{Denial, DenialKind, DenialsPage, REASON_BYTES_MAX, parse_rfc3339, write_rfc3339};
 
 use super::page::write_cursor;
-use crate::http::json::parse_json;
+use crate::http::json::{given, parse_json};
 use crate::problem::Problem;
 use crate::text::write_json_string;
 
@@ -28,8 +28,9 @@ pub(super) fn parse_denial(kind: DenialKind, value: &str, body: &[u8]) -> Result
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DenialBody<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
     reason: Option<Cow<'a, str>>,
+    /// Null is for ever, as if it were absent.
     #[serde(borrow)]
     expires_at: Option<Cow<'a, str>>,
 }

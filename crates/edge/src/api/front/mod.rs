@@ -37,13 +37,12 @@ const NGINX: Proxy = Proxy { method_field: "x-original-method", let_through: 204
 const OTHERS: Proxy = Proxy { method_field: "x-forwarded-method", let_through: 200, takes_all: true };
 
 pub(super) fn routes() -> [Route; 2] {
-    let [checked, forwarded] = operations::all();
     // They ask the limits and the denylist themselves, so that a refusal has the status that the proxy takes.
     [
-        Route::new(checked, check)
+        Route::new(operations::check(), check)
             .hot_with_query(|request, _, sender| decode(&NGINX, request, sender))
             .for_proxies(),
-        Route::any(FORWARD, vec![forwarded], forward)
+        Route::any(FORWARD, operations::forward(), forward)
             .hot_with_query(|request, _, sender| decode(&OTHERS, request, sender))
             .for_proxies(),
     ]

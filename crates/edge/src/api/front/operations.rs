@@ -11,8 +11,9 @@ const PROBLEMS: [Code; 5] =
     [Code::SessionRequired, Code::SessionExpired, Code::InvalidCredentials, Code::CrossSite, Code::Denied];
 const CUSTOMER: &str = "The customer of the session, if there is one.";
 
-pub(super) fn all() -> [Operation; 2] {
-    let checked = Operation::new(
+/// What nginx asks.
+pub(super) fn check() -> Operation {
+    Operation::new(
         HttpMethod::Get,
         CHECK,
         PUBLIC,
@@ -26,23 +27,37 @@ pub(super) fn all() -> [Operation; 2] {
     .parameter(session())
     .answer(204, ResponseBuilder::new().description("The request may go on."))
     .header(204, "Onrush-Customer", text_header(CUSTOMER))
-    .problems(&PROBLEMS);
-    let forwarded = Operation::new(
-        HttpMethod::Get,
-        FORWARD,
-        PUBLIC,
-        "forwardForProxy",
-        "Ask whether a proxy may let a request through (Traefik, Caddy)",
-    )
-    .description(
-        "For forward authentication. It takes every method. A refusal is what this server would answer; `Onrush-Refusal` has its code. \
-         `X-Forwarded-Method` is the method of the request itself.",
-    )
-    .parameter(session())
-    .answer(200, ResponseBuilder::new().description("The request may go on."))
-    .header(200, "Onrush-Customer", text_header(CUSTOMER))
-    .problems(&PROBLEMS);
-    [checked, forwarded]
+    .problems(&PROBLEMS)
+}
+
+/// What Traefik and Caddy ask: one for each method, as a proxy may ask by the method of the request that it has.
+pub(super) fn forward() -> Vec<Operation> {
+    [
+        (HttpMethod::Get, "forwardForProxy"),
+        (HttpMethod::Post, "forwardPostForProxy"),
+        (HttpMethod::Put, "forwardPutForProxy"),
+        (HttpMethod::Delete, "forwardDeleteForProxy"),
+        (HttpMethod::Patch, "forwardPatchForProxy"),
+        (HttpMethod::Options, "forwardOptionsForProxy"),
+        (HttpMethod::Trace, "forwardTraceForProxy"),
+    ]
+    .into_iter()
+    .map(|(method, id)| forward_by(method, id))
+    .collect()
+}
+
+fn forward_by(method: HttpMethod, id: &str) -> Operation {
+    let summary = "Ask whether a proxy may let a request through (Traefik, Caddy)";
+    Operation::new(method, FORWARD, PUBLIC, id, summary)
+        .description(
+            "For forward authentication. Every method asks alike, because a proxy may ask by the method of the request that it has. A \
+             refusal is what this server would answer; `Onrush-Refusal` has its code. `X-Forwarded-Method` is the method of the \
+             request itself.",
+        )
+        .parameter(session())
+        .answer(200, ResponseBuilder::new().description("The request may go on."))
+        .header(200, "Onrush-Customer", text_header(CUSTOMER))
+        .problems(&PROBLEMS)
 }
 
 fn session() -> Parameter {

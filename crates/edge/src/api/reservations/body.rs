@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use super::claim::{Claim, ClaimLine};
 use super::key::parse_idempotency_key;
 use crate::gate::{Brought, Identity};
-use crate::http::json::{Object, parse_json};
+use crate::http::json::{Object, given, parse_json};
 use crate::problem::Problem;
 use crate::text::write_number;
 
@@ -107,13 +107,13 @@ pub const fn reservation_status_text(status: ReservationStatus) -> &'static str 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReservationBody<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "given")]
     customer: Option<Customer<'a>>,
     #[serde(borrow)]
     lines: LineBodies<'a>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "given")]
     details: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "given")]
     challenge: Option<ChallengeText<'a>>,
 }
 
@@ -196,11 +196,6 @@ impl ReservationFields<'_> {
             out.extend_from_slice(b"null}");
         }
     }
-}
-
-/// Reads a field that may be absent but not null.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 #[cfg(test)]

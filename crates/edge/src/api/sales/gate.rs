@@ -10,7 +10,7 @@ use onrush_core::{
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 
-use super::terms::given;
+use crate::http::json::given;
 use crate::text::write_number;
 
 /// The object `gate` of the terms of a sale; `null` stands for the default of a field.

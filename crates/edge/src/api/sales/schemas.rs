@@ -11,7 +11,7 @@ use utoipa::openapi::{RefOr, Schema};
 use super::body::sale_status_text;
 use crate::limits::LIST_LIMIT_MAX;
 use crate::openapi::parts::{
-    FROM_1970, list, name, named, object, one_of, request_time, text, time_or_null, whole,
+    FROM_1970, list, name, named, object, object_or_null, one_of, request_time, text, time_or_null, whole,
 };
 
 pub(in crate::api) fn schemas() -> [(&'static str, RefOr<Schema>); 9] {
@@ -149,31 +149,30 @@ fn gate() -> RefOr<Schema> {
 }
 
 fn gate_terms() -> RefOr<Schema> {
-    gate_of_request(
+    object(
         "What a sale asks of a buyer. Absent fields take their defaults; in a sale that exists they must be at them.",
+        gate_of_request(),
     )
 }
 
 fn gate_change() -> RefOr<Schema> {
-    gate_of_request(
-        "Changes of what a sale asks of a buyer: what is absent stays, null takes a field back to its default.",
+    object_or_null(
+        "Changes of what a sale asks of a buyer: what is absent stays, null takes a field, or all of them, back to the default.",
+        gate_of_request(),
     )
 }
 
-fn gate_of_request(description: &str) -> RefOr<Schema> {
+fn gate_of_request() -> Vec<(&'static str, RefOr<Schema>)> {
     let cooldown = whole(COOLDOWN, 0, Some(COOLDOWN_MS_MAX as usize))
         .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]));
-    object(
-        description,
-        vec![
-            ("session?", words_or_null(SESSION, &SessionTerms::ALL.map(SessionTerms::as_str))),
-            ("challenge?", words_or_null(CHALLENGE, &ChallengeTerms::ALL.map(ChallengeTerms::as_str))),
-            ("cooldown_ms?", cooldown.into()),
-            ("holds_unpaid_max?", unpaid_or_null("No limit if null.").into()),
-            ("confirm_by?", words_or_null(CONFIRMS, &ConfirmBy::ALL.map(ConfirmBy::as_str))),
-            ("mode?", words_or_null(MODE, &GateMode::ALL.map(GateMode::as_str))),
-        ],
-    )
+    vec![
+        ("session?", words_or_null(SESSION, &SessionTerms::ALL.map(SessionTerms::as_str))),
+        ("challenge?", words_or_null(CHALLENGE, &ChallengeTerms::ALL.map(ChallengeTerms::as_str))),
+        ("cooldown_ms?", cooldown.into()),
+        ("holds_unpaid_max?", unpaid_or_null("No limit if null.").into()),
+        ("confirm_by?", words_or_null(CONFIRMS, &ConfirmBy::ALL.map(ConfirmBy::as_str))),
+        ("mode?", words_or_null(MODE, &GateMode::ALL.map(GateMode::as_str))),
+    ]
 }
 
 const SESSION: &str = "Whether it takes a session to reserve. With `required` a customer also reads, confirms and releases their own reservations alone.";

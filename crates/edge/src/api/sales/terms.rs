@@ -5,10 +5,9 @@
 use std::borrow::Cow;
 
 use onrush_core::{GateChange, SaleTerms, StockTerms, TermsChange, TermsField, TimeMs, parse_rfc3339};
-use serde::de::{Deserialize, Deserializer};
 
 use super::gate::GateBody;
-use crate::http::json::{Object, parse_json};
+use crate::http::json::{Object, given, parse_json};
 use crate::problem::Problem;
 
 const TIME_RULE: &str =
@@ -122,13 +121,6 @@ struct StockBody<'a> {
     #[serde(borrow, default, deserialize_with = "given")]
     closes_at: Option<Option<Cow<'a, str>>>,
     quantity_total: u32,
-}
-
-/// A field that is there, whatever its value; one that is absent is `None` by default. So `null` is told from "left out".
-pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 /// Stocks, and the fields that they leave out.

@@ -5,17 +5,17 @@ use std::borrow::Cow;
 use onrush_core::{TimeMs, write_rfc3339};
 
 use crate::gate::Password;
-use crate::http::json::parse_json;
+use crate::http::json::{given, parse_json};
 use crate::problem::Problem;
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SessionBody<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
     token: Option<Cow<'a, str>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
     customer: Option<Cow<'a, str>>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "given")]
     password: Option<Cow<'a, str>>,
 }
 

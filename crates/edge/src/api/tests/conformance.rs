@@ -22,6 +22,54 @@ pub(super) fn operations() -> Vec<(String, String, String)> {
     paths.iter().flat_map(of_path).collect()
 }
 
+/// A body of JSON that an operation takes.
+pub(super) struct JsonBody {
+    pub(super) operation: (String, String, String),
+    pub(super) content_type: &'static str,
+    pub(super) schema: &'static Value,
+    pub(super) example: Value,
+}
+
+/// Every body of JSON that an operation takes, with its example.
+pub(super) fn json_bodies() -> Vec<JsonBody> {
+    let of_operation = |operation: (String, String, String)| {
+        let (method, path, _) = &operation;
+        let content = DOCUMENT["paths"][path][method.to_lowercase()]["requestBody"]["content"].as_object();
+        let (content_type, content) = content?.iter().next().expect("a content type");
+        content_type.ends_with("json").then(|| JsonBody {
+            content_type,
+            schema: resolve(&content["schema"]),
+            example: content["examples"]["example"]["value"].clone(),
+            operation,
+        })
+    };
+    operations().into_iter().filter_map(of_operation).collect()
+}
+
+/// Whether null is a value of this schema.
+pub(super) fn takes_null(schema: &Value) -> bool {
+    conforms(schema, &Value::Null).is_ok()
+}
+
+/// A target of this path, which the stand-in for a partition knows.
+pub(super) fn target_of(path: &str) -> String {
+    [
+        ("{sale}", "PWTC"),
+        ("{name}", "PWTC"),
+        ("{reservation}", "{id}"),
+        ("{counter}", "home"),
+        ("{window}", "home"),
+        ("{sink}", "shop"),
+        ("{customer}", "ann"),
+        ("{kind}", "customer"),
+        ("{value}", "ada"),
+        ("{collection}", "products"),
+        ("{key}", "1"),
+    ]
+    .into_iter()
+    .fold(path.to_owned(), |target, (open, value)| target.replace(open, value))
+}
+
 /// Fails if a reference in the document leads nowhere.
 pub(super) fn check_references() {
     fn visit(part: &'static Value) {
@@ -80,7 +128,7 @@ fn find(method: &str, path: &str) -> Option<&'static Value> {
 }
 
 /// What a reference stands for; anything else stands for itself.
-fn resolve(part: &Value) -> &Value {
+pub(super) fn resolve(part: &Value) -> &Value {
     let Some(reference) = part["$ref"].as_str() else { return part };
     let pointer = reference.strip_prefix('#').expect("a reference into the document");
     DOCUMENT.pointer(pointer).expect("a part that exists")

@@ -74,6 +74,7 @@ pub(super) fn parse_products(body: &[u8]) -> Result<Vec<i64>, Problem> {
     Ok(product_ids.unwrap_or_default().into_iter().map(|ProductId(id)| id).collect())
 }
 
+/// Null is as if left out, as the JSON of protobuf has it, by which clients of the service write.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProductsBody<'a> {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use utoipa::openapi::path::ParameterIn;
-use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{HttpMethod, RefOr, Required, Schema};
 
 use super::{INVENTORY_PATH, LINE_PATH};
@@ -49,8 +49,13 @@ pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 4] {
     let id = integer("A product.")
         .schema_type(SchemaType::from_iter([Type::Integer, Type::String]))
         .pattern(Some("^-?[0-9]{1,19}$"));
-    let ids = list("Which products.", id.into(), Some((0, ROWS_PER_READ_MAX)));
-    let question = vec![("api?", text("Not looked at.").into()), ("product_ids?", ids)];
+    let ids = ArrayBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
+        .description(Some("Which products; none if null."))
+        .items(id)
+        .max_items(Some(ROWS_PER_READ_MAX));
+    let api = text("Not looked at.").schema_type(SchemaType::from_iter([Type::String, Type::Null]));
+    let question = vec![("api?", api.into()), ("product_ids?", ids.into())];
     let answer = vec![
         ("meta", object("Always empty.", Vec::new())),
         ("data?", list("The products.", named("ProductInventory"), None)),
