@@ -3,8 +3,8 @@
 //! 1. **parse**: bytes become a [`Request`]; each protocol does that for itself ([`crate::net`]), with the same meaning
 //!    ([`crate::http`]);
 //! 2. **limits**: of its target, fields and body, on the way of parsing ([`crate::http::size`]);
-//! 3. **origin**: where the page is from that made it, if the operator listed origins. What a browser asks about a request that
-//!    is to follow is answered here ([`crate::preflights`]);
+//! 3. **origin**: where the page is from that made it, if the operator listed origins. What a browser asks the public listener
+//!    about a request that is to follow is answered here ([`crate::preflights`]);
 //! 4. **gate**: who may ask this listener at all ([`crate::gate`]), and who is denied ([`crate::denied`]);
 //! 5. **route**: [`Exchange::begin`] tells the requests of a rush by their bytes; the rest go to the router by way of
 //!    [`crate::router_bridge`];
@@ -60,7 +60,8 @@ impl Exchange {
     /// Puts a request on its way, or refuses it, unless it is one for the router.
     pub(crate) fn begin(thread: &EdgeThread, request: &Request<'_>) -> Begun {
         let page_origin = thread.routes.gate.page_origin(&request.fields);
-        if let Some(ready) = thread.routes.preflights.answer(request, page_origin) {
+        let preflights = thread.routes.preflights.as_ref();
+        if let Some(ready) = preflights.and_then(|preflights| preflights.answer(request, page_origin)) {
             let request_id = thread.request_id(request.fields.request_id());
             let state = State::Ready(Box::new(ready));
             return Begun::Hot(Self { state, request_id, is_head: false, standing: None, page_origin });

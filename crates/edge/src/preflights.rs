@@ -20,7 +20,6 @@ const MAX_AGE_S: &str = "7200";
 const EVERY_METHOD: &str = "GET, POST, PUT, PATCH, DELETE";
 
 /// Which methods each path takes.
-#[derive(Default)]
 pub(crate) struct Preflights {
     /// Templates of paths.
     methods: Vec<(&'static str, CompactString)>,
@@ -46,14 +45,15 @@ impl Preflights {
         Self { methods, of_proxies }
     }
 
-    /// The answer to a request from a page of `page_origin`, if it is such a question and origins are listed.
+    /// The answer to a request from a page of `page_origin`, if it is such a question. Pages of origins that are not listed are
+    /// told nothing, and so are all of them while none is listed.
     pub(crate) fn answer(&self, request: &Request<'_>, page_origin: PageOrigin) -> Option<Ready> {
         let is_asked = || {
             let asks_for = |name| request.fields.all(name).next().is_some();
             request.method == b"OPTIONS" && asks_for("origin") && asks_for("access-control-request-method")
         };
         let is_of_proxy = || self.of_proxies.iter().any(|path| path.as_bytes() == request.path);
-        if page_origin == PageOrigin::NotAsked || !is_asked() || is_of_proxy() {
+        if !is_asked() || is_of_proxy() {
             return None;
         }
         let mut fields = SmallVec::new();

@@ -23,7 +23,6 @@ use crate::net::counters::EdgeCounters;
 use crate::net::deadlines::TICK;
 use crate::net::listener::{accept_all, listen, probe};
 use crate::net::thread::{EdgeThread, Routes};
-use crate::preflights::Preflights;
 use crate::settings::Settings;
 
 /// The running edge. Dropping it does not stop it; [`Server::drain`] does.
@@ -82,7 +81,7 @@ impl Server {
                 routes: Routes {
                     gate: Gate::Public(Arc::clone(&app.gate)),
                     hot: api::hot_table(settings.scenarios),
-                    preflights: api::preflights(settings.scenarios),
+                    preflights: Some(api::preflights(settings.scenarios)),
                     router: api::public_router(Arc::clone(&app)),
                     catalog: Arc::clone(&app.catalog),
                 },
@@ -98,7 +97,7 @@ impl Server {
             routes: Routes {
                 gate: api::operator_gate(&app),
                 hot: HotTable::default(),
-                preflights: Preflights::default(),
+                preflights: None,
                 catalog: Arc::clone(&app.catalog),
                 router: api::operator_router(app),
             },

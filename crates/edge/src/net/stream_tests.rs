@@ -26,7 +26,6 @@ use super::thread::{EdgeThread, Routes};
 use crate::catalog::{Catalog, CatalogSettings, RowSource};
 use crate::gate::{Gate, PublicGate};
 use crate::hot::HotTable;
-use crate::preflights::Preflights;
 use crate::settings::{GateSettings, Scenarios, Settings};
 
 type Made = Result<Bytes, io::Error>;
@@ -95,7 +94,7 @@ fn with_stream<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F) {
         let router = Router::new().route("/stream", get(stream)).route("/whole", get(|| async { "whole" }));
         let settings = Arc::new(settings());
         let gate = Gate::Public(Arc::new(PublicGate::open()));
-        let (hot, preflights) = (HotTable::default(), Preflights::default());
+        let (hot, preflights) = (HotTable::default(), None);
         let catalog = Arc::new(Catalog::new(CatalogSettings::default(), Arc::new(NoRows)));
         let answered = Routes { gate, hot, preflights, router, catalog };
         let thread = EdgeThread::new(settings, Arc::new(EdgeCounters::default()), None, answered, 1);

@@ -27,8 +27,8 @@ pub(crate) struct Routes {
     pub(crate) gate: Gate,
     /// Empty on the operator's listener.
     pub(crate) hot: HotTable,
-    /// Empty there as well.
-    pub(crate) preflights: Preflights,
+    /// Absent there.
+    pub(crate) preflights: Option<Preflights>,
     pub(crate) router: Router,
     pub(crate) catalog: Arc<Catalog>,
 }
