@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn refusals_are_read_from_metrics() {
-        let text = "# HELP onrush_refusals x\nonrush_refusals_total{code=\"insufficient_stock\"} 41\nonrush_hits_total 3\n";
+        let text = "# HELP onrush_refusals x\nonrush_refusals_total{check=\"stock\",code=\"insufficient_stock\"} 41\nonrush_hits_total 3\n";
         assert_eq!(parse_refusals(text), [("insufficient_stock".to_owned(), 41)]);
     }
 }

@@ -15,6 +15,8 @@ use onrush_node::{BATCH_BUCKETS, Histogram, MetricsSnapshot, SYNC_BUCKETS_US};
 use onrush_sinks::SinkStatus;
 
 use crate::catalog::CollectionFigures;
+use crate::gate::{DENYLIST, check_of};
+use crate::problem::Code;
 
 /// The content type of the text.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -152,17 +154,17 @@ fn render_edge(page: &mut Page, edge: &EdgeMetrics) {
 
 fn render_calls(page: &mut Page, node: &MetricsSnapshot) {
     page.single("onrush_calls_done_total", "counter", "Calls that were not refused.", node.done_count);
-    page.family("onrush_refusals_total", "counter", "Business refusals by code.");
+    page.family("onrush_refusals_total", "counter", "Business refusals by check and code.");
     for (code, count) in node.refusals {
-        page.labelled("onrush_refusals_total", "code", code.as_str(), count);
+        page.decision("onrush_refusals_total", check_of(code), code.as_str(), "", count);
     }
     page.family(
         "onrush_shadow_refusals_total",
         "counter",
-        "What gates in shadow mode would have refused, by code.",
+        "What gates in shadow mode would have refused, by check and code.",
     );
-    for (code, count) in node.shadow_refusals.iter().filter(|(code, _)| code.is_of_gate()) {
-        page.labelled("onrush_shadow_refusals_total", "code", code.as_str(), *count);
+    for (code, count) in node.shadow_refusals.into_iter().filter(|(code, _)| code.is_of_gate()) {
+        page.decision("onrush_shadow_refusals_total", check_of(code), code.as_str(), "", count);
     }
     page.single(
         "onrush_calls_overloaded_total",
@@ -263,7 +265,8 @@ fn render_state(page: &mut Page, node: &MetricsSnapshot) {
         "Requests that the denylist refused, by kind of its entry.",
     );
     for (kind, count) in DenialKind::ALL.into_iter().zip(node.denied_counts) {
-        page.labelled("onrush_denied_total", "kind", kind.as_str(), count);
+        let kind = format!(",kind=\"{}\"", kind.as_str());
+        page.decision("onrush_denied_total", DENYLIST, Code::Denied.as_str(), &kind, count);
     }
 }
 
@@ -282,6 +285,11 @@ impl Page {
 
     fn labelled(&mut self, name: &str, label: &str, label_value: &str, value: u64) {
         let _ = writeln!(self.0, "{name}{{{label}=\"{label_value}\"}} {value}");
+    }
+
+    /// How often a check of the gate said so; `labels` are further ones, as in `,a="x"`.
+    fn decision(&mut self, name: &str, check: &str, code: &str, labels: &str, count: u64) {
+        let _ = writeln!(self.0, "{name}{{check=\"{check}\",code=\"{code}\"{labels}}} {count}");
     }
 
     /// One figure of a family; `labels` as in `a="x",b="y"`, or none.

@@ -2,6 +2,7 @@
 //! same place. `docs/gate` says what users see of it.
 
 mod challenges;
+mod checks;
 mod denylist;
 mod identity;
 mod operator;
@@ -21,6 +22,7 @@ use onrush_node::{ChallengeCall, ReserveCall};
 
 pub use self::challenges::ChallengeSettings;
 pub(crate) use self::challenges::{Brought, Given, KINDS};
+pub(crate) use self::checks::{CHALLENGE, CHECKS, DENYLIST, NONE, RATE_LIMITS, REPLAY, SESSION, check_of};
 pub use self::denylist::Denylist;
 pub(crate) use self::identity::Identity;
 pub(crate) use self::operator::{OperatorGate, OperatorPaths};

@@ -3,6 +3,8 @@
 use onrush_gate::LimitFigures;
 
 use super::Page;
+use crate::gate::{NONE, RATE_LIMITS};
+use crate::problem::Code;
 
 pub(super) fn render(page: &mut Page, limits: &[LimitFigures]) {
     if limits.is_empty() {
@@ -14,10 +16,13 @@ pub(super) fn render(page: &mut Page, limits: &[LimitFigures]) {
     let decisions = "onrush_rate_limit_decisions_total";
     page.family(decisions, "counter", "Requests that a rate limit let through or refused.");
     for limit in limits {
-        let sides = [("admitted", limit.admitted_count), ("refused", limit.refused_count)];
-        for (decision, count) in sides {
-            let labels = format!("{},decision=\"{decision}\"", labels(limit));
-            page.sample(decisions, &labels, &count.to_string());
+        let sides = [
+            ("admitted", NONE, limit.admitted_count),
+            ("refused", Code::RateLimited.as_str(), limit.refused_count),
+        ];
+        for (decision, code, count) in sides {
+            let labels = format!(",{},decision=\"{decision}\"", labels(limit));
+            page.decision(decisions, RATE_LIMITS, code, &labels, count);
         }
     }
     let mut all = |name: &str, kind: &str, help: &str, figure: fn(&LimitFigures) -> u64| {

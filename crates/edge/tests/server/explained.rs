@@ -96,6 +96,7 @@ fn the_denylist_is_told_with_its_reason_and_nobody_counts_as_denied() {
     }
     assert_eq!(first_refusal(&explained(&rig, "sale=s&customer=ann&address=192.0.3.9")), None);
     for kind in ["customer", "address"] {
-        assert_eq!(rig.metric(&format!("onrush_denied_total{{kind=\"{kind}\"}}")), 0);
+        let labels = format!(r#"check="denylist",code="denied",kind="{kind}""#);
+        assert_eq!(rig.metric(&format!("onrush_denied_total{{{labels}}}")), 0);
     }
 }

@@ -5,6 +5,7 @@ mod captcha;
 mod catalog;
 mod challenges;
 mod conditions;
+mod decisions;
 mod denied;
 mod explained;
 mod flash_sale;

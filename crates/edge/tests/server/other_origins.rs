@@ -264,7 +264,7 @@ fn the_session_counts_for_pages_of_listed_origins() {
     let request = http::Request::delete(format!("http://localhost{SESSION}")).header("cookie", cookie);
     let request = request.header("origin", SHOP).header("sec-fetch-site", "cross-site").body(()).unwrap();
     assert_eq!(call_http2(rig.public(), request, b"").status, 204);
-    assert_eq!(rig.metric(r#"onrush_session_decisions_total{code="cross_site"}"#), 10);
+    assert_eq!(rig.metric(r#"onrush_session_decisions_total{check="session",code="cross_site"}"#), 10);
 }
 
 #[test]

@@ -81,10 +81,12 @@ fn an_answer_says_how_the_limit_stands_and_a_refusal_when_to_come_back() {
     let page = get(&rig, "/v1/sales/s");
     assert_eq!((page.status, page.field("ratelimit"), page.field("ratelimit-policy")), (200, None, None));
     assert!(page.body.contains(r#""quantity_held":4"#) || page.body.contains(r#""quantity_confirmed":4"#));
-    let labels = "{routes=\"reserve\",limit=\"address\"";
-    assert_eq!(rig.metric(&format!("onrush_rate_limit_decisions_total{labels},decision=\"admitted\"}}")), 4);
-    assert_eq!(rig.metric(&format!("onrush_rate_limit_decisions_total{labels},decision=\"refused\"}}")), 5);
-    assert_eq!(rig.metric(&format!("onrush_rate_limit_keys{labels}}}")), 1);
+    let labels = r#"routes="reserve",limit="address""#;
+    for (code, decision, count) in [("none", "admitted", 4), ("rate_limited", "refused", 5)] {
+        let labels = format!(r#"check="rate_limits",code="{code}",{labels},decision="{decision}""#);
+        assert_eq!(rig.metric(&format!("onrush_rate_limit_decisions_total{{{labels}}}")), count);
+    }
+    assert_eq!(rig.metric(&format!("onrush_rate_limit_keys{{{labels}}}")), 1);
 }
 
 #[test]

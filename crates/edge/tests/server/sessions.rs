@@ -92,8 +92,8 @@ fn a_session_is_begun_read_used_and_ended() {
     assert_eq!(ended.status, 204);
     let forgotten = ended.field("set-cookie").expect("a cookie");
     assert!(forgotten.starts_with("onrush_session=; Max-Age=0; Path=/"), "{forgotten}");
-    assert_eq!(rig.metric(r#"onrush_session_decisions_total{code="begun"}"#), 2);
-    assert_eq!(rig.metric(r#"onrush_session_decisions_total{code="customer_mismatch"}"#), 2);
+    assert_eq!(rig.metric(r#"onrush_session_decisions_total{check="session",code="begun"}"#), 2);
+    assert_eq!(rig.metric(r#"onrush_session_decisions_total{check="session",code="customer_mismatch"}"#), 2);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::{HttpMethod, RefOr, Schema};
 
-use super::words::{CHECKS, Verdict};
+use super::words::Verdict;
+use crate::gate::CHECKS;
 use crate::openapi::operation::{OPERATOR, Operation, optional_parameter};
 use crate::openapi::parts::{list, name_text, named, object, one_of, text};
 use crate::problem::Code;

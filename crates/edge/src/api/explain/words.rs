@@ -7,6 +7,7 @@ use onrush_core::{
 };
 use onrush_gate::{Left, Limited};
 
+use crate::gate::{CHALLENGE, CHECKS, DENYLIST, RATE_LIMITS, REPLAY, SESSION};
 use crate::problem::Code;
 
 /// One check of an explanation.
@@ -37,27 +38,6 @@ impl Verdict {
         }
     }
 }
-
-/// Every check, in the order in which they are asked.
-pub(super) const CHECKS: [&str; 11] = [
-    RATE_LIMITS,
-    DENYLIST,
-    "session",
-    REPLAY,
-    "sale_open",
-    "cooldown",
-    "holds_unpaid",
-    CHALLENGE,
-    "stock_open",
-    "customer_limit",
-    "stock",
-];
-const RATE_LIMITS: &str = "rate_limits";
-const DENYLIST: &str = "denylist";
-const REPLAY: &str = "replay";
-const CHALLENGE: &str = "challenge";
-/// Behind it a key is looked for.
-const SESSION: &str = "session";
 
 const NO_CUSTOMER: &str = "No customer was named.";
 const SESSIONS_OFF: &str =

@@ -1,6 +1,7 @@
 //! Each check in words.
 
 use super::*;
+use crate::gate::check_of;
 
 fn limit(limited: Limited, remaining: Option<u32>) -> Left {
     Left { limited, burst: 1_000, remaining }
@@ -132,6 +133,9 @@ fn rules_of_a_sale_say_their_figures() {
         let told = of_rule(&check, &verdict);
         let said = format!("{} {} {}", told.verdict.as_str(), told.code.unwrap_or("-"), told.detail);
         assert_eq!((told.check, said.as_str()), (check.as_str(), expected));
+        if let Refused(refusal) = verdict {
+            assert_eq!(check_of(refusal.code()), told.check, "figures have the same names");
+        }
     }
 }
 

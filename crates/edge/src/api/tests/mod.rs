@@ -256,7 +256,7 @@ fn operators_put_and_archive() {
         ("DELETE /v1/sales/PWTC?dry_run=true".into(), "400 invalid_request"),
         (shape("{\"span_ms\":60000,\"precision_ms\":100}"), "200 {\"span_ms\":60000,\"precision_ms\":100}"),
         (shape("{\"span_ms\":60000,\"precision_ms\":0}"), "400 invalid_request"),
-        ("GET /metrics".into(), "200 onrush_refusals_total{code=\"insufficient_stock\"} 6"),
+        ("GET /metrics".into(), "200 onrush_refusals_total{check=\"stock\",code=\"insufficient_stock\"} 6"),
         ("GET /livez".into(), "200 {\"status\":\"live\"}"),
         ("GET /readyz".into(), "200 {\"status\":\"ready\"}"),
         ("GET /openapi.json".into(), "200 \"openapi\": \"3.1.0\""),
