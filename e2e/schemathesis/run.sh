@@ -18,7 +18,7 @@ fi
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-cp "$here/schemathesis.toml" "$scratch"
+cp "$here/schemathesis.toml" "$here/hooks.py" "$scratch"
 cd "$scratch"
 curl --silent --show-error --fail "$public_url/openapi.json" >whole.json
 

@@ -1,12 +1,14 @@
 //! The schema of problems, which every error is.
 
+use onrush_core::ChallengeTerms;
 use utoipa::openapi::{RefOr, Schema};
 
-use super::parts::{object, one_of, text, time, whole};
+use super::parts::{list, object, one_of, text, time, whole};
 use crate::problem::Code;
 
 pub(super) fn schema() -> RefOr<Schema> {
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    let kinds = ChallengeTerms::Either.kinds().iter().map(|kind| kind.as_str()).collect::<Vec<_>>();
     let taken =
         |what| format!("`quantity_below_reserved`, `stock_in_use`: units of the stock that are {what}.");
     let held = format!("{} `holds_pending`: units of all held reservations of the sale.", taken("held"));
@@ -37,6 +39,12 @@ pub(super) fn schema() -> RefOr<Schema> {
             ),
             ("opens_at?", time("`sale_not_open`: when the sale opens.")),
             ("closes_at?", time("`sale_closed`, `stock_closed`: when the sale or the stock closed.")),
+            ("cooldown_left_ms?", whole("`cooling_down`: in how many milliseconds it is over.", 1, None).into()),
+            ("holds_unpaid_max?", whole("`holds_unpaid`: the sale's limit.", 1, None).into()),
+            (
+                "kinds?",
+                list("`challenge_required`: which challenges will do.", one_of("One.", &kinds), None),
+            ),
             ("limit?", one_of("`rate_limited`: which limit refused.", &["address", "route", "customer"])),
             ("held_count?", whole("`holds_pending`: reservations of the sale that are held.", 1, None).into()),
             ("held_until?", time("`holds_pending`: no reservation of the sale is held for longer.")),

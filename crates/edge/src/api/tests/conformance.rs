@@ -70,6 +70,16 @@ pub(super) fn target_of(path: &str) -> String {
     .fold(path.to_owned(), |target, (open, value)| target.replace(open, value))
 }
 
+/// Fails if a problem is not as the document says of problems. Its examples are problems as they are really written.
+pub(super) fn check_problems() {
+    let schema = &DOCUMENT["components"]["schemas"]["Problem"];
+    let examples = DOCUMENT["components"]["examples"].as_object().expect("examples");
+    for (code, example) in examples {
+        let outcome = conforms(schema, &example["value"]);
+        assert!(outcome.is_ok(), "{code}: {outcome:?}");
+    }
+}
+
 /// Fails if a reference in the document leads nowhere.
 pub(super) fn check_references() {
     fn visit(part: &'static Value) {

@@ -429,6 +429,7 @@ fn a_log_that_cannot_be_written_is_not_ready() {
 #[test]
 fn every_documented_operation_has_a_route() {
     conformance::check_references();
+    conformance::check_problems();
     let app = sinks::with_all();
     let (public, operator) = (public_router(Arc::clone(&app)), operator_router(app));
     for (method, path, tag) in conformance::operations() {

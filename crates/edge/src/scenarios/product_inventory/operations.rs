@@ -51,9 +51,10 @@ pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 4] {
         .pattern(Some("^-?[0-9]{1,19}$"));
     let ids = ArrayBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
-        .description(Some("Which products; none if null."))
-        .items(id)
-        .max_items(Some(ROWS_PER_READ_MAX));
+        .description(Some(format!(
+            "Which products, at most {ROWS_PER_READ_MAX} different ones; none if null."
+        )))
+        .items(id);
     let api = text("Not looked at.").schema_type(SchemaType::from_iter([Type::String, Type::Null]));
     let question = vec![("api?", api.into()), ("product_ids?", ids.into())];
     let answer = vec![
