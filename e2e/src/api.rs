@@ -158,7 +158,7 @@ pub(crate) struct DenialList {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Denial {
-    /// `customer` or `address`.
+    /// `customer`, `address` or `session`.
     pub kind: String,
     /// Whom it denies.
     pub value: String,

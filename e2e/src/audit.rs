@@ -2,6 +2,8 @@
 //! be as it was acknowledged.
 
 mod accounts;
+mod denylist;
+mod sessions;
 mod stored;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
@@ -14,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::answers::{count_of, outcome, read_reserved, reserve_request, value_of};
-use crate::api::{DenialList, Reservation, ReservationList, Sale};
+use crate::api::{Reservation, ReservationList, Sale};
 use crate::http::{self, Connection, request};
 use crate::ledger::accounts::Accounts;
 use crate::ledger::cooldowns::CoolDowns;
@@ -23,7 +25,6 @@ use crate::ledger::numbers::{Add, Period, Read};
 use crate::ledger::panes::{Hit, Panes};
 use crate::ledger::reservations::{Ledger, Terms};
 use crate::ledger::{Ask, Outcome, Record, Reserved, Times};
-use crate::operator_traffic::DENIAL_REASON;
 use crate::random::Random;
 use crate::run_clock::Clock;
 use crate::server::Server;
@@ -59,6 +60,7 @@ pub(crate) struct Tally {
     accounts: u64,
     accounts_found: u64,
     log_ins: u64,
+    sessions_ended: u64,
 }
 
 impl fmt::Display for Tally {
@@ -67,7 +69,7 @@ impl fmt::Display for Tally {
             formatter,
             "{} requests; acknowledged: {} additions, {} reservations, {} confirms and releases, {} replays; {} refused, {} of them in a cool-down and {} by the denylist; \
              {} unknown, of which {} reservations were found by their customer and {} by another attempt with their key; \
-             {} accounts and {} found to be there, {} log-ins",
+             {} accounts and {} found to be there, {} log-ins, sessions ended {} times",
             self.requests,
             self.additions,
             self.reservations,
@@ -81,7 +83,8 @@ impl fmt::Display for Tally {
             self.retried,
             self.accounts,
             self.accounts_found,
-            self.log_ins
+            self.log_ins,
+            self.sessions_ended
         )
     }
 }
@@ -104,6 +107,7 @@ pub(crate) struct History {
     accounts: Accounts,
     /// Those that were registered since the last audit.
     new_accounts: BTreeSet<String>,
+    sessions: Vec<sessions::Begun>,
     reservations: Vec<(String, String)>,
     touched: BTreeSet<String>,
     customers: BTreeSet<(String, String)>,
@@ -140,6 +144,7 @@ impl History {
             cooldowns: CoolDowns::default(),
             accounts: Accounts::default(),
             new_accounts: BTreeSet::new(),
+            sessions: Vec::new(),
             reservations: Vec::new(),
             touched: BTreeSet::new(),
             customers: BTreeSet::new(),
@@ -218,6 +223,7 @@ impl History {
         self.check_short_window(&mut connection).context("the short window")?;
         self.check_denylist(server.operator()).context("the denylist")?;
         self.check_accounts(server.public(), random).context("accounts")?;
+        self.check_sessions(server, random).context("sessions")?;
         let unknown = std::mem::take(&mut self.unknown);
         self.check_lists(&mut connection, &unknown).context("lists by customer, unknown outcomes open")?;
         self.retry_keys(server.public(), &unknown).context("retries of keys with unknown outcome")?;
@@ -330,18 +336,6 @@ impl History {
         let kept_ns = times.sent_ns.saturating_sub(2 * SHORT_PANES.span_ns);
         self.hits.retain(|hit| hit.times.ended_ns >= kept_ns);
         Ok(())
-    }
-
-    fn check_denylist(&mut self, operator: SocketAddr) -> Result<()> {
-        let (times, answer) = self.clock.time(|| http::once(operator, &request("GET", "/v1/denylist")));
-        let list: DenialList = answer?.expect(200)?;
-        ensure!(list.next_cursor.is_none(), "more customers are denied than there are");
-        for denial in &list.denials {
-            let is_ours = denial.kind == "customer" && denial.reason == DENIAL_REASON;
-            ensure!(is_ours && denial.expires_at.is_none(), "nobody put {denial:?} on the denylist");
-        }
-        let shown = list.denials.into_iter().map(|denial| denial.value).collect();
-        self.denials.observed(&shown, times)
     }
 
     fn check_lists(&mut self, connection: &mut Connection, unknown: &[Arc<Ask>]) -> Result<()> {

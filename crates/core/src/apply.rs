@@ -52,7 +52,10 @@ impl State {
             Event::Expired { reservation } => self.transition(reservation, ReservationStatus::Expired),
             Event::Denied { kind, value, reason, expires_at } => {
                 let (value, reason) = (value.into(), reason.into());
-                self.denylist.put(Arc::new(Denial { kind, value, reason, expires_at }));
+                let denial = Denial { kind, value, reason, expires_at };
+                let says_when = kind != DenialKind::Session || denial.sessions_ended_at().is_some();
+                assert!(says_when, "sessions were ended at a moment");
+                self.denylist.put(Arc::new(denial));
             }
             Event::AccountCreated { customer, password } => self.accounts.add(customer, password),
             Event::RowsPut { collection, ref rows } => self.rows.put(&self.hash, collection, rows),

@@ -34,7 +34,8 @@ pub enum Command<'a> {
     Reclaim { sale: &'a str, reservation: ReservationRef },
     /// Gives the units of a held or confirmed reservation back.
     Release { sale: &'a str, reservation: ReservationRef, asker: Asker<'a> },
-    /// Puts a customer, an address or a network on the denylist, or gives the entry another reason and end.
+    /// Puts a customer, an address or a network on the denylist, or gives the entry another reason and end; or ends the sessions of a
+    /// customer that have begun by the wall clock's time, without an `expires_at`.
     Deny { kind: DenialKind, value: &'a str, reason: &'a str, expires_at: Option<TimeMs> },
     /// Takes it off the denylist.
     Undeny { kind: DenialKind, value: &'a str },

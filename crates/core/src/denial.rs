@@ -4,7 +4,7 @@
 use core::net::IpAddr;
 use std::sync::Arc;
 
-use crate::{TimeMs, is_new_name};
+use crate::{SESSION_MS_MAX, TimeMs, is_new_name};
 
 /// What the value of a denial names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,25 +13,28 @@ pub enum DenialKind {
     Customer = 0,
     /// An address, or a network of them.
     Address = 1,
+    /// The sessions of a customer that had begun by a moment, by the name of the customer. Who begins another one is not denied.
+    Session = 2,
 }
 
 impl DenialKind {
     /// Every kind, each at the index that it is as a number.
-    pub const ALL: [Self; 2] = [Self::Customer, Self::Address];
+    pub const ALL: [Self; 3] = [Self::Customer, Self::Address, Self::Session];
 
     /// As operators write it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Customer => "customer",
             Self::Address => "address",
+            Self::Session => "session",
         }
     }
 
-    /// Whether a denial of this kind may have this value: a name of a customer, or an address or a network as
+    /// Whether a denial of this kind may have this value: the name of a customer, or an address or a network as
     /// [`is_network`] has them.
     pub fn takes(self, value: &str) -> bool {
         match self {
-            Self::Customer => is_new_name(value),
+            Self::Customer | Self::Session => is_new_name(value),
             Self::Address => is_network(value),
         }
     }
@@ -46,7 +49,8 @@ pub struct Denial {
     pub value: Arc<str>,
     /// Why, for operators: at most [`crate::REASON_BYTES_MAX`] bytes.
     pub reason: Box<str>,
-    /// From then on, by the wall clock, it denies nobody. Absent if it has no end.
+    /// From then on, by the wall clock, it denies nobody. Absent if it has no end. That of sessions is when the last of them would
+    /// have expired.
     pub expires_at: Option<TimeMs>,
 }
 
@@ -54,6 +58,13 @@ impl Denial {
     /// Whether it denies somebody at `wall`.
     pub fn is_live(&self, wall: TimeMs) -> bool {
         self.expires_at.is_none_or(|expires_at| wall < expires_at)
+    }
+
+    /// The moment up to which sessions of the customer were ended: one that began then or before is none, by the clock of the
+    /// server that began it. Nothing if it is not about sessions.
+    pub fn sessions_ended_at(&self) -> Option<TimeMs> {
+        let is_of_sessions = self.kind == DenialKind::Session;
+        self.expires_at.filter(|_| is_of_sessions)?.checked_sub(SESSION_MS_MAX)
     }
 }
 
@@ -134,5 +145,19 @@ mod tests {
         assert!(denial.is_live(9) && !denial.is_live(10));
         denial.expires_at = None;
         assert!(denial.is_live(u64::MAX));
+    }
+
+    #[test]
+    fn a_denial_of_sessions_says_which_ones() {
+        for (kind, expires_at, expected) in [
+            (DenialKind::Session, Some(SESSION_MS_MAX + 7), Some(7)),
+            (DenialKind::Session, Some(SESSION_MS_MAX), Some(0)),
+            (DenialKind::Session, Some(7), None),
+            (DenialKind::Session, None, None),
+            (DenialKind::Customer, Some(SESSION_MS_MAX + 7), None),
+        ] {
+            let denial = Denial { kind, value: "c".into(), reason: "".into(), expires_at };
+            assert_eq!(denial.sessions_ended_at(), expected, "{denial:?}");
+        }
     }
 }

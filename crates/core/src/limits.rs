@@ -17,6 +17,9 @@ pub const KEY_BYTES_MAX: usize = 128;
 pub const ADD_MAX: u32 = 1_000_000;
 /// Bytes of the reason of a denial.
 pub const REASON_BYTES_MAX: usize = 256;
+/// The longest that a session of a customer may last: 30 days, in milliseconds. So long it is known that sessions of a customer were
+/// ended; what is written of it follows from this number, so that it never changes.
+pub const SESSION_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1_000;
 /// Bytes of what a password is checked against; at least 1. An account with a longer one is refused.
 pub const PASSWORD_HASH_BYTES_MAX: usize = 128;
 /// Characters in the key of a row of the catalogue; at least 1. A row with a longer one is refused.

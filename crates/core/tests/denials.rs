@@ -1,7 +1,9 @@
 //! Denials as facts and in memory: a state without any is as it always was, a restored one has them all, and nothing out of
 //! place is taken back.
 
-use onrush_core::{Command, DenialKind, Event, Fact, Limits, Now, State, decide, decide_denial_expiry};
+use onrush_core::{
+    Command, DenialKind, Event, Fact, Limits, Now, SESSION_MS_MAX, State, decide, decide_denial_expiry,
+};
 
 const FACTS: [(DenialKind, &str, &str, Option<u64>); 4] = [
     (DenialKind::Customer, "ada", "a bot", None),
@@ -70,6 +72,21 @@ fn a_state_is_its_facts() {
 }
 
 #[test]
+fn ends_of_sessions_are_facts_as_other_denials_are() {
+    let mut state = State::new(Limits::default(), 1);
+    let end = Command::Deny { kind: DenialKind::Session, value: "ada", reason: "a bot", expires_at: None };
+    run(&mut state, &end);
+    assert_eq!(state.digest().to_string(), "b00c53c95f75e99628b4cff81c94341d");
+    let ended_at =
+        |state: &State| state.denials().map(|denial| denial.sessions_ended_at()).collect::<Vec<_>>();
+    assert_eq!(ended_at(&state), [Some(10)]);
+    let mut restored = State::restore(Limits::default(), 77);
+    state.facts(&mut |fact| restored.restore_fact(&fact).unwrap());
+    assert_eq!((restored.digest(), ended_at(&restored)), (state.digest(), ended_at(&state)));
+    restored.check_memory_bytes();
+}
+
+#[test]
 fn facts_out_of_place_or_out_of_bounds_are_turned_away() {
     let denial = |kind, value, reason, expires_at| Fact::Denial { kind, value, reason, expires_at };
     let facts = FACTS.map(|(kind, value, reason, expires_at)| denial(kind, value, reason, expires_at));
@@ -91,9 +108,15 @@ fn facts_out_of_place_or_out_of_bounds_are_turned_away() {
         denial(DenialKind::Customer, "a", "", Some(253_402_300_800_000)),
         denial(DenialKind::Address, "example.org", "", None),
         denial(DenialKind::Address, "192.0.2.7/32", "", None),
+        denial(DenialKind::Session, "a/b", "", Some(SESSION_MS_MAX)),
+        denial(DenialKind::Session, "a", "", Some(SESSION_MS_MAX - 1)),
+        denial(DenialKind::Session, "a", "", None),
     ] {
         assert!(restore(std::slice::from_ref(&wrong)).is_err(), "{wrong:?}");
     }
+    let ended = denial(DenialKind::Session, "a", "", Some(SESSION_MS_MAX));
+    assert!(restore(&[facts[3].clone(), ended.clone()]).is_ok());
+    assert!(restore(&[ended, facts[3].clone()]).is_err());
     let counter = Fact::Counter { counter: "home", value: 1 };
     assert!(restore(&[counter.clone(), facts[0].clone()]).is_ok());
     assert!(restore(&[facts[0].clone(), counter]).is_err());
@@ -109,8 +132,13 @@ fn events_that_cannot_be_stop_the_process() {
         (Event::DenialExpired { kind: DenialKind::Customer, value: "ada" }, 100),
         (Event::DenialExpired { kind: DenialKind::Customer, value: "eve" }, 59_999),
     ]
-    .map(|(event, at)| std::panic::catch_unwind(|| sample().apply(&event, at)).is_ok());
+    .into_iter()
+    .chain([None, Some(SESSION_MS_MAX - 1)].map(|expires_at| {
+        (Event::Denied { kind: DenialKind::Session, value: "ada", reason: "", expires_at }, 100)
+    }))
+    .map(|(event, at)| std::panic::catch_unwind(|| sample().apply(&event, at)).is_ok())
+    .collect::<Vec<_>>();
     std::panic::set_hook(hook);
-    assert_eq!(survived, [false; 4]);
+    assert_eq!(survived, [false; 6]);
     sample().apply(&Event::DenialExpired { kind: DenialKind::Customer, value: "eve" }, 60_000);
 }

@@ -54,9 +54,7 @@ impl Sender<'_> {
     /// # Errors
     /// What it is answered instead.
     pub(crate) fn of(&self, request: &Request<'_>) -> Result<Identity, Problem> {
-        let identity = self.gate.identify(&request.fields, true, self.now)?;
-        identity.check_denied(self.denylist, self.now)?;
-        Ok(identity)
+        self.gate.identify(&request.fields, true, self.now)?.checked(self.denylist, self.now)
     }
 }
 

@@ -15,7 +15,7 @@ use onrush_node::{BATCH_BUCKETS, Histogram, MetricsSnapshot, SYNC_BUCKETS_US};
 use onrush_sinks::SinkStatus;
 
 use crate::catalog::CollectionFigures;
-use crate::gate::{DENYLIST, check_of};
+use crate::gate::{DENYLIST, NONE, check_of};
 use crate::problem::Code;
 
 /// The content type of the text.
@@ -265,8 +265,10 @@ fn render_state(page: &mut Page, node: &MetricsSnapshot) {
         "Requests that the denylist refused, by kind of its entry.",
     );
     for (kind, count) in DenialKind::ALL.into_iter().zip(node.denied_counts) {
+        // Whoever comes with a session that was ended goes on without it, and is refused by others if at all.
+        let code = if kind == DenialKind::Session { NONE } else { Code::Denied.as_str() };
         let kind = format!(",kind=\"{}\"", kind.as_str());
-        page.decision("onrush_denied_total", DENYLIST, Code::Denied.as_str(), &kind, count);
+        page.decision("onrush_denied_total", DENYLIST, code, &kind, count);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use onrush_core::{RefusalCode, UnitTotals};
+use onrush_core::{DenialKind, RefusalCode, UnitTotals};
 
 use crate::{Failure, Reply};
 
@@ -94,8 +94,8 @@ pub struct MetricsSnapshot {
     pub account_count: u64,
     /// Rows of the catalogue that the partition keeps.
     pub row_count: u64,
-    /// Times that somebody turned out to be denied, by [`onrush_core::DenialKind`].
-    pub denied_counts: [u64; 2],
+    /// Times that somebody turned out to be denied, by kind.
+    pub denied_counts: [u64; DenialKind::ALL.len()],
     /// Bytes of the state, as [`onrush_core::State::memory_bytes`] has them.
     pub state_bytes: u64,
     /// [`onrush_core::Limits::state_bytes_max`]

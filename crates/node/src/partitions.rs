@@ -38,6 +38,16 @@ impl Partitions {
         self.at(0).denies_address(address, wall)
     }
 
+    /// Whether a session of this customer that began at `began_at` is one that an operator has ended.
+    pub fn ends_session(&self, customer: &str, began_at: TimeMs) -> bool {
+        self.at(0).ends_session(customer, began_at)
+    }
+
+    /// The moment up to which an operator has ended the sessions of this customer. Nothing is counted for that.
+    pub fn sessions_ended_at(&self, customer: &str) -> Option<TimeMs> {
+        self.at(0).sessions_ended_at(customer)
+    }
+
     /// The entry of the denylist that denies this customer when the wall clock shows `wall`. Nobody is counted as denied for that.
     pub fn denial_of_customer(&self, customer: &str, wall: TimeMs) -> Option<Arc<Denial>> {
         self.at(0).denial_of_customer(customer, wall)

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Answer, Decision, check_ceiling, check_memory};
 use crate::{
-    Ceiling, Denial, DenialKind, Event, Now, REASON_BYTES_MAX, Refusal, State, TERMS_TIME_MS_MAX, TimeMs,
+    Ceiling, Denial, DenialKind, Event, Now, REASON_BYTES_MAX, Refusal, SESSION_MS_MAX, State,
+    TERMS_TIME_MS_MAX, TimeMs,
 };
 
 pub(super) fn decide_deny<'a>(
@@ -24,6 +25,16 @@ pub(super) fn decide_deny<'a>(
         return invalid("expires_at", "must be later than now, and at most 9999-12-31T23:59:59.999Z");
     }
     let found = state.denylist.get(kind, value);
+    let expires_at = if kind == DenialKind::Session {
+        if expires_at.is_some() {
+            return invalid("expires_at", "must be left out: sessions that are ended stay so");
+        }
+        // What was ended stays so when the wall clock is set back.
+        let before = found.and_then(|found| found.expires_at).unwrap_or_default();
+        Some(wall.saturating_add(SESSION_MS_MAX).min(TERMS_TIME_MS_MAX).max(before))
+    } else {
+        expires_at
+    };
     let answer = Answer::Denied { created: !found.is_some_and(|found| found.is_live(wall)) };
     if found.is_some_and(|found| *found.reason == *reason && found.expires_at == expires_at) {
         return Ok(Decision::nothing_new(answer));
@@ -69,7 +80,7 @@ impl Denial {
 fn check_value(kind: DenialKind, value: &str) -> Result<(), Refusal> {
     match kind {
         _ if kind.takes(value) => Ok(()),
-        DenialKind::Customer => Err(Refusal::InvalidName { field: "customer" }),
+        DenialKind::Customer | DenialKind::Session => Err(Refusal::InvalidName { field: "customer" }),
         DenialKind::Address => {
             Err(Refusal::Invalid { field: "address", rule: "must be an IP address or a network" })
         }

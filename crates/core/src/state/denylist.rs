@@ -70,6 +70,7 @@ impl Denylist {
         }
         let is_in_bounds = denial.kind.takes(&denial.value)
             && denial.reason.len() <= REASON_BYTES_MAX
+            && (denial.kind != DenialKind::Session || denial.sessions_ended_at().is_some())
             && denial.expires_at.is_none_or(|at| at <= TERMS_TIME_MS_MAX);
         if !is_in_bounds {
             return Err("a denial is out of bounds");

@@ -1,7 +1,8 @@
 //! The denylist: a map, and whether the wall clock has passed the end.
 
 use onrush_core::{
-    Answer, Ceiling, DenialKind, Limits, Now, REASON_BYTES_MAX, Refusal, TERMS_TIME_MS_MAX, is_network,
+    Answer, Ceiling, DenialKind, Limits, Now, REASON_BYTES_MAX, Refusal, SESSION_MS_MAX, TERMS_TIME_MS_MAX,
+    is_network,
 };
 
 use super::{Model, check_ceiling, check_new_name, ensure};
@@ -36,7 +37,7 @@ impl Model {
     ) -> Result<(Answer, bool), Refusal> {
         let key = (step.kind, step.value);
         match step.kind {
-            DenialKind::Customer => check_new_name("customer", step.value)?,
+            DenialKind::Customer | DenialKind::Session => check_new_name("customer", step.value)?,
             DenialKind::Address => ensure(is_network(step.value), || Refusal::Invalid {
                 field: "address",
                 rule: "must be an IP address or a network",
@@ -57,11 +58,21 @@ impl Model {
             field: "expires_at",
             rule: "must be later than now, and at most 9999-12-31T23:59:59.999Z",
         })?;
+        let ends_sessions = step.kind == DenialKind::Session;
+        ensure(!ends_sessions || denial.expires_at.is_none(), || Refusal::Invalid {
+            field: "expires_at",
+            rule: "must be left out: sessions that are ended stay so",
+        })?;
+        let mut denial = denial.clone();
+        if ends_sessions {
+            let before = self.denials.get(&key).and_then(|before| before.expires_at);
+            denial.expires_at = Some((wall + SESSION_MS_MAX).min(TERMS_TIME_MS_MAX)).max(before);
+        }
         if !self.denials.contains_key(&key) {
             check_ceiling(self.denials.len(), limits.denials_max, Ceiling::Denials)?;
         }
         let before = self.denials.insert(key, denial.clone());
-        Ok((Answer::Denied { created: !is_live }, before.as_ref() != Some(denial)))
+        Ok((Answer::Denied { created: !is_live }, before.as_ref() != Some(&denial)))
     }
 
     /// What is said of somebody who is denied at this time of the wall clock.

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::together::{DoneTogether, Together};
 use crate::catalog::{Catalog, CatalogSettings, RowSource};
 use crate::components::Components;
-use crate::gate::{Denylist, Gate, Identity, PublicGate};
+use crate::gate::{Begun, Denylist, Gate, Identity, PublicGate};
 use crate::hot::Sender;
 use crate::http::request::Fields;
 use crate::metrics;
@@ -170,11 +170,22 @@ impl App {
     /// What it is answered instead.
     pub(crate) fn identify(&self, fields: &HeaderMap, may_write: bool) -> Result<Identity, Problem> {
         let now = self.backend.now_ms();
-        let identified = self.gate.identify(&Fields::Mapped(fields), may_write, now).and_then(|identity| {
-            identity.check_denied(&*self.backend, now)?;
-            Ok(identity)
-        });
+        let identified = self.gate.identify(&Fields::Mapped(fields), may_write, now);
+        let identified = identified.and_then(|identity| identity.checked(&*self.backend, now));
         identified.inspect_err(|problem| self.gate.count_refusal(problem))
+    }
+
+    /// Begins a session for a customer who proved to be this one. It begins later than those that the operator has ended, though
+    /// that was in the same millisecond, or the clock was set back since.
+    ///
+    /// # Errors
+    /// Sessions are off, the denylist has the customer, or the system has no random numbers.
+    pub(crate) fn begin_session(&self, customer: &str) -> Result<Begun, Problem> {
+        let now = self.backend.now_ms();
+        self.backend.check_customer(customer, now)?;
+        let ended_at = self.backend.sessions_ended_at(customer);
+        let begins_at = ended_at.map_or(now, |ended_at| now.max(ended_at.saturating_add(1)));
+        self.gate.sessions()?.begin_for(customer, begins_at)
     }
 
     /// Runs a call. A backend that is gone without an answer leaves it unknown whether the call was done.

@@ -14,6 +14,10 @@ pub trait Denylist {
     fn denies_address(&self, address: IpAddr, now: TimeMs) -> bool;
     /// Whether it has this customer.
     fn denies_customer(&self, customer: &str, now: TimeMs) -> bool;
+    /// Whether a session of this customer that began at `began_at` is one that the operator has ended.
+    fn ends_session(&self, customer: &str, began_at: TimeMs) -> bool;
+    /// The moment up to which the operator has ended the sessions of this customer. Nothing is counted for that.
+    fn sessions_ended_at(&self, customer: &str) -> Option<TimeMs>;
     /// An entry that denies this address. Nobody is counted as denied for that.
     fn denial_of_address(&self, address: IpAddr, now: TimeMs) -> Option<Arc<Denial>>;
     /// The entry that denies this customer; likewise.
@@ -51,6 +55,14 @@ impl Denylist for Partitions {
 
     fn denies_customer(&self, customer: &str, now: TimeMs) -> bool {
         Self::denies_customer(self, customer, now)
+    }
+
+    fn ends_session(&self, customer: &str, began_at: TimeMs) -> bool {
+        Self::ends_session(self, customer, began_at)
+    }
+
+    fn sessions_ended_at(&self, customer: &str) -> Option<TimeMs> {
+        Self::sessions_ended_at(self, customer)
     }
 
     fn denial_of_address(&self, address: IpAddr, now: TimeMs) -> Option<Arc<Denial>> {

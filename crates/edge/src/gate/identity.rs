@@ -18,6 +18,8 @@ pub(crate) enum Identity {
     Operator,
     /// A session that has expired.
     Expired,
+    /// A session that the operator has ended.
+    Ended,
     /// A customer.
     Customer(Proof),
 }
@@ -37,24 +39,33 @@ impl Identity {
             (Self::Unknown | Self::Operator, None) => Err(Problem::invalid("customer", "is missing")),
             (Self::Anyone, None) => Err(Problem::session_or_customer()),
             (Self::Expired, None) => Err(Problem::session_expired()),
+            (Self::Ended, None) => Err(Problem::session_ended()),
         }
     }
 
-    /// A session of a customer on the denylist is good for nothing.
+    /// The same once the denylist was asked.
     ///
     /// # Errors
-    /// It is one.
-    pub(crate) fn check_denied(&self, denylist: &dyn Denylist, now: TimeMs) -> Result<(), Problem> {
-        match self {
-            Self::Customer(proof) => denylist.check_customer(proof.customer.as_str(), now),
-            _ => Ok(()),
+    /// It has the customer of the session, which is good for nothing then.
+    pub(crate) fn checked(self, denylist: &dyn Denylist, now: TimeMs) -> Result<Self, Problem> {
+        if let Self::Customer(proof) = &self {
+            denylist.check_customer(proof.customer.as_str(), now)?;
         }
+        Ok(self.unless_ended(denylist))
+    }
+
+    /// The same, and a session that the operator has ended is none.
+    pub(crate) fn unless_ended(self, denylist: &dyn Denylist) -> Self {
+        let Self::Customer(Proof { customer, session_began_at: Some(began_at), .. }) = &self else {
+            return self;
+        };
+        if denylist.ends_session(customer.as_str(), *began_at) { Self::Ended } else { self }
     }
 
     /// For whom the partition takes the sender.
     pub(crate) fn asker(&self) -> Asker {
         match self {
-            Self::Unknown | Self::Anyone => Asker::Anyone,
+            Self::Unknown | Self::Anyone | Self::Ended => Asker::Anyone,
             Self::Expired => Asker::Expired,
             Self::Operator => Asker::Operator,
             Self::Customer(proof) => Asker::Customer(proof.customer.as_str().into()),
@@ -69,6 +80,7 @@ impl Identity {
         match self {
             Self::Customer(proof) => Ok(proof),
             Self::Expired => Err(Problem::session_expired()),
+            Self::Ended => Err(Problem::session_ended()),
             Self::Anyone => Err(Problem::session_required()),
             Self::Unknown | Self::Operator => Err(Problem::sessions_off()),
         }

@@ -173,5 +173,6 @@ impl fmt::Debug for Sessions {
 }
 
 fn proof_of(session: &Session) -> Proof {
-    Proof { customer: *session.name(), expires_at: session.expires_at() }
+    let session_began_at = Some(session.issued_at());
+    Proof { customer: *session.name(), expires_at: session.expires_at(), session_began_at }
 }

@@ -23,6 +23,14 @@ impl Problem {
         Self::new(Code::SessionRequired, detail)
     }
 
+    /// 401: what says who sends this is a session that the operator has ended.
+    pub fn session_ended() -> Self {
+        Self::new(
+            Code::SessionRequired,
+            "The operator has ended this session. POST /v1/session begins another one.",
+        )
+    }
+
     /// 401: what says who sends this has expired.
     pub fn session_expired() -> Self {
         Self::new(Code::SessionExpired, "It was good once. POST /v1/session begins another one.")

@@ -7,6 +7,7 @@ mod challenges;
 mod conditions;
 mod decisions;
 mod denied;
+mod ended_sessions;
 mod explained;
 mod flash_sale;
 mod flash_sale_accounts;

@@ -16,7 +16,7 @@ const RESERVE_ROUTED: &str = "/v1/sales/%73/reservations";
 /// A secret of HS256, and tokens under it: of ann and of bob until the year 2100, and of ann until 1970.
 const SECRET: &str = r#"{"kty":"oct","k":"BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"}"#;
 pub(crate) const ANN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4iLCJleHAiOjQxMDI0NDQ4MDB9.UCbIWVrSlZEWDk-CJI4sPUofrLV853K_rm41b9p3ors";
-const BOB: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IiLCJleHAiOjQxMDI0NDQ4MDB9.uIB_8i8CmfaepWv2DedgnWls5H8hFESo2jcjhBds8ng";
+pub(crate) const BOB: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IiLCJleHAiOjQxMDI0NDQ4MDB9.uIB_8i8CmfaepWv2DedgnWls5H8hFESo2jcjhBds8ng";
 const OLD: &str =
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4iLCJleHAiOjF9.jeHm-ns5KdQoREhxq0W4xx9T85SeU5eroqAp8LoZnm0";
 

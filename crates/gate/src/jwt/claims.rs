@@ -26,6 +26,8 @@ pub struct Proof {
     pub customer: Customer,
     /// Until when it says so, in milliseconds, without the skew.
     pub expires_at: TimeMs,
+    /// When the session began that it is, in milliseconds. A token of the shop is none.
+    pub session_began_at: Option<TimeMs>,
 }
 
 impl JwtRules {
@@ -49,7 +51,7 @@ impl JwtRules {
             return Err(JwtRefused::WrongAudience);
         }
         let customer = claims.get(&self.customer_claim).and_then(customer).ok_or(JwtRefused::NoCustomer)?;
-        Ok(Proof { customer, expires_at })
+        Ok(Proof { customer, expires_at, session_began_at: None })
     }
 
     /// A token that names an audience is refused by everybody who is not in it (RFC 7519, section 4.1.3).

@@ -11,7 +11,7 @@ mod token;
 mod attacks;
 
 use arrayvec::ArrayString;
-use onrush_core::{NAME_BYTES_MAX, TimeMs, is_new_name};
+use onrush_core::{NAME_BYTES_MAX, SESSION_MS_MAX, TimeMs, is_new_name};
 
 pub use self::key::{Cipher, KeyId, NONCE_BYTES, Nonce, SessionKey, UnusableKey};
 pub use self::key_file::KeyFileError;
@@ -20,7 +20,7 @@ pub use self::token::{TOKEN_CHARS_MAX, Token, TokenRefused};
 
 /// The longest time that a session may last: 30 days, in milliseconds. A token that says more is not made. So a key that was
 /// replaced that long ago has nothing left to open.
-pub const SESSION_TTL_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1_000;
+pub const SESSION_TTL_MS_MAX: u64 = SESSION_MS_MAX;
 
 /// How far the clock may have been set back since a session began, in milliseconds: 5 minutes. A token from further in the
 /// future is as good as one that has expired, or a clock that was wrong once would make sessions that last longer than they say.

@@ -190,6 +190,18 @@ impl Partition {
         self.count_denied(DenialKind::Address, is_denied)
     }
 
+    /// Whether a session of this customer that began at `began_at`, by the wall clock, is one that an operator has ended. Takes no
+    /// lock.
+    pub fn ends_session(&self, customer: &str, began_at: TimeMs) -> bool {
+        let is_ended = self.sessions_ended_at(customer).is_some_and(|ended_at| began_at <= ended_at);
+        self.count_denied(DenialKind::Session, is_ended)
+    }
+
+    /// The moment up to which an operator has ended the sessions of this customer. Nothing is counted for that.
+    pub fn sessions_ended_at(&self, customer: &str) -> Option<TimeMs> {
+        self.cell.view().sessions_ended_at(customer)
+    }
+
     /// The entry of the denylist that denies this customer when the wall clock shows `wall`. Nobody is counted as denied for that.
     pub fn denial_of_customer(&self, customer: &str, wall: TimeMs) -> Option<Arc<Denial>> {
         self.cell.view().read().denylist().of_customer(customer, wall).cloned()

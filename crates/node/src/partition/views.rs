@@ -201,4 +201,9 @@ impl PublishedView {
     pub(crate) fn denies_address(&self, address: IpAddr, wall: TimeMs) -> bool {
         self.has_denials.load(Ordering::Acquire) && self.read().denylist.of_address(address, wall).is_some()
     }
+
+    pub(crate) fn sessions_ended_at(&self, customer: &str) -> Option<TimeMs> {
+        let has_denials = self.has_denials.load(Ordering::Acquire);
+        has_denials.then(|| self.read().denylist.sessions_ended_at(customer)).flatten()
+    }
 }

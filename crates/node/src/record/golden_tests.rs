@@ -8,8 +8,8 @@ use std::path::Path;
 
 use onrush_core::{
     ChallengeTerms, ConfirmBy, DenialKind, Event, Fact, GateMode, GateTerms, IdempotencyKey, Incarnation,
-    Line, Lines, PasswordHash, ReclaimedClaim, ReservationNo, ReservationStatus, RowLine, SaleNo, SaleTerms,
-    SessionTerms, StockNo, StockTerms, WindowShape,
+    Line, Lines, PasswordHash, ReclaimedClaim, ReservationNo, ReservationStatus, RowLine, SESSION_MS_MAX,
+    SaleNo, SaleTerms, SessionTerms, StockNo, StockTerms, WindowShape,
 };
 
 use onrush_log::Format;
@@ -88,6 +88,10 @@ const DENIAL_RECORDS: &[u8] = include_bytes!("../../golden/denial-records-v2.bin
 const DENIAL_RECORDS_TEXT: &str = include_str!("../../golden/denial-records-v2.txt");
 const DENIAL_FACTS: &[u8] = include_bytes!("../../golden/denial-facts-v2.bin");
 const DENIAL_FACTS_TEXT: &str = include_str!("../../golden/denial-facts-v2.txt");
+const SESSION_END_RECORDS: &[u8] = include_bytes!("../../golden/session-end-records-v2.bin");
+const SESSION_END_RECORDS_TEXT: &str = include_str!("../../golden/session-end-records-v2.txt");
+const SESSION_END_FACTS: &[u8] = include_bytes!("../../golden/session-end-facts-v2.bin");
+const SESSION_END_FACTS_TEXT: &str = include_str!("../../golden/session-end-facts-v2.txt");
 
 /// As [`terms`], where the first stock closes.
 fn closing_terms() -> SaleTerms {
@@ -377,9 +381,27 @@ fn denials_of_version_2_decode_for_ever() {
 }
 
 #[test]
+fn ends_of_sessions_of_version_2_decode_for_ever() {
+    let (kind, value) = (DenialKind::Session, "ada");
+    let expires_at = Some(BATCH_TIME + SESSION_MS_MAX);
+    let mut written = Vec::new();
+    for event in [
+        Event::Denied { kind, value, reason: "", expires_at },
+        Event::Undenied { kind, value },
+        Event::DenialExpired { kind, value },
+    ] {
+        encode_event(&mut written, &event);
+    }
+    check_records("session-end-records-v2", &written, SESSION_END_RECORDS, SESSION_END_RECORDS_TEXT);
+    let mut written = Vec::new();
+    encode_fact(&mut written, &Fact::Denial { kind, value, reason: "a bot", expires_at });
+    check_facts("session-end-facts-v2", &written, SESSION_END_FACTS, SESSION_END_FACTS_TEXT);
+}
+
+#[test]
 fn a_denial_of_a_kind_that_is_not_known_is_refused() {
-    // Kind 2 of denial, of a customer `a` without a reason.
-    assert!(try_records(Format::V2, &[13, 4, 2, 1, b'a', 0]).1.is_err());
+    // Kind 3 of denial, of a customer `a` without a reason.
+    assert!(try_records(Format::V2, &[13, 4, 3, 1, b'a', 0]).1.is_err());
     assert!(try_records(Format::V2, &[13, 4, 1, 1, b'a', 0]).1.is_ok());
     assert!(try_records(Format::V1, &[13, 0, 1, b'a', 0]).1.is_err());
 }

@@ -69,7 +69,8 @@ impl App {
         customer: &str,
         password: Password,
     ) -> Result<Begun, Problem> {
-        let (passwords, sessions) = (self.passwords()?, self.gate.sessions()?);
+        let passwords = self.passwords()?;
+        self.gate.sessions()?;
         self.check_site(fields)?;
         let kept = self.account_of(customer).await?.map(|kept| kept.0);
         let is_right = passwords.verify(password, kept).await?;
@@ -78,9 +79,7 @@ impl App {
             self.gate.count_refusal(&problem);
             return Err(problem);
         }
-        let now = self.backend.now_ms();
-        self.backend.check_customer(customer, now)?;
-        sessions.begin_for(customer, now)
+        self.begin_session(customer)
     }
 
     async fn account_of(&self, customer: &str) -> Result<Option<StoredPassword>, Problem> {

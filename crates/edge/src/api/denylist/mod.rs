@@ -1,4 +1,5 @@
-//! The denylist: customers, addresses and networks that are refused on the public listener, kept by the operator.
+//! The denylist: customers, addresses and networks that are refused on the public listener, and sessions that are none any more, kept
+//! by the operator.
 
 mod body;
 mod operations;
@@ -79,7 +80,7 @@ async fn list_denials(State(app): State<Arc<App>>, request: WithoutBody) -> Answ
 fn subject_at(uri: &Uri) -> Result<(DenialKind, Name), Problem> {
     let kind = DenialKind::ALL.into_iter().find(|kind| kind.as_str() == segment(uri, 2));
     match kind {
-        Some(DenialKind::Customer) => Ok((DenialKind::Customer, name_at(uri, 3, "customer")?)),
+        Some(kind @ (DenialKind::Customer | DenialKind::Session)) => Ok((kind, name_at(uri, 3, "customer")?)),
         Some(DenialKind::Address) => {
             let text = decode_segment(segment(uri, 3));
             let text = text.ok_or_else(|| Problem::invalid("address", "is not percent-encoded UTF-8"))?;
@@ -87,6 +88,6 @@ fn subject_at(uri: &Uri) -> Result<(DenialKind, Name), Problem> {
             let network = network.map_err(|error| Problem::invalid("address", &error.to_string()))?;
             Ok((DenialKind::Address, Name::from(network.to_string())))
         }
-        None => Err(Problem::invalid("kind", "must be customer or address")),
+        None => Err(Problem::invalid("kind", "must be customer, address or session")),
     }
 }

@@ -1,6 +1,6 @@
 //! Operations on the denylist.
 
-use onrush_core::REASON_BYTES_MAX;
+use onrush_core::{DenialKind, REASON_BYTES_MAX};
 use serde_json::{Value, json};
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::{HttpMethod, RefOr, ResponseBuilder, Schema};
@@ -15,10 +15,11 @@ const PATH: &str = "/v1/denylist/{kind}/{value}";
 
 pub(super) fn all() -> [Operation; 4] {
     let request = json!({"reason": "a bot", "expires_at": "2021-05-17T00:00:00Z"});
-    let put = subject(HttpMethod::Put, "putDenial", "Deny a customer, an address or a network")
+    let put = subject(HttpMethod::Put, "putDenial", "Deny a customer, an address, a network or sessions")
         .description(
             "In force on every thread when it is answered. An entry of the same kind and value is replaced. From `expires_at` \
-             on it denies nobody.",
+             on it denies nobody. With the kind `session` all sessions of the customer end that have begun so far, and new ones \
+             may begin; it takes no `expires_at`, and gets that of the last of them.",
         )
         .body("DenialTerms", request)
         .json(201, "The entry is new.", "Denial", example())
@@ -58,19 +59,27 @@ fn kind() -> Parameter {
 }
 
 fn value() -> Parameter {
-    let description = "The name of a customer; or an IP address, or a network such as `192.0.2.0%2F24` without bits behind its length.";
+    let description = "The name of a customer, also of kind `session`; or an IP address, or a network such as `192.0.2.0%2F24` without bits behind its length.";
     path_parameter("value", "ada", description, text(description).min_length(Some(1)).into())
 }
 
 fn kind_schema() -> RefOr<Schema> {
-    one_of("What the value names.", &["customer", "address"])
+    one_of(
+        "What the value names. `session` is of the sessions that a customer has begun so far.",
+        &DenialKind::ALL.map(DenialKind::as_str),
+    )
 }
 
 pub(in crate::api) fn schemas() -> [(&'static str, RefOr<Schema>); 3] {
     let reason = || text("Why, for operators.").max_length(Some(REASON_BYTES_MAX));
     let terms = vec![
         ("reason?", reason().into()),
-        ("expires_at?", request_time("From then on, by the wall clock, nobody is denied; later than now.")),
+        (
+            "expires_at?",
+            request_time(
+                "From then on, by the wall clock, nobody is denied; later than now. Left out or null of kind `session`.",
+            ),
+        ),
     ];
     let denial = vec![
         ("kind", kind_schema()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onrush_core::{
-    ChallengeTerms, Denial, DenialKind, Refusal, RefusalCode, SaleCheck, SessionTerms, TimeMs, write_rfc3339,
+    ChallengeTerms, Denial, Refusal, RefusalCode, SaleCheck, SessionTerms, TimeMs, write_rfc3339,
 };
 use onrush_gate::{Left, Limited};
 
@@ -96,10 +96,7 @@ pub(super) fn of_denylist(is_asked: bool, denials: &[Arc<Denial>]) -> Told {
 }
 
 fn of_denial(Denial { kind, value, reason, expires_at }: &Denial) -> String {
-    let kind = match kind {
-        DenialKind::Customer => "customer",
-        DenialKind::Address => "address",
-    };
+    let kind = kind.as_str();
     let until = expires_at.map(|time| format!(" until {}", written(time))).unwrap_or_default();
     let why = if reason.is_empty() { String::new() } else { format!(" (reason: {reason})") };
     format!("The denylist has {kind} {value}{until}{why}.")

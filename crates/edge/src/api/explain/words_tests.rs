@@ -1,5 +1,7 @@
 //! Each check in words.
 
+use onrush_core::DenialKind;
+
 use super::*;
 use crate::gate::check_of;
 

@@ -131,7 +131,7 @@ impl Proxy {
             forwarded.or(request.fields.authority()).unwrap_or_default()
         };
         let identity = sender.gate.identify_at(&request.fields, may_write.then(authority), sender.now)?;
-        identity.check_denied(sender.denylist, sender.now)?;
+        let identity = identity.checked(sender.denylist, sender.now)?;
         if demands_session {
             identity.proof()?;
         }

@@ -91,8 +91,7 @@ async fn begin(State(app): State<Arc<App>>, _: WithoutQuery, request: Request) -
                 .check_jwt(token.as_bytes(), now)
                 .map_err(|refused| Problem::invalid_token(&refused))
                 .inspect_err(|problem| app.gate.count_refusal(problem))?;
-            app.backend.check_customer(&proof.customer, now)?;
-            sessions.begin_for(&proof.customer, now)?
+            app.begin_session(&proof.customer)?
         }
         Credentials::Password(customer, password) => app.log_in(&fields, &customer, password).await?,
     };

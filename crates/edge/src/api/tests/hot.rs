@@ -155,13 +155,14 @@ fn book(customer: &str, location: &str) -> String {
 
 /// What proxies ask.
 fn proxied() -> Vec<String> {
-    let [ann, expired, denied] =
-        [("ann", 1_000), ("ann", 0), ("denied", 1_000)].map(|(name, left_ms)| cookie(name, left_ms));
+    let [ann, expired, denied, ended] = [("ann", 1_000), ("ann", 0), ("denied", 1_000), ("ended", 1_000)]
+        .map(|(name, left_ms)| cookie(name, left_ms));
     let senders = [
         String::new(),
         format!("\n{ann}"),
         format!("\n{expired}"),
         format!("\n{denied}"),
+        format!("\n{ended}"),
         "\ncookie: onrush_session=none".to_owned(),
         "\nauthorization: Bearer none".to_owned(),
         format!("\n{ann}\nsec-fetch-site: cross-site"),
@@ -296,6 +297,14 @@ impl<F> Denylist for Failing<F> {
 
     fn denies_customer(&self, customer: &str, now: TimeMs) -> bool {
         self.shop.denies_customer(customer, now)
+    }
+
+    fn ends_session(&self, customer: &str, began_at: TimeMs) -> bool {
+        self.shop.ends_session(customer, began_at)
+    }
+
+    fn sessions_ended_at(&self, customer: &str) -> Option<TimeMs> {
+        self.shop.sessions_ended_at(customer)
     }
 
     fn denial_of_address(&self, address: IpAddr, now: TimeMs) -> Option<Arc<Denial>> {

@@ -105,7 +105,7 @@ impl Backend for Shop {
             denial_count: 0,
             account_count: 0,
             row_count: 0,
-            denied_counts: [0; 2],
+            denied_counts: [0; DenialKind::ALL.len()],
             state_bytes: 1_000,
             state_bytes_max: 4 << 30,
         }
@@ -127,6 +127,14 @@ impl Denylist for Shop {
 
     fn denies_customer(&self, customer: &str, _: TimeMs) -> bool {
         customer == "denied"
+    }
+
+    fn ends_session(&self, customer: &str, _: TimeMs) -> bool {
+        customer == "ended"
+    }
+
+    fn sessions_ended_at(&self, customer: &str) -> Option<TimeMs> {
+        (customer == "ended").then_some(NOW_MS)
     }
 
     fn denial_of_address(&self, address: std::net::IpAddr, now: TimeMs) -> Option<Arc<Denial>> {

@@ -50,6 +50,30 @@ fn a_denial_is_in_force_when_it_is_answered_and_not_before() {
 }
 
 #[test]
+fn sessions_end_when_it_is_answered_and_stay_so_over_a_restart() {
+    on_every_log(|log| {
+        let mut rig = Rig::on(log);
+        let ends = |rig: &Rig, began_at| rig.partition.ends_session("ada", began_at);
+        let told = rig.submit(deny(DenialKind::Session, "ada", None));
+        assert!(!ends(&rig, START_MS), "it is not durable yet");
+        rig.write();
+        assert!(matches!(told.take(), Some(Ok(Outcome::DenialPut { created: true, .. }))));
+        let check = |rig: &Rig| {
+            assert!(ends(rig, START_MS) && ends(rig, 0), "what had begun is over");
+            assert!(!ends(rig, START_MS + 1), "what begins later is not");
+            assert_eq!(rig.partition.sessions_ended_at("ada"), Some(START_MS));
+            assert_eq!(rig.partition.sessions_ended_at("eve"), None);
+            assert!(!rig.partition.denies_customer("ada", START_MS));
+        };
+        check(&rig);
+        let digest = rig.close();
+        let again = Rig::on(log);
+        check(&again);
+        assert_eq!(again.close(), digest);
+    });
+}
+
+#[test]
 fn denials_outlast_a_restart() {
     on_every_log(|log| {
         let mut rig = Rig::on(log);
