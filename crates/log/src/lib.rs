@@ -1,6 +1,7 @@
 //! The log of one partition: an ordered sequence of batches of opaque bytes.
 //!
-//! [`Log`] says what every log promises, [`mod@file`] keeps that promise in files, `memory` in a test.
+//! [`Log`] says what every log promises, [`mod@file`] keeps that promise in files, `memory` in a test. [`shared`] says what makes one
+//! history of a log to which several nodes append.
 //! Nothing here looks into a payload, reads a clock or draws a random number.
 
 #[cfg(feature = "testing")]
@@ -12,6 +13,8 @@ mod format;
 mod limits;
 #[cfg(feature = "testing")]
 pub mod memory;
+mod numbers;
+pub mod shared;
 
 pub use contract::{
     Batch, Capacity, Entry, Log, LogReader, LogWriter, Opened, Opening, SnapshotReader, SnapshotWriter,

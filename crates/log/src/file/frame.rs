@@ -7,6 +7,7 @@ use crc32c::{crc32c, crc32c_append};
 use crate::contract::Entry;
 use crate::format::Format;
 use crate::limits::{BATCH_BYTES_MAX, FRAME_ALIGN_BYTES};
+use crate::numbers::{u32_at, u64_at};
 
 /// Size of the header before every payload, bytes.
 pub(crate) const HEADER_BYTES: usize = 48;
@@ -210,14 +211,6 @@ pub fn decode_frame(bytes: &[u8], seed: FrameSeed, position: u64) -> Option<Fram
     let payload = bytes.get(HEADER_BYTES..)?.get(..header.payload_bytes as usize)?;
     check_payload(bytes, payload, seed, position).ok()?;
     Some(FrameRef { header, position, payload })
-}
-
-pub(crate) fn u32_at(bytes: &[u8], start: usize) -> u32 {
-    u32::from_le_bytes(bytes[start..start + 4].try_into().expect("four bytes"))
-}
-
-pub(crate) fn u64_at(bytes: &[u8], start: usize) -> u64 {
-    u64::from_le_bytes(bytes[start..start + 8].try_into().expect("eight bytes"))
 }
 
 #[cfg(test)]

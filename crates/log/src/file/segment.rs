@@ -6,9 +6,10 @@ use crc32c::crc32c;
 
 use crate::error::{Damage, StorageError};
 use crate::file::damage;
-use crate::file::frame::{FrameSeed, u32_at, u64_at};
+use crate::file::frame::FrameSeed;
 use crate::file::storage::{Storage, StorageFile, while_doing};
 use crate::limits::{BLOCK_BYTES, FRAME_ALIGN_BYTES, SEGMENT_HEADER_BYTES};
+use crate::numbers::{u32_at, u64_at};
 
 /// A zeroed or recycled file that becomes the next segment.
 pub(crate) const SPARE_NAME: &str = "spare.seg";

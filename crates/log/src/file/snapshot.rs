@@ -10,11 +10,11 @@ use crc32c::{crc32c, crc32c_append};
 use crate::contract::{SnapshotReader, SnapshotWriter};
 use crate::error::{Damage, SnapshotError, StorageError};
 use crate::file::damage;
-use crate::file::frame::{u32_at, u64_at};
 use crate::file::storage::{Storage, StorageFile, while_doing};
 use crate::file::walk::Window;
 use crate::format::Format;
 use crate::limits::{CHUNK_BYTES_MAX, SNAPSHOT_COUNT_MAX};
+use crate::numbers::{u32_at, u64_at};
 
 const MAGIC: [u8; 8] = *b"onrushSN";
 const HEADER_BYTES: usize = 64;

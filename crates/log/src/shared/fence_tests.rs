@@ -1,0 +1,141 @@
+//! The verdicts, one script for each rule.
+
+use super::*;
+use crate::format::Format;
+
+const LOG: LogId = LogId(7);
+
+fn record(
+    kind: RecordKind,
+    node: u32,
+    epoch: Option<u64>,
+    sequence: u64,
+    base: u64,
+) -> SharedRecord<'static> {
+    SharedRecord {
+        kind,
+        format: Format::V1,
+        log_id: LOG,
+        partition: 3,
+        node: NodeId(node),
+        epoch: epoch.map(RecordNo),
+        sequence,
+        base_offset: base,
+        time_ms: 1,
+        told_ms: 1,
+        event_count: 0,
+        payload: b"",
+    }
+}
+
+fn claim(node: u32, seen: Option<u64>) -> SharedRecord<'static> {
+    record(RecordKind::Claim, node, seen, 99, 0)
+}
+
+fn batch(epoch: u64, sequence: u64, base: u64, event_count: u32) -> SharedRecord<'static> {
+    SharedRecord { event_count, ..record(RecordKind::Batch, 0, Some(epoch), sequence, base) }
+}
+
+fn mark(epoch: u64, sequence: u64, base: u64) -> SharedRecord<'static> {
+    record(RecordKind::Mark, 0, Some(epoch), sequence, base)
+}
+
+fn resignation(to: u32, epoch: u64, sequence: u64, base: u64) -> SharedRecord<'static> {
+    record(RecordKind::Resignation, to, Some(epoch), sequence, base)
+}
+
+/// Admits the records from number 0 on, and checks each verdict.
+fn check(script: &[(SharedRecord<'_>, Option<DropReason>)]) -> Fence {
+    let mut fence = Fence::new(3, Place::default());
+    for (no, (record, reason)) in (0..).zip(script) {
+        let expected = reason.map_or(Verdict::InForce, Verdict::Dropped);
+        assert_eq!(fence.admit(RecordNo(no), record), expected, "number {no}: {record}");
+    }
+    fence
+}
+
+#[test]
+fn of_two_claims_that_saw_the_same_epoch_the_earlier_wins() {
+    let fence = check(&[
+        (claim(1, None), None),
+        (claim(2, None), Some(DropReason::LateClaim)),
+        (claim(2, Some(0)), None),
+        (claim(1, Some(0)), Some(DropReason::LateClaim)),
+        (claim(1, Some(2)), None),
+    ]);
+    assert_eq!((fence.place().epoch, fence.place().leader), (Some(RecordNo(4)), Some(NodeId(1))));
+    assert_eq!(fence.dropped().of(DropReason::LateClaim), 2);
+}
+
+#[test]
+fn only_what_fits_behind_what_is_in_force_counts() {
+    let fence = check(&[
+        (mark(0, 1, 0), Some(DropReason::OtherEpoch)),
+        (claim(1, None), None),
+        (batch(1, 1, 0, 3), None),
+        (batch(1, 1, 0, 3), Some(DropReason::Repeated)),
+        (batch(1, 3, 4, 1), Some(DropReason::Gap)),
+        (batch(1, 2, 3, 1), None),
+        (batch(1, 3, 4, 1), None),
+        (batch(0, 4, 5, 1), Some(DropReason::OtherEpoch)),
+        (claim(2, Some(1)), None),
+        (batch(1, 4, 5, 1), Some(DropReason::OtherEpoch)),
+        (batch(8, 1, 5, 2), None),
+    ]);
+    assert_eq!(fence.place().next_offset, 7);
+}
+
+#[test]
+fn a_mark_that_comes_again_or_late_changes_nothing() {
+    let fence = check(&[
+        (claim(1, None), None),
+        (mark(0, 1, 0), None),
+        (mark(0, 1, 0), Some(DropReason::Repeated)),
+        (mark(0, 3, 0), None),
+        (mark(0, 2, 0), Some(DropReason::Repeated)),
+        // A mark that is missing leaves no hole.
+        (batch(0, 5, 0, 1), None),
+        (mark(0, 4, 0), Some(DropReason::Repeated)),
+    ]);
+    assert_eq!(fence.place().sequence, 5);
+}
+
+#[test]
+fn behind_a_resignation_nobody_leads() {
+    let fence = check(&[
+        (claim(1, None), None),
+        (batch(0, 1, 0, 2), None),
+        (resignation(2, 0, 3, 3), Some(DropReason::Gap)),
+        (resignation(2, 0, 3, 2), None),
+        (mark(0, 4, 2), Some(DropReason::OtherEpoch)),
+        (mark(3, 1, 2), Some(DropReason::OtherEpoch)),
+        (claim(1, Some(0)), Some(DropReason::LateClaim)),
+        (claim(2, Some(3)), None),
+    ]);
+    assert_eq!(fence.place().leader, Some(NodeId(2)));
+}
+
+#[test]
+fn records_of_other_logs_and_junk_are_passed_over() {
+    let mut fence = check(&[
+        (SharedRecord { partition: 4, ..claim(1, None) }, Some(DropReason::Foreign)),
+        (claim(1, None), None),
+        (SharedRecord { log_id: LogId(8), ..claim(2, Some(1)) }, Some(DropReason::Foreign)),
+        (SharedRecord { partition: 4, ..mark(1, 1, 0) }, Some(DropReason::Foreign)),
+    ]);
+    assert_eq!(fence.read(RecordNo(9), b"junk").verdict, Verdict::Dropped(DropReason::Junk));
+    let mut bytes = Vec::new();
+    mark(1, 1, 0).encode(&mut bytes);
+    assert_eq!(fence.read(RecordNo(10), &bytes).verdict, Verdict::InForce);
+    assert_eq!(fence.place().next_no, RecordNo(11));
+    let counts = DropReason::ALL.map(|reason| (reason.as_str(), fence.dropped().of(reason)));
+    assert_eq!(counts[..2], [("junk", 1), ("foreign", 3)]);
+}
+
+#[test]
+#[should_panic(expected = "in the order of their numbers")]
+fn a_number_that_was_read_does_not_come_again() {
+    let mut fence = Fence::new(3, Place::default());
+    fence.admit(RecordNo(4), &claim(1, None));
+    fence.admit(RecordNo(4), &claim(1, None));
+}

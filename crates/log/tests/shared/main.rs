@@ -1,0 +1,6 @@
+//! The records of a shared log, and what is told of them.
+
+mod golden;
+mod in_force;
+mod memory;
+mod records;
