@@ -44,6 +44,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Step several nodes over one shared log through schedules of trouble; arguments are passed on (try --help)
+    #[command(disable_help_flag = true)]
+    Sim {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run the fuzz targets one after the other, or one of them
     Fuzz {
         /// The target; all of them if absent
@@ -67,6 +73,7 @@ fn main() -> ExitCode {
         Task::Setup => machine::set_up(),
         Task::Bench { arguments } => programs::bench(&arguments),
         Task::E2e { arguments } => programs::end_to_end(&arguments, &[]),
+        Task::Sim { arguments } => programs::simulation(&arguments),
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Services(arguments) => services::run(arguments),
         Task::Openapi => programs::openapi(),

@@ -29,6 +29,12 @@ pub(crate) fn end_to_end(arguments: &[String], variables: &[(String, String)]) -
     run("target/debug/onrush-e2e", arguments, variables)
 }
 
+/// Runs the simulation of several nodes with these arguments, optimized, because runs are many.
+pub(crate) fn simulation(arguments: &[String]) -> Result<()> {
+    execute(cargo(["build", "--release", "--package", "onrush-sim"]))?;
+    execute(Command::new(root().join("target/release/onrush-sim")).current_dir(root()).args(arguments))
+}
+
 /// Writes `docs/openapi.json`. The file changes only if the generator succeeded.
 pub(crate) fn openapi() -> Result<()> {
     let output = cargo(["run", "--quiet", "--package", "onrush", "--", "openapi"])

@@ -312,7 +312,8 @@ fn no_files_lead_to_each_other() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace");
     let crates = std::fs::read_dir(workspace.join("crates")).expect("read the crates");
     let crates = crates.map(|entry| entry.expect("read the crates").path());
-    let directories = crates.chain(["bench", "e2e", "proxy", "xtask"].map(|name| workspace.join(name)));
+    let directories =
+        crates.chain(["bench", "e2e", "proxy", "sim", "xtask"].map(|name| workspace.join(name)));
     let roots = directories.flat_map(|crate_| ["src/lib.rs", "src/main.rs"].map(|root| crate_.join(root)));
     let roots: Vec<_> = roots.filter(|root| root.exists()).collect();
     assert!(roots.len() >= 9, "the crates were read");

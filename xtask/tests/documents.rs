@@ -22,7 +22,7 @@ const FIGURE_COLUMNS: &[&str] = &[
 ];
 
 const FOLDERS: &[&str] =
-    &["bench/", "compose/", "contrib/", "crates/", "docs/", "e2e/", "fuzz/", "proxy/", "xtask/"];
+    &["bench/", "compose/", "contrib/", "crates/", "docs/", "e2e/", "fuzz/", "proxy/", "sim/", "xtask/"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository")

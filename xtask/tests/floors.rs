@@ -77,6 +77,13 @@ const FLOORS: &[Floor] = &[
         may_use: &["onrush-client", "onrush-core", "onrush-gate", "onrush-log", "onrush-node"],
         others: None,
     },
+    // Nodes of its own, over a log in memory.
+    Floor {
+        name: "onrush-sim",
+        number: 6,
+        may_use: &["onrush-core", "onrush-log", "onrush-node"],
+        others: Some(&["clap", "fastrand"]),
+    },
     Floor { name: "onrush-e2e", number: 6, may_use: &["onrush-client", "onrush-proxy"], others: None },
     Floor { name: "onrush-proxy", number: 0, may_use: &[], others: Some(&[]) },
     Floor { name: "xtask", number: 6, may_use: &[], others: None },
@@ -111,7 +118,7 @@ const RESERVED: &[(&[&str], &[&str])] = &[
         // Checks and measurements look into targets with clients of their own.
         &["onrush-connect", "onrush-bench", "onrush-e2e"],
     ),
-    (&["clap", "figment"], &["onrush", "onrush-bench", "onrush-e2e", "xtask"]),
+    (&["clap", "figment"], &["onrush", "onrush-bench", "onrush-e2e", "onrush-sim", "xtask"]),
 ];
 
 /// Crates that nobody may depend on, and why.

@@ -89,7 +89,9 @@ fn problems(path: &Path, text: &str) -> Vec<String> {
 fn rust_files(root: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut directories: Vec<PathBuf> =
-        ["crates", "clients", "bench", "e2e", "proxy", "xtask", "fuzz"].map(|name| root.join(name)).to_vec();
+        ["crates", "clients", "bench", "e2e", "proxy", "sim", "xtask", "fuzz"]
+            .map(|name| root.join(name))
+            .to_vec();
     while let Some(directory) = directories.pop() {
         let Ok(entries) = std::fs::read_dir(&directory) else { continue };
         for entry in entries {

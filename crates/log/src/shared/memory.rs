@@ -211,7 +211,7 @@ impl MemorySharedLog {
     /// Shows readers so many more records.
     pub fn show(&self, count: usize) {
         let mut contents = self.contents();
-        contents.shown_count = (contents.shown_count + count).min(contents.records.len());
+        contents.shown_count = contents.shown_count.saturating_add(count).min(contents.records.len());
     }
 
     /// Lets readers read nothing more, or goes on.

@@ -61,13 +61,13 @@ pub struct Record<'a> {
 }
 
 /// Dates the records that follow, `at` being no earlier than the batch's own time.
-pub(crate) fn encode_time(out: &mut Vec<u8>, batch_time: TimeMs, at: TimeMs) {
+pub fn encode_time(out: &mut Vec<u8>, batch_time: TimeMs, at: TimeMs) {
     out.push(TIME);
     put_group(out, |out| put_u64(out, at.saturating_sub(batch_time)));
 }
 
 /// Appends one event.
-pub(crate) fn encode_event(out: &mut Vec<u8>, event: &Event<'_>) {
+pub fn encode_event(out: &mut Vec<u8>, event: &Event<'_>) {
     out.push(kind_of(event));
     put_group(out, |out| put_fields(out, event));
 }

@@ -12,6 +12,5 @@ mod primitives;
 mod terms;
 
 pub use error::{DecodeError, DecodeReason};
-pub use event::{Record, decode_records};
-pub(crate) use event::{encode_event, encode_time};
+pub use event::{Record, decode_records, encode_event, encode_time};
 pub use fact::{FactDecoder, encode_fact};

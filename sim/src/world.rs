@@ -1,0 +1,440 @@
+//! Several nodes, the log that they share, and clients. It is stepped: each step is one [`Action`], and what can be next follows from
+//! what is there.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use onrush_log::Format;
+use onrush_log::shared::memory::{AckForm, MemorySharedLog};
+use onrush_log::shared::{ClaimTimes, LogId, NodeId, RecordKind, RecordNo, SharedBounds, SharedRecord};
+
+use crate::action::{Action, Troubles};
+use crate::bug::Bug;
+use crate::choices::Choices;
+use crate::figures::Figures;
+use crate::history::{Fate, History};
+use crate::node::{Around, Node};
+use crate::question::Question;
+use crate::trace::Trace;
+use crate::truth::Truth;
+
+/// So long nobody is heard before a node tries to lead, and so much longer for each node before it.
+const SILENCE_MS: u64 = 100;
+const RANK_MS: u64 = 30;
+const SILENCE_OF_LIVING_MS: u64 = 400;
+/// When worlds begin.
+const START_MS: u64 = 1_000_000;
+/// Records on their way, and acknowledgements, among which the next one is chosen.
+const REORDERED_MAX: usize = 3;
+/// Steps after which the trouble must be over once it has ended.
+const SETTLING_STEPS_MAX: usize = 2_000;
+
+/// What a world is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) node_count: u32,
+    pub(crate) outstanding_max: usize,
+    pub(crate) numbers_are_dense: bool,
+    pub(crate) refuses_misplaced: bool,
+    pub(crate) troubles: Troubles,
+    pub(crate) step_count: usize,
+    pub(crate) question_count: usize,
+}
+
+impl Shape {
+    /// Any.
+    pub(crate) fn draw(random: &mut Rng) -> Self {
+        Self {
+            node_count: random.u32(2..4),
+            outstanding_max: random.usize(1..6),
+            numbers_are_dense: random.u32(0..8) > 0,
+            refuses_misplaced: random.u32(0..8) == 0,
+            troubles: Troubles::draw(random),
+            step_count: random.usize(30..140),
+            question_count: usize::MAX,
+        }
+    }
+
+    fn bounds(&self) -> SharedBounds {
+        SharedBounds {
+            record_bytes_max: 1 << 20,
+            outstanding_max: self.outstanding_max,
+            numbers_are_dense: self.numbers_are_dense,
+        }
+    }
+}
+
+/// All that there is in a run.
+pub(crate) struct World {
+    shape: Shape,
+    bug: Option<Bug>,
+    random: Rng,
+    log: MemorySharedLog,
+    nodes: Vec<Node>,
+    truth: Truth,
+    history: History,
+    pub(crate) trace: Trace,
+    now_ms: u64,
+    is_log_frozen: bool,
+    is_deaf: bool,
+    note_count: u64,
+    step_count: u64,
+    options: Vec<(Action, u32)>,
+}
+
+impl World {
+    /// A world with an empty log. `random` says what clients ask.
+    pub(crate) fn new(shape: Shape, bug: Option<Bug>, random: Rng, trace: Trace) -> Self {
+        let log = MemorySharedLog::new(shape.bounds(), shape.refuses_misplaced);
+        let nodes = (0..shape.node_count).map(|id| {
+            let times = ClaimTimes {
+                silence: Duration::from_millis(SILENCE_MS + RANK_MS * u64::from(id)),
+                silence_of_living: Duration::from_millis(SILENCE_OF_LIVING_MS + RANK_MS * u64::from(id)),
+            };
+            // All are due at once, so that they meet in the empty log.
+            Node::new(id, times, &log, START_MS - SILENCE_OF_LIVING_MS)
+        });
+        Self {
+            shape,
+            bug,
+            random,
+            nodes: nodes.collect(),
+            log,
+            truth: Truth::default(),
+            history: History::default(),
+            trace,
+            now_ms: START_MS,
+            is_log_frozen: false,
+            is_deaf: false,
+            note_count: 0,
+            step_count: 0,
+            options: Vec::new(),
+        }
+    }
+
+    /// Goes through the steps that are chosen, then smoothly to the end, and checks everything.
+    ///
+    /// # Panics
+    /// A promise is broken; the message says which.
+    pub(crate) fn run(&mut self, choices: &mut Choices) -> Figures {
+        for _ in 0..self.shape.step_count {
+            let mut options = std::mem::take(&mut self.options);
+            self.list_options(&mut options);
+            let chosen = choices.pick(options.iter().map(|option| option.1));
+            let action = options[chosen].0;
+            self.options = options;
+            self.act(action);
+        }
+        self.settle();
+        self.check()
+    }
+
+    fn act(&mut self, action: Action) {
+        let Self { log, trace, now_ms, .. } = self;
+        trace.say(|| match action {
+            Action::Store { index, .. } | Action::Lose { index } | Action::TimeOut { index } => {
+                format!("{now_ms} {action:?}: {}", log.describe(index))
+            }
+            Action::Ack { index, .. } | Action::ForgetAck { index } => {
+                format!("{now_ms} {action:?}: {}", log.describe_ack(index))
+            }
+            _ => format!("{now_ms} {action:?}"),
+        });
+        self.step_count += 1;
+        match action {
+            Action::Ask { node } => {
+                let question = self.history.draw(&mut self.random);
+                self.ask(node, question);
+            }
+            Action::Turn { node } => self.with_node(node, Node::turn),
+            Action::Read { node, count } => {
+                self.with_node(node, |node, around| {
+                    node.read(count, around);
+                });
+            }
+            Action::Store { index, repeats } => {
+                if let Some(no) = self.log.store(index, repeats) {
+                    self.stored(no);
+                }
+            }
+            Action::Lose { index } => self.log.lose(index),
+            Action::TimeOut { index } => self.log.time_out(index),
+            Action::Ack { index, form } => self.log.acknowledge(index, form),
+            Action::ForgetAck { index } => self.log.forget_ack(index),
+            Action::Remember => self.log.remember(),
+            Action::Show { count } => self.log.show(count),
+            Action::Pass { ms } => self.pass(ms),
+            Action::SetFrozen { node, is_frozen } => self.nodes[node].is_frozen = is_frozen,
+            Action::SetLogFrozen { is_frozen } => {
+                self.is_log_frozen = is_frozen;
+                self.log.set_frozen(is_frozen);
+            }
+            Action::Restart { node, kept_halves } => {
+                let kept_count = self.nodes[node].copy_count() * kept_halves / 2;
+                self.with_node(node, |node, around| node.restart(kept_count, around));
+            }
+            Action::SetClock { node, offset_ms } => self.nodes[node].clock_offset_ms = offset_ms,
+            Action::Resign { node, to } => {
+                let to = NodeId(u32::try_from(to).expect("few nodes"));
+                self.nodes[node].seat_mut().expect("it leads").resign(to);
+            }
+            Action::Note { node } => {
+                self.note_count += 1;
+                self.nodes[node].seat_mut().expect("it leads").note(self.note_count);
+            }
+            Action::Junk => self.write_junk(),
+            Action::SetDeaf { is_deaf } => self.is_deaf = is_deaf,
+        }
+    }
+
+    fn ask(&mut self, node: usize, question: Question) -> usize {
+        let number = self.history.ask(question, self.truth.next_offset());
+        self.trace.say(|| format!("    question {number}: {question:?}"));
+        self.with_node(node, |node, around| node.ask(number, question, around));
+        number
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now_ms += ms;
+        self.nodes.iter_mut().for_each(|node| node.turn_due = true);
+    }
+
+    fn stored(&mut self, no: RecordNo) {
+        let Self { log, truth, .. } = self;
+        log.with_record(no, |bytes| truth.take(no, bytes));
+    }
+
+    /// What is no record, and a claim in another log.
+    fn write_junk(&mut self) {
+        let mut junk = b"no record".to_vec();
+        if self.random.bool() {
+            junk.clear();
+            let claim = SharedRecord {
+                kind: RecordKind::Claim,
+                format: Format::V1,
+                log_id: LogId(u128::MAX),
+                partition: 0,
+                node: NodeId(0),
+                epoch: self.truth.epoch(),
+                sequence: 1,
+                base_offset: 0,
+                time_ms: 0,
+                told_ms: 0,
+                event_count: 0,
+                payload: b"",
+            };
+            claim.encode(&mut junk);
+        }
+        let no = self.log.store_junk(&junk);
+        self.stored(no);
+    }
+
+    fn with_node(&mut self, node: usize, step: impl FnOnce(&mut Node, &mut Around<'_>)) {
+        let leads = |node: &Node| !node.is_frozen && node.seat().is_some();
+        let mut answering = 0;
+        for (bit, node) in self.nodes.iter().enumerate().filter(|_| !self.is_deaf) {
+            answering |= u32::from(leads(node)) << bit;
+        }
+        let mut around = Around {
+            log: &self.log,
+            bounds: self.shape.bounds(),
+            history: &mut self.history,
+            trace: &mut self.trace,
+            until: self.truth.next_offset(),
+            now_ms: self.now_ms,
+            answering,
+            bug: self.bug,
+        };
+        step(&mut self.nodes[node], &mut around);
+    }
+
+    /// What happens next if nothing goes wrong.
+    fn smooth(&self) -> Action {
+        let awake = || self.nodes.iter().enumerate().filter(|(_, node)| !node.is_frozen);
+        if self.log.due_ack_count() > 0 {
+            return Action::Ack { index: 0, form: AckForm::Whole };
+        }
+        if self.log.on_the_way_count() > 0 {
+            return Action::Store { index: 0, repeats: false };
+        }
+        if self.log.hidden_count() > 0 {
+            return Action::Show { count: usize::MAX };
+        }
+        if !self.is_log_frozen {
+            let next_no = self.log.next_no();
+            if let Some((node, _)) = awake().find(|(_, node)| node.next_no() < next_no) {
+                return Action::Read { node, count: usize::MAX };
+            }
+        }
+        if let Some((node, _)) = awake().find(|(_, node)| node.has_work()) {
+            return Action::Turn { node };
+        }
+        if self.history.asked.len() < self.shape.question_count
+            && let Some(node) = self.leader()
+        {
+            return Action::Ask { node };
+        }
+        Action::Pass { ms: 60 }
+    }
+
+    /// The node that leads really, if it is awake and takes questions.
+    fn leader(&self) -> Option<usize> {
+        self.nodes.iter().position(|node| {
+            let leads =
+                |seat: &crate::seat::Seat| Some(seat.epoch()) == self.truth.epoch() && seat.takes_questions();
+            !node.is_frozen && node.seat().is_some_and(leads)
+        })
+    }
+
+    /// Everything that can happen next; the smooth way first.
+    fn list_options(&self, options: &mut Vec<(Action, u32)>) {
+        let smooth = self.smooth();
+        options.clear();
+        options.push((smooth, 40));
+        let mut add = |action, weight| {
+            if action != smooth {
+                options.push((action, weight));
+            }
+        };
+        let troubles = &self.shape.troubles;
+        self.list_of_nodes(&mut add);
+        let on_the_way = self.log.on_the_way_count();
+        for index in 0..on_the_way.min(REORDERED_MAX) {
+            if index == 0 || troubles.reorder {
+                add(Action::Store { index, repeats: false }, if index == 0 { 12 } else { 3 });
+            }
+            if troubles.repeat {
+                add(Action::Store { index, repeats: true }, 3);
+            }
+            if troubles.lose {
+                add(Action::Lose { index }, 2);
+            }
+            if troubles.time_out {
+                add(Action::TimeOut { index }, 2);
+            }
+        }
+        for index in 0..self.log.due_ack_count().min(REORDERED_MAX) {
+            add(Action::Ack { index, form: AckForm::Whole }, 6);
+            if troubles.acks {
+                add(Action::Ack { index, form: AckForm::WithoutNumber }, 4);
+                add(Action::Ack { index, form: AckForm::TimedOut }, 1);
+                add(Action::ForgetAck { index }, 2);
+                add(Action::Remember, 1);
+            }
+        }
+        if self.log.hidden_count() > 0 {
+            add(Action::Show { count: usize::MAX }, 8);
+            add(Action::Show { count: 1 }, 4);
+        }
+        add(Action::Pass { ms: 5 }, 4);
+        add(Action::Pass { ms: 60 }, 4);
+        add(Action::Pass { ms: 160 }, 4);
+        if troubles.freeze {
+            add(Action::SetLogFrozen { is_frozen: !self.is_log_frozen }, 2);
+            add(Action::SetDeaf { is_deaf: !self.is_deaf }, 2);
+        }
+        if troubles.junk {
+            add(Action::Junk, 2);
+        }
+    }
+
+    fn list_of_nodes(&self, add: &mut impl FnMut(Action, u32)) {
+        let troubles = &self.shape.troubles;
+        let may_ask = self.history.asked.len() < self.shape.question_count;
+        for (node, found) in self.nodes.iter().enumerate() {
+            if found.is_frozen {
+                add(Action::SetFrozen { node, is_frozen: false }, 6);
+                continue;
+            }
+            if troubles.freeze {
+                add(Action::SetFrozen { node, is_frozen: true }, 2);
+            }
+            if troubles.restart {
+                for kept_halves in 0..3 {
+                    add(Action::Restart { node, kept_halves }, 1);
+                }
+            }
+            if troubles.clocks {
+                for offset_ms in [-200, 0, 300] {
+                    if offset_ms != found.clock_offset_ms {
+                        add(Action::SetClock { node, offset_ms }, 1);
+                    }
+                }
+            }
+            if found.has_work() {
+                add(Action::Turn { node }, 8);
+            }
+            if found.next_no() < self.log.next_no() {
+                add(Action::Read { node, count: usize::MAX }, 6);
+                if troubles.lag {
+                    add(Action::Read { node, count: 1 }, 6);
+                }
+            }
+            let Some(seat) = found.seat() else { continue };
+            if may_ask {
+                add(Action::Ask { node }, 30);
+            }
+            if troubles.resign && seat.takes_questions() {
+                add(Action::Note { node }, 2);
+                for to in (0..self.nodes.len()).filter(|to| *to != node) {
+                    add(Action::Resign { node, to }, 1);
+                }
+            }
+        }
+    }
+
+    /// The trouble ends. Soon somebody leads, all answers are given, and a new question is answered.
+    fn settle(&mut self) {
+        self.trace.say(|| "the trouble ends".to_owned());
+        self.nodes.iter_mut().for_each(|node| node.is_frozen = false);
+        self.act(Action::SetLogFrozen { is_frozen: false });
+        self.is_deaf = false;
+        self.shape.question_count = 0;
+        let mut probe = None;
+        for step in 0..SETTLING_STEPS_MAX {
+            let fate = probe.map(|number: usize| &self.history.asked[number].fate);
+            match fate {
+                Some(Fate::Answered(_)) if self.is_quiet() => return,
+                None | Some(Fate::Unknown) => {
+                    if let Some(node) = self.leader() {
+                        probe = Some(self.ask(node, Question::ReadUnits));
+                        continue;
+                    }
+                }
+                Some(Fate::Answered(_) | Fate::Waiting) => {}
+            }
+            // What was never heard of is given up when it has taken long.
+            let action = if step % 100 == 99 { Action::Remember } else { self.smooth() };
+            self.act(action);
+        }
+        panic!("no question is answered after the trouble has ended");
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.log.on_the_way_count() + self.log.due_ack_count() + self.log.hidden_count() == 0
+            && self.nodes.iter().all(|node| node.next_no() == self.log.next_no() && !node.has_work())
+            && !self.history.is_waiting()
+            && self.leader().is_some()
+    }
+
+    fn check(&self) -> Figures {
+        let state = self.truth.check(&self.history);
+        let digest = state.digest();
+        for (id, node) in self.nodes.iter().enumerate() {
+            assert_eq!(node.next_offset(), self.truth.next_offset(), "offset of node {id}");
+            assert_eq!(node.note(), self.truth.note(), "note of node {id}");
+            assert_eq!(node.state().digest(), digest, "digest of node {id}");
+        }
+        let count = |wanted: fn(&Fate) -> bool| {
+            self.history.asked.iter().filter(|asked| wanted(&asked.fate)).count() as u64
+        };
+        Figures {
+            step_count: self.step_count,
+            answer_count: count(|fate| matches!(fate, Fate::Answered(_))),
+            unknown_count: count(|fate| matches!(fate, Fate::Unknown)),
+            epoch_count: self.truth.epoch_count(),
+            record_count: self.log.next_no().0,
+            event_count: self.truth.next_offset(),
+        }
+    }
+}
