@@ -3,7 +3,7 @@
 
 use clap::ValueEnum;
 use onrush_log::shared::{
-    Acked, Admission, Fence, InForce, RecordKind, RecordNo, SharedError, SharedRecord, Verdict,
+    Acked, Admission, Fence, InForce, NodeId, RecordKind, RecordNo, SharedError, SharedRecord, Verdict,
 };
 
 /// A mistake of every node.
@@ -27,6 +27,8 @@ pub(crate) enum Bug {
     ClockNotClamped,
     /// After a failed record the node goes on from what it had decided
     KeepsState,
+    /// A node takes every claim with its id for its own
+    ClaimsByName,
     /// A record does not say how late the answers were that rest on it
     AnswersNotDated,
 }
@@ -56,6 +58,18 @@ impl Bug {
         }
         let verdict = fence.admit(no, &taken_for);
         Admission { verdict, record: Ok(record) }
+    }
+
+    /// What the node makes of a claim.
+    pub(crate) fn own_claim<'a>(
+        bug: Option<Self>,
+        record: &SharedRecord<'a>,
+        tag: u64,
+        id: NodeId,
+    ) -> SharedRecord<'a> {
+        let is_taken = record.kind == RecordKind::Claim && record.node == id;
+        let sequence = if is_taken && bug == Some(Self::ClaimsByName) { tag } else { record.sequence };
+        SharedRecord { sequence, ..*record }
     }
 
     /// What the node makes of an acknowledgement.

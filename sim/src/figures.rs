@@ -31,8 +31,8 @@ impl fmt::Display for Figures {
         let Self { step_count, answer_count, unknown_count, epoch_count, record_count, event_count } = self;
         write!(
             formatter,
-            "{step_count} step_count, {epoch_count} epoch_count, {record_count} record_count, {event_count} events in force, \
-             {answer_count} answer_count, {unknown_count} unknown"
+            "{step_count} steps, {epoch_count} epochs, {record_count} records, {event_count} events in force, \
+             {answer_count} answers, {unknown_count} unknown"
         )
     }
 }

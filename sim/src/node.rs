@@ -38,6 +38,7 @@ pub(crate) struct Around<'a> {
 
 /// One node.
 pub(crate) struct Node {
+    index: u64,
     id: NodeId,
     pub(crate) clock_offset_ms: i64,
     pub(crate) is_frozen: bool,
@@ -75,13 +76,13 @@ struct CopyEntry {
 }
 
 impl Node {
-    /// A node that has nothing.
-    pub(crate) fn new(id: u32, times: ClaimTimes, log: &MemorySharedLog, now_ms: u64) -> Self {
-        let id = NodeId(id);
+    /// A node that has nothing, not even an id that is its own.
+    pub(crate) fn new(index: u64, id: NodeId, times: ClaimTimes, log: &MemorySharedLog, now_ms: u64) -> Self {
         let place = Place::default();
         let now = Duration::from_millis(now_ms);
         let (claims, claim_inbox) = open_appender(log);
         Self {
+            index,
             id,
             clock_offset_ms: 0,
             is_frozen: false,
@@ -93,7 +94,7 @@ impl Node {
             copy: Copy::default(),
             state: Some(new_state()),
             note: None,
-            leadership: Leadership::new(id, tag(id, 1), times, &place, now),
+            leadership: Leadership::new(id, tag(index, 1), times, &place, now),
             claims,
             claim_inbox,
             claim_count: 0,
@@ -112,7 +113,7 @@ impl Node {
         let now = Duration::from_millis(around.now_ms);
         self.fence = Fence::new(0, place);
         self.reader = around.log.reader(0, place.next_no).expect("the log in memory can be read");
-        self.leadership = Leadership::new(self.id, tag(self.id, self.life_count), self.times, &place, now);
+        self.leadership = Leadership::new(self.id, tag(self.index, self.life_count), self.times, &place, now);
         (self.claims, self.claim_inbox) = open_appender(around.log);
         self.claim_count = 0;
         self.replay();
@@ -131,6 +132,11 @@ impl Node {
     /// The same.
     pub(crate) fn seat_mut(&mut self) -> Option<&mut Seat> {
         self.seat.as_mut()
+    }
+
+    /// What it calls itself.
+    pub(crate) fn id(&self) -> NodeId {
+        self.id
     }
 
     /// The number of the record that it reads next.
@@ -173,13 +179,13 @@ impl Node {
     /// Reads so many records at most; whether that was all there is.
     pub(crate) fn read(&mut self, count: usize, around: &mut Around<'_>) -> bool {
         let now = Duration::from_millis(around.now_ms);
-        let Self { id, fence, reader, copy, state, note, leadership, seat, .. } = self;
+        let Self { index, id, fence, reader, copy, state, note, leadership, seat, .. } = self;
         let mut left = count;
         let progress = reader.read(Duration::ZERO, &mut |no, bytes| {
             let Admission { verdict, record } = Bug::read(around.bug, fence, no, bytes);
             around.trace.say(|| match &record {
-                Ok(record) => format!("    node {} reads number {}, {record}: {verdict:?}", id.0, no.0),
-                Err(problem) => format!("    node {} reads number {}: {problem}", id.0, no.0),
+                Ok(record) => format!("    node {index} reads number {}, {record}: {verdict:?}", no.0),
+                Err(problem) => format!("    node {index} reads number {}: {problem}", no.0),
             });
             if let Ok(record) = &record {
                 let is_of_seat =
@@ -194,7 +200,7 @@ impl Node {
                         state.advance_time(record.told_ms);
                     }
                 }
-                leadership.read(no, record, verdict, now);
+                leadership.read(no, &Bug::own_claim(around.bug, record, leadership.tag(), *id), verdict, now);
             }
             left -= 1;
             // A seat is taken with all that is in force below its claim, and no more.
@@ -212,7 +218,7 @@ impl Node {
     pub(crate) fn turn(&mut self, around: &mut Around<'_>) {
         self.turn_due = false;
         self.take_claim_acks(around);
-        let Self { id, seat, leadership, .. } = self;
+        let Self { index, seat, leadership, .. } = self;
         if let (Some(seat), Role::Leading { .. }) = (seat, leadership.role()) {
             seat.take_acks();
             let Around { history, trace, until, .. } = around;
@@ -223,15 +229,17 @@ impl Node {
                 history.answer(number, answered);
             });
             if seat.in_force.has_failed() {
-                trace.say(|| format!("    node {} gives its epoch up", id.0));
+                trace.say(|| format!("    node {index} gives its epoch up"));
                 leadership.give_up();
             }
         }
         self.step(around);
         let clock = self.clock(around);
-        let id = self.id.0;
+        let index = self.index;
         if let Some(seat) = &mut self.seat {
-            seat.write(clock, |record| around.trace.say(|| format!("    node {id} hands over a {record}")));
+            seat.write(clock, |record| {
+                around.trace.say(|| format!("    node {index} hands over a {record}"));
+            });
         }
     }
 
@@ -254,12 +262,12 @@ impl Node {
                 ClaimStep::Vacate => self.vacate(around),
             }
         }
-        panic!("node {} goes in a circle", self.id.0);
+        panic!("node {} goes in a circle", self.index);
     }
 
     fn claim(&mut self, seen: Option<RecordNo>, around: &mut Around<'_>) {
         let record = self.own_claim(seen);
-        around.trace.say(|| format!("    node {} hands over a {record}", self.id.0));
+        around.trace.say(|| format!("    node {} hands over a {record}", self.index));
         let mut bytes = Vec::new();
         record.encode(&mut bytes);
         self.claim_count += 1;
@@ -309,7 +317,7 @@ impl Node {
     }
 
     fn sit(&mut self, epoch: RecordNo, around: &mut Around<'_>) {
-        around.trace.say(|| format!("    node {} leads epoch {}", self.id.0, epoch.0));
+        around.trace.say(|| format!("    node {} leads epoch {}", self.index, epoch.0));
         let SharedBounds { outstanding_max, numbers_are_dense, .. } = around.bounds;
         let term = Term { node: self.id, log_id: self.log_id(), epoch, outstanding_max, bug: around.bug };
         let state = self.state.take().expect("there is no seat that has it");
@@ -319,7 +327,7 @@ impl Node {
     }
 
     fn vacate(&mut self, around: &mut Around<'_>) {
-        around.trace.say(|| format!("    node {} vacates", self.id.0));
+        around.trace.say(|| format!("    node {} vacates", self.index));
         let seat = self.seat.take().expect("who was deposed has led");
         let state = seat.vacate(|number| around.history.give_up(number));
         if around.bug == Some(Bug::KeepsState) {
@@ -371,6 +379,6 @@ fn open_appender(log: &MemorySharedLog) -> (Box<dyn SharedAppender>, Arc<Inbox>)
 }
 
 /// What no other life of any node has.
-fn tag(id: NodeId, life: u64) -> u64 {
-    u64::from(id.0) << 32 | life
+fn tag(index: u64, life: u64) -> u64 {
+    index << 32 | life
 }

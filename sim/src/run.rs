@@ -6,7 +6,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fastrand::Rng;
 
-use crate::action::Troubles;
 use crate::bug::Bug;
 use crate::choices::{Choices, Path};
 use crate::figures::Figures;
@@ -54,15 +53,7 @@ pub(crate) fn run_all(
     bug: Option<Bug>,
     mut each: impl FnMut(&Figures),
 ) -> Result<(), Finding> {
-    let shape = Shape {
-        node_count: 2,
-        outstanding_max: 3,
-        numbers_are_dense: true,
-        refuses_misplaced: false,
-        troubles: Troubles::ALL,
-        step_count,
-        question_count: 6,
-    };
+    let shape = Shape::small(step_count);
     let random = Rng::with_seed(1);
     let mut choices = Choices::Path(Path::new(departures_max, step_count));
     loop {
@@ -103,7 +94,8 @@ fn shortened(
     }
 }
 
-fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+/// Runs something; the message if it panics.
+pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic: Box<dyn Any + Send>| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());

@@ -3,8 +3,13 @@
 use clap::ValueEnum;
 
 use crate::bug::Bug;
+use crate::choices::{Choices, Path};
 use crate::figures::Figures;
-use crate::run::{run_all, run_seed, trace_of_seed};
+use crate::history::{Answered, Fate, History};
+use crate::question::{Question, Told};
+use crate::run::{caught, run_all, run_seed, trace_of_seed};
+use crate::trace::Trace;
+use crate::world::{Shape, World};
 
 /// The first seed of the runs, from which the others count up.
 const SEED: u64 = 1_000_000;
@@ -52,4 +57,74 @@ fn the_same_seed_gives_the_same_run() {
     let [first, second] = [found(seed), found(seed)].map(|finding| finding.expect("it is found again"));
     assert_eq!((first.step_count, &first.trace), (second.step_count, &second.trace));
     assert!(!first.trace.is_empty());
+}
+
+type Falsify = fn(&mut History);
+
+/// What the checker says of a history without trouble that `falsify` has changed.
+fn check_falsified(falsify: impl Fn(&mut History)) -> Result<(), String> {
+    let shape = Shape { question_count: 60, ..Shape::small(900) };
+    let mut world = World::new(shape, None, fastrand::Rng::with_seed(3), Trace::default());
+    world.run(&mut Choices::Path(Path::new(0, 0)));
+    let (truth, history) = world.told();
+    falsify(history);
+    caught(|| drop(truth.check(history)))
+}
+
+/// The first answer of this kind.
+fn answer_mut(
+    history: &mut History,
+    is_wanted: impl Fn(&Question, &Told) -> bool,
+) -> (&mut u64, &mut Answered) {
+    let mut all = history.asked.iter_mut().filter_map(|asked| match &mut asked.fate {
+        Fate::Answered(answered) if is_wanted(&asked.question, &answered.told) => {
+            Some((&mut asked.from, answered))
+        }
+        _ => None,
+    });
+    all.next().expect("one of them was asked")
+}
+
+#[test]
+fn false_histories_are_found() {
+    assert_eq!(check_falsified(|_| ()), Ok(()));
+    let falsified: [(&str, Falsify); 6] = [
+        ("a counter that nobody had", |history| {
+            let is_added = |question: &Question, _: &Told| matches!(question, Question::Add { .. });
+            answer_mut(history, is_added).1.told =
+                Told::Answer(onrush_core::Answer::Counter { value: 1_000 });
+        }),
+        ("a success without an event", |history| {
+            let is_read = |question: &Question, _: &Told| matches!(question, Question::ReadCounter { .. });
+            answer_mut(history, is_read).1.has_event = true;
+        }),
+        ("an event without a success", |history| {
+            let is_added = |question: &Question, _: &Told| matches!(question, Question::Add { .. });
+            answer_mut(history, is_added).1.has_event = false;
+        }),
+        ("a refusal of what there was", |history| {
+            let is_reserved = |question: &Question, told: &Told| {
+                matches!((question, told), (Question::Reserve { .. }, Told::Answer(_)))
+            };
+            let (_, answered) = answer_mut(history, is_reserved);
+            let refusal = onrush_core::Refusal::InsufficientStock { line: 0, quantity_available: 0 };
+            (answered.told, answered.has_event) = (Told::Refused(refusal), false);
+        }),
+        ("a read that was stale", |history| {
+            let is_read = |question: &Question, told: &Told| {
+                matches!((question, told), (Question::ReadCounter { .. }, Told::Counter(Some(_))))
+            };
+            let (from, answered) = answer_mut(history, is_read);
+            (*from, answered.until) = (0, 0);
+        }),
+        ("a success before it was asked for", |history| {
+            let is_added = |question: &Question, _: &Told| matches!(question, Question::Add { .. });
+            let (from, answered) = answer_mut(history, is_added);
+            (*from, answered.until) = (answered.until, answered.until);
+        }),
+    ];
+    for (what, falsify) in falsified {
+        let problem = check_falsified(falsify).expect_err(what);
+        assert!(problem.contains("which is true at no offset"), "{what}: {problem}");
+    }
 }

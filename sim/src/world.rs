@@ -33,6 +33,8 @@ const SETTLING_STEPS_MAX: usize = 2_000;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) node_count: u32,
+    /// The first two nodes have the same id, as a machine and its copy.
+    pub(crate) has_twins: bool,
     pub(crate) outstanding_max: usize,
     pub(crate) numbers_are_dense: bool,
     pub(crate) refuses_misplaced: bool,
@@ -46,12 +48,27 @@ impl Shape {
     pub(crate) fn draw(random: &mut Rng) -> Self {
         Self {
             node_count: random.u32(2..4),
+            has_twins: random.u32(0..8) == 0,
             outstanding_max: random.usize(1..6),
             numbers_are_dense: random.u32(0..8) > 0,
             refuses_misplaced: random.u32(0..8) == 0,
             troubles: Troubles::draw(random),
             step_count: random.usize(30..140),
             question_count: usize::MAX,
+        }
+    }
+
+    /// One with all troubles and few things that they can happen to.
+    pub(crate) fn small(step_count: usize) -> Self {
+        Self {
+            node_count: 2,
+            has_twins: false,
+            outstanding_max: 3,
+            numbers_are_dense: true,
+            refuses_misplaced: false,
+            troubles: Troubles::ALL,
+            step_count,
+            question_count: 6,
         }
     }
 
@@ -86,13 +103,15 @@ impl World {
     /// A world with an empty log. `random` says what clients ask.
     pub(crate) fn new(shape: Shape, bug: Option<Bug>, random: Rng, trace: Trace) -> Self {
         let log = MemorySharedLog::new(shape.bounds(), shape.refuses_misplaced);
-        let nodes = (0..shape.node_count).map(|id| {
+        let nodes = (0..shape.node_count).map(|rank| {
+            let index = u64::from(rank);
             let times = ClaimTimes {
-                silence: Duration::from_millis(SILENCE_MS + RANK_MS * u64::from(id)),
-                silence_of_living: Duration::from_millis(SILENCE_OF_LIVING_MS + RANK_MS * u64::from(id)),
+                silence: Duration::from_millis(SILENCE_MS + RANK_MS * index),
+                silence_of_living: Duration::from_millis(SILENCE_OF_LIVING_MS + RANK_MS * index),
             };
+            let id = NodeId(if shape.has_twins && rank == 1 { 0 } else { rank });
             // All are due at once, so that they meet in the empty log.
-            Node::new(id, times, &log, START_MS - SILENCE_OF_LIVING_MS)
+            Node::new(index, id, times, &log, START_MS - SILENCE_OF_LIVING_MS)
         });
         Self {
             shape,
@@ -175,7 +194,7 @@ impl World {
             }
             Action::SetClock { node, offset_ms } => self.nodes[node].clock_offset_ms = offset_ms,
             Action::Resign { node, to } => {
-                let to = NodeId(u32::try_from(to).expect("few nodes"));
+                let to = self.nodes[to].id();
                 self.nodes[node].seat_mut().expect("it leads").resign(to);
             }
             Action::Note { node } => {
@@ -232,8 +251,8 @@ impl World {
     fn with_node(&mut self, node: usize, step: impl FnOnce(&mut Node, &mut Around<'_>)) {
         let leads = |node: &Node| !node.is_frozen && node.seat().is_some();
         let mut answering = 0;
-        for (bit, node) in self.nodes.iter().enumerate().filter(|_| !self.is_deaf) {
-            answering |= u32::from(leads(node)) << bit;
+        for node in self.nodes.iter().filter(|node| !self.is_deaf && leads(node)) {
+            answering |= 1 << node.id().0;
         }
         let mut around = Around {
             log: &self.log,
@@ -407,7 +426,12 @@ impl World {
             let action = if step % 100 == 99 { Action::Remember } else { self.smooth() };
             self.act(action);
         }
-        panic!("no question is answered after the trouble has ended");
+        let places: Vec<_> = self.nodes.iter().map(|node| (node.next_no().0, node.next_offset())).collect();
+        panic!(
+            "no question is answered after the trouble has ended: the log is at number {} and offset {}, nodes at {places:?}",
+            self.log.next_no().0,
+            self.truth.next_offset()
+        );
     }
 
     fn is_quiet(&self) -> bool {
@@ -415,6 +439,12 @@ impl World {
             && self.nodes.iter().all(|node| node.next_no() == self.log.next_no() && !node.has_work())
             && !self.history.is_waiting()
             && self.leader().is_some()
+    }
+
+    /// What was told, to be falsified, and what it is compared with.
+    #[cfg(test)]
+    pub(crate) fn told(&mut self) -> (&Truth, &mut History) {
+        (&self.truth, &mut self.history)
     }
 
     fn check(&self) -> Figures {
