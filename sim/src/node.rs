@@ -42,6 +42,10 @@ pub(crate) struct Node {
     id: NodeId,
     pub(crate) clock_offset_ms: i64,
     pub(crate) is_frozen: bool,
+    /// Its steady clock is so much ahead of that of the world.
+    pub(crate) steady_ahead_ms: u64,
+    /// It reads nothing, though what it writes arrives.
+    pub(crate) is_blind: bool,
     /// Time has passed, or something was read, since the last turn.
     pub(crate) turn_due: bool,
     times: ClaimTimes,
@@ -86,6 +90,8 @@ impl Node {
             id,
             clock_offset_ms: 0,
             is_frozen: false,
+            steady_ahead_ms: 0,
+            is_blind: false,
             turn_due: true,
             times,
             life_count: 1,
@@ -110,7 +116,7 @@ impl Node {
         self.copy.entries.truncate(kept_count);
         let place = self.copy.entries.last().map_or_else(Place::default, |entry| entry.place);
         self.life_count += 1;
-        let now = Duration::from_millis(around.now_ms);
+        let now = self.now(around);
         self.fence = Fence::new(0, place);
         self.reader = around.log.reader(0, place.next_no).expect("the log in memory can be read");
         self.leadership = Leadership::new(self.id, tag(self.index, self.life_count), self.times, &place, now);
@@ -159,6 +165,11 @@ impl Node {
         self.seat.as_ref().map(|seat| &seat.state).or(self.state.as_ref()).expect("one of them has it")
     }
 
+    /// Whether it can read more of a log with so many records.
+    pub(crate) fn can_read(&self, record_count: usize) -> bool {
+        !self.is_blind && self.next_no().0 < record_count as u64
+    }
+
     /// Whether a turn would do something.
     pub(crate) fn has_work(&self) -> bool {
         self.turn_due
@@ -178,7 +189,10 @@ impl Node {
 
     /// Reads so many records at most; whether that was all there is.
     pub(crate) fn read(&mut self, count: usize, around: &mut Around<'_>) -> bool {
-        let now = Duration::from_millis(around.now_ms);
+        if self.is_blind {
+            return false;
+        }
+        let now = self.now(around);
         let Self { index, id, fence, reader, copy, state, note, leadership, seat, .. } = self;
         let mut left = count;
         let progress = reader.read(Duration::ZERO, &mut |no, bytes| {
@@ -244,7 +258,7 @@ impl Node {
     }
 
     fn step(&mut self, around: &mut Around<'_>) {
-        let now = Duration::from_millis(around.now_ms);
+        let now = self.now(around);
         for _ in 0..STEPS_MAX {
             match self.leadership.next_step(now) {
                 ClaimStep::Wait { .. } => return,
@@ -299,7 +313,7 @@ impl Node {
     }
 
     fn take_claim_acks(&mut self, around: &mut Around<'_>) {
-        let now = Duration::from_millis(around.now_ms);
+        let now = self.now(around);
         for (ticket, acked) in self.claim_inbox.take() {
             match acked {
                 Err(_) if ticket == self.claim_count => self.leadership.claim_failed(now),
@@ -348,6 +362,10 @@ impl Node {
             self.note = entry.note.or(self.note);
         }
         self.state = Some(state);
+    }
+
+    fn now(&self, around: &Around<'_>) -> Duration {
+        Duration::from_millis(around.now_ms + self.steady_ahead_ms)
     }
 
     fn clock(&self, around: &Around<'_>) -> TimeMs {

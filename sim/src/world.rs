@@ -5,16 +5,17 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use onrush_log::Format;
-use onrush_log::shared::memory::{AckForm, MemorySharedLog};
+use onrush_log::shared::memory::{AckForm, MemoryCounts, MemorySharedLog};
 use onrush_log::shared::{ClaimTimes, LogId, NodeId, RecordKind, RecordNo, SharedBounds, SharedRecord};
 
-use crate::action::{Action, Troubles};
+use crate::action::{ALL, Action, Troubles};
 use crate::bug::Bug;
 use crate::choices::Choices;
 use crate::figures::Figures;
 use crate::history::{Fate, History};
 use crate::node::{Around, Node};
 use crate::question::Question;
+use crate::seat::Seat;
 use crate::trace::Trace;
 use crate::truth::Truth;
 
@@ -35,10 +36,14 @@ pub(crate) struct Shape {
     pub(crate) node_count: u32,
     /// The first two nodes have the same id, as a machine and its copy.
     pub(crate) has_twins: bool,
+    /// Reads only if there is nothing else to do.
+    pub(crate) laggard: Option<usize>,
     pub(crate) outstanding_max: usize,
     pub(crate) numbers_are_dense: bool,
     pub(crate) refuses_misplaced: bool,
     pub(crate) troubles: Troubles,
+    /// How likely it is that things go on smoothly; each of the others that can happen has a few.
+    pub(crate) smooth_weight: u32,
     pub(crate) step_count: usize,
     pub(crate) question_count: usize,
 }
@@ -49,12 +54,14 @@ impl Shape {
         Self {
             node_count: random.u32(2..4),
             has_twins: random.u32(0..8) == 0,
+            laggard: Some(random.usize(0..6)).filter(|node| *node < 3),
             outstanding_max: random.usize(1..6),
             numbers_are_dense: random.u32(0..8) > 0,
             refuses_misplaced: random.u32(0..8) == 0,
             troubles: Troubles::draw(random),
+            smooth_weight: [10, 50, 200, 800][random.usize(0..4)],
             step_count: random.usize(30..140),
-            question_count: usize::MAX,
+            question_count: ALL,
         }
     }
 
@@ -63,10 +70,12 @@ impl Shape {
         Self {
             node_count: 2,
             has_twins: false,
+            laggard: None,
             outstanding_max: 3,
             numbers_are_dense: true,
             refuses_misplaced: false,
             troubles: Troubles::ALL,
+            smooth_weight: 1,
             step_count,
             question_count: 6,
         }
@@ -96,6 +105,7 @@ pub(crate) struct World {
     is_deaf: bool,
     note_count: u64,
     step_count: u64,
+    late_question_count: u64,
     options: Vec<(Action, u32)>,
 }
 
@@ -127,7 +137,8 @@ impl World {
             is_deaf: false,
             note_count: 0,
             step_count: 0,
-            options: Vec::new(),
+            late_question_count: 0,
+            options: Vec::with_capacity(64),
         }
     }
 
@@ -148,16 +159,17 @@ impl World {
         self.check()
     }
 
-    fn act(&mut self, action: Action) {
+    /// Takes one step.
+    pub(crate) fn act(&mut self, action: Action) {
         let Self { log, trace, now_ms, .. } = self;
         trace.say(|| match action {
             Action::Store { index, .. } | Action::Lose { index } | Action::TimeOut { index } => {
-                format!("{now_ms} {action:?}: {}", log.describe(index))
+                format!("{now_ms} {action}: {}", log.describe(index))
             }
             Action::Ack { index, .. } | Action::ForgetAck { index } => {
-                format!("{now_ms} {action:?}: {}", log.describe_ack(index))
+                format!("{now_ms} {action}: {}", log.describe_ack(index))
             }
-            _ => format!("{now_ms} {action:?}"),
+            _ => format!("{now_ms} {action}"),
         });
         self.step_count += 1;
         match action {
@@ -184,6 +196,7 @@ impl World {
             Action::Show { count } => self.log.show(count),
             Action::Pass { ms } => self.pass(ms),
             Action::SetFrozen { node, is_frozen } => self.nodes[node].is_frozen = is_frozen,
+            Action::SetBlind { node, is_blind } => self.nodes[node].is_blind = is_blind,
             Action::SetLogFrozen { is_frozen } => {
                 self.is_log_frozen = is_frozen;
                 self.log.set_frozen(is_frozen);
@@ -193,6 +206,10 @@ impl World {
                 self.with_node(node, |node, around| node.restart(kept_count, around));
             }
             Action::SetClock { node, offset_ms } => self.nodes[node].clock_offset_ms = offset_ms,
+            Action::Hurry { node } => {
+                self.nodes[node].steady_ahead_ms += 2 * SILENCE_OF_LIVING_MS;
+                self.nodes[node].turn_due = true;
+            }
             Action::Resign { node, to } => {
                 let to = self.nodes[to].id();
                 self.nodes[node].seat_mut().expect("it leads").resign(to);
@@ -206,9 +223,12 @@ impl World {
         }
     }
 
-    fn ask(&mut self, node: usize, question: Question) -> usize {
+    /// A client asks a node; the number of the question.
+    pub(crate) fn ask(&mut self, node: usize, question: Question) -> usize {
         let number = self.history.ask(question, self.truth.next_offset());
         self.trace.say(|| format!("    question {number}: {question:?}"));
+        let is_late = |seat: &Seat| Some(seat.epoch()) != self.truth.epoch();
+        self.late_question_count += u64::from(self.nodes[node].seat().is_some_and(is_late));
         self.with_node(node, |node, around| node.ask(number, question, around));
         number
     }
@@ -268,22 +288,22 @@ impl World {
     }
 
     /// What happens next if nothing goes wrong.
-    fn smooth(&self) -> Action {
+    fn smooth(&self, log: MemoryCounts) -> Action {
         let awake = || self.nodes.iter().enumerate().filter(|(_, node)| !node.is_frozen);
-        if self.log.due_ack_count() > 0 {
+        if log.due_acks > 0 {
             return Action::Ack { index: 0, form: AckForm::Whole };
         }
-        if self.log.on_the_way_count() > 0 {
+        if log.on_the_way > 0 {
             return Action::Store { index: 0, repeats: false };
         }
-        if self.log.hidden_count() > 0 {
-            return Action::Show { count: usize::MAX };
+        if log.hidden > 0 {
+            return Action::Show { count: ALL };
         }
-        if !self.is_log_frozen {
-            let next_no = self.log.next_no();
-            if let Some((node, _)) = awake().find(|(_, node)| node.next_no() < next_no) {
-                return Action::Read { node, count: usize::MAX };
-            }
+        let reads = |(index, node): &(usize, &Node)| {
+            !self.is_log_frozen && node.can_read(log.records) && Some(*index) != self.shape.laggard
+        };
+        if let Some((node, _)) = awake().find(reads) {
+            return Action::Read { node, count: ALL };
         }
         if let Some((node, _)) = awake().find(|(_, node)| node.has_work()) {
             return Action::Turn { node };
@@ -293,119 +313,105 @@ impl World {
         {
             return Action::Ask { node };
         }
+        if let Some((node, _)) = awake().find(|(_, node)| !self.is_log_frozen && node.can_read(log.records)) {
+            return Action::Read { node, count: ALL };
+        }
         Action::Pass { ms: 60 }
     }
 
     /// The node that leads really, if it is awake and takes questions.
     fn leader(&self) -> Option<usize> {
         self.nodes.iter().position(|node| {
-            let leads =
-                |seat: &crate::seat::Seat| Some(seat.epoch()) == self.truth.epoch() && seat.takes_questions();
+            let leads = |seat: &Seat| Some(seat.epoch()) == self.truth.epoch() && seat.takes_questions();
             !node.is_frozen && node.seat().is_some_and(leads)
         })
     }
 
     /// Everything that can happen next; the smooth way first.
     fn list_options(&self, options: &mut Vec<(Action, u32)>) {
-        let smooth = self.smooth();
+        let log = self.log.counts();
+        let smooth = self.smooth(log);
         options.clear();
-        options.push((smooth, 40));
+        options.push((smooth, self.shape.smooth_weight));
         let mut add = |action, weight| {
-            if action != smooth {
+            if weight > 0 && action != smooth {
                 options.push((action, weight));
             }
         };
         let troubles = &self.shape.troubles;
-        self.list_of_nodes(&mut add);
-        let on_the_way = self.log.on_the_way_count();
-        for index in 0..on_the_way.min(REORDERED_MAX) {
-            if index == 0 || troubles.reorder {
-                add(Action::Store { index, repeats: false }, if index == 0 { 12 } else { 3 });
-            }
-            if troubles.repeat {
-                add(Action::Store { index, repeats: true }, 3);
-            }
-            if troubles.lose {
-                add(Action::Lose { index }, 2);
-            }
-            if troubles.time_out {
-                add(Action::TimeOut { index }, 2);
-            }
+        self.list_of_nodes(log, &mut add);
+        for index in 0..log.on_the_way.min(REORDERED_MAX) {
+            let weight = if index == 0 { 12 } else { 3 * troubles.reorder };
+            add(Action::Store { index, repeats: false }, weight);
+            add(Action::Store { index, repeats: true }, 3 * troubles.repeat);
+            add(Action::Lose { index }, 2 * troubles.lose);
+            add(Action::TimeOut { index }, 2 * troubles.time_out);
         }
-        for index in 0..self.log.due_ack_count().min(REORDERED_MAX) {
+        for index in 0..log.due_acks.min(REORDERED_MAX) {
             add(Action::Ack { index, form: AckForm::Whole }, 6);
-            if troubles.acks {
-                add(Action::Ack { index, form: AckForm::WithoutNumber }, 4);
-                add(Action::Ack { index, form: AckForm::TimedOut }, 1);
-                add(Action::ForgetAck { index }, 2);
-                add(Action::Remember, 1);
-            }
+            add(Action::Ack { index, form: AckForm::WithoutNumber }, 4 * troubles.acks);
+            add(Action::Ack { index, form: AckForm::TimedOut }, troubles.acks);
+            add(Action::ForgetAck { index }, 2 * troubles.acks);
+            add(Action::Remember, troubles.acks);
         }
-        if self.log.hidden_count() > 0 {
-            add(Action::Show { count: usize::MAX }, 8);
+        if log.hidden > 0 {
+            add(Action::Show { count: ALL }, 8);
             add(Action::Show { count: 1 }, 4);
         }
         add(Action::Pass { ms: 5 }, 4);
         add(Action::Pass { ms: 60 }, 4);
         add(Action::Pass { ms: 160 }, 4);
-        if troubles.freeze {
-            add(Action::SetLogFrozen { is_frozen: !self.is_log_frozen }, 2);
-            add(Action::SetDeaf { is_deaf: !self.is_deaf }, 2);
-        }
-        if troubles.junk {
-            add(Action::Junk, 2);
-        }
+        add(Action::SetLogFrozen { is_frozen: !self.is_log_frozen }, 2 * troubles.freeze);
+        add(Action::SetDeaf { is_deaf: !self.is_deaf }, 2 * troubles.freeze.max(troubles.blind));
+        add(Action::Junk, 2 * troubles.junk);
     }
 
-    fn list_of_nodes(&self, add: &mut impl FnMut(Action, u32)) {
+    fn list_of_nodes(&self, log: MemoryCounts, add: &mut impl FnMut(Action, u32)) {
         let troubles = &self.shape.troubles;
         let may_ask = self.history.asked.len() < self.shape.question_count;
         for (node, found) in self.nodes.iter().enumerate() {
             if found.is_frozen {
-                add(Action::SetFrozen { node, is_frozen: false }, 6);
+                add(Action::SetFrozen { node, is_frozen: false }, 4);
                 continue;
             }
-            if troubles.freeze {
-                add(Action::SetFrozen { node, is_frozen: true }, 2);
+            add(Action::SetFrozen { node, is_frozen: true }, 2 * troubles.freeze);
+            let weight = if found.is_blind { 4 } else { 2 * troubles.blind };
+            add(Action::SetBlind { node, is_blind: !found.is_blind }, weight);
+            for kept_halves in 0..3 {
+                add(Action::Restart { node, kept_halves }, troubles.restart);
             }
-            if troubles.restart {
-                for kept_halves in 0..3 {
-                    add(Action::Restart { node, kept_halves }, 1);
-                }
-            }
-            if troubles.clocks {
-                for offset_ms in [-200, 0, 300] {
-                    if offset_ms != found.clock_offset_ms {
-                        add(Action::SetClock { node, offset_ms }, 1);
-                    }
+            for offset_ms in [-200, 0, 300] {
+                if offset_ms != found.clock_offset_ms {
+                    add(Action::SetClock { node, offset_ms }, troubles.clocks);
                 }
             }
             if found.has_work() {
                 add(Action::Turn { node }, 8);
             }
-            if found.next_no() < self.log.next_no() {
-                add(Action::Read { node, count: usize::MAX }, 6);
-                if troubles.lag {
-                    add(Action::Read { node, count: 1 }, 6);
-                }
+            if found.can_read(log.records) {
+                add(Action::Read { node, count: ALL }, 6);
+                add(Action::Read { node, count: 1 }, 6 * troubles.lag);
             }
-            let Some(seat) = found.seat() else { continue };
+            let Some(seat) = found.seat() else {
+                add(Action::Hurry { node }, 2 * troubles.haste);
+                continue;
+            };
             if may_ask {
                 add(Action::Ask { node }, 30);
             }
-            if troubles.resign && seat.takes_questions() {
-                add(Action::Note { node }, 2);
+            if seat.takes_questions() {
+                add(Action::Note { node }, 2 * troubles.resign);
                 for to in (0..self.nodes.len()).filter(|to| *to != node) {
-                    add(Action::Resign { node, to }, 1);
+                    add(Action::Resign { node, to }, troubles.resign);
                 }
             }
         }
     }
 
     /// The trouble ends. Soon somebody leads, all answers are given, and a new question is answered.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.trace.say(|| "the trouble ends".to_owned());
-        self.nodes.iter_mut().for_each(|node| node.is_frozen = false);
+        self.nodes.iter_mut().for_each(|node| (node.is_frozen, node.is_blind) = (false, false));
         self.act(Action::SetLogFrozen { is_frozen: false });
         self.is_deaf = false;
         self.shape.question_count = 0;
@@ -423,20 +429,21 @@ impl World {
                 Some(Fate::Answered(_) | Fate::Waiting) => {}
             }
             // What was never heard of is given up when it has taken long.
-            let action = if step % 100 == 99 { Action::Remember } else { self.smooth() };
+            let action = if step % 100 == 99 { Action::Remember } else { self.smooth(self.log.counts()) };
             self.act(action);
         }
         let places: Vec<_> = self.nodes.iter().map(|node| (node.next_no().0, node.next_offset())).collect();
         panic!(
             "no question is answered after the trouble has ended: the log is at number {} and offset {}, nodes at {places:?}",
-            self.log.next_no().0,
+            self.log.counts().records,
             self.truth.next_offset()
         );
     }
 
     fn is_quiet(&self) -> bool {
-        self.log.on_the_way_count() + self.log.due_ack_count() + self.log.hidden_count() == 0
-            && self.nodes.iter().all(|node| node.next_no() == self.log.next_no() && !node.has_work())
+        let log = self.log.counts();
+        log.on_the_way + log.due_acks + log.hidden == 0
+            && self.nodes.iter().all(|node| node.next_no().0 == log.records as u64 && !node.has_work())
             && !self.history.is_waiting()
             && self.leader().is_some()
     }
@@ -447,7 +454,8 @@ impl World {
         (&self.truth, &mut self.history)
     }
 
-    fn check(&self) -> Figures {
+    /// Compares what clients were told, and what nodes have, with what is in force.
+    pub(crate) fn check(&self) -> Figures {
         let state = self.truth.check(&self.history);
         let digest = state.digest();
         for (id, node) in self.nodes.iter().enumerate() {
@@ -461,9 +469,10 @@ impl World {
         Figures {
             step_count: self.step_count,
             answer_count: count(|fate| matches!(fate, Fate::Answered(_))),
+            late_question_count: self.late_question_count,
             unknown_count: count(|fate| matches!(fate, Fate::Unknown)),
             epoch_count: self.truth.epoch_count(),
-            record_count: self.log.next_no().0,
+            record_count: self.log.counts().records as u64,
             event_count: self.truth.next_offset(),
         }
     }

@@ -56,6 +56,19 @@ struct DueAck {
     acked: Result<Acked, SharedError>,
 }
 
+/// How much there is in a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryCounts {
+    /// Records that were handed over, or come again, and have no number yet.
+    pub on_the_way: usize,
+    /// Acknowledgements on their way back.
+    pub due_acks: usize,
+    /// Records that have a number. The next one gets this.
+    pub records: usize,
+    /// Those of them that readers are not shown yet.
+    pub hidden: usize,
+}
+
 /// How an acknowledgement reaches its writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AckForm {
@@ -85,38 +98,15 @@ impl MemorySharedLog {
         Self { contents: Arc::new(Mutex::new(contents)) }
     }
 
-    /// Empties it, keeps its memory, and gives it other properties.
-    pub fn reset(&self, bounds: SharedBounds, refuses_misplaced: bool) {
-        let mut contents = self.contents();
-        (contents.bounds, contents.refuses_misplaced) = (bounds, refuses_misplaced);
-        contents.bytes.clear();
-        contents.records.clear();
-        (contents.shown_count, contents.is_frozen) = (0, false);
-        contents.acks.clear();
-        contents.on_the_way.clear();
-        contents.due.clear();
-        contents.forgotten.clear();
-    }
-
-    /// Records that were handed over, or come again, and have no number yet.
-    pub fn on_the_way_count(&self) -> usize {
-        self.contents().on_the_way.len()
-    }
-
-    /// Acknowledgements on their way back.
-    pub fn due_ack_count(&self) -> usize {
-        self.contents().due.len()
-    }
-
-    /// Records that have a number and that readers are not shown yet.
-    pub fn hidden_count(&self) -> usize {
+    /// How much there is of everything.
+    pub fn counts(&self) -> MemoryCounts {
         let contents = self.contents();
-        contents.records.len() - contents.shown_count
-    }
-
-    /// The number that the next record gets.
-    pub fn next_no(&self) -> RecordNo {
-        RecordNo(self.contents().records.len() as u64)
+        MemoryCounts {
+            on_the_way: contents.on_the_way.len(),
+            due_acks: contents.due.len(),
+            records: contents.records.len(),
+            hidden: contents.records.len() - contents.shown_count,
+        }
     }
 
     /// Looks at the record with this number, shown or not.
