@@ -23,6 +23,8 @@ pub(crate) enum Bug {
     RefusalsWithoutRecord,
     /// A record that comes again counts again
     RepeatsApplied,
+    /// A note that comes again, or behind a later one, counts
+    RepeatedNotesCount,
     /// A new leader's time begins at its own clock, even if that is before the newest time in force
     ClockNotClamped,
     /// After a failed record the node goes on from what it had decided
@@ -56,7 +58,11 @@ impl Bug {
             }
             _ => {}
         }
-        let verdict = fence.admit(no, &taken_for);
+        let mut verdict = fence.admit(no, &taken_for);
+        let is_late_note = record.kind == RecordKind::Note && record.base_offset == base_offset;
+        if bug == Self::RepeatedNotesCount && is_of_epoch && is_late_note {
+            verdict = Verdict::InForce;
+        }
         Admission { verdict, record: Ok(record) }
     }
 

@@ -31,7 +31,7 @@ pub(crate) fn end_to_end(arguments: &[String], variables: &[(String, String)]) -
 
 /// Runs the simulation of several nodes with these arguments, optimized, because runs are many.
 pub(crate) fn simulation(arguments: &[String]) -> Result<()> {
-    execute(cargo(["build", "--release", "--package", "onrush-sim"]))?;
+    execute(&mut cargo(["build", "--release", "--package", "onrush-sim"]))?;
     execute(Command::new(root().join("target/release/onrush-sim")).current_dir(root()).args(arguments))
 }
 
