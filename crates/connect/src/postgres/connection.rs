@@ -10,6 +10,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::each_server::each_server;
 use super::errors::unavailable;
 use super::settings::Settings;
 
@@ -25,27 +26,53 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects within [`EXCHANGE_TIMEOUT`] to the database that `config` names. Runs on an [`super::io_thread::IoThread`].
     pub(super) async fn open(settings: &Settings, config: Config) -> Result<Self, TargetError> {
-        let this = Self::connect(settings, config).await?;
+        Self::open_within(EXCHANGE_TIMEOUT, settings, config).await
+    }
+
+    /// The same with another limit for connecting.
+    pub(super) async fn open_within(
+        limit: Duration,
+        settings: &Settings,
+        config: Config,
+    ) -> Result<Self, TargetError> {
+        let this = Self::connect_within(limit, settings, config).await?;
         this.set_up(&settings.schema).await?;
         Ok(this)
     }
 
-    /// The same without settings of the session.
+    /// Connects within [`EXCHANGE_TIMEOUT`], without settings of the session.
     pub(crate) async fn connect(settings: &Settings, config: Config) -> Result<Self, TargetError> {
+        Self::connect_within(EXCHANGE_TIMEOUT, settings, config).await
+    }
+
+    /// Tries each server in turn, and gives none of several so long that no time is left for the others.
+    async fn connect_within(
+        limit: Duration,
+        settings: &Settings,
+        config: Config,
+    ) -> Result<Self, TargetError> {
         let encrypted = match config.get_ssl_mode() {
             SslMode::Disable => None,
             _ => Some(settings.tls.client_config().map_err(TargetError::Unavailable)?),
         };
-        let doing = format!("connect to {}", servers(&config));
-        let connected = within(EXCHANGE_TIMEOUT, &doing, async {
-            let connected = match encrypted {
-                None => connect(&config, NoTls).await,
-                Some(tls) => connect(&config, MakeRustlsConnect::new(tls)).await,
-            };
-            connected.map_err(|error| unavailable(&doing, &error))
-        });
-        let (client, traffic) = connected.await?;
-        Ok(Self { client, traffic })
+        let servers = each_server(config);
+        let limit = limit / u32::try_from(servers.len()).unwrap_or(u32::MAX);
+        let mut reasons = Vec::new();
+        for config in servers {
+            let doing = format!("connect to {}", shown(&config));
+            let connected = within(limit, &doing, async {
+                let connected = match encrypted.clone() {
+                    None => connect(&config, NoTls).await,
+                    Some(tls) => connect(&config, MakeRustlsConnect::new(tls)).await,
+                };
+                connected.map_err(|error| unavailable(&doing, &error))
+            });
+            match connected.await {
+                Ok((client, traffic)) => return Ok(Self { client, traffic }),
+                Err(error) => reasons.push(error.to_string()),
+            }
+        }
+        Err(TargetError::Unavailable(reasons.join("; ")))
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -112,7 +139,7 @@ pub(crate) async fn within<T>(
 }
 
 /// Where the server is tried: each host with its port.
-fn servers(config: &Config) -> String {
+fn shown(config: &Config) -> String {
     let ports = config.get_ports();
     let server = |(index, host): (usize, &Host)| {
         // One port, or none, is for all hosts.
@@ -135,7 +162,7 @@ mod tests {
 
     #[test]
     fn servers_are_hosts_with_ports() {
-        for (url, shown) in [
+        for (url, words) in [
             ("postgresql://shop:s3cret@db/shop", "db:5432"),
             ("postgresql://db:6000/shop", "db:6000"),
             ("postgresql://[::1]:6000/shop", "[::1]:6000"),
@@ -144,7 +171,7 @@ mod tests {
             ("host=/run/postgresql", "/run/postgresql, port 5432"),
             ("hostaddr=10.0.0.1", "10.0.0.1"),
         ] {
-            assert_eq!(servers(&url.parse().unwrap()), shown, "{url}");
+            assert_eq!(shown(&url.parse().unwrap()), words, "{url}");
         }
     }
 }

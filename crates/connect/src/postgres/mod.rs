@@ -8,6 +8,7 @@ mod changes;
 mod columns;
 pub(crate) mod connection;
 mod copy_rows;
+mod each_server;
 pub(crate) mod errors;
 mod io_thread;
 mod jsonb;

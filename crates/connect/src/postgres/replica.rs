@@ -126,7 +126,7 @@ impl Reader {
     async fn open(settings: &Settings) -> Result<Self, TargetError> {
         let config = settings.replica(ROUND).map_err(TargetError::Unavailable)?;
         let config = config.ok_or_else(|| TargetError::Unavailable(NO_REPLICA.to_owned()))?;
-        let connection = Connection::open(settings, config).await?;
+        let connection = Connection::open_within(ROUND, settings, config).await?;
         let newest = connection.client().prepare(NEWEST).await;
         let newest = newest.map_err(|error| unavailable("prepare to read the replica", &error))?;
         Ok(Self { connection, newest })

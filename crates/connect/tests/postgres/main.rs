@@ -9,6 +9,7 @@ mod properties;
 mod reading;
 mod rejections;
 mod rotation;
+mod servers;
 mod story;
 mod tables;
 mod takeover;
