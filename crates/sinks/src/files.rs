@@ -14,6 +14,7 @@ use crc32c::crc32c;
 use onrush_core::Incarnation;
 use onrush_log::Format;
 
+use crate::confirmed::Confirmed;
 use crate::name_table::NameTable;
 use crate::target::Skipped;
 use onrush_node::ReservationIds;
@@ -28,6 +29,8 @@ const CHECKSUM_BYTES: usize = 4;
 /// it. The first version had the offset and its checksum alone.
 const OFFSET_MAGIC: [u8; 8] = *b"ONRSHSO\x02";
 const OFFSET_BYTES: usize = 25;
+/// A file of what a server confirmed: magic and version, the offset, the fence, the server, and the checksum of all before it.
+const CONFIRMED_MAGIC: [u8; 8] = *b"ONRSHSC\x01";
 
 /// How far a target has everything, and in which history of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,15 +39,6 @@ pub(crate) struct Noted {
     pub(crate) offset: u64,
     /// What is before the offset was decided last in this incarnation of the log; absent if that is not known.
     pub(crate) incarnation: Option<Incarnation>,
-}
-
-/// What one server of a target is known to have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Confirmed {
-    /// Its address and port, as it says them.
-    pub(crate) server: String,
-    /// It has the events below this offset.
-    pub(crate) offset: u64,
 }
 
 /// The files of one sink.
@@ -169,19 +163,17 @@ impl SinkFiles {
     /// Which server confirmed events last, and the offset below which it has them; `None` if that is not known.
     fn read_confirmed(&self) -> io::Result<Option<Confirmed>> {
         let Some(bytes) = read_if_there(&self.path("confirmed"))? else { return Ok(None) };
-        let Some((checksum, rest)) = bytes.split_first_chunk::<CHECKSUM_BYTES>() else { return Ok(None) };
-        let Some((offset, server)) = rest.split_first_chunk::<8>() else { return Ok(None) };
-        let whole = crc32c(rest).to_le_bytes() == *checksum;
-        let server = String::from_utf8(server.to_vec()).ok().filter(|_| whole);
-        Ok(server.map(|server| Confirmed { server, offset: u64::from_le_bytes(*offset) }))
+        Ok(parse_confirmed(&bytes))
     }
 
     /// Notes that, durably.
     pub(crate) fn write_confirmed(&self, confirmed: &Confirmed) -> io::Result<()> {
-        let mut rest = confirmed.offset.to_le_bytes().to_vec();
-        rest.extend_from_slice(confirmed.server.as_bytes());
-        let mut bytes = crc32c(&rest).to_le_bytes().to_vec();
-        bytes.extend_from_slice(&rest);
+        let Confirmed { server, offset, fence } = confirmed;
+        let mut bytes = CONFIRMED_MAGIC.to_vec();
+        bytes.extend_from_slice(&offset.to_le_bytes());
+        bytes.extend_from_slice(&fence.to_le_bytes());
+        bytes.extend_from_slice(server.as_bytes());
+        bytes.extend_from_slice(&crc32c(&bytes).to_le_bytes());
         self.replace("confirmed", &bytes)
     }
 
@@ -226,6 +218,17 @@ fn parse_offset(bytes: &[u8]) -> Option<Noted> {
     let (is_known, incarnation) = rest.split_first()?;
     let incarnation = Incarnation(u32::from_le_bytes(incarnation.try_into().ok()?));
     Some(Noted { offset: u64::from_le_bytes(*offset), incarnation: (*is_known == 1).then_some(incarnation) })
+}
+
+/// `None` if it is damaged.
+fn parse_confirmed(bytes: &[u8]) -> Option<Confirmed> {
+    let (checked, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>()?;
+    let fields =
+        checked.strip_prefix(&CONFIRMED_MAGIC).filter(|_| crc32c(checked).to_le_bytes() == *checksum)?;
+    let (offset, rest) = fields.split_first_chunk::<8>()?;
+    let (fence, server) = rest.split_first_chunk::<8>()?;
+    let server = String::from_utf8(server.to_vec()).ok()?;
+    Some(Confirmed { server, offset: u64::from_le_bytes(*offset), fence: u64::from_le_bytes(*fence) })
 }
 
 fn parse_skipped(line: &str) -> Option<Skipped> {

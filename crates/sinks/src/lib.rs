@@ -7,6 +7,7 @@
 
 mod back_off;
 mod ceiling;
+mod confirmed;
 mod event;
 mod files;
 mod handle;
@@ -22,6 +23,7 @@ mod status;
 mod target;
 mod writer;
 
+pub use confirmed::Confirmed;
 pub use event::{Change, Claim, EventKind, ReservationSubject, SinkEvent, SinkLine};
 pub use replay::{ReplayError, Replayed, log_extent, noted_offset, replay, sink_snapshot_offset, skipped};
 pub use replica::{CounterRow, Replica, ReplicaAnswer};

@@ -11,7 +11,8 @@ use onrush_node::{Clock, ReservationIds, Stopwatch};
 
 use crate::back_off::back_off;
 use crate::ceiling::Ceiling;
-use crate::files::{Confirmed, Noted};
+use crate::confirmed::Confirmed;
+use crate::files::Noted;
 use crate::handle::{SinkHandle, StopOrder};
 use crate::history::SnapshotHistory;
 use crate::name_table::NameTable;
@@ -140,9 +141,11 @@ impl Runner {
     fn follow(&mut self) -> Result<(), Trouble> {
         let opened = {
             let _asked = self.handle.ask("open the target");
+            self.writer.target.set_confirmed(self.confirmed.clone());
             self.writer.target.open(&self.source)?
         };
-        self.check_server(opened)?;
+        self.confirmed = self.writer.target.opened().confirmed;
+        self.note_confirmed();
         self.begin(opened)?;
         self.handle.shown().state = SinkState::Running;
         loop {
@@ -172,28 +175,6 @@ impl Runner {
                 return Err(Trouble::Stop(stop));
             }
         }
-    }
-
-    /// Of several servers one may answer that lacks what another had confirmed: one that was a primary before, or a replica
-    /// that had not received everything. Whoever reads there finds less than there was, so it is for people to say.
-    fn check_server(&mut self, opened: Option<u64>) -> Result<(), Trouble> {
-        let before = self.confirmed.take();
-        let (server, offset) = (self.writer.target.opened().server, opened.unwrap_or(0));
-        if let (Some(before), Some(server)) = (before, &server)
-            && before.server != *server
-            && offset < before.offset
-        {
-            let reason = format!(
-                "{server} answers for the target now and has the events below offset {offset}, while {} had confirmed those \
-                 below {}: it was left behind, or is an old primary. Make the right one the primary, or go on with this one, \
-                 which gets the missing events again, by `onrush sinks retry {}`",
-                before.server, before.offset, self.handle.settings.name
-            );
-            return Err(TargetError::Refused(reason).into());
-        }
-        self.confirmed = server.map(|server| Confirmed { server, offset });
-        self.note_confirmed();
-        Ok(())
     }
 
     /// How far the target has everything, as it says itself, or as it is noted for one that keeps no offset.
@@ -405,6 +386,11 @@ impl Runner {
         match trouble {
             Trouble::Stop(stop) => Verdict::Stop(stop.clone()),
             Trouble::Target(TargetError::Refused(reason)) => {
+                Verdict::Stop(Stop::Refused { reason: reason.clone() })
+            }
+            Trouble::Target(TargetError::LeftBehind(reason)) => {
+                // Opened once more in this run, it is by an operator's word.
+                self.confirmed = None;
                 Verdict::Stop(Stop::Refused { reason: reason.clone() })
             }
             Trouble::Panic(_) => Verdict::Stop(Stop::Refused { reason: trouble.to_string() }),

@@ -3,6 +3,7 @@
 use onrush_core::{Incarnation, ReservationNo, SaleNo};
 use onrush_node::ReservationIds;
 
+use crate::confirmed::Confirmed;
 use crate::event::SinkEvent;
 
 /// Where events go: a table, a topic, a queue, a stream. A runner owns it and calls it from one thread.
@@ -26,6 +27,12 @@ pub trait Target: Send {
     /// written since that was noted is written again under the same ids.
     fn keeps_offset(&self) -> bool {
         true
+    }
+
+    /// What a server of the target confirmed last, in this run or an earlier one; told before each `open`. A target of several servers
+    /// writes nothing to another one that fails [`Confirmed::check`]: its `open` is [`TargetError::LeftBehind`].
+    fn set_confirmed(&mut self, confirmed: Option<Confirmed>) {
+        let _ = confirmed;
     }
 
     /// Connects, prepares what is missing (schema, queue, stream) and takes the target over from whoever wrote to it
@@ -74,8 +81,8 @@ pub const EXCHANGE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs
 pub struct Opened {
     /// In which the event before the target's offset was decided; absent if an earlier version wrote it.
     pub incarnation: Option<Incarnation>,
-    /// Which of several servers answered, in words that tell it from the others; absent if there is only one.
-    pub server: Option<String>,
+    /// Which of several servers answered, and what it has; absent if there is only one.
+    pub confirmed: Option<Confirmed>,
 }
 
 /// Where events come from.
@@ -116,6 +123,10 @@ pub enum TargetError {
         /// What the target said.
         reason: String,
     },
+    /// Another server of the target answers, and lacks what one before had confirmed: going on would be wrong until somebody says that
+    /// it is the right one.
+    #[error("{0}")]
+    LeftBehind(String),
     /// Going on would be wrong until somebody looks: another log's target, another runner took over, a schema
     /// of a newer version.
     #[error("{0}")]

@@ -22,8 +22,6 @@ pub(super) struct Fence {
     pub(super) next_row_id: i64,
     /// In which the event before that offset was decided, if that was ever written.
     pub(super) incarnation: Option<Incarnation>,
-    /// Address and port of the server, as it sees them.
-    pub(super) server: String,
 }
 
 /// The name of one target in one process, to tell it from others of the same sink.
@@ -60,8 +58,7 @@ pub(super) async fn take_over(
     let take = "INSERT INTO sinks AS s (sink, log_id, partition, fence, runner, next_row_id, updated_at)
          VALUES ($1, $2, $3, 1, $4, 1, now())
          ON CONFLICT (sink) DO UPDATE SET fence = s.fence + 1, runner = $4, updated_at = now()
-         RETURNING fence, next_offset, next_row_id, incarnation,
-            coalesce(host(inet_server_addr()) || ':' || inet_server_port(), 'a unix socket')";
+         RETURNING fence, next_offset, next_row_id, incarnation";
     let taken = client.query_one(take, &[&source.sink, &source.log_id, &partition, &runner]).await;
     let taken = taken.map_err(|error| unavailable(doing, &error))?;
     let incarnation = taken.get::<_, Option<i64>>(3).map(|number| {
@@ -75,7 +72,6 @@ pub(super) async fn take_over(
         next_offset: taken.get(1),
         next_row_id: taken.get(2),
         incarnation: incarnation.transpose()?,
-        server: taken.get(4),
     };
     connection.run(doing, "COMMIT").await?;
     Ok(fence)

@@ -4,18 +4,14 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use onrush_core::Incarnation;
-use onrush_sinks::{EXCHANGE_TIMEOUT, Opened, SinkEvent, Skipped, Source, Target, TargetError};
+use onrush_sinks::{Confirmed, Opened, SinkEvent, Skipped, Source, Target, TargetError};
 
 use super::batch::Batch;
-use super::columns;
-use super::connection::{Connection, within};
-use super::errors::unavailable;
 use super::io_thread::{IoThread, died};
-use super::migrations::migrate;
-use super::ownership::{Fence, runner_name, take_over};
+use super::opening::Opening;
+use super::ownership::runner_name;
 use super::session::Session;
 use super::settings::Settings;
-use super::statements::Statements;
 use super::transaction::{Advance, write};
 
 /// A sink's schema in a PostgreSQL database. Exactly once: rows and the sink's offset are written in one transaction, which
@@ -25,6 +21,8 @@ pub struct Postgres {
     runner: String,
     /// Its connection broke while it held the schema.
     resumes: bool,
+    /// What a server is known to have.
+    confirmed: Option<Confirmed>,
     batch_events_max: usize,
     link: Option<Link>,
 }
@@ -32,7 +30,7 @@ pub struct Postgres {
 /// Events of a batch while the server is quick; figures are in `docs/sinks/postgres.md`. Large events reach the bound on bytes
 /// first.
 const BATCH_EVENTS_MAX: usize = 32_768;
-/// Events of a batch at least; a server that needs [`EXCHANGE_TIMEOUT`] for these is as good as away.
+/// Events of a batch at least; a server that needs [`onrush_sinks::EXCHANGE_TIMEOUT`] for these is as good as away.
 const BATCH_EVENTS_MIN: usize = 64;
 
 /// An open target. At most one batch is under way.
@@ -63,6 +61,7 @@ impl Postgres {
             settings,
             runner: runner_name(),
             resumes: false,
+            confirmed: None,
             batch_events_max: BATCH_EVENTS_MAX,
             link: None,
         }
@@ -81,7 +80,7 @@ impl Postgres {
                 self.batch_events_max = (self.batch_events_max / 2).max(BATCH_EVENTS_MIN);
             }
             Err(TargetError::Rejected { .. }) => self.resumes |= self.link.is_some(),
-            Err(TargetError::Refused(_)) => self.resumes = false,
+            Err(TargetError::Refused(_) | TargetError::LeftBehind(_)) => self.resumes = false,
         }
         self.link = None;
         result
@@ -93,10 +92,20 @@ impl Target for Postgres {
         "postgres"
     }
 
+    fn set_confirmed(&mut self, confirmed: Option<Confirmed>) {
+        self.confirmed = confirmed;
+    }
+
     fn open(&mut self, source: &Source) -> Result<Option<u64>, TargetError> {
         self.link = None;
-        let opened = Link::open(&self.settings, source, &self.runner, self.resumes);
-        if let Err(TargetError::Refused(_)) = &opened {
+        let opened = Link::open(Opening {
+            settings: self.settings.clone(),
+            source: source.clone(),
+            runner: self.runner.clone(),
+            resumes: self.resumes,
+            confirmed: self.confirmed.clone(),
+        });
+        if let Err(TargetError::Refused(_) | TargetError::LeftBehind(_)) = &opened {
             // Opened once more, it is by an operator's word.
             self.resumes = false;
         }
@@ -149,19 +158,15 @@ impl Target for Postgres {
 }
 
 impl Link {
-    fn open(settings: &Settings, source: &Source, runner: &str, resumes: bool) -> Result<Self, TargetError> {
+    fn open(opening: Opening) -> Result<Self, TargetError> {
         let io = IoThread::start("postgres-sink").map_err(TargetError::Unavailable)?;
-        let config =
-            settings.primary(&format!("onrush sink {}", source.sink)).map_err(TargetError::Unavailable)?;
-        let rows = settings.rows;
-        let (settings, source, runner) = (settings.clone(), source.clone(), runner.to_owned());
-        let (session, fence) = io.wait(async move {
-            let connection = Connection::open(&settings, config).await?;
-            open_session(connection, &settings.schema, source, &runner, resumes).await
-        })?;
+        let rows = opening.settings.rows;
+        let (session, fence, server) = io.wait(opening.open())?;
         let mut open = Batch::new(rows);
         open.next_row_id = fence.next_row_id.cast_unsigned();
         let reached = fence.next_offset.map(i64::cast_unsigned);
+        let confirmed =
+            Confirmed { server, offset: reached.unwrap_or(0), fence: fence.number.cast_unsigned() };
         Ok(Self {
             io,
             session: Arc::new(session),
@@ -170,7 +175,7 @@ impl Link {
             under_way: None,
             reached,
             durable: reached,
-            opened: Opened { incarnation: fence.incarnation, server: Some(fence.server) },
+            opened: Opened { incarnation: fence.incarnation, confirmed: Some(confirmed) },
             incarnation: Incarnation::FIRST,
         })
     }
@@ -213,42 +218,5 @@ impl Link {
         written?;
         self.durable = Some(to);
         Ok(())
-    }
-}
-
-async fn open_session(
-    connection: Connection,
-    schema: &str,
-    source: Source,
-    runner: &str,
-    resumes: bool,
-) -> Result<(Session, Fence), TargetError> {
-    let prepared = within(EXCHANGE_TIMEOUT, "open the schema", async {
-        check_encoding(&connection).await?;
-        migrate(&connection, schema).await?;
-        let columns = columns::check(&connection, schema).await?;
-        Ok((columns, take_over(&connection, schema, &source, runner, resumes).await?))
-    });
-    let (columns, fence) = prepared.await?;
-    // Rows come in as arrays whose length the planner cannot know, into tables that may have grown since they were analysed.
-    let plan_by_index = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
-    connection.run("prepare the session", plan_by_index).await?;
-    let statements = Statements::prepare(&connection).await?;
-    let mark = format!("{runner}.{}", fence.number);
-    connection.run("mark the session", &format!("SET onrush.session = '{mark}'")).await?;
-    let (sink, schema) = (source.sink, schema.to_owned());
-    let session = Session { connection, statements, schema, sink, fence: fence.number, mark, columns };
-    Ok((session, fence))
-}
-
-/// Only a database in UTF-8 takes every text.
-async fn check_encoding(connection: &Connection) -> Result<(), TargetError> {
-    let doing = "read the encoding of the database";
-    let row = connection.client().query_one("SELECT current_setting('server_encoding')", &[]).await;
-    match row.map_err(|error| unavailable(doing, &error))?.get(0) {
-        "UTF8" => Ok(()),
-        encoding => {
-            Err(TargetError::Refused(format!("the database has the encoding {encoding}; use one with UTF8")))
-        }
     }
 }

@@ -56,7 +56,7 @@ impl Target for Redis {
         let mut connection = connect(&self.settings)?;
         let Taken { fence, offset: found, last, incarnation } =
             take_over(&mut connection, &self.settings, source)?;
-        self.opened = Opened { incarnation, server: None };
+        self.opened = Opened { incarnation, confirmed: None };
         // Whoever wrote before and finds nothing lost everything: that is not the same as a stream that never had anything.
         let offset = found.or(self.wrote.then_some(0));
         let encoder = Encoder::new(&self.settings, source.partition, last.clone());

@@ -1,18 +1,89 @@
-//! A target with several servers.
+//! A target with several servers: the one that answers is not written to if it lacks what another had confirmed.
 
 use std::net::{SocketAddr, TcpListener};
 
 use onrush_connect::postgres::{Postgres, Settings};
-use onrush_sinks::Target;
+use onrush_proxy::Proxy;
+use onrush_sinks::{Confirmed, Target, TargetError};
 
 use crate::model::{folded, stored};
 use crate::place::Place;
 use crate::story::random;
 
+/// The server that answered before, which no test has.
+const OTHER: &str = "192.0.2.1:5432";
+
+fn other(offset: u64, fence: u64) -> Confirmed {
+    Confirmed { server: OTHER.to_owned(), offset, fence }
+}
+
+fn left_behind(place: &Place, target: &mut Postgres, confirmed: Confirmed) {
+    target.set_confirmed(Some(confirmed));
+    match target.open(&place.source) {
+        Err(TargetError::LeftBehind(reason)) => assert!(reason.contains(OTHER), "{reason}"),
+        opened => panic!("{opened:?}"),
+    }
+}
+
 /// Settings that name another server first.
 fn first_then(first: SocketAddr, place: &Place) -> Settings {
     let url = format!("postgresql://onrush@{first},{}/{}", place.address(), place.database());
     Settings { url, ..place.settings.clone() }
+}
+
+#[test]
+fn nothing_is_made_on_a_server_that_never_had_the_schema() {
+    let Some(place) = Place::new() else { return };
+    let mut target = place.target();
+    left_behind(&place, &mut target, other(1, 1));
+    let schema = format!("pg_namespace WHERE nspname = '{}'", place.settings.schema);
+    assert_eq!(place.count(&schema), 0);
+    // By an operator's word it gets everything.
+    target.set_confirmed(None);
+    assert_eq!(place.open(&mut target), None);
+}
+
+#[test]
+fn a_server_that_was_left_behind_is_not_taken_over() {
+    let Some(place) = Place::new() else { return };
+    let story = random(15, 60);
+    let mut target = place.target();
+    place.open(&mut target);
+    story.write(&mut target, 0, 60).unwrap();
+    let confirmed = target.opened().confirmed.unwrap();
+    let (end, fence) = (story.end(), confirmed.fence);
+    let row = || place.rows("s", "sinks s");
+    let before = row();
+    left_behind(&place, &mut target, other(end + 1, fence));
+    left_behind(&place, &mut target, other(end, fence + 1));
+    assert_eq!(row(), before);
+    // The same server may have lost what it had.
+    target.set_confirmed(Some(Confirmed { offset: end + 1, fence: fence + 1, ..confirmed }));
+    assert_eq!(place.open(&mut target), Some(end));
+    target.set_confirmed(Some(other(end, fence + 1)));
+    assert_eq!(place.open(&mut target), Some(end));
+    assert_eq!(target.opened().confirmed.map(|now| (now.offset, now.fence)), Some((end, fence + 2)));
+}
+
+#[test]
+fn a_server_that_did_not_see_the_last_take_over_is_told_from_another_runner() {
+    let Some(place) = Place::new() else { return };
+    let story = random(16, 60);
+    let mut old = place.target();
+    place.open(&mut old);
+    story.write(&mut old, 0, 60).unwrap();
+    let row = place.rows("fence, runner", "sinks").remove(0);
+    let proxy = Proxy::start(place.address()).unwrap();
+    let mut new = place.target_through(proxy.address());
+    place.open(&mut new);
+    // Its connection breaks, and the server that answers is as it was before.
+    proxy.cut();
+    let sent = new.send(story.end() + 5).and_then(|_| new.wait_until_durable());
+    assert!(matches!(sent, Err(TargetError::Unavailable(_))), "{sent:?}");
+    place.db.run(&format!("UPDATE sinks SET (fence, runner) = ({}, '{}')", row[0], row[1].as_str().unwrap()));
+    left_behind(&place, &mut new, other(story.end(), 2));
+    new.set_confirmed(None);
+    assert_eq!(place.open(&mut new), Some(story.end()));
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn which_history_the_offset_follows_on_is_kept_with_it() {
     let mut target = place.target();
     place.open(&mut target);
     assert_eq!(target.opened().incarnation, None);
-    assert!(target.opened().server.is_some_and(|server| !server.is_empty()));
+    assert!(target.opened().confirmed.is_some_and(|confirmed| !confirmed.server.is_empty()));
     target.enter_incarnation(Incarnation(0xffff_fff0));
     story.write(&mut target, 0, 10).unwrap();
     let mut next = place.target();

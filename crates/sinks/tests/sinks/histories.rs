@@ -140,6 +140,55 @@ fn another_server_that_lacks_what_was_confirmed_is_noticed_after_a_restart() {
 }
 
 #[test]
+fn a_server_that_was_left_is_not_gone_back_to_even_if_it_has_the_same_events() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SharedStore::default();
+    store.lock().server = Some("10.0.0.1:5432".to_owned());
+    let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+    shop.add("home");
+    shop.wait_caught_up();
+    shop.close();
+    // The other takes over while nothing happens, and is opened.
+    let left_at = store.lock().fence;
+    store.lock().server = Some("10.0.0.2:5432".to_owned());
+    let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+    let confirmed = shop.wait_caught_up().sink_offset;
+    // Then the first comes back as it was left, and the connection to the other breaks.
+    let new_fence = {
+        let mut store = store.lock();
+        (store.server, store.is_away) = (Some("10.0.0.1:5432".to_owned()), true);
+        std::mem::replace(&mut store.fence, left_at)
+    };
+    assert!(left_at < new_fence);
+    shop.add("home");
+    shop.wait("retrying", |status| status.failure_count > 0);
+    store.lock().is_away = false;
+    let found = shop.wait_stopped();
+    shop.close();
+    // A restart does not make it the right one.
+    let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+    let found_again = shop.wait_stopped();
+    for words in [
+        "10.0.0.1:5432 answers",
+        "10.0.0.2:5432 had confirmed",
+        &format!("below {confirmed}"),
+        "onrush sinks retry one",
+    ] {
+        for stop in [&found, &found_again] {
+            assert!(reason_of(stop).contains(words), "{stop:?} lacks {words}");
+        }
+    }
+    assert_eq!(store.lock().fence, left_at, "nothing was changed there");
+    assert_eq!(store.lock().next_offset, confirmed);
+    // The right one answers again.
+    (store.lock().server, store.lock().fence) = (Some("10.0.0.2:5432".to_owned()), new_fence);
+    shop.sinks.retry("one").unwrap();
+    shop.wait_caught_up();
+    shop.close();
+    assert_eq!(store.lock().events, replayed(directory.path()).1);
+}
+
+#[test]
 fn a_note_of_what_was_confirmed_that_is_damaged_is_none() {
     let directory = tempfile::tempdir().unwrap();
     let store = SharedStore::default();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use onrush_core::Incarnation;
-use onrush_sinks::{Opened, SinkEvent, Skipped, Source, Target, TargetError};
+use onrush_sinks::{Confirmed, Opened, SinkEvent, Skipped, Source, Target, TargetError};
 
 /// What is in the target, seen by everybody who writes to it.
 #[derive(Default)]
@@ -20,6 +20,8 @@ pub(crate) struct Store {
     /// The incarnation kept with the offset, and the name of the server that answers.
     pub(crate) incarnation: Option<Incarnation>,
     pub(crate) server: Option<String>,
+    /// Raised by whoever opens it.
+    pub(crate) fence: u64,
     pub(crate) skipped: Vec<Skipped>,
     /// Offsets of events that are never taken.
     pub(crate) rejected: BTreeSet<u64>,
@@ -59,11 +61,18 @@ impl SharedStore {
             under_way: None,
             durable: 0,
             incarnation: Incarnation::FIRST,
+            confirmed: None,
         })
     }
 }
 
 impl Store {
+    /// What the server that answers has.
+    fn confirmed(&self) -> Option<Confirmed> {
+        let (offset, fence) = (self.next_offset, self.fence);
+        self.server.clone().map(|server| Confirmed { server, offset, fence })
+    }
+
     /// xorshift64*, Marsaglia 2003.
     fn chance(&mut self) -> u64 {
         self.random ^= self.random >> 12;
@@ -86,6 +95,8 @@ struct MemoryTarget {
     under_way: Option<(Batch, u64, Incarnation)>,
     durable: u64,
     incarnation: Incarnation,
+    /// What it was told of a server.
+    confirmed: Option<Confirmed>,
 }
 
 fn away() -> TargetError {
@@ -121,13 +132,21 @@ impl Target for MemoryTarget {
         !self.store.lock().forgets_offset
     }
 
-    fn open(&mut self, _: &Source) -> Result<Option<u64>, TargetError> {
+    fn set_confirmed(&mut self, confirmed: Option<Confirmed>) {
+        self.confirmed = confirmed;
+    }
+
+    fn open(&mut self, source: &Source) -> Result<Option<u64>, TargetError> {
         (self.open, self.under_way) = (Vec::new(), None);
         let mut store = self.store.lock();
         store.open_count += 1;
         if store.fails() {
             return Err(away());
         }
+        if let (Some(before), Some(found)) = (&self.confirmed, store.confirmed()) {
+            before.check(&found, &source.sink).map_err(TargetError::LeftBehind)?;
+        }
+        store.fence += 1;
         self.durable = store.next_offset;
         if store.forgets_offset {
             let lost_from = store.lost_from.take();
@@ -140,7 +159,7 @@ impl Target for MemoryTarget {
     fn opened(&self) -> Opened {
         let store = self.store.lock();
         let incarnation = store.incarnation.filter(|_| !store.forgets_offset);
-        Opened { incarnation, server: store.server.clone() }
+        Opened { incarnation, confirmed: store.confirmed() }
     }
 
     fn enter_incarnation(&mut self, incarnation: Incarnation) {

@@ -1,0 +1,44 @@
+//! Which of several servers answers, and whether it has what another had confirmed. What is looked at is there since the first
+//! version of the schema, so that a server that was left behind is told before anything is changed on it.
+
+use onrush_sinks::{Confirmed, TargetError};
+
+use super::connection::Connection;
+use super::errors::unavailable;
+
+/// An error if the server is another than the one that `before` tells of, and lacks something of what that had.
+pub(super) async fn check_not_left_behind(
+    connection: &Connection,
+    schema: &str,
+    sink: &str,
+    before: Option<&Confirmed>,
+) -> Result<(), TargetError> {
+    let Some(before) = before else { return Ok(()) };
+    let found = confirmed(connection, schema, sink).await?;
+    before.check(&found, sink).map_err(TargetError::LeftBehind)
+}
+
+/// Address and port of the server, as it sees them.
+pub(super) async fn address(connection: &Connection) -> Result<String, TargetError> {
+    let query = "SELECT coalesce(host(inet_server_addr()) || ':' || inet_server_port(), 'a unix socket')";
+    let row = connection.client().query_one(query, &[]).await;
+    Ok(row.map_err(|error| unavailable("read the address of the server", &error))?.get(0))
+}
+
+/// What the server has of a sink; a schema that is not there has nothing.
+async fn confirmed(connection: &Connection, schema: &str, sink: &str) -> Result<Confirmed, TargetError> {
+    let doing = "read what the server has";
+    let mut confirmed = Confirmed { server: address(connection).await?, offset: 0, fence: 0 };
+    let client = connection.client();
+    let table = format!("\"{schema}\".sinks");
+    let is_there = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&table]).await;
+    if !is_there.map_err(|error| unavailable(doing, &error))?.get::<_, bool>(0) {
+        return Ok(confirmed);
+    }
+    let query = "SELECT coalesce(next_offset, 0), fence FROM sinks WHERE sink = $1";
+    if let Some(row) = client.query_opt(query, &[&sink]).await.map_err(|error| unavailable(doing, &error))? {
+        confirmed.offset = row.get::<_, i64>(0).cast_unsigned();
+        confirmed.fence = row.get::<_, i64>(1).cast_unsigned();
+    }
+    Ok(confirmed)
+}
