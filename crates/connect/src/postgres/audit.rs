@@ -13,11 +13,13 @@ use super::audit_queries::{COMPARE_EVENTS, COPY_EXPECTED, CREATE_EXPECTED, STATE
 use super::batch::encode_event;
 use super::connection::{Connection, within};
 use super::copy_rows::CopyRows;
+use super::each_server::server_count;
 use super::errors::unavailable;
 use super::io_thread::IoThread;
 use super::jsonb::with_storable;
 use super::numbers::bigint;
 use super::ownership::check_owner;
+use super::servers::address;
 use super::settings::Settings;
 use crate::{Audit, Findings};
 
@@ -73,11 +75,13 @@ impl Audit for PostgresAuditor {
         let io = IoThread::start("postgres-audit").map_err(TargetError::Unavailable)?;
         let config = self.settings.primary("onrush reconcile").map_err(TargetError::Refused)?;
         let (settings, source) = (self.settings.clone(), source.clone());
-        let (connection, next_offset) = io.wait(async move {
+        let (connection, next_offset, note) = io.wait(async move {
+            let is_one_of_several = server_count(&config) > 1;
             let connection = Connection::open(&settings, config).await?;
             let next_offset = next_offset(&connection, &settings.schema, &source).await?;
             connection.run("create a temporary table", CREATE_EXPECTED).await?;
-            Ok((connection, next_offset))
+            let note = if is_one_of_several { Some(which_server(&connection).await?) } else { None };
+            Ok((connection, next_offset, note))
         })?;
         let to = next_offset.unwrap_or(from).min(to).max(from);
         self.link = Some(Link {
@@ -88,7 +92,7 @@ impl Audit for PostgresAuditor {
             page_from: from,
             to,
             excused: Vec::new(),
-            findings: Findings::default(),
+            findings: Findings { notes: note.into_iter().collect(), ..Findings::default() },
         });
         Ok(to)
     }
@@ -164,6 +168,11 @@ impl Link {
         })?;
         Ok(())
     }
+}
+
+/// Of several servers the first that takes writes is read, which need not be the one that the sink writes to.
+async fn which_server(connection: &Connection) -> Result<String, TargetError> {
+    Ok(format!("read from the server at {}, the first of url that takes writes", address(connection).await?))
 }
 
 /// The offset up to which the sink has written; `None` if it never has.

@@ -2,7 +2,8 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use onrush_connect::postgres::{Postgres, Settings};
+use onrush_connect::Audit as _;
+use onrush_connect::postgres::{Postgres, PostgresAuditor, Settings};
 use onrush_proxy::Proxy;
 use onrush_sinks::{Confirmed, Target, TargetError};
 
@@ -95,4 +96,19 @@ fn a_server_that_takes_connections_and_says_nothing_does_not_hide_the_other() {
     assert_eq!(place.open(&mut target), None);
     story.write(&mut target, 0, 20).unwrap();
     assert_eq!(stored(&place), folded(&place, &story, story.end(), false));
+}
+
+#[test]
+fn an_audit_says_which_of_several_servers_it_read() {
+    let Some(place) = Place::new() else { return };
+    place.open(&mut place.target());
+    // Nothing listens where the operating system gave a port away and took it back.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut auditor = Box::new(PostgresAuditor::new(first_then(nobody, &place)));
+    auditor.open(&place.source, 0, 0).unwrap();
+    let notes = auditor.finish().unwrap().notes;
+    assert!(notes[0].contains(&place.address().to_string()), "{notes:?}");
+    let mut auditor = Box::new(PostgresAuditor::new(place.settings.clone()));
+    auditor.open(&place.source, 0, 0).unwrap();
+    assert_eq!(auditor.finish().unwrap().notes, Vec::<String>::new());
 }
