@@ -38,14 +38,11 @@ impl Services {
         Self { directory: directory.to_owned(), xtask: self.xtask.clone() }
     }
 
-    /// Starts those of these names.
-    pub(crate) fn up(&self, names: &[&str]) -> Result<()> {
-        self.call(&[&["up"], names].concat())
-    }
-
-    /// Stops all servers of the directory.
-    pub(crate) fn down(&self) -> Result<()> {
-        self.call(&["down"])
+    /// Starts those of these names, until what is returned is dropped.
+    pub(crate) fn up(&self, names: &[&str]) -> Result<Up> {
+        let up = Up(self.clone());
+        self.call(&[&["up"], names].concat())?;
+        Ok(up)
     }
 
     /// A value of `services.env` as of now: process ids change when a server starts again.
@@ -124,6 +121,18 @@ impl Services {
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(())
+    }
+}
+
+/// Servers that run; dropping it stops all of their directory and removes what they keep.
+#[derive(Debug)]
+pub(crate) struct Up(Services);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.call(&["down", "--purge"]) {
+            println!("    could not stop the servers: {error:#}");
+        }
     }
 }
 

@@ -38,20 +38,8 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
         fs::set_permissions(path, Permissions::from_mode(0o755)).context("open the directory")?;
     }
     let services = services.at(&disk.path.join("services"));
-    let _down = Down(services.clone());
-    services.up(&KINDS)?;
+    let _up = services.up(&KINDS)?;
     on_small_disk(bench, &disk, services)
-}
-
-/// Stops the servers, whatever happened.
-struct Down(Services);
-
-impl Drop for Down {
-    fn drop(&mut self) {
-        if let Err(error) = self.0.down() {
-            println!("    could not stop the servers: {error:#}");
-        }
-    }
 }
 
 fn on_small_disk(bench: &mut Bench, disk: &Disk, services: Services) -> Result<String> {

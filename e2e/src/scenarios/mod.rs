@@ -11,6 +11,7 @@ mod coherence;
 mod contention;
 mod debezium;
 mod disk_full;
+mod failover;
 mod front;
 mod full_targets;
 mod grpc;
@@ -183,6 +184,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "10,000 visits by ab are 10,000 rows, and the newest is read from a real replica",
         in_short: true,
         run: visits::run,
+    },
+    Scenario {
+        name: "failover",
+        about: "the database fails over to a replica, and the old one comes back: the sink writes to the right one or stops",
+        in_short: true,
+        run: failover::run,
     },
     Scenario {
         name: "poison",

@@ -131,10 +131,7 @@ impl Targets {
             "kafka" => self.kafka.settings(),
             _ => bail!("no kind {kind}"),
         };
-        let section = kind.to_uppercase();
-        let kind = [("KIND".to_owned(), kind.to_owned())];
-        let name = |(key, value)| (format!("ONRUSH_SINKS__{section}__{key}"), value);
-        Ok(kind.into_iter().chain(own).map(name).collect())
+        Ok(sink_settings(kind, own))
     }
 
     /// The settings of several sinks.
@@ -190,6 +187,14 @@ impl Targets {
             }
         }
     }
+}
+
+/// The settings of a sink that has the name of its kind, by environment.
+pub(crate) fn sink_settings(kind: &str, own: Vec<(String, String)>) -> Vec<(String, String)> {
+    let section = kind.to_uppercase();
+    let kind = [("KIND".to_owned(), kind.to_owned())];
+    let name = |(key, value)| (format!("ONRUSH_SINKS__{section}__{key}"), value);
+    kind.into_iter().chain(own).map(name).collect()
 }
 
 /// Runs a scenario on targets of its own, and leaves the servers healed and clean whatever happens.

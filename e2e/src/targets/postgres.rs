@@ -21,6 +21,8 @@ pub(crate) struct Database {
     pub rows: &'static str,
     /// Where the sink connects to: the server, or a proxy before it.
     pub address: SocketAddr,
+    /// Where else the server may be that takes writes.
+    pub other: Option<SocketAddr>,
     /// Where the sink reads, if it does.
     pub replica: Option<SocketAddr>,
     direct: SocketAddr,
@@ -38,19 +40,27 @@ impl Database {
     pub(crate) fn new(services: &Services, name: &str) -> Result<Self> {
         let direct = services.address("POSTGRES_URL")?;
         let password = services.value("POSTGRES_PASSWORD")?;
-        Ok(Self { schema: name.into(), rows: "batch", address: direct, replica: None, direct, password })
+        let (address, other, replica) = (direct, None, None);
+        Ok(Self { schema: name.into(), rows: "batch", address, other, replica, direct, password })
+    }
+
+    /// The same schema on another server, to look at.
+    pub(crate) fn on(&self, server: SocketAddr) -> Self {
+        let (schema, password) = (self.schema.clone(), self.password.clone());
+        Self { schema, address: server, direct: server, password, ..*self }
     }
 
     /// The settings of its sink.
     pub(crate) fn settings(&self) -> Vec<(String, String)> {
-        let url = |address| format!("postgresql://onrush@{address}/onrush");
+        let url = |servers: String| format!("postgresql://onrush@{servers}/onrush");
+        let servers = [Some(self.address), self.other].into_iter().flatten().map(|server| server.to_string());
         let mut settings = vec![
-            ("URL".to_owned(), url(self.address)),
+            ("URL".to_owned(), url(servers.collect::<Vec<_>>().join(","))),
             ("PASSWORD".to_owned(), self.password.clone()),
             ("SCHEMA".to_owned(), self.schema.clone()),
             ("ROWS".to_owned(), self.rows.to_owned()),
         ];
-        settings.extend(self.replica.map(|replica| ("REPLICA_URL".to_owned(), url(replica))));
+        settings.extend(self.replica.map(|replica| ("REPLICA_URL".to_owned(), url(replica.to_string()))));
         settings
     }
 
