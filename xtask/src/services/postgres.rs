@@ -50,6 +50,8 @@ impl Server for Postgres {
         data::give(&secret, &secret_of_server, server_user())?;
         let mut initdb = attached(&program("initdb")?, server_user());
         initdb.args(["--username=onrush", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]);
+        // What a power cut takes is made again.
+        initdb.arg("--no-sync");
         initdb.arg(format!("--pwfile={}", secret_of_server.display())).arg("--pgdata").arg(&data);
         let made = run_logged(&mut initdb, "make the files of PostgreSQL", &home.log());
         remove_if_there(&secret).context("remove the file of the password")?;

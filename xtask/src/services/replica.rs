@@ -52,7 +52,7 @@ impl Server for Replica {
         let mut backup = attached(&program("pg_basebackup")?, server_user());
         backup.args(["--host=127.0.0.1", "--username=onrush", "--port", primary.get("PORT")?]);
         backup.args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast"]);
-        backup.args(["--create-slot", "--slot", REPLICATION_SLOT, "--pgdata"]).arg(data);
+        backup.args(["--no-sync", "--create-slot", "--slot", REPLICATION_SLOT, "--pgdata"]).arg(data);
         backup.env("PGPASSWORD", settings.get("PASSWORD")?);
         run_logged(&mut backup, "copy the primary", &home.log())
     }

@@ -17,7 +17,7 @@ use crate::Bench;
 use crate::activity;
 use crate::http::{self, request};
 use crate::operator::{AGREES, await_caught_up, await_sink, reconcile, sink, sinks_command};
-use crate::scenarios::visits::await_replicated;
+use crate::scenarios::visits::{ask_replica, await_replicated};
 use crate::server::{Launch, Server};
 use crate::services::Services;
 use crate::targets::postgres::Database;
@@ -169,9 +169,9 @@ fn check_stopped(
 
 /// The newest visit as the replica has it: its number, and how far behind the replica says that it is.
 fn read(public: SocketAddr) -> Result<(u64, u64)> {
-    let answer = http::once(public, &request("GET", "/web-counter/db/"))?;
+    let answer = ask_replica(public)?;
     let lag = answer.header("onrush-replica-lag-ms").context("no header for the lag")?.parse();
-    let visitor: Value = answer.expect(200)?;
+    let visitor: Value = answer.json()?;
     Ok((visitor["counter"].as_u64().context("no counter")?, lag.context("read the lag")?))
 }
 
@@ -203,7 +203,7 @@ impl Shop {
     fn open(bench: &mut Bench, services: &Services, name: &str) -> Result<Self> {
         let directory = bench.directory.join(name.replace(' ', "-"));
         let pair = Pair::start(services, &directory.join("services"))?;
-        let mut launch = bench.launch()?.arguments(&["--demo"]);
+        let mut launch = bench.launch()?.with(&[("ONRUSH_SCENARIOS__VISITOR_COUNTER", "true")]);
         (launch.data, launch.output) = (directory.join("data"), directory.join("server.log"));
         launch.environment.extend(pair.settings());
         let server = launch.start()?;
