@@ -68,7 +68,10 @@ proptest! {
     }
 
     #[test]
-    fn a_record_with_other_bits_is_none((record, payload) in any_record(), bits in prop::collection::vec(any::<prop::sample::Index>(), 1..4)) {
+    fn a_record_with_other_bits_is_none(
+        (record, payload) in any_record(),
+        bits in prop::collection::vec(any::<prop::sample::Index>(), 1..4),
+    ) {
         let mut bytes = encoded(&record, &payload);
         let places: std::collections::HashSet<usize> = bits.iter().map(|bit| bit.index(bytes.len() * 8)).collect();
         for place in places {
