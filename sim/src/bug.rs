@@ -45,7 +45,7 @@ impl Bug {
     ) -> Admission<'a> {
         let place = *fence.place();
         let Some((bug, record)) = bug.zip(SharedRecord::decode(bytes).ok()) else {
-            return fence.read(no, bytes);
+            return fence.read(no, bytes).expect("all nodes run the same program");
         };
         let is_claim = record.kind == RecordKind::Claim;
         let is_of_epoch = !is_claim && record.epoch == place.epoch;

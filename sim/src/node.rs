@@ -9,7 +9,7 @@ use onrush_log::Format;
 use onrush_log::shared::memory::MemorySharedLog;
 use onrush_log::shared::{
     Acked, Acks, Admission, ClaimStep, ClaimTimes, Fence, Leadership, LogId, NodeId, Place, RecordKind,
-    RecordNo, Role, SharedAppender, SharedBounds, SharedLog, SharedReader, SharedRecord, Verdict,
+    RecordNo, Role, SharedAppender, SharedLog, SharedReader, SharedRecord, Verdict,
 };
 
 use crate::bug::Bug;
@@ -25,7 +25,6 @@ const STEPS_MAX: usize = 8;
 /// What a node sees of the world in one step.
 pub(crate) struct Around<'a> {
     pub(crate) log: &'a MemorySharedLog,
-    pub(crate) bounds: SharedBounds,
     pub(crate) history: &'a mut History,
     pub(crate) trace: &'a mut Trace,
     /// So many events are in force really.
@@ -270,7 +269,7 @@ impl Node {
                     self.leadership.looked(is_level);
                 }
                 ClaimStep::Ping { leader } => {
-                    self.leadership.pinged(leader != self.id && around.answering >> leader.0 & 1 == 1);
+                    self.leadership.pinged(around.answering >> leader.0 & 1 == 1);
                 }
                 ClaimStep::Claim { seen } => self.claim(seen, around),
                 ClaimStep::Vacate => self.vacate(around),
@@ -332,12 +331,12 @@ impl Node {
 
     fn sit(&mut self, epoch: RecordNo, around: &mut Around<'_>) {
         around.trace.say(|| format!("    node {} leads epoch {}", self.index, epoch.0));
-        let SharedBounds { outstanding_max, numbers_are_dense, .. } = around.bounds;
-        let term = Term { node: self.id, log_id: self.log_id(), epoch, outstanding_max, bug: around.bug };
+        let bounds = around.log.bounds();
+        let term = Term { node: self.id, log_id: self.log_id(), epoch, bounds, bug: around.bug };
         let state = self.state.take().expect("there is no seat that has it");
         let (appender, inbox) = open_appender(around.log);
         let (next_offset, clock) = (self.next_offset(), self.clock(around));
-        self.seat = Some(Seat::new(term, state, next_offset, clock, numbers_are_dense, appender, inbox));
+        self.seat = Some(Seat::new(term, state, next_offset, clock, appender, inbox));
     }
 
     fn vacate(&mut self, around: &mut Around<'_>) {

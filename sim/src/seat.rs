@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use onrush_core::{Event, State, TimeMs, decide_expiry};
 use onrush_log::Format;
 use onrush_log::shared::{
-    Acked, Acks, InForce, LogId, NodeId, RecordKind, RecordNo, SharedAppender, SharedError, SharedRecord,
+    Acked, Acks, InForce, LogId, NodeId, RecordKind, RecordNo, SharedAppender, SharedBounds, SharedError,
+    SharedRecord,
 };
 use onrush_node::record::{DecodeError, decode_records, encode_event, encode_time};
 
@@ -45,7 +46,7 @@ pub(crate) struct Term {
     pub(crate) node: NodeId,
     pub(crate) log_id: LogId,
     pub(crate) epoch: RecordNo,
-    pub(crate) outstanding_max: usize,
+    pub(crate) bounds: SharedBounds,
     pub(crate) bug: Option<Bug>,
 }
 
@@ -92,7 +93,6 @@ impl Seat {
         state: State,
         base_offset: u64,
         clock: TimeMs,
-        numbers_are_dense: bool,
         appender: Box<dyn SharedAppender>,
         inbox: Arc<Inbox>,
     ) -> Self {
@@ -102,7 +102,7 @@ impl Seat {
             state,
             batch: OpenBatch::default(),
             base_offset,
-            in_force: InForce::new(term.epoch, numbers_are_dense),
+            in_force: InForce::new(term.epoch, term.bounds),
             appender,
             inbox,
             waiting: VecDeque::new(),
@@ -130,7 +130,7 @@ impl Seat {
 
     /// Whether it has something to do before any time passes.
     pub(crate) fn has_work(&self) -> bool {
-        let has_room = self.in_force.outstanding_count() < self.term.outstanding_max;
+        let has_room = self.in_force.outstanding_count() < self.term.bounds.outstanding_max;
         let has_record = self.batch.event_count > 0
             || self.note.is_some()
             || self.waiting.back().is_some_and(|waiting| waiting.rests_on > self.handed_count)
@@ -188,7 +188,7 @@ impl Seat {
     /// Hands over what is due, as far as there is room; `tell` is told what.
     pub(crate) fn write(&mut self, clock: TimeMs, mut tell: impl FnMut(&SharedRecord<'_>)) {
         self.advance(clock);
-        while !self.has_resigned && self.in_force.outstanding_count() < self.term.outstanding_max {
+        while !self.has_resigned && self.in_force.outstanding_count() < self.term.bounds.outstanding_max {
             if self.batch.event_count > 0 {
                 let batch = std::mem::take(&mut self.batch);
                 self.hand_over(RecordKind::Batch, &batch, &mut tell);
@@ -226,7 +226,10 @@ impl Seat {
     }
 
     fn hand_over(&mut self, kind: RecordKind, batch: &OpenBatch, tell: &mut dyn FnMut(&SharedRecord<'_>)) {
-        let (sequence, expected) = self.in_force.hand_over();
+        let (sequence, expected) = match kind {
+            RecordKind::Resignation => self.in_force.hand_over_last(),
+            _ => self.in_force.hand_over(),
+        };
         self.handed_count = sequence;
         let is_dated = self.term.bug != Some(Bug::AnswersNotDated);
         let record = SharedRecord {

@@ -276,7 +276,6 @@ impl World {
         }
         let mut around = Around {
             log: &self.log,
-            bounds: self.shape.bounds(),
             history: &mut self.history,
             trace: &mut self.trace,
             until: self.truth.next_offset(),

@@ -50,7 +50,8 @@ pub trait SharedAppender: Send {
     /// if nobody else appends and nothing goes wrong: a log that can refuses to give it another.
     ///
     /// # Errors
-    /// [`SharedError::TooLarge`] if that is so, and nothing has happened; otherwise as in an acknowledgement.
+    /// [`SharedError::TooLarge`] if that is so: nothing has happened. Any other says what an acknowledgement with it would. In both
+    /// cases the ticket is not acknowledged any more.
     fn append(&mut self, ticket: u64, expected: RecordNo, record: &[u8]) -> Result<(), SharedError>;
 }
 

@@ -25,7 +25,6 @@ pub struct Place {
 pub struct Fence {
     partition: u32,
     place: Place,
-    dropped: DropCounts,
 }
 
 /// What becomes of a record.
@@ -54,10 +53,6 @@ pub enum DropReason {
     Gap,
 }
 
-/// How many records were dropped, by reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DropCounts([u64; DropReason::ALL.len()]);
-
 /// A record that was read, and its verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Admission<'a> {
@@ -70,35 +65,10 @@ pub struct Admission<'a> {
     pub record: Result<SharedRecord<'a>, RecordProblem>,
 }
 
-impl DropReason {
-    /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Junk, Self::Foreign, Self::LateClaim, Self::OtherEpoch, Self::Repeated, Self::Gap];
-
-    /// Its word in figures.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Junk => "junk",
-            Self::Foreign => "foreign",
-            Self::LateClaim => "late_claim",
-            Self::OtherEpoch => "other_epoch",
-            Self::Repeated => "repeated",
-            Self::Gap => "gap",
-        }
-    }
-}
-
-impl DropCounts {
-    /// How many were dropped for this reason.
-    pub fn of(&self, reason: DropReason) -> u64 {
-        self.0[reason as usize]
-    }
-}
-
 impl Fence {
     /// Goes on at a place; the default is the beginning of a log.
     pub fn new(partition: u32, place: Place) -> Self {
-        Self { partition, place, dropped: DropCounts::default() }
+        Self { partition, place }
     }
 
     /// What is known behind everything that was read.
@@ -106,24 +76,26 @@ impl Fence {
         &self.place
     }
 
-    /// What was dropped since the fence was made.
-    pub fn dropped(&self) -> &DropCounts {
-        &self.dropped
-    }
-
     /// Takes the record with this number, as the log has it.
+    ///
+    /// # Errors
+    /// A program that this one does not know wrote the record. Others may count it, so whoever cannot read it must not go on: the
+    /// place stays before it, and nobody leads or tells anything from there.
     ///
     /// # Panics
     /// It comes before one that was taken.
-    pub fn read<'a>(&mut self, no: RecordNo, bytes: &'a [u8]) -> Admission<'a> {
-        let record = SharedRecord::decode(bytes);
+    pub fn read<'a>(&mut self, no: RecordNo, bytes: &'a [u8]) -> Result<Admission<'a>, RecordProblem> {
+        let record = match SharedRecord::decode(bytes) {
+            Err(problem) if problem.is_of_a_record() => return Err(problem),
+            other => other,
+        };
         let verdict = if let Ok(record) = &record {
             self.admit(no, record)
         } else {
             self.go_on_behind(no);
-            self.drop_for(DropReason::Junk)
+            Verdict::Dropped(DropReason::Junk)
         };
-        Admission { verdict, record }
+        Ok(Admission { verdict, record })
     }
 
     /// Takes the record with this number.
@@ -138,24 +110,24 @@ impl Fence {
         self.go_on_behind(no);
         let place = &mut self.place;
         if record.partition != self.partition || place.log_id.is_some_and(|id| id != record.log_id) {
-            return self.drop_for(DropReason::Foreign);
+            return Verdict::Dropped(DropReason::Foreign);
         }
         if record.kind == RecordKind::Claim {
             if record.epoch != place.epoch {
-                return self.drop_for(DropReason::LateClaim);
+                return Verdict::Dropped(DropReason::LateClaim);
             }
             place.log_id = Some(record.log_id);
             (place.epoch, place.leader, place.sequence) = (Some(no), Some(record.node), 0);
             return Verdict::InForce;
         }
         if place.leader.is_none() || record.epoch != place.epoch {
-            return self.drop_for(DropReason::OtherEpoch);
+            return Verdict::Dropped(DropReason::OtherEpoch);
         }
         if record.sequence <= place.sequence {
-            return self.drop_for(DropReason::Repeated);
+            return Verdict::Dropped(DropReason::Repeated);
         }
         if record.base_offset != place.next_offset {
-            return self.drop_for(DropReason::Gap);
+            return Verdict::Dropped(DropReason::Gap);
         }
         (place.sequence, place.next_offset) = (record.sequence, record.next_offset());
         if record.kind == RecordKind::Resignation {
@@ -167,11 +139,6 @@ impl Fence {
     fn go_on_behind(&mut self, no: RecordNo) {
         assert!(no >= self.place.next_no, "records are read in the order of their numbers");
         self.place.next_no = RecordNo(no.0 + 1);
-    }
-
-    fn drop_for(&mut self, reason: DropReason) -> Verdict {
-        self.dropped.0[reason as usize] += 1;
-        Verdict::Dropped(reason)
     }
 }
 

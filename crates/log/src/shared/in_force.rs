@@ -3,23 +3,25 @@
 
 use std::collections::VecDeque;
 
-use crate::shared::contract::{Acked, SharedError};
+use crate::shared::contract::{Acked, SharedBounds, SharedError};
 use crate::shared::fence::{DropReason, Verdict};
 use crate::shared::record::RecordNo;
 
 /// Counts what is in force of one epoch. Pure.
 ///
 /// If record `s` of the epoch is in force at number `n`, and record `s + 1` stands at `n + 1`, then nothing lies between them. So no
-/// claim does, and nothing of the epoch is missing: `s + 1` is in force as well. The run begins with the claim, which its writer has
-/// read before it wrote anything. What breaks the run says nothing, until the reader has passed it; then the run goes on from
-/// there.
+/// claim does, and nothing of the epoch is missing: `s + 1` is in force as well, unless `s` ends the epoch, and then nothing is handed
+/// over behind it. The run begins with the claim, which its writer has read before it wrote anything. What breaks the run says
+/// nothing, until the reader has passed it; then the run goes on from there.
 #[derive(Debug)]
 pub struct InForce {
     /// The newest record that is known to be in force, and where it stands. At first that is the claim.
     sequence: u64,
     no: RecordNo,
-    numbers_are_dense: bool,
+    bounds: SharedBounds,
     handed_count: u64,
+    /// The newest record that was handed over ends the epoch.
+    is_over: bool,
     /// Where the records behind it stand, as far as acknowledgements said so.
     acked: VecDeque<Option<RecordNo>>,
     has_failed: bool,
@@ -27,22 +29,38 @@ pub struct InForce {
 
 impl InForce {
     /// For the epoch of the claim with this number, which was read and is in force.
-    pub fn new(epoch: RecordNo, numbers_are_dense: bool) -> Self {
+    pub fn new(epoch: RecordNo, bounds: SharedBounds) -> Self {
         Self {
             sequence: 0,
             no: epoch,
-            numbers_are_dense,
+            bounds,
             handed_count: 0,
+            is_over: false,
             acked: VecDeque::new(),
             has_failed: false,
         }
     }
 
     /// Another record is handed over: its place in the epoch, and the number that it gets if nothing comes between.
+    ///
+    /// # Panics
+    /// The epoch was ended, or as many records are outstanding as the log takes.
     pub fn hand_over(&mut self) -> (u64, RecordNo) {
+        assert!(!self.is_over, "behind a resignation nothing is in force");
+        assert!(self.acked.len() < self.bounds.outstanding_max, "the log takes no more at once");
         self.handed_count += 1;
         self.acked.push_back(None);
         (self.handed_count, RecordNo(self.no.0 + (self.handed_count - self.sequence)))
+    }
+
+    /// The same for a resignation, which is the last record of its epoch.
+    ///
+    /// # Panics
+    /// As [`InForce::hand_over`].
+    pub fn hand_over_last(&mut self) -> (u64, RecordNo) {
+        let handed = self.hand_over();
+        self.is_over = true;
+        handed
     }
 
     /// What the log says of a record that was handed over.
@@ -76,7 +94,9 @@ impl InForce {
         }
     }
 
-    /// So many records are in force. Never falls. What is missing below holds no events, and what rested on it rests on a later one.
+    /// The place in the epoch of the newest record that is known to be in force. Never falls. All events before it are in force, and
+    /// what rested on any record before it rests on this one as well. A mark or a note before it may be missing all the same: a note
+    /// counts once it was read in force.
     pub fn count(&self) -> u64 {
         self.sequence
     }
@@ -98,10 +118,11 @@ impl InForce {
     }
 
     fn run_on(&mut self) {
-        let next = RecordNo(self.no.0 + 1);
-        if self.numbers_are_dense && self.acked.front() == Some(&Some(next)) {
+        while self.bounds.numbers_are_dense
+            && let next = RecordNo(self.no.0 + 1)
+            && self.acked.front() == Some(&Some(next))
+        {
             self.go_to(self.sequence + 1, next);
-            self.run_on();
         }
     }
 

@@ -139,16 +139,18 @@ impl Leadership {
         if now < due && !self.is_called {
             return ClaimStep::Wait { until: Some(due) };
         }
-        if !self.is_level {
-            return ClaimStep::Look;
-        }
         let late = self.heard_at + self.times.silence_of_living;
-        if let Some(leader) = self.leader.filter(|_| now < late && !self.is_called) {
+        let other = self.leader.filter(|leader| *leader != self.node);
+        if let Some(leader) = other.filter(|_| now < late && !self.is_called) {
             match self.has_answered {
                 None => return ClaimStep::Ping { leader },
                 Some(true) => return ClaimStep::Wait { until: Some(late) },
                 Some(false) => {}
             }
+        }
+        // Last of all, so that nothing is claimed by what was seen before.
+        if !self.is_level {
+            return ClaimStep::Look;
         }
         self.begin_to_follow(now);
         self.role = Role::Claiming;
@@ -174,9 +176,11 @@ impl Leadership {
             RecordKind::Resignation => {
                 (self.epoch, self.leader) = (Some(no), None);
                 self.is_called = record.node == self.node;
-                if matches!(self.role, Role::Leading { .. }) {
-                    self.role = Role::Deposed;
-                }
+                self.role = match self.role {
+                    Role::Leading { .. } | Role::Deposed => Role::Deposed,
+                    // A claim on its way has not seen this epoch, so it is void.
+                    Role::Following | Role::Claiming => Role::Following,
+                };
             }
             RecordKind::Batch | RecordKind::Mark | RecordKind::Note => {}
         }
@@ -185,6 +189,9 @@ impl Leadership {
     /// Whether the log could be read to its end.
     pub fn looked(&mut self, is_level: bool) {
         self.is_level = is_level;
+        if !is_level {
+            self.has_answered = None;
+        }
     }
 
     /// Whether the leader that was asked has answered that it leads.

@@ -40,15 +40,12 @@ fn record(kind: RecordKind, node: u32, sequence: u64) -> SharedRecord<'static> {
 
 /// Goes through what comes before a claim, with nobody who answers.
 fn claims(node: &mut Leadership, now: Duration) -> ClaimStep {
+    if matches!(node.next_step(now), ClaimStep::Ping { .. }) {
+        node.pinged(false);
+    }
     assert_eq!(node.next_step(now), ClaimStep::Look);
     node.looked(true);
-    match node.next_step(now) {
-        ClaimStep::Ping { .. } => {
-            node.pinged(false);
-            node.next_step(now)
-        }
-        step => step,
-    }
+    node.next_step(now)
 }
 
 /// A node that leads since second 3, with the claim of number 5.
@@ -108,17 +105,45 @@ fn a_claim_without_an_answer_is_made_again() {
 fn a_leader_that_answers_has_more_time() {
     let mut node = node();
     node.read(RecordNo(2), &record(RecordKind::Claim, 7, 1), Verdict::InForce, at(1));
-    assert_eq!(node.next_step(at(4)), ClaimStep::Look);
-    node.looked(true);
     assert_eq!(node.next_step(at(4)), ClaimStep::Ping { leader: NodeId(7) });
     node.pinged(true);
     assert_eq!(node.next_step(at(5)), waits_until(11));
     // Whatever is in force shows that it is at work.
     node.read(RecordNo(3), &record(RecordKind::Mark, 7, 1), Verdict::InForce, at(6));
     assert_eq!(node.next_step(at(8)), waits_until(9));
-    assert_eq!(node.next_step(at(9)), ClaimStep::Look);
+    assert_eq!(node.next_step(at(9)), ClaimStep::Ping { leader: NodeId(7) });
+    node.pinged(true);
+    assert_eq!(node.next_step(at(16)), ClaimStep::Look, "what was seen before says nothing now");
     node.looked(true);
     assert_eq!(node.next_step(at(16)), ClaimStep::Claim { seen: Some(RecordNo(2)) });
+}
+
+#[test]
+fn a_leader_is_asked_again_after_the_log_could_not_be_read() {
+    let mut node = node();
+    node.read(RecordNo(2), &record(RecordKind::Claim, 7, 1), Verdict::InForce, at(1));
+    assert_eq!(node.next_step(at(4)), ClaimStep::Ping { leader: NodeId(7) });
+    node.pinged(false);
+    assert_eq!(node.next_step(at(4)), ClaimStep::Look);
+    node.looked(false);
+    assert_eq!(node.next_step(at(6)), ClaimStep::Ping { leader: NodeId(7) });
+}
+
+#[test]
+fn a_node_that_has_led_before_it_began_again_does_not_ask_itself() {
+    let place = Place { epoch: Some(RecordNo(2)), leader: Some(NodeId(1)), ..Place::default() };
+    let mut node = Leadership::new(NodeId(1), TAG, TIMES, &place, at(0));
+    assert_eq!(node.next_step(at(3)), ClaimStep::Look);
+}
+
+/// Its claim has not seen the resignation, so waiting for it would be in vain.
+#[test]
+fn whom_a_resignation_names_claims_at_once_though_a_claim_is_on_its_way() {
+    let mut node = node();
+    node.read(RecordNo(2), &record(RecordKind::Claim, 7, 1), Verdict::InForce, at(1));
+    assert_eq!(claims(&mut node, at(4)), ClaimStep::Claim { seen: Some(RecordNo(2)) });
+    node.read(RecordNo(3), &record(RecordKind::Resignation, 1, 1), Verdict::InForce, at(5));
+    assert_eq!(claims(&mut node, at(5)), ClaimStep::Claim { seen: Some(RecordNo(3)) });
 }
 
 #[test]

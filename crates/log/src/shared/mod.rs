@@ -26,7 +26,7 @@ mod record;
 pub use contract::{
     Acked, Acks, Progress, SharedAppender, SharedBounds, SharedError, SharedLog, SharedReader, VisitRecord,
 };
-pub use fence::{Admission, DropCounts, DropReason, Fence, Place, Verdict};
+pub use fence::{Admission, DropReason, Fence, Place, Verdict};
 pub use in_force::InForce;
 pub use leadership::{ClaimStep, ClaimTimes, Leadership, Role};
 pub use record::{

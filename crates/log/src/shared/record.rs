@@ -103,8 +103,8 @@ pub struct SharedRecord<'a> {
 /// Why bytes are not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordProblem {
-    /// There is less than a header, or there are fewer or more bytes than the header says.
-    #[error("expected a record, found bytes of another length")]
+    /// There is less than a header.
+    #[error("expected a record, found fewer bytes than a header has")]
     Length,
     /// It does not begin like a record.
     #[error("expected a record, found something else")]
@@ -115,9 +115,20 @@ pub enum RecordProblem {
     /// A later program wrote it.
     #[error("found a record of format version {0}, this program reads version {VERSION}")]
     Version(u16),
-    /// No program writes such fields.
-    #[error("found a record with impossible values")]
+    /// A later program wrote it, or one that is wrong.
+    #[error("found a record with values that this program does not know")]
     Values,
+}
+
+impl RecordProblem {
+    /// Whether some program wrote these bytes as a record, so that others may know what it says. Anything else is no record to
+    /// anybody.
+    pub fn is_of_a_record(self) -> bool {
+        match self {
+            Self::Version(_) | Self::Values => true,
+            Self::Length | Self::NoMagic | Self::Checksum => false,
+        }
+    }
 }
 
 impl<'a> SharedRecord<'a> {
@@ -172,7 +183,7 @@ impl<'a> SharedRecord<'a> {
             return Err(RecordProblem::Version(version));
         }
         if u32_at(header, 76) as usize != payload.len() {
-            return Err(RecordProblem::Length);
+            return Err(RecordProblem::Values);
         }
         let epoch = u64_at(header, 32);
         let record = Self {

@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 
 use onrush_log::Format;
 use onrush_log::shared::{
-    Acked, DropReason, Fence, InForce, LogId, NodeId, Place, RecordKind, RecordNo, SharedError, SharedRecord,
-    Verdict,
+    Acked, DropReason, Fence, InForce, LogId, NodeId, Place, RecordKind, RecordNo, SharedBounds, SharedError,
+    SharedRecord, Verdict,
 };
 use proptest::prelude::*;
 
 const EPOCH: RecordNo = RecordNo(3);
+
+fn bounds(numbers_are_dense: bool) -> SharedBounds {
+    SharedBounds { record_bytes_max: 1 << 20, outstanding_max: 12, numbers_are_dense }
+}
 
 fn at(no: Option<u64>) -> Acked {
     Acked { no: no.map(RecordNo) }
@@ -26,7 +30,7 @@ fn unknown() -> Result<Acked, SharedError> {
 
 #[test]
 fn acknowledgements_count_in_an_unbroken_run_only() {
-    let mut in_force = InForce::new(EPOCH, true);
+    let mut in_force = InForce::new(EPOCH, bounds(true));
     assert_eq!(
         [1, 2, 3].map(|_| in_force.hand_over()),
         [(1, RecordNo(4)), (2, RecordNo(5)), (3, RecordNo(6))]
@@ -42,7 +46,7 @@ fn acknowledgements_count_in_an_unbroken_run_only() {
 #[test]
 fn behind_a_strange_number_the_reader_begins_another_run() {
     for strange in [Some(5), None] {
-        let mut in_force = InForce::new(EPOCH, true);
+        let mut in_force = InForce::new(EPOCH, bounds(true));
         (0..3).for_each(|_| hand_over(&mut in_force));
         in_force.acked(1, &Ok(at(strange)));
         in_force.acked(2, &Ok(at(Some(6))));
@@ -57,7 +61,7 @@ fn behind_a_strange_number_the_reader_begins_another_run() {
 
 #[test]
 fn numbers_with_gaps_say_nothing() {
-    let mut in_force = InForce::new(EPOCH, false);
+    let mut in_force = InForce::new(EPOCH, bounds(false));
     in_force.hand_over();
     in_force.acked(1, &Ok(at(Some(4))));
     assert_eq!(in_force.count(), 0);
@@ -67,7 +71,7 @@ fn numbers_with_gaps_say_nothing() {
 
 #[test]
 fn what_fails_after_it_is_in_force_does_no_harm() {
-    let mut in_force = InForce::new(EPOCH, true);
+    let mut in_force = InForce::new(EPOCH, bounds(true));
     (0..3).for_each(|_| hand_over(&mut in_force));
     in_force.read_back(1, RecordNo(4), Verdict::InForce);
     in_force.acked(1, &unknown());
@@ -81,10 +85,26 @@ fn what_fails_after_it_is_in_force_does_no_harm() {
 
 #[test]
 fn a_hole_that_the_reader_finds_is_a_failure() {
-    let mut in_force = InForce::new(EPOCH, true);
+    let mut in_force = InForce::new(EPOCH, bounds(true));
     (0..2).for_each(|_| hand_over(&mut in_force));
     in_force.read_back(2, RecordNo(4), Verdict::Dropped(DropReason::Gap));
     assert!(in_force.has_failed());
+}
+
+#[test]
+#[should_panic(expected = "behind a resignation nothing is in force")]
+fn nothing_is_handed_over_behind_a_resignation() {
+    let mut in_force = InForce::new(EPOCH, bounds(true));
+    in_force.hand_over();
+    assert_eq!(in_force.hand_over_last(), (2, RecordNo(5)));
+    in_force.hand_over();
+}
+
+#[test]
+#[should_panic(expected = "takes no more at once")]
+fn no_more_is_handed_over_than_the_log_takes() {
+    let mut in_force = InForce::new(EPOCH, bounds(true));
+    (0..13).for_each(|_| hand_over(&mut in_force));
 }
 
 /// What becomes of a record of the epoch.
@@ -100,6 +120,8 @@ struct Sent {
     fate: Fate,
     /// How it is acknowledged: with its number, without, not at all.
     ack: u8,
+    /// Whether it is acknowledged at the first of its places, or at the last.
+    acks_first: bool,
     /// When, among all that is told.
     told_at: u8,
 }
@@ -111,10 +133,12 @@ fn any_sent() -> impl Strategy<Value = Sent> {
             .prop_map(|(delay, repeated_after)| Fate::Kept { delay, repeated_after }),
     ];
     let ack = prop_oneof![6 => Just(0), 1 => Just(1), 1 => Just(2)];
-    (0..3_u32, fate, ack, any::<u8>()).prop_map(|(event_count, fate, ack, told_at)| Sent {
+    let rest = (any::<bool>(), any::<u8>());
+    (0..3_u32, fate, ack, rest).prop_map(|(event_count, fate, ack, (acks_first, told_at))| Sent {
         event_count,
         fate,
         ack,
+        acks_first,
         told_at,
     })
 }
@@ -225,7 +249,8 @@ proptest! {
         let verdicts = verdicts(&sent, &history(&sent, &junk, claim_at));
         let mut order: Vec<(u8, Told)> = Vec::new();
         for (sequence, sent) in (1..).zip(&sent) {
-            let place = verdicts.iter().find(|found| found.1 == sequence).map(|found| found.0);
+            let mut places = verdicts.iter().filter(|found| found.1 == sequence).map(|found| found.0);
+            let place = if sent.acks_first { places.next() } else { places.next_back() };
             if let Some(no) = place.filter(|_| sent.ack < 2) {
                 order.push((sent.told_at, Told::Acked(sequence, (sent.ack == 0).then_some(no))));
             }
@@ -239,7 +264,7 @@ proptest! {
         order.sort_by_key(|told| told.0);
 
         let is_in_force = |sequence| verdicts.iter().any(|found| found.1 == sequence && found.2 == Verdict::InForce);
-        let mut in_force = InForce::new(EPOCH, true);
+        let mut in_force = InForce::new(EPOCH, bounds(true));
         (0..sent.len()).for_each(|_| hand_over(&mut in_force));
         let mut so_far = Vec::new();
         for (_, told) in order {
