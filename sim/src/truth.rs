@@ -136,16 +136,20 @@ impl<'a> Walk<'a> {
     /// Looks for answers that are true here, the next event being this.
     fn look(&mut self, next: Option<&Event<'_>>) {
         let Self { state, offset, history, open } = self;
+        // One event is the answer to one question.
+        let mut is_taken = false;
         open.retain(|number| {
             let Asked { question, from, fate, .. } = &history.asked[*number];
             let Fate::Answered(Answered { told, at, has_event, until }) = fate else { return false };
-            if !(*from..=*until).contains(offset) || (*has_event && next.is_none()) {
+            if !(*from..=*until).contains(offset) || (*has_event && (is_taken || next.is_none())) {
                 return true;
             }
             // An answer that is an event is true where the event is; any other where there would be none.
             let mut fits = !*has_event;
             let here = question.ask(state, *at, |event| fits = *has_event && Some(event) == next);
-            here != *told || !fits
+            let is_true = here == *told && fits;
+            is_taken |= is_true && *has_event;
+            !is_true
         });
     }
 }
