@@ -48,7 +48,7 @@ pub(super) struct Taker {
     snapshot: Snapshot,
     /// What the connector says of itself; nothing if nobody listens to that.
     told: Option<Known>,
-    /// When what is at that place was committed, by the source's clock.
+    /// When the change at `told.position` was committed, by the source's clock.
     told_committed_ms: u64,
     /// What the records of the table say. It is true of one partition: what was told first may come later in another.
     known: Known,
