@@ -18,7 +18,7 @@ use crate::problem::{Code, Problem};
 /// What sessions are like.
 #[derive(Clone, Debug)]
 pub struct SessionSettings {
-    /// How long one lasts, in milliseconds, up to [`onrush_gate::session::SESSION_TTL_MS_MAX`].
+    /// How long one lasts, in milliseconds, up to [`onrush_core::SESSION_MS_MAX`].
     pub ttl_ms: u64,
     /// Whether browsers send the cookie over HTTPS alone. Its name then begins with `__Host-`.
     pub secure_cookies: bool,

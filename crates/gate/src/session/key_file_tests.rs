@@ -1,6 +1,8 @@
 //! Files of keys: what is read, what is refused, and which keys a rotation keeps.
 
-use super::super::{NoRotation, SESSION_TTL_MS_MAX, Session, TokenRefused};
+use onrush_core::SESSION_MS_MAX;
+
+use super::super::{NoRotation, Session, TokenRefused};
 use super::*;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -56,7 +58,7 @@ fn what_is_no_file_of_keys_is_refused_and_nothing_of_it_is_repeated() {
 fn a_rotation_logs_nobody_out_and_keeps_no_key_for_longer_than_it_is_needed() {
     let start = 1_000 * DAY_MS;
     let keys = SessionKeys::one(key(1, start));
-    let session = Session::new("ann", start + DAY_MS, start + DAY_MS + SESSION_TTL_MS_MAX).unwrap();
+    let session = Session::new("ann", start + DAY_MS, start + DAY_MS + SESSION_MS_MAX).unwrap();
     let token = keys.seal(&session, &[9; 24]);
 
     let keys = keys.rotated(key(2, start + DAY_MS)).unwrap();
@@ -85,7 +87,7 @@ fn there_is_a_bound_for_keys_that_are_still_needed() {
     assert!(text.len() < FILE_BYTES_MAX);
     assert_eq!(keys.rotated(key(64, 64)).unwrap_err(), NoRotation::TooManyKeys(64));
     let keys: SessionKeys = text.parse().unwrap();
-    assert_eq!(keys.rotated(key(63, SESSION_TTL_MS_MAX)).unwrap_err(), NoRotation::TooManyKeys(64));
+    assert_eq!(keys.rotated(key(63, SESSION_MS_MAX)).unwrap_err(), NoRotation::TooManyKeys(64));
     let keys: SessionKeys = text.parse().unwrap();
-    assert_eq!(keys.rotated(key(5, SESSION_TTL_MS_MAX + 1)).unwrap_err(), NoRotation::SameId);
+    assert_eq!(keys.rotated(key(5, SESSION_MS_MAX + 1)).unwrap_err(), NoRotation::SameId);
 }

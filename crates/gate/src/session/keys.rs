@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use onrush_core::TimeMs;
+use onrush_core::{SESSION_MS_MAX, TimeMs};
 
-use super::SESSION_TTL_MS_MAX;
 use super::key::{KeyId, SessionKey};
 
-/// The most keys that are kept. A key is kept for [`SESSION_TTL_MS_MAX`] after it was replaced, so that it may be replaced
+/// The most keys that are kept. A key is kept for [`SESSION_MS_MAX`] after it was replaced, so that it may be replaced
 /// twice a day. More often is refused until the oldest has had its time.
 pub(super) const KEYS_MAX: usize = 64;
 
@@ -58,14 +57,14 @@ impl SessionKeys {
     }
 
     /// The same with `key` for new tokens. Keys whose tokens have all expired are left out: those that were replaced
-    /// [`SESSION_TTL_MS_MAX`] before the new key was made.
+    /// [`SESSION_MS_MAX`] before the new key was made.
     ///
     /// # Errors
     /// There is no room for another key yet, or one has this id already.
     pub fn rotated(self, key: SessionKey) -> Result<Self, NoRotation> {
         let now = key.made_at();
         let replaced_at: Vec<TimeMs> = self.0.iter().skip(1).map(SessionKey::made_at).chain([now]).collect();
-        let is_needed = |replaced: TimeMs| replaced.saturating_add(SESSION_TTL_MS_MAX) > now;
+        let is_needed = |replaced: TimeMs| replaced.saturating_add(SESSION_MS_MAX) > now;
         let kept = self.0.into_iter().zip(replaced_at).filter(|(_, replaced)| is_needed(*replaced));
         let keys: Vec<_> = kept.map(|(key, _)| key).chain([key]).collect();
         if keys.len() > KEYS_MAX {

@@ -18,10 +18,6 @@ pub use self::key_file::KeyFileError;
 pub use self::keys::{NoRotation, SessionKeys};
 pub use self::token::{TOKEN_CHARS_MAX, Token, TokenRefused};
 
-/// The longest time that a session may last: 30 days, in milliseconds. A token that says more is not made. So a key that was
-/// replaced that long ago has nothing left to open.
-pub const SESSION_TTL_MS_MAX: u64 = SESSION_MS_MAX;
-
 /// How far the clock may have been set back since a session began, in milliseconds: 5 minutes. A token from further in the
 /// future is as good as one that has expired, or a clock that was wrong once would make sessions that last longer than they say.
 pub const CLOCK_STEP_MS_MAX: u64 = 5 * 60 * 1_000;
@@ -38,10 +34,10 @@ pub struct Session {
 }
 
 impl Session {
-    /// Nothing if no customer can have that name, or if it would last no time or longer than [`SESSION_TTL_MS_MAX`].
+    /// Nothing if no customer can have that name, or if it would last no time or longer than [`SESSION_MS_MAX`].
     pub fn new(customer: &str, issued_at: TimeMs, expires_at: TimeMs) -> Option<Self> {
         let ttl_ms = expires_at.checked_sub(issued_at)?;
-        let is_sound = is_new_name(customer) && (1..=SESSION_TTL_MS_MAX).contains(&ttl_ms);
+        let is_sound = is_new_name(customer) && (1..=SESSION_MS_MAX).contains(&ttl_ms);
         let customer = Customer::from(customer).ok().filter(|_| is_sound)?;
         Some(Self { customer, issued_at, expires_at })
     }

@@ -35,7 +35,7 @@ pub(super) const TRUSTED_PROXIES_MAX: usize = 256;
 pub(super) const CORS_ORIGINS_MAX: usize = 64;
 /// How long a session lasts, and the rule in words. Keys are kept for as long as the longest.
 pub(super) const SESSION_TTL_MS: (RangeInclusive<u64>, &str) =
-    (60_000..=onrush_gate::session::SESSION_TTL_MS_MAX, "must be 1m to 720h");
+    (60_000..=onrush_core::SESSION_MS_MAX, "must be 1m to 720h");
 /// How far the clock of the shop may be from ours, and the rule in words.
 pub(super) const CLOCK_SKEW_MS: (RangeInclusive<u64>, &str) = (0..=600_000, "must be 0s to 10m");
 /// An issuer, an audience, the name of a claim.
