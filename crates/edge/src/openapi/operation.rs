@@ -46,6 +46,17 @@ pub(crate) const REQUEST_ID: &str = "X-Request-Id";
 /// The names of the header fields that answers have where a rate limit is on.
 pub(crate) const RATE_LIMIT_FIELDS: [&str; 2] = ["RateLimit-Policy", "RateLimit"];
 
+/// The methods of a path that takes every one, and what tells them apart in the ids of its operations.
+pub(crate) const EVERY_METHOD: [(HttpMethod, &str); 7] = [
+    (HttpMethod::Get, "Get"),
+    (HttpMethod::Post, "Post"),
+    (HttpMethod::Put, "Put"),
+    (HttpMethod::Delete, "Delete"),
+    (HttpMethod::Patch, "Patch"),
+    (HttpMethod::Options, "Options"),
+    (HttpMethod::Trace, "Trace"),
+];
+
 /// The time in examples: 2021-05-16T00:00:00Z.
 const EXAMPLE_NOW_MS: TimeMs = 1_621_123_200_000;
 

@@ -4,7 +4,7 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::openapi::{HttpMethod, ObjectBuilder, ResponseBuilder, Type};
 
 use super::{CHECK, FORWARD};
-use crate::openapi::operation::{Operation, PUBLIC, optional_parameter, text_header};
+use crate::openapi::operation::{EVERY_METHOD, Operation, PUBLIC, optional_parameter, text_header};
 use crate::problem::Code;
 
 const PROBLEMS: [Code; 5] =
@@ -32,23 +32,15 @@ pub(super) fn check() -> Operation {
 
 /// What Traefik and Caddy ask: one for each method, as a proxy may ask by the method of the request that it has.
 pub(super) fn forward() -> Vec<Operation> {
-    [
-        (HttpMethod::Get, "forwardForProxy"),
-        (HttpMethod::Post, "forwardPostForProxy"),
-        (HttpMethod::Put, "forwardPutForProxy"),
-        (HttpMethod::Delete, "forwardDeleteForProxy"),
-        (HttpMethod::Patch, "forwardPatchForProxy"),
-        (HttpMethod::Options, "forwardOptionsForProxy"),
-        (HttpMethod::Trace, "forwardTraceForProxy"),
-    ]
-    .into_iter()
-    .map(|(method, id)| forward_by(method, id))
-    .collect()
+    EVERY_METHOD.into_iter().map(|(method, name)| forward_by(method, name)).collect()
 }
 
-fn forward_by(method: HttpMethod, id: &str) -> Operation {
+fn forward_by(method: HttpMethod, name: &str) -> Operation {
+    // The first that there was has the short id, which clients may have.
+    let name = if method == HttpMethod::Get { "" } else { name };
+    let id = format!("forward{name}ForProxy");
     let summary = "Ask whether a proxy may let a request through (Traefik, Caddy)";
-    Operation::new(method, FORWARD, PUBLIC, id, summary)
+    Operation::new(method, FORWARD, PUBLIC, &id, summary)
         .description(
             "For forward authentication. Every method asks alike, because a proxy may ask by the method of the request that it has. A \
              refusal is what this server would answer; `Onrush-Refusal` has its code. `X-Forwarded-Method` is the method of the \

@@ -6,14 +6,14 @@ use axum::extract::State;
 use http::StatusCode;
 use onrush_node::{Call, Failure, Name, Outcome, Reply, ReservationIds};
 use serde_json::json;
-use utoipa::openapi::{HttpMethod, RefOr, Schema};
+use utoipa::openapi::{RefOr, Schema};
 
 use crate::api::answer::{Answer, WithoutBody, WithoutQuery, json_as};
 use crate::api::app::{App, mismatched};
 use crate::api::route::Route;
 use crate::hot::{Head, Hot, Rendering, Sender};
 use crate::http::request::Request;
-use crate::openapi::operation::{Operation, SCENARIOS};
+use crate::openapi::operation::{EVERY_METHOD, Operation, SCENARIOS};
 use crate::openapi::parts::{object, whole};
 use crate::text::write_number;
 
@@ -30,18 +30,9 @@ pub(super) fn routes() -> [Route; 1] {
 
 /// One for each method, as all of them count.
 fn operations() -> Vec<Operation> {
-    [
-        (HttpMethod::Get, "countGet"),
-        (HttpMethod::Post, "countPost"),
-        (HttpMethod::Put, "countPut"),
-        (HttpMethod::Delete, "countDelete"),
-        (HttpMethod::Patch, "countPatch"),
-        (HttpMethod::Options, "countOptions"),
-        (HttpMethod::Trace, "countTrace"),
-    ]
-    .into_iter()
-    .map(|(method, id)| {
-        Operation::new(method, PATH, SCENARIOS, id, "Count a request in the window requests")
+    let operation = |(method, name)| {
+        let id = format!("count{name}");
+        Operation::new(method, PATH, SCENARIOS, &id, "Count a request in the window requests")
             .description("Every method counts and answers alike.")
             .json(
                 200,
@@ -50,8 +41,8 @@ fn operations() -> Vec<Operation> {
                 json!({"requestCount": 4}),
             )
             .asks()
-    })
-    .collect()
+    };
+    EVERY_METHOD.into_iter().map(operation).collect()
 }
 
 pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 1] {
