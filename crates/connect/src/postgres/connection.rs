@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Config, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::each_server::each_server;
-use super::errors::unavailable;
+use super::errors::{joined, unavailable};
 use super::settings::Settings;
 
 /// The port of a server that is not told another.
@@ -72,7 +72,7 @@ impl Connection {
                 Err(error) => reasons.push(error.to_string()),
             }
         }
-        Err(TargetError::Unavailable(reasons.join("; ")))
+        Err(TargetError::Unavailable(joined(reasons)))
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -134,8 +134,17 @@ pub(crate) async fn within<T>(
     work: impl Future<Output = Result<T, TargetError>>,
 ) -> Result<T, TargetError> {
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-        Err(TargetError::Unavailable(format!("{doing}: no answer within {} s", limit.as_secs())))
+        Err(TargetError::Unavailable(format!("{doing}: no answer within {}", limit_words(limit))))
     })
+}
+
+/// The share of one server may be less than a second, or no whole number of them.
+fn limit_words(limit: Duration) -> String {
+    if limit.subsec_millis() == 0 && limit.as_secs() > 0 {
+        format!("{} s", limit.as_secs())
+    } else {
+        format!("{} ms", limit.as_millis())
+    }
 }
 
 /// Where the server is tried: each host with its port.
@@ -159,6 +168,47 @@ fn shown(config: &Config) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Secret;
+
+    #[test]
+    fn limits_are_told_in_whole_units() {
+        for (limit, words) in [
+            (EXCHANGE_TIMEOUT, "30 s"),
+            (EXCHANGE_TIMEOUT / 2, "15 s"),
+            (Duration::from_secs(10) / 3, "3333 ms"),
+            (Duration::from_secs(2) / 3, "666 ms"),
+            (Duration::from_millis(50), "50 ms"),
+        ] {
+            assert_eq!(limit_words(limit), words);
+        }
+    }
+
+    #[tokio::test]
+    async fn servers_that_take_connections_and_say_nothing_are_all_told() {
+        let silent = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let [first, second] = silent.each_ref().map(|silent| silent.local_addr().unwrap());
+        let settings = Settings::new(format!("postgresql://shop@{first},{second}/shop"));
+        let config = settings.primary("test").unwrap();
+        let opened = Connection::open_within(Duration::from_millis(100), &settings, config).await;
+        let expected =
+            [first, second].map(|server| format!("connect to {server}: no answer within 50 ms")).join("; ");
+        assert_eq!(opened.err().unwrap().to_string(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_takes_connections_and_says_nothing_does_not_hide_the_other() {
+        let Ok(url) = std::env::var("ONRUSH_SERVICES_POSTGRES_URL") else { return };
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let silent = format!("@{},", silent.local_addr().unwrap());
+        let mut settings = Settings::new(url.replacen('@', &silent, 1));
+        settings.replica_url = Some(settings.url.clone());
+        settings.password = std::env::var("ONRUSH_SERVICES_POSTGRES_PASSWORD").ok().map(Secret::new);
+        let limit = Duration::from_secs(2);
+        for config in [settings.primary("test"), settings.replica(limit).map(Option::unwrap)] {
+            let connection = Connection::open_within(limit, &settings, config.unwrap()).await.unwrap();
+            assert_eq!(connection.client().query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+        }
+    }
 
     #[test]
     fn servers_are_hosts_with_ports() {

@@ -41,11 +41,25 @@ pub(crate) fn words(doing: &str, error: &Error) -> String {
         format!("{doing}: {error}{cause}")
     };
     // What the server says is bounded only by itself.
-    if let Some((end, _)) = words.char_indices().nth(WORDS_MAX) {
+    cut_to(&mut words, WORDS_MAX);
+    words
+}
+
+/// What several servers said, each in its turn, in as few words as what one says.
+pub(super) fn joined(mut reasons: Vec<String>) -> String {
+    let characters_max = WORDS_MAX / reasons.len().max(1);
+    for reason in &mut reasons {
+        cut_to(reason, characters_max);
+    }
+    reasons.join("; ")
+}
+
+/// Leaves out what is behind so many characters, and says so.
+fn cut_to(words: &mut String, characters_max: usize) {
+    if let Some((end, _)) = words.char_indices().nth(characters_max) {
         words.truncate(end);
         words.push('…');
     }
-    words
 }
 
 /// What is wrong when the server knows nothing of what was prepared or set in this session.
@@ -77,7 +91,22 @@ fn said_words(doing: &str, said: &DbError) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::is_rejection;
+    use super::{WORDS_MAX, is_rejection, joined};
+
+    #[test]
+    fn reasons_of_many_servers_are_no_longer_than_those_of_one() {
+        let long = "ä".repeat(WORDS_MAX);
+        for count in 1..=4 {
+            let joined = joined(vec![long.clone(); count]);
+            let [cut, separators] = [if count > 1 { count } else { 0 }, 2 * (count - 1)];
+            assert_eq!(joined.chars().count(), WORDS_MAX / count * count + cut + separators);
+        }
+        assert_eq!(
+            joined(vec!["one is away".to_owned(), "two is away".to_owned()]),
+            "one is away; two is away"
+        );
+        assert_eq!(joined(Vec::new()), "");
+    }
 
     #[test]
     fn only_errors_about_the_rows_reject_them() {
