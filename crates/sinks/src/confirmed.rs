@@ -8,9 +8,34 @@ pub struct Confirmed {
     pub server: String,
     /// It has the events below this offset.
     pub offset: u64,
-    /// The fence of the sink there. It grows with each open, so a server that was left before another was written to has a lower
-    /// one, even if it has the same events.
+    /// The fence of the sink there. Each open raises it above that of the server before, so a server that was left for another has a
+    /// lower one, even if it has the same events.
     pub fence: u64,
+}
+
+/// What a target of several servers is told before it is opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// What a server of the target confirmed last, in this run or an earlier one; absent if that is not known.
+    pub confirmed: Option<Confirmed>,
+    /// By an operator's word the sink goes on with whatever server answers, even with one that lacks something.
+    pub accepts_less: bool,
+}
+
+impl Expected {
+    /// As [`Confirmed::check`], unless an operator said that it is no matter.
+    pub fn check(&self, found: &Confirmed, sink: &str) -> Result<(), String> {
+        match &self.confirmed {
+            Some(confirmed) if !self.accepts_less => confirmed.check(found, sink),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whoever takes a server over raises its fence above this one as well: the server that is left, if it comes back, must not look
+    /// as if it knew of that.
+    pub fn left_fence(&self) -> u64 {
+        self.confirmed.as_ref().map_or(0, |confirmed| confirmed.fence)
+    }
 }
 
 impl Confirmed {
@@ -29,8 +54,8 @@ impl Confirmed {
         };
         Err(format!(
             "{server} answers for the target now and has the events below offset {offset}, while {} had confirmed those below {}: \
-             it {unknown}was left behind, or is an old primary. Nothing was written to it. Make the right one the primary, or go on with this one, which gets the missing \
-             events again; in both cases run `onrush sinks retry {sink}`",
+             it {unknown}was left behind, or is an old primary. Nothing was written to it. Make the right one the primary, or go on \
+             with this one, which gets the missing events again; in both cases run `onrush sinks retry {sink}`",
             self.server, self.offset
         ))
     }

@@ -166,8 +166,14 @@ impl SinkFiles {
         Ok(parse_confirmed(&bytes))
     }
 
-    /// Notes that, durably.
-    pub(crate) fn write_confirmed(&self, confirmed: &Confirmed) -> io::Result<()> {
+    /// Notes that, durably if it can be: what is older on the disk only notices less.
+    pub(crate) fn note_confirmed(&self, confirmed: &Confirmed) {
+        if let Err(error) = self.write_confirmed(confirmed) {
+            tracing::warn!(sink = self.sink, %error, "what the target confirmed could not be noted");
+        }
+    }
+
+    fn write_confirmed(&self, confirmed: &Confirmed) -> io::Result<()> {
         let Confirmed { server, offset, fence } = confirmed;
         let mut bytes = CONFIRMED_MAGIC.to_vec();
         bytes.extend_from_slice(&offset.to_le_bytes());

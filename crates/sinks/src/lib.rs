@@ -12,6 +12,7 @@ mod event;
 mod files;
 mod handle;
 mod history;
+mod known_server;
 mod name_table;
 mod replay;
 mod replica;
@@ -23,7 +24,7 @@ mod status;
 mod target;
 mod writer;
 
-pub use confirmed::Confirmed;
+pub use confirmed::{Confirmed, Expected};
 pub use event::{Change, Claim, EventKind, ReservationSubject, SinkEvent, SinkLine};
 pub use replay::{ReplayError, Replayed, log_extent, noted_offset, replay, sink_snapshot_offset, skipped};
 pub use replica::{CounterRow, Replica, ReplicaAnswer};

@@ -11,10 +11,10 @@ use onrush_node::{Clock, ReservationIds, Stopwatch};
 
 use crate::back_off::back_off;
 use crate::ceiling::Ceiling;
-use crate::confirmed::Confirmed;
 use crate::files::Noted;
 use crate::handle::{SinkHandle, StopOrder};
 use crate::history::SnapshotHistory;
+use crate::known_server::KnownServer;
 use crate::name_table::NameTable;
 use crate::settings::AtBacklogMax;
 use crate::start_point::{self, StartPoint};
@@ -35,8 +35,6 @@ const SNAPSHOT_INTERVAL_BYTES: u64 = 16 << 20;
 /// How often a sink that has caught up keeps its snapshot, if that is small.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(5);
 const SMALL_SNAPSHOT_BYTES: u64 = 1 << 20;
-/// How often it is noted which server of a target has how much.
-const CONFIRMED_INTERVAL: Duration = Duration::from_secs(5);
 /// How often the offset of a target that keeps none is noted.
 const OFFSET_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -57,11 +55,7 @@ pub(crate) struct Runner {
     since_sink_snapshot: Stopwatch,
     since_offset: Stopwatch,
     noted_offset: u64,
-    /// What the server confirmed that answered last, of a target that may have several.
-    confirmed: Option<Confirmed>,
-    since_confirmed: Stopwatch,
-    /// As it was noted on the disk.
-    noted_confirmed: u64,
+    known_server: KnownServer,
     failures_in_a_row: u32,
     since_said: Option<Stopwatch>,
     since_backlog_said: Option<Stopwatch>,
@@ -98,9 +92,7 @@ impl Runner {
             since_sink_snapshot: Stopwatch::start(),
             since_offset: Stopwatch::start(),
             noted_offset: 0,
-            confirmed: handle.files.known_confirmed(),
-            since_confirmed: Stopwatch::start(),
-            noted_confirmed: 0,
+            known_server: KnownServer::new(&handle.files),
             failures_in_a_row: 0,
             since_said: None,
             since_backlog_said: None,
@@ -139,13 +131,8 @@ impl Runner {
 
     /// Opens the target and follows the log until it is told to stop.
     fn follow(&mut self) -> Result<(), Trouble> {
-        let opened = {
-            let _asked = self.handle.ask("open the target");
-            self.writer.target.set_confirmed(self.confirmed.clone());
-            self.writer.target.open(&self.source)?
-        };
-        self.confirmed = self.writer.target.opened().confirmed;
-        self.note_confirmed();
+        let opened = self.writer.open(&self.source, self.known_server.expected())?;
+        self.known_server.note_opened(self.writer.target.opened().confirmed);
         self.begin(opened)?;
         self.handle.shown().state = SinkState::Running;
         loop {
@@ -272,9 +259,7 @@ impl Runner {
     fn note_progress(&mut self) {
         let sink_offset = self.writer.sink_offset();
         let is_caught_up = sink_offset >= self.reader.durable_offset();
-        if let Some(confirmed) = &mut self.confirmed {
-            confirmed.offset = confirmed.offset.max(sink_offset);
-        }
+        self.known_server.note_progress(sink_offset);
         let mut shown = self.handle.shown();
         if sink_offset > shown.sink_offset {
             shown.sink_offset = sink_offset;
@@ -287,10 +272,6 @@ impl Runner {
             shown.caught_up_at = self.clock.wall_ms();
         }
         drop(shown);
-        let is_confirmed = self.confirmed.as_ref().is_some_and(|known| known.offset > self.noted_confirmed);
-        if is_confirmed && self.since_confirmed.elapsed() >= CONFIRMED_INTERVAL {
-            self.note_confirmed();
-        }
         if !self.keeps_offset
             && sink_offset > self.noted_offset
             && self.since_offset.elapsed() >= OFFSET_INTERVAL
@@ -308,16 +289,6 @@ impl Runner {
             tracing::warn!(sink = self.handle.settings.name, %error, "the sink's offset could not be noted");
         }
         (self.noted_offset, self.since_offset) = (sink_offset, Stopwatch::start());
-    }
-
-    /// So that a server which lacks some of it is noticed after a restart as well.
-    fn note_confirmed(&mut self) {
-        let Some(confirmed) = &self.confirmed else { return };
-        // What is older on the disk only notices less.
-        if let Err(error) = self.handle.files.write_confirmed(confirmed) {
-            tracing::warn!(sink = self.handle.settings.name, %error, "what the target confirmed could not be noted");
-        }
-        (self.noted_confirmed, self.since_confirmed) = (confirmed.offset, Stopwatch::start());
     }
 
     /// Keeps the snapshot so that the log before it can go.
@@ -373,7 +344,7 @@ impl Runner {
             self.writer.send()?;
         }
         self.keep_snapshot()?;
-        self.note_confirmed();
+        self.known_server.note();
         Ok(())
     }
 
@@ -390,7 +361,7 @@ impl Runner {
             }
             Trouble::Target(TargetError::LeftBehind(reason)) => {
                 // Opened once more in this run, it is by an operator's word.
-                self.confirmed = None;
+                self.known_server.accept_any();
                 Verdict::Stop(Stop::Refused { reason: reason.clone() })
             }
             Trouble::Panic(_) => Verdict::Stop(Stop::Refused { reason: trouble.to_string() }),

@@ -3,7 +3,7 @@
 use onrush_core::{Incarnation, ReservationNo, SaleNo};
 use onrush_node::ReservationIds;
 
-use crate::confirmed::Confirmed;
+use crate::confirmed::{Confirmed, Expected};
 use crate::event::SinkEvent;
 
 /// Where events go: a table, a topic, a queue, a stream. A runner owns it and calls it from one thread.
@@ -29,10 +29,11 @@ pub trait Target: Send {
         true
     }
 
-    /// What a server of the target confirmed last, in this run or an earlier one; told before each `open`. A target of several servers
-    /// writes nothing to another one that fails [`Confirmed::check`]: its `open` is [`TargetError::LeftBehind`].
-    fn set_confirmed(&mut self, confirmed: Option<Confirmed>) {
-        let _ = confirmed;
+    /// What is known of the server that answered last; told before each `open`. A target of several servers writes nothing to another
+    /// one that fails [`Expected::check`]: its `open` is [`TargetError::LeftBehind`]. The fence of one that it takes over is above
+    /// [`Expected::left_fence`].
+    fn set_expected(&mut self, expected: Expected) {
+        let _ = expected;
     }
 
     /// Connects, prepares what is missing (schema, queue, stream) and takes the target over from whoever wrote to it
@@ -81,7 +82,7 @@ pub const EXCHANGE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs
 pub struct Opened {
     /// In which the event before the target's offset was decided; absent if an earlier version wrote it.
     pub incarnation: Option<Incarnation>,
-    /// Which of several servers answered, and what it has; absent if there is only one.
+    /// Which server answered, and what it has; absent if the target does not tell servers apart.
     pub confirmed: Option<Confirmed>,
 }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use onrush_core::Incarnation;
 use onrush_log::{Entry, ReadError};
 
+use crate::confirmed::Expected;
 use crate::handle::SinkHandle;
 use crate::name_table::{NameTable, Unknown};
 use crate::start_point::StartPointError;
 use crate::status::Stop;
-use crate::target::{Skipped, Target, TargetError};
+use crate::target::{Skipped, Source, Target, TargetError};
 use onrush_node::record::{DecodeError, decode_records};
 
 /// Why a sink does not go on as it did.
@@ -101,6 +102,13 @@ impl TargetWriter {
             search: None,
             bytes_since_snapshot: 0,
         }
+    }
+
+    /// Opens the target.
+    pub(crate) fn open(&mut self, source: &Source, expected: &Expected) -> Result<Option<u64>, TargetError> {
+        let _asked = self.handle.ask("open the target");
+        self.target.set_expected(expected.clone());
+        self.target.open(source)
     }
 
     /// Goes on from `from`, with names as of `passed`, at most as far.

@@ -1,6 +1,6 @@
 //! From a new connection to a session that holds the schema: nothing is changed before it is known that the server is the right one.
 
-use onrush_sinks::{Confirmed, EXCHANGE_TIMEOUT, Source, TargetError};
+use onrush_sinks::{EXCHANGE_TIMEOUT, Expected, Source, TargetError};
 
 use super::columns;
 use super::connection::{Connection, within};
@@ -18,26 +18,28 @@ pub(super) struct Opening {
     pub(super) source: Source,
     /// The name of the target in its process.
     pub(super) runner: String,
-    /// It held the schema when its connection broke.
-    pub(super) resumes: bool,
-    /// What a server is known to have.
-    pub(super) confirmed: Option<Confirmed>,
+    /// The fence that it held when its connection broke.
+    pub(super) held: Option<u64>,
+    /// What is known of the server that answered last.
+    pub(super) expected: Expected,
 }
 
 impl Opening {
     /// Connects and takes the schema over; returns also the address of the server.
     pub(super) async fn open(self) -> Result<(Session, Fence, String), TargetError> {
-        let Self { settings, source, runner, resumes, confirmed } = self;
+        let Self { settings, source, runner, held, expected } = self;
         let application = format!("onrush sink {}", source.sink);
         let config = settings.primary(&application).map_err(TargetError::Unavailable)?;
         let connection = Connection::open(&settings, config).await?;
         let schema = settings.schema;
         let prepared = within(EXCHANGE_TIMEOUT, "open the schema", async {
             check_encoding(&connection).await?;
-            check_not_left_behind(&connection, &schema, &source.sink, confirmed.as_ref()).await?;
+            check_not_left_behind(&connection, &schema, &source.sink, &expected).await?;
             migrate(&connection, &schema).await?;
             let columns = columns::check(&connection, &schema).await?;
-            let fence = take_over(&connection, &schema, &source, &runner, resumes).await?;
+            let fence =
+                take_over(&connection, &schema, &source, &runner, held.is_some(), expected.left_fence())
+                    .await?;
             Ok((columns, fence, address(&connection).await?))
         });
         let (columns, fence, server) = prepared.await?;

@@ -10,6 +10,7 @@ use tokio_postgres::Row;
 use super::connection::Connection;
 use super::errors::unavailable;
 use super::migrations::lock_statement;
+use super::numbers::bigint;
 use super::session::Session;
 
 /// What a runner holds after it took a schema over.
@@ -31,13 +32,15 @@ pub(super) fn runner_name() -> String {
 }
 
 /// Takes the schema over from whoever wrote to it before. `resumes` says that `runner` held it when its connection broke: then
-/// it goes on only if nobody else took over meanwhile, so that two runners do not fence each other in turns.
+/// it goes on only if nobody else took over meanwhile, so that two runners do not fence each other in turns. The fence is above
+/// `left_fence`, too, which is that of the server that was written to last.
 pub(super) async fn take_over(
     connection: &Connection,
     schema: &str,
     source: &Source,
     runner: &str,
     resumes: bool,
+    left_fence: u64,
 ) -> Result<Fence, TargetError> {
     let doing = "take the schema over";
     connection.run(doing, &format!("BEGIN; {}", lock_statement(schema))).await?;
@@ -52,14 +55,16 @@ pub(super) async fn take_over(
     for owner in &owners {
         check_owner(schema, source, partition, owner)?;
         if resumes && owner.get::<_, &str>(3) != runner {
-            return Err(fenced());
+            return Err(fenced(&source.sink));
         }
     }
     let take = "INSERT INTO sinks AS s (sink, log_id, partition, fence, runner, next_row_id, updated_at)
-         VALUES ($1, $2, $3, 1, $4, 1, now())
-         ON CONFLICT (sink) DO UPDATE SET fence = s.fence + 1, runner = $4, updated_at = now()
+         VALUES ($1, $2, $3, $5::bigint + 1, $4, 1, now())
+         ON CONFLICT (sink) DO UPDATE SET fence = greatest(s.fence, $5) + 1, runner = $4, updated_at = now()
          RETURNING fence, next_offset, next_row_id, incarnation";
-    let taken = client.query_one(take, &[&source.sink, &source.log_id, &partition, &runner]).await;
+    let left_fence = bigint(left_fence);
+    let taken =
+        client.query_one(take, &[&source.sink, &source.log_id, &partition, &runner, &left_fence]).await;
     let taken = taken.map_err(|error| unavailable(doing, &error))?;
     let incarnation = taken.get::<_, Option<i64>>(3).map(|number| {
         let out_of_range = |_| {
@@ -133,7 +138,7 @@ pub(super) async fn why_not_advanced(session: &Session, from: Option<i64>) -> Ta
         Ok(None) => TargetError::Unavailable(format!(
             "the row of this sink in {schema}.sinks is gone: the table was truncated, or the row was deleted"
         )),
-        Ok(Some(row)) if row.get::<_, i64>(0) != *fence => fenced(),
+        Ok(Some(row)) if row.get::<_, i64>(0) != *fence => fenced(sink),
         Ok(Some(row)) => TargetError::Refused(format!(
             "next_offset in {schema}.sinks is {}, and this sink had left it at {}: somebody changed it. Put it back, or \
              `onrush sinks retry {sink}` to go on from where it is now",
@@ -148,8 +153,9 @@ fn shown(offset: Option<i64>) -> String {
 }
 
 /// What a runner is told whose fence is no longer the newest.
-pub(super) fn fenced() -> TargetError {
-    TargetError::Refused(
-        "another runner took over: it wrote to this schema after this one opened it".to_owned(),
-    )
+pub(super) fn fenced(sink: &str) -> TargetError {
+    TargetError::Refused(format!(
+        "another runner took over: it opened this schema after this one. If this one is to write to it, end the other, then \
+         `onrush sinks retry {sink}`"
+    ))
 }

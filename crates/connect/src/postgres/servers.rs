@@ -1,21 +1,23 @@
 //! Which of several servers answers, and whether it has what another had confirmed. What is looked at is there since the first
 //! version of the schema, so that a server that was left behind is told before anything is changed on it.
 
-use onrush_sinks::{Confirmed, TargetError};
+use onrush_sinks::{Confirmed, Expected, TargetError};
 
 use super::connection::Connection;
 use super::errors::unavailable;
 
-/// An error if the server is another than the one that `before` tells of, and lacks something of what that had.
+/// An error if the server is another than the one that `expected` tells of, and lacks something of what that had.
 pub(super) async fn check_not_left_behind(
     connection: &Connection,
     schema: &str,
     sink: &str,
-    before: Option<&Confirmed>,
+    expected: &Expected,
 ) -> Result<(), TargetError> {
-    let Some(before) = before else { return Ok(()) };
+    if expected.confirmed.is_none() {
+        return Ok(());
+    }
     let found = confirmed(connection, schema, sink).await?;
-    before.check(&found, sink).map_err(TargetError::LeftBehind)
+    expected.check(&found, sink).map_err(TargetError::LeftBehind)
 }
 
 /// Address and port of the server, as it sees them.

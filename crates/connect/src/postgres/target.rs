@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use onrush_core::Incarnation;
-use onrush_sinks::{Confirmed, Opened, SinkEvent, Skipped, Source, Target, TargetError};
+use onrush_sinks::{Confirmed, Expected, Opened, SinkEvent, Skipped, Source, Target, TargetError};
 
 use super::batch::Batch;
 use super::io_thread::{IoThread, died};
@@ -19,10 +19,9 @@ use super::transaction::{Advance, write};
 pub struct Postgres {
     settings: Settings,
     runner: String,
-    /// Its connection broke while it held the schema.
-    resumes: bool,
-    /// What a server is known to have.
-    confirmed: Option<Confirmed>,
+    /// The fence that it held when its connection broke.
+    held: Option<u64>,
+    expected: Expected,
     batch_events_max: usize,
     link: Option<Link>,
 }
@@ -60,8 +59,8 @@ impl Postgres {
         Self {
             settings,
             runner: runner_name(),
-            resumes: false,
-            confirmed: None,
+            held: None,
+            expected: Expected::default(),
             batch_events_max: BATCH_EVENTS_MAX,
             link: None,
         }
@@ -73,14 +72,15 @@ impl Postgres {
 
     /// Gives the connection up after an error. One that may pass shrinks the batches, so that a slow server gets ahead.
     fn noting<T>(&mut self, result: Result<T, TargetError>) -> Result<T, TargetError> {
+        let held = self.link.as_ref().map(|link| link.session.fence.cast_unsigned());
         match &result {
             Ok(_) => return result,
             Err(TargetError::Unavailable(_)) => {
-                self.resumes |= self.link.is_some();
+                self.held = held.or(self.held);
                 self.batch_events_max = (self.batch_events_max / 2).max(BATCH_EVENTS_MIN);
             }
-            Err(TargetError::Rejected { .. }) => self.resumes |= self.link.is_some(),
-            Err(TargetError::Refused(_) | TargetError::LeftBehind(_)) => self.resumes = false,
+            Err(TargetError::Rejected { .. }) => self.held = held.or(self.held),
+            Err(TargetError::Refused(_) | TargetError::LeftBehind(_)) => self.held = None,
         }
         self.link = None;
         result
@@ -92,8 +92,8 @@ impl Target for Postgres {
         "postgres"
     }
 
-    fn set_confirmed(&mut self, confirmed: Option<Confirmed>) {
-        self.confirmed = confirmed;
+    fn set_expected(&mut self, expected: Expected) {
+        self.expected = expected;
     }
 
     fn open(&mut self, source: &Source) -> Result<Option<u64>, TargetError> {
@@ -102,15 +102,15 @@ impl Target for Postgres {
             settings: self.settings.clone(),
             source: source.clone(),
             runner: self.runner.clone(),
-            resumes: self.resumes,
-            confirmed: self.confirmed.clone(),
+            held: self.held,
+            expected: self.expected.clone(),
         });
         if let Err(TargetError::Refused(_) | TargetError::LeftBehind(_)) = &opened {
             // Opened once more, it is by an operator's word.
-            self.resumes = false;
+            self.held = None;
         }
         let link = self.link.insert(opened?);
-        self.resumes = false;
+        self.held = None;
         Ok(link.reached)
     }
 

@@ -84,7 +84,7 @@ async fn check(
     let repeats_rows = |result: &Result<u64, Error>| matches!(result, Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION));
     if !has_advanced && results.iter().any(repeats_rows) {
         // The rows are there, and the fence is not this runner's: somebody else wrote them.
-        return Err(fenced());
+        return Err(fenced(&session.sink));
     }
     let mut answers = Vec::with_capacity(results.len());
     for result in results {

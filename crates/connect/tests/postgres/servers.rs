@@ -5,9 +5,8 @@ use std::net::{SocketAddr, TcpListener};
 use onrush_connect::Audit as _;
 use onrush_connect::postgres::{Postgres, PostgresAuditor, Settings};
 use onrush_proxy::Proxy;
-use onrush_sinks::{Confirmed, Target, TargetError};
+use onrush_sinks::{Confirmed, Expected, Target, TargetError};
 
-use crate::model::{folded, stored};
 use crate::place::Place;
 use crate::story::random;
 
@@ -19,11 +18,28 @@ fn other(offset: u64, fence: u64) -> Confirmed {
 }
 
 fn left_behind(place: &Place, target: &mut Postgres, confirmed: Confirmed) {
-    target.set_confirmed(Some(confirmed));
+    target.set_expected(expected(confirmed));
+    refused_for(place, target, OTHER);
+}
+
+fn refused_for(place: &Place, target: &mut Postgres, words: &str) {
     match target.open(&place.source) {
-        Err(TargetError::LeftBehind(reason)) => assert!(reason.contains(OTHER), "{reason}"),
+        Err(TargetError::LeftBehind(reason)) => assert!(reason.contains(words), "{reason}"),
         opened => panic!("{opened:?}"),
     }
+}
+
+fn expected(confirmed: Confirmed) -> Expected {
+    Expected { confirmed: Some(confirmed), accepts_less: false }
+}
+
+/// Opens the target by an operator's word; the offset that it has, and its fence, which the schema has as well.
+fn accepted(place: &Place, target: &mut Postgres, left: Confirmed) -> (Option<u64>, u64) {
+    target.set_expected(Expected { confirmed: Some(left), accepts_less: true });
+    let offset = place.open(target);
+    let fence = target.opened().confirmed.unwrap().fence;
+    assert_eq!(place.rows("fence", "sinks")[0][0], fence);
+    (offset, fence)
 }
 
 /// Settings that name another server first.
@@ -39,9 +55,7 @@ fn nothing_is_made_on_a_server_that_never_had_the_schema() {
     left_behind(&place, &mut target, other(1, 1));
     let schema = format!("pg_namespace WHERE nspname = '{}'", place.settings.schema);
     assert_eq!(place.count(&schema), 0);
-    // By an operator's word it gets everything.
-    target.set_confirmed(None);
-    assert_eq!(place.open(&mut target), None);
+    assert_eq!(accepted(&place, &mut target, other(1, 7)), (None, 8));
 }
 
 #[test]
@@ -59,11 +73,14 @@ fn a_server_that_was_left_behind_is_not_taken_over() {
     left_behind(&place, &mut target, other(end, fence + 1));
     assert_eq!(row(), before);
     // The same server may have lost what it had.
-    target.set_confirmed(Some(Confirmed { offset: end + 1, fence: fence + 1, ..confirmed }));
+    target.set_expected(expected(Confirmed { offset: end + 1, fence: fence + 1, ..confirmed }));
     assert_eq!(place.open(&mut target), Some(end));
-    target.set_confirmed(Some(other(end, fence + 1)));
+    target.set_expected(expected(other(end, fence + 2)));
     assert_eq!(place.open(&mut target), Some(end));
-    assert_eq!(target.opened().confirmed.map(|now| (now.offset, now.fence)), Some((end, fence + 2)));
+    assert_eq!(target.opened().confirmed.map(|now| (now.offset, now.fence)), Some((end, fence + 3)));
+    // The fence is above both the one that is there and that of the server that was left.
+    assert_eq!(accepted(&place, &mut target, other(end + 1, fence + 1)), (Some(end), fence + 4));
+    assert_eq!(accepted(&place, &mut target, other(end, fence + 9)), (Some(end), fence + 10));
 }
 
 #[test]
@@ -83,19 +100,7 @@ fn a_server_that_did_not_see_the_last_take_over_is_told_from_another_runner() {
     assert!(matches!(sent, Err(TargetError::Unavailable(_))), "{sent:?}");
     place.db.run(&format!("UPDATE sinks SET (fence, runner) = ({}, '{}')", row[0], row[1].as_str().unwrap()));
     left_behind(&place, &mut new, other(story.end(), 2));
-    new.set_confirmed(None);
-    assert_eq!(place.open(&mut new), Some(story.end()));
-}
-
-#[test]
-fn a_server_that_takes_connections_and_says_nothing_does_not_hide_the_other() {
-    let Some(place) = Place::new() else { return };
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut target = Postgres::new(first_then(silent.local_addr().unwrap(), &place));
-    let story = random(17, 20);
-    assert_eq!(place.open(&mut target), None);
-    story.write(&mut target, 0, 20).unwrap();
-    assert_eq!(stored(&place), folded(&place, &story, story.end(), false));
+    assert_eq!(accepted(&place, &mut new, other(story.end(), 2)), (Some(story.end()), 3));
 }
 
 #[test]

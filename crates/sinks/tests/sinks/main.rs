@@ -6,6 +6,7 @@ mod catching_up;
 mod copies;
 mod hanging;
 mod histories;
+mod servers;
 mod shop;
 mod target;
 

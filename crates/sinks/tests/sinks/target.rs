@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use onrush_core::Incarnation;
-use onrush_sinks::{Confirmed, Opened, SinkEvent, Skipped, Source, Target, TargetError};
+use onrush_sinks::{Confirmed, Expected, Opened, SinkEvent, Skipped, Source, Target, TargetError};
 
 /// What is in the target, seen by everybody who writes to it.
 #[derive(Default)]
@@ -61,7 +61,7 @@ impl SharedStore {
             under_way: None,
             durable: 0,
             incarnation: Incarnation::FIRST,
-            confirmed: None,
+            expected: Expected::default(),
         })
     }
 }
@@ -96,7 +96,7 @@ struct MemoryTarget {
     durable: u64,
     incarnation: Incarnation,
     /// What it was told of a server.
-    confirmed: Option<Confirmed>,
+    expected: Expected,
 }
 
 fn away() -> TargetError {
@@ -132,8 +132,8 @@ impl Target for MemoryTarget {
         !self.store.lock().forgets_offset
     }
 
-    fn set_confirmed(&mut self, confirmed: Option<Confirmed>) {
-        self.confirmed = confirmed;
+    fn set_expected(&mut self, expected: Expected) {
+        self.expected = expected;
     }
 
     fn open(&mut self, source: &Source) -> Result<Option<u64>, TargetError> {
@@ -143,10 +143,10 @@ impl Target for MemoryTarget {
         if store.fails() {
             return Err(away());
         }
-        if let (Some(before), Some(found)) = (&self.confirmed, store.confirmed()) {
-            before.check(&found, &source.sink).map_err(TargetError::LeftBehind)?;
+        if let Some(found) = store.confirmed() {
+            self.expected.check(&found, &source.sink).map_err(TargetError::LeftBehind)?;
         }
-        store.fence += 1;
+        store.fence = store.fence.max(self.expected.left_fence()) + 1;
         self.durable = store.next_offset;
         if store.forgets_offset {
             let lost_from = store.lost_from.take();

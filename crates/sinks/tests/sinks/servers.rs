@@ -1,0 +1,132 @@
+//! A target of several servers, of which another one answers, and which an operator accepts.
+
+use std::path::Path;
+
+use onrush_sinks::Stop;
+
+use super::replayed;
+use super::shop::{Shop, one};
+use super::target::SharedStore;
+
+/// What a server has.
+#[derive(Clone)]
+struct Server {
+    name: &'static str,
+    events: Vec<(u64, String)>,
+    next_offset: u64,
+    fence: u64,
+}
+
+impl Server {
+    /// What the server that answers has, as one of another name.
+    fn copy(store: &SharedStore, name: &'static str) -> Self {
+        let store = store.lock();
+        let (events, next_offset) = (store.events.clone(), store.next_offset);
+        Self { name, events, next_offset, fence: store.fence }
+    }
+
+    /// The same without its last events.
+    fn lacking(mut self, count: usize) -> Self {
+        for _ in 0..count {
+            self.next_offset = self.events.pop().unwrap().0;
+        }
+        self
+    }
+
+    /// From the next connection on it answers.
+    fn answer(&self, store: &SharedStore) {
+        let mut store = store.lock();
+        let Self { name, events, next_offset, fence } = self.clone();
+        (store.server, store.events) = (Some(name.to_owned()), events);
+        (store.next_offset, store.fence) = (next_offset, fence);
+    }
+}
+
+/// Ends the connection of a sink, which then finds what `server` has.
+fn cut(shop: &Shop, store: &SharedStore, server: &Server) {
+    store.lock().is_away = true;
+    let failure_count = shop.status().failure_count;
+    shop.add("home");
+    shop.wait("cut", |status| status.failure_count > failure_count);
+    server.answer(store);
+    store.lock().is_away = false;
+}
+
+fn open(directory: &Path, store: &SharedStore) -> Shop {
+    Shop::open(directory, vec![(one(), store.target())])
+}
+
+fn assert_left_behind(stop: &Stop, server: &str) {
+    let Stop::Refused { reason } = stop else { panic!("{stop:?}") };
+    for words in [format!("{server} answers for the target now"), "onrush sinks retry one".to_owned()] {
+        assert!(reason.contains(&words), "{reason} lacks {words}");
+    }
+}
+
+/// `a` has a take-over, and `lacking_count` events, that `b` lacks, which an operator accepts. Returns the server that was left.
+fn left_for_b(directory: &Path, store: &SharedStore, lacking_count: usize) -> (Shop, Server) {
+    store.lock().server = Some("a".to_owned());
+    let shop = open(directory, store);
+    (0..5).for_each(|_| shop.add("home"));
+    shop.wait_caught_up();
+    shop.close();
+    let replica = Server::copy(store, "b").lacking(lacking_count);
+    let shop = open(directory, store);
+    shop.wait_caught_up();
+    shop.close();
+    let left = Server::copy(store, "a");
+    assert!(replica.fence < left.fence);
+    replica.answer(store);
+    let shop = open(directory, store);
+    assert_left_behind(&shop.wait_stopped(), "b");
+    (shop, left)
+}
+
+#[test]
+fn a_server_that_was_left_is_told_from_one_that_was_accepted() {
+    for lacking_count in [0, 1, 3] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SharedStore::default();
+        let (shop, left) = left_for_b(directory.path(), &store, lacking_count);
+        shop.sinks.retry("one").unwrap();
+        shop.wait_caught_up();
+        assert_eq!(store.lock().next_offset, left.next_offset);
+        let accepted = Server::copy(&store, "b");
+        cut(&shop, &store, &left);
+        assert_left_behind(&shop.wait_stopped(), "a");
+        shop.close();
+        // A restart does not make it the right one.
+        let shop = open(directory.path(), &store);
+        assert_left_behind(&shop.wait_stopped(), "a");
+        assert_eq!(store.lock().fence, left.fence, "nothing was changed there");
+        accepted.answer(&store);
+        shop.sinks.retry("one").unwrap();
+        shop.wait_caught_up();
+        shop.close();
+        assert_eq!(store.lock().events, replayed(directory.path()).1);
+    }
+}
+
+#[test]
+fn a_server_that_was_left_is_told_after_a_crash_right_behind_the_acceptance() {
+    for lacking_count in [0, 1, 3] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SharedStore::default();
+        let noted = directory.path().join("sinks/one.confirmed");
+        let (shop, left) = left_for_b(directory.path(), &store, lacking_count);
+        let before = std::fs::read(&noted).unwrap();
+        shop.sinks.retry("one").unwrap();
+        shop.wait_caught_up();
+        let at_acceptance = std::fs::read(&noted).unwrap();
+        assert_ne!(before, at_acceptance);
+        shop.add("home");
+        shop.wait_caught_up();
+        shop.close();
+        // What was confirmed since was not noted.
+        std::fs::write(&noted, at_acceptance).unwrap();
+        left.answer(&store);
+        let shop = open(directory.path(), &store);
+        assert_left_behind(&shop.wait_stopped(), "a");
+        shop.close();
+    }
+}
