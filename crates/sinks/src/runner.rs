@@ -259,7 +259,7 @@ impl Runner {
     fn note_progress(&mut self) {
         let sink_offset = self.writer.sink_offset();
         let is_caught_up = sink_offset >= self.reader.durable_offset();
-        self.known_server.note_progress(sink_offset);
+        self.known_server.note_progress(self.writer.said_durable());
         let mut shown = self.handle.shown();
         if sink_offset > shown.sink_offset {
             shown.sink_offset = sink_offset;

@@ -73,6 +73,8 @@ pub(crate) struct TargetWriter {
     /// The offset that was sent last, and that below which everything is durable.
     sent: u64,
     durable: u64,
+    /// Below which the target itself said, since it was opened, that everything is durable; 0 before it said anything.
+    said_durable: u64,
     /// Events pushed since, and the last of them.
     pushed_count: usize,
     last_pushed: u64,
@@ -96,6 +98,7 @@ impl TargetWriter {
             claim: None,
             sent: 0,
             durable: 0,
+            said_durable: 0,
             pushed_count: 0,
             last_pushed: 0,
             sent_count: 0,
@@ -104,11 +107,13 @@ impl TargetWriter {
         }
     }
 
-    /// Opens the target.
+    /// Opens the target. What it said before may be of another server than the one that answers now.
     pub(crate) fn open(&mut self, source: &Source, expected: &Expected) -> Result<Option<u64>, TargetError> {
         let _asked = self.handle.ask("open the target");
         self.target.set_expected(expected.clone());
-        self.target.open(source)
+        let opened = self.target.open(source)?;
+        self.said_durable = 0;
+        Ok(opened)
     }
 
     /// Goes on from `from`, with names as of `passed`, at most as far.
@@ -182,6 +187,11 @@ impl TargetWriter {
     pub(crate) fn sink_offset(&self) -> u64 {
         let all_durable = self.pushed_count == 0 && self.durable >= self.sent;
         if all_durable { self.passed.max(self.from) } else { self.durable }
+    }
+
+    /// Below which the target itself says that it has everything. Events behind that may be none for it.
+    pub(crate) fn said_durable(&self) -> u64 {
+        self.said_durable
     }
 
     pub(crate) fn take_entry(&mut self, entry: &Entry<'_>) -> Result<(), Trouble> {
@@ -278,7 +288,7 @@ impl TargetWriter {
     fn note_durable(&mut self, durable: u64) {
         // A target may write on its own when what was pushed is large.
         assert!(durable <= self.passed.max(self.from), "nothing is durable before it was pushed");
-        self.durable = self.durable.max(durable);
+        (self.durable, self.said_durable) = (self.durable.max(durable), durable);
         while self.incarnations.get(1).is_some_and(|(from, _)| *from <= self.durable) {
             self.incarnations.pop_front();
         }

@@ -1,8 +1,9 @@
-//! A target of several servers, of which another one answers, and which an operator accepts.
+//! A target of several servers, of which another one answers after an operator accepted it, or after little was written.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use onrush_sinks::Stop;
+use onrush_sinks::{EventKind, Selection, SinkSettings, Stop};
 
 use super::replayed;
 use super::shop::{Shop, one};
@@ -129,4 +130,52 @@ fn a_server_that_was_left_is_told_after_a_crash_right_behind_the_acceptance() {
         assert_left_behind(&shop.wait_stopped(), "a");
         shop.close();
     }
+}
+
+#[test]
+fn what_one_server_confirmed_is_not_held_against_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SharedStore::default();
+    store.lock().server = Some("a".to_owned());
+    let shop = open(directory.path(), &store);
+    (0..5).for_each(|_| shop.add("home"));
+    shop.wait_caught_up();
+    cut(&shop, &store, &Server::copy(&store, "b").lacking(2));
+    assert_left_behind(&shop.wait_stopped(), "b");
+    // It is accepted, but the sink cannot go on there.
+    let skipped = directory.path().join("sinks/one.skipped");
+    std::fs::write(&skipped, "no decision\n").unwrap();
+    let failure_count = shop.status().failure_count;
+    shop.sinks.retry("one").unwrap();
+    shop.wait("retrying", |status| status.failure_count > failure_count);
+    // A replica of it has all that it has.
+    Server::copy(&store, "c").answer(&store);
+    std::fs::remove_file(&skipped).unwrap();
+    shop.wait_caught_up();
+    shop.close();
+    assert_eq!(store.lock().events, replayed(directory.path()).1);
+}
+
+#[test]
+fn a_replica_need_not_have_what_is_not_for_the_sink() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SharedStore::default();
+    store.lock().server = Some("a".to_owned());
+    let selection = Selection { kinds: Some(BTreeSet::from([EventKind::Reserved])), sales: None };
+    let settings = SinkSettings { selection, ..one() };
+    let shop = Shop::open(directory.path(), vec![(settings, store.target())]);
+    shop.open_sales();
+    shop.reserve("quick", "b", "ann");
+    shop.wait_caught_up();
+    let replica = Server::copy(&store, "b");
+    (0..5).for_each(|_| shop.add("home"));
+    shop.wait_caught_up();
+    store.lock().is_away = true;
+    shop.reserve("quick", "b", "bob");
+    shop.wait("cut", |status| status.failure_count > 0);
+    replica.answer(&store);
+    store.lock().is_away = false;
+    shop.wait_caught_up();
+    shop.close();
+    assert_eq!(store.lock().events.len(), 2);
 }
