@@ -34,7 +34,7 @@ impl Opening {
         let schema = settings.schema;
         let prepared = within(EXCHANGE_TIMEOUT, "open the schema", async {
             check_encoding(&connection).await?;
-            check_not_left_behind(&connection, &schema, &source.sink, &expected).await?;
+            check_not_left_behind(&connection, &schema, &source.sink, &expected, held).await?;
             migrate(&connection, &schema).await?;
             let columns = columns::check(&connection, &schema).await?;
             let fence =

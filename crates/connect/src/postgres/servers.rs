@@ -6,18 +6,30 @@ use onrush_sinks::{Confirmed, Expected, TargetError};
 use super::connection::Connection;
 use super::errors::unavailable;
 
-/// An error if the server is another than the one that `expected` tells of, and lacks something of what that had.
+/// An error if the server is another than the one that `expected` tells of, and lacks something of what that had; or if it does not
+/// know of the fence that was `held` when the connection broke, wherever it answers.
 pub(super) async fn check_not_left_behind(
     connection: &Connection,
     schema: &str,
     sink: &str,
     expected: &Expected,
+    held: Option<u64>,
 ) -> Result<(), TargetError> {
-    if expected.confirmed.is_none() {
+    if expected.confirmed.is_none() && held.is_none() {
         return Ok(());
     }
     let found = confirmed(connection, schema, sink).await?;
-    expected.check(&found, sink).map_err(TargetError::LeftBehind)
+    expected.check(&found, sink).map_err(TargetError::LeftBehind)?;
+    let Confirmed { server, fence, .. } = found;
+    // Without a row there is nothing to go back to: it says why when it is taken over.
+    if fence == 0 || held.is_none_or(|held| fence >= held) {
+        return Ok(());
+    }
+    Err(TargetError::LeftBehind(format!(
+        "{server} does not know of the sink's last connection there: either its address leads to another server now, which was left \
+         behind, or it lost what it had. Nothing was written to it. Let the right server answer, or go on with this one, which gets the \
+         missing events again; in both cases run `onrush sinks retry {sink}`"
+    )))
 }
 
 /// Address and port of the server, as it sees them.

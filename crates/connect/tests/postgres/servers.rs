@@ -104,6 +104,39 @@ fn a_server_that_did_not_see_the_last_take_over_is_told_from_another_runner() {
 }
 
 #[test]
+fn an_address_that_leads_to_a_server_without_the_last_connection_is_noticed() {
+    let Some(place) = Place::new() else { return };
+    let story = random(17, 60);
+    // The take-over before the last is of another runner, or of the same.
+    for has_other_runner in [true, false] {
+        let proxy = Proxy::start(place.address()).unwrap();
+        let mut target = place.target_through(proxy.address());
+        let offset = place.open(&mut target);
+        story.write(&mut target, offset.unwrap_or(0), 60).unwrap();
+        if has_other_runner {
+            target = place.target_through(proxy.address());
+        }
+        let row = place.rows("fence, runner", "sinks").remove(0);
+        assert_eq!(place.open(&mut target), Some(story.end()));
+        let confirmed = target.opened().confirmed.unwrap();
+        proxy.cut();
+        let sent = target.send(story.end() + 5).and_then(|_| target.wait_until_durable());
+        assert!(matches!(sent, Err(TargetError::Unavailable(_))), "{sent:?}");
+        place.db.run(&format!(
+            "UPDATE sinks SET (fence, runner) = ({}, '{}')",
+            row[0],
+            row[1].as_str().unwrap()
+        ));
+        let before = place.rows("s", "sinks s");
+        target.set_expected(expected(confirmed.clone()));
+        refused_for(&place, &mut target, "does not know of the sink's last connection");
+        assert_eq!(place.rows("s", "sinks s"), before);
+        let fence = confirmed.fence + 1;
+        assert_eq!(accepted(&place, &mut target, confirmed), (Some(story.end()), fence));
+    }
+}
+
+#[test]
 fn an_audit_says_which_of_several_servers_it_read() {
     let Some(place) = Place::new() else { return };
     place.open(&mut place.target());
