@@ -38,7 +38,7 @@ impl Services {
         Self { directory: directory.to_owned(), xtask: self.xtask.clone() }
     }
 
-    /// Starts those of these names, until what is returned is dropped.
+    /// Starts those of these names, until what is returned is dropped or purged.
     pub(crate) fn up(&self, names: &[&str]) -> Result<Up> {
         let up = Up(self.clone());
         self.call(&[&["up"], names].concat())?;
@@ -124,13 +124,20 @@ impl Services {
     }
 }
 
-/// Servers that run; dropping it stops all of their directory and removes what they keep.
+/// Servers that run; dropping it stops all of their directory, and leaves their logs and data there.
 #[derive(Debug)]
 pub(crate) struct Up(Services);
 
+impl Up {
+    /// Stops them and removes what they keep, when all went well.
+    pub(crate) fn purge(self) -> Result<()> {
+        self.0.call(&["down", "--purge"])
+    }
+}
+
 impl Drop for Up {
     fn drop(&mut self) {
-        if let Err(error) = self.0.call(&["down", "--purge"]) {
+        if let Err(error) = self.0.call(&["down"]) {
             println!("    could not stop the servers: {error:#}");
         }
     }

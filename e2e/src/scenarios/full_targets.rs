@@ -38,8 +38,10 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
         fs::set_permissions(path, Permissions::from_mode(0o755)).context("open the directory")?;
     }
     let services = services.at(&disk.path.join("services"));
-    let _up = services.up(&KINDS)?;
-    on_small_disk(bench, &disk, services)
+    let up = services.up(&KINDS)?;
+    let told = on_small_disk(bench, &disk, services)?;
+    up.purge()?;
+    Ok(told)
 }
 
 fn on_small_disk(bench: &mut Bench, disk: &Disk, services: Services) -> Result<String> {

@@ -79,14 +79,14 @@ fn check_rows(targets: &Targets, count: u64) -> Result<()> {
         ("the largest counter", "SELECT 'max', max(counter) FROM m_visitor"),
         ("different ids", "SELECT 'ids', count(DISTINCT id) FROM m_visitor"),
     ] {
-        let (_, found) = targets.postgres.numbers(query)?.remove(0);
+        let (_, found) = targets.postgres.number(query)?;
         ensure!(found == count, "{what}: {found} instead of {count}");
     }
     // Ids are counted over all counters, and nobody else is counting.
-    let steps =
-        targets.postgres.numbers("SELECT 'steps', count(DISTINCT id - counter) FROM m_visitor")?.remove(0).1;
+    let (_, steps) =
+        targets.postgres.number("SELECT 'steps', count(DISTINCT id - counter) FROM m_visitor")?;
     ensure!(steps == 1, "ids and counters do not grow together");
-    let least = targets.postgres.numbers("SELECT 'min', min(counter) FROM m_visitor")?.remove(0).1;
+    let (_, least) = targets.postgres.number("SELECT 'min', min(counter) FROM m_visitor")?;
     ensure!(least == 1, "the least counter is {least}");
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! A schema of PostgreSQL, read by SQL.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use postgres::{Client, Config, NoTls};
 use std::fmt;
 use std::net::SocketAddr;
@@ -133,8 +133,19 @@ impl Database {
     pub(crate) fn numbers(&self, query: &str) -> Result<Vec<(String, u64)>> {
         let rows = self.client()?.query(query, &[]).with_context(|| query.to_owned())?;
         rows.iter()
-            .map(|row| Ok((row.get(0), u64::try_from(row.get::<_, i64>(1)).context("a number below 0")?)))
-            .collect()
+            .map(|row| {
+                let (name, number) = (row.try_get(0)?, row.try_get::<_, i64>(1)?);
+                Ok((name, u64::try_from(number).context("a number below 0")?))
+            })
+            .collect::<Result<_>>()
+            .with_context(|| query.to_owned())
+    }
+
+    /// A query of one name and one number.
+    pub(crate) fn number(&self, query: &str) -> Result<(String, u64)> {
+        let mut found = self.numbers(query)?;
+        ensure!(found.len() == 1, "{query}: {} rows in {self:?}, not one", found.len());
+        Ok(found.remove(0))
     }
 
     /// Runs statements.

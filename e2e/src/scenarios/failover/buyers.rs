@@ -15,6 +15,15 @@ use crate::targets::postgres::Database;
 const TURN: usize = 5;
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Sets the flag when it is dropped, so that whoever waits for it does not wait for ever after a panic.
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Everything that was bought so far.
 #[derive(Debug, Default)]
 pub(super) struct Buyers {
@@ -39,8 +48,9 @@ impl Buyers {
                 }
                 Ok::<_, anyhow::Error>(())
             });
+            let at_end = SetAtEnd(&is_over);
             let done = action();
-            is_over.store(true, Ordering::Relaxed);
+            drop(at_end);
             let bought = buying.join().map_err(|_| anyhow!("a buyer panicked"))?;
             bought.context("buying while the database fails over")?;
             done

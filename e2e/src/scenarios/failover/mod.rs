@@ -28,6 +28,15 @@ use pair::{Pair, Which, cut_connections, state};
 /// The sink whose database fails over, and one to compare with.
 const SINKS: [&str; 2] = ["postgres", "redis"];
 
+/// What the server's log has when a sink stops.
+const HAS_STOPPED: &str = "the sink has stopped";
+
+/// What is said of a server that lacks nothing but that the sink has connected to another.
+const LACKS_CONNECTION: &str = "it does not know of the sink's last connection there, and was left behind";
+
+/// What is said of a server that lacks events as well.
+const LACKS_EVENTS: &str = ": it was left behind, or is an old primary";
+
 /// How long a replica may take to notice that its primary is gone.
 const NOTICE_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -45,6 +54,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
         let mut shop = Shop::open(bench, &services, name).context(name)?;
         part(&mut shop).context(name)?;
         bought_count += shop.buyers.bought_count();
+        shop.close().context(name)?;
     }
     Ok(format!("{bought_count} reservations, each one row on the right server"))
 }
@@ -66,15 +76,15 @@ fn has_everything(shop: &mut Shop) -> Result<()> {
     })?;
     shop.check_whole(Which::Second)?;
     ensure!(shop.visit()? == 0, "the new primary is said to be behind");
-    let output = fs::read_to_string(&shop.launch.output).context("read server output")?;
-    ensure!(!output.contains("the sink has stopped"), "the sink stopped:\n{output}");
+    let output = output(&shop.launch)?;
+    ensure!(!output.contains(HAS_STOPPED), "the sink stopped:\n{output}");
 
     shop.pair.start_first()?;
     let (first, second) = (&shop.pair.first, &shop.pair.second);
     let left = state(first)?;
     shop.buyers.during(public, || {
         cut_connections(second)?;
-        check_stopped(operator, &shop.launch, first, second)
+        check_stopped(operator, &shop.launch, (first, second), LACKS_EVENTS)
     })?;
     ensure!(state(first)? == left, "the old primary was {left:?}, and is {:?}", state(first)?);
     ensure!(read(public)? == (shop.visit_count, 0), "the new primary is read as {:?}", read(public)?);
@@ -83,7 +93,7 @@ fn has_everything(shop: &mut Shop) -> Result<()> {
     shop.check_whole(Which::Second).context("after the old primary was ended")
 }
 
-/// Nothing happens from the last moment of the primary on, so that it lacks nothing when it comes back, but that the sink has gone.
+/// The old primary has every event. It only does not know that the sink has connected elsewhere.
 fn has_as_much(shop: &mut Shop) -> Result<()> {
     shop.pair.await_replicated()?;
     shop.stop()?;
@@ -97,7 +107,8 @@ fn has_as_much(shop: &mut Shop) -> Result<()> {
     for _ in 0..2 {
         shop.stop()?;
         shop.start()?;
-        check_stopped(shop.server().operator(), &shop.launch, &shop.pair.first, &shop.pair.second)?;
+        let servers = (&shop.pair.first, &shop.pair.second);
+        check_stopped(shop.server().operator(), &shop.launch, servers, LACKS_CONNECTION)?;
         let now = state(&shop.pair.first)?;
         ensure!(now == left, "the old primary was {left:?}, and is {now:?}");
     }
@@ -123,7 +134,7 @@ fn lacks_something(shop: &mut Shop) -> Result<()> {
     shop.buyers.during(public, || {
         pair.kill_first()?;
         pair.promote_second()?;
-        check_stopped(operator, &shop.launch, &pair.second, &pair.first)
+        check_stopped(operator, &shop.launch, (&pair.second, &pair.first), LACKS_EVENTS)
     })?;
     ensure!(state(&pair.second)? == left, "the replica was {left:?}, and is {:?}", state(&pair.second)?);
 
@@ -136,7 +147,7 @@ fn lacks_something(shop: &mut Shop) -> Result<()> {
     let pair = &shop.pair;
     shop.buyers.during(public, || {
         pair.kill_first()?;
-        check_stopped(operator, &shop.launch, &pair.second, &pair.first)
+        check_stopped(operator, &shop.launch, (&pair.second, &pair.first), LACKS_EVENTS)
     })?;
     shop.retry()?;
     shop.check_whole(Which::Second).context("with the one that lacked something")?;
@@ -144,19 +155,21 @@ fn lacks_something(shop: &mut Shop) -> Result<()> {
     Ok(())
 }
 
-/// The sink stops at the server that answers, and what is shown of it names both, how far each is, and what to do.
+/// The sink stops at the first server, which answers, for the second, which confirmed more. What is shown of it names both, how far each
+/// is, what the first `lacks`, and what to do.
 fn check_stopped(
     operator: SocketAddr,
     launch: &Launch,
-    answers: &Database,
-    confirmed: &Database,
+    (answers, confirmed): (&Database, &Database),
+    lacks: &str,
 ) -> Result<()> {
     let stopped = await_sink(operator, "postgres", "a stop", |sink| sink.state == "stopped")?;
     let reason = stopped.reason.context("it stopped without a reason")?;
-    let has = answers.numbers("SELECT sink, next_offset FROM sinks")?.remove(0).1;
+    let (_, has) = answers.number("SELECT sink, next_offset FROM sinks")?;
     for words in [
         format!("{} answers for the target now", answers.address),
         format!("below offset {has}, while {} had confirmed those below ", confirmed.address),
+        lacks.to_owned(),
         "Nothing was written to it".to_owned(),
         "onrush sinks retry postgres".to_owned(),
     ] {
@@ -164,7 +177,14 @@ fn check_stopped(
     }
     let printed = sinks_command(launch, &[])?;
     ensure!(printed.contains("stopped") && printed.contains(&reason), "onrush sinks says:\n{printed}");
+    let output = output(launch)?;
+    ensure!(output.contains(HAS_STOPPED), "the server says nothing of the stop:\n{output}");
     Ok(())
+}
+
+/// What the server said so far.
+fn output(launch: &Launch) -> Result<String> {
+    fs::read_to_string(&launch.output).context("read server output")
 }
 
 /// The newest visit as the replica has it: its number, and how far behind the replica says that it is.
@@ -222,6 +242,12 @@ impl Shop {
 
     fn stop(&mut self) -> Result<()> {
         self.server.take().expect("it runs").stop(Signal::TERM)
+    }
+
+    /// Ends everything and removes what the databases keep. Otherwise that stays.
+    fn close(mut self) -> Result<()> {
+        self.stop()?;
+        self.pair.purge()
     }
 
     fn start(&mut self) -> Result<()> {

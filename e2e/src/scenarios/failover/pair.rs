@@ -27,7 +27,7 @@ pub(super) struct Pair {
     pub(super) second: Database,
     pub(super) redis: Stream,
     services: Services,
-    _up: Up,
+    up: Up,
 }
 
 impl Pair {
@@ -39,7 +39,12 @@ impl Pair {
         let mut first = Database::new(&services, "shop")?;
         (first.rows, first.other, first.replica) = ("visit", Some(second), Some(second));
         let redis = Stream::new(&services, "shop")?;
-        Ok(Self { second: first.on(second), first, redis, services, _up: up })
+        Ok(Self { second: first.on(second), first, redis, services, up })
+    }
+
+    /// Ends the servers and removes what they keep. Otherwise that stays, for whoever asks what went wrong.
+    pub(super) fn purge(self) -> Result<()> {
+        self.up.purge()
     }
 
     /// The settings of both sinks. That of PostgreSQL knows both servers.
@@ -67,7 +72,7 @@ impl Pair {
     pub(super) fn end_replication(&self) -> Result<()> {
         set(&self.second, "primary_conninfo = ''")?;
         let receivers = "SELECT 'receivers', count(*) FROM pg_stat_wal_receiver";
-        wait_until("replication has ended", || Ok(self.second.numbers(receivers)?[0].1 == 0))
+        wait_until("replication has ended", || Ok(self.second.number(receivers)?.1 == 0))
     }
 
     /// Waits until the second has what the first has.
@@ -102,9 +107,7 @@ impl Pair {
 
 /// What a server has of the sink: its row, and how many events.
 pub(super) fn state(database: &Database) -> Result<(String, u64)> {
-    let mut found = database.numbers("SELECT s::text, (SELECT count(*) FROM events) FROM sinks s")?;
-    ensure!(found.len() == 1, "{database:?} has {} sinks", found.len());
-    Ok(found.remove(0))
+    database.number("SELECT s::text, (SELECT count(*) FROM events) FROM sinks s")
 }
 
 /// Ends the connections of the sink to a server.
