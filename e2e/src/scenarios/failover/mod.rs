@@ -50,6 +50,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
         ("the replica has everything", has_everything as fn(&mut Shop) -> Result<()>),
         ("the old primary has as much", has_as_much),
         ("the replica lacks something", lacks_something),
+        ("the replica lacks the last connection", lacks_connection),
     ] {
         let mut shop = Shop::open(bench, &services, name).context(name)?;
         part(&mut shop).context(name)?;
@@ -105,8 +106,7 @@ fn has_as_much(shop: &mut Shop) -> Result<()> {
     let left = state(&shop.pair.first)?;
     // A restart does not make it the right one.
     for _ in 0..2 {
-        shop.stop()?;
-        shop.start()?;
+        shop.restart()?;
         let servers = (&shop.pair.first, &shop.pair.second);
         check_stopped(shop.server().operator(), &shop.launch, servers, LACKS_CONNECTION)?;
         let now = state(&shop.pair.first)?;
@@ -122,8 +122,7 @@ fn has_as_much(shop: &mut Shop) -> Result<()> {
 fn lacks_something(shop: &mut Shop) -> Result<()> {
     shop.pair.end_replication()?;
     // What the replica lacks begins with this connection of the sink.
-    shop.stop()?;
-    shop.start()?;
+    shop.restart()?;
     shop.buy()?;
     let visits = shop.visit_count;
     shop.check_whole(Which::First)?;
@@ -153,6 +152,34 @@ fn lacks_something(shop: &mut Shop) -> Result<()> {
     shop.check_whole(Which::Second).context("with the one that lacked something")?;
     ensure!(shop.visit()? == 0, "the new primary is said to be behind");
     Ok(())
+}
+
+/// A replica that lacks nothing but the sink's last connection is gone on with by an operator's word, and told from the primary that was
+/// left, although both have the same events.
+fn lacks_connection(shop: &mut Shop) -> Result<()> {
+    shop.pair.await_replicated()?;
+    shop.pair.end_replication()?;
+    shop.restart()?;
+    shop.await_caught_up()?;
+    shop.pair.kill_first()?;
+    shop.pair.promote_second()?;
+    // A sink looks for its server when it starts, and otherwise when it has something to write.
+    shop.restart()?;
+    let servers = (&shop.pair.second, &shop.pair.first);
+    check_stopped(shop.server().operator(), &shop.launch, servers, LACKS_CONNECTION)?;
+    shop.retry()?;
+    shop.await_caught_up()?;
+    shop.pair.start_first()?;
+    let left = state(&shop.pair.first)?;
+    shop.restart()?;
+    let servers = (&shop.pair.first, &shop.pair.second);
+    check_stopped(shop.server().operator(), &shop.launch, servers, LACKS_CONNECTION)?;
+    let now = state(&shop.pair.first)?;
+    ensure!(now == left, "the old primary was {left:?}, and is {now:?}");
+    shop.pair.kill_first()?;
+    shop.retry()?;
+    shop.buy()?;
+    shop.check_whole(Which::Second)
 }
 
 /// The sink stops at the first server, which answers, for the second, which confirmed more. What is shown of it names both, how far each
@@ -253,6 +280,11 @@ impl Shop {
     fn start(&mut self) -> Result<()> {
         self.server = Some(self.launch.start()?);
         Ok(())
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.stop()?;
+        self.start()
     }
 
     fn buy(&mut self) -> Result<()> {
