@@ -172,6 +172,7 @@ fn a_server_that_was_left_is_not_gone_back_to_even_if_it_has_the_same_events() {
         "10.0.0.1:5432 answers",
         "10.0.0.2:5432 had confirmed",
         &format!("below {confirmed}"),
+        "does not know of the sink's last connection there",
         "onrush sinks retry one",
     ] {
         for stop in [&found, &found_again] {

@@ -57,10 +57,15 @@ fn open(directory: &Path, store: &SharedStore) -> Shop {
     Shop::open(directory, vec![(one(), store.target())])
 }
 
-fn assert_left_behind(stop: &Stop, server: &str) {
+/// What is said of a server that has all events.
+const LACKS_CONNECTION: &str = ": it does not know of the sink's last connection there, and was left behind";
+/// What is said of one that has not.
+const LACKS_EVENTS: &str = ": it was left behind";
+
+fn assert_left_behind(stop: &Stop, server: &str, lacks: &str) {
     let Stop::Refused { reason } = stop else { panic!("{stop:?}") };
-    for words in [format!("{server} answers for the target now"), "onrush sinks retry one".to_owned()] {
-        assert!(reason.contains(&words), "{reason} lacks {words}");
+    for words in [&format!("{server} answers for the target now"), lacks, "onrush sinks retry one"] {
+        assert!(reason.contains(words), "{reason} lacks {words}");
     }
 }
 
@@ -79,7 +84,8 @@ fn left_for_b(directory: &Path, store: &SharedStore, lacking_count: usize) -> (S
     assert!(replica.fence < left.fence);
     replica.answer(store);
     let shop = open(directory, store);
-    assert_left_behind(&shop.wait_stopped(), "b");
+    let lacks = if lacking_count == 0 { LACKS_CONNECTION } else { LACKS_EVENTS };
+    assert_left_behind(&shop.wait_stopped(), "b", lacks);
     (shop, left)
 }
 
@@ -94,11 +100,11 @@ fn a_server_that_was_left_is_told_from_one_that_was_accepted() {
         assert_eq!(store.lock().next_offset, left.next_offset);
         let accepted = Server::copy(&store, "b");
         cut(&shop, &store, &left);
-        assert_left_behind(&shop.wait_stopped(), "a");
+        assert_left_behind(&shop.wait_stopped(), "a", LACKS_CONNECTION);
         shop.close();
         // A restart does not make it the right one.
         let shop = open(directory.path(), &store);
-        assert_left_behind(&shop.wait_stopped(), "a");
+        assert_left_behind(&shop.wait_stopped(), "a", LACKS_CONNECTION);
         assert_eq!(store.lock().fence, left.fence, "nothing was changed there");
         accepted.answer(&store);
         shop.sinks.retry("one").unwrap();
@@ -127,7 +133,7 @@ fn a_server_that_was_left_is_told_after_a_crash_right_behind_the_acceptance() {
         std::fs::write(&noted, at_acceptance).unwrap();
         left.answer(&store);
         let shop = open(directory.path(), &store);
-        assert_left_behind(&shop.wait_stopped(), "a");
+        assert_left_behind(&shop.wait_stopped(), "a", LACKS_CONNECTION);
         shop.close();
     }
 }
@@ -141,7 +147,7 @@ fn what_one_server_confirmed_is_not_held_against_the_next() {
     (0..5).for_each(|_| shop.add("home"));
     shop.wait_caught_up();
     cut(&shop, &store, &Server::copy(&store, "b").lacking(2));
-    assert_left_behind(&shop.wait_stopped(), "b");
+    assert_left_behind(&shop.wait_stopped(), "b", LACKS_EVENTS);
     // It is accepted, but the sink cannot go on there.
     let skipped = directory.path().join("sinks/one.skipped");
     std::fs::write(&skipped, "no decision\n").unwrap();
