@@ -6,6 +6,7 @@ mod machine;
 mod programs;
 mod services;
 mod steps;
+mod test_runs;
 mod verification;
 
 use std::process::ExitCode;
@@ -72,7 +73,7 @@ fn main() -> ExitCode {
         Task::Lint => verification::lint(),
         Task::Setup => machine::set_up(),
         Task::Bench { arguments } => programs::bench(&arguments),
-        Task::E2e { arguments } => programs::end_to_end(&arguments, &[]),
+        Task::E2e { arguments } => programs::end_to_end(&arguments),
         Task::Sim { arguments } => programs::simulation(&arguments),
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Services(arguments) => services::run(arguments),

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::machine;
-use crate::steps::{cargo, execute, root};
+use crate::steps::{at_lowest_priority, cargo, execute, root};
 
 /// The server that the programs drive unless they are told another.
 const SERVER: &str = "target/release/onrush";
@@ -21,11 +21,20 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     run("target/release/onrush-bench", arguments, &[])
 }
 
-/// Runs the end-to-end checks with these arguments, and these variables beside those of this process. The checks are built as
-/// tests are: only the server has to be what is released.
-pub(crate) fn end_to_end(arguments: &[String], variables: &[(String, String)]) -> Result<()> {
+/// Builds what the end-to-end checks need, and runs them with these arguments.
+pub(crate) fn end_to_end(arguments: &[String]) -> Result<()> {
+    build_end_to_end()?;
+    run_end_to_end(arguments, &[])
+}
+
+/// Builds the checks as tests are built: only the server has to be what is released.
+pub(crate) fn build_end_to_end() -> Result<()> {
     execute(cargo(["build", "--workspace", "--bin", "onrush-e2e"]).args(FEATURES))?;
-    build_server(&[])?;
+    build_server(&[])
+}
+
+/// Runs the checks that were built, with these variables beside those of this process.
+pub(crate) fn run_end_to_end(arguments: &[String], variables: &[(String, String)]) -> Result<()> {
     run("target/debug/onrush-e2e", arguments, variables)
 }
 
@@ -59,14 +68,8 @@ pub(crate) fn promises() -> Result<()> {
 /// Begins to build the server beside something that mostly waits, at the lowest priority. What goes wrong is said by the build
 /// of whoever needs the server, which finds what is there.
 pub(crate) fn begin_to_build_server() -> Result<Child> {
-    let build = server_build();
-    let mut nice = Command::new("nice");
-    nice.args(["-n", "19"])
-        .arg(build.get_program())
-        .args(build.get_args())
-        .arg("--quiet")
-        .current_dir(root());
-    nice.stderr(Stdio::null()).spawn().context("start to build the server")
+    let mut build = at_lowest_priority(server_build().arg("--quiet"));
+    build.stderr(Stdio::null()).spawn().context("start to build the server")
 }
 
 /// Builds the server, optimized, and the packages that these arguments add.

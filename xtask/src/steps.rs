@@ -1,9 +1,10 @@
 //! Runs the steps of a task one after the other, says how far it is, and sums up at the end.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +15,13 @@ use crate::hang::{SILENCE_MAX, Watchdog};
 pub(crate) struct Steps {
     started: Instant,
     outcomes: Vec<(String, Outcome)>,
+}
+
+/// A step that goes on beside others.
+pub(crate) struct Beside<T> {
+    name: String,
+    started: Instant,
+    work: JoinHandle<Result<T>>,
 }
 
 enum Outcome {
@@ -30,20 +38,43 @@ impl Steps {
     /// Runs one step. A failure is kept for the summary and the next step runs all the same, so that one run tells
     /// everything that is wrong.
     pub(crate) fn run(&mut self, name: &str, step: impl FnOnce() -> Result<()>) -> bool {
-        eprintln!("\n[{:>6.1} s] {name}", elapsed(self.started).as_secs_f64());
-        let step_started = now();
+        self.say(name);
+        let started = now();
         let result = step();
-        let took = elapsed(step_started);
-        let passed = result.is_ok();
-        let outcome = match result {
-            Ok(()) => Outcome::Passed(took),
+        self.keep(name.to_owned(), started, result).is_some()
+    }
+
+    /// Begins a step that mostly waits, so that others can use the processors meanwhile. It ends with [`Steps::wait_for`].
+    pub(crate) fn begin<T: Send + 'static>(
+        &self,
+        name: &str,
+        step: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Beside<T> {
+        self.say(name);
+        Beside { name: name.to_owned(), started: now(), work: std::thread::spawn(step) }
+    }
+
+    /// Waits for a step that was begun; what it gave, if it succeeded.
+    pub(crate) fn wait_for<T>(&mut self, step: Beside<T>) -> Option<T> {
+        let result = step.work.join().unwrap_or_else(|_| bail!("it panicked"));
+        self.keep(step.name, step.started, result)
+    }
+
+    fn say(&self, name: &str) {
+        eprintln!("\n[{:>6.1} s] {name}", elapsed(self.started).as_secs_f64());
+    }
+
+    fn keep<T>(&mut self, name: String, started: Instant, result: Result<T>) -> Option<T> {
+        let took = elapsed(started);
+        let (outcome, given) = match result {
+            Ok(given) => (Outcome::Passed(took), Some(given)),
             Err(error) => {
-                eprintln!("FAILED: {error:#}");
-                Outcome::Failed(took, format!("{error:#}"))
+                eprintln!("FAILED: {name}: {error:#}");
+                (Outcome::Failed(took, format!("{error:#}")), None)
             }
         };
-        self.outcomes.push((name.to_owned(), outcome));
-        passed
+        self.outcomes.push((name, outcome));
+        given
     }
 
     /// Leaves a step out, loudly.
@@ -85,33 +116,22 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> 
     command
 }
 
+/// The same command behind everything else that needs the processors, in the root of the workspace.
+pub(crate) fn at_lowest_priority(command: &Command) -> Command {
+    let mut nice = Command::new("nice");
+    nice.args(["-n", "19"]).arg(command.get_program()).args(command.get_args()).current_dir(root());
+    nice
+}
+
 /// Runs a command to its end; an error if it could not start or did not succeed.
 pub(crate) fn execute(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("start {}", shown(command)))?;
     succeeded(command, status)
 }
 
-/// Like [`execute`], showing the output as it comes and keeping the lines that `keep` wants. What the command started is
-/// killed if nothing comes for [`SILENCE_MAX`].
-pub(crate) fn execute_keeping(
-    command: &mut Command,
-    keep: impl Fn(&str) -> bool,
-) -> (Vec<String>, Result<()>) {
-    let mut kept = Vec::new();
-    let result = follow(command, |line| {
-        if keep(line) {
-            kept.push(line.to_owned());
-        }
-    });
-    (kept, result)
-}
-
-/// Whether a command can be started and succeeds; its output is dropped.
-pub(crate) fn succeeds(command: &mut Command) -> bool {
-    command.output().is_ok_and(|output| output.status.success())
-}
-
-fn follow(command: &mut Command, mut line_seen: impl FnMut(&str)) -> Result<()> {
+/// Like [`execute`], with every line of the output given to `seen` as it comes. What the command started is killed if nothing
+/// comes for [`SILENCE_MAX`].
+pub(crate) fn execute_seeing(command: &mut Command, mut seen: impl FnMut(&str)) -> Result<()> {
     // One pipe for both outputs keeps their lines in the order in which they were written.
     let (output, input) = std::io::pipe().context("open a pipe")?;
     command.stdout(input.try_clone().context("open a pipe")?).stderr(input);
@@ -123,13 +143,17 @@ fn follow(command: &mut Command, mut line_seen: impl FnMut(&str)) -> Result<()> 
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line).context("read the output")? > 0 {
         watchdog.line_seen();
-        std::io::stdout().write_all(&line).context("write to standard output")?;
-        line_seen(String::from_utf8_lossy(&line).trim_end());
+        seen(String::from_utf8_lossy(&line).trim_end());
         line.clear();
     }
     let status = child.wait().context("wait for the command")?;
     watchdog.stop();
     succeeded(command, status)
+}
+
+/// Whether a command can be started and succeeds; its output is dropped.
+pub(crate) fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
 }
 
 fn succeeded(command: &Command, status: ExitStatus) -> Result<()> {
@@ -159,4 +183,33 @@ pub(crate) fn now() -> Instant {
 )]
 pub(crate) fn elapsed(since: Instant) -> Duration {
     since.elapsed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_was_begun_counts_when_it_is_waited_for() {
+        let mut steps = Steps::new();
+        let given = steps.begin("gives", || Ok(7));
+        let failing = steps.begin("fails", || -> Result<()> { bail!("as this test wants it") });
+        assert!(steps.run("between", || Ok(())));
+        assert_eq!(steps.wait_for(given), Some(7));
+        assert_eq!(steps.wait_for(failing), None);
+        let summary = steps.sum_up().unwrap_err().to_string();
+        assert_eq!(summary, "1 of 3 steps failed");
+    }
+
+    #[test]
+    fn every_line_of_both_outputs_is_seen_before_the_end() {
+        let mut lines = Vec::new();
+        let mut shell = Command::new("sh");
+        let result =
+            execute_seeing(shell.args(["-c", "echo one; echo two >&2; printf three; exit 3"]), |line| {
+                lines.push(line.to_owned());
+            });
+        assert_eq!(lines, ["one", "two", "three"]);
+        assert!(result.unwrap_err().to_string().contains("exit status: 3"));
+    }
 }

@@ -5,42 +5,36 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 use crate::programs::FEATURES;
-use crate::steps::{Steps, cargo, execute, execute_keeping, root, succeeds};
-use crate::{machine, programs, services};
-
-/// More than processors: what takes longest are tests of sinks, which wait for a server most of the time.
-const TEST_THREADS: &str = "8";
+use crate::steps::{Beside, Steps, at_lowest_priority, cargo, execute, root, succeeds};
+use crate::{machine, programs, services, test_runs};
 
 /// Everything; `fast` leaves out the release build and the end-to-end checks. Ends with the result lines of all tests and
-/// a summary of the steps.
+/// a summary of the steps. What waits and what computes go on beside each other where they can.
 pub(crate) fn test(fast: bool) -> Result<()> {
     let mut steps = Steps::new();
     steps.run("set the machine up", machine::set_up);
-    format_and_lints(&mut steps);
-
-    let variables = start_services(&mut steps);
+    let services = begin_services(&mut steps);
+    check_format(&mut steps);
     let early_build = if fast { None } else { programs::begin_to_build_server().ok() };
-    let mut results = Vec::new();
-    steps.run("cargo test --workspace", || {
-        let mut test = cargo(["test", "--workspace", "--no-fail-fast"]);
-        if std::env::var_os("RUST_TEST_THREADS").is_none() {
-            test.env("RUST_TEST_THREADS", TEST_THREADS);
-        }
-        let test = test.args(FEATURES).envs(variables.iter().cloned());
-        let (lines, result) = execute_keeping(test, is_result_line);
-        results = lines;
-        result
-    });
-    if fast {
-        steps.skip("end-to-end checks", "--fast");
-    } else {
-        steps.run("end-to-end checks of the release build", || {
+    test_runs::build_waiting(&mut steps);
+    let variables = services.and_then(|services| steps.wait_for(services)).unwrap_or_default();
+    let results = test_runs::run(&mut steps, &variables);
+    let is_built = !fast
+        && steps.run("build the server", || {
             if let Some(mut build) = early_build {
                 build.wait().context("wait for the build of the server")?;
             }
-            programs::end_to_end(&["--short".to_owned()], &variables)
+            programs::build_end_to_end()
         });
+    // It needs the lock of the builds, which nobody else does from here on.
+    let lints = begin_lints(&mut steps);
+    let name = "end-to-end checks of the server";
+    if is_built {
+        steps.run(name, || programs::run_end_to_end(&["--short".to_owned()], &variables));
+    } else {
+        steps.skip(name, if fast { "--fast" } else { "it is not built" });
     }
+    lints.and_then(|lints| steps.wait_for(lints));
     steps.run("stop the services", || services::down(&services_directory(), false));
 
     println!("\nresults of cargo test");
@@ -53,7 +47,10 @@ pub(crate) fn test(fast: bool) -> Result<()> {
 /// Format, lints, the rules of the house, and what the dependencies may be.
 pub(crate) fn lint() -> Result<()> {
     let mut steps = Steps::new();
-    format_and_lints(&mut steps);
+    check_format(&mut steps);
+    if let Some(lints) = begin_lints(&mut steps) {
+        steps.wait_for(lints);
+    }
     steps.run("rules of the house", || execute(&mut cargo(["test", "--quiet", "--package", "xtask"])));
     check_dependencies(&mut steps);
     steps.sum_up()
@@ -69,25 +66,29 @@ fn check_dependencies(steps: &mut Steps) {
     }
 }
 
-fn format_and_lints(steps: &mut Steps) {
+fn check_format(steps: &mut Steps) {
     if machine::have_component("rustfmt", "fmt") {
         steps.run("cargo fmt --all --check", || execute(&mut cargo(["fmt", "--all", "--check"])));
     } else {
         steps.skip("cargo fmt --all --check", "this toolchain has no rustfmt");
     }
-    if machine::have_component("clippy", "clippy") {
-        steps.run("cargo clippy", || {
-            let mut clippy = cargo(["clippy", "--workspace", "--all-targets"]);
-            execute(clippy.args(FEATURES).args(["--", "-D", "warnings"]))
-        });
-    } else {
-        steps.skip("cargo clippy", "this toolchain has no clippy");
-    }
 }
 
-/// Starts the services with empty data and returns the variables that lead to them; none if they do not start. Root can
-/// install what is missing, so only for others a service may be left out; the tests that need it then leave themselves out.
-fn start_services(steps: &mut Steps) -> Vec<(String, String)> {
+/// Begins to lint, behind whatever else needs the processors.
+fn begin_lints(steps: &mut Steps) -> Option<Beside<()>> {
+    if !machine::have_component("clippy", "clippy") {
+        steps.skip("cargo clippy", "this toolchain has no clippy");
+        return None;
+    }
+    Some(steps.begin("cargo clippy", || {
+        let mut clippy = cargo(["clippy", "--workspace", "--all-targets", "--quiet"]);
+        execute(&mut at_lowest_priority(clippy.args(FEATURES).args(["--", "-D", "warnings"])))
+    }))
+}
+
+/// Begins to start the services with empty data, which gives the variables that lead to them. Root can install what is missing, so
+/// only for others a service may be left out; the tests that need it then leave themselves out.
+fn begin_services(steps: &mut Steps) -> Option<Beside<Vec<(String, String)>>> {
     let (mut names, missing) = services::available();
     if machine::is_root() {
         names.clear();
@@ -96,29 +97,16 @@ fn start_services(steps: &mut Steps) -> Vec<(String, String)> {
             steps.skip("tests of a service", &reason);
         }
         if names.is_empty() {
-            return Vec::new();
+            return None;
         }
     }
-    let mut variables = Vec::new();
-    steps.run("start the services", || {
+    Some(steps.begin("start the services, beside what follows", move || {
         services::up(&services_directory(), &names, true)?;
-        variables = services::variables(&services_directory())?;
-        Ok(())
-    });
-    variables
+        services::variables(&services_directory())
+    }))
 }
 
 /// Apart from the services that a developer may have running.
 fn services_directory() -> PathBuf {
     root().join("target/services-of-tests")
-}
-
-/// What `cargo test` says of a whole test binary, and of a test that failed.
-fn is_result_line(line: &str) -> bool {
-    let line = line.trim_start();
-    line.starts_with("test result:")
-        || line.starts_with("Running ")
-        || line.starts_with("Doc-tests ")
-        || (line.starts_with("test ") && line.ends_with("FAILED"))
-        || line.starts_with("error")
 }
