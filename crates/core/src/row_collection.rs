@@ -46,6 +46,11 @@ impl RowCollection {
         self.rows.get(self.hash.of_bytes(key.as_bytes()), key)
     }
 
+    /// Gives the rows of these keys to `take`, in their order. That takes less time than to ask for one after the other.
+    pub fn rows<'c>(&'c self, keys: &[impl AsRef<str>], take: impl FnMut(Option<&'c Row>)) {
+        self.rows.get_each(keys, |key| self.hash.of_bytes(key.as_bytes()), take);
+    }
+
     /// How many rows there are.
     pub fn row_count(&self) -> usize {
         self.rows.row_count()

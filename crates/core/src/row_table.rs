@@ -15,6 +15,9 @@ const BRANCHES: usize = 1 << BRANCH_BITS;
 /// Rows of a leaf. One more makes a branch of it.
 const LEAF_ROWS_MAX: usize = 48;
 
+/// Keys that are looked for side by side.
+const LANES: usize = 16;
+
 /// Rows by key. A copy costs nothing.
 #[derive(Clone, Default)]
 pub(crate) struct RowTable {
@@ -49,6 +52,66 @@ impl RowTable {
         }
         let Node::Leaf(leaf) = node else { return None };
         leaf.iter().find(|place| place.is_at(hash, key.as_bytes())).map(|place| &place.row)
+    }
+
+    /// Gives the rows of these keys to `take`, in their order. Most of what a look takes is waiting for memory, so keys are looked for side by
+    /// side, one step of all of them after the other: a processor fetches for the next key while it waits for one.
+    pub(crate) fn get_each<'t>(
+        &'t self,
+        keys: &[impl AsRef<str>],
+        hash_of: impl Fn(&str) -> u64,
+        mut take: impl FnMut(Option<&'t Row>),
+    ) {
+        for keys in keys.chunks(LANES) {
+            if let [key] = keys {
+                let key = key.as_ref();
+                take(self.get(hash_of(key), key));
+                continue;
+            }
+            let mut hashes = [0; LANES];
+            for (hash, key) in hashes.iter_mut().zip(keys) {
+                *hash = hash_of(key.as_ref());
+            }
+            let hashes = &hashes[..keys.len()];
+            let mut places = [None; LANES];
+            for ((place, leaf), hash) in places.iter_mut().zip(self.leaves(hashes)).zip(hashes) {
+                // Without an end at the place that is found, nothing depends on what was fetched.
+                *place = leaf
+                    .iter()
+                    .fold(None, |found, place| if place.hash == *hash { Some(place) } else { found });
+            }
+            for ((place, key), hash) in places.into_iter().zip(keys).zip(hashes) {
+                take(match place {
+                    Some(place) if place.is_at(*hash, key.as_ref().as_bytes()) => Some(&place.row),
+                    // Another key has the same hash.
+                    Some(_) => self.get(*hash, key.as_ref()),
+                    None => None,
+                });
+            }
+        }
+    }
+
+    /// The leaves that these hashes, at most [`LANES`], lead to.
+    fn leaves(&self, hashes: &[u64]) -> [&[Place]; LANES] {
+        let mut nodes = [&self.root; LANES];
+        let mut shift = 0;
+        loop {
+            let mut has_branch = false;
+            for (node, hash) in nodes.iter_mut().zip(hashes) {
+                if let Node::Branch(branches) = node {
+                    *node = &branches[branch_of(hash >> shift)];
+                    has_branch = true;
+                }
+            }
+            if !has_branch {
+                break;
+            }
+            shift += BRANCH_BITS;
+        }
+        nodes.map(|node| match node {
+            Node::Leaf(leaf) => leaf.as_slice(),
+            Node::Branch(_) => &[],
+        })
     }
 
     /// Adds a row whose key has this hash. Returns the one that it replaces.
@@ -165,6 +228,8 @@ mod tests {
     use super::*;
     use crate::RowLine;
 
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
     /// A row that is told from others of its key.
     fn row(key: &str, number: u64) -> Row {
         Row::new(RowLine { key, json: &number.to_le_bytes() })
@@ -194,7 +259,7 @@ mod tests {
             let (mut table, mut map) = (RowTable::default(), BTreeMap::new());
             let mut copies = Vec::new();
             for (version, (key, puts, copies_now)) in (1..).zip(steps) {
-                let (name, hash) = (key.to_string(), key.wrapping_mul(0x9e37_79b9_7f4a_7c15) & mask);
+                let (name, hash) = (key.to_string(), key.wrapping_mul(FACTOR) & mask);
                 if puts {
                     let before = table.insert(hash, row(&name, version)).map(|row| number(&row));
                     prop_assert_eq!(before, map.insert(name, version));
@@ -209,11 +274,15 @@ mod tests {
             copies.push((table, map));
             for (table, map) in copies {
                 prop_assert_eq!(&contents(&table), &map);
-                for key in 0..300_u64 {
-                    let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15) & mask;
-                    let found = table.get(hash, &key.to_string()).map(number);
-                    prop_assert_eq!(found, map.get(&key.to_string()).copied());
-                }
+                let hash_of = |key: &str| key.parse::<u64>().expect("a number").wrapping_mul(FACTOR) & mask;
+                let keys: Vec<_> = (0..300_u64).map(|key| key.to_string()).collect();
+                let expected: Vec<_> = keys.iter().map(|key| map.get(key).copied()).collect();
+                let found = keys.iter().map(|key| table.get(hash_of(key), key).map(number));
+                prop_assert_eq!(&found.collect::<Vec<_>>(), &expected);
+                let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+                let mut found = Vec::new();
+                table.get_each(&keys, hash_of, |row| found.push(row.map(number)));
+                prop_assert_eq!(&found, &expected);
             }
         }
     }
