@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use onrush_core::{Row, RowCollection};
 use onrush_node::catalog::Freshness;
 use onrush_node::{Name, Partitions};
+use smallvec::SmallVec;
 
 use crate::problem::Problem;
 #[cfg(test)]
@@ -24,6 +25,9 @@ pub use source::Source;
 
 /// Between two looks whether the version that a read waits for is there.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Rows that one look finds without memory of its own. More cost an allocation.
+const ROWS_INLINE: usize = 32;
 
 /// What a user may set about the catalogue.
 #[derive(Clone, Debug)]
@@ -100,11 +104,11 @@ pub(crate) struct Rows {
     pub(crate) rows: Vec<Option<Row>>,
 }
 
-/// What one look at the memory says of a row.
+/// What one look at the memory says of rows.
 pub(crate) enum Look<R> {
-    /// How the row is, or that there is none.
+    /// How each row is, or that there is none.
     Told(R),
-    /// Its source has to be asked.
+    /// Their source has to be asked.
     Unknown,
     NoCollection,
 }
@@ -139,19 +143,32 @@ impl Catalog {
         clock: &dyn Fn() -> Instant,
         read: impl FnOnce(Age, Option<&Row>) -> R,
     ) -> Look<R> {
+        self.look_all(collection, &[key], clock, |age, rows| read(age, rows[0]))
+    }
+
+    /// Gives the rows of these keys, in their order and of one moment, to `read`, if the memory says of all of them how they are.
+    pub(crate) fn look_all<R>(
+        &self,
+        collection: &str,
+        keys: &[&str],
+        clock: &dyn Fn() -> Instant,
+        read: impl FnOnce(Age, &[Option<&Row>]) -> R,
+    ) -> Look<R> {
         let Some(Collection { source, reads }) = self.collections.get(collection) else {
             return Look::NoCollection;
         };
-        let read = |age, row: Option<&Row>| {
-            let count = if row.is_some() { &reads.in_memory } else { &reads.missing };
-            count.fetch_add(1, Ordering::Relaxed);
-            read(age, row)
+        let read = |age, rows: &[Option<&Row>]| {
+            let found_count = rows.iter().flatten().count();
+            reads.count([found_count, 0, rows.len() - found_count]);
+            read(age, rows)
         };
         match source {
-            None => Look::Told(
-                self.read_embedded(collection, |found| read(Age::of_embedded(found), found.row(key))),
-            ),
-            Some(source) => sourced::look(source, key, clock(), read).map_or(Look::Unknown, Look::Told),
+            None => Look::Told(self.read_embedded(collection, |found| {
+                let mut rows = SmallVec::<[_; ROWS_INLINE]>::new();
+                found.rows(keys, |row| rows.push(row));
+                read(Age::of_embedded(found), &rows)
+            })),
+            Some(source) => sourced::look(source, keys, clock(), read).map_or(Look::Unknown, Look::Told),
         }
     }
 
@@ -163,9 +180,10 @@ impl Catalog {
         };
         let (rows, from_source_count) = match source {
             None => {
-                let rows = self.read_embedded(collection, |found| Rows {
-                    age: Age::of_embedded(found),
-                    rows: keys.iter().map(|key| found.row(key).cloned()).collect(),
+                let rows = self.read_embedded(collection, |found| {
+                    let mut rows = Vec::with_capacity(keys.len());
+                    found.rows(keys, |row| rows.push(row.cloned()));
+                    Rows { age: Age::of_embedded(found), rows }
                 });
                 (rows, 0)
             }
@@ -173,13 +191,7 @@ impl Catalog {
         };
         let found_count = rows.rows.iter().flatten().count();
         let missing_count = rows.rows.len() - found_count;
-        for (count, more) in [
-            (&reads.in_memory, found_count - from_source_count),
-            (&reads.in_source, from_source_count),
-            (&reads.missing, missing_count),
-        ] {
-            count.fetch_add(more as u64, Ordering::Relaxed);
-        }
+        reads.count([found_count - from_source_count, from_source_count, missing_count]);
         Ok(rows)
     }
 
@@ -221,6 +233,16 @@ impl Catalog {
             result = read.take().map(|read| read(found));
         });
         result.expect("a source gives the collection once")
+    }
+}
+
+impl Reads {
+    /// Counts rows that were found in memory, found by asking the source, and missing.
+    fn count(&self, [in_memory, in_source, missing]: [usize; 3]) {
+        let counts = [(&self.in_memory, in_memory), (&self.in_source, in_source), (&self.missing, missing)];
+        for (count, more) in counts.into_iter().filter(|(_, more)| *more > 0) {
+            count.fetch_add(more as u64, Ordering::Relaxed);
+        }
     }
 }
 

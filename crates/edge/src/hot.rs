@@ -96,6 +96,8 @@ pub(crate) struct Head {
     /// Absent if there is no body.
     pub(crate) content_type: Option<&'static str>,
     pub(crate) fields: SmallVec<[(&'static str, CompactString); 2]>,
+    /// A field that comes behind the body. Only HTTP/2 sends it.
+    pub(crate) trailer: Option<(&'static str, &'static str)>,
     /// How a rate limit stands, if one was asked; it makes header fields of its own.
     pub(crate) standing: Option<Standing>,
     /// From where the page may be that reads it; it makes header fields as well.
@@ -113,7 +115,8 @@ impl Default for Head {
     /// A success that has nothing to say.
     fn default() -> Self {
         let page_origin = PageOrigin::default();
-        Self { status: 200, content_type: None, fields: SmallVec::new(), standing: None, page_origin }
+        let (fields, trailer) = (SmallVec::new(), None);
+        Self { status: 200, content_type: None, fields, trailer, standing: None, page_origin }
     }
 }
 
@@ -122,7 +125,7 @@ pub(crate) fn render_problem(problem: &Problem, body: &mut Vec<u8>) -> Head {
     problem.write_body(body);
     let fields = problem.headers().map(|(name, value)| (name, CompactString::from(value))).collect();
     let (status, content_type) = (problem.status(), Some(problem::CONTENT_TYPE));
-    Head { status, content_type, fields, standing: problem.standing(), page_origin: PageOrigin::default() }
+    Head { status, content_type, fields, standing: problem.standing(), ..Head::default() }
 }
 
 /// A route as bytes, so that it can be told before any router is asked.
@@ -151,6 +154,13 @@ pub(crate) struct HotForm {
 
 /// A request's route, and the segment that its path leaves open, empty if there is none.
 pub(crate) type Found<'t, 'r> = Option<(&'t RouteBytes, &'r [u8])>;
+
+impl HotForm {
+    /// Of requests without a query.
+    pub(crate) const fn of(decode: Decode) -> Self {
+        Self { decode, takes_query: false }
+    }
+}
 
 impl RouteBytes {
     /// Of a path with one open segment in braces, or with several, in which case all from the first to the last is one open part.

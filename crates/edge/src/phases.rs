@@ -140,7 +140,12 @@ impl Exchange {
             }
             State::Ready(ready) => {
                 let Ready { head, body: own } = mem::take(&mut **ready);
-                body.extend_from_slice(&own);
+                // A buffer that would have to grow is given up for one that has everything.
+                if body.capacity() < own.len() {
+                    *body = own;
+                } else {
+                    body.extend_from_slice(&own);
+                }
                 head
             }
             State::Refused(problem, write) => write(problem, body),

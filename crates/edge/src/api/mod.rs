@@ -105,7 +105,7 @@ pub fn public_router(app: Arc<App>) -> Router {
 
 /// What a rush asks the public listener for.
 pub(crate) fn hot_table(on: Scenarios) -> HotTable {
-    HotTable::new(public_routes(on).iter().filter_map(Route::bytes).chain(grpc::route_bytes()))
+    HotTable::new(public_routes(on).iter().filter_map(Route::bytes).chain(grpc::route_bytes(on)))
 }
 
 /// What browsers may ask the public listener about its paths.

@@ -70,7 +70,7 @@ impl Route {
     /// Plain requests to this route are told by their bytes.
     #[must_use]
     pub(crate) fn hot(self, decode: Decode) -> Self {
-        Self { hot: Some(HotForm { decode, takes_query: false }), ..self }
+        Self { hot: Some(HotForm::of(decode)), ..self }
     }
 
     /// The same, and their queries are taken apart as well.

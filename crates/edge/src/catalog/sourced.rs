@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use compact_str::CompactString;
 use onrush_core::Row;
 use onrush_node::catalog::{FetchFailure, Freshness, Waiter};
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{Age, Rows, Source};
+use super::{Age, ROWS_INLINE, Rows, Source};
 use crate::problem::Problem;
 
 type Fetched = Result<Option<Row>, FetchFailure>;
@@ -19,22 +20,24 @@ struct Begun {
     awaited: Vec<(usize, oneshot::Receiver<Fetched>)>,
 }
 
-/// Gives the row of a key to `read`, if the memory says for certain how it is.
+/// Gives the rows of these keys to `read`, if the memory says for certain how they are.
 pub(super) fn look<R>(
     source: &Source,
-    key: &str,
+    keys: &[&str],
     now: Instant,
-    read: impl FnOnce(Age, Option<&Row>) -> R,
+    read: impl FnOnce(Age, &[Option<&Row>]) -> R,
 ) -> Option<R> {
     let shown = source.shown();
     let Freshness::Coherent(lag) = shown.freshness(now) else { return None };
-    let row = shown.rows.row(key);
-    if row.is_some() {
-        source.mark_read(&shown, key);
-    } else if !shown.is_whole {
+    let mut rows = SmallVec::<[_; ROWS_INLINE]>::new();
+    shown.rows.rows(keys, |row| rows.push(row));
+    if !shown.is_whole && rows.iter().any(Option::is_none) {
         return None;
     }
-    Some(read(Age { version: Some(shown.rows.version()), lag }, row))
+    for (key, _) in keys.iter().zip(&rows).filter(|(_, row)| row.is_some()) {
+        source.mark_read(&shown, key);
+    }
+    Some(read(Age { version: Some(shown.rows.version()), lag }, &rows))
 }
 
 /// The rows of these keys, and how many of them were found by asking the source.

@@ -125,6 +125,28 @@ fn one_look_tells_only_what_is_certain() {
     assert!(matches!(nothing, Look::NoCollection));
 }
 
+#[test]
+fn a_look_at_several_rows_tells_all_of_them_or_counts_none() {
+    let source = source(false);
+    let catalog = impatient(&source);
+    let look = |keys: &[&str]| {
+        let read = |_, rows: &[Option<&Row>]| rows.iter().map(Option::is_some).collect::<Vec<_>>();
+        let told = match catalog.look_all("products", keys, &now, read) {
+            Look::Told(told) => Some(told),
+            Look::Unknown | Look::NoCollection => None,
+        };
+        let figures = catalog.figures().next().expect("there is one collection");
+        (told, figures.found_count, figures.missing_count)
+    };
+    load(&source, &["1", "3"], false);
+    probe(&source, coherent_for_long());
+    assert_eq!(look(&["1", "2", "3"]), (None, 0, 0), "the source may have the second");
+    assert_eq!(look(&["3", "1"]), (Some(vec![true, true]), 2, 0));
+    load(&source, &["1", "3"], true);
+    probe(&source, coherent_for_long());
+    assert_eq!(look(&["1", "2", "3"]), (Some(vec![true, false, true]), 4, 1));
+}
+
 #[tokio::test]
 async fn many_who_miss_one_row_ask_the_source_once() {
     let source = source(false);

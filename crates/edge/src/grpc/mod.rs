@@ -8,10 +8,12 @@ mod counters;
 mod deadline;
 mod generated;
 mod health;
+mod hot_rows;
 mod reservations;
 mod sales;
 mod status;
 mod windows;
+mod wire;
 
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ use tonic::server::NamedService;
 use tonic_reflection::server::Builder;
 
 use crate::api::App;
-use crate::hot::RouteBytes;
+use crate::hot::{HotForm, RouteBytes};
 use crate::http::name::name_field;
 use crate::http::response::Response as Answered;
 use crate::limits::BODY_BYTES_MAX;
@@ -41,6 +43,7 @@ use generated::onrush::v1::{
 pub(crate) use generated::product_inventory as product_inventory_messages;
 use status::write_problem;
 pub(crate) use status::{Answer, status_of};
+pub(crate) use wire::{answer, plain_message};
 
 /// Every path begins with the name of its service.
 const PATHS: [&str; 9] = [
@@ -149,12 +152,25 @@ const SOUND: &str = "descriptions that were made with the program are sound";
 /// The call that has the rate limits of reservations.
 const RESERVE_PATH: &str = "/onrush.v1.Reservations/Reserve";
 
+/// The calls that a rush makes, and how each is taken apart.
+fn hot_calls(on: Scenarios) -> impl Iterator<Item = (&'static str, HotForm)> {
+    let of_scenario =
+        on.product_inventory.then_some((product_inventory::CALL_PATH, product_inventory::HOT_CALL));
+    [
+        ("/onrush.v1.Catalog/GetRow", HotForm::of(hot_rows::decode_one)),
+        ("/onrush.v1.Catalog/GetRows", HotForm::of(hot_rows::decode_many)),
+    ]
+    .into_iter()
+    .chain(of_scenario)
+}
+
 /// What refuses a request before it reaches its service says so as gRPC does.
-pub(crate) fn route_bytes() -> impl Iterator<Item = RouteBytes> {
-    let pages = PATHS.into_iter().map(|path| (path, RouteGroup::Pages));
-    std::iter::once((RESERVE_PATH, RouteGroup::Reserve))
-        .chain(pages)
-        .map(|(path, group)| RouteBytes::new(Some("POST"), path, None, Some(group)).refusing(write_problem))
+pub(crate) fn route_bytes(on: Scenarios) -> impl Iterator<Item = RouteBytes> {
+    let hot = hot_calls(on).map(|(path, hot)| (path, Some(hot), RouteGroup::Pages));
+    let pages = PATHS.into_iter().map(|path| (path, None, RouteGroup::Pages));
+    hot.chain([(RESERVE_PATH, None, RouteGroup::Reserve)]).chain(pages).map(|(path, hot, group)| {
+        RouteBytes::new(Some("POST"), path, hot, Some(group)).refusing(write_problem)
+    })
 }
 
 /// The name that a field has.

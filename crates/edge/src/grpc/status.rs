@@ -7,6 +7,7 @@ use http::header::HeaderValue;
 use tonic::{Code, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use super::wire::CONTENT_TYPE;
 use crate::hot::Head;
 use crate::problem::Problem;
 
@@ -41,7 +42,7 @@ fn code_of(status: u16) -> Code {
 
 /// The answer to a call that is refused before it comes to its service: a status in the head, and no body.
 pub(super) fn write_problem(problem: &Problem, _: &mut Vec<u8>) -> Head {
-    let mut head = Head { content_type: Some("application/grpc"), ..Head::default() };
+    let mut head = Head { content_type: Some(CONTENT_TYPE), ..Head::default() };
     let mut fields = http::HeaderMap::new();
     // It is made of ASCII: the message escaped with %, the details in base 64.
     if status_of(problem).add_header(&mut fields).is_ok() {

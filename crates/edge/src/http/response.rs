@@ -6,13 +6,16 @@ use std::task::{Context, Poll, ready};
 use axum::body::Body as RouterBody;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use hyper::body::Body as _;
 use onrush_gate::Standing;
 
 use crate::gate::PageOrigin;
 use crate::hot;
 use crate::problem::Problem;
+
+/// Fields of most answers that their heads do not have yet: of the body's type and length, the request's id and the date.
+const LATER_FIELDS: usize = 4;
 
 /// All of an answer but what a protocol adds by itself.
 pub(crate) struct Response {
@@ -51,7 +54,7 @@ impl Response {
     /// What a hot route or a problem says.
     pub(crate) fn of_hot(head: hot::Head, body: Vec<u8>) -> Self {
         let status = StatusCode::from_u16(head.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut fields = HeaderMap::with_capacity(head.fields.len() + 2);
+        let mut fields = HeaderMap::with_capacity(head.fields.len() + LATER_FIELDS);
         if let Some(content_type) = head.content_type {
             fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
@@ -60,9 +63,12 @@ impl Response {
                 fields.insert(name, value);
             }
         }
+        let trailers = head.trailer.map(|(name, value)| {
+            HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))])
+        });
         let length = (!has_no_body(head.status)).then_some(body.len());
         let (standing, page_origin) = (head.standing, head.page_origin);
-        Self { status, fields, length, body: Body::Bytes(body.into()), trailers: None, standing, page_origin }
+        Self { status, fields, length, body: Body::Bytes(body.into()), trailers, standing, page_origin }
     }
 
     pub(crate) fn of_problem(problem: &Problem) -> Self {

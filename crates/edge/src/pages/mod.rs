@@ -13,7 +13,6 @@ use axum::response::Response;
 use compact_str::CompactString;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use crate::gate::PageOrigin;
 use crate::hot::Head;
 use crate::problem::Problem;
 use assets::{ICON, SCRIPT, STYLE};
@@ -113,7 +112,7 @@ pub(crate) fn write_notice(problem: &Problem, out: &mut Vec<u8>) -> Head {
         content_type: Some(HTML),
         fields: of_page.into_iter().chain(of_problem).collect(),
         standing: problem.standing(),
-        page_origin: PageOrigin::default(),
+        ..Head::default()
     }
 }
 

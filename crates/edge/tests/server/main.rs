@@ -16,6 +16,7 @@ mod front;
 mod gate;
 mod grpc;
 mod grpc_conversation;
+mod grpc_hot;
 mod grpc_messages;
 mod grpc_sales;
 mod grpc_streams;

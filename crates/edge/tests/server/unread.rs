@@ -15,6 +15,8 @@ use crate::support::{
 
 const LIVE_REQUEST: &[u8] = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
 
+const ROWS_CALL: &str = "/onrush.v1.Catalog/GetRows";
+
 /// So many long answers are more than any socket's buffers take.
 const READS: usize = 20;
 
@@ -89,38 +91,67 @@ fn http_2_without_a_window_holds_little_and_is_cut_off() {
     rig.wait_until("its answers are gone", |rig| rig.metric("onrush_unsent_bytes") == 0);
 }
 
-/// Whether they ask in HTTP or in gRPC.
-#[test]
-fn reads_that_wait_for_a_version_hold_little_when_it_comes() {
+/// A server with rows that are longer together than one connection may leave untaken: their keys, and their bytes.
+fn with_long_rows() -> (Rig, Vec<String>, u64) {
     let keys: Vec<_> = (0..90).map(|key| key.to_string()).collect();
     let row = |key: &String| format!("{{\"key\":\"{key}\",\"row\":{{\"a\":\"{}\"}}}}\n", "x".repeat(16_000));
     let rows: String = keys.iter().map(row).collect();
-    let over_http = format!("/v1/catalog/products?keys={}&min_version=2", keys.join(","));
-    let message = RowsToRead { collection: "products".into(), keys, min_version: 2 }.encode_to_vec();
-    for asked in [(&*over_http, &b""[..]), ("/onrush.v1.Catalog/GetRows", &*message)] {
-        let catalog = CatalogSettings {
-            wait_max: ANSWER_TIMEOUT,
-            embedded: vec!["products".into()],
-            ..CatalogSettings::default()
-        };
-        let rig = Rig::start(Settings { write_timeout: Duration::from_secs(2), catalog, ..settings() });
-        let lines = "Content-Type: application/x-ndjson\r\n";
-        assert_eq!(call_with(rig.operator(), "POST", "/v1/catalog/products", lines, &rows).status, 200);
+    let catalog = CatalogSettings {
+        wait_max: ANSWER_TIMEOUT,
+        embedded: vec!["products".into()],
+        ..CatalogSettings::default()
+    };
+    let rig = Rig::start(Settings { write_timeout: Duration::from_secs(2), catalog, ..settings() });
+    let lines = "Content-Type: application/x-ndjson\r\n";
+    assert_eq!(call_with(rig.operator(), "POST", "/v1/catalog/products", lines, &rows).status, 200);
+    (rig, keys, rows.len() as u64)
+}
+
+/// Waits until the connection is cut off, and returns how many bytes of answers it held at most.
+fn most_held(rig: &Rig) -> u64 {
+    let most = Cell::new(0);
+    rig.wait_until("it is cut off", |rig| {
+        most.set(most.get().max(rig.metric("onrush_unsent_bytes")));
+        rig.metric("onrush_connections_cut_off_total{awaited=\"write\"}") == 1
+    });
+    most.get()
+}
+
+/// Whether they ask in HTTP or in gRPC.
+#[test]
+fn reads_that_wait_for_a_version_hold_little_when_it_comes() {
+    for is_call in [false, true] {
+        let (rig, keys, length) = with_long_rows();
+        let over_http = format!("/v1/catalog/products?keys={}&min_version=2", keys.join(","));
+        let message = RowsToRead { collection: "products".into(), keys, min_version: 2 }.encode_to_vec();
+        let asked = if is_call { (ROWS_CALL, &*message) } else { (&*over_http, &b""[..]) };
         let put_version_2 = |rig: &Rig| {
             assert_eq!(call_json(rig.operator(), "PUT", "/v1/catalog/products/new", "", "{}").status, 200);
         };
         ask_and_take_nothing(&rig, asked, put_version_2, |rig| {
-            let most = Cell::new(0);
-            rig.wait_until("it is cut off", |rig| {
-                most.set(most.get().max(rig.metric("onrush_unsent_bytes")));
-                rig.metric("onrush_connections_cut_off_total{awaited=\"write\"}") == 1
-            });
-            let (most, length) = (most.get(), rows.len() as u64);
+            let most = most_held(rig);
             assert!(most > length / 2, "{most}");
             assert!(most <= (1 << 20) + 17 * length, "{most} of answers of {length}");
         });
         rig.wait_until("its answers are gone", |rig| rig.metric("onrush_unsent_bytes") == 0);
     }
+}
+
+#[test]
+fn rows_that_are_there_at_once_are_answered_while_there_is_room() {
+    let (rig, keys, length) = with_long_rows();
+    let message = RowsToRead { collection: "products".into(), keys, min_version: 0 }.encode_to_vec();
+    ask_and_take_nothing(
+        &rig,
+        (ROWS_CALL, &message),
+        |_| {},
+        |rig| {
+            let most = most_held(rig);
+            assert!(most > length / 2, "{most}");
+            assert!(most <= (1 << 20) + length, "{most} of answers of {length}");
+        },
+    );
+    rig.wait_until("its answers are gone", |rig| rig.metric("onrush_unsent_bytes") == 0);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::problem::Problem;
 use crate::text::decode_segment;
 use body::{parse_row, parse_rows, write_collections, write_put, write_puts};
 pub(super) use operations::schemas;
-pub(crate) use read::{answer_hot, each_once, etag, may_wait};
+pub(crate) use read::{ETAG_BYTES, answer_hot, each_once, etag, may_wait};
 
 /// The field with the version of the collection.
 const VERSION: &str = "onrush-version";

@@ -71,7 +71,8 @@ fn check_equal(backend: &Arc<dyn Backend>, gate: &Arc<PublicGate>, request: &str
     assert_eq!((status, hot_fields, body), of_router, "{request}");
 }
 
-fn decoded(
+/// What a request turns out to be.
+pub(super) fn decoded(
     table: &HotTable,
     request: &request::Request<'_>,
     backend: &dyn Backend,
@@ -95,7 +96,7 @@ fn started() -> Instant {
 }
 
 /// Without sessions, and with them.
-fn gates() -> [Arc<PublicGate>; 2] {
+pub(super) fn gates() -> [Arc<PublicGate>; 2] {
     let jwt_rules = JwtRules { issuer: None, audience: None, customer_claim: "sub".into(), clock_skew_ms: 0 };
     let settings = SessionSettings { ttl_ms: 1_000, secure_cookies: false, jwt_rules };
     let sessions = Sessions::new(settings, session_keys(), JwtKeys::parse(JWT_KEY).expect("a key"));

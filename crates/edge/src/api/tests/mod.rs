@@ -8,6 +8,7 @@ mod docs;
 mod elsewhere;
 mod explained;
 mod hot;
+mod hot_calls;
 mod methods;
 mod metrics;
 mod nulls;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
+use onrush_core::Row;
 use utoipa::openapi::{RefOr, Schema};
 
 use crate::api::answer::{Answer, WithoutBody, WithoutQuery, json, json_body, of_ready};
@@ -24,7 +25,7 @@ use crate::limits::BODY_BYTES_MAX;
 use crate::problem::Problem;
 pub use body::product;
 use body::{Product, parse_products, write_line, write_products};
-pub(crate) use grpc::{SERVICE_NAME, service};
+pub(crate) use grpc::{CALL_PATH, HOT_CALL, SERVICE_NAME, service};
 
 /// The collection of the products; their keys are their ids.
 pub const COLLECTION: &str = "product_inventory";
@@ -66,11 +67,23 @@ async fn find_products(
     catalog: &Catalog,
     ids: impl IntoIterator<Item = i64>,
 ) -> Result<Vec<(i64, Product)>, Problem> {
-    let once = each_once("product_ids", ids.into_iter().map(Ok))?;
+    let once = each_id_once(ids)?;
     let keys: Vec<_> = once.iter().map(i64::to_string).collect();
     let rows = catalog.rows(COLLECTION, &keys).await?.rows;
-    let found = once.into_iter().zip(rows).filter_map(|(id, row)| Some((id, row?)));
-    found.map(|(id, row)| Ok((id, Product::of(&row)?))).collect()
+    products_of(&once, rows.iter().map(Option::as_ref))
+}
+
+fn each_id_once(ids: impl IntoIterator<Item = i64>) -> Result<Vec<i64>, Problem> {
+    each_once("product_ids", ids.into_iter().map(Ok))
+}
+
+/// The products that there are of these ids, whose rows are in the same order.
+fn products_of<'a>(
+    ids: &[i64],
+    rows: impl IntoIterator<Item = Option<&'a Row>>,
+) -> Result<Vec<(i64, Product)>, Problem> {
+    let found = ids.iter().zip(rows).filter_map(|(id, row)| Some((*id, row?)));
+    found.map(|(id, row)| Ok((id, Product::of(row)?))).collect()
 }
 
 async fn line(State(app): State<Arc<App>>, request: WithoutBody) -> Result<Response, Problem> {
