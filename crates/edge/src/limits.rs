@@ -64,6 +64,10 @@ pub(crate) const H2_READ_STREAMS_MAX: usize = 16;
 /// waits until these are taken.
 pub(crate) const H2_PIECE_BYTES: usize = 16 << 10;
 
+/// Bytes of HTTP/2 that one turn of a connection gathers before they go to the system. Beyond it they go in several parts, each
+/// longer one from where it is.
+pub(crate) const H2_GATHERED_BYTES_MAX: usize = 16 << 10;
+
 /// Frames that ask for nothing (SETTINGS, PING, `WINDOW_UPDATE` and the like) that an HTTP/2 client may send in a row.
 /// At it the connection is cut off.
 pub(crate) const H2_QUIET_FRAMES_MAX: u64 = 512;

@@ -81,6 +81,15 @@ pub(super) fn settings() -> Settings {
     }
 }
 
+/// What the connections of a thread share that answers what this router says.
+pub(super) fn thread(router: Router) -> Rc<EdgeThread> {
+    let gate = Gate::Public(Arc::new(PublicGate::open()));
+    let (hot, preflights) = (HotTable::default(), None);
+    let catalog = Arc::new(Catalog::new(CatalogSettings::default(), Arc::new(NoRows)));
+    let answered = Routes { gate, hot, preflights, router, catalog };
+    EdgeThread::new(Arc::new(settings()), Arc::new(EdgeCounters::default()), None, answered, 1)
+}
+
 /// Runs a test on the thread of the connections.
 fn with_stream<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F) {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
@@ -92,12 +101,7 @@ fn with_stream<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F) {
             RouterBody::new(Channel(made))
         };
         let router = Router::new().route("/stream", get(stream)).route("/whole", get(|| async { "whole" }));
-        let settings = Arc::new(settings());
-        let gate = Gate::Public(Arc::new(PublicGate::open()));
-        let (hot, preflights) = (HotTable::default(), None);
-        let catalog = Arc::new(Catalog::new(CatalogSettings::default(), Arc::new(NoRows)));
-        let answered = Routes { gate, hot, preflights, router, catalog };
-        let thread = EdgeThread::new(settings, Arc::new(EdgeCounters::default()), None, answered, 1);
+        let thread = thread(router);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let served = Rc::clone(&thread);

@@ -9,6 +9,7 @@ mod streams;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::task::Poll;
 
 use axum::body::Body as RouterBody;
 use bytes::Bytes;
@@ -53,7 +54,7 @@ pub(crate) async fn serve(
 ) {
     thread.counters.h2_count.add(1);
     let streams = Streams::new(deadline);
-    let io = TokioIo::new(CountedSocket::new(socket, bytes, Rc::clone(&streams)));
+    let socket = CountedSocket::new(socket, bytes, Rc::clone(&streams), Rc::clone(thread));
     let mut builder = hyper::server::conn::http2::Builder::new(LocalExecutor);
     builder
         .timer(TokioTimer::new())
@@ -65,20 +66,24 @@ pub(crate) async fn serve(
         .max_send_buf_size(H2_PIECE_BYTES);
     let served = Rc::clone(thread);
     let of_service = Rc::clone(&streams);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
+    let service = service_fn(move |request: Request<Incoming>| {
         let thread = Rc::clone(&served);
         let stream = OpenStream::new(&of_service);
         async move { Ok::<_, Infallible>(answer(&thread, stream.streams(), peer, request).await) }
     });
-    let connection = builder.serve_connection(io, service);
+    let connection = builder.serve_connection(TokioIo::new(socket.clone()), service);
     tokio::pin!(connection);
     let mut was_told_to_end = false;
     let mut idle_ticks = 0;
     loop {
+        let ended = poll_fn(|context| {
+            let has_ended = connection.as_mut().poll(context).is_ready();
+            let is_broken = matches!(socket.poll_send(context), Poll::Ready(Err(_)));
+            if has_ended || is_broken { Poll::Ready(()) } else { Poll::Pending }
+        });
         tokio::select! {
             // How it ended is the client's affair: reset, gone or done.
-            _ = connection.as_mut() => return,
+            () = ended => return,
             () = tokio::time::sleep(TICK) => {}
         }
         if !thread.draining.get() {
@@ -117,16 +122,13 @@ async fn answer(
             Ok((place, (parts, body))) => {
                 let (timeout, draining) = (thread.settings.body_timeout, thread.stopping.subscribe());
                 let body = RouterBody::new(Streamed::new(body, timeout, draining, place));
-                route(thread, streams, peer, parts, (Bytes::new(), body)).await
+                route(thread, streams, peer, parts, (Bytes::new(), Some(body))).await
             }
             Err(problem) => refuse(&problem),
         }
     } else {
         match whole(thread, request).await {
-            Ok((parts, body)) => {
-                let routed = RouterBody::from(body.clone());
-                route(thread, streams, peer, parts, (body, routed)).await
-            }
+            Ok((parts, body)) => route(thread, streams, peer, parts, (body, None)).await,
             Err(problem) => refuse(&problem),
         }
     };
@@ -137,7 +139,9 @@ async fn answer(
     if let Some(length) = length {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
-    if let Some(id) = request_id.field_value(&thread.request_id_prefix) {
+    if let Some(mut id) = request_id.field_value(&thread.request_id_prefix) {
+        // No other answer has it. In HPACK's table it would take the place of what others have, and each is looked for among all.
+        id.set_sensitive(true);
         response.headers_mut().insert("x-request-id", id);
     }
     response
@@ -206,13 +210,13 @@ fn check_head(mut parts: http::request::Parts) -> Result<http::request::Parts, P
     Ok(parts)
 }
 
-/// Answers a request. Of its body, `routed` is what the router reads; a hot route sees the bytes that are there.
+/// Answers a request. Of its body, the bytes are what is there, and the router reads `streamed` if it is still to come.
 async fn route(
     thread: &Rc<EdgeThread>,
     streams: &Rc<Streams>,
     peer: Peer,
-    parts: http::request::Parts,
-    (body, routed): (Bytes, RouterBody),
+    mut parts: http::request::Parts,
+    (body, streamed): (Bytes, Option<RouterBody>),
 ) -> Response {
     streams.room().await;
     let admission = match Exchange::begin(thread, &request::Request::of_http2(&parts, &body, peer)) {
@@ -227,7 +231,9 @@ async fn route(
     };
     let _turn = turn(thread, streams, &parts).await;
     streams.room().await;
-    router_bridge::dispatch(thread, Request::from_parts(parts, routed), admission).await
+    parts.extensions.insert(peer);
+    let body = streamed.unwrap_or_else(|| RouterBody::from(body));
+    router_bridge::dispatch(thread, Request::from_parts(parts, body), admission).await
 }
 
 /// Reads can be long, and one connection must not ask for many of them at once. All else has a short answer.
