@@ -1,12 +1,18 @@
 //! Answers that nobody takes: they have a bound in bytes and in time, and whoever does take theirs is served.
 
 use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
 use onrush_edge::CatalogSettings;
 use prost::Message;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::grpc::{RowsToRead, framed};
 use crate::support::{
@@ -152,6 +158,125 @@ fn rows_that_are_there_at_once_are_answered_while_there_is_room() {
         },
     );
     rig.wait_until("its answers are gone", |rig| rig.metric("onrush_unsent_bytes") == 0);
+}
+
+/// A connection from which nothing is read until its client is told.
+struct LateReader {
+    stream: tokio::net::TcpStream,
+    told: Option<oneshot::Receiver<()>>,
+}
+
+impl AsyncRead for LateReader {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(told) = &mut self.told {
+            let _ = ready!(Pin::new(told).poll(context));
+            self.told = None;
+        }
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for LateReader {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Bytes of the body of an answer to a call that went well.
+async fn length_of(response: h2::client::ResponseFuture) -> Result<usize, h2::Error> {
+    let (mut answer, mut length) = (response.await?.into_body(), 0);
+    while let Some(piece) = answer.data().await {
+        length += piece?.len();
+    }
+    let trailers = answer.trailers().await?.unwrap_or_default();
+    assert_eq!(trailers["grpc-status"], "0");
+    Ok(length)
+}
+
+type Call = JoinHandle<Result<usize, h2::Error>>;
+
+/// Asks for one row again and again over a connection with all the window that there can be, until the server's system takes nothing
+/// more. Returns the calls, each of which ends with the bytes of its answer, and what lets the client read.
+async fn ask_until_it_stalls(rig: &Rig) -> (Vec<Call>, oneshot::Sender<()>) {
+    let stream = tokio::net::TcpStream::connect(rig.public()).await.expect("a connection");
+    let (tell, told) = oneshot::channel();
+    let mut builder = h2::client::Builder::new();
+    builder
+        .initial_window_size(1 << 20)
+        .initial_connection_window_size(1 << 30)
+        .initial_max_send_streams(100_000);
+    let handshake = builder.handshake::<_, Bytes>(LateReader { stream, told: Some(told) });
+    let (mut client, connection) = handshake.await.expect("HTTP/2");
+    tokio::spawn(connection);
+    let message = RowsToRead { collection: "products".into(), keys: vec!["7".into()], min_version: 0 };
+    let body = framed(&message.encode_to_vec());
+    let (mut calls, mut unsent_bytes, mut looks) = (Vec::new(), 0, 0);
+    while looks < 10 {
+        // Streams beyond 64 at once are refused, so the next are opened when the last are gone.
+        for _ in 0..if unsent_bytes == 0 { 16 } else { 0 } {
+            client = client.ready().await.expect("a stream");
+            let request = Request::post(format!("http://{}{ROWS_CALL}", rig.public()));
+            let request = request.header("content-type", "application/grpc").body(()).expect("a request");
+            let (response, mut sending) = client.send_request(request, false).expect("a request");
+            sending.send_data(body.clone(), true).expect("a message");
+            calls.push(tokio::spawn(length_of(response)));
+        }
+        while rig.metric("onrush_requests_total{class=\"hot\"}") < calls.len() as u64 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(if unsent_bytes == 0 { 2 } else { 20 })).await;
+        let before = std::mem::replace(&mut unsent_bytes, rig.metric("onrush_unsent_bytes"));
+        looks = if unsent_bytes > 0 && unsent_bytes == before { looks + 1 } else { 0 };
+    }
+    (calls, tell)
+}
+
+#[test]
+fn answers_that_are_taken_late_are_whole() {
+    let (rig, ..) = with_long_rows();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let (calls, tell) = ask_until_it_stalls(&rig).await;
+        assert!(rig.metric("onrush_unsent_bytes") < 2 << 20);
+        tell.send(()).expect("a client that waits");
+        let mut lengths = std::collections::BTreeSet::new();
+        for call in calls {
+            let length = tokio::time::timeout(ANSWER_TIMEOUT, call).await.expect("in time");
+            lengths.insert(length.expect("a call").expect("an answer"));
+        }
+        assert!(lengths.len() == 1 && lengths.first() > Some(&16_000), "{lengths:?}");
+        rig.wait_until("everything was taken", |rig| rig.metric("onrush_unsent_bytes") == 0);
+    });
+    assert_eq!(rig.metric("onrush_connections_cut_off_total{awaited=\"write\"}"), 0);
+}
+
+#[test]
+fn what_waits_in_one_piece_for_the_system_is_cut_off_as_well() {
+    let (rig, ..) = with_long_rows();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let (_calls, _tell) = ask_until_it_stalls(&rig).await;
+        rig.wait_until("it is cut off", |rig| {
+            rig.metric("onrush_connections_cut_off_total{awaited=\"write\"}") == 1
+        });
+        rig.wait_until("its answers are gone", |rig| rig.metric("onrush_unsent_bytes") == 0);
+    });
 }
 
 #[test]

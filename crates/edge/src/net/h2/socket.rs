@@ -96,7 +96,7 @@ impl Inner {
         while self.sent_bytes < self.gathered.len() {
             let rest = &self.gathered[self.sent_bytes..];
             let Poll::Ready(sent) = Pin::new(&mut self.socket).poll_write(context, rest) else {
-                self.held.get_or_insert_with(|| self.streams.hold(rest.len()));
+                self.hold_rest();
                 return Poll::Pending;
             };
             let sent = sent?;
@@ -109,11 +109,26 @@ impl Inner {
             }
         }
         if !self.gathered.is_empty() {
-            // The next turn, of whichever connection, gathers there.
-            self.thread.outbound.replace(mem::take(&mut self.gathered));
-            (self.sent_bytes, self.held) = (0, None);
+            let gathered = mem::take(&mut self.gathered);
+            self.sent_bytes = 0;
+            if self.held.take().is_none() {
+                // The next turn, of whichever connection, gathers there.
+                self.thread.outbound.replace(gathered);
+            }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Counts what the system would not take, and moves it to memory of its size: the thread's buffer has room for the longest answers of all
+    /// connections, and a connection that waits must not keep that.
+    fn hold_rest(&mut self) {
+        if self.held.is_some() {
+            return;
+        }
+        let rest = self.gathered[self.sent_bytes..].to_vec();
+        self.held = Some(self.streams.hold(rest.len()));
+        self.sent_bytes = 0;
+        self.thread.outbound.replace(mem::replace(&mut self.gathered, rest));
     }
 }
 
@@ -228,6 +243,9 @@ mod tests {
     async fn what_the_system_does_not_take_is_counted_and_bounded() {
         let (mut socket, streams, mut client) = connected().await;
         let sent: Vec<u8> = (0..64 << 20).map(|at: u32| at.to_le_bytes()[1]).collect();
+        let thread = Rc::clone(&socket.0.borrow().thread);
+        // Long answers were written down before.
+        thread.outbound.borrow_mut().reserve(1 << 20);
         // The parts are too long to be gathered, or short enough.
         let (mut at, mut parts) = (0, [H2_GATHERED_BYTES_MAX + 1, 100].into_iter().cycle());
         while streams.are_idle() {
@@ -235,8 +253,11 @@ mod tests {
             let _ = poll_fn(|context| Poll::Ready(socket.poll_send(context))).await;
         }
         assert_eq!(write(&mut socket, &sent[at..=at]).await, 0, "it waits");
-        let held = socket.0.borrow().gathered.len();
+        let held = socket.0.borrow().gathered.capacity();
         assert!((1..=H2_GATHERED_BYTES_MAX).contains(&held), "{held}");
+        let unsent_bytes = thread.counters.unsent_bytes();
+        assert_eq!(unsent_bytes, held, "all of its memory is counted");
+        assert!(thread.outbound.borrow().capacity() >= 1 << 20, "the thread keeps its buffer");
         let mut received = vec![0; at];
         let (read, ()) = tokio::join!(client.read_exact(&mut received), send(&socket));
         assert_eq!(read.expect("a connection"), at);
