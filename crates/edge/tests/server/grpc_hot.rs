@@ -1,6 +1,10 @@
 //! Calls of gRPC that are answered before any router, next to the same by their services: over sockets, with everything that a client
 //! sees of an answer.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
 use onrush_edge::{CatalogSettings, GateSettings};
 use onrush_gate::{Algorithm, GroupRates, RateLimitSettings};
 use prost::Message;
@@ -24,10 +28,27 @@ fn rig(gate: GateSettings) -> Rig {
     rig
 }
 
-/// Head and trailers line by line in their order, with the body between them. The dates may be two.
-fn answer(rig: &Rig, keys: &[&str], fields: &[(&str, &str)]) -> (Vec<String>, Vec<u8>, Vec<String>) {
+/// A body that asks for rows.
+fn asked(keys: &[&str]) -> Bytes {
     let keys = keys.iter().map(|key| (*key).to_owned()).collect();
-    let asked = RowsToRead { collection: "products".into(), keys, min_version: 0 };
+    framed(&RowsToRead { collection: "products".into(), keys, min_version: 0 }.encode_to_vec())
+}
+
+/// Head, body and trailers of an answer.
+type Answer = (Vec<String>, Vec<u8>, Vec<String>);
+
+/// Asks for rows with all of the body in one frame.
+fn answer(rig: &Rig, keys: &[&str], fields: &[(&str, &str)]) -> Answer {
+    answer_in_parts(rig, &[asked(keys)], None, fields)
+}
+
+/// Head and trailers line by line in their order, with the body between them. The dates may be two.
+fn answer_in_parts(
+    rig: &Rig,
+    parts: &[Bytes],
+    trailers: Option<HeaderMap>,
+    fields: &[(&str, &str)],
+) -> Answer {
     let mut request = http::Request::post(format!("http://{}{ROWS}", rig.public()))
         .version(http::Version::HTTP_2)
         .header("content-type", "application/grpc")
@@ -35,7 +56,7 @@ fn answer(rig: &Rig, keys: &[&str], fields: &[(&str, &str)]) -> (Vec<String>, Ve
     for (name, value) in fields {
         request = request.header(*name, *value);
     }
-    let (request, address) = (request.body(()).expect("a request"), rig.public());
+    let (request, address, parts) = (request.body(()).expect("a request"), rig.public(), parts.to_vec());
     let lines = |fields: &http::HeaderMap| -> Vec<String> {
         let fields = fields.iter().filter(|(name, _)| *name != "date");
         fields.map(|(name, value)| format!("{name}: {value:?}")).collect()
@@ -46,7 +67,13 @@ fn answer(rig: &Rig, keys: &[&str], fields: &[(&str, &str)]) -> (Vec<String>, Ve
         tokio::spawn(connection);
         let mut client = client.ready().await.expect("a stream");
         let (response, mut sending) = client.send_request(request, false).expect("a request");
-        sending.send_data(framed(&asked.encode_to_vec()), true).expect("a message");
+        let last = parts.len() - 1;
+        for (at, part) in parts.into_iter().enumerate() {
+            sending.send_data(part, at == last && trailers.is_none()).expect("a part of a message");
+        }
+        if let Some(trailers) = trailers {
+            sending.send_trailers(trailers).expect("trailers");
+        }
         let (parts, mut body) = response.await.expect("an answer").into_parts();
         let mut bytes = Vec::new();
         while let Some(piece) = body.data().await {
@@ -57,6 +84,72 @@ fn answer(rig: &Rig, keys: &[&str], fields: &[(&str, &str)]) -> (Vec<String>, Ve
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async { tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.expect("in time") })
+}
+
+/// A rush's client sends its message in one frame, and others may not.
+#[test]
+fn it_does_not_matter_in_which_parts_a_call_comes() {
+    let rig = rig(GateSettings::default());
+    let (body, whole) = (asked(&["3", "1"]), answer(&rig, &["3", "1"], &[]));
+    let bytes: Vec<_> = body.chunks(1).map(Bytes::copy_from_slice).collect();
+    let with_empty: Vec<_> = bytes.iter().flat_map(|byte| [byte.clone(), Bytes::new()]).collect();
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-encoding", "gzip".parse().expect("a value"));
+    for (parts, trailers) in [(bytes, None), (with_empty, None), (vec![body.clone()], Some(trailers))] {
+        let before = requests(&rig, "hot");
+        let answer = answer_in_parts(&rig, &parts, trailers.clone(), &[]);
+        assert_eq!((requests(&rig, "hot"), &answer), (before + 1, &whole), "{parts:?}");
+        assert_eq!(answer_in_parts(&rig, &parts, trailers, &[ROUTED]), whole, "{parts:?}");
+    }
+    // What ends too early, or goes on behind its message, is wrong whichever way it goes.
+    for body in [&body[..body.len() - 1], &[&body[..], b"x"].concat(), &body[..3], b""] {
+        let body = [Bytes::copy_from_slice(body)];
+        let before = requests(&rig, "hot");
+        let refused = answer_in_parts(&rig, &body, None, &[]);
+        assert_eq!(requests(&rig, "hot"), before, "{refused:?}");
+        assert_eq!(refused, answer_in_parts(&rig, &body, None, &[ROUTED]));
+    }
+}
+
+/// A stream that its client gives up, before its call is whole or before it took the answer, leaves nothing behind.
+#[test]
+fn a_call_that_is_given_up_is_forgotten() {
+    let rig = rig(GateSettings::default());
+    let address = rig.public();
+    let body = asked(&["1", "2"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+        stream.set_nodelay(true).expect("an open connection");
+        let mut builder = h2::client::Builder::new();
+        let (mut client, connection) =
+            builder.initial_window_size(0).handshake(stream).await.expect("HTTP/2");
+        tokio::spawn(connection);
+        // More than may be open at once.
+        for round in 0..200 {
+            client = client.ready().await.expect("a stream");
+            let request =
+                http::Request::post(format!("http://{address}{ROWS}")).version(http::Version::HTTP_2);
+            let request = request.header("content-type", "application/grpc").body(()).expect("a request");
+            let (response, mut sending) = client.send_request(request, false).expect("a request");
+            if round % 2 == 0 {
+                sending.send_data(body.slice(..9), false).expect("half a message");
+                tokio::time::timeout(Duration::from_millis(1), response).await.expect_err("no answer");
+            } else {
+                sending.send_data(body.clone(), true).expect("a message");
+                let head = tokio::time::timeout(ANSWER_TIMEOUT, response).await.expect("in time");
+                assert_eq!(head.expect("a head").status(), 200);
+            }
+            sending.send_reset(h2::Reason::CANCEL);
+        }
+        let nothing_is_left = async {
+            while rig.metric("onrush_unsent_bytes") > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(ANSWER_TIMEOUT, nothing_is_left).await.expect("in time");
+    });
+    assert_eq!(answer(&rig, &["1"], &[]).2, ["grpc-status: \"0\""]);
 }
 
 fn requests(rig: &Rig, class: &str) -> u64 {

@@ -146,11 +146,13 @@ impl Denylist for Shop {
     }
 }
 
-/// The collections `products` and `product_inventory` have one row.
+/// The collections `products` and `product_inventory` have one row, and the latter has another that is no product.
 impl RowSource for Shop {
     fn read_collection(&self, collection: &str, read: &mut dyn FnMut(Option<&RowCollection>)) {
         let row = Row::new(RowLine { key: "1", json: br#"{"name":"chair"}"# });
-        let found = RowCollection::of(7, [row]);
+        let no_product = Row::new(RowLine { key: "-7", json: br#"{"warehouses":1}"# });
+        let has_both = collection == "product_inventory";
+        let found = RowCollection::of(7, [row].into_iter().chain(has_both.then_some(no_product)));
         read(collection.starts_with("product").then_some(&found));
     }
 }
