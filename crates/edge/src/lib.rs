@@ -30,6 +30,7 @@ pub mod text;
 pub use catalog::{CatalogSettings, RowSource, Source};
 pub use components::{Components, SinkOperations};
 pub use gate::{ChallengeSettings, Denylist, PasswordPool, SessionSettings, Sessions};
+pub use grpc::{RowAsked, RowsAsked, whole_message};
 pub use http::credentials::find_cookie;
 pub use http::origin::{InvalidOrigin, Origin};
 pub use net::h1;

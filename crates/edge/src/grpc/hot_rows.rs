@@ -19,15 +19,21 @@ const KEYS_INLINE: usize = 32;
 const NUMBERS_BYTES: usize = 2 * 11;
 
 /// `onrush.v1.GetRowRequest` without a version.
-struct RowAsked<'a> {
-    collection: &'a str,
-    key: &'a str,
+#[derive(Debug)]
+pub struct RowAsked<'a> {
+    /// Any text.
+    pub collection: &'a str,
+    /// One that a row may have.
+    pub key: &'a str,
 }
 
-/// `onrush.v1.GetRowsRequest` without a version: keys that rows may have, each once.
-struct RowsAsked<'a> {
-    collection: &'a str,
-    keys: SmallVec<[&'a str; KEYS_INLINE]>,
+/// `onrush.v1.GetRowsRequest` without a version.
+#[derive(Debug)]
+pub struct RowsAsked<'a> {
+    /// Any text.
+    pub collection: &'a str,
+    /// 1 to 100 that rows may have, each once.
+    pub keys: SmallVec<[&'a str; KEYS_INLINE]>,
 }
 
 /// `onrush.v1.Catalog/GetRow`
@@ -54,7 +60,8 @@ pub(super) fn decode_many(request: &Request<'_>, _: &[u8], sender: &Sender<'_>) 
 }
 
 impl<'a> RowAsked<'a> {
-    fn read(message: &'a [u8]) -> Option<Self> {
+    /// Takes a message apart. Nothing if it is wrong, or has anything out of the ordinary: the service answers that.
+    pub fn read(message: &'a [u8]) -> Option<Self> {
         let (mut collection, mut key) = ("", "");
         read_texts(message, |number, text| {
             match number {
@@ -69,7 +76,8 @@ impl<'a> RowAsked<'a> {
 }
 
 impl<'a> RowsAsked<'a> {
-    fn read(message: &'a [u8]) -> Option<Self> {
+    /// As [`RowAsked::read`].
+    pub fn read(message: &'a [u8]) -> Option<Self> {
         let (mut collection, mut keys) = ("", SmallVec::<[&str; KEYS_INLINE]>::new());
         read_texts(message, |number, text| {
             match number {

@@ -41,8 +41,10 @@ use generated::onrush::v1::{
     sales_server::SalesServer, windows_server::WindowsServer,
 };
 pub(crate) use generated::product_inventory as product_inventory_messages;
+pub use hot_rows::{RowAsked, RowsAsked};
 use status::write_problem;
 pub(crate) use status::{Answer, status_of};
+pub use wire::whole_message;
 pub(crate) use wire::{answer, plain_message};
 
 /// Every path begins with the name of its service.

@@ -23,7 +23,12 @@ pub(crate) fn plain_message<'a>(request: &Request<'a>) -> Option<&'a [u8]> {
     if !is_plain || fields.contains_key("grpc-encoding") {
         return None;
     }
-    let ([0, length @ ..], message) = request.body.split_first_chunk::<PREFIX_BYTES>()? else { return None };
+    whole_message(request.body)
+}
+
+/// The one message of a body that has no more and no less, if it is not compressed.
+pub fn whole_message(body: &[u8]) -> Option<&[u8]> {
+    let ([0, length @ ..], message) = body.split_first_chunk::<PREFIX_BYTES>()? else { return None };
     (usize::try_from(u32::from_be_bytes(*length)) == Ok(message.len())).then_some(message)
 }
 
