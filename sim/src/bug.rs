@@ -87,10 +87,11 @@ impl Bug {
         acked: &Result<Acked, SharedError>,
     ) {
         match (bug, acked) {
-            (Some(Self::MissingNumberAsExpected), Ok(Acked { no: None })) => {
-                in_force.acked(sequence, &Ok(Acked { no: Some(RecordNo(epoch.0 + sequence)) }));
+            (Some(Self::MissingNumberAsExpected), Ok(Acked { no: None, .. })) => {
+                let no = Some(RecordNo(epoch.0 + sequence));
+                in_force.acked(sequence, &Ok(Acked { no, appended_at_ms: None }));
             }
-            (Some(Self::AcksOutOfOrder), Ok(Acked { no: Some(no) })) => {
+            (Some(Self::AcksOutOfOrder), Ok(Acked { no: Some(no), .. })) => {
                 in_force.read_back(sequence, *no, Verdict::InForce);
             }
             _ => in_force.acked(sequence, acked),

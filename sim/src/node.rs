@@ -316,7 +316,7 @@ impl Node {
         for (ticket, acked) in self.claim_inbox.take() {
             match acked {
                 Err(_) if ticket == self.claim_count => self.leadership.claim_failed(now),
-                Ok(Acked { no: Some(no) })
+                Ok(Acked { no: Some(no), .. })
                     if around.bug == Some(Bug::LeadsBeforeOwnClaim)
                         && self.leadership.role() == Role::Claiming =>
                 {

@@ -10,6 +10,7 @@ mod looking;
 mod open_log;
 mod opening;
 mod reading;
+pub mod shared;
 mod snapshots;
 
 use std::sync::Arc;

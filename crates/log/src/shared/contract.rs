@@ -9,6 +9,7 @@
 //!
 //! Nothing else is assumed: not who appends, nor what becomes of records and acknowledgements on their way.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,16 +21,22 @@ pub trait SharedLog: Send + Sync {
     /// What the log takes.
     fn bounds(&self) -> SharedBounds;
 
+    /// Looks for settings by which the log cannot keep what it promises here. They may change at any time.
+    ///
+    /// # Errors
+    /// The log could not be asked.
+    fn inspect(&self) -> Result<Vec<Finding>, SharedError>;
+
     /// A way into the log. What it takes is acknowledged to `acks`.
     ///
     /// # Errors
-    /// There is none at present.
+    /// It cannot be begun now. That the log can be reached is not said.
     fn appender(&self, partition: u32, acks: Arc<dyn Acks>) -> Result<Box<dyn SharedAppender>, SharedError>;
 
     /// A reader of the records from number `from` on.
     ///
     /// # Errors
-    /// There is none at present.
+    /// It cannot be begun now. That the log can be reached, and has such a record, is not said.
     fn reader(&self, partition: u32, from: RecordNo) -> Result<Box<dyn SharedReader>, SharedError>;
 }
 
@@ -44,9 +51,22 @@ pub struct SharedBounds {
     pub numbers_are_dense: bool,
 }
 
-/// A way into a shared log. Dropping it leaves what it took on its way.
+/// A setting of a log by which it cannot keep a promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is called there.
+    pub setting: Cow<'static, str>,
+    /// Its value.
+    pub found: String,
+    /// Which values would do.
+    pub wanted: Cow<'static, str>,
+    /// What can be done, as a sentence.
+    pub cure: String,
+}
+
+/// A way into a shared log. Dropping it does not wait, and leaves what it took on its way.
 pub trait SharedAppender: Send {
-    /// Hands a record over and returns. Tickets count 1, 2, 3, … for each appender. `expected` is the number that the record gets
+    /// Hands a record over and returns; never waits for the log. Tickets count 1, 2, 3, … for each appender. `expected` is the number that the record gets
     /// if nobody else appends and nothing goes wrong: a log that can refuses to give it another.
     ///
     /// # Errors
@@ -66,15 +86,19 @@ pub trait Acks: Send + Sync {
 pub struct Acked {
     /// Where, if the log says so. If it is there more than once, this is any of its places.
     pub no: Option<RecordNo>,
+    /// When it came there by the log's own clock, milliseconds of Unix time, if the log has one and says so.
+    pub appended_at_ms: Option<u64>,
 }
 
 /// A reader of a shared log. It remembers its place.
 pub trait SharedReader: Send {
-    /// Visits records in the order of their numbers; waits up to `patience` for the first. If `visit` breaks off, the record that
-    /// it was given has been read.
+    /// Visits records in the order of their numbers; waits up to `patience` for the first, and a second more if the log has to be
+    /// asked whether there is any. If `visit` breaks off, the record that it was given has been read. A log that does not answer for a
+    /// while is no error: nothing is visited, and it is not level.
     ///
     /// # Errors
-    /// The log could not be read, or its records are not those that it had.
+    /// The log is not the one that was read so far, or cannot be read without somebody doing something about it. Another reader may
+    /// be tried later.
     fn read(&mut self, patience: Duration, visit: &mut VisitRecord<'_>) -> Result<Progress, SharedError>;
 }
 
@@ -109,7 +133,30 @@ pub enum SharedError {
         /// The one that it would have had.
         next: RecordNo,
     },
-    /// Nobody knows what became of the record, or the log cannot be read now.
+    /// Nobody knows what became of the record, or the log cannot be read now. The text is the client's.
     #[error("the log does not answer: {0}")]
-    Unknown(&'static str),
+    Unknown(Cow<'static, str>),
+    /// Records that were to be read are not there, though later ones are: they were removed, or the log leaves numbers out.
+    #[error("record {} was to be read, and the first one that the log has from there on is {}: records are missing", next.0, found.0)]
+    Missing {
+        /// The one that was to be read.
+        next: RecordNo,
+        /// The one that was found, or the number of the next one to come.
+        found: RecordNo,
+    },
+    /// Records that were in the log are not there any more: it lost its end, or was made anew.
+    #[error("all records before {} were in the log, and it was truncated or made anew: its next one is {}", next.0, end.0)]
+    Truncated {
+        /// The one that was to be read.
+        next: RecordNo,
+        /// The number of the next one to come.
+        end: RecordNo,
+    },
+    /// There is no such log. The text says what it is called, and what can be done.
+    #[error("there is no log: {0}")]
+    Absent(String),
+    /// The log cannot be reached, or not with these credentials, and trying again does not help by itself. The text says what can be
+    /// done.
+    #[error("the log cannot be reached: {0}")]
+    Unreachable(String),
 }

@@ -69,7 +69,7 @@ impl InForce {
             return;
         }
         match acked {
-            Ok(Acked { no }) => {
+            Ok(Acked { no, .. }) => {
                 *self.slot(sequence) = *no;
                 self.run_on();
             }

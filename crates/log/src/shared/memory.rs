@@ -2,17 +2,19 @@
 //! comes twice, is lost or is given up, what becomes of each acknowledgement, and how much readers are shown. So it keeps the
 //! contract and no more than that.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::shared::contract::{
-    Acked, Acks, Progress, SharedAppender, SharedBounds, SharedError, SharedLog, SharedReader, VisitRecord,
+    Acked, Acks, Finding, Progress, SharedAppender, SharedBounds, SharedError, SharedLog, SharedReader,
+    VisitRecord,
 };
 use crate::shared::record::RecordNo;
 
-const LOST: SharedError = SharedError::Unknown("the record is lost");
-const TIMED_OUT: SharedError = SharedError::Unknown("it took too long");
+const LOST: SharedError = SharedError::Unknown(Cow::Borrowed("the record is lost"));
+const TIMED_OUT: SharedError = SharedError::Unknown(Cow::Borrowed("it took too long"));
 
 /// The log of one partition; clones are the same log.
 #[derive(Clone)]
@@ -135,7 +137,7 @@ impl MemorySharedLog {
             Err(SharedError::Misplaced { expected: record.expected, next })
         } else {
             contents.records.push(record.bytes.clone());
-            Ok(Acked { no: Some(next) })
+            Ok(Acked { no: Some(next), appended_at_ms: None })
         };
         if !record.is_told {
             contents.due.push(DueAck { appender: record.appender, ticket: record.ticket, acked });
@@ -177,7 +179,7 @@ impl MemorySharedLog {
         let due = self.contents().due.remove(index);
         let acked = match (form, due.acked) {
             (AckForm::Whole, acked) | (_, acked @ Err(_)) => acked,
-            (AckForm::WithoutNumber, Ok(_)) => Ok(Acked { no: None }),
+            (AckForm::WithoutNumber, Ok(_)) => Ok(Acked { no: None, appended_at_ms: None }),
             (AckForm::TimedOut, Ok(_)) => Err(TIMED_OUT),
         };
         self.tell(due.appender, due.ticket, acked);
@@ -221,10 +223,10 @@ impl MemorySharedLog {
         let contents = self.contents();
         let DueAck { appender, ticket, acked } = &contents.due[index];
         match acked {
-            Ok(Acked { no: Some(no) }) => {
+            Ok(Acked { no: Some(no), .. }) => {
                 format!("record {ticket} of appender {appender} has number {}", no.0)
             }
-            Ok(Acked { no: None }) => format!("record {ticket} of appender {appender} is in the log"),
+            Ok(Acked { no: None, .. }) => format!("record {ticket} of appender {appender} is in the log"),
             Err(error) => format!("record {ticket} of appender {appender}: {error}"),
         }
     }
@@ -243,6 +245,10 @@ impl MemorySharedLog {
 impl SharedLog for MemorySharedLog {
     fn bounds(&self) -> SharedBounds {
         self.contents().bounds
+    }
+
+    fn inspect(&self) -> Result<Vec<Finding>, SharedError> {
+        Ok(Vec::new())
     }
 
     fn appender(&self, _partition: u32, acks: Arc<dyn Acks>) -> Result<Box<dyn SharedAppender>, SharedError> {
@@ -290,6 +296,10 @@ impl SharedReader for MemoryReader {
         let contents = self.log.contents();
         if contents.is_frozen {
             return Ok(Progress { next: self.next, is_level: false });
+        }
+        let end = RecordNo(contents.records.len() as u64);
+        if self.next > end {
+            return Err(SharedError::Truncated { next: self.next, end });
         }
         let from = usize::try_from(self.next.0).expect("as many as are in memory");
         let shown = contents.records.get(from..contents.shown_count).unwrap_or_default();

@@ -24,7 +24,8 @@ pub mod memory;
 mod record;
 
 pub use contract::{
-    Acked, Acks, Progress, SharedAppender, SharedBounds, SharedError, SharedLog, SharedReader, VisitRecord,
+    Acked, Acks, Finding, Progress, SharedAppender, SharedBounds, SharedError, SharedLog, SharedReader,
+    VisitRecord,
 };
 pub use fence::{Admission, DropReason, Fence, Place, Verdict};
 pub use in_force::InForce;

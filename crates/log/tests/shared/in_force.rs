@@ -17,7 +17,7 @@ fn bounds(numbers_are_dense: bool) -> SharedBounds {
 }
 
 fn at(no: Option<u64>) -> Acked {
-    Acked { no: no.map(RecordNo) }
+    Acked { no: no.map(RecordNo), appended_at_ms: None }
 }
 
 fn hand_over(in_force: &mut InForce) {
@@ -25,7 +25,7 @@ fn hand_over(in_force: &mut InForce) {
 }
 
 fn unknown() -> Result<Acked, SharedError> {
-    Err(SharedError::Unknown("a test"))
+    Err(SharedError::Unknown("a test".into()))
 }
 
 #[test]

@@ -56,7 +56,7 @@ impl World {
 }
 
 fn there(no: u64) -> Acked {
-    Acked { no: Some(RecordNo(no)) }
+    Acked { no: Some(RecordNo(no)), appended_at_ms: None }
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn each_record_is_told_of_once() {
     let told = world.told();
     assert!(matches!(told[0], (1, Err(SharedError::Unknown(_)))), "{told:?}");
     assert!(matches!(told[1], (2, Err(SharedError::Unknown(_)))), "{told:?}");
-    assert_eq!(told[2], (3, Ok(Acked { no: None })));
+    assert_eq!(told[2], (3, Ok(Acked { no: None, appended_at_ms: None })));
 }
 
 #[test]
