@@ -45,7 +45,7 @@ const FLOORS: &[Floor] = &[
     Floor {
         name: "onrush-connect",
         number: 4,
-        may_use: &["onrush-core", "onrush-node", "onrush-sinks"],
+        may_use: &["onrush-core", "onrush-log", "onrush-node", "onrush-sinks"],
         others: None,
     },
     Floor {

@@ -8,6 +8,8 @@ pub mod debezium;
 mod event_json;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(feature = "kafka")]
+pub mod kafka_log;
 mod message_format;
 pub mod postgres;
 pub mod rabbitmq;

@@ -148,6 +148,23 @@ pub(crate) fn forgetting(
     config: &ClientConfig,
     topic: &str,
 ) -> Result<Option<String>, TargetError> {
+    let described = topic_values(settings, config, topic)?;
+    let value = |name: &str| described.get(name).cloned().unwrap_or_default();
+    if !value("cleanup.policy").split(',').any(|policy| policy.trim() == "delete") {
+        return Ok(None);
+    }
+    let bounds = ["retention.ms", "retention.bytes"].map(|name| (name, value(name)));
+    let bounds = bounds.iter().filter(|(_, value)| !value.starts_with('-'));
+    let bounds: Vec<_> = bounds.map(|(name, value)| format!("{name}={value}")).collect();
+    Ok((!bounds.is_empty()).then(|| bounds.join(" and ")))
+}
+
+/// A topic's own settings, as far as the cluster tells them.
+pub(crate) fn topic_values(
+    settings: &ClusterSettings,
+    config: &ClientConfig,
+    topic: &str,
+) -> Result<BTreeMap<String, String>, TargetError> {
     let doing = "read the topic's settings";
     let admin: AdminClient<Reports> = create(settings, config)?;
     let options = AdminOptions::new().request_timeout(Some(ADMIN_TIMEOUT));
@@ -158,14 +175,8 @@ pub(crate) fn forgetting(
     let described = answers.into_iter().next().and_then(Result::ok);
     let described = described
         .ok_or_else(|| TargetError::Unavailable(format!("{doing}: the cluster does not tell them")))?;
-    let value = |name: &str| described.get(name).and_then(|entry| entry.value.clone()).unwrap_or_default();
-    if !value("cleanup.policy").split(',').any(|policy| policy.trim() == "delete") {
-        return Ok(None);
-    }
-    let bounds = ["retention.ms", "retention.bytes"].map(|name| (name, value(name)));
-    let bounds = bounds.iter().filter(|(_, value)| !value.starts_with('-'));
-    let bounds: Vec<_> = bounds.map(|(name, value)| format!("{name}={value}")).collect();
-    Ok((!bounds.is_empty()).then(|| bounds.join(" and ")))
+    let values = described.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
+    Ok(values.collect())
 }
 
 /// Creates a client; nothing is sent yet.
@@ -173,10 +184,25 @@ pub(crate) fn create<T>(settings: &ClusterSettings, config: &ClientConfig) -> Re
 where
     T: rdkafka::config::FromClientConfigAndContext<Reports>,
 {
+    create_with(settings, config, |reports| reports)
+}
+
+/// The same for one whose context has the reports in it.
+pub(crate) fn create_with<T, C>(
+    settings: &ClusterSettings,
+    config: &ClientConfig,
+    context: impl FnOnce(Reports) -> C,
+) -> Result<T, TargetError>
+where
+    T: rdkafka::config::FromClientConfigAndContext<C>,
+    C: rdkafka::ClientContext,
+{
     let password = settings.password.as_ref().map(|password| password.reveal().map(Cow::into_owned));
     let password = password.transpose().map_err(TargetError::Unavailable)?;
     let reports = Reports::new(password, settings.believed(config));
-    config.create_with_context(reports).map_err(|error| TargetError::Unavailable(properties::refusal(&error)))
+    config
+        .create_with_context(context(reports))
+        .map_err(|error| TargetError::Unavailable(properties::refusal(&error)))
 }
 
 fn unavailable(doing: &str, error: &KafkaError) -> TargetError {

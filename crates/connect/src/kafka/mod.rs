@@ -18,6 +18,7 @@ mod writer;
 
 pub use auditor::KafkaAuditor;
 pub use cluster_settings::ClusterSettings;
+pub(crate) use properties::refusal;
 pub use settings::Settings;
 pub use target::Kafka;
 pub(crate) use topics::check_plain_name as check_topic;

@@ -80,7 +80,7 @@ fn parse(text: &str) -> Result<Vec<(String, String)>, String> {
 }
 
 /// Why librdkafka does not take the properties. What it says itself has the value in it.
-pub(super) fn refusal(error: &KafkaError) -> String {
+pub(crate) fn refusal(error: &KafkaError) -> String {
     match error {
         KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, key, _) => {
             format!("librdkafka knows no property {key}")
