@@ -18,6 +18,7 @@ Exit codes:
   4    the log is damaged; the message names file and position
   5    `reconcile` found that a target differs from the log
   6    `reconcile` found that a target agrees so far, and that its sink has more to write
+  7    `cluster prepare` found that the topic of the log can lose records
   130  a second signal cut the drain short";
 
 const SERVE_EXAMPLES: &str = "\
@@ -43,6 +44,11 @@ Examples:
   onrush catalog --json --operator-listen 10.0.0.7:8081 --operator-key-file /etc/onrush/key
   onrush catalog prepare products --config /etc/onrush.toml --print
   onrush catalog prepare products --config /etc/onrush.toml --url postgresql://owner@db/shop --password-file /root/owner";
+
+const CLUSTER_EXAMPLES: &str = "\
+Examples:
+  onrush cluster prepare --config /etc/onrush.toml
+  ONRUSH_LOG__UNSAFE_TOPIC=true onrush cluster prepare --config /etc/onrush.toml --replicas 1";
 
 /// Counts and reserves when everyone arrives at once
 #[derive(Debug, Parser)]
@@ -80,6 +86,9 @@ pub(crate) enum Action {
     /// Asks the operator listener that the settings name, with the key of operator.key_file if there is one.
     #[command(after_help = CATALOG_EXAMPLES)]
     Catalog(CatalogArguments),
+    /// Look after the log that several servers share
+    #[command(after_help = CLUSTER_EXAMPLES)]
+    Cluster(ClusterArguments),
     /// Look after the gate of a server
     Gate(GateArguments),
     /// Look into a log without changing it
@@ -147,6 +156,35 @@ pub(crate) enum GateAction {
     /// New sessions are under it. Older keys are kept until every session under them has expired, so nobody is logged out. A
     /// server that runs takes it within a second.
     RotateKey,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ClusterArguments {
+    /// The settings file of the server [default: none]
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) action: ClusterAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterAction {
+    /// Make the Kafka topic of the log, or say what in its settings can lose records
+    ///
+    /// Makes the topic with the settings that the log needs if it is not there, and then names each setting by which it could
+    /// lose what was acknowledged, with the command that mends it. Changes no topic that is there, and may be run again. Exit code
+    /// 0 if there is no such setting or log.unsafe_topic is set, 7 if there is one, 1 if the cluster cannot be asked or refuses.
+    Prepare {
+        /// Copies of each record if the topic is made; with fewer than 3 it can lose records
+        #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+        replicas: u16,
+    },
+}
+
+impl ClusterArguments {
+    pub(crate) fn flags(&self) -> Flags {
+        Flags { config: self.config.clone(), ..Flags::default() }
+    }
 }
 
 impl GateArguments {

@@ -21,6 +21,12 @@ pub(crate) enum Failure {
     Differs(String),
     /// A target holds what it should so far, and not yet all of the log: 6.
     Behind(String),
+    /// The topic of a shared log can lose records: 7.
+    #[cfg_attr(
+        not(feature = "kafka"),
+        allow(dead_code, reason = "only a build with Kafka can look at a topic")
+    )]
+    UnsafeTopic(String),
 }
 
 impl Failure {
@@ -32,6 +38,7 @@ impl Failure {
             Self::Damaged(_) => 4,
             Self::Differs(_) => 5,
             Self::Behind(_) => 6,
+            Self::UnsafeTopic(_) => 7,
         })
     }
 }
@@ -69,7 +76,8 @@ impl fmt::Display for Failure {
             Self::Locked(problem)
             | Self::Damaged(problem)
             | Self::Differs(problem)
-            | Self::Behind(problem) => f.write_str(&printable(problem)),
+            | Self::Behind(problem)
+            | Self::UnsafeTopic(problem) => f.write_str(&printable(problem)),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod announcement;
 mod catalog;
 mod cli;
+mod cluster;
 mod demo;
 mod descriptors;
 mod failure;
@@ -53,6 +54,7 @@ fn run(action: Action) -> Result<(), Failure> {
         Action::Log(LogAction::Inspect { directory }) => log_reading::inspect(&directory),
         Action::Sinks(typed) => sinks::run(&typed),
         Action::Catalog(typed) => catalog::run(&typed),
+        Action::Cluster(typed) => cluster::run(&typed),
         Action::Gate(typed) => rotate_key(&typed),
         Action::Reconcile(typed) => reconcile::run(&typed),
         Action::Completions { shell } => {

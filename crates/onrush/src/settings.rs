@@ -6,6 +6,7 @@
 mod bounds;
 mod catalog;
 mod checks;
+mod cluster;
 mod duration;
 mod gate;
 mod layers;
@@ -26,6 +27,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub(crate) use catalog::{CollectionSource, SourcedCollection};
+pub(crate) use cluster::Cluster;
 pub(crate) use layers::Flags;
 use layers::Layers;
 use onrush_log::file::SyncMethod;
@@ -38,7 +40,10 @@ use crate::session_files::SessionFiles;
 pub(crate) struct Settings {
     /// Listeners and connections. Not for printing: the operator's key is in it.
     pub(crate) edge: onrush_edge::Settings,
+    /// The whole log, or what a node keeps of one that it shares.
     pub(crate) log: LogFiles,
+    /// Nothing while the log is in files of this server alone.
+    pub(crate) cluster: Option<Cluster>,
     /// Snapshots, ceilings, and the shape of a window that nobody configured.
     pub(crate) node: onrush_node::Settings,
     /// Nothing while sessions are off.

@@ -19,6 +19,12 @@ pub(super) const SEGMENT_BYTES: RangeInclusive<i64> =
     SEGMENT_BYTES_MIN.cast_signed()..=SEGMENT_BYTES_MAX.cast_signed();
 /// Log between two snapshots: 1 MiB to 1 TiB.
 pub(super) const SNAPSHOT_BYTES: RangeInclusive<i64> = 1 << 20..=1 << 40;
+/// The number of a node among those that share a log.
+pub(super) const NODE: RangeInclusive<i64> = 1..=u32::MAX as i64;
+/// How long nobody is heard of until another node leads, in milliseconds.
+pub(super) const SILENCE_MS: RangeInclusive<i64> = 500..=60_000;
+/// Where a node is reached, in bytes: it stands in each of its claims.
+pub(super) const NODE_URL_BYTES_MAX: usize = 256;
 /// Counters, windows, sales, stocks and reservations: their numbers fit 32 bits with room to spare.
 pub(super) const OBJECTS: RangeInclusive<i64> = 0..=2_000_000_000;
 /// Details of all reservations together: up to 1 TiB.

@@ -10,6 +10,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 
 use super::SettingsError;
 use super::catalog::{self, TypedCollections};
+use super::cluster::LogPassword;
 use super::raw::RawSettings;
 use super::sinks::{self, TypedSinks};
 
@@ -39,21 +40,27 @@ pub(super) struct Layers {
     pub(super) sinks: TypedSinks,
     /// Likewise.
     pub(super) collections: TypedCollections,
+    /// Beside the figment, because it is printed nowhere.
+    pub(super) log_password: LogPassword,
     pub(super) demo: bool,
     /// What is wrong with what was typed: keys that do not exist and values of the wrong kind, which are left out.
     pub(super) problems: Vec<String>,
 }
 
-/// Sections whose names are the user's.
+/// Sections whose names are the user's, and what is not for printing.
 #[derive(Default)]
 struct Named {
     sinks: TypedSinks,
     collections: TypedCollections,
+    log_password: LogPassword,
 }
 
 impl Named {
     /// Takes a variable; nothing if it speaks of none of these.
     fn take_variable(&mut self, path: &str, name: &str, text: &str) -> Option<Result<(), String>> {
+        if self.log_password.take_variable(path, name, text) {
+            return Some(Ok(()));
+        }
         let of_sink = self.sinks.take_variable(path, name, text);
         of_sink.or_else(|| self.collections.take_variable(path, name, text))
     }
@@ -110,8 +117,8 @@ impl Layers {
         }
         let figment = layers.into_iter().fold(Figment::from(defaults), Figment::merge);
         let raw = figment.extract().expect("every value has the kind of its default");
-        let Named { sinks, collections } = named;
-        Ok(Self { figment, raw, sinks, collections, demo: flags.demo, problems })
+        let Named { sinks, collections, log_password } = named;
+        Ok(Self { figment, raw, sinks, collections, log_password, demo: flags.demo, problems })
     }
 
     /// Where the value of `section.key` came from: [`ORIGIN_DEFAULT`], the path of a file, the name of a variable or a
@@ -185,6 +192,7 @@ fn file_layer(
     if let Some(section) = values.get_mut(catalog::SECTION) {
         named.collections.take_section(section, &origin, problems);
     }
+    LogPassword::leave_out(&mut values, &origin, problems);
     for (section, value) in &values {
         match (defaults.get(section).and_then(Value::as_dict), value.as_dict()) {
             (None, _) => problems.push(format!(

@@ -23,6 +23,11 @@ pub(super) fn toml(layers: &Layers) -> String {
                 value.map_or_else(|| format!("# {key} is not set"), |value| format!("{key} = {value}"));
             line(&mut text, &value, origin);
         }
+        if section == "log"
+            && let Some(variable) = layers.log_password.variable()
+        {
+            line(&mut text, &format!("# password: from {variable}"), ORIGIN_DEFAULT);
+        }
     }
     for printed in named_sections(layers) {
         section(&mut text, &printed);

@@ -10,6 +10,7 @@ pub(super) struct RawSettings {
     pub(super) server: RawServer,
     pub(super) operator: RawOperator,
     pub(super) log: RawLog,
+    pub(super) cluster: RawCluster,
     pub(super) limits: RawLimits,
     pub(super) scenarios: RawScenarios,
     pub(super) request_window: RawRequestWindow,
@@ -42,10 +43,27 @@ pub(super) struct RawOperator {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawLog {
+    pub(super) kind: String,
     pub(super) directory: String,
     pub(super) segment_bytes: i64,
     pub(super) sync: String,
     pub(super) snapshot_bytes: i64,
+    pub(super) brokers: Option<String>,
+    pub(super) topic: String,
+    pub(super) username: Option<String>,
+    pub(super) password_file: Option<String>,
+    pub(super) tls: String,
+    pub(super) tls_ca_file: Option<String>,
+    pub(super) properties_file: Option<String>,
+    pub(super) unsafe_topic: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawCluster {
+    pub(super) node: i64,
+    pub(super) url: Option<String>,
+    pub(super) silence_ms: i64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -147,11 +165,26 @@ impl Default for RawOperator {
 impl Default for RawLog {
     fn default() -> Self {
         Self {
+            kind: "file".to_owned(),
             directory: "./onrush-data".to_owned(),
             segment_bytes: SEGMENT_BYTES_DEFAULT.cast_signed(),
             sync: "fdatasync".to_owned(),
             snapshot_bytes: onrush_node::Settings::default().snapshot_bytes.cast_signed(),
+            brokers: None,
+            topic: "onrush.log".to_owned(),
+            username: None,
+            password_file: None,
+            tls: "auto".to_owned(),
+            tls_ca_file: None,
+            properties_file: None,
+            unsafe_topic: false,
         }
+    }
+}
+
+impl Default for RawCluster {
+    fn default() -> Self {
+        Self { node: 0, url: None, silence_ms: 2_500 }
     }
 }
 

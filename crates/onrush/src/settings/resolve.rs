@@ -13,8 +13,8 @@ use super::checks::{Checks, quoted};
 use super::layers::Layers;
 use super::raw::{RawLimits, RawLog, RawLogging, RawOperator, RawRequestWindow, RawSettings};
 use super::{
-    LogFiles, Logging, LoggingFormat, Operator, Settings, SettingsError, bounds, catalog, gate, operator_key,
-    print, secret_files, sessions, sinks,
+    LogFiles, Logging, LoggingFormat, Operator, Settings, SettingsError, bounds, catalog, cluster, gate,
+    operator_key, print, secret_files, sessions, sinks,
 };
 
 /// Checks everything and reports every problem at once. Reads the operator's key file, and those of passwords.
@@ -24,17 +24,31 @@ pub(super) fn resolve(layers: &Layers) -> Result<Settings, SettingsError> {
     let collections = catalog::collections(&layers.collections, &raw.scenarios, &mut checks.problems);
     let edge = edge(&mut checks, raw, &collections);
     let log = log_files(&mut checks, &raw.log);
+    let cluster = cluster::resolve(&mut checks);
     let node = node(&mut checks, raw);
     let sessions = sessions::resolve(&mut checks, &raw.gate, &raw.log.directory);
     let logging = logging(&mut checks, &raw.logging);
     let sinks = sinks::resolve(&layers.sinks, &mut checks.problems);
     let mut warnings = secret_files::check(layers, &mut checks.problems);
     warnings.extend(gate::warning(&raw.gate));
+    warnings.extend(cluster::warning(&raw.log));
     match (edge, log, node, sessions, logging) {
         (Some(edge), Some(log), Some(node), Some(sessions), Some(logging)) if checks.problems.is_empty() => {
             let values = print::values(layers);
             let (sourced, demo) = (collections.sourced, layers.demo);
-            Ok(Settings { edge, log, node, sessions, sinks, sourced, logging, demo, warnings, values })
+            Ok(Settings {
+                edge,
+                log,
+                cluster,
+                node,
+                sessions,
+                sinks,
+                sourced,
+                logging,
+                demo,
+                warnings,
+                values,
+            })
         }
         _ => Err(SettingsError { problems: checks.problems }),
     }

@@ -29,8 +29,13 @@ pub(super) fn check(layers: &Layers, problems: &mut Vec<String>) -> Vec<String> 
     let keys_path = sessions::keys_path(gate, &layers.raw.log.directory);
     let keys_path = keys_path.to_string_lossy();
     let sessions = std::iter::once(("gate.session_key_file".to_owned(), &*keys_path));
+    let log = [
+        ("log.password_file", &layers.raw.log.password_file),
+        ("log.properties_file", &layers.raw.log.properties_file),
+    ];
+    let log = log.into_iter().filter_map(|(key, path)| Some((key.to_owned(), path.as_deref()?)));
     let passwords = layers.sinks.secret_files().chain(layers.collections.secret_files());
-    for (key, path) in operator.chain(jwt).chain(sessions).chain(passwords) {
+    for (key, path) in operator.chain(jwt).chain(sessions).chain(log).chain(passwords) {
         match others(Path::new(path)) {
             Ok(Others::Write) => {
                 problems.push(format!("{key} = {path:?}: others can write to this file: chmod 600 {path:?}"));

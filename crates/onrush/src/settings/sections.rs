@@ -6,6 +6,7 @@ mod keys;
 mod read;
 mod typed;
 
+pub(super) use connection::{TLS_CHOICES, password_of};
 pub(super) use keys::{Absent, Key, Sort, ValueType};
 pub(super) use read::SectionKeys;
 pub(super) use typed::{TypedSection, TypedValue};

@@ -1,23 +1,26 @@
 //! The keys with which a server is reached: its URL, the password, and whether the connection is encrypted.
 
+use std::path::Path;
+
 use onrush_connect::{Secret, Tls, TlsSettings};
 
 use super::read::SectionKeys;
 use super::typed::password_ways;
 
+/// Whether connections are encrypted, as it is typed.
+pub(in crate::settings) const TLS_CHOICES: [(&str, Tls); 4] = [
+    ("auto", Tls::Auto),
+    ("off", Tls::Off),
+    ("verify", Tls::Verify),
+    ("unsafe-no-verify", Tls::UnsafeNoVerify),
+];
+
 impl<K: Copy + PartialEq> SectionKeys<'_, K> {
     /// The password from the environment or the file that says it; problems are added, and then there is none.
     pub(in crate::settings) fn password(&mut self) -> Option<Secret> {
-        let Some(path) = self.path("password_file") else {
-            return self.typed.password.as_ref().map(|(password, _)| password.clone());
-        };
-        if let Some(variable) = self.typed.password_variable() {
-            let rule = format!("{variable} in the environment says the password as well; keep one of them");
-            return self.refuse("password_file", rule);
-        }
-        let password = Secret::in_file(&path);
-        match password.reveal() {
-            Ok(_) => Some(password.clone()),
+        let path = self.path("password_file");
+        match password_of(path.as_deref(), self.typed.password.as_ref()) {
+            Ok(password) => password,
             Err(problem) => self.refuse("password_file", problem),
         }
     }
@@ -40,15 +43,27 @@ impl<K: Copy + PartialEq> SectionKeys<'_, K> {
 
     /// Whether and how connections are encrypted.
     pub(in crate::settings) fn tls(&mut self) -> Option<TlsSettings> {
-        let choices = [
-            ("auto", Tls::Auto),
-            ("off", Tls::Off),
-            ("verify", Tls::Verify),
-            ("unsafe-no-verify", Tls::UnsafeNoVerify),
-        ];
-        let mode = self.choice("tls", &choices);
+        let mode = self.choice("tls", &TLS_CHOICES);
         let ca_file = self.path("tls_ca_file");
         Some(TlsSettings { mode: mode?, ca_file })
+    }
+}
+
+/// The password that a file says, or a variable, whose name is told; or what is wrong with the file.
+pub(in crate::settings) fn password_of(
+    path: Option<&Path>,
+    variable: Option<&(Secret, String)>,
+) -> Result<Option<Secret>, String> {
+    match (path, variable) {
+        (None, variable) => Ok(variable.map(|(password, _)| password.clone())),
+        (Some(_), Some((_, name))) => {
+            Err(format!("{name} in the environment says the password as well; keep one of them"))
+        }
+        (Some(path), None) => {
+            let password = Secret::in_file(path);
+            password.reveal().map(drop)?;
+            Ok(Some(password))
+        }
     }
 }
 
