@@ -48,6 +48,13 @@ pub trait Log: Send + Sync {
         visit: &mut Visit<'_>,
     ) -> Result<Opened, VisitError<OpenError, BrokenOff>>;
 
+    /// Whether another process may take the log over at any moment, so that its writer hears of it only when what it handed over
+    /// afterwards does not come into force. To open such a log is to wait until nobody else leads, visiting what comes into force
+    /// meanwhile. Whatever is told of the state has to rest on something that was handed over after it was looked at.
+    fn has_rivals(&self) -> bool {
+        false
+    }
+
     /// A reader of what is in force; empty until the log is opened. It goes on working when the log is opened again.
     fn reader(&self) -> Box<dyn LogReader>;
 
@@ -311,6 +318,9 @@ pub struct Batch<'a> {
     pub event_count: u32,
     /// Partition time, milliseconds; its origin is the caller's.
     pub time_ms: u64,
+    /// The latest partition time at which anything was decided that rests on it; not before `time_ms`. A log with rivals keeps it:
+    /// readers find a mark of that time behind the batch.
+    pub told_ms: u64,
     /// The events, opaque; empty for a mark.
     pub payload: &'a [u8],
 }
@@ -318,7 +328,7 @@ pub struct Batch<'a> {
 impl Batch<'_> {
     /// A mark.
     pub fn mark(time_ms: u64) -> Self {
-        Self { event_count: 0, time_ms, payload: &[] }
+        Self { event_count: 0, time_ms, told_ms: time_ms, payload: &[] }
     }
 }
 

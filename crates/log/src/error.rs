@@ -80,6 +80,9 @@ pub enum OpenError {
     /// The settings cannot work.
     #[error("log settings: {0}")]
     Settings(String),
+    /// The log is elsewhere, and cannot be followed now; trying again later may help.
+    #[error("{0}")]
+    Unavailable(String),
 }
 
 impl From<Damage> for OpenError {
@@ -118,6 +121,10 @@ pub enum AppendError {
     /// An earlier call failed; the log has to be opened again.
     #[error("the log is closed after a failed write")]
     Closed,
+    /// What is outstanding may be in the log or not: its place there is unknown, or the log does not answer. The writer is closed
+    /// for ever.
+    #[error("{0}")]
+    Unknown(String),
     /// A write failed: whether what is outstanding is in the log is unknown. The writer is closed for ever; open the log
     /// again with `Opening::resume_at` set to the offset below which all is known to be in force.
     #[error(transparent)]

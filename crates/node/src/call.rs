@@ -323,6 +323,8 @@ pub enum Failure {
     LogUnavailable,
     /// The server is stopping: try another or later. Nothing was done.
     Draining,
+    /// Another node decides: ask that one. Nothing was done.
+    NotLeader,
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ impl Tally {
             Ok(_) => self.done_count += 1,
             Err(Failure::Refused { refusal, .. }) => self.refusals[refusal.code() as usize] += 1,
             Err(Failure::LogUnavailable) => self.log_unavailable_count += 1,
-            Err(Failure::Overloaded | Failure::Draining) => {}
+            Err(Failure::Overloaded | Failure::Draining | Failure::NotLeader) => {}
         }
     }
 

@@ -70,7 +70,7 @@ pub fn a_failed_append_ends_the_writer(harness: &mut dyn Harness) {
                 open.writer.in_force().map(|_| ())
             });
             assert!(matches!(failed, Err(AppendError::Storage(_))), "fault {fault}: {failed:?}");
-            let batch = Batch { event_count: 1, time_ms: 5, payload: b"late" };
+            let batch = Batch { event_count: 1, time_ms: 5, told_ms: 5, payload: b"late" };
             assert!(matches!(open.writer.append(batch), Err(AppendError::Closed)));
             assert_eq!(open.writer.capacity().bytes, 0, "a writer at an end takes nothing");
             assert!(open.log.reader().durable_offset() >= durable_offset);
@@ -112,7 +112,7 @@ pub fn what_is_in_force_is_told_before_a_failure(harness: &mut dyn Harness) {
 pub fn a_batch_that_is_too_large_changes_nothing(harness: &mut dyn Harness) {
     let mut open = OpenLog::open(harness);
     let payload = vec![7; usize::try_from(BATCH_BYTES_MAX).expect("it fits") + 1];
-    let refused = open.writer.append(Batch { event_count: 1, time_ms: 5, payload: &payload });
+    let refused = open.writer.append(Batch { event_count: 1, time_ms: 5, told_ms: 5, payload: &payload });
     assert!(matches!(refused, Err(AppendError::TooLarge { .. })));
     open.append(harness, 10);
     open.check();
@@ -147,7 +147,7 @@ pub fn a_log_that_is_gone_is_noticed(harness: &mut dyn Harness) {
     harness.set_away(true);
     assert!(matches!(open.writer.check(), Err(AppendError::Storage(_))));
     harness.set_away(false);
-    let batch = Batch { event_count: 1, time_ms: 5, payload: b"late" };
+    let batch = Batch { event_count: 1, time_ms: 5, told_ms: 5, payload: b"late" };
     assert!(matches!(open.writer.append(batch), Err(AppendError::Closed)));
     let known = open.batches;
     let again = OpenLog::try_open(harness, 0, Some(open.next_offset)).expect("it is back");

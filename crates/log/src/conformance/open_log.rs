@@ -75,6 +75,7 @@ impl OpenLog {
         self.writer.append(Batch {
             event_count: batch.event_count,
             time_ms: batch.time_ms,
+            told_ms: batch.time_ms,
             payload: &batch.payload,
         })?;
         self.next_offset = batch.next_offset();

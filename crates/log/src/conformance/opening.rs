@@ -46,7 +46,7 @@ pub fn a_new_writer_fences_the_one_before(harness: &mut dyn Harness) {
     old.append(harness, 100);
     let mut new = OpenLog::open(harness);
     assert_eq!(new.batches, old.batches);
-    let batch = Batch { event_count: 1, time_ms: 5, payload: b"late" };
+    let batch = Batch { event_count: 1, time_ms: 5, told_ms: 5, payload: b"late" };
     assert!(matches!(old.writer.append(batch), Err(AppendError::Fenced)));
     assert!(matches!(old.writer.append(batch), Err(AppendError::Closed)));
     assert_eq!(old.writer.capacity().bytes, 0, "a writer at an end takes nothing");
@@ -77,7 +77,7 @@ pub fn a_refused_opening_changes_nothing(harness: &mut dyn Harness) {
         Err(VisitError::Log(error)) => panic!("{error}"),
         Ok(_) => panic!("a refused log does not open"),
     }
-    let batch = Batch { event_count: 1, time_ms: 5, payload: b"late" };
+    let batch = Batch { event_count: 1, time_ms: 5, told_ms: 5, payload: b"late" };
     assert!(matches!(open.writer.append(batch), Err(AppendError::Fenced)));
     let again = OpenLog::open(harness);
     assert_eq!(again.batches, open.batches);

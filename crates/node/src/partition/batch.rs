@@ -41,6 +41,8 @@ pub(crate) struct ClosedBatch {
     pub(crate) payload: Vec<u8>,
     pub(crate) event_count: u32,
     pub(crate) time: TimeMs,
+    /// The latest time at which anything was decided that rests on it.
+    pub(crate) told: TimeMs,
     /// What it changes for readers. Empty but for a batch that was closed and is not yet in force.
     pub(crate) view_change: ViewChange,
 }
@@ -49,7 +51,7 @@ impl ClosedBatch {
     /// Makes a mark of a batch whose memory is free.
     pub(crate) fn make_mark(&mut self, time: TimeMs) {
         self.payload.clear();
-        (self.event_count, self.time) = (0, time);
+        (self.event_count, self.time, self.told) = (0, time, time);
     }
 }
 
@@ -139,7 +141,7 @@ impl OpenBatch {
         recycled.payload.clear();
         std::mem::swap(&mut recycled.payload, &mut self.payload);
         recycled.event_count = std::mem::take(&mut self.event_count);
-        recycled.time = self.time.take().unwrap_or(at);
+        (recycled.time, recycled.told) = (self.time.take().unwrap_or(at), at);
         self.dated = 0;
     }
 }

@@ -16,7 +16,7 @@ use super::machine::{Machine, Step, Submission};
 use super::partition_clock::ClockNotice;
 use super::port::{Outbox, Port};
 use super::views::{PublishedView, View};
-use crate::Failure;
+use crate::{Failure, ReservationIds};
 use crate::clock::{Clock, ClockReading};
 use crate::limits::ROUNDS_PER_TURN_MAX;
 use crate::threads::abort_after_panic;
@@ -34,6 +34,10 @@ pub(crate) struct LeaderCell {
     draining: AtomicBool,
     durable_offset: AtomicU64,
     snapshot_offset: AtomicU64,
+    /// A leader decides here.
+    leads: AtomicBool,
+    /// Known from the first event of the log on.
+    ids: OnceLock<ReservationIds>,
     view: PublishedView,
 }
 
@@ -50,6 +54,8 @@ impl LeaderCell {
             draining: AtomicBool::new(false),
             durable_offset: AtomicU64::new(0),
             snapshot_offset: AtomicU64::new(0),
+            leads: AtomicBool::new(false),
+            ids: OnceLock::new(),
             view: PublishedView::new(view),
         }
     }
@@ -225,6 +231,34 @@ impl LeaderCell {
 
     pub(crate) fn set_durable_offset(&self, offset: u64) {
         self.durable_offset.store(offset, Ordering::Release);
+    }
+
+    /// Whether a leader decides here, as far as is known.
+    pub(crate) fn leads(&self) -> bool {
+        self.leads.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_leads(&self, leads: bool) {
+        self.leads.store(leads, Ordering::Release);
+    }
+
+    /// How ids of reservations are written, if the log has an event.
+    pub(crate) fn ids(&self) -> Option<&ReservationIds> {
+        self.ids.get()
+    }
+
+    /// The secret of ids is in force, and will never be another.
+    pub(crate) fn note_ids(&self, ids: &ReservationIds) {
+        self.ids.get_or_init(|| ids.clone());
+    }
+
+    /// The first batch of a log has the secret of ids.
+    pub(crate) fn note_ids_in_force(&self) {
+        if self.ids.get().is_none()
+            && let Some(leader) = self.take().leader()
+        {
+            self.note_ids(leader.ids());
+        }
     }
 
     /// The offset of the newest snapshot.

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use onrush_core::{Denial, DenialKind, Digest, RowCollection, TimeMs};
-use onrush_log::Log;
+use onrush_core::{Denial, DenialKind, Digest, RowCollection, State, TimeMs};
+use onrush_log::{Log, LogWriter};
 
 use super::cell::LeaderCell;
+use super::identity::Identity;
 use super::loading::{self, LoadError, Loaded, Recovered};
 use super::machine::{Machine, Submission};
 use super::partition_clock::PartitionClock;
@@ -29,6 +30,8 @@ pub enum Readiness {
     Ready,
     /// The log cannot take writes.
     LogUnavailable,
+    /// Another node decides.
+    Following,
     /// The server is stopping.
     Draining,
 }
@@ -36,7 +39,10 @@ pub enum Readiness {
 /// One partition. Shared by all edge threads.
 pub struct Partition {
     cell: Arc<LeaderCell>,
-    ids: ReservationIds,
+    /// Nobody's, until those of the log are known.
+    no_ids: ReservationIds,
+    /// Another process may take the log over at any time.
+    has_rivals: bool,
     /// The server is about to drain; nothing but readiness shows it.
     leaving: AtomicBool,
     /// Reads that the view answered.
@@ -46,6 +52,14 @@ pub struct Partition {
     /// The ceiling of the state's bytes.
     state_bytes_max: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What a partition begins with.
+struct Beginning {
+    writer: Option<Box<dyn LogWriter>>,
+    identity: Identity,
+    view: ViewWriter,
+    replayed_bytes: u64,
 }
 
 /// What works for a partition beside those who call.
@@ -67,12 +81,32 @@ impl Partition {
         retention: Retention,
     ) -> Result<(Arc<Self>, Recovered), LoadError> {
         let (partition, parts, recovered) = Self::assemble(log, settings, clock, retention)?;
+        partition.start(parts)?;
+        Ok((partition, recovered))
+    }
+
+    /// Starts a partition on a log that has rivals: it follows, and refuses calls until this process leads.
+    ///
+    /// # Errors
+    /// The newest snapshot cannot be looked for, or there is no room for another thread.
+    pub fn follow(
+        log: Arc<dyn Log>,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        retention: Retention,
+    ) -> Result<Arc<Self>, LoadError> {
+        let (partition, parts) = Self::assemble_follower(log, settings, clock, retention)?;
+        partition.start(parts)?;
+        Ok(partition)
+    }
+
+    fn start(&self, parts: Parts) -> Result<(), LoadError> {
         let Parts { writer, snapshotter } = parts;
         let writer = spawn("log-writer", move || writer.run()).map_err(start_failure)?;
-        partition.cell.set_writer(writer.thread().clone());
+        self.cell.set_writer(writer.thread().clone());
         let snapshotter = spawn("snapshotter", move || snapshotter.run()).map_err(start_failure)?;
-        partition.threads().extend([writer, snapshotter]);
-        Ok((partition, recovered))
+        self.threads().extend([writer, snapshotter]);
+        Ok(())
     }
 
     /// As [`Partition::open`], without threads: somebody has to let the parts take their turns.
@@ -84,32 +118,62 @@ impl Partition {
     ) -> Result<(Arc<Self>, Parts, Recovered), LoadError> {
         let identity = loading::draw_identity()?;
         let Loaded { writer, leader, recovered } = loading::load(&*log, &settings, None, identity)?;
-        let ids = leader.ids().clone();
         let partition_clock = PartitionClock::start(leader.time(), clock.read());
         let view = ViewWriter::of(leader.state(), partition_clock);
-        let machine = Machine::new(leader, partition_clock);
+        let ids = leader.ids().clone();
+        let machine = Machine::new(Some(leader), log.has_rivals(), partition_clock);
         let cell = Arc::new(LeaderCell::new(machine, view.view().clone(), clock, settings.waiting_max));
+        cell.note_ids(&ids);
+        cell.set_leads(true);
         cell.set_durable_offset(recovered.offset);
         cell.set_snapshot_offset(recovered.snapshot_offset.unwrap_or(0));
-        let snapshotter = Snapshotter::new(
-            Arc::clone(&cell),
-            Arc::clone(&log),
-            retention,
-            &settings,
-            recovered.replayed_bytes,
-        );
-        let state_bytes_max = settings.limits.state_bytes_max;
+        let parts = Beginning { writer: Some(writer), identity, view, replayed_bytes: recovered.replayed_bytes };
+        let (partition, parts) = Self::of_parts(cell, log, settings, retention, parts);
+        Ok((partition, parts, recovered))
+    }
+
+    /// As [`Partition::follow`], without threads.
+    pub(crate) fn assemble_follower(
+        log: Arc<dyn Log>,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        retention: Retention,
+    ) -> Result<(Arc<Self>, Parts), LoadError> {
+        let identity = loading::draw_identity()?;
+        let partition_clock = PartitionClock::start(0, clock.read());
+        let nothing = State::new(settings.limits, loading::random_u64()?);
+        let view = ViewWriter::of(&nothing, partition_clock);
+        let machine = Machine::new(None, log.has_rivals(), partition_clock);
+        let cell = Arc::new(LeaderCell::new(machine, view.view().clone(), clock, settings.waiting_max));
+        cell.set_snapshot_offset(log.snapshots()?.first().copied().unwrap_or(0));
+        let parts = Beginning { writer: None, identity, view, replayed_bytes: 0 };
+        Ok(Self::of_parts(cell, log, settings, retention, parts))
+    }
+
+    fn of_parts(
+        cell: Arc<LeaderCell>,
+        log: Arc<dyn Log>,
+        settings: Settings,
+        retention: Retention,
+        beginning: Beginning,
+    ) -> (Arc<Self>, Parts) {
+        let Beginning { writer, identity, view, replayed_bytes } = beginning;
+        let snapshotter =
+            Snapshotter::new(Arc::clone(&cell), Arc::clone(&log), retention, &settings, replayed_bytes);
+        let (has_rivals, state_bytes_max) = (log.has_rivals(), settings.limits.state_bytes_max);
+        let no_ids = ReservationIds::new(settings.partition, identity.id_key);
         let writer = Writer::new(Arc::clone(&cell), log, writer, settings, identity, view);
         let partition = Self {
             cell,
-            ids,
+            no_ids,
+            has_rivals,
             leaving: AtomicBool::new(false),
             view_read_count: AtomicU64::new(0),
             denied_counts: Default::default(),
             state_bytes_max,
             threads: Mutex::default(),
         };
-        Ok((Arc::new(partition), Parts { writer, snapshotter }, recovered))
+        (Arc::new(partition), Parts { writer, snapshotter })
     }
 
     /// Refuses further calls, answers those that wait, closes the log and stops the partition's threads. Returns the
@@ -130,9 +194,14 @@ impl Partition {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How reservation ids of this partition are written and read.
+    /// How reservation ids of this partition are written and read. Before it is known that its log has any, none can be read.
     pub fn reservation_ids(&self) -> &ReservationIds {
-        &self.ids
+        self.cell.ids().unwrap_or(&self.no_ids)
+    }
+
+    /// Whether this process decides, as far as it knows. What only reads the view is not to be asked otherwise.
+    pub fn leads(&self) -> bool {
+        !self.has_rivals || self.cell.leads()
     }
 
     /// Runs one call and hands its answer to `done`, on this thread or another, once everything it rests on is durable.
@@ -160,7 +229,8 @@ impl Partition {
     /// What the view answers to a call, if it can: a sale or a list of sales, as long as no hold is over that it still shows.
     fn read_view(&self, call: &Call) -> Option<Outcome> {
         let is_read = matches!(call, Call::ReadSale { .. } | Call::ListSales { .. });
-        if !is_read || self.cell.is_draining() {
+        // A process that does not lead any more may not know it yet, so with rivals no answer comes from here alone.
+        if !is_read || self.has_rivals || self.cell.is_draining() {
             return None;
         }
         let reading = self.cell.read_clock();
@@ -240,6 +310,9 @@ impl Partition {
     pub fn readiness(&self) -> Readiness {
         if self.leaving.load(Ordering::Relaxed) || self.cell.is_draining() {
             return Readiness::Draining;
+        }
+        if !self.leads() {
+            return Readiness::Following;
         }
         let is_ready = self
             .cell

@@ -44,8 +44,6 @@ pub(crate) struct Leader {
     changed_denials: Vec<(DenialKind, Box<str>)>,
     /// Names of collections of the catalogue that it changed.
     changed_collections: BTreeSet<Box<str>>,
-    /// Batches closed so far; the open one will be the next.
-    closed_count: u64,
     /// What the gate of a sale in shadow mode would have refused the last call for.
     shadow_refusal: Option<RefusalCode>,
 }
@@ -77,7 +75,6 @@ impl Leader {
             archived_sales: Vec::new(),
             changed_denials: Vec::new(),
             changed_collections: BTreeSet::new(),
-            closed_count: 0,
             shadow_refusal: None,
         };
         if leader.state.id_key().is_none() {
@@ -175,16 +172,10 @@ impl Leader {
         !self.batch.is_empty()
     }
 
-    /// The batch that has to be durable before anything decided or read so far may be told: the open one, or, if that
-    /// is empty, the one closed last. Batches count from 1.
-    pub(crate) fn rests_on(&self) -> u64 {
-        self.closed_count + u64::from(self.has_batch())
-    }
-
-    /// Closes the open batch into `recycled` and returns its number, if there is one.
-    pub(crate) fn close_batch(&mut self, recycled: &mut ClosedBatch) -> Option<u64> {
+    /// Closes the open batch into `recycled`; whether there was one.
+    pub(crate) fn close_batch(&mut self, recycled: &mut ClosedBatch) -> bool {
         if !self.has_batch() {
-            return None;
+            return false;
         }
         if self.batch.has_merged() {
             // Merged records are dated when the batch closes, so that is when a replay will have applied them.
@@ -192,8 +183,7 @@ impl Leader {
         }
         self.batch.close_into(recycled, self.time());
         self.describe_change(&mut recycled.view_change);
-        self.closed_count += 1;
-        Some(self.closed_count)
+        true
     }
 
     /// Decides or reads. `room_bytes` is what the log is certain to take for the open batch; a call that could need

@@ -12,6 +12,9 @@
 //!
 //! A batch comes into force after all before it, and its answers leave then. If one fails, so does all behind it: nobody knows
 //! what the log has of that, so the state is given up.
+//!
+//! What is only read or refused rests on the newest batch before it. Where another process may take the log over without a
+//! word, it rests on what is handed over next, if only a mark: that comes into force only if nobody else leads by then.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -43,6 +46,10 @@ const IDLE_INTERVAL: Duration = Duration::from_millis(500);
 const TIME_MARK_DELAY: Duration = Duration::from_secs(1);
 /// How often a log that says when something is in force is asked although it said nothing.
 const ASK_INTERVAL: Duration = Duration::from_millis(100);
+/// How often a leader with rivals says that it is there, if only by a mark.
+const SIGN_INTERVAL: Duration = Duration::from_millis(500);
+/// Behind so many batches and marks on their way, a mark that only answers rest on waits, so that more of them come together.
+const MARK_OUTSTANDING_MAX: usize = 1;
 /// How often a log without room is asked again whether it has some.
 const ROOM_INTERVAL: Duration = Duration::from_millis(5);
 
@@ -70,17 +77,17 @@ impl Submission {
 pub(crate) enum Step {
     /// Hand over the closed batch, which has this number.
     Append { number: u64 },
-    /// Hand over the time, which also proves the newest batch complete.
-    Mark { time: TimeMs },
+    /// Hand over the time, which also proves the newest batch complete, under this number.
+    Mark { number: u64, time: TimeMs },
     /// Nothing until it is woken, by whoever decides or by the log, but no longer than this.
     Wait { at_most: Duration },
     /// Everything is written, and nothing more will come: stop.
     Finish,
 }
 
-/// Answers that wait for a batch to be in force.
+/// Answers that wait for a batch or a mark to be in force.
 struct Waiting {
-    batch: u64,
+    rests_on: u64,
     reply_to: ReplyTo,
     replies: Replies,
 }
@@ -97,13 +104,19 @@ enum Ending {
 
 /// One partition, between its mailbox and its log.
 pub(crate) struct Machine {
-    /// Absent while the log is being opened again after a failed write.
+    /// Absent while the log is being opened again after a failed write, and while another process leads.
     leader: Option<Leader>,
+    /// Another process may take the log over at any time ([`onrush_log::Log::has_rivals`]).
+    has_rivals: bool,
     clock: PartitionClock,
     used_challenges: UsedChallenges,
-    /// In order of their batches.
+    /// In the order of what they rest on.
     waiting: VecDeque<Waiting>,
-    /// Every batch up to this number is in force.
+    /// Batches and marks that were handed over since the log was opened; the next one gets the number after that.
+    handed_count: u64,
+    /// Number of the newest batch among them.
+    newest_batch: u64,
+    /// All of them up to this number are in force.
     in_force: u64,
     /// Batches and marks that were handed over and are not in force yet.
     outstanding_count: usize,
@@ -115,9 +128,9 @@ pub(crate) struct Machine {
     room_is_coming: bool,
     /// The log writer waits, and has to be woken when there is a batch that it wants.
     writer_waits: bool,
-    /// Answers that have to rest on the open batch before the writer wants it.
+    /// Answers that have to rest on what is handed over next before the writer wants it.
     writer_wants: usize,
-    /// Answers that rest on the open batch.
+    /// Answers that rest on it.
     open_reply_count: usize,
     /// Answers that waited at once lately: the most, fading.
     waiting_replies: usize,
@@ -127,6 +140,8 @@ pub(crate) struct Machine {
     unmarked_since: Option<Duration>,
     /// When somebody was first told something that rests on a later time than the log has.
     answered_since: Option<Duration>,
+    /// When something was handed over last.
+    handed_at: Duration,
     /// Newest time in the log.
     logged: TimeMs,
     ending: Ending,
@@ -134,9 +149,14 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    pub(crate) fn new(leader: Leader, clock: PartitionClock) -> Self {
+    /// Without a leader it refuses until it has one.
+    pub(crate) fn new(leader: Option<Leader>, has_rivals: bool, clock: PartitionClock) -> Self {
         Self {
-            leader: Some(leader),
+            leader,
+            has_rivals,
+            handed_count: 0,
+            newest_batch: 0,
+            handed_at: clock.steady(),
             clock,
             used_challenges: UsedChallenges::default(),
             waiting: VecDeque::new(),
@@ -172,8 +192,13 @@ impl Machine {
             return submission.refuse(|| Failure::Draining, outbox);
         }
         let Some(leader) = &mut self.leader else {
-            self.tally.log_unavailable_count += submission.calls.len() as u64;
-            return submission.refuse(|| Failure::LogUnavailable, outbox);
+            let has_rivals = self.has_rivals;
+            if !has_rivals {
+                self.tally.log_unavailable_count += submission.calls.len() as u64;
+            }
+            // Nothing was decided, so another process may be asked.
+            let failure = || if has_rivals { Failure::NotLeader } else { Failure::LogUnavailable };
+            return submission.refuse(failure, outbox);
         };
         let mut replies = Vec::with_capacity(submission.calls.len());
         let mut calls = submission.calls.into_iter();
@@ -190,14 +215,16 @@ impl Machine {
             }
         }
         self.answered_since.get_or_insert(self.clock.steady());
-        let batch = leader.rests_on();
-        if leader.has_batch() {
+        let rests_on = if leader.has_batch() || self.has_rivals {
             self.open_reply_count += replies.len();
-        }
-        if batch <= self.in_force {
+            self.handed_count + 1
+        } else {
+            self.newest_batch
+        };
+        if rests_on <= self.in_force {
             outbox.push(submission.reply_to, replies);
         } else {
-            self.waiting.push_back(Waiting { batch, reply_to: submission.reply_to, replies });
+            self.waiting.push_back(Waiting { rests_on, reply_to: submission.reply_to, replies });
         }
     }
 
@@ -213,7 +240,8 @@ impl Machine {
     pub(crate) fn wants_writer(&mut self) -> bool {
         let due = self.writer_waits
             && self.leader.as_ref().is_some_and(|leader| {
-                self.is_full() || (leader.has_batch() && self.open_reply_count >= self.writer_wants)
+                let has_something = leader.has_batch() || (self.has_rivals && self.open_reply_count > 0);
+                self.is_full() || (has_something && self.open_reply_count >= self.writer_wants)
             });
         if due {
             self.writer_waits = false;
@@ -244,10 +272,13 @@ impl Machine {
             return Step::Wait { at_most: GATHER_DELAY };
         }
         (self.writer_wants, self.writer_waits) = (0, false);
-        if let Some(number) = self.close_batch(batch) {
-            self.outstanding_count += 1;
-            self.may_gather = true;
+        if self.close_batch(batch) {
+            let number = self.hand_over();
+            (self.newest_batch, self.may_gather) = (number, true);
             return Step::Append { number };
+        }
+        if self.has_rivals && self.open_reply_count > 0 && self.outstanding_count <= MARK_OUTSTANDING_MAX {
+            return self.mark(self.time());
         }
         // A mark says nothing that a batch on its way does not.
         if self.outstanding_count == 0 {
@@ -256,10 +287,9 @@ impl Machine {
                 return Step::Finish;
             }
             if let Some(time) = self.due_mark() {
-                self.outstanding_count += 1;
                 // Whoever is told something from now on may be told a later time.
                 (self.unmarked_since, self.answered_since) = (None, None);
-                return Step::Mark { time };
+                return self.mark(time);
             }
         }
         self.writer_waits = true;
@@ -268,34 +298,47 @@ impl Machine {
 
     /// The batch of this number is in force; `took` is how long that took. Releases the answers that rest on it.
     pub(crate) fn appended(&mut self, number: u64, batch: &ClosedBatch, took: Duration, outbox: &mut Outbox) {
-        assert_eq!(number, self.in_force + 1, "batches come into force in order");
-        self.in_force = number;
-        self.outstanding_count -= 1;
         self.logged = batch.time;
         self.unmarked_since = Some(self.clock.steady());
+        self.tally.batch(batch.event_count, batch.payload.len(), took);
+        let released_count = self.release(number, outbox);
+        self.note_released(released_count);
+    }
+
+    /// The mark of this number is in force. Releases the answers that rest on it.
+    pub(crate) fn marked(&mut self, number: u64, time: TimeMs, outbox: &mut Outbox) {
+        self.logged = self.logged.max(time);
+        let released_count = self.release(number, outbox);
+        if released_count > 0 {
+            self.note_released(released_count);
+        }
+    }
+
+    fn release(&mut self, number: u64, outbox: &mut Outbox) -> usize {
+        assert_eq!(number, self.in_force + 1, "batches and marks come into force in order");
+        self.in_force = number;
+        self.outstanding_count -= 1;
         let mut released_count = 0;
-        while self.waiting.front().is_some_and(|waiting| waiting.batch <= number) {
+        while self.waiting.front().is_some_and(|waiting| waiting.rests_on <= number) {
             if let Some(Waiting { reply_to, replies, .. }) = self.waiting.pop_front() {
                 released_count += replies.len();
                 outbox.push(reply_to, replies);
             }
         }
-        self.tally.batch(batch.event_count, batch.payload.len(), took);
+        released_count
+    }
+
+    fn note_released(&mut self, released_count: usize) {
         self.tally.released(released_count);
         let at_once = released_count + self.open_reply_count;
         self.waiting_replies = at_once.max(self.waiting_replies - self.waiting_replies.div_ceil(16));
         self.may_gather = true;
     }
 
-    /// The mark is in force.
-    pub(crate) fn marked(&mut self, time: TimeMs) {
-        self.outstanding_count -= 1;
-        self.logged = self.logged.max(time);
-    }
-
-    /// The log has no room for the mark, and the next batch will do.
+    /// The log has no room for the mark that was handed over last, and the next batch will do.
     pub(crate) fn mark_left_out(&mut self) {
         self.outstanding_count -= 1;
+        self.handed_count -= 1;
     }
 
     /// The log failed: the state may hold what the log does not, so it is given up, and every answer that waits becomes
@@ -315,8 +358,10 @@ impl Machine {
 
     /// Goes on with a leader whose state was read back from the log.
     pub(crate) fn reopened(&mut self, leader: Leader) {
+        // Another process may have led meanwhile, by a clock that is ahead of this one.
+        self.clock.go_on_behind(leader.time());
         self.leader = Some(leader);
-        self.in_force = 0;
+        (self.handed_count, self.newest_batch, self.in_force) = (0, 0, 0);
         self.unmarked_since = None;
         self.tally.reopened_count += 1;
     }
@@ -363,13 +408,27 @@ impl Machine {
         &self.tally
     }
 
-    /// Closes the open batch, if there is one, for the log: its number.
-    fn close_batch(&mut self, recycled: &mut ClosedBatch) -> Option<u64> {
-        let number = self.leader.as_mut()?.close_batch(recycled)?;
-        recycled.view_change.clock = self.clock;
+    /// Closes the open batch for the log; whether there was one.
+    fn close_batch(&mut self, recycled: &mut ClosedBatch) -> bool {
+        let is_closed = self.leader.as_mut().is_some_and(|leader| leader.close_batch(recycled));
+        if is_closed {
+            recycled.view_change.clock = self.clock;
+            self.room_bytes = self.room_bytes.saturating_sub(recycled.payload.len());
+        }
+        is_closed
+    }
+
+    /// Something is handed over: its number.
+    fn hand_over(&mut self) -> u64 {
+        self.handed_count += 1;
+        self.outstanding_count += 1;
         self.open_reply_count = 0;
-        self.room_bytes = self.room_bytes.saturating_sub(recycled.payload.len());
-        Some(number)
+        self.handed_at = self.clock.steady();
+        self.handed_count
+    }
+
+    fn mark(&mut self, time: TimeMs) -> Step {
+        Step::Mark { number: self.hand_over(), time }
     }
 
     /// The time to write down, if it is due: nothing happened since the newest batch for a while, or somebody was told a time
@@ -378,6 +437,10 @@ impl Machine {
         let leader = self.leader.as_ref()?;
         let is_due =
             |since: Option<Duration>, delay| since.is_some_and(|since| self.clock.steady() >= since + delay);
+        if self.has_rivals {
+            // No answer needs one: each rests on something that was handed over behind it.
+            return is_due(Some(self.handed_at), SIGN_INTERVAL).then(|| leader.time());
+        }
         let marks_time = is_due(self.answered_since, TIME_MARK_DELAY);
         if is_due(self.unmarked_since, MARK_DELAY) || (marks_time && leader.time() > self.logged) {
             return Some(leader.time());
@@ -390,8 +453,8 @@ impl Machine {
 
     fn idle_wait(&self, has_mail: bool) -> Duration {
         let mut wait = match (self.outstanding_count, self.unmarked_since) {
-            (0, Some(_)) => MARK_DELAY,
-            (0, None) => IDLE_INTERVAL,
+            (0, Some(_)) if !self.has_rivals => MARK_DELAY,
+            (0, _) => IDLE_INTERVAL,
             _ => ASK_INTERVAL,
         };
         if self.room_bytes <= RECORD_BYTES_MAX || has_mail {

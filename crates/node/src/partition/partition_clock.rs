@@ -49,6 +49,11 @@ impl PartitionClock {
         self.now()
     }
 
+    /// Goes on no earlier than this time of the log, which somebody may have been told.
+    pub(crate) fn go_on_behind(&mut self, log_ms: TimeMs) {
+        self.partition = self.partition.max(Duration::from_millis(log_ms));
+    }
+
     /// The steady clock at the last reading.
     pub(crate) fn steady(&self) -> Duration {
         self.last.steady

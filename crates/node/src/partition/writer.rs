@@ -11,7 +11,7 @@ use onrush_log::{AppendError, Batch, Capacity, Log, LogWriter};
 use super::batch::ClosedBatch;
 use super::cell::LeaderCell;
 use super::identity::Identity;
-use super::loading::{self, Loaded};
+use super::loading::{self, LoadError, Loaded};
 use super::machine::{Machine, Step};
 use super::port::Outbox;
 use super::views::ViewWriter;
@@ -48,8 +48,8 @@ struct LogEnd {
 
 /// What is on its way into the log, and since when.
 struct Outstanding {
-    /// `None` for a mark.
-    number: Option<u64>,
+    number: u64,
+    /// Without events it is a mark.
     batch: ClosedBatch,
     since: Stopwatch,
 }
@@ -61,7 +61,7 @@ pub(crate) struct Writer {
     identity: Identity,
     /// What readers see.
     view: ViewWriter,
-    /// Absent only while the log is being opened again.
+    /// Absent while the log is being opened again, and while another process leads.
     log_end: Option<LogEnd>,
     reopen_interval: Duration,
     /// Batches that are in force, whose memory serves the next ones.
@@ -72,10 +72,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    /// Without an open log it begins by opening it.
     pub(crate) fn new(
         cell: Arc<LeaderCell>,
         log: Arc<dyn Log>,
-        writer: Box<dyn LogWriter>,
+        writer: Option<Box<dyn LogWriter>>,
         settings: Settings,
         identity: Identity,
         view: ViewWriter,
@@ -93,7 +94,9 @@ impl Writer {
             outbox: Outbox::default(),
             checked_at,
         };
-        made.write_to(writer);
+        if let Some(writer) = writer {
+            made.write_to(writer);
+        }
         made
     }
 
@@ -123,10 +126,10 @@ impl Writer {
         self.cell.run_as_leader(None);
         let mut batch = self.recycled.pop().unwrap_or_default();
         match self.cell.next_step(&mut batch) {
-            Step::Append { number } => self.hand_over(Some(number), batch),
-            Step::Mark { time } => {
+            Step::Append { number } => self.hand_over(number, batch),
+            Step::Mark { number, time } => {
                 batch.make_mark(time);
-                self.hand_over(None, batch)
+                self.hand_over(number, batch)
             }
             Step::Wait { at_most } => {
                 self.recycled.push(batch);
@@ -136,15 +139,15 @@ impl Writer {
         }
     }
 
-    /// Hands over a batch under its number, or a mark, which has none.
-    fn hand_over(&mut self, number: Option<u64>, batch: ClosedBatch) -> Turn {
+    /// Hands over a batch or a mark under its number.
+    fn hand_over(&mut self, number: u64, batch: ClosedBatch) -> Turn {
         let log_end = self.log_end.as_mut().expect("batches are closed only while there is a log");
         let since = Stopwatch::start();
-        let ClosedBatch { event_count, time, ref payload, .. } = batch;
-        match log_end.writer.append(Batch { event_count, time_ms: time, payload }) {
+        let ClosedBatch { event_count, time, told, ref payload, .. } = batch;
+        match log_end.writer.append(Batch { event_count, time_ms: time, told_ms: told, payload }) {
             Ok(()) => log_end.outstanding.push_back(Outstanding { number, batch, since }),
             // The next batch is as good a proof.
-            Err(AppendError::NoRoom) if number.is_none() => self.cell.take().mark_left_out(),
+            Err(AppendError::NoRoom) if event_count == 0 => self.cell.take().mark_left_out(),
             Err(error) => {
                 // What came into force before is not unknown.
                 self.release_in_force().ok();
@@ -166,9 +169,11 @@ impl Writer {
             let first = log_end.outstanding.pop_front();
             let Outstanding { number, mut batch, since } =
                 first.expect("only what was handed over comes into force");
-            match number {
-                Some(number) => self.appended(number, &mut batch, since.elapsed()),
-                None => self.cell.take().marked(batch.time),
+            if batch.event_count > 0 {
+                self.appended(number, &mut batch, since.elapsed());
+            } else {
+                self.cell.take().marked(number, batch.time, &mut self.outbox);
+                self.cell.deliver(&mut self.outbox, None);
             }
             self.recycled.push(batch);
         }
@@ -181,6 +186,7 @@ impl Writer {
         // Before anybody is told of the batch, so that whoever was told finds it in the view.
         self.view.apply(&mut batch.view_change);
         self.cell.view().publish(self.view.view());
+        self.cell.note_ids_in_force();
         self.cell.take().appended(number, batch, took, &mut self.outbox);
         self.cell.deliver(&mut self.outbox, None);
     }
@@ -210,9 +216,14 @@ impl Writer {
     /// After a failed write nothing in memory can be trusted to be in the log: the state is given up, to be read back, and with it
     /// all that is outstanding.
     fn fail(&mut self, error: &AppendError) -> Turn {
-        tracing::error!(%error, "the log failed; opening it again");
+        if self.log.has_rivals() {
+            tracing::warn!(%error, "this node no longer leads");
+        } else {
+            tracing::error!(%error, "the log failed; opening it again");
+        }
         self.log_end = None;
         self.reopen_interval = REOPEN_INTERVAL;
+        self.cell.set_leads(false);
         self.cell.take().failed(&mut self.outbox);
         self.cell.deliver(&mut self.outbox, None);
         Turn::Again
@@ -222,7 +233,10 @@ impl Writer {
     fn reopen(&mut self) -> Option<Duration> {
         self.cell.run_as_leader(None);
         let resume_at = self.cell.durable_offset();
-        match loading::load(&*self.log, &self.settings, Some(resume_at), self.identity) {
+        let loaded = self.identity().and_then(|identity| {
+            loading::load(&*self.log, &self.settings, Some(resume_at), identity)
+        });
+        match loaded {
             Ok(loaded) => {
                 self.go_on(loaded);
                 None
@@ -236,6 +250,11 @@ impl Writer {
         }
     }
 
+    /// Where others lead in between, each term is a process of its own to the log.
+    fn identity(&self) -> Result<Identity, LoadError> {
+        if self.log.has_rivals() { loading::draw_identity() } else { Ok(self.identity) }
+    }
+
     fn go_on(&mut self, loaded: Loaded) {
         let Loaded { writer, leader, recovered } = loaded;
         self.write_to(writer);
@@ -246,7 +265,15 @@ impl Writer {
         machine.reopened(leader);
         drop(machine);
         self.cell.set_durable_offset(recovered.offset);
-        tracing::warn!(offset = recovered.offset, "the log is open again");
+        if recovered.offset > 0 {
+            self.cell.note_ids_in_force();
+        }
+        self.cell.set_leads(true);
+        if self.log.has_rivals() {
+            tracing::info!(offset = recovered.offset, epoch = recovered.epoch, "this node leads");
+        } else {
+            tracing::warn!(offset = recovered.offset, "the log is open again");
+        }
     }
 
     /// The log is open: this is its writing end.

@@ -155,6 +155,7 @@ pub(crate) fn code(reply: &Reply) -> &'static str {
         Err(Failure::Overloaded) => "overloaded",
         Err(Failure::LogUnavailable) => "log_unavailable",
         Err(Failure::Draining) => "draining",
+        Err(Failure::NotLeader) => "not_leader",
         Ok(_) => "done",
     }
 }

@@ -228,6 +228,7 @@ fn code(reply: &Reply) -> &'static str {
         Err(Failure::Overloaded) => "overloaded",
         Err(Failure::LogUnavailable) => "log_unavailable",
         Err(Failure::Draining) => "draining",
+        Err(Failure::NotLeader) => "not_leader",
         Ok(_) => "done",
     }
 }

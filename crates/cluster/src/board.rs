@@ -1,0 +1,141 @@
+//! What the threads of a node tell each other: how far the copy has come, whether the state is level with it, and the term of
+//! this node while it leads.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use onrush_log::Wake;
+use onrush_log::shared::{
+    Acked, Acks, InForce, LogId, RecordKind, RecordNo, SharedBounds, SharedError, SharedRecord, Verdict,
+};
+
+/// The figures, and who waits for a change of them.
+pub(crate) struct Board {
+    state: Mutex<BoardState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+pub(crate) struct BoardState {
+    /// The copy has the events below.
+    pub(crate) copied: u64,
+    /// The latest time that was told by somebody who led.
+    pub(crate) told_ms: u64,
+    /// Somebody has applied the whole copy and waits to lead.
+    pub(crate) is_warm: bool,
+    /// Of this node, while it leads.
+    pub(crate) term: Option<Term>,
+    /// Why nothing is followed any more.
+    pub(crate) problem: Option<String>,
+    /// The node does not begin to lead any more.
+    pub(crate) is_standing_down: bool,
+    /// The node leaves: it leads no more, and its threads end.
+    pub(crate) is_leaving: bool,
+}
+
+/// What this node has while it leads.
+pub(crate) struct Term {
+    pub(crate) epoch: RecordNo,
+    pub(crate) log_id: LogId,
+    /// Events before the next batch of it.
+    pub(crate) next_offset: u64,
+    pub(crate) in_force: InForce,
+    /// A writer has it.
+    pub(crate) is_taken: bool,
+    /// Its writer is gone, or something that it handed over failed.
+    pub(crate) is_given_up: bool,
+    wake: Option<Wake>,
+}
+
+impl Board {
+    pub(crate) fn new(copied: u64, told_ms: u64) -> Arc<Self> {
+        let state = BoardState { copied, told_ms, ..BoardState::default() };
+        Arc::new(Self { state: Mutex::new(state), changed: Condvar::new() })
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, BoardState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes something, and wakes whoever waits for that.
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut BoardState) -> R) -> R {
+        let changed = change(&mut self.state());
+        self.changed.notify_all();
+        changed
+    }
+
+    /// Waits for a change, for a while.
+    pub(crate) fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, BoardState>,
+        at_most: Duration,
+    ) -> MutexGuard<'a, BoardState> {
+        self.changed.wait_timeout(state, at_most).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Does something with the term of this epoch, if this node still has it, and wakes its writer if more came into force or it is
+    /// at an end.
+    pub(crate) fn in_term<R>(&self, epoch: RecordNo, step: impl FnOnce(&mut Term) -> R) -> Option<R> {
+        let mut state = self.state();
+        let term = state.term.as_mut().filter(|term| term.epoch == epoch)?;
+        let before = (term.in_force.count(), term.in_force.has_failed());
+        let done = step(term);
+        let is_changed = before != (term.in_force.count(), term.in_force.has_failed());
+        let wake = term.wake.clone().filter(|_| is_changed);
+        drop(state);
+        if let Some(wake) = wake {
+            wake();
+        }
+        Some(done)
+    }
+
+    /// The reader has passed a record.
+    pub(crate) fn read_back(&self, record: &SharedRecord<'_>, no: RecordNo, verdict: Verdict) {
+        // A claim has the epoch that its writer has seen, and no place in it.
+        if let Some(epoch) = record.epoch.filter(|_| record.kind != RecordKind::Claim) {
+            self.in_term(epoch, |term| term.in_force.read_back(record.sequence, no, verdict));
+        }
+    }
+
+    /// This node leads from here on.
+    pub(crate) fn begin_term(&self, epoch: RecordNo, log_id: LogId, next_offset: u64, bounds: SharedBounds) {
+        self.change(|state| {
+            let in_force = InForce::new(epoch, bounds);
+            state.term = Some(Term {
+                epoch,
+                log_id,
+                next_offset,
+                in_force,
+                is_taken: false,
+                is_given_up: false,
+                wake: None,
+            });
+        });
+    }
+
+    /// This node leads no more; whoever writes is woken.
+    pub(crate) fn end_term(&self) {
+        let wake = self.change(|state| state.term.take().and_then(|term| term.wake));
+        if let Some(wake) = wake {
+            wake();
+        }
+    }
+}
+
+impl Term {
+    pub(crate) fn wake_by(&mut self, wake: Wake) {
+        self.wake = Some(wake);
+    }
+}
+
+/// Takes the acknowledgements of one term.
+pub(crate) struct TermAcks {
+    pub(crate) board: Arc<Board>,
+    pub(crate) epoch: RecordNo,
+}
+
+impl Acks for TermAcks {
+    fn ack(&self, ticket: u64, acked: Result<Acked, SharedError>) {
+        self.board.in_term(self.epoch, |term| term.in_force.acked(ticket, &acked));
+    }
+}

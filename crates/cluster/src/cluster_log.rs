@@ -1,0 +1,266 @@
+//! The log of a partition, as a node of several has it.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use onrush_log::file::{FileLog, LogSettings, SyncMethod};
+use onrush_log::shared::{Acks, LogId, RecordNo, SharedLog};
+use onrush_log::{
+    BrokenOff, Entry, Format, Log, LogReader, OpenError, Opened, Opening, SnapshotError, SnapshotReader,
+    SnapshotWriter, StorageError, Visit, VisitError,
+};
+use onrush_node::{Clock, spawn};
+
+use crate::board::{Board, TermAcks};
+use crate::copy::LocalCopy;
+use crate::follower::{Beginning, Follower};
+use crate::place_file::{PlaceFile, Reached};
+use crate::settings::NodeSettings;
+use crate::writer::ClusterWriter;
+
+/// How often whoever waits to lead looks whether it is to stop.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// A log that this node follows, and leads if it is its turn. Clones are the same log.
+#[derive(Clone)]
+pub struct ClusterLog {
+    shared: Arc<dyn SharedLog>,
+    partition: u32,
+    settings: NodeSettings,
+    copy: Arc<dyn Log>,
+    board: Arc<Board>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl ClusterLog {
+    /// Begins to follow a shared log, from where the copy in the directory of `settings` ends. A copy that a power cut has left
+    /// behind what was noted of it is removed, and made anew from the beginning of the log.
+    ///
+    /// # Errors
+    /// The directory has the log of a single server, is in use, or cannot be written to; or the shared log cannot be reached at
+    /// all.
+    pub fn start(
+        shared: Arc<dyn SharedLog>,
+        partition: u32,
+        settings: NodeSettings,
+        segment_bytes: u64,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        refuse_single_server(&settings.directory)?;
+        let directory = settings.directory.join("copy");
+        let place_file = PlaceFile::in_directory(&settings.directory);
+        let (copy_log, copy, reached) = open_copy(&directory, partition, segment_bytes, &place_file)?;
+        let board = Board::new(copy.end(), reached.told_ms);
+        let beginning = Beginning {
+            reached,
+            copy,
+            place_file,
+            board: Arc::clone(&board),
+            clock,
+            tag: random()?,
+            new_log_id: LogId(u128::from(random()?) << 64 | u128::from(random()?)),
+        };
+        let follower = Follower::new(Arc::clone(&shared), partition, &settings, beginning)
+            .map_err(|error| OpenError::Unavailable(error.to_string()))?;
+        let thread = spawn("log-follower", move || follower.run())
+            .map_err(|source| system("start a thread", &settings.directory, source))?;
+        let thread = Arc::new(Mutex::new(Some(thread)));
+        Ok(Self { shared, partition, settings, copy: copy_log, board, thread })
+    }
+
+    /// Does not begin to lead from now on: whoever waits for that in [`Log::open_visiting`] is told so. A term that has begun goes on.
+    pub fn stand_down(&self) {
+        self.board.change(|state| state.is_standing_down = true);
+    }
+
+    /// Leads no more and follows no more, from now on.
+    pub fn leave(&self) {
+        self.board.change(|state| state.is_leaving = true);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that follows the shared log has failed");
+        }
+    }
+
+    /// Why nothing is followed any more, if that is so.
+    pub fn problem(&self) -> Option<String> {
+        self.board.state().problem.clone()
+    }
+
+    /// Waits for something to do after everything below `at` was visited.
+    fn next_task(&self, at: u64) -> Result<Task, OpenError> {
+        let mut state = self.board.state();
+        loop {
+            if state.is_standing_down || state.is_leaving {
+                return Err(OpenError::Unavailable("the server stops".to_owned()));
+            }
+            if let Some(problem) = &state.problem {
+                return Err(OpenError::Unavailable(problem.clone()));
+            }
+            if at < state.copied {
+                return Ok(Task::Visit { to: state.copied });
+            }
+            state.is_warm = true;
+            let told_ms = state.told_ms;
+            if let Some(term) = state.term.as_mut().filter(|term| !term.is_taken && !term.is_given_up) {
+                assert_eq!(term.next_offset, at, "nobody else writes in the term of this node");
+                term.is_taken = true;
+                return Ok(Task::Lead { epoch: term.epoch, told_ms });
+            }
+            state = self.board.wait(state, WAIT);
+        }
+    }
+
+    fn lead(&self, epoch: RecordNo) -> Result<ClusterWriter, OpenError> {
+        let acks = TermAcks { board: Arc::clone(&self.board), epoch };
+        let appender = self.shared.appender(self.partition, Arc::new(acks) as Arc<dyn Acks>);
+        Ok(ClusterWriter {
+            board: Arc::clone(&self.board),
+            appender: appender.map_err(|error| OpenError::Unavailable(error.to_string()))?,
+            bounds: self.shared.bounds(),
+            partition: self.partition,
+            node: self.settings.node,
+            epoch,
+            told_count: 0,
+            record: Vec::new(),
+        })
+    }
+}
+
+/// What whoever waits to lead does next.
+enum Task {
+    /// Go on to here.
+    Visit { to: u64 },
+    /// This node leads.
+    Lead { epoch: RecordNo, told_ms: u64 },
+}
+
+impl Log for ClusterLog {
+    fn open_visiting(
+        &self,
+        opening: Opening,
+        visit: &mut Visit<'_>,
+    ) -> Result<Opened, VisitError<OpenError, BrokenOff>> {
+        self.board.change(|state| state.is_warm = false);
+        let mut reader = self.copy.reader();
+        let mut at = opening.from_offset;
+        loop {
+            match self.next_task(at).map_err(VisitError::Log)? {
+                Task::Visit { to } => {
+                    at = reader.read_visiting(at, to, visit).map_err(|error| match error {
+                        VisitError::Log(error) => VisitError::Log(OpenError::from(error)),
+                        VisitError::Refused(refused) => VisitError::Refused(refused),
+                    })?;
+                }
+                Task::Lead { epoch, told_ms } => {
+                    // The time that clients were told by whoever led before.
+                    let _ = visit(Entry {
+                        format: Format::V1,
+                        epoch: epoch.0,
+                        base_offset: at,
+                        event_count: 0,
+                        time_ms: told_ms,
+                        payload: b"",
+                    });
+                    let writer = self.lead(epoch).map_err(VisitError::Log)?;
+                    return Ok(Opened {
+                        writer: Box::new(writer),
+                        next_offset: at,
+                        epoch: epoch.0,
+                        torn_at: None,
+                    });
+                }
+            }
+        }
+    }
+
+    fn has_rivals(&self) -> bool {
+        true
+    }
+
+    fn reader(&self) -> Box<dyn LogReader> {
+        self.copy.reader()
+    }
+
+    fn snapshots(&self) -> Result<Vec<u64>, StorageError> {
+        self.copy.snapshots()
+    }
+
+    fn read_snapshot(&self, offset: u64) -> Result<Box<dyn SnapshotReader>, SnapshotError> {
+        self.copy.read_snapshot(offset)
+    }
+
+    fn write_snapshot(&self, offset: u64, time_ms: u64) -> Result<Box<dyn SnapshotWriter>, SnapshotError> {
+        self.copy.write_snapshot(offset, time_ms)
+    }
+
+    fn trim(&self, before: u64) -> Result<u64, StorageError> {
+        self.copy.trim(before)
+    }
+}
+
+/// The copy, and how far it has come. One that lacks what was noted, or is damaged, is made anew.
+fn open_copy(
+    directory: &Path,
+    partition: u32,
+    segment_bytes: u64,
+    place_file: &PlaceFile,
+) -> Result<(Arc<dyn Log>, LocalCopy, Reached), OpenError> {
+    let reached = place_file.read().map_err(|source| system("read", place_file.path(), source))?;
+    let lock =
+        || FileLog::lock(directory, SyncMethod::UnsafeNone, partition, LogSettings::new(segment_bytes));
+    let log = lock()?;
+    let opened = match &reached {
+        Some(reached) => LocalCopy::open(&log, reached, random()?),
+        // Without the file nobody knows what the copy is of.
+        None => Ok(None),
+    };
+    let problem = match opened {
+        Ok(Some(copy)) => return Ok((Arc::new(log), copy, reached.unwrap_or_default())),
+        Ok(None) => "it lacks what was noted of it".to_owned(),
+        Err(OpenError::Damaged(damage)) => damage.to_string(),
+        Err(error) => return Err(error),
+    };
+    if reached.is_some() {
+        tracing::warn!(problem, "the copy of the shared log is made anew");
+    }
+    drop(log);
+    fs::remove_dir_all(directory).map_err(|source| system("remove", directory, source))?;
+    let log = lock()?;
+    let reached = Reached::default();
+    let copy = LocalCopy::open(&log, &reached, random()?)?;
+    place_file.write(&reached).map_err(|source| system("write", place_file.path(), source))?;
+    let copy = copy.expect("an empty copy has all of nothing");
+    Ok((Arc::new(log), copy, reached))
+}
+
+/// A directory with a log of its own is not one for a copy.
+fn refuse_single_server(directory: &Path) -> Result<(), OpenError> {
+    fs::create_dir_all(directory).map_err(|source| system("make", directory, source))?;
+    let entries = fs::read_dir(directory).map_err(|source| system("read", directory, source))?;
+    let is_of_log = |entry: &fs::DirEntry| {
+        let name = entry.path();
+        name.extension().is_some_and(|extension| extension == "seg" || extension == "snap")
+    };
+    if entries.flatten().any(|entry| is_of_log(&entry)) {
+        return Err(OpenError::Settings(format!(
+            "{} has the log of a single server, which a node over a shared log would not read: give the node an empty directory",
+            directory.display()
+        )));
+    }
+    Ok(())
+}
+
+fn system(doing: &'static str, path: &Path, source: std::io::Error) -> OpenError {
+    OpenError::Storage(StorageError { doing, path: path.display().to_string(), source })
+}
+
+fn random() -> Result<u64, OpenError> {
+    getrandom::u64()
+        .map_err(|error| OpenError::Unavailable(format!("no random numbers can be drawn: {error}")))
+}
