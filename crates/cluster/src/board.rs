@@ -9,6 +9,8 @@ use onrush_log::shared::{
     Acked, Acks, InForce, LogId, RecordKind, RecordNo, SharedBounds, SharedError, SharedRecord, Verdict,
 };
 
+use crate::notes::Notes;
+
 /// The figures, and who waits for a change of them.
 pub(crate) struct Board {
     state: Mutex<BoardState>,
@@ -25,6 +27,10 @@ pub(crate) struct BoardState {
     pub(crate) is_warm: bool,
     /// Of this node, while it leads.
     pub(crate) term: Option<Term>,
+    /// What whoever led has noted last.
+    pub(crate) notes: Notes,
+    /// What this node is to note while it leads, if that is not done yet.
+    pub(crate) new_notes: Option<Notes>,
     /// Why nothing is followed any more.
     pub(crate) problem: Option<String>,
     /// The node does not begin to lead any more.
@@ -48,8 +54,8 @@ pub(crate) struct Term {
 }
 
 impl Board {
-    pub(crate) fn new(copied: u64, told_ms: u64) -> Arc<Self> {
-        let state = BoardState { copied, told_ms, ..BoardState::default() };
+    pub(crate) fn new(copied: u64, told_ms: u64, notes: Notes) -> Arc<Self> {
+        let state = BoardState { copied, told_ms, notes, ..BoardState::default() };
         Arc::new(Self { state: Mutex::new(state), changed: Condvar::new() })
     }
 
@@ -71,6 +77,23 @@ impl Board {
         at_most: Duration,
     ) -> MutexGuard<'a, BoardState> {
         self.changed.wait_timeout(state, at_most).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// This node is to note something. Without a term it is for whoever leads to say.
+    pub(crate) fn note(&self, name: &str, value: &[u8]) {
+        let mut state = self.state();
+        if state.term.is_none() {
+            return;
+        }
+        let mut notes = state.new_notes.clone().unwrap_or_else(|| state.notes.clone());
+        if notes.put(name, value) {
+            state.new_notes = Some(notes);
+        }
+    }
+
+    /// Takes what is to be noted.
+    pub(crate) fn take_new_notes(&self) -> Option<Notes> {
+        self.state().new_notes.take()
     }
 
     /// Does something with the term of this epoch, if this node still has it, and wakes its writer if more came into force or it is
@@ -115,7 +138,10 @@ impl Board {
 
     /// This node leads no more; whoever writes is woken.
     pub(crate) fn end_term(&self) {
-        let wake = self.change(|state| state.term.take().and_then(|term| term.wake));
+        let wake = self.change(|state| {
+            state.new_notes = None;
+            state.term.take().and_then(|term| term.wake)
+        });
         if let Some(wake) = wake {
             wake();
         }

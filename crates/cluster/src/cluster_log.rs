@@ -19,7 +19,7 @@ use crate::copy::LocalCopy;
 use crate::follower::{Beginning, Follower};
 use crate::place_file::{PlaceFile, Reached};
 use crate::settings::NodeSettings;
-use crate::writer::ClusterWriter;
+use crate::writer::{ClusterWriter, Handed};
 
 /// How often whoever waits to lead looks whether it is to stop.
 const WAIT: Duration = Duration::from_millis(100);
@@ -53,7 +53,7 @@ impl ClusterLog {
         let directory = settings.directory.join("copy");
         let place_file = PlaceFile::in_directory(&settings.directory);
         let (copy_log, copy, reached) = open_copy(&directory, partition, segment_bytes, &place_file)?;
-        let board = Board::new(copy.end(), reached.told_ms);
+        let board = Board::new(copy.end(), reached.told_ms, reached.notes.clone());
         let beginning = Beginning {
             reached,
             copy,
@@ -126,7 +126,7 @@ impl ClusterLog {
             partition: self.partition,
             node: self.settings.node,
             epoch,
-            told_count: 0,
+            handed: Handed::default(),
             record: Vec::new(),
         })
     }
@@ -181,6 +181,14 @@ impl Log for ClusterLog {
 
     fn has_rivals(&self) -> bool {
         true
+    }
+
+    fn note(&self, name: &str, value: &[u8]) {
+        self.board.note(name, value);
+    }
+
+    fn noted(&self, name: &str) -> Option<Vec<u8>> {
+        self.board.state().notes.get(name)
     }
 
     fn reader(&self) -> Box<dyn LogReader> {

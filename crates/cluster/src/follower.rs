@@ -14,6 +14,7 @@ use onrush_node::Clock;
 
 use crate::board::Board;
 use crate::copy::{CopyError, LocalCopy};
+use crate::notes::Notes;
 use crate::place_file::{PlaceFile, Reached};
 use crate::settings::{NodeSettings, Ping};
 
@@ -85,7 +86,7 @@ impl Follower {
         beginning: Beginning,
     ) -> Result<Self, SharedError> {
         let Beginning { reached, copy, place_file, board, clock, tag, new_log_id } = beginning;
-        let Reached { place, told_ms, leader_url } = reached;
+        let Reached { place, told_ms, leader_url, notes: _ } = reached;
         let now = clock.read().steady;
         let times = onrush_log::shared::ClaimTimes {
             silence: settings.silence,
@@ -166,9 +167,17 @@ impl Follower {
                     return check_dropped(&place, &record, verdict);
                 }
                 *told_ms = record.told_ms.max(*told_ms);
-                if record.kind == RecordKind::Claim {
-                    leader_url.clear();
-                    leader_url.push_str(&String::from_utf8_lossy(record.payload));
+                match record.kind {
+                    RecordKind::Claim => {
+                        leader_url.clear();
+                        leader_url.push_str(&String::from_utf8_lossy(record.payload));
+                    }
+                    RecordKind::Note => {
+                        if let Some(notes) = Notes::decode(record.payload) {
+                            board.state().notes = notes;
+                        }
+                    }
+                    RecordKind::Batch | RecordKind::Mark | RecordKind::Resignation => {}
                 }
                 leadership.read(no, &record, verdict, clock.read().steady);
                 Ok(())
@@ -312,6 +321,7 @@ impl Follower {
             place: *self.fence.place(),
             told_ms: self.told_ms,
             leader_url: self.leader_url.clone(),
+            notes: self.board.state().notes.clone(),
         };
         let written = self.place_file.write(&reached);
         self.is_noted = written.is_ok();

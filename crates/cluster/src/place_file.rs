@@ -13,19 +13,22 @@
 //! | 47 | 8 | place of the newest record of the epoch |
 //! | 55 | 8 | events in force |
 //! | 63 | 8 | the latest time that was told, milliseconds |
-//! | 71 | | the leader's address, UTF-8, to four bytes before the end |
+//! | 71 | 4 | bytes of the leader's address |
+//! | 75 | | that address, UTF-8 |
+//! | | | the newest note, to four bytes before the end |
 //! | | 4 | CRC32C of everything before |
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::notes::Notes;
 use crc32c::crc32c;
 use onrush_log::shared::{LogId, NodeId, Place, RecordNo};
 
 const MAGIC: [u8; 8] = *b"onrushPL";
 const VERSION: u16 = 1;
-const FIXED_BYTES: usize = 71;
+const FIXED_BYTES: usize = 75;
 
 /// How far a node has come, and what it knows there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,6 +36,7 @@ pub(crate) struct Reached {
     pub(crate) place: Place,
     pub(crate) told_ms: u64,
     pub(crate) leader_url: String,
+    pub(crate) notes: Notes,
 }
 
 pub(crate) struct PlaceFile {
@@ -72,7 +76,8 @@ impl PlaceFile {
 }
 
 fn encode(reached: &Reached) -> Vec<u8> {
-    let Reached { place, told_ms, leader_url } = reached;
+    let Reached { place, told_ms, leader_url, notes } = reached;
+    let url_bytes = u32::try_from(leader_url.len()).expect("an address is short");
     let mut bytes = Vec::with_capacity(FIXED_BYTES + leader_url.len() + 4);
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&VERSION.to_le_bytes());
@@ -85,14 +90,16 @@ fn encode(reached: &Reached) -> Vec<u8> {
     bytes.extend_from_slice(&place.sequence.to_le_bytes());
     bytes.extend_from_slice(&place.next_offset.to_le_bytes());
     bytes.extend_from_slice(&told_ms.to_le_bytes());
+    bytes.extend_from_slice(&url_bytes.to_le_bytes());
     bytes.extend_from_slice(leader_url.as_bytes());
+    bytes.extend_from_slice(&notes.encode());
     bytes.extend_from_slice(&crc32c(&bytes).to_le_bytes());
     bytes
 }
 
 fn decode(bytes: &[u8]) -> Option<Reached> {
     let (content, checksum) = bytes.split_last_chunk::<4>()?;
-    let (fixed, url) = content.split_first_chunk::<FIXED_BYTES>()?;
+    let (fixed, rest) = content.split_first_chunk::<FIXED_BYTES>()?;
     let is_whole = u32::from_le_bytes(*checksum) == crc32c(content);
     if !is_whole || fixed[..8] != MAGIC || fixed[8..10] != VERSION.to_le_bytes() {
         return None;
@@ -109,7 +116,10 @@ fn decode(bytes: &[u8]) -> Option<Reached> {
         sequence: u64_at(47),
         next_offset: u64_at(55),
     };
-    Some(Reached { place, told_ms: u64_at(63), leader_url: String::from_utf8(url.to_vec()).ok()? })
+    let url_bytes = u32::from_le_bytes(fixed[71..75].try_into().expect("four bytes"));
+    let (url, notes) = rest.split_at_checked(usize::try_from(url_bytes).ok()?)?;
+    let leader_url = String::from_utf8(url.to_vec()).ok()?;
+    Some(Reached { place, told_ms: u64_at(63), leader_url, notes: Notes::decode(notes)? })
 }
 
 #[cfg(test)]
@@ -125,7 +135,9 @@ mod tests {
             sequence: 1,
             next_offset: 90,
         };
-        Reached { place, told_ms: 1_700_000_000_123, leader_url: "http://b.example:8080".to_owned() }
+        let mut notes = Notes::default();
+        notes.put("orders", &[1, 2]);
+        Reached { place, told_ms: 1_700_000_000_123, leader_url: "http://b.example:8080".to_owned(), notes }
     }
 
     #[test]

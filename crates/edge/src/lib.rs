@@ -12,6 +12,7 @@ mod gate;
 mod grpc;
 mod hot;
 mod http;
+mod leading;
 pub mod limits;
 mod metrics;
 mod net;

@@ -5,7 +5,8 @@
 //! 2. **limits**: of its target, fields and body, on the way of parsing ([`crate::http::size`]);
 //! 3. **origin**: where the page is from that made it, if the operator listed origins. What a browser asks the public listener
 //!    about a request that is to follow is answered here ([`crate::preflights`]);
-//! 4. **gate**: who may ask this listener at all ([`crate::gate`]), and who is denied ([`crate::denied`]);
+//! 4. **gate**: who may ask this listener at all ([`crate::gate`]), who is denied ([`crate::denied`]), and whether this node decides
+//!    ([`crate::leading`]);
 //! 5. **route**: [`Exchange::begin`] tells the requests of a rush by their bytes; the rest go to the router by way of
 //!    [`crate::router_bridge`];
 //! 6. **decide**: the call goes to the partition of its name with all others of this turn, and [`Exchange::poll_decided`] says
@@ -27,6 +28,7 @@ use crate::gate::{Admission, PageOrigin, write_standing};
 use crate::hot::{self, Found, Hot, Ready, Rendering, Sender, WriteProblem};
 use crate::http::request::Request;
 use crate::http::response::{Response, has_no_body};
+use crate::leading::check_leads;
 use crate::net::call_batcher::PendingCall;
 use crate::net::request_id::RequestId;
 use crate::net::thread::EdgeThread;
@@ -74,7 +76,8 @@ impl Exchange {
             Err(_) => Admission::default(),
         };
         admission.page_origin = page_origin;
-        let state = match checked.and_then(|_| check_address(thread, request)) {
+        let checked = checked.and_then(|_| check_address(thread, request));
+        let state = match checked.and_then(|()| check_leads(thread, request)) {
             Ok(()) => Self::route(thread, request, found, &mut admission),
             Err(problem) => Some(State::Refused(Box::new(problem), hot::write_problem_of(found))),
         };

@@ -28,6 +28,7 @@ pub const CONTENT_TYPE: &str = "application/problem+json";
 
 const OVERLOADED_RETRY_S: u64 = 1;
 const LOG_UNAVAILABLE_RETRY_S: u64 = 5;
+const NOT_LEADER_RETRY_S: u64 = 1;
 const DRAINING_RETRY_S: u64 = 5;
 const CEILING_RETRY_S: u64 = 60;
 
@@ -273,6 +274,12 @@ impl Problem {
         Self::new(Code::LogUnavailable, detail).retry_after(LOG_UNAVAILABLE_RETRY_S)
     }
 
+    /// 503: another node decides. Nothing was done.
+    pub fn not_leader() -> Self {
+        let detail = "Another node leads. Nothing was done. Ask the node whose /readyz answers 200, or try again after Retry-After.";
+        Self::new(Code::NotLeader, detail).retry_after(NOT_LEADER_RETRY_S)
+    }
+
     /// 503: the server stops. Nothing was done.
     pub fn draining() -> Self {
         let detail = "The server is stopping. Nothing was done. Try again after Retry-After.";
@@ -286,6 +293,7 @@ impl Problem {
             Failure::Overloaded => Self::overloaded(),
             Failure::LogUnavailable => Self::log_unavailable(),
             Failure::Draining => Self::draining(),
+            Failure::NotLeader => Self::not_leader(),
         }
     }
 

@@ -84,6 +84,7 @@ impl Server {
                     preflights: Some(api::preflights(settings.scenarios)),
                     router: api::public_router(Arc::clone(&app)),
                     catalog: Arc::clone(&app.catalog),
+                    partitions: Some(Arc::clone(partitions)),
                 },
                 stopped: stopped.clone(),
             };
@@ -100,6 +101,7 @@ impl Server {
                 preflights: None,
                 catalog: Arc::clone(&app.catalog),
                 router: api::operator_router(app),
+                partitions: Some(Arc::clone(partitions)),
             },
             stopped,
         };

@@ -55,6 +55,18 @@ pub trait Log: Send + Sync {
         false
     }
 
+    /// Tells whoever opens the log next something beside the entries, in 64 bytes at most, under a name of at most 64 bytes. It gets
+    /// there some time, if this process leads until then. Where nobody else opens the log nothing is kept.
+    fn note(&self, name: &str, value: &[u8]) {
+        let _ = (name, value);
+    }
+
+    /// What was noted last under this name, as far as this process has read the log.
+    fn noted(&self, name: &str) -> Option<Vec<u8>> {
+        let _ = name;
+        None
+    }
+
     /// A reader of what is in force; empty until the log is opened. It goes on working when the log is opened again.
     fn reader(&self) -> Box<dyn LogReader>;
 

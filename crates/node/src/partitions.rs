@@ -64,6 +64,11 @@ impl Partitions {
         self.at(0).read_collection(collection, read)
     }
 
+    /// Whether this process decides for all of them, as far as it knows.
+    pub fn lead(&self) -> bool {
+        self.by_number.iter().all(|partition| partition.leads())
+    }
+
     /// The partition that knows everything of a sale.
     pub fn of_sale(&self, sale: &str) -> &Arc<Partition> {
         self.at(self.router.partition_of(RoutingKey::Sale(sale)))

@@ -41,6 +41,39 @@ pub(crate) struct Noted {
     pub(crate) incarnation: Option<Incarnation>,
 }
 
+impl Noted {
+    /// As the file has it.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(OFFSET_BYTES);
+        bytes.extend_from_slice(&OFFSET_MAGIC);
+        bytes.extend_from_slice(&self.offset.to_le_bytes());
+        bytes.push(self.incarnation.is_some().into());
+        bytes.extend_from_slice(&self.incarnation.map_or(0, |incarnation| incarnation.0).to_le_bytes());
+        bytes.extend_from_slice(&crc32c(&bytes).to_le_bytes());
+        bytes
+    }
+
+    /// `None` if it is damaged.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (checked, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>()?;
+        if crc32c(checked).to_le_bytes() != *checksum {
+            return None;
+        }
+        let Some(fields) = checked.strip_prefix(&OFFSET_MAGIC) else {
+            // An earlier version knew no incarnation.
+            let offset = u64::from_le_bytes(checked.try_into().ok()?);
+            return Some(Self { offset, incarnation: None });
+        };
+        let (offset, rest) = fields.split_first_chunk::<8>()?;
+        let (is_known, incarnation) = rest.split_first()?;
+        let incarnation = Incarnation(u32::from_le_bytes(incarnation.try_into().ok()?));
+        Some(Self {
+            offset: u64::from_le_bytes(*offset),
+            incarnation: (*is_known == 1).then_some(incarnation),
+        })
+    }
+}
+
 /// The files of one sink.
 #[derive(Clone, Debug)]
 pub(crate) struct SinkFiles {
@@ -125,7 +158,7 @@ impl SinkFiles {
 
     /// How far a target that keeps no offset has everything.
     pub(crate) fn read_offset(&self) -> io::Result<Option<Noted>> {
-        Ok(read_if_there(&self.path("offset"))?.and_then(|bytes| parse_offset(&bytes)))
+        Ok(read_if_there(&self.path("offset"))?.and_then(|bytes| Noted::decode(&bytes)))
     }
 
     /// As that, or if nothing is noted, as the snapshot has it. Then that is noted, before the snapshot is replaced: it may be one of
@@ -141,12 +174,7 @@ impl SinkFiles {
     /// Notes it. It is not synced unless `durably`: an older one is as good, it only costs repeats.
     pub(crate) fn write_offset(&self, noted: Noted, durably: bool) -> io::Result<()> {
         self.create_directory()?;
-        let mut bytes = Vec::with_capacity(OFFSET_BYTES);
-        bytes.extend_from_slice(&OFFSET_MAGIC);
-        bytes.extend_from_slice(&noted.offset.to_le_bytes());
-        bytes.push(noted.incarnation.is_some().into());
-        bytes.extend_from_slice(&noted.incarnation.map_or(0, |incarnation| incarnation.0).to_le_bytes());
-        bytes.extend_from_slice(&crc32c(&bytes).to_le_bytes());
+        let bytes = noted.encode();
         let file = File::options().create(true).truncate(false).write(true).open(self.path("offset"))?;
         file.write_all_at(&bytes, 0)?;
         if durably { file.sync_data() } else { Ok(()) }
@@ -207,23 +235,6 @@ impl SinkFiles {
         }
         self.replace("skipped", text.as_bytes())
     }
-}
-
-/// `None` if it is damaged.
-fn parse_offset(bytes: &[u8]) -> Option<Noted> {
-    let (checked, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>()?;
-    if crc32c(checked).to_le_bytes() != *checksum {
-        return None;
-    }
-    let Some(fields) = checked.strip_prefix(&OFFSET_MAGIC) else {
-        // An earlier version knew no incarnation.
-        let offset = u64::from_le_bytes(checked.try_into().ok()?);
-        return Some(Noted { offset, incarnation: None });
-    };
-    let (offset, rest) = fields.split_first_chunk::<8>()?;
-    let (is_known, incarnation) = rest.split_first()?;
-    let incarnation = Incarnation(u32::from_le_bytes(incarnation.try_into().ok()?));
-    Some(Noted { offset: u64::from_le_bytes(*offset), incarnation: (*is_known == 1).then_some(incarnation) })
 }
 
 /// `None` if it is damaged.

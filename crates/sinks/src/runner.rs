@@ -15,11 +15,12 @@ use crate::files::Noted;
 use crate::handle::{SinkHandle, StopOrder};
 use crate::history::SnapshotHistory;
 use crate::known_server::KnownServer;
+use crate::leading::{IdsWhileLeading, wait_to_lead};
 use crate::name_table::NameTable;
 use crate::settings::AtBacklogMax;
 use crate::start_point::{self, StartPoint};
 use crate::status::{SinkState, Stop};
-use crate::target::{Source, Target, TargetError};
+use crate::target::{Source, Target, TargetError, log_id};
 use crate::writer::{SearchStep, TargetWriter, Trouble};
 
 /// Lowest priority: a sink may lag, an answer may not.
@@ -44,6 +45,7 @@ pub(crate) struct Runner {
     log: Arc<dyn Log>,
     reader: Box<dyn LogReader>,
     ids: ReservationIds,
+    leads: IdsWhileLeading,
     source: Source,
     clock: Arc<dyn Clock>,
     /// The target itself tells where to go on.
@@ -70,13 +72,11 @@ impl Runner {
         target: Box<dyn Target>,
         log: Arc<dyn Log>,
         ids: ReservationIds,
-        source: Source,
+        leads: IdsWhileLeading,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        {
-            let mut shown = handle.shown();
-            (shown.kind, shown.caught_up_at) = (target.kind(), clock.wall_ms());
-        }
+        let sink = handle.settings.name.clone();
+        let source = Source { log_id: log_id(&ids), partition: ids.partition().into(), sink };
         Self {
             handle: Arc::clone(handle),
             keeps_offset: target.keeps_offset(),
@@ -84,6 +84,7 @@ impl Runner {
             reader: log.reader(),
             log,
             ids,
+            leads,
             source,
             clock,
             sink_snapshot_offset: 0,
@@ -107,6 +108,13 @@ impl Runner {
             tracing::warn!(sink = self.handle.settings.name, %error, "the sink runs at normal priority");
         }
         while let Err(trouble) = self.follow_and_catch() {
+            if !self.is_leading() {
+                // Whatever it was, the next leader's sink goes on from what is durable.
+                if wait_to_lead(&self.handle, &self.leads).is_none() {
+                    return;
+                }
+                continue;
+            }
             self.note_progress();
             match self.judge(&trouble) {
                 Verdict::Again => {}
@@ -117,6 +125,14 @@ impl Runner {
                 return;
             }
         }
+    }
+
+    fn is_leading(&self) -> bool {
+        (self.leads)().is_some()
+    }
+
+    fn may_go_on(&self) -> bool {
+        self.handle.stop_order() == StopOrder::GoOn && self.is_leading()
     }
 
     /// A fault in a target or in its client stops the sink, never the server, and never an answer.
@@ -139,6 +155,9 @@ impl Runner {
             let order = self.handle.stop_order();
             if order == StopOrder::Now {
                 return self.end();
+            }
+            if !self.is_leading() {
+                return Err(Trouble::NotLeading);
             }
             let written_before = self.handle.shown().written_count;
             if self.advance(self.ceiling.turn_events_max())? {
@@ -174,12 +193,17 @@ impl Runner {
                 if files.read_offset()?.is_some_and(|noted| noted.offset > offset) {
                     files.write_offset(lost, true)?;
                 }
+                self.log.note(&self.handle.settings.name, &lost.encode());
                 Ok(lost)
             }
             Some(offset) => Ok(Noted { offset, incarnation: self.writer.target.opened().incarnation }),
             // It has nothing, or lost everything: it gets what the log has, from the beginning.
             None if self.keeps_offset => Ok(Noted::default()),
-            None => files.noted_or_snapshot(sink_snapshot),
+            // Another node may have led since this one wrote its files.
+            None => match self.log.noted(&self.handle.settings.name).and_then(|note| Noted::decode(&note)) {
+                Some(noted) => Ok(noted),
+                None => files.noted_or_snapshot(sink_snapshot),
+            },
         }
     }
 
@@ -284,6 +308,7 @@ impl Runner {
         // On the way to where the sink goes on, it is not known yet what holds there.
         let Some(incarnation) = self.writer.incarnation_before(sink_offset) else { return };
         let noted = Noted { offset: sink_offset, incarnation: Some(incarnation) };
+        self.log.note(&self.handle.settings.name, &noted.encode());
         // An older offset only costs repeats, so trouble with the disk is no reason to stop.
         if let Err(error) = self.handle.files.write_offset(noted, false) {
             tracing::warn!(sink = self.handle.settings.name, %error, "the sink's offset could not be noted");
@@ -393,7 +418,7 @@ impl Runner {
     fn wait(&mut self, interval: Duration) {
         self.handle.shown().state = SinkState::Retrying;
         let since = Stopwatch::start();
-        while since.elapsed() < interval && self.handle.stop_order() == StopOrder::GoOn {
+        while since.elapsed() < interval && self.may_go_on() {
             if self.handle.takes_retry() {
                 return;
             }
@@ -414,7 +439,7 @@ impl Runner {
         // An order to try again that came before is not one for what just happened.
         self.handle.takes_retry();
         self.handle.shown().state = SinkState::Stopped(stop);
-        while self.handle.stop_order() == StopOrder::GoOn && !self.handle.takes_retry() {
+        while self.may_go_on() && !self.handle.takes_retry() {
             if let Some(stop) = self.judge_backlog() {
                 self.handle.shown().state = SinkState::Stopped(stop);
             }

@@ -7,13 +7,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use onrush_log::{Log, LogReader};
-use onrush_node::{Clock, ReservationIds, Retention, Stopwatch, spawn};
+use onrush_node::{Clock, Retention, Stopwatch, spawn};
 
 use crate::handle::SinkHandle;
+use crate::leading::{IdsWhileLeading, wait_to_lead};
 use crate::runner::Runner;
 use crate::settings::SinkSettings;
 use crate::status::{SinkRefusal, SinkStatus};
-use crate::target::{Source, Target, log_id};
+use crate::target::Target;
 
 /// How often a stop looks whether the threads have ended.
 const JOIN_INTERVAL: Duration = Duration::from_millis(2);
@@ -32,15 +33,15 @@ pub struct PreparedSinks {
 }
 
 impl PreparedSinks {
-    /// Starts a thread for each sink; `targets` are in the order of the settings. The reservations in the log have these
-    /// ids.
+    /// Starts a thread for each sink; `targets` are in the order of the settings. A sink writes while `leads` gives it the ids of
+    /// the reservations in the log.
     ///
     /// # Errors
     /// A thread cannot be started. A target that cannot be reached is no error: its sink goes on trying.
     pub fn start(
         self,
         log: &Arc<dyn Log>,
-        ids: &ReservationIds,
+        leads: &IdsWhileLeading,
         clock: &Arc<dyn Clock>,
         targets: Vec<Box<dyn Target>>,
     ) -> io::Result<Arc<Sinks>> {
@@ -48,11 +49,16 @@ impl PreparedSinks {
         assert_eq!(handles.len(), targets.len(), "every sink has a target");
         let mut threads = Vec::with_capacity(handles.len());
         for (handle, target) in handles.iter().zip(targets) {
-            let sink = handle.settings.name.clone();
-            let source = Source { log_id: log_id(ids), partition: ids.partition().into(), sink };
-            let (log, ids, clock) = (Arc::clone(log), ids.clone(), Arc::clone(clock));
-            let runner = Runner::new(handle, target, log, ids, source, clock);
-            let thread = spawn(&format!("sink-{}", handle.settings.name), move || runner.run())?;
+            {
+                let mut shown = handle.shown();
+                (shown.kind, shown.caught_up_at) = (target.kind(), clock.wall_ms());
+            }
+            let (sink, log) = (Arc::clone(handle), Arc::clone(log));
+            let (leads, clock) = (Arc::clone(leads), Arc::clone(clock));
+            let thread = spawn(&format!("sink-{}", handle.settings.name), move || {
+                let Some(ids) = wait_to_lead(&sink, &leads) else { return };
+                Runner::new(&sink, target, log, ids, leads, clock).run();
+            })?;
             handle.set_thread(thread.thread().clone());
             threads.push(thread);
         }

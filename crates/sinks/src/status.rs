@@ -39,6 +39,8 @@ pub const SLOW_ANSWER: Duration = Duration::from_millis(1_500);
 pub enum SinkState {
     /// Opening its target for the first time.
     Starting,
+    /// Another node leads, and its sink of this name writes.
+    Following,
     /// Writing, or waiting for events.
     Running,
     /// Its target has not answered for more than [`SLOW_ANSWER`]; the newest failure says what it was asked.
@@ -54,6 +56,7 @@ impl SinkState {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Starting => "starting",
+            Self::Following => "following",
             Self::Running => "running",
             Self::Waiting => "waiting",
             Self::Retrying => "retrying",

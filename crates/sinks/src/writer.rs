@@ -31,6 +31,9 @@ pub(crate) enum Trouble {
     StartPoint(StartPointError),
     #[error("read the sink's snapshot: {0}")]
     Snapshot(#[from] std::io::Error),
+    /// Another node leads, so its sink writes.
+    #[error("another node leads")]
+    NotLeading,
     /// Its thread failed an assertion.
     #[error("a fault in onrush, which should be reported: {0}")]
     Panic(String),

@@ -130,6 +130,7 @@ impl App {
         match self.backend.readiness() {
             Readiness::Ready => {}
             Readiness::LogUnavailable => return Err(Problem::log_unavailable()),
+            Readiness::Following => return Err(Problem::not_leader()),
             Readiness::Draining => return Err(Problem::draining()),
         }
         self.catalog.awaited().map_or(Ok(()), |collection| Err(Problem::collection_awaited(collection)))

@@ -21,7 +21,7 @@ pub(super) fn routes() -> [Route; 2] {
     let is_ready =
         Operation::new(HttpMethod::Get, "/readyz", HEALTH, "ready", "Whether to send requests here")
             .json(200, "Yes.", "Health", json!({"status": "ready"}))
-            .problems(&[Code::Incoherent, Code::LogUnavailable, Code::Draining]);
+            .problems(&[Code::Incoherent, Code::LogUnavailable, Code::NotLeader, Code::Draining]);
     // Whoever watches the server must not be told that it was asked too often.
     [Route::new(lives, live).unlimited(), Route::new(is_ready, ready).unlimited()]
 }

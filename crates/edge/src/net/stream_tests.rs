@@ -86,7 +86,7 @@ pub(super) fn thread(router: Router) -> Rc<EdgeThread> {
     let gate = Gate::Public(Arc::new(PublicGate::open()));
     let (hot, preflights) = (HotTable::default(), None);
     let catalog = Arc::new(Catalog::new(CatalogSettings::default(), Arc::new(NoRows)));
-    let answered = Routes { gate, hot, preflights, router, catalog };
+    let answered = Routes { gate, hot, preflights, router, catalog, partitions: None };
     EdgeThread::new(Arc::new(settings()), Arc::new(EdgeCounters::default()), None, answered, 1)
 }
 

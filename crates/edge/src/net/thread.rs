@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use axum::Router;
 use onrush_core::TimeMs;
+use onrush_node::Partitions;
 use tokio::sync::watch;
 
 use crate::catalog::Catalog;
@@ -31,6 +32,8 @@ pub(crate) struct Routes {
     pub(crate) preflights: Option<Preflights>,
     pub(crate) router: Router,
     pub(crate) catalog: Arc<Catalog>,
+    /// Whoever decides; absent in tests without partitions.
+    pub(crate) partitions: Option<Arc<Partitions>>,
 }
 
 /// Shared by the connections of one thread.

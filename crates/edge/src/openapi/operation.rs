@@ -174,7 +174,7 @@ impl Operation {
 
     /// Problems of everything that asks the partition.
     pub(crate) fn asks(self) -> Self {
-        self.problems(&[Code::Overloaded, Code::LogUnavailable, Code::Draining])
+        self.problems(&[Code::Overloaded, Code::LogUnavailable, Code::NotLeader, Code::Draining])
     }
 
     pub(crate) fn add_to(mut self, paths: PathsBuilder, scope: Scope, shared: &mut Shared) -> PathsBuilder {
@@ -460,6 +460,7 @@ fn example(code: Code) -> Problem {
         Code::HeadersTooLarge => Problem::headers_too_large(HEAD_BYTES_MAX),
         Code::Overloaded => refused(Refusal::CeilingReached(Ceiling::Reservations)),
         Code::LogUnavailable => Problem::log_unavailable(),
+        Code::NotLeader => Problem::not_leader(),
         Code::Draining => Problem::draining(),
     }
 }

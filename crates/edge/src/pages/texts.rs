@@ -141,7 +141,7 @@ pub(crate) fn refusal(problem: &Problem) -> String {
         }
         Code::RateLimited => "Too many requests came from you. Nothing was bought.",
         Code::Overloaded => "Too many people ask at the same moment. Nothing was bought.",
-        Code::Draining => "The shop is restarting. Nothing was bought.",
+        Code::Draining | Code::NotLeader => "The shop is restarting. Nothing was bought.",
         Code::LogUnavailable => {
             "The shop cannot make sure of your order now. Look whether you have it before you try again."
         }

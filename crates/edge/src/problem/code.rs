@@ -54,6 +54,7 @@ pub enum Code {
     SourceUnavailable,
     Overloaded,
     LogUnavailable,
+    NotLeader,
     Draining,
 }
 
@@ -61,7 +62,7 @@ const LIMIT_REACHED: &str = "The customer has reached this sale's limit";
 
 impl Code {
     /// Every code, by status.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 50] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::SessionRequired,
@@ -110,6 +111,7 @@ impl Code {
         Self::SourceUnavailable,
         Self::Overloaded,
         Self::LogUnavailable,
+        Self::NotLeader,
         Self::Draining,
     ];
 
@@ -215,6 +217,7 @@ impl Code {
             }
             Self::Overloaded => (503, RefusalCode::Overloaded.as_str(), "The server is at capacity"),
             Self::LogUnavailable => (503, "log_unavailable", "The log cannot be written"),
+            Self::NotLeader => (503, "not_leader", "Another node leads"),
             Self::Draining => (503, "draining", "The server is stopping"),
         }
     }

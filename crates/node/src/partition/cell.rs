@@ -16,10 +16,10 @@ use super::machine::{Machine, Step, Submission};
 use super::partition_clock::ClockNotice;
 use super::port::{Outbox, Port};
 use super::views::{PublishedView, View};
-use crate::{Failure, ReservationIds};
 use crate::clock::{Clock, ClockReading};
 use crate::limits::ROUNDS_PER_TURN_MAX;
 use crate::threads::abort_after_panic;
+use crate::{Failure, ReservationIds};
 
 /// What all threads of a partition share.
 pub(crate) struct LeaderCell {

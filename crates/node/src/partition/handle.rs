@@ -127,7 +127,8 @@ impl Partition {
         cell.set_leads(true);
         cell.set_durable_offset(recovered.offset);
         cell.set_snapshot_offset(recovered.snapshot_offset.unwrap_or(0));
-        let parts = Beginning { writer: Some(writer), identity, view, replayed_bytes: recovered.replayed_bytes };
+        let parts =
+            Beginning { writer: Some(writer), identity, view, replayed_bytes: recovered.replayed_bytes };
         let (partition, parts) = Self::of_parts(cell, log, settings, retention, parts);
         Ok((partition, parts, recovered))
     }
@@ -197,6 +198,11 @@ impl Partition {
     /// How reservation ids of this partition are written and read. Before it is known that its log has any, none can be read.
     pub fn reservation_ids(&self) -> &ReservationIds {
         self.cell.ids().unwrap_or(&self.no_ids)
+    }
+
+    /// The same while this process decides; nothing while another does, or nothing is known of them yet.
+    pub fn ids_while_leading(&self) -> Option<ReservationIds> {
+        self.cell.ids().filter(|_| self.leads()).cloned()
     }
 
     /// Whether this process decides, as far as it knows. What only reads the view is not to be asked otherwise.

@@ -233,9 +233,9 @@ impl Writer {
     fn reopen(&mut self) -> Option<Duration> {
         self.cell.run_as_leader(None);
         let resume_at = self.cell.durable_offset();
-        let loaded = self.identity().and_then(|identity| {
-            loading::load(&*self.log, &self.settings, Some(resume_at), identity)
-        });
+        let loaded = self
+            .identity()
+            .and_then(|identity| loading::load(&*self.log, &self.settings, Some(resume_at), identity));
         match loaded {
             Ok(loaded) => {
                 self.go_on(loaded);

@@ -12,7 +12,7 @@ use onrush_node::{
     Asker, Call, ChallengeCall, Clock, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Reply,
     ReserveCall, Retention, Settings,
 };
-use onrush_sinks::{SinkSettings, SinkState, SinkStatus, Sinks, Stop, Target};
+use onrush_sinks::{IdsWhileLeading, SinkSettings, SinkState, SinkStatus, Sinks, Stop, Target};
 
 pub(crate) const START_MS: u64 = 1_700_000_000_000;
 /// How long a test waits for what has to come.
@@ -51,7 +51,9 @@ impl Shop {
         let sinks = Sinks::prepare(sink_settings, directory, &retention).unwrap();
         let (partition, _) =
             Partition::open(Arc::clone(&log), settings, Arc::clone(&shared_clock), retention).unwrap();
-        let sinks = sinks.start(&log, partition.reservation_ids(), &shared_clock, targets).unwrap();
+        let leading = Arc::clone(&partition);
+        let leads: IdsWhileLeading = Arc::new(move || leading.ids_while_leading());
+        let sinks = sinks.start(&log, &leads, &shared_clock, targets).unwrap();
         Self { partition, sinks, clock }
     }
 

@@ -417,9 +417,11 @@ fn a_scenario_that_is_off_is_an_unknown_path() {
 
 #[test]
 fn a_log_that_cannot_be_written_is_not_ready() {
-    for (readiness, expected) in
-        [(Readiness::LogUnavailable, "503 log_unavailable"), (Readiness::Draining, "503 draining")]
-    {
+    for (readiness, expected) in [
+        (Readiness::LogUnavailable, "503 log_unavailable"),
+        (Readiness::Following, "503 not_leader"),
+        (Readiness::Draining, "503 draining"),
+    ] {
         let shop = Arc::new(Shop::that_is(readiness));
         let app = Arc::new(App::over(shop, ALL, None, Arc::new(EdgeMetrics::default)));
         check(&public_router(Arc::clone(&app)), "GET /readyz", expected);

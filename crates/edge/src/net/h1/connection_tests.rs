@@ -63,11 +63,12 @@ fn with_edge<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F) {
         tokio::task::spawn_local(Rc::clone(&batcher).run());
         let settings = settings();
         let edge_metrics = Arc::new(EdgeMetrics::default);
-        let app = App::new(partitions, &settings, Components::default(), edge_metrics);
+        let app = App::new(Arc::clone(&partitions), &settings, Components::default(), edge_metrics);
         let (hot, preflights) = (hot_table(settings.scenarios), Some(preflights(settings.scenarios)));
         let gate = Gate::Public(Arc::clone(&app.gate));
         let catalog = Arc::clone(&app.catalog);
-        let routes = Routes { gate, hot, preflights, catalog, router: public_router(Arc::new(app)) };
+        let router = public_router(Arc::new(app));
+        let routes = Routes { gate, hot, preflights, catalog, router, partitions: Some(partitions) };
         let counters = Arc::new(EdgeCounters::default());
         let thread = EdgeThread::new(Arc::new(settings), counters, Some(batcher), routes, 1);
         thread.deadlines.tick(0, false);

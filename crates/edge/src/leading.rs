@@ -1,0 +1,45 @@
+//! What a node answers while another one leads.
+
+use crate::http::request::Request;
+use crate::net::thread::EdgeThread;
+use crate::problem::Problem;
+
+/// What is about this node and not about the state, on either listener.
+const OF_THE_NODE: [&[u8]; 6] =
+    [b"/livez", b"/readyz", b"/openapi.json", b"/metrics", b"/v1/sinks", b"/docs"];
+
+/// Whether this node leads, if whoever answers the request has to.
+///
+/// # Errors
+/// It does not: nothing is told from a state that may be over.
+pub(crate) fn check_leads(thread: &EdgeThread, request: &Request<'_>) -> Result<(), Problem> {
+    let leads = thread.routes.partitions.as_ref().is_none_or(|partitions| partitions.lead());
+    if leads || is_of_the_node(request.path) { Ok(()) } else { Err(Problem::not_leader()) }
+}
+
+fn is_of_the_node(path: &[u8]) -> bool {
+    OF_THE_NODE
+        .iter()
+        .any(|known| path.strip_prefix(*known).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_of_the_node_is_told_by_its_path() {
+        for (path, expected) in [
+            ("/readyz", true),
+            ("/docs/index.css", true),
+            ("/v1/sinks/orders/retry", true),
+            ("/v1/sinkss", false),
+            ("/readyzz", false),
+            ("/v1/sales", false),
+            ("/", false),
+            ("", false),
+        ] {
+            assert_eq!(is_of_the_node(path.as_bytes()), expected, "{path}");
+        }
+    }
+}
