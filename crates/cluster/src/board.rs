@@ -33,6 +33,8 @@ pub(crate) struct BoardState {
     pub(crate) new_notes: Option<Notes>,
     /// Why nothing is followed any more.
     pub(crate) problem: Option<String>,
+    /// Settings of the shared log by which it can lose records, so that this node must not lead.
+    pub(crate) unsafe_settings: Option<String>,
     /// The node does not begin to lead any more.
     pub(crate) is_standing_down: bool,
     /// The node leaves: it leads no more, and its threads end.

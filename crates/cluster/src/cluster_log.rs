@@ -17,6 +17,7 @@ use onrush_node::{Clock, spawn};
 use crate::board::{Board, TermAcks};
 use crate::copy::LocalCopy;
 use crate::follower::{Beginning, Follower};
+use crate::inspector::Inspector;
 use crate::place_file::{PlaceFile, Reached};
 use crate::settings::NodeSettings;
 use crate::writer::{ClusterWriter, Handed};
@@ -32,7 +33,7 @@ pub struct ClusterLog {
     settings: NodeSettings,
     copy: Arc<dyn Log>,
     board: Arc<Board>,
-    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
 impl ClusterLog {
@@ -65,10 +66,17 @@ impl ClusterLog {
         };
         let follower = Follower::new(Arc::clone(&shared), partition, &settings, beginning)
             .map_err(|error| OpenError::Unavailable(error.to_string()))?;
-        let thread = spawn("log-follower", move || follower.run())
-            .map_err(|source| system("start a thread", &settings.directory, source))?;
-        let thread = Arc::new(Mutex::new(Some(thread)));
-        Ok(Self { shared, partition, settings, copy: copy_log, board, thread })
+        let inspector = Inspector {
+            log: Arc::clone(&shared),
+            board: Arc::clone(&board),
+            may_lead_unsafely: settings.may_lead_unsafely,
+        };
+        inspector.look();
+        let started = |source| system("start a thread", &settings.directory, source);
+        let following = spawn("log-follower", move || follower.run()).map_err(started)?;
+        let inspecting = spawn("log-inspector", move || inspector.run()).map_err(started)?;
+        let threads = Arc::new(Mutex::new(vec![following, inspecting]));
+        Ok(Self { shared, partition, settings, copy: copy_log, board, threads })
     }
 
     /// Does not begin to lead from now on: whoever waits for that in [`Log::open_visiting`] is told so. A term that has begun goes on.
@@ -79,11 +87,12 @@ impl ClusterLog {
     /// Leads no more and follows no more, from now on.
     pub fn leave(&self) {
         self.board.change(|state| state.is_leaving = true);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
-            tracing::error!("the thread that follows the shared log has failed");
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                tracing::error!("a thread that follows the shared log has failed");
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use crate::place_file::{PlaceFile, Reached};
 use crate::settings::{NodeSettings, Ping};
 
 /// How long a turn waits for a record.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_millis(100);
 /// Steps of the leadership in one turn; more would be a circle.
 const STEPS_MAX: usize = 8;
 /// How often it is noted how far the copy has come.
@@ -207,10 +207,18 @@ impl Follower {
             self.read_again_from_here()?;
             return Err(trouble);
         }
-        let progress = progress.map_err(|error| match error {
-            SharedError::Unknown(_) => Trouble::Passing(error.to_string()),
-            other => Trouble::Lasting(other.to_string()),
-        })?;
+        let progress = match progress {
+            Ok(progress) => progress,
+            Err(error @ (SharedError::Missing { .. } | SharedError::Truncated { .. })) => {
+                return Err(Trouble::Lasting(format!(
+                    "{error}. What this node has is in its copy; nothing is written to the log from here"
+                )));
+            }
+            Err(error) => {
+                self.read_again_from_here()?;
+                return Err(Trouble::Passing(error.to_string()));
+            }
+        };
         if let Some(epoch) = led_from {
             let Place { log_id, next_offset, .. } = *self.fence.place();
             let log_id = log_id.expect("a claim in force has one");
@@ -223,20 +231,25 @@ impl Follower {
     /// The record that was not kept comes again.
     fn read_again_from_here(&mut self) -> Result<(), Trouble> {
         let reader = self.log.reader(self.partition, self.fence.place().next_no);
-        self.reader = reader.map_err(|error| Trouble::Lasting(error.to_string()))?;
+        self.reader = reader.map_err(|error| Trouble::Passing(error.to_string()))?;
         Ok(())
     }
 
     fn step(&mut self) -> Result<(), Trouble> {
         self.take_claim_acks();
         let has_failed = |term: &crate::board::Term| term.is_given_up || term.in_force.has_failed();
-        if self.board.state().term.as_ref().is_some_and(has_failed) {
+        let gives_up = {
+            let state = self.board.state();
+            let is_unsafe = state.unsafe_settings.is_some() && state.term.is_some();
+            is_unsafe || state.term.as_ref().is_some_and(has_failed)
+        };
+        if gives_up {
             self.leadership.give_up();
         }
         for _ in 0..STEPS_MAX {
             let may_claim = {
                 let state = self.board.state();
-                state.is_warm && !state.is_standing_down
+                state.is_warm && !state.is_standing_down && state.unsafe_settings.is_none()
             };
             // What it would decide on is not there yet.
             if self.leadership.role() == Role::Following && !may_claim {

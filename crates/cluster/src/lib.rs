@@ -18,6 +18,7 @@ mod board;
 mod cluster_log;
 mod copy;
 mod follower;
+mod inspector;
 mod notes;
 mod place_file;
 mod settings;

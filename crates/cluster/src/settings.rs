@@ -20,6 +20,8 @@ pub struct NodeSettings {
     pub silence: Duration,
     /// The same if the leader does answer: then it does not reach the log.
     pub silence_of_living: Duration,
+    /// It leads even if settings of the shared log can lose records.
+    pub may_lead_unsafely: bool,
     /// Where the copy is, in a directory of its own below this one.
     pub directory: PathBuf,
     /// Asks other nodes.

@@ -12,8 +12,8 @@ use std::time::Duration;
 use onrush_cluster::{ClusterLog, NodeSettings};
 use onrush_log::shared::memory::{AckForm, MemorySharedLog};
 use onrush_log::shared::{
-    Acks, NodeId, Progress, RecordNo, SharedAppender, SharedBounds, SharedError, SharedLog, SharedReader,
-    VisitRecord,
+    Acks, Finding, NodeId, Progress, RecordNo, SharedAppender, SharedBounds, SharedError, SharedLog,
+    SharedReader, VisitRecord,
 };
 use onrush_node::{
     Call, Failure, MachineClock, Name, Outcome, Partition, Readiness, Reply, Retention, Settings, Stopwatch,
@@ -95,6 +95,10 @@ impl<T> LineEnd<T> {
 }
 
 impl SharedLog for Line {
+    fn inspect(&self) -> Result<Vec<Finding>, SharedError> {
+        self.log.inspect()
+    }
+
     fn bounds(&self) -> SharedBounds {
         self.log.bounds()
     }
@@ -173,6 +177,7 @@ impl Cluster {
             url: format!("node {node}"),
             silence: Duration::from_millis(1_200 + 300 * u64::from(node)),
             silence_of_living: Duration::from_millis(3_000 + 300 * u64::from(node)),
+            may_lead_unsafely: false,
             directory: self.directory(node),
             ping: Arc::new(move |url| {
                 living
@@ -336,6 +341,7 @@ fn a_directory_of_a_single_server_is_refused() {
         url: String::new(),
         silence: Duration::from_secs(1),
         silence_of_living: Duration::from_secs(1),
+        may_lead_unsafely: false,
         directory: cluster.directory(0),
         ping: Arc::new(|_| false),
     };

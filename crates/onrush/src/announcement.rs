@@ -20,7 +20,8 @@ pub(crate) struct Announcement<'a> {
     /// The address that was opened: the port is the system's choice where the settings say 0.
     pub(crate) public: SocketAddr,
     pub(crate) operator: SocketAddr,
-    pub(crate) recovered: &'a Recovered,
+    /// Nothing of a log that other nodes share: it is followed.
+    pub(crate) recovered: Option<&'a Recovered>,
 }
 
 impl Announcement<'_> {
@@ -37,17 +38,23 @@ impl Announcement<'_> {
                 operator = %self.operator,
                 directory = %self.settings.log.directory.display(),
                 sinks = sinks_words(self.settings),
-                recovered = recovered_words(self.recovered),
+                recovered = self.beginning(),
                 "ready"
             );
         }
-        if let Some(warning) = clock_warning(self.recovered.time_ms, MachineClock.wall_ms()) {
+        let log_ms = self.recovered.map_or(0, |recovered| recovered.time_ms);
+        if let Some(warning) = clock_warning(log_ms, MachineClock.wall_ms()) {
             tracing::warn!("{warning}");
         }
     }
 
+    fn beginning(&self) -> String {
+        self.recovered.map_or_else(|| "follows the log that other nodes share".to_owned(), recovered_words)
+    }
+
     fn text(&self) -> String {
         let durability = match self.settings.log.sync_method {
+            _ if self.settings.cluster.is_some() => "a copy: the shared log is what is durable",
             SyncMethod::Fdatasync => "every answer is durable (fdatasync)",
             SyncMethod::Direct => "every answer is durable (direct writes)",
             SyncMethod::UnsafeNone => "UNSAFE: a power failure loses answers",
@@ -69,7 +76,7 @@ impl Announcement<'_> {
             public = self.public,
             operator = self.operator,
             directory = self.settings.log.directory.display(),
-            recovered = recovered_words(self.recovered),
+            recovered = self.beginning(),
         )
     }
 }

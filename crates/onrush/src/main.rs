@@ -17,6 +17,7 @@ mod rereading;
 mod serve;
 mod session_files;
 mod settings;
+mod shared_log;
 mod signals;
 mod sinks;
 mod table;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use onrush_cluster::ClusterLog;
 use onrush_edge::scenarios::product_inventory;
 use onrush_edge::{Components, PasswordPool, Server, Sessions, Source};
 use onrush_log::file::{FileLog, LogSettings, SyncMethod};
 use onrush_log::{Log, OpenError, SnapshotError};
 use onrush_node::{Clock, LoadError, MachineClock, Name, Partition, Partitions, Recovered, Retention};
-use onrush_sinks::Sinks;
+use onrush_sinks::{IdsWhileLeading, Sinks};
 use sd_notify::NotifyState;
 
 use crate::announcement::Announcement;
@@ -20,7 +21,7 @@ use crate::rereading::Rereading;
 use crate::session_files::{self, SessionWatch};
 use crate::settings::{self, Flags, LogFiles, Settings};
 use crate::signals::{Hangups, Order, Signals};
-use crate::{demo, descriptors, environment, logging};
+use crate::{demo, descriptors, environment, logging, shared_log};
 
 /// How long sinks may write what is left in the log after it was closed. What they do not manage is written after the next
 /// start.
@@ -69,22 +70,54 @@ fn open_and_run(
 /// A partition that is open, with its sinks at work.
 struct Started {
     partition: Arc<Partition>,
-    recovered: Recovered,
+    /// Nothing is read back at once of a log that is shared.
+    recovered: Option<Recovered>,
     sinks: Arc<Sinks>,
+    /// The log that other nodes share.
+    shared: Option<ClusterLog>,
 }
 
 fn start_partition(settings: &Settings) -> Result<Started, Failure> {
-    let log = lock_log(settings).map_err(|error| open_failure(error.into()))?;
+    let clock: Arc<dyn Clock> = Arc::new(MachineClock);
+    let (log, shared): (Arc<dyn Log>, _) = match &settings.cluster {
+        None => (lock_log(settings).map_err(|error| open_failure(error.into()))?, None),
+        Some(cluster) => {
+            let shared = shared_log::follow(settings, cluster, Arc::clone(&clock))?;
+            (Arc::new(shared.clone()), Some(shared))
+        }
+    };
+    let started = open_partition(settings, &log, &clock);
+    match started {
+        Ok((partition, recovered, sinks)) => Ok(Started { partition, recovered, sinks, shared }),
+        Err(failure) => {
+            shared.iter().for_each(ClusterLog::leave);
+            Err(failure)
+        }
+    }
+}
+
+fn open_partition(
+    settings: &Settings,
+    log: &Arc<dyn Log>,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Arc<Partition>, Option<Recovered>, Arc<Sinks>), Failure> {
     let retention = Retention::default();
     let sinks = settings.sinks.iter().map(|sink| sink.node.clone()).collect();
     let sinks =
         Sinks::prepare(sinks, &settings.log.directory, &retention).context("read where a sink was")?;
-    let clock: Arc<dyn Clock> = Arc::new(MachineClock);
-    let opened = Partition::open(Arc::clone(&log), settings.node.clone(), Arc::clone(&clock), retention);
-    let (partition, recovered) = opened.map_err(open_failure)?;
+    let (node, its_log, its_clock) = (settings.node.clone(), Arc::clone(log), Arc::clone(clock));
+    let (partition, recovered) = if log.has_rivals() {
+        (Partition::follow(its_log, node, its_clock, retention).map_err(open_failure)?, None)
+    } else {
+        let opened = Partition::open(its_log, node, its_clock, retention);
+        let (partition, recovered) = opened.map_err(open_failure)?;
+        (partition, Some(recovered))
+    };
     let targets = settings.sinks.iter().map(|sink| sink.target.target()).collect();
-    match sinks.start(&log, partition.reservation_ids(), &clock, targets) {
-        Ok(sinks) => Ok(Started { partition, recovered, sinks }),
+    let leading = Arc::clone(&partition);
+    let leads: IdsWhileLeading = Arc::new(move || leading.ids_while_leading());
+    match sinks.start(log, &leads, clock, targets) {
+        Ok(sinks) => Ok((partition, recovered, sinks)),
         Err(error) => {
             partition.close();
             Err(Failure::Runtime(anyhow!(error).context("start the threads of sinks")))
@@ -92,7 +125,18 @@ fn start_partition(settings: &Settings) -> Result<Started, Failure> {
     }
 }
 
-/// The one place that says which log it is.
+/// Closes a partition. Of a log that others share it begins no term any more, and then leaves it.
+fn close(partition: &Partition, shared: Option<&ClusterLog>) {
+    if let Some(shared) = shared {
+        shared.stand_down();
+    }
+    partition.close();
+    if let Some(shared) = shared {
+        shared.leave();
+    }
+}
+
+/// The one place that says which log a single server has.
 fn lock_log(settings: &Settings) -> Result<Arc<dyn Log>, OpenError> {
     let LogFiles { directory, segment_bytes, sync_method } = &settings.log;
     let partition = settings.node.partition.into();
@@ -106,7 +150,7 @@ async fn run(
     hangups: Hangups,
     mut rereading: Rereading<'_>,
 ) -> Result<(), Failure> {
-    let Started { partition, recovered, sinks } = started;
+    let Started { partition, recovered, sinks, shared } = started;
     let mut signals = Signals::listen(hangups)?;
     let sessions = open_sessions(settings);
     let started = sessions.and_then(|sessions| {
@@ -117,7 +161,7 @@ async fn run(
     let (server, sessions, feeds) = match started {
         Ok(started) => started,
         Err(failure) => {
-            partition.close();
+            close(&partition, shared.as_ref());
             sinks.stop(Duration::ZERO);
             return Err(failure);
         }
@@ -126,7 +170,7 @@ async fn run(
         settings,
         public: server.address(),
         operator: server.operator_address(),
-        recovered: &recovered,
+        recovered: recovered.as_ref(),
     }
     .make();
     let addresses = format!("public {}, operator {}", server.address(), server.operator_address());
@@ -140,7 +184,7 @@ async fn run(
     let drained = tokio::task::spawn_blocking(move || {
         server.drain();
         feeds.stop();
-        partition.close();
+        close(&partition, shared.as_ref());
         sinks.stop(SINKS_DRAIN);
     });
     tokio::select! {
@@ -224,7 +268,7 @@ fn start_edge(
     Ok(Server::start(edge, &partitions, components).context("start listening")?)
 }
 
-fn open_failure(error: LoadError) -> Failure {
+pub(crate) fn open_failure(error: LoadError) -> Failure {
     match error {
         LoadError::Log(OpenError::Locked { .. }) => Failure::Locked(error.to_string()),
         LoadError::Log(OpenError::Damaged(_) | OpenError::Between { .. })

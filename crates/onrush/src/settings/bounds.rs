@@ -22,7 +22,7 @@ pub(super) const SNAPSHOT_BYTES: RangeInclusive<i64> = 1 << 20..=1 << 40;
 /// The number of a node among those that share a log.
 pub(super) const NODE: RangeInclusive<i64> = 1..=u32::MAX as i64;
 /// How long nobody is heard of until another node leads, in milliseconds.
-pub(super) const SILENCE_MS: RangeInclusive<i64> = 500..=60_000;
+pub(super) const SILENCE_MS: RangeInclusive<i64> = 1_500..=60_000;
 /// Where a node is reached, in bytes: it stands in each of its claims.
 pub(super) const NODE_URL_BYTES_MAX: usize = 256;
 /// Counters, windows, sales, stocks and reservations: their numbers fit 32 bits with room to spare.

@@ -1,0 +1,71 @@
+//! The log that this node shares with others, if the settings name one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use onrush_cluster::{ClusterLog, NodeSettings, Ping};
+use onrush_log::shared::SharedLog;
+use onrush_node::Clock;
+use ureq::Agent;
+
+use crate::failure::Failure;
+use crate::settings::{Cluster, Settings};
+
+/// How long another node may take to say that it leads.
+const PING_TIMEOUT: Duration = Duration::from_millis(500);
+/// Nodes whose turn comes one after the other wait for so much longer, so that one of them is first.
+const SILENCE_STEP: Duration = Duration::from_millis(500);
+/// So many different waits there are.
+const SILENCE_STEPS: u32 = 8;
+/// A leader that answers, and of which the log tells nothing, is given so many times as long.
+const SILENCE_OF_LIVING: u32 = 4;
+const OK: u16 = 200;
+
+/// Begins to follow the log.
+pub(crate) fn follow(
+    settings: &Settings,
+    cluster: &Cluster,
+    clock: Arc<dyn Clock>,
+) -> Result<ClusterLog, Failure> {
+    let log = open(cluster)?;
+    let step = SILENCE_STEP * (cluster.node.0.saturating_sub(1) % SILENCE_STEPS);
+    let node = NodeSettings {
+        node: cluster.node,
+        url: cluster.url.clone(),
+        silence: cluster.silence + step,
+        silence_of_living: cluster.silence * SILENCE_OF_LIVING + step,
+        may_lead_unsafely: cluster.unsafe_topic,
+        directory: settings.log.directory.clone(),
+        ping: ping(),
+    };
+    let partition = settings.node.partition.into();
+    ClusterLog::start(log, partition, node, settings.log.segment_bytes, clock)
+        .map_err(|error| crate::serve::open_failure(error.into()))
+}
+
+#[cfg(feature = "kafka")]
+fn open(cluster: &Cluster) -> Result<Arc<dyn SharedLog>, Failure> {
+    use anyhow::Context as _;
+    use onrush_connect::kafka_log::KafkaLog;
+
+    Ok(Arc::new(KafkaLog::open(cluster.log.clone()).context("open the shared log")?))
+}
+
+#[cfg(not(feature = "kafka"))]
+fn open(cluster: &Cluster) -> Result<Arc<dyn SharedLog>, Failure> {
+    match cluster.log {}
+}
+
+/// A node that leads says that it is ready.
+fn ping() -> Ping {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
+        .timeout_global(Some(PING_TIMEOUT));
+    let agent: Agent = config.build().into();
+    Arc::new(move |url| {
+        let answer = agent.get(format!("{url}/readyz")).call();
+        answer.is_ok_and(|answer| answer.status().as_u16() == OK)
+    })
+}
