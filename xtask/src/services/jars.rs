@@ -1,5 +1,6 @@
 //! Services in Java, run from jars that Maven fetches once, as `services/NAME/pom.xml` says.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -20,6 +21,10 @@ pub(super) fn fetch(name: &str, log: &Path) -> Result<()> {
     let pom = root().join(format!("services/{name}/pom.xml"));
     let wanted = std::fs::read(&pom).with_context(|| format!("read {}", pom.display()))?;
     let libraries = directory(name);
+    // Several services have the same jars, and start beside each other.
+    std::fs::create_dir_all(root().join("target/services")).context("make the directory of the jars")?;
+    let lock = File::create(libraries.with_extension("lock")).context("open the lock of the jars")?;
+    lock.lock().context("lock the jars")?;
     if std::fs::read(libraries.join("pom.xml")).is_ok_and(|there| there == wanted) {
         return Ok(());
     }

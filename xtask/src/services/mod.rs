@@ -1,6 +1,6 @@
-//! Real servers for tests, benchmarks and development, without Docker: PostgreSQL with a replica, MariaDB, Redis, RabbitMQ and
-//! Kafka with a worker of Kafka Connect, started from their packages on free ports of the loopback interface, with everything
-//! they write in one directory.
+//! Real servers for tests, benchmarks and development, without Docker: PostgreSQL with a replica, MariaDB, Redis, RabbitMQ,
+//! Kafka with a worker of Kafka Connect, and a cluster of three brokers of Kafka, started from their packages on free ports of the
+//! loopback interface, with everything they write in one directory.
 
 mod certificates;
 mod chance;
@@ -9,6 +9,7 @@ mod data;
 mod home;
 mod jars;
 mod kafka;
+mod kafka_cluster;
 mod lines;
 mod mariadb;
 mod postgres;
@@ -29,7 +30,7 @@ use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use crate::machine::program;
 use crate::steps::root;
 use lines::Lines;
-use registry::{NAMES, SERVERS};
+use registry::{NAMES, SERVERS, startable};
 use running::Services;
 
 /// The arguments of `cargo xtask services`
@@ -49,8 +50,8 @@ enum Action {
         /// Start with empty data, as far as a service does not run already
         #[arg(long)]
         fresh: bool,
-        /// The services; all of them if absent
-        #[arg(value_parser = PossibleValuesParser::new(NAMES))]
+        /// The services; all of them if absent, but for those of kafka-cluster
+        #[arg(value_parser = PossibleValuesParser::new(startable()))]
         names: Vec<String>,
     },
     /// Stop all services
@@ -85,10 +86,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-/// The names of the services whose programs are all here, and a sentence for each of the others.
+/// The names of the services whose programs are all here, and a sentence for each of the others. Those of a group, which nobody
+/// wants who does not name it, are left out.
 pub(crate) fn available() -> (Vec<String>, Vec<String>) {
     let (mut names, mut missing) = (Vec::new(), Vec::new());
-    for server in SERVERS {
+    for server in SERVERS.into_iter().filter(|server| server.group().is_none()) {
         match server.programs().iter().try_for_each(|name| program(name).map(drop)) {
             Ok(()) => names.push(server.name().to_owned()),
             Err(error) => missing.push(format!("{}: {error}", server.name())),

@@ -54,7 +54,7 @@ impl Services {
         self.directory.join("services.env")
     }
 
-    /// Starts those of the named services that do not work, with those they rest on; all if none is named.
+    /// Starts those of the named services that do not work, with those they rest on; all but those of a group if none is named.
     pub(crate) fn up(&self, names: &[String], fresh: bool) -> Result<()> {
         let wanted: Vec<_> = SERVERS.into_iter().filter(|server| is_wanted(*server, names)).collect();
         for server in &wanted {
@@ -237,20 +237,21 @@ impl Services {
         lines.insert("ONRUSH_SERVICES_DIRECTORY", self.directory.display());
         // Linux says so of a program that was built again while it ran.
         lines.insert("ONRUSH_SERVICES_XTASK", program.trim_end_matches(" (deleted)"));
-        let mut running_count = 0;
+        let mut missing_count = 0;
         for server in SERVERS {
             let home = self.home(server);
             if let Some(process) = home.processes()?.into_iter().next()
                 && let Some(settings) = home.settings()?
             {
-                running_count += 1;
                 for (key, value) in server.variables(&home, &settings, process)? {
                     lines.insert(&format!("ONRUSH_SERVICES_{key}"), value);
                 }
+            } else if server.group().is_none() {
+                missing_count += 1;
             }
         }
         // Tests that read this take a variable that is absent for a failure, and leave themselves out otherwise.
-        if running_count == SERVERS.len() {
+        if missing_count == 0 {
             lines.insert("ONRUSH_SERVICES", 1);
         }
         write_private(&self.variables_path(), &lines.text()?)
@@ -285,9 +286,13 @@ fn named(name: &str) -> &'static dyn Server {
     SERVERS.into_iter().find(|server| server.name() == name).expect("the command line takes only known names")
 }
 
-/// Whether a service is named, or one that rests on it, or none at all.
+/// Whether a service is named, or its group, or one that rests on it. If nothing is named, all are wanted that are in no group.
 fn is_wanted(server: &dyn Server, names: &[String]) -> bool {
     let followers = SERVERS.into_iter().filter(|one| one.rests_on() == Some(server.name()));
-    let mut concerned = std::iter::once(server.name()).chain(followers.map(Server::name));
-    names.is_empty() || concerned.any(|one| names.iter().any(|name| name == one))
+    let mut concerned =
+        std::iter::once(server.name()).chain(server.group()).chain(followers.map(Server::name));
+    match names {
+        [] => server.group().is_none(),
+        names => concerned.any(|one| names.iter().any(|name| name == one)),
+    }
 }

@@ -27,6 +27,11 @@ pub(crate) trait Server: Sync {
         None
     }
 
+    /// The name of several services that are of use only together. Such are started only if they are named.
+    fn group(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Chooses ports (keys that end in `PORT`), passwords and directories. `home` exists and is empty.
     fn choose(&self, home: &Home, ports: &mut Ports) -> Result<Lines>;
 
