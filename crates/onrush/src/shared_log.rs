@@ -14,7 +14,7 @@ use crate::settings::{Cluster, Settings};
 /// How long another node may take to say that it leads.
 const PING_TIMEOUT: Duration = Duration::from_millis(500);
 /// Nodes whose turn comes one after the other wait for so much longer, so that one of them is first.
-const SILENCE_STEP: Duration = Duration::from_millis(500);
+const SILENCE_STEP: Duration = Duration::from_millis(200);
 /// So many different waits there are.
 const SILENCE_STEPS: u32 = 8;
 /// A leader that answers, and of which the log tells nothing, is given so many times as long.

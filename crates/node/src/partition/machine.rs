@@ -356,8 +356,9 @@ impl Machine {
         }
     }
 
-    /// Goes on with a leader whose state was read back from the log.
-    pub(crate) fn reopened(&mut self, leader: Leader) {
+    /// Goes on, at the moment of `reading`, with a leader whose state was read back from the log.
+    pub(crate) fn reopened(&mut self, leader: Leader, reading: ClockReading) {
+        self.clock.advance(reading);
         // Another process may have led meanwhile, by a clock that is ahead of this one.
         self.clock.go_on_behind(leader.time());
         self.leader = Some(leader);

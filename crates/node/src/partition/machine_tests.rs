@@ -241,7 +241,7 @@ fn after_a_failure_nothing_that_waited_is_known_and_the_log_is_right() {
     assert!(matches!(stepper.add(), Some(Err(Failure::LogUnavailable))));
     assert!(matches!(stepper.step().0, Step::Wait { .. }));
     let time = stepper.log.iter().map(|(_, time)| *time).max().expect("there are batches");
-    stepper.machine.reopened(Leader::new(stepper.replayed(), time, SHAPE, 0, IDENTITY));
+    stepper.machine.reopened(Leader::new(stepper.replayed(), time, SHAPE, 0, IDENTITY), stepper.reading);
     stepper.machine.set_capacity(capacity(1 << 30, 1));
     assert!(stepper.add().is_none());
     let (Step::Append { number: 1 }, batch) = stepper.step() else { panic!("batches count anew") };
@@ -281,7 +281,7 @@ fn a_challenge_is_used_once_also_when_the_log_is_opened_again() {
     }
     stepper.machine.failed(&mut Outbox::default());
     let time = stepper.log.iter().map(|(_, time)| *time).max().expect("there are batches");
-    stepper.machine.reopened(Leader::new(stepper.replayed(), time, SHAPE, 0, IDENTITY));
+    stepper.machine.reopened(Leader::new(stepper.replayed(), time, SHAPE, 0, IDENTITY), stepper.reading);
     stepper.machine.set_capacity(capacity(1 << 30, 1));
     for number in [7, 8, 9, 11] {
         assert_eq!(refusal(stepper.reserve_with("s", 3, solved(number))), Refusal::ChallengeFailed);

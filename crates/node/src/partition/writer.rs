@@ -262,7 +262,7 @@ impl Writer {
         // Nobody decides meanwhile, so nobody is told of what the view does not show yet.
         self.view = ViewWriter::of(leader.state(), *machine.clock());
         self.cell.view().publish(self.view.view());
-        machine.reopened(leader);
+        machine.reopened(leader, self.cell.read_clock());
         drop(machine);
         self.cell.set_durable_offset(recovered.offset);
         if recovered.offset > 0 {
