@@ -5,16 +5,16 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use onrush_log::Format;
 use onrush_log::shared::{
-    Acked, Acks, Admission, ClaimStep, DropReason, Fence, Leadership, LogId, NodeId, Place, RecordKind,
-    RecordNo, Role, SharedAppender, SharedError, SharedLog, SharedReader, SharedRecord, Verdict,
+    Acked, Acks, ClaimStep, ClaimTimes, Fence, Leadership, LogId, NodeId, Place, RecordKind, RecordNo, Role,
+    SharedAppender, SharedError, SharedLog, SharedReader, SharedRecord,
 };
-use onrush_log::{AppendError, Format};
 use onrush_node::Clock;
 
 use crate::board::Board;
-use crate::copy::{CopyError, LocalCopy};
-use crate::notes::Notes;
+use crate::copy::LocalCopy;
+use crate::known::{Known, Trouble};
 use crate::place_file::{PlaceFile, Reached};
 use crate::settings::{NodeSettings, Ping};
 
@@ -29,15 +29,6 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// How often the same trouble is said again.
 const SAY_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Why a turn did not end well.
-#[derive(Debug)]
-pub(crate) enum Trouble {
-    /// The next turn may.
-    Passing(String),
-    /// Nothing can be followed from here, until a person has done something.
-    Lasting(String),
-}
-
 pub(crate) struct Follower {
     log: Arc<dyn SharedLog>,
     partition: u32,
@@ -47,19 +38,13 @@ pub(crate) struct Follower {
     clock: Arc<dyn Clock>,
     /// For a log that has no id.
     new_log_id: LogId,
-    fence: Fence,
     reader: Box<dyn SharedReader>,
-    copy: LocalCopy,
-    leadership: Leadership,
+    known: Known,
     claims: Box<dyn SharedAppender>,
     claim_acks: Arc<ClaimAcks>,
     claim_count: u64,
     board: Arc<Board>,
     place_file: PlaceFile,
-    told_ms: u64,
-    leader_url: String,
-    /// The end of the log was seen since this process started.
-    was_level: bool,
     is_noted: bool,
     noted_at: Duration,
     checked_at: Duration,
@@ -88,31 +73,32 @@ impl Follower {
         let Beginning { reached, copy, place_file, board, clock, tag, new_log_id } = beginning;
         let Reached { place, told_ms, leader_url, notes: _ } = reached;
         let now = clock.read().steady;
-        let times = onrush_log::shared::ClaimTimes {
-            silence: settings.silence,
-            silence_of_living: settings.silence_of_living,
-        };
+        let times = ClaimTimes { silence: settings.silence, silence_of_living: settings.silence_of_living };
         let claim_acks = Arc::new(ClaimAcks::default());
         Ok(Self {
             partition,
             node: settings.node,
             url: settings.url.clone(),
             ping: Arc::clone(&settings.ping),
-            clock,
+            clock: Arc::clone(&clock),
             new_log_id,
-            fence: Fence::new(partition, place),
             reader: log.reader(partition, place.next_no)?,
-            copy,
-            leadership: Leadership::new(settings.node, tag, times, &place, now),
+            known: Known {
+                fence: Fence::new(partition, place),
+                copy,
+                leadership: Leadership::new(settings.node, tag, times, &place, now),
+                board: Arc::clone(&board),
+                clock,
+                partition,
+                told_ms,
+                leader_url,
+            },
             claims: log.appender(partition, Arc::clone(&claim_acks) as Arc<dyn Acks>)?,
             log,
             claim_acks,
             claim_count: 0,
             board,
             place_file,
-            told_ms,
-            leader_url,
-            was_level: false,
             is_noted: true,
             noted_at: now,
             checked_at: now,
@@ -151,59 +137,26 @@ impl Follower {
 
     /// Reads once; whether that was all there is.
     fn read(&mut self, patience: Duration) -> Result<bool, Trouble> {
-        let before = self.copy.end();
-        let mut trouble = None;
-        let Self { reader, fence, copy, leadership, board, clock, told_ms, leader_url, .. } = self;
-        let mut leads = matches!(leadership.role(), Role::Leading { .. });
-        let mut led_from = None;
-        let mut taken_count = 0;
+        let led_before = self.known.epoch_led();
+        let (mut trouble, mut taken_count) = (None, 0);
+        let Self { reader, known, .. } = self;
         let progress = reader.read(patience, &mut |no, bytes| {
             taken_count += 1;
-            let place = *fence.place();
-            if let Err(found) = take(fence, copy, no, bytes).and_then(|admitted| {
-                let Some((record, verdict)) = admitted else { return Ok(()) };
-                board.read_back(&record, no, verdict);
-                if verdict != Verdict::InForce {
-                    return check_dropped(&place, &record, verdict);
-                }
-                *told_ms = record.told_ms.max(*told_ms);
-                match record.kind {
-                    RecordKind::Claim => {
-                        leader_url.clear();
-                        leader_url.push_str(&String::from_utf8_lossy(record.payload));
-                    }
-                    RecordKind::Note => {
-                        if let Some(notes) = Notes::decode(record.payload) {
-                            board.state().notes = notes;
-                        }
-                    }
-                    RecordKind::Batch | RecordKind::Mark | RecordKind::Resignation => {}
-                }
-                leadership.read(no, &record, verdict, clock.read().steady);
-                Ok(())
-            }) {
-                *fence = Fence::new(self.partition, place);
+            if let Err(found) = known.take(no, bytes) {
                 trouble = Some(found);
                 return ControlFlow::Break(());
             }
-            let leads_now = matches!(leadership.role(), Role::Leading { .. });
-            if let (false, Role::Leading { epoch }) = (leads, leadership.role()) {
-                led_from = Some(epoch);
-                return ControlFlow::Break(());
-            }
-            leads = leads_now;
-            ControlFlow::Continue(())
+            // Nothing more is read before there is a term that can be told of it.
+            let begins_to_lead = known.epoch_led().is_some_and(|epoch| led_before != Some(epoch));
+            if begins_to_lead { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        self.is_noted &= taken_count == 0;
-        let copied = self.copy.end();
-        if copied > before || taken_count > 0 {
-            let told_ms = self.told_ms;
-            self.board.change(|state| {
-                state.is_warm &= copied == state.copied;
-                (state.copied, state.told_ms) = (copied, told_ms);
-            });
+        if taken_count > 0 {
+            self.is_noted = false;
+            self.known.tell();
         }
         if let Some(trouble) = trouble {
+            // Who cannot keep what is in force lets another lead.
+            self.step_down();
             self.read_again_from_here()?;
             return Err(trouble);
         }
@@ -219,18 +172,26 @@ impl Follower {
                 return Err(Trouble::Passing(error.to_string()));
             }
         };
-        if let Some(epoch) = led_from {
-            let Place { log_id, next_offset, .. } = *self.fence.place();
+        let led_now = self.known.epoch_led().filter(|epoch| led_before != Some(*epoch));
+        if let Some(epoch) = led_now {
+            let Place { log_id, next_offset, .. } = *self.known.place();
             let log_id = log_id.expect("a claim in force has one");
             self.board.begin_term(epoch, log_id, next_offset, self.log.bounds());
         }
-        self.was_level |= progress.is_level;
-        Ok(progress.is_level && led_from.is_none())
+        Ok(progress.is_level && led_now.is_none())
+    }
+
+    fn step_down(&mut self) {
+        self.known.leadership.give_up();
+        if self.known.leadership.role() == Role::Deposed {
+            self.board.end_term();
+            self.known.leadership.vacated();
+        }
     }
 
     /// The record that was not kept comes again.
     fn read_again_from_here(&mut self) -> Result<(), Trouble> {
-        let reader = self.log.reader(self.partition, self.fence.place().next_no);
+        let reader = self.log.reader(self.partition, self.known.place().next_no);
         self.reader = reader.map_err(|error| Trouble::Passing(error.to_string()))?;
         Ok(())
     }
@@ -244,7 +205,7 @@ impl Follower {
             is_unsafe || state.term.as_ref().is_some_and(has_failed)
         };
         if gives_up {
-            self.leadership.give_up();
+            self.known.leadership.give_up();
         }
         for _ in 0..STEPS_MAX {
             let may_claim = {
@@ -252,26 +213,27 @@ impl Follower {
                 state.is_warm && !state.is_standing_down && state.unsafe_settings.is_none()
             };
             // What it would decide on is not there yet.
-            if self.leadership.role() == Role::Following && !may_claim {
+            if self.known.leadership.role() == Role::Following && !may_claim {
                 return Ok(());
             }
-            match self.leadership.next_step(self.clock.read().steady) {
+            match self.known.leadership.next_step(self.clock.read().steady) {
                 ClaimStep::Wait { .. } => return Ok(()),
                 ClaimStep::Look => {
                     let is_level = self.read(PATIENCE)?;
-                    self.leadership.looked(is_level);
+                    self.known.leadership.looked(is_level);
                     if !is_level {
                         return Ok(());
                     }
                 }
                 ClaimStep::Ping { .. } => {
-                    let has_answered = !self.leader_url.is_empty() && (self.ping)(&self.leader_url);
-                    self.leadership.pinged(has_answered);
+                    let has_answered =
+                        !self.known.leader_url.is_empty() && (self.ping)(&self.known.leader_url);
+                    self.known.leadership.pinged(has_answered);
                 }
                 ClaimStep::Claim { seen } => self.claim(seen)?,
                 ClaimStep::Vacate => {
                     self.board.end_term();
-                    self.leadership.vacated();
+                    self.known.leadership.vacated();
                 }
             }
         }
@@ -279,7 +241,7 @@ impl Follower {
     }
 
     fn claim(&mut self, seen: Option<RecordNo>) -> Result<(), Trouble> {
-        let place = *self.fence.place();
+        let place = *self.known.place();
         tracing::info!(node = self.node.0, seen = seen.map(|no| no.0), "this node claims to lead");
         let record = SharedRecord {
             kind: RecordKind::Claim,
@@ -288,10 +250,10 @@ impl Follower {
             partition: self.partition,
             node: self.node,
             epoch: seen,
-            sequence: self.leadership.tag(),
+            sequence: self.known.leadership.tag(),
             base_offset: place.next_offset,
-            time_ms: self.told_ms,
-            told_ms: self.told_ms,
+            time_ms: self.known.told_ms,
+            told_ms: self.known.told_ms,
             event_count: 0,
             payload: self.url.as_bytes(),
         };
@@ -299,7 +261,7 @@ impl Follower {
         record.encode(&mut bytes);
         self.claim_count += 1;
         if let Err(error) = self.claims.append(self.claim_count, place.next_no, &bytes) {
-            self.leadership.claim_failed(self.clock.read().steady);
+            self.known.leadership.claim_failed(self.clock.read().steady);
             return Err(Trouble::Passing(error.to_string()));
         }
         Ok(())
@@ -310,7 +272,7 @@ impl Follower {
         for (ticket, error) in self.claim_acks.take() {
             if ticket == self.claim_count {
                 tracing::warn!(%error, "nobody knows whether this node's claim is in the log");
-                self.leadership.claim_failed(now);
+                self.known.leadership.claim_failed(now);
             }
         }
     }
@@ -320,7 +282,7 @@ impl Follower {
         let now = self.clock.read().steady;
         if now >= self.checked_at + CHECK_INTERVAL {
             self.checked_at = now;
-            self.copy.check().map_err(|error| Trouble::Lasting(error.to_string()))?;
+            self.known.copy.check().map_err(|error| Trouble::Lasting(error.to_string()))?;
         }
         if !self.is_noted && now >= self.noted_at + NOTE_INTERVAL {
             self.noted_at = now;
@@ -331,9 +293,9 @@ impl Follower {
 
     fn note(&mut self) -> Result<(), Trouble> {
         let reached = Reached {
-            place: *self.fence.place(),
-            told_ms: self.told_ms,
-            leader_url: self.leader_url.clone(),
+            place: *self.known.place(),
+            told_ms: self.known.told_ms,
+            leader_url: self.known.leader_url.clone(),
             notes: self.board.state().notes.clone(),
         };
         let written = self.place_file.write(&reached);
@@ -355,53 +317,10 @@ impl Follower {
         if let Err(Trouble::Passing(trouble) | Trouble::Lasting(trouble)) = self.note() {
             tracing::warn!(trouble, "after the next start some records are read again");
         }
-        if let Err(error) = self.copy.close(self.told_ms) {
+        if let Err(error) = self.known.copy.close(self.known.told_ms) {
             tracing::warn!(%error, "the copy of the log could not be closed in good order; nothing is lost");
         }
     }
-}
-
-/// Lets a record through the fence, and into the copy if it is in force; nothing if it is no record.
-fn take<'a>(
-    fence: &mut Fence,
-    copy: &mut LocalCopy,
-    no: RecordNo,
-    bytes: &'a [u8],
-) -> Result<Option<(SharedRecord<'a>, Verdict)>, Trouble> {
-    let Admission { verdict, record } = fence.read(no, bytes).map_err(|problem| {
-        Trouble::Lasting(format!(
-            "record {} of the shared log: {problem}; start a program as new as the one that wrote it",
-            no.0
-        ))
-    })?;
-    let Ok(record) = record else {
-        tracing::warn!(
-            record = no.0,
-            "the shared log has something that no onrush wrote; it counts for nothing"
-        );
-        return Ok(None);
-    };
-    if verdict == Verdict::InForce && record.kind == RecordKind::Batch {
-        copy.keep(&record).map_err(|error| match error {
-            CopyError::Append(AppendError::NoRoom) => Trouble::Passing(error.to_string()),
-            other => Trouble::Lasting(other.to_string()),
-        })?;
-    }
-    Ok(Some((record, verdict)))
-}
-
-/// A record that is not in force is nothing special, unless it shows that the log is another one.
-fn check_dropped(place: &Place, record: &SharedRecord<'_>, verdict: Verdict) -> Result<(), Trouble> {
-    tracing::debug!(%record, ?verdict, "a record of the shared log is not in force");
-    let is_other = place.log_id.is_some_and(|id| id != record.log_id);
-    if verdict == Verdict::Dropped(DropReason::Foreign) && is_other {
-        return Err(Trouble::Lasting(
-            "the topic has records of another log than this node's copy: it was made anew, or the settings name another topic. \
-             Give the node the topic that it had, or, if that is gone for good, an empty directory"
-                .to_owned(),
-        ));
-    }
-    Ok(())
 }
 
 /// What became of claims, if they failed.

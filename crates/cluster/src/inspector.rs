@@ -9,7 +9,7 @@ use onrush_node::Stopwatch;
 
 use crate::board::Board;
 
-const INTERVAL: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_mins(1);
 
 pub(crate) struct Inspector {
     pub(crate) log: Arc<dyn SharedLog>,

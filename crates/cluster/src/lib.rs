@@ -19,6 +19,7 @@ mod cluster_log;
 mod copy;
 mod follower;
 mod inspector;
+mod known;
 mod notes;
 mod place_file;
 mod settings;

@@ -215,7 +215,7 @@ impl Cluster {
     fn leader_but(&self, others: &[u32]) -> u32 {
         let since = Stopwatch::start();
         loop {
-            let leader = (0..self.nodes.len() as u32).find(|node| {
+            let leader = (0..u32::try_from(self.nodes.len()).unwrap()).find(|node| {
                 !others.contains(node)
                     && self.nodes[*node as usize]
                         .as_ref()
@@ -253,7 +253,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.world.mend();
-        for node in 0..self.nodes.len() as u32 {
+        for node in 0..u32::try_from(self.nodes.len()).unwrap() {
             if self.nodes[node as usize].is_some() {
                 self.stop(node);
             }

@@ -61,6 +61,7 @@ struct Contents {
     room_bytes: Option<u64>,
     append_fault: Option<AppendFault>,
     away: bool,
+    has_rivals: bool,
 }
 
 #[derive(Clone)]
@@ -96,6 +97,7 @@ impl MemoryLog {
             room_bytes: None,
             append_fault: None,
             away: false,
+            has_rivals: false,
         };
         Self { contents: Arc::new(Mutex::new(contents)) }
     }
@@ -107,6 +109,13 @@ impl MemoryLog {
         let log = Self::new(partition);
         log.contents().outstanding_max = outstanding_max;
         log
+    }
+
+    /// The same log, which says that others may take it over at any time.
+    #[must_use]
+    pub fn with_rivals(self) -> Self {
+        self.contents().has_rivals = true;
+        self
     }
 
     /// Another log with the same in it, as of a copy that is restored elsewhere.
@@ -267,6 +276,10 @@ impl Log for MemoryLog {
         }
         let writer = MemoryWriter { log: self.clone(), epoch, next_offset, told_count: 0, closed: false };
         Ok(Opened { writer: Box::new(writer), next_offset, epoch, torn_at: None })
+    }
+
+    fn has_rivals(&self) -> bool {
+        self.contents().has_rivals
     }
 
     fn reader(&self) -> Box<dyn LogReader> {

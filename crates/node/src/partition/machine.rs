@@ -102,12 +102,20 @@ enum Ending {
     Finished,
 }
 
+/// Who may write to the log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writers {
+    /// This process alone.
+    One,
+    /// Another process may take it over at any time ([`onrush_log::Log::has_rivals`]).
+    Rivals,
+}
+
 /// One partition, between its mailbox and its log.
 pub(crate) struct Machine {
     /// Absent while the log is being opened again after a failed write, and while another process leads.
     leader: Option<Leader>,
-    /// Another process may take the log over at any time ([`onrush_log::Log::has_rivals`]).
-    has_rivals: bool,
+    writers: Writers,
     clock: PartitionClock,
     used_challenges: UsedChallenges,
     /// In the order of what they rest on.
@@ -153,7 +161,7 @@ impl Machine {
     pub(crate) fn new(leader: Option<Leader>, has_rivals: bool, clock: PartitionClock) -> Self {
         Self {
             leader,
-            has_rivals,
+            writers: if has_rivals { Writers::Rivals } else { Writers::One },
             handed_count: 0,
             newest_batch: 0,
             handed_at: clock.steady(),
@@ -192,7 +200,7 @@ impl Machine {
             return submission.refuse(|| Failure::Draining, outbox);
         }
         let Some(leader) = &mut self.leader else {
-            let has_rivals = self.has_rivals;
+            let has_rivals = self.has_rivals();
             if !has_rivals {
                 self.tally.log_unavailable_count += submission.calls.len() as u64;
             }
@@ -215,7 +223,7 @@ impl Machine {
             }
         }
         self.answered_since.get_or_insert(self.clock.steady());
-        let rests_on = if leader.has_batch() || self.has_rivals {
+        let rests_on = if leader.has_batch() || self.has_rivals() {
             self.open_reply_count += replies.len();
             self.handed_count + 1
         } else {
@@ -240,7 +248,7 @@ impl Machine {
     pub(crate) fn wants_writer(&mut self) -> bool {
         let due = self.writer_waits
             && self.leader.as_ref().is_some_and(|leader| {
-                let has_something = leader.has_batch() || (self.has_rivals && self.open_reply_count > 0);
+                let has_something = leader.has_batch() || (self.has_rivals() && self.open_reply_count > 0);
                 self.is_full() || (has_something && self.open_reply_count >= self.writer_wants)
             });
         if due {
@@ -277,7 +285,7 @@ impl Machine {
             (self.newest_batch, self.may_gather) = (number, true);
             return Step::Append { number };
         }
-        if self.has_rivals && self.open_reply_count > 0 && self.outstanding_count <= MARK_OUTSTANDING_MAX {
+        if self.has_rivals() && self.open_reply_count > 0 && self.outstanding_count <= MARK_OUTSTANDING_MAX {
             return self.mark(self.time());
         }
         // A mark says nothing that a batch on its way does not.
@@ -409,6 +417,10 @@ impl Machine {
         &self.tally
     }
 
+    fn has_rivals(&self) -> bool {
+        self.writers == Writers::Rivals
+    }
+
     /// Closes the open batch for the log; whether there was one.
     fn close_batch(&mut self, recycled: &mut ClosedBatch) -> bool {
         let is_closed = self.leader.as_mut().is_some_and(|leader| leader.close_batch(recycled));
@@ -438,7 +450,7 @@ impl Machine {
         let leader = self.leader.as_ref()?;
         let is_due =
             |since: Option<Duration>, delay| since.is_some_and(|since| self.clock.steady() >= since + delay);
-        if self.has_rivals {
+        if self.has_rivals() {
             // No answer needs one: each rests on something that was handed over behind it.
             return is_due(Some(self.handed_at), SIGN_INTERVAL).then(|| leader.time());
         }
@@ -454,7 +466,7 @@ impl Machine {
 
     fn idle_wait(&self, has_mail: bool) -> Duration {
         let mut wait = match (self.outstanding_count, self.unmarked_since) {
-            (0, Some(_)) if !self.has_rivals => MARK_DELAY,
+            (0, Some(_)) if !self.has_rivals() => MARK_DELAY,
             (0, _) => IDLE_INTERVAL,
             _ => ASK_INTERVAL,
         };

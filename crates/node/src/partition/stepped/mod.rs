@@ -7,6 +7,7 @@ mod denials;
 mod incarnations;
 mod outstanding;
 mod outstanding_crash;
+mod rivals;
 mod snapshots;
 mod trouble;
 

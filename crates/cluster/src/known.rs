@@ -1,0 +1,129 @@
+//! What a node knows of the shared log: what is in force there, as its copy has it, and who leads.
+
+use std::sync::Arc;
+
+use onrush_log::AppendError;
+use onrush_log::shared::{
+    Admission, DropReason, Fence, Leadership, Place, RecordKind, RecordNo, Role, SharedRecord, Verdict,
+};
+use onrush_node::Clock;
+
+use crate::board::Board;
+use crate::copy::{CopyError, LocalCopy};
+use crate::notes::Notes;
+
+/// Why something could not be done.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// It may be, the next time.
+    Passing(String),
+    /// Nothing can be followed from here, until a person has done something.
+    Lasting(String),
+}
+
+pub(crate) struct Known {
+    pub(crate) fence: Fence,
+    pub(crate) copy: LocalCopy,
+    pub(crate) leadership: Leadership,
+    pub(crate) board: Arc<Board>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) partition: u32,
+    /// The latest time that was told by somebody who led.
+    pub(crate) told_ms: u64,
+    /// Where the newest leader is asked whether it is there; empty if that is not known.
+    pub(crate) leader_url: String,
+}
+
+impl Known {
+    pub(crate) fn place(&self) -> &Place {
+        self.fence.place()
+    }
+
+    /// The epoch that this node leads.
+    pub(crate) fn epoch_led(&self) -> Option<RecordNo> {
+        match self.leadership.role() {
+            Role::Leading { epoch } => Some(epoch),
+            Role::Following | Role::Claiming | Role::Deposed => None,
+        }
+    }
+
+    /// Takes the next record of the log. After trouble it was not taken.
+    pub(crate) fn take(&mut self, no: RecordNo, bytes: &[u8]) -> Result<(), Trouble> {
+        let before = *self.fence.place();
+        let taken = self.take_through_fence(&before, no, bytes);
+        if taken.is_err() {
+            self.fence = Fence::new(self.partition, before);
+        }
+        taken
+    }
+
+    /// Says how far the copy has come.
+    pub(crate) fn tell(&self) {
+        let (copied, told_ms) = (self.copy.end(), self.told_ms);
+        self.board.change(|state| {
+            state.is_warm &= copied == state.copied;
+            (state.copied, state.told_ms) = (copied, told_ms);
+        });
+    }
+
+    fn take_through_fence(&mut self, before: &Place, no: RecordNo, bytes: &[u8]) -> Result<(), Trouble> {
+        let Admission { verdict, record } = self.fence.read(no, bytes).map_err(|problem| {
+            Trouble::Lasting(format!(
+                "record {} of the shared log: {problem}; start a program as new as the one that wrote it",
+                no.0
+            ))
+        })?;
+        let Ok(record) = record else {
+            tracing::warn!(
+                record = no.0,
+                "the shared log has something that no onrush wrote; it counts for nothing"
+            );
+            return Ok(());
+        };
+        if verdict == Verdict::InForce && record.kind == RecordKind::Batch {
+            self.keep(&record)?;
+        }
+        self.board.read_back(&record, no, verdict);
+        if verdict != Verdict::InForce {
+            return check_dropped(before, &record, verdict);
+        }
+        self.told_ms = record.told_ms.max(self.told_ms);
+        match record.kind {
+            RecordKind::Claim => {
+                self.leader_url.clear();
+                self.leader_url.push_str(&String::from_utf8_lossy(record.payload));
+            }
+            RecordKind::Note => {
+                if let Some(notes) = Notes::decode(record.payload) {
+                    self.board.state().notes = notes;
+                }
+            }
+            RecordKind::Batch | RecordKind::Mark | RecordKind::Resignation => {}
+        }
+        self.leadership.read(no, &record, verdict, self.clock.read().steady);
+        Ok(())
+    }
+
+    fn keep(&mut self, record: &SharedRecord<'_>) -> Result<(), Trouble> {
+        self.copy.keep(record).map_err(|error| match error {
+            CopyError::Append(AppendError::NoRoom) => {
+                Trouble::Passing(format!("the copy of the shared log: {error}"))
+            }
+            other => Trouble::Lasting(format!("the copy of the shared log: {other}")),
+        })
+    }
+}
+
+/// A record that is not in force is nothing special, unless it shows that the log is another one.
+fn check_dropped(before: &Place, record: &SharedRecord<'_>, verdict: Verdict) -> Result<(), Trouble> {
+    tracing::debug!(%record, ?verdict, "a record of the shared log is not in force");
+    let is_other = before.log_id.is_some_and(|id| id != record.log_id);
+    if verdict == Verdict::Dropped(DropReason::Foreign) && is_other {
+        return Err(Trouble::Lasting(
+            "the topic has records of another log than this node's copy: it was made anew, or the settings name \
+             another topic. Give the node the topic that it had, or, if that is gone for good, an empty directory"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
