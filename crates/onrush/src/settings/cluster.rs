@@ -231,3 +231,7 @@ fn shared_log(checks: &mut Checks<'_>, log: &RawLog) -> Option<SharedLogSettings
 fn said(value: &Option<String>) -> Option<&str> {
     value.as_deref().filter(|text| !text.is_empty())
 }
+
+#[cfg(test)]
+#[path = "cluster_tests.rs"]
+mod tests;

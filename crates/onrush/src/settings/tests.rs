@@ -161,7 +161,7 @@ fn an_unknown_key_is_named() {
     check("env ONRUSH_=8080\nrefuses unknown setting ONRUSH_ ");
     check("file [server]\nfile listn = 1\nrefuses unknown key server.listn (known are body_timeout_ms, ");
     check(
-        "file [servers]\nfile listen = 1\nrefuses unknown key servers (the sections are catalog, gate, limits, log, ",
+        "file [servers]\nfile listen = 1\nrefuses unknown key servers (the sections are catalog, cluster, gate, limits, log, ",
     );
     check("file listen = 1\nrefuses unknown key listen (the sections are ");
     check("file server = 1\nrefuses server is a section: write [server]");
@@ -456,6 +456,7 @@ fn what_was_typed_reaches_the_parts() {
         values: _,
         sessions: _,
         sourced: _,
+        cluster: _,
     } = load(&flags, environment.into_iter()).expect("the settings are valid");
     assert_eq!(
         (edge.listen.to_string(), edge.operator_listen.to_string()),

@@ -199,7 +199,7 @@ fn sinks_have_names() {
     check("file [sinks]\nfile shop = 1\nrefuses sinks.shop is a section: write [sinks.shop]");
     check("file sinks = 1\nrefuses sinks holds a section for each sink: write [sinks.NAME]");
     check(
-        "file [sink.shop]\nrefuses unknown key sink (the sections are catalog, gate, limits, log,\nrefuses , sinks)",
+        "file [sink.shop]\nrefuses unknown key sink (the sections are catalog, cluster, gate, limits, log,\nrefuses , sinks)",
     );
 }
 
