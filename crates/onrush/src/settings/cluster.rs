@@ -99,7 +99,7 @@ pub(super) fn resolve(checks: &mut Checks<'_>) -> Option<Cluster> {
         }
         Kind::Kafka => {
             let node = node(checks, cluster.node);
-            let url = url(checks, &cluster.url);
+            let url = url(checks, cluster.url.as_deref());
             let silence = checks.timeout("cluster.silence_ms", cluster.silence_ms, &bounds::SILENCE_MS);
             let shared = shared_log(checks, log);
             let unsafe_topic = log.unsafe_topic;
@@ -118,20 +118,20 @@ pub(super) fn warning(log: &RawLog) -> Option<String> {
 
 fn refuse_what_is_for_kafka(checks: &mut Checks<'_>, log: &RawLog, cluster: &RawCluster) {
     let (plain_log, plain) = (RawLog::default(), RawCluster::default());
-    let text = |value: &Option<String>| said(value).map(quoted);
+    let text = |value: Option<&str>| said(value).map(quoted);
     let other = |value: &str, plain: &str| (value != plain).then(|| quoted(value));
     let number = |value: i64, plain: i64| (value != plain).then(|| value.to_string());
     let typed = [
-        ("log.brokers", text(&log.brokers)),
+        ("log.brokers", text(log.brokers.as_deref())),
         ("log.topic", other(&log.topic, &plain_log.topic)),
-        ("log.username", text(&log.username)),
-        ("log.password_file", text(&log.password_file)),
+        ("log.username", text(log.username.as_deref())),
+        ("log.password_file", text(log.password_file.as_deref())),
         ("log.tls", other(&log.tls, &plain_log.tls)),
-        ("log.tls_ca_file", text(&log.tls_ca_file)),
-        ("log.properties_file", text(&log.properties_file)),
+        ("log.tls_ca_file", text(log.tls_ca_file.as_deref())),
+        ("log.properties_file", text(log.properties_file.as_deref())),
         ("log.unsafe_topic", log.unsafe_topic.then(|| "true".to_owned())),
         ("cluster.node", number(cluster.node, plain.node)),
-        ("cluster.url", text(&cluster.url)),
+        ("cluster.url", text(cluster.url.as_deref())),
         ("cluster.silence_ms", number(cluster.silence_ms, plain.silence_ms)),
     ];
     for (key, value) in typed {
@@ -155,7 +155,7 @@ fn node(checks: &mut Checks<'_>, node: i64) -> Option<NodeId> {
     checks.number("cluster.node", node, &bounds::NODE).map(NodeId)
 }
 
-fn url(checks: &mut Checks<'_>, url: &Option<String>) -> Option<String> {
+fn url(checks: &mut Checks<'_>, url: Option<&str>) -> Option<String> {
     const RULE: &str =
         "must be where other nodes reach the public listener of this one, such as http://10.0.0.7:8080";
     match said(url) {
@@ -184,8 +184,8 @@ fn is_url_of_node(url: &str) -> bool {
 
 #[cfg(feature = "kafka")]
 fn shared_log(checks: &mut Checks<'_>, log: &RawLog) -> Option<SharedLogSettings> {
-    let path = |value: &Option<String>| said(value).map(PathBuf::from);
-    let password_file = path(&log.password_file);
+    let path = |value: Option<&str>| said(value).map(PathBuf::from);
+    let password_file = path(log.password_file.as_deref());
     let password = match password_of(password_file.as_deref(), checks.layers.log_password.0.as_ref()) {
         Ok(password) => Some(password),
         Err(problem) => {
@@ -194,7 +194,7 @@ fn shared_log(checks: &mut Checks<'_>, log: &RawLog) -> Option<SharedLogSettings
         }
     };
     let mode = checks.choice("log.tls", &log.tls, &TLS_CHOICES);
-    let Some(brokers) = said(&log.brokers) else {
+    let Some(brokers) = said(log.brokers.as_deref()) else {
         return checks.refuse(
             "log.brokers",
             "nothing",
@@ -204,10 +204,10 @@ fn shared_log(checks: &mut Checks<'_>, log: &RawLog) -> Option<SharedLogSettings
     let settings = SharedLogSettings {
         cluster: ClusterSettings {
             brokers: brokers.to_owned(),
-            username: said(&log.username).map(str::to_owned),
-            tls: TlsSettings { mode: mode?, ca_file: path(&log.tls_ca_file) },
+            username: said(log.username.as_deref()).map(str::to_owned),
+            tls: TlsSettings { mode: mode?, ca_file: path(log.tls_ca_file.as_deref()) },
             password: password?,
-            properties_file: path(&log.properties_file),
+            properties_file: path(log.properties_file.as_deref()),
         },
         topic: log.topic.clone(),
         partition_count: PARTITION_COUNT,
@@ -228,8 +228,8 @@ fn shared_log(checks: &mut Checks<'_>, log: &RawLog) -> Option<SharedLogSettings
 }
 
 /// A text that may be absent; empty is the same.
-fn said(value: &Option<String>) -> Option<&str> {
-    value.as_deref().filter(|text| !text.is_empty())
+fn said(value: Option<&str>) -> Option<&str> {
+    value.filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

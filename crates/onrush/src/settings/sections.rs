@@ -6,6 +6,7 @@ mod keys;
 mod read;
 mod typed;
 
+#[cfg(feature = "kafka")]
 pub(super) use connection::{TLS_CHOICES, password_of};
 pub(super) use keys::{Absent, Key, Sort, ValueType};
 pub(super) use read::SectionKeys;
