@@ -10,6 +10,7 @@ mod cluster;
 mod duration;
 mod gate;
 mod layers;
+mod log_password;
 mod operator_key;
 mod print;
 mod raw;

@@ -12,8 +12,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message as _, Timestamp};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 
-use super::log::kafka_partition;
-use super::settings::KafkaLogSettings;
+use super::settings::{KafkaLogSettings, kafka_partition};
 use crate::kafka::cluster;
 use crate::kafka::reports::Reports;
 

@@ -31,7 +31,7 @@ impl KafkaLog {
     /// # Errors
     /// [`SharedError::Unreachable`], or [`SharedError::Absent`] if the topic is not there.
     pub fn open(settings: KafkaLogSettings) -> Result<Self, SharedError> {
-        let described = Described::ask(&settings)?.ok_or_else(|| absent(&settings))?;
+        let described = Described::ask(&settings)?.ok_or_else(|| settings.absent())?;
         let told = described.values.ok();
         let told = told.and_then(|values| values.get("max.message.bytes")?.parse().ok());
         let bytes = told.unwrap_or(MESSAGE_BYTES_UNTOLD).saturating_sub(MARGIN_BYTES).max(1);
@@ -57,7 +57,7 @@ impl SharedLog for KafkaLog {
     }
 
     fn inspect(&self) -> Result<Vec<Finding>, SharedError> {
-        let described = Described::ask(&self.settings)?.ok_or_else(|| absent(&self.settings))?;
+        let described = Described::ask(&self.settings)?.ok_or_else(|| self.settings.absent())?;
         Ok(described.findings(&self.settings))
     }
 
@@ -69,17 +69,4 @@ impl SharedLog for KafkaLog {
     fn reader(&self, partition: u32, from: RecordNo) -> Result<Box<dyn SharedReader>, SharedError> {
         Ok(Box::new(KafkaReader::begin(&self.settings, partition, from)?))
     }
-}
-
-/// There is no such topic.
-pub(super) fn absent(settings: &KafkaLogSettings) -> SharedError {
-    SharedError::Absent(format!(
-        "there is no topic {} at {}, or it is hidden from this user: run `onrush cluster prepare`",
-        settings.topic, settings.cluster.brokers
-    ))
-}
-
-/// The number of a partition as Kafka has it.
-pub(super) fn kafka_partition(partition: u32) -> i32 {
-    i32::try_from(partition).expect("Kafka numbers partitions in 31 bits")
 }

@@ -9,8 +9,7 @@ use rdkafka::message::Message as _;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::log::{absent, kafka_partition};
-use super::settings::KafkaLogSettings;
+use super::settings::{KafkaLogSettings, kafka_partition};
 use crate::kafka::cluster;
 use crate::kafka::reports::Reports;
 
@@ -20,6 +19,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Records after which a reading ends, so that whoever reads comes to other things too.
 const RECORDS_PER_READ: usize = 1_000;
 
+/// Times that the broker says that there is more, and nothing comes, until somebody is told.
+const LOOKS_IN_VAIN_MAX: u32 = 100;
+
 /// See the module.
 pub(super) struct KafkaReader {
     consumer: BaseConsumer<Reports>,
@@ -27,6 +29,7 @@ pub(super) struct KafkaReader {
     partition: i32,
     next: RecordNo,
     doubt: Option<Doubt>,
+    looks_in_vain: u32,
 }
 
 /// What librdkafka said of the log, and the broker has to confirm before it is believed.
@@ -61,7 +64,8 @@ impl KafkaReader {
         let consumer: BaseConsumer<Reports> = cluster::create(&settings.cluster, &config)
             .map_err(|error| SharedError::Unreachable(error.to_string()))?;
         let partition = kafka_partition(partition);
-        let reader = Self { consumer, settings: settings.clone(), partition, next: from, doubt: None };
+        let (settings, doubt, looks_in_vain) = (settings.clone(), None, 0);
+        let reader = Self { consumer, settings, partition, next: from, doubt, looks_in_vain };
         reader.assign()?;
         Ok(reader)
     }
@@ -150,7 +154,7 @@ impl KafkaReader {
         let next = self.next;
         let (oldest, end) = match self.ask() {
             Answer::Holds { oldest, end } => (oldest, end),
-            Answer::IsAbsent => return Err(absent(&self.settings)),
+            Answer::IsAbsent => return Err(self.settings.absent()),
             Answer::Silence => return Ok(false),
         };
         if next < oldest {
@@ -161,8 +165,24 @@ impl KafkaReader {
             Some(Doubt::IsOther) if end < next => Err(SharedError::Truncated { next, end }),
             // It was another broker's word, and nothing is wrong.
             Some(Doubt::IsOther) => self.assign().map(|()| false),
-            // A broker that has just become the leader may say too little.
-            None => Ok(end == next),
+            None => {
+                self.count_in_vain(end);
+                // A broker that has just become the leader may say too little.
+                Ok(end == next)
+            }
+        }
+    }
+
+    /// What ends a transaction has a number and is no record. The next record shows the gap; until it comes, this is all that can be
+    /// said.
+    fn count_in_vain(&mut self, end: RecordNo) {
+        self.looks_in_vain = if self.next < end { self.looks_in_vain + 1 } else { 0 };
+        if self.looks_in_vain == LOOKS_IN_VAIN_MAX {
+            let (topic, next, end) = (&self.settings.topic, self.next.0, end.0);
+            tracing::warn!(
+                "topic {topic}: the broker says that its next record is {end}, and record {next} does not come: is the line slow, or \
+                 does anybody write transactions to it?"
+            );
         }
     }
 }
@@ -181,7 +201,7 @@ impl SharedReader for KafkaReader {
                     if found != next {
                         return Err(SharedError::Missing { next, found });
                     }
-                    (is_level, has_read) = (false, true);
+                    (is_level, has_read, self.looks_in_vain) = (false, true, 0);
                     self.next = RecordNo(next.0 + 1);
                     if visit(next, message.payload().unwrap_or_default()).is_break() {
                         return Ok(Progress { next: self.next, is_level: false });

@@ -1,5 +1,6 @@
 //! What a user may set about a log in Kafka, and what that means for librdkafka.
 
+use onrush_log::shared::SharedError;
 use rdkafka::ClientConfig;
 
 use crate::kafka::{ClusterSettings, check_topic, refusal};
@@ -41,6 +42,14 @@ impl KafkaLogSettings {
         Ok(())
     }
 
+    /// There is no such topic.
+    pub(super) fn absent(&self) -> SharedError {
+        SharedError::Absent(format!(
+            "there is no topic {} at {}, or it is hidden from this user: run `onrush cluster prepare`",
+            self.topic, self.cluster.brokers
+        ))
+    }
+
     /// For one appender, whose largest record has so many bytes.
     pub(super) fn producer_config(&self, message_bytes_max: u32) -> Result<ClientConfig, String> {
         let mut config = self.cluster.client_config()?;
@@ -79,6 +88,11 @@ impl KafkaLogSettings {
         config.set("allow.auto.create.topics", "false");
         Ok(config)
     }
+}
+
+/// The number of a partition as Kafka has it.
+pub(super) fn kafka_partition(partition: u32) -> i32 {
+    i32::try_from(partition).expect("Kafka numbers partitions in 31 bits")
 }
 
 fn set_absent(config: &mut ClientConfig, key: &str, value: u32) {

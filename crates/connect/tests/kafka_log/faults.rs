@@ -8,11 +8,12 @@ use onrush_log::conformance::shared::SharedHarness as _;
 use onrush_log::shared::{RecordNo, SharedError, SharedLog as _};
 use onrush_proxy::{Mode, Proxy};
 use rdkafka::admin::AdminOptions;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::place::block_on;
 use crate::services::variable;
-use crate::topic::{Topic, Writer, error_of, read_on, settings};
+use crate::topic::{TIMEOUT, Topic, Writer, error_of, read_on, settings};
 
 #[test]
 fn records_that_are_deleted_under_a_reader_are_missing_by_number() {
@@ -54,6 +55,34 @@ fn a_topic_that_is_made_anew_under_a_reader_was_truncated() {
     Writer::new(&*topic.log()).append(2);
     let truncated = SharedError::Truncated { next: RecordNo(5), end: RecordNo(2) };
     assert_eq!(error_of(&mut *reader), truncated);
+}
+
+#[test]
+fn a_number_that_a_transaction_takes_is_missing() {
+    let Some(topic) = Topic::make() else { return };
+    Writer::new(&*topic.log()).append(2);
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &topic.place.brokers).set("transactional.id", &topic.place.topic);
+    let stranger: BaseProducer = config.create().unwrap();
+    stranger.init_transactions(TIMEOUT).unwrap();
+    stranger.begin_transaction().unwrap();
+    let record = 77_u64.to_le_bytes();
+    let message: BaseRecord<'_, (), [u8; 8]> =
+        BaseRecord::to(&topic.place.topic).payload(&record).partition(0);
+    assert!(stranger.send(message).is_ok());
+    stranger.commit_transaction(TIMEOUT).unwrap();
+    let mut reader = topic.reader(0);
+    let mut read = Vec::new();
+    for _ in 0..20 {
+        let progress = reader.read(Duration::from_millis(50), &mut |_, record| {
+            read.push(u64::from_le_bytes(record.try_into().unwrap()));
+            std::ops::ControlFlow::Continue(())
+        });
+        assert!(read.len() < 3 || !progress.unwrap().is_level, "there is a number without a record");
+    }
+    assert_eq!(read, [1, 2, 77], "who wrote them does not matter");
+    Writer::new(&*topic.log()).append(1);
+    assert_eq!(error_of(&mut *reader), SharedError::Missing { next: RecordNo(3), found: RecordNo(4) });
 }
 
 #[test]

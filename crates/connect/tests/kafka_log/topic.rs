@@ -13,7 +13,7 @@ use onrush_log::shared::{Acked, Acks, RecordNo, SharedAppender, SharedError, Sha
 use crate::place::{Place, unique};
 
 /// Longest wait for anything.
-const TIMEOUT: Duration = Duration::from_mins(1);
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A topic that is deleted in the end.
 pub(crate) struct Topic {

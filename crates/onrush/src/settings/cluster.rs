@@ -5,8 +5,6 @@ use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use figment::value::{Dict, Value};
-use onrush_connect::Secret;
 #[cfg(feature = "kafka")]
 use onrush_connect::{TlsSettings, kafka::ClusterSettings};
 use onrush_log::shared::NodeId;
@@ -52,39 +50,6 @@ pub(crate) type SharedLogSettings = std::convert::Infallible;
 enum Kind {
     File,
     Kafka,
-}
-
-/// The password of the log, which is in a variable and not in a settings file.
-#[derive(Default)]
-pub(super) struct LogPassword(Option<(Secret, String)>);
-
-impl LogPassword {
-    /// Takes a variable whose name, in lower case and without the prefix, is `path`, if it is this one.
-    pub(super) fn take_variable(&mut self, path: &str, name: &str, text: &str) -> bool {
-        let is_it = path == "log__password";
-        // Empty is how a container platform says that there is none.
-        if is_it && !text.is_empty() {
-            self.0 = Some((Secret::new(text), name.to_owned()));
-        }
-        is_it
-    }
-
-    /// Takes it out of a settings file, where it does not belong.
-    pub(super) fn leave_out(values: &mut Dict, origin: &str, problems: &mut Vec<String>) {
-        if let Some(Value::Dict(_, log)) = values.get_mut("log")
-            && log.remove("password").is_some()
-        {
-            problems.push(format!(
-                "log.password (from {origin}): a password does not belong here: put it into a file and name that as \
-                 log.password_file, or set ONRUSH_LOG__PASSWORD in the environment"
-            ));
-        }
-    }
-
-    /// The variable that it came from.
-    pub(super) fn variable(&self) -> Option<&str> {
-        self.0.as_ref().map(|(_, variable)| variable.as_str())
-    }
 }
 
 /// Nothing for a log in files, or after a problem.
@@ -186,7 +151,7 @@ fn is_url_of_node(url: &str) -> bool {
 fn shared_log(checks: &mut Checks<'_>, log: &RawLog) -> Option<SharedLogSettings> {
     let path = |value: Option<&str>| said(value).map(PathBuf::from);
     let password_file = path(log.password_file.as_deref());
-    let password = match password_of(password_file.as_deref(), checks.layers.log_password.0.as_ref()) {
+    let password = match password_of(password_file.as_deref(), checks.layers.log_password.typed()) {
         Ok(password) => Some(password),
         Err(problem) => {
             let file = log.password_file.as_deref().unwrap_or_default();

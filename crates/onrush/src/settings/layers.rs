@@ -10,7 +10,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 
 use super::SettingsError;
 use super::catalog::{self, TypedCollections};
-use super::cluster::LogPassword;
+use super::log_password::LogPassword;
 use super::raw::RawSettings;
 use super::sinks::{self, TypedSinks};
 
