@@ -42,6 +42,7 @@ const FLOORS: &[Floor] = &[
         may_use: &["onrush-core", "onrush-log", "onrush-node"],
         others: None,
     },
+    Floor { name: "onrush-cluster", number: 3, may_use: &["onrush-log", "onrush-node"], others: None },
     Floor {
         name: "onrush-connect",
         number: 4,
@@ -62,6 +63,7 @@ const FLOORS: &[Floor] = &[
             "onrush-gate",
             "onrush-log",
             "onrush-node",
+            "onrush-cluster",
             "onrush-sinks",
             "onrush-connect",
             "onrush-edge",

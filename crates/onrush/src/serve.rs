@@ -82,25 +82,27 @@ fn start_partition(settings: &Settings) -> Result<Started, Failure> {
     let (log, shared): (Arc<dyn Log>, _) = match &settings.cluster {
         None => (lock_log(settings).map_err(|error| open_failure(error.into()))?, None),
         Some(cluster) => {
-            let shared = shared_log::follow(settings, cluster, Arc::clone(&clock))?;
+            let log = shared_log::open(cluster)?;
+            let node = shared_log::node_settings(settings, cluster);
+            let (partition, segment_bytes) = (settings.node.partition.into(), settings.log.segment_bytes);
+            let shared = ClusterLog::start(log, partition, node, segment_bytes, Arc::clone(&clock));
+            let shared = shared.map_err(|error| open_failure(error.into()))?;
             (Arc::new(shared.clone()), Some(shared))
         }
     };
-    let started = open_partition(settings, &log, &clock);
-    match started {
-        Ok((partition, recovered, sinks)) => Ok(Started { partition, recovered, sinks, shared }),
-        Err(failure) => {
-            shared.iter().for_each(ClusterLog::leave);
-            Err(failure)
-        }
+    let started = open_partition(settings, &log, &clock, shared.clone());
+    if started.is_err() {
+        shared.iter().for_each(ClusterLog::leave);
     }
+    started
 }
 
 fn open_partition(
     settings: &Settings,
     log: &Arc<dyn Log>,
     clock: &Arc<dyn Clock>,
-) -> Result<(Arc<Partition>, Option<Recovered>, Arc<Sinks>), Failure> {
+    shared: Option<ClusterLog>,
+) -> Result<Started, Failure> {
     let retention = Retention::default();
     let sinks = settings.sinks.iter().map(|sink| sink.node.clone()).collect();
     let sinks =
@@ -117,9 +119,9 @@ fn open_partition(
     let leading = Arc::clone(&partition);
     let leads: IdsWhileLeading = Arc::new(move || leading.ids_while_leading());
     match sinks.start(log, &leads, clock, targets) {
-        Ok(sinks) => Ok((partition, recovered, sinks)),
+        Ok(sinks) => Ok(Started { partition, recovered, sinks, shared }),
         Err(error) => {
-            partition.close();
+            close(&partition, shared.as_ref());
             Err(Failure::Runtime(anyhow!(error).context("start the threads of sinks")))
         }
     }
@@ -268,7 +270,7 @@ fn start_edge(
     Ok(Server::start(edge, &partitions, components).context("start listening")?)
 }
 
-pub(crate) fn open_failure(error: LoadError) -> Failure {
+fn open_failure(error: LoadError) -> Failure {
     match error {
         LoadError::Log(OpenError::Locked { .. }) => Failure::Locked(error.to_string()),
         LoadError::Log(OpenError::Damaged(_) | OpenError::Between { .. })

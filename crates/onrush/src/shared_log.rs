@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use onrush_cluster::{ClusterLog, NodeSettings, Ping};
+use onrush_cluster::{NodeSettings, Ping};
 use onrush_log::shared::SharedLog;
-use onrush_node::Clock;
 use ureq::Agent;
 
 use crate::failure::Failure;
@@ -21,15 +20,10 @@ const SILENCE_STEPS: u32 = 8;
 const SILENCE_OF_LIVING: u32 = 4;
 const OK: u16 = 200;
 
-/// Begins to follow the log.
-pub(crate) fn follow(
-    settings: &Settings,
-    cluster: &Cluster,
-    clock: Arc<dyn Clock>,
-) -> Result<ClusterLog, Failure> {
-    let log = open(cluster)?;
+/// How this node takes part.
+pub(crate) fn node_settings(settings: &Settings, cluster: &Cluster) -> NodeSettings {
     let step = SILENCE_STEP * (cluster.node.0.saturating_sub(1) % SILENCE_STEPS);
-    let node = NodeSettings {
+    NodeSettings {
         node: cluster.node,
         url: cluster.url.clone(),
         silence: cluster.silence + step,
@@ -37,22 +31,21 @@ pub(crate) fn follow(
         may_lead_unsafely: cluster.unsafe_topic,
         directory: settings.log.directory.clone(),
         ping: ping(),
-    };
-    let partition = settings.node.partition.into();
-    ClusterLog::start(log, partition, node, settings.log.segment_bytes, clock)
-        .map_err(|error| crate::serve::open_failure(error.into()))
+    }
 }
 
+/// The log itself.
 #[cfg(feature = "kafka")]
-fn open(cluster: &Cluster) -> Result<Arc<dyn SharedLog>, Failure> {
+pub(crate) fn open(cluster: &Cluster) -> Result<Arc<dyn SharedLog>, Failure> {
     use anyhow::Context as _;
     use onrush_connect::kafka_log::KafkaLog;
 
     Ok(Arc::new(KafkaLog::open(cluster.log.clone()).context("open the shared log")?))
 }
 
+/// There is none in this build.
 #[cfg(not(feature = "kafka"))]
-fn open(cluster: &Cluster) -> Result<Arc<dyn SharedLog>, Failure> {
+pub(crate) fn open(cluster: &Cluster) -> Result<Arc<dyn SharedLog>, Failure> {
     match cluster.log {}
 }
 

@@ -24,7 +24,6 @@ const PARTITION_COUNT: u32 = 1;
 
 /// One of several nodes, and the log that it shares with them. Not for printing: a password is in it.
 #[derive(Clone)]
-#[allow(dead_code, reason = "the server that runs over a shared log comes next")]
 pub(crate) struct Cluster {
     /// Which one it is.
     pub(crate) node: NodeId,

@@ -32,6 +32,10 @@ pub(super) fn resolve(layers: &Layers) -> Result<Settings, SettingsError> {
     let mut warnings = secret_files::check(layers, &mut checks.problems);
     warnings.extend(gate::warning(&raw.gate));
     warnings.extend(cluster::warning(&raw.log));
+    if layers.demo && cluster.is_some() {
+        let problem = "--demo is for a single server: with log.kind = \"kafka\" leave it out, and make sales on the node that leads";
+        checks.problems.push(problem.to_owned());
+    }
     match (edge, log, node, sessions, logging) {
         (Some(edge), Some(log), Some(node), Some(sessions), Some(logging)) if checks.problems.is_empty() => {
             let values = print::values(layers);
