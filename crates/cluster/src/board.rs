@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use onrush_log::Wake;
 use onrush_log::shared::{
-    Acked, Acks, InForce, LogId, RecordKind, RecordNo, SharedBounds, SharedError, SharedRecord, Verdict,
+    Acked, Acks, InForce, LogId, Place, RecordKind, RecordNo, SharedBounds, SharedError, SharedRecord,
+    Verdict,
 };
 
 use crate::notes::Notes;
+use crate::status::Dropped;
 
 /// The figures, and who waits for a change of them.
 pub(crate) struct Board {
@@ -27,6 +29,8 @@ pub(crate) struct BoardState {
     pub(crate) is_warm: bool,
     /// Of this node, while it leads.
     pub(crate) term: Option<Term>,
+    /// What was read.
+    pub(crate) seen: Seen,
     /// What whoever led has noted last.
     pub(crate) notes: Notes,
     /// What this node is to note while it leads, if that is not done yet.
@@ -39,6 +43,18 @@ pub(crate) struct BoardState {
     pub(crate) is_standing_down: bool,
     /// The node leaves: it leads no more, and its threads end.
     pub(crate) is_leaving: bool,
+}
+
+/// What was read of the log, for whoever asks.
+#[derive(Clone, Default)]
+pub(crate) struct Seen {
+    pub(crate) place: Place,
+    pub(crate) leader_url: String,
+    pub(crate) leads: bool,
+    pub(crate) since_ms: u64,
+    pub(crate) is_level: bool,
+    pub(crate) term_count: u64,
+    pub(crate) dropped: Dropped,
 }
 
 /// What this node has while it leads.

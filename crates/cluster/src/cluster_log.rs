@@ -14,12 +14,13 @@ use onrush_log::{
 };
 use onrush_node::{Clock, spawn};
 
-use crate::board::{Board, TermAcks};
+use crate::board::{Board, Seen, TermAcks};
 use crate::copy::LocalCopy;
 use crate::follower::{Beginning, Follower};
 use crate::inspector::Inspector;
 use crate::place_file::{PlaceFile, Reached};
 use crate::settings::NodeSettings;
+use crate::status::{NodeRole, NodeStatus};
 use crate::writer::{ClusterWriter, Handed};
 
 /// How often whoever waits to lead looks whether it is to stop.
@@ -96,9 +97,30 @@ impl ClusterLog {
         }
     }
 
-    /// Why nothing is followed any more, if that is so.
-    pub fn problem(&self) -> Option<String> {
-        self.board.state().problem.clone()
+    /// The node as of now.
+    pub fn status(&self) -> NodeStatus {
+        let state = self.board.state();
+        let Seen { place, leader_url, leads, since_ms, is_level, term_count, dropped } = state.seen.clone();
+        let role = match (&state.problem, leads) {
+            (Some(_), _) => NodeRole::Stopped,
+            (None, true) => NodeRole::Leading,
+            (None, false) => NodeRole::Following,
+        };
+        NodeStatus {
+            node: self.settings.node,
+            url: self.settings.url.clone(),
+            role,
+            since_ms,
+            leader: place.leader,
+            leader_url,
+            epoch: place.epoch,
+            next_no: place.next_no,
+            offset: place.next_offset,
+            is_level,
+            term_count,
+            dropped,
+            problem: state.problem.clone().or_else(|| state.unsafe_settings.clone()),
+        }
     }
 
     /// Waits for something to do after everything below `at` was visited.

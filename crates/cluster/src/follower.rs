@@ -17,6 +17,7 @@ use crate::copy::LocalCopy;
 use crate::known::{Known, Trouble};
 use crate::place_file::{PlaceFile, Reached};
 use crate::settings::{NodeSettings, Ping};
+use crate::status::Dropped;
 
 /// How long a turn waits for a record.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -92,6 +93,8 @@ impl Follower {
                 partition,
                 told_ms,
                 leader_url,
+                dropped: Dropped::default(),
+                term_count: 0,
             },
             claims: log.appender(partition, Arc::clone(&claim_acks) as Arc<dyn Acks>)?,
             log,
@@ -130,9 +133,11 @@ impl Follower {
 
     /// Reads what there is, and does what is due.
     pub(crate) fn turn(&mut self) -> Result<(), Trouble> {
-        self.read(PATIENCE)?;
+        let is_level = self.read(PATIENCE)?;
         self.look_after_files()?;
-        self.step()
+        let stepped = self.step();
+        self.known.show(is_level);
+        stepped
     }
 
     /// Reads once; whether that was all there is.
@@ -176,6 +181,7 @@ impl Follower {
         if let Some(epoch) = led_now {
             let Place { log_id, next_offset, .. } = *self.known.place();
             let log_id = log_id.expect("a claim in force has one");
+            self.known.term_count += 1;
             self.board.begin_term(epoch, log_id, next_offset, self.log.bounds());
         }
         Ok(progress.is_level && led_now.is_none())

@@ -11,6 +11,7 @@ use onrush_node::Clock;
 use crate::board::Board;
 use crate::copy::{CopyError, LocalCopy};
 use crate::notes::Notes;
+use crate::status::Dropped;
 
 /// Why something could not be done.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Known {
     pub(crate) told_ms: u64,
     /// Where the newest leader is asked whether it is there; empty if that is not known.
     pub(crate) leader_url: String,
+    pub(crate) dropped: Dropped,
+    pub(crate) term_count: u64,
 }
 
 impl Known {
@@ -57,6 +60,21 @@ impl Known {
         taken
     }
 
+    /// Says what was read, for whoever asks.
+    pub(crate) fn show(&self, is_level: bool) {
+        let (place, leads) = (*self.place(), self.epoch_led().is_some());
+        let mut state = self.board.state();
+        let seen = &mut state.seen;
+        if seen.leads != leads || seen.place.epoch != place.epoch || seen.since_ms == 0 {
+            seen.since_ms = self.clock.wall_ms();
+        }
+        (seen.place, seen.leads, seen.is_level) = (place, leads, is_level);
+        (seen.term_count, seen.dropped) = (self.term_count, self.dropped);
+        if seen.leader_url != self.leader_url {
+            seen.leader_url.clone_from(&self.leader_url);
+        }
+    }
+
     /// Says how far the copy has come.
     pub(crate) fn tell(&self) {
         let (copied, told_ms) = (self.copy.end(), self.told_ms);
@@ -78,14 +96,16 @@ impl Known {
                 record = no.0,
                 "the shared log has something that no onrush wrote; it counts for nothing"
             );
+            self.dropped.add(DropReason::Junk);
             return Ok(());
         };
         if verdict == Verdict::InForce && record.kind == RecordKind::Batch {
             self.keep(&record)?;
         }
         self.board.read_back(&record, no, verdict);
-        if verdict != Verdict::InForce {
-            return check_dropped(before, &record, verdict);
+        if let Verdict::Dropped(reason) = verdict {
+            self.dropped.add(reason);
+            return check_dropped(before, &record, reason);
         }
         self.told_ms = record.told_ms.max(self.told_ms);
         match record.kind {
@@ -115,10 +135,10 @@ impl Known {
 }
 
 /// A record that is not in force is nothing special, unless it shows that the log is another one.
-fn check_dropped(before: &Place, record: &SharedRecord<'_>, verdict: Verdict) -> Result<(), Trouble> {
-    tracing::debug!(%record, ?verdict, "a record of the shared log is not in force");
+fn check_dropped(before: &Place, record: &SharedRecord<'_>, reason: DropReason) -> Result<(), Trouble> {
+    tracing::debug!(%record, ?reason, "a record of the shared log is not in force");
     let is_other = before.log_id.is_some_and(|id| id != record.log_id);
-    if verdict == Verdict::Dropped(DropReason::Foreign) && is_other {
+    if reason == DropReason::Foreign && is_other {
         return Err(Trouble::Lasting(
             "the topic has records of another log than this node's copy: it was made anew, or the settings name \
              another topic. Give the node the topic that it had, or, if that is gone for good, an empty directory"

@@ -23,7 +23,9 @@ mod known;
 mod notes;
 mod place_file;
 mod settings;
+mod status;
 mod writer;
 
 pub use cluster_log::ClusterLog;
 pub use settings::{NodeSettings, Ping};
+pub use status::{Dropped, NodeRole, NodeStatus};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use onrush_core::TimeMs;
 use onrush_sinks::{Replica, SinkRefusal, SinkStatus, Sinks};
 
 use crate::gate::{PasswordPool, Sessions};
@@ -19,11 +20,48 @@ pub trait SinkOperations: Send + Sync {
     fn skip(&self, sink: &str, offset: u64) -> Result<SinkStatus, SinkRefusal>;
 }
 
+/// One node of several, as others ask about it.
+pub trait NodeOperations: Send + Sync {
+    /// The node as of now.
+    fn report(&self) -> NodeReport;
+}
+
+/// What a node tells about itself and the log that it shares. Counts are since the process started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeReport {
+    /// Its number.
+    pub node: u32,
+    /// Where others reach it.
+    pub url: String,
+    /// `leading`, `following` or `stopped`.
+    pub role: &'static str,
+    /// Since when that and the epoch are so.
+    pub since: TimeMs,
+    /// The number of whoever leads, and where that is reached; both as far as is known.
+    pub leader: Option<(u32, String)>,
+    /// The newest that it has read.
+    pub epoch: Option<u64>,
+    /// Number of the record that it reads next.
+    pub record_no: u64,
+    /// Events that it has read.
+    pub offset: u64,
+    /// Nothing more was to be read when it was last looked.
+    pub is_level: bool,
+    /// Times that it has begun to lead.
+    pub term_count: u64,
+    /// Records that count for nobody, by reason.
+    pub dropped: Vec<(&'static str, u64)>,
+    /// Why it does not follow any more, or must not lead.
+    pub problem: Option<String>,
+}
+
 /// What [`crate::Server::start`] is given beside the partition.
 #[derive(Clone, Default)]
 pub struct Components {
     /// Without them there are no sinks to list.
     pub sinks: Option<Arc<dyn SinkOperations>>,
+    /// Without it the server is the only one of its log.
+    pub node: Option<Arc<dyn NodeOperations>>,
     /// Lines of the server's own messages that could not be written, as whoever writes them counts. Without it no figure
     /// tells them.
     pub lost_line_count: Option<Arc<AtomicU64>>,

@@ -5,8 +5,8 @@ use crate::net::thread::EdgeThread;
 use crate::problem::Problem;
 
 /// What is about this node and not about the state, on either listener.
-const OF_THE_NODE: [&[u8]; 6] =
-    [b"/livez", b"/readyz", b"/openapi.json", b"/metrics", b"/v1/sinks", b"/docs"];
+const OF_THE_NODE: [&[u8]; 7] =
+    [b"/livez", b"/readyz", b"/openapi.json", b"/metrics", b"/v1/sinks", b"/v1/cluster", b"/docs"];
 
 /// Whether this node leads, if whoever answers the request has to.
 ///

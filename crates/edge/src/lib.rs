@@ -29,7 +29,7 @@ mod settings;
 pub mod text;
 
 pub use catalog::{CatalogSettings, RowSource, Source};
-pub use components::{Components, SinkOperations};
+pub use components::{Components, NodeOperations, NodeReport, SinkOperations};
 pub use gate::{ChallengeSettings, Denylist, PasswordPool, SessionSettings, Sessions};
 pub use grpc::{RowAsked, RowsAsked, whole_message};
 pub use http::credentials::find_cookie;

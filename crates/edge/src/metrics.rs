@@ -3,6 +3,7 @@
 
 mod catalog;
 mod challenges;
+mod node;
 mod rate_limits;
 mod sessions;
 mod sinks;
@@ -15,6 +16,7 @@ use onrush_node::{BATCH_BUCKETS, Histogram, MetricsSnapshot, SYNC_BUCKETS_US};
 use onrush_sinks::SinkStatus;
 
 use crate::catalog::CollectionFigures;
+use crate::components::NodeReport;
 use crate::gate::{DENYLIST, NONE, check_of};
 use crate::problem::Code;
 
@@ -73,6 +75,7 @@ pub(crate) fn render(
     edge: &EdgeMetrics,
     gate: &GateFigures,
     catalog: &[CollectionFigures<'_>],
+    cluster: Option<&NodeReport>,
     sinks: &[SinkStatus],
     replica_lag_ms: Option<u64>,
     lost_line_count: Option<u64>,
@@ -86,6 +89,7 @@ pub(crate) fn render(
     render_log(&mut page, node);
     render_clock(&mut page, node.clock_offset_ms);
     render_state(&mut page, node);
+    node::render(&mut page, cluster);
     catalog::render(&mut page, catalog);
     sinks::render(&mut page, sinks, replica_lag_ms);
     if let Some(count) = lost_line_count {

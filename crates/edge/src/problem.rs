@@ -183,6 +183,12 @@ impl Problem {
         Self::new(Code::NotFound, "No replica is configured: set the replica_url of a sink.")
     }
 
+    /// 404 for the nodes of a server that is the only one of its log.
+    pub fn no_cluster() -> Self {
+        let detail = "This server shares its log with no other.";
+        Self::new(Code::NotFound, detail)
+    }
+
     /// What to tell an operator whose word to a sink was not followed.
     pub fn from_sink_refusal(refusal: &SinkRefusal) -> Self {
         match refusal {

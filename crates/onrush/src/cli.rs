@@ -86,7 +86,9 @@ pub(crate) enum Action {
     /// Asks the operator listener that the settings name, with the key of operator.key_file if there is one.
     #[command(after_help = CATALOG_EXAMPLES)]
     Catalog(CatalogArguments),
-    /// Look after the log that several servers share
+    /// Show which of several servers leads, or prepare the log that they share
+    ///
+    /// Asks the operator listener that the settings name, with the key of operator.key_file if there is one.
     #[command(after_help = CLUSTER_EXAMPLES)]
     Cluster(ClusterArguments),
     /// Look after the gate of a server
@@ -160,11 +162,10 @@ pub(crate) enum GateAction {
 
 #[derive(Args, Debug)]
 pub(crate) struct ClusterArguments {
-    /// The settings file of the server [default: none]
-    #[arg(long, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) operator: OperatorArguments,
     #[command(subcommand)]
-    pub(crate) action: ClusterAction,
+    pub(crate) action: Option<ClusterAction>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -179,12 +180,6 @@ pub(crate) enum ClusterAction {
         #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1_000))]
         replicas: u16,
     },
-}
-
-impl ClusterArguments {
-    pub(crate) fn flags(&self) -> Flags {
-        Flags { config: self.config.clone(), ..Flags::default() }
-    }
 }
 
 impl GateArguments {

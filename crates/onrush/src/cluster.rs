@@ -1,21 +1,93 @@
-//! `onrush cluster`: the topic that several nodes share, made or looked at before any of them uses it.
+//! `onrush cluster`: which of several servers leads; and the topic that they share, made or looked at before any of them uses it.
+
+use serde::Deserialize;
 
 use crate::cli::{ClusterAction, ClusterArguments};
 use crate::failure::Failure;
+use crate::operator_client::OperatorClient;
+use crate::output::print;
 use crate::settings::Cluster;
-use crate::{environment, settings};
+use crate::terminal::{printable, printable_json};
+use crate::{environment, settings, table};
 
-/// Makes the topic, or says what in its settings can lose records.
+/// A node as the operator listener tells it.
+#[derive(Deserialize)]
+struct Node {
+    node: u32,
+    url: String,
+    partitions: Vec<Partition>,
+}
+
+#[derive(Deserialize)]
+struct Partition {
+    partition: u32,
+    role: String,
+    since: String,
+    leader: Option<Leader>,
+    epoch: Option<u64>,
+    record_no: u64,
+    offset: u64,
+    level: bool,
+    problem: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Leader {
+    node: u32,
+    url: String,
+}
+
+/// Asks a node, or looks after the topic.
 pub(crate) fn run(typed: &ClusterArguments) -> Result<(), Failure> {
-    let ClusterAction::Prepare { replicas } = typed.action;
-    let settings = settings::load(&typed.flags(), environment())?;
-    let Some(cluster) = settings.cluster else {
-        return Err(anyhow::anyhow!(
-            "the log of these settings is in files of one server: there is a topic to prepare with log.kind = \"kafka\" alone"
-        )
-        .into());
-    };
-    prepare(&cluster, replicas)
+    match typed.action {
+        None => show(typed),
+        Some(ClusterAction::Prepare { replicas }) => {
+            let settings = settings::load(&typed.operator.flags(), environment())?;
+            let Some(cluster) = settings.cluster else {
+                return Err(anyhow::anyhow!(
+                    "the log of these settings is in files of one server: there is a topic to prepare with log.kind = \"kafka\" alone"
+                )
+                .into());
+            };
+            prepare(&cluster, replicas)
+        }
+    }
+}
+
+fn show(typed: &ClusterArguments) -> Result<(), Failure> {
+    let operator = settings::load_operator(&typed.operator.flags(), environment())?;
+    let client = OperatorClient::new(operator)?;
+    let answer = client.get("/v1/cluster")?;
+    if typed.operator.json {
+        return print(&format!("{}\n", printable_json(&answer.text()?)));
+    }
+    print(&format!("{}\nasked {}\n", describe(&answer.value::<Node>()?), client.address()))
+}
+
+/// A line for each partition, and what is wrong below them.
+fn describe(node: &Node) -> String {
+    let heads = ["NODE", "PARTITION", "ROLE", "SINCE", "LEADER", "EPOCH", "RECORD", "OFFSET", "LEVEL"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    rows.extend(node.partitions.iter().map(|partition| {
+        let leader = partition.leader.as_ref();
+        let leader = leader.map_or_else(|| "nobody".to_owned(), |it| format!("{} {}", it.node, it.url));
+        vec![
+            format!("{} {}", node.node, node.url),
+            partition.partition.to_string(),
+            partition.role.clone(),
+            partition.since.clone(),
+            leader,
+            partition.epoch.map_or_else(|| "none".to_owned(), |epoch| epoch.to_string()),
+            partition.record_no.to_string(),
+            partition.offset.to_string(),
+            if partition.level { "yes" } else { "no" }.to_owned(),
+        ]
+    }));
+    let mut text = table::aligned(&rows, 5);
+    for problem in node.partitions.iter().filter_map(|partition| partition.problem.as_ref()) {
+        text.push_str(&format!("\n{}\n", printable(problem)));
+    }
+    text
 }
 
 #[cfg(feature = "kafka")]
@@ -23,8 +95,7 @@ fn prepare(cluster: &Cluster, replicas: u16) -> Result<(), Failure> {
     use onrush_connect::kafka_log::{KafkaLog, create_topic};
     use onrush_log::shared::{SharedError, SharedLog as _};
 
-    use crate::output::{print, warn};
-    use crate::terminal::printable;
+    use crate::output::warn;
 
     let failed = |error: SharedError| Failure::Runtime(error.into());
     let topic = &cluster.log.topic;

@@ -157,7 +157,9 @@ async fn run(
     let sessions = open_sessions(settings);
     let started = sessions.and_then(|sessions| {
         let (feeds, sources) = Feeds::start(&settings.sourced)?;
-        let server = start_edge(settings, messages, &partition, &sinks, sessions.as_ref(), sources)?;
+        let node = shared.clone().map(|shared| Arc::new(shared_log::ReportedNode(shared)) as _);
+        let parts = Components { sinks: Some(Arc::clone(&sinks) as _), node, ..Components::default() };
+        let server = start_edge(settings, messages, &partition, parts, sessions.as_ref(), sources)?;
         Ok((server, sessions, feeds))
     });
     let (server, sessions, feeds) = match started {
@@ -246,7 +248,7 @@ fn start_edge(
     settings: &Settings,
     messages: &MessageQueue,
     partition: &Arc<Partition>,
-    sinks: &Arc<Sinks>,
+    parts: Components,
     sessions: Option<&Arc<Sessions>>,
     sources: Vec<(Name, Source)>,
 ) -> Result<Server, Failure> {
@@ -260,11 +262,11 @@ fn start_edge(
     let mut edge = onrush_edge::Settings { connections_max, ..settings.edge.clone() };
     edge.catalog.sources = sources;
     let components = Components {
-        sinks: Some(Arc::clone(sinks) as _),
         lost_line_count: Some(messages.lost_line_count()),
         sessions: sessions.cloned(),
         passwords: start_passwords(settings)?,
         replica: settings.sinks.iter().find_map(|sink| sink.target.replica()),
+        ..parts
     };
     let partitions = Arc::new(Partitions::one(Arc::clone(partition)));
     Ok(Server::start(edge, &partitions, components).context("start listening")?)

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use onrush_cluster::{NodeSettings, Ping};
+use onrush_cluster::{ClusterLog, NodeSettings, Ping};
+use onrush_edge::{NodeOperations, NodeReport};
 use onrush_log::shared::SharedLog;
 use ureq::Agent;
 
@@ -47,6 +48,29 @@ pub(crate) fn open(cluster: &Cluster) -> Result<Arc<dyn SharedLog>, Failure> {
 #[cfg(not(feature = "kafka"))]
 pub(crate) fn open(cluster: &Cluster) -> Result<Arc<dyn SharedLog>, Failure> {
     match cluster.log {}
+}
+
+/// The node, as the edge tells of it.
+pub(crate) struct ReportedNode(pub(crate) ClusterLog);
+
+impl NodeOperations for ReportedNode {
+    fn report(&self) -> NodeReport {
+        let status = self.0.status();
+        NodeReport {
+            node: status.node.0,
+            url: status.url,
+            role: status.role.name(),
+            since: status.since_ms,
+            leader: status.leader.map(|leader| (leader.0, status.leader_url)),
+            epoch: status.epoch.map(|epoch| epoch.0),
+            record_no: status.next_no.0,
+            offset: status.offset,
+            is_level: status.is_level,
+            term_count: status.term_count,
+            dropped: status.dropped.iter().collect(),
+            problem: status.problem,
+        }
+    }
 }
 
 /// A node that leads says that it is ready.

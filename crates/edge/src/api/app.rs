@@ -139,6 +139,7 @@ impl App {
     /// The page of figures.
     pub(crate) fn metrics(&self) -> String {
         let sinks = self.components.sinks.as_ref().map(|sinks| sinks.statuses()).unwrap_or_default();
+        let report = self.components.node.as_ref().map(|node| node.report());
         let lag_ms =
             Some(self.replica_lag_ms.load(Ordering::Relaxed)).filter(|lag_ms| *lag_ms != LAG_UNKNOWN);
         let lost_line_count =
@@ -148,6 +149,7 @@ impl App {
             &(self.edge_metrics)(),
             &self.gate.figures(),
             &self.catalog.figures().collect::<Vec<_>>(),
+            report.as_ref(),
             &sinks,
             lag_ms,
             lost_line_count,

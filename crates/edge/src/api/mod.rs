@@ -7,6 +7,7 @@ pub mod app;
 mod asker;
 pub mod catalog;
 pub(crate) mod challenges;
+mod cluster;
 mod counters;
 mod customers;
 mod denylist;
@@ -56,6 +57,7 @@ pub(crate) fn public_routes(on: Scenarios) -> Vec<Route> {
     routes.extend(customers::routes());
     routes.extend(front::routes());
     routes.extend(session::routes());
+    routes.extend(cluster::routes());
     routes.extend(health::routes());
     routes.extend(scenarios::routes(on));
     routes
@@ -71,6 +73,7 @@ pub(crate) fn operator_routes(on: Scenarios) -> Vec<Route> {
     routes.extend(explain::operator_routes());
     routes.extend(metrics::routes());
     routes.extend(sinks::routes());
+    routes.extend(cluster::routes());
     routes.extend(health::routes());
     routes.extend(scenarios::operator_routes(on));
     routes
@@ -91,6 +94,7 @@ pub(crate) fn schemas() -> impl Iterator<Item = (&'static str, RefOr<Schema>)> {
         .chain(catalog::schemas())
         .chain(explain::schemas())
         .chain(sinks::schemas())
+        .chain(cluster::schemas())
         .chain(health::schemas())
         .chain(scenarios::schemas())
 }

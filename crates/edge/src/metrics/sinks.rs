@@ -5,7 +5,7 @@ use onrush_sinks::SinkStatus;
 use super::{Page, decimal};
 
 /// Every state that a sink can be in, so that each has a figure whatever the sinks do.
-const STATES: [&str; 5] = ["starting", "running", "waiting", "retrying", "stopped"];
+const STATES: [&str; 6] = ["starting", "following", "running", "waiting", "retrying", "stopped"];
 
 /// One family of figures over all sinks.
 struct Family {

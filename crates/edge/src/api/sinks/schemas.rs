@@ -31,7 +31,10 @@ fn sink() -> RefOr<Schema> {
             ("kind", one_of("What it writes to.", &["postgres", "kafka", "rabbitmq", "redis"])),
             (
                 "state",
-                one_of("What it is doing.", &["starting", "running", "waiting", "retrying", "stopped"]),
+                one_of(
+                    "What it is doing.",
+                    &["starting", "following", "running", "waiting", "retrying", "stopped"],
+                ),
             ),
             ("reason", or_null(text("Why it stopped, for people."), Type::String)),
             (

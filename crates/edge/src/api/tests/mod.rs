@@ -2,6 +2,7 @@
 //! `OpenAPI` document.
 
 mod askers;
+mod cluster;
 mod conditions;
 mod conformance;
 mod docs;

@@ -26,6 +26,7 @@ fn app() -> Arc<App> {
         passwords: Some(Arc::new(PasswordPool::start().expect("threads"))),
         sinks: app.components.sinks.clone(),
         replica: None,
+        node: None,
         lost_line_count: None,
     };
     let app = app.with_components(components).with_gate(GateSettings::default());

@@ -80,6 +80,7 @@ fn over_shop(shop: Shop, sinks: Option<Pair>, replica: Option<Fixed>) -> Arc<App
     let components = Components {
         sinks: sinks.map(|sinks| Arc::new(sinks) as Arc<dyn SinkOperations>),
         replica: replica.map(|replica| Arc::new(replica) as Arc<dyn Replica>),
+        node: Some(Arc::new(super::cluster::Second)),
         lost_line_count: Some(Arc::new(AtomicU64::new(7))),
         sessions: None,
         passwords: None,

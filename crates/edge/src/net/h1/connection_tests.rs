@@ -67,8 +67,14 @@ fn with_edge<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F) {
         let (hot, preflights) = (hot_table(settings.scenarios), Some(preflights(settings.scenarios)));
         let gate = Gate::Public(Arc::clone(&app.gate));
         let catalog = Arc::clone(&app.catalog);
-        let router = public_router(Arc::new(app));
-        let routes = Routes { gate, hot, preflights, catalog, router, partitions: Some(partitions) };
+        let routes = Routes {
+            gate,
+            hot,
+            preflights,
+            catalog,
+            router: public_router(Arc::new(app)),
+            partitions: Some(partitions),
+        };
         let counters = Arc::new(EdgeCounters::default());
         let thread = EdgeThread::new(Arc::new(settings), counters, Some(batcher), routes, 1);
         thread.deadlines.tick(0, false);

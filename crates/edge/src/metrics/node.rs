@@ -1,0 +1,24 @@
+//! Figures of one node of several.
+
+use super::Page;
+use crate::components::NodeReport;
+
+/// Nothing of a server that is the only one of its log.
+pub(super) fn render(page: &mut Page, report: Option<&NodeReport>) {
+    let Some(report) = report else { return };
+    let leads = u64::from(report.role == "leading");
+    page.single("onrush_node_leads", "gauge", "Whether this node leads.", leads);
+    let is_stopped = u64::from(report.role == "stopped");
+    page.single("onrush_node_stopped", "gauge", "Whether this node follows no more.", is_stopped);
+    let help = "Times that this node has begun to lead.";
+    page.single("onrush_node_terms_total", "counter", help, report.term_count);
+    if let Some(epoch) = report.epoch {
+        page.single("onrush_node_epoch", "gauge", "The newest epoch that this node has read.", epoch);
+    }
+    page.single("onrush_node_offset", "gauge", "Events that this node has read.", report.offset);
+    let help = "Records of the shared log that count for nobody, by reason.";
+    page.family("onrush_node_records_dropped_total", "counter", help);
+    for (reason, count) in &report.dropped {
+        page.labelled("onrush_node_records_dropped_total", "reason", reason, *count);
+    }
+}
