@@ -52,7 +52,6 @@ pub(crate) struct Seen {
     pub(crate) leader_url: String,
     pub(crate) leads: bool,
     pub(crate) since_ms: u64,
-    pub(crate) is_level: bool,
     pub(crate) term_count: u64,
     pub(crate) dropped: Dropped,
 }

@@ -100,7 +100,7 @@ impl ClusterLog {
     /// The node as of now.
     pub fn status(&self) -> NodeStatus {
         let state = self.board.state();
-        let Seen { place, leader_url, leads, since_ms, is_level, term_count, dropped } = state.seen.clone();
+        let Seen { place, leader_url, leads, since_ms, term_count, dropped } = state.seen.clone();
         let role = match (&state.problem, leads) {
             (Some(_), _) => NodeRole::Stopped,
             (None, true) => NodeRole::Leading,
@@ -116,7 +116,7 @@ impl ClusterLog {
             epoch: place.epoch,
             next_no: place.next_no,
             offset: place.next_offset,
-            is_level,
+            told_ms: state.told_ms,
             term_count,
             dropped,
             problem: state.problem.clone().or_else(|| state.unsafe_settings.clone()),

@@ -133,10 +133,10 @@ impl Follower {
 
     /// Reads what there is, and does what is due.
     pub(crate) fn turn(&mut self) -> Result<(), Trouble> {
-        let is_level = self.read(PATIENCE)?;
+        self.read(PATIENCE)?;
         self.look_after_files()?;
         let stepped = self.step();
-        self.known.show(is_level);
+        self.known.show();
         stepped
     }
 

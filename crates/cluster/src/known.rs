@@ -61,14 +61,14 @@ impl Known {
     }
 
     /// Says what was read, for whoever asks.
-    pub(crate) fn show(&self, is_level: bool) {
+    pub(crate) fn show(&self) {
         let (place, leads) = (*self.place(), self.epoch_led().is_some());
         let mut state = self.board.state();
         let seen = &mut state.seen;
         if seen.leads != leads || seen.place.epoch != place.epoch || seen.since_ms == 0 {
             seen.since_ms = self.clock.wall_ms();
         }
-        (seen.place, seen.leads, seen.is_level) = (place, leads, is_level);
+        (seen.place, seen.leads) = (place, leads);
         (seen.term_count, seen.dropped) = (self.term_count, self.dropped);
         if seen.leader_url != self.leader_url {
             seen.leader_url.clone_from(&self.leader_url);

@@ -23,8 +23,9 @@ pub struct NodeStatus {
     pub next_no: RecordNo,
     /// Events in force up to there.
     pub offset: u64,
-    /// Nothing more was to be read when it was last looked.
-    pub is_level: bool,
+    /// The latest time that was told by whoever led, as far as was read, Unix milliseconds by the clock of that one. Whoever leads tells
+    /// one at least twice a second.
+    pub told_ms: u64,
     /// Times that this node has begun to lead.
     pub term_count: u64,
     /// Records that are not in force, by reason.

@@ -69,17 +69,21 @@ pub(crate) struct GateFigures {
     pub(crate) challenges: Vec<(&'static str, u64)>,
 }
 
+/// Everything that the page tells.
+pub(crate) struct Figures<'a> {
+    pub(crate) node: &'a MetricsSnapshot,
+    pub(crate) edge: &'a EdgeMetrics,
+    pub(crate) gate: &'a GateFigures,
+    pub(crate) catalog: &'a [CollectionFigures<'a>],
+    pub(crate) cluster: Option<&'a NodeReport>,
+    pub(crate) sinks: &'a [SinkStatus],
+    pub(crate) replica_lag_ms: Option<u64>,
+    pub(crate) lost_line_count: Option<u64>,
+}
+
 /// The whole page. `replica_lag_ms` is known once a replica has told it, `lost_line_count` if somebody counts.
-pub(crate) fn render(
-    node: &MetricsSnapshot,
-    edge: &EdgeMetrics,
-    gate: &GateFigures,
-    catalog: &[CollectionFigures<'_>],
-    cluster: Option<&NodeReport>,
-    sinks: &[SinkStatus],
-    replica_lag_ms: Option<u64>,
-    lost_line_count: Option<u64>,
-) -> String {
+pub(crate) fn render(figures: &Figures<'_>) -> String {
+    let Figures { node, edge, gate, catalog, cluster, sinks, replica_lag_ms, lost_line_count } = *figures;
     let mut page = Page(String::with_capacity(8 << 10));
     render_edge(&mut page, edge);
     rate_limits::render(&mut page, &gate.limits);

@@ -1,5 +1,7 @@
 //! `onrush cluster`: which of several servers leads; and the topic that they share, made or looked at before any of them uses it.
 
+use std::fmt::Write as _;
+
 use serde::Deserialize;
 
 use crate::cli::{ClusterAction, ClusterArguments};
@@ -12,6 +14,7 @@ use crate::{environment, settings, table};
 
 /// A node as the operator listener tells it.
 #[derive(Deserialize)]
+#[allow(clippy::struct_field_names, reason = "the fields are called what the answer calls them")]
 struct Node {
     node: u32,
     url: String,
@@ -19,6 +22,7 @@ struct Node {
 }
 
 #[derive(Deserialize)]
+#[allow(clippy::struct_field_names, reason = "the fields are called what the answer calls them")]
 struct Partition {
     partition: u32,
     role: String,
@@ -27,7 +31,7 @@ struct Partition {
     epoch: Option<u64>,
     record_no: u64,
     offset: u64,
-    level: bool,
+    lag_ms: u64,
     problem: Option<String>,
 }
 
@@ -66,7 +70,7 @@ fn show(typed: &ClusterArguments) -> Result<(), Failure> {
 
 /// A line for each partition, and what is wrong below them.
 fn describe(node: &Node) -> String {
-    let heads = ["NODE", "PARTITION", "ROLE", "SINCE", "LEADER", "EPOCH", "RECORD", "OFFSET", "LEVEL"];
+    let heads = ["NODE", "PARTITION", "ROLE", "SINCE", "LEADER", "EPOCH", "RECORD", "OFFSET", "LAG"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     rows.extend(node.partitions.iter().map(|partition| {
         let leader = partition.leader.as_ref();
@@ -80,12 +84,12 @@ fn describe(node: &Node) -> String {
             partition.epoch.map_or_else(|| "none".to_owned(), |epoch| epoch.to_string()),
             partition.record_no.to_string(),
             partition.offset.to_string(),
-            if partition.level { "yes" } else { "no" }.to_owned(),
+            format!("{} ms", partition.lag_ms),
         ]
     }));
     let mut text = table::aligned(&rows, 5);
     for problem in node.partitions.iter().filter_map(|partition| partition.problem.as_ref()) {
-        text.push_str(&format!("\n{}\n", printable(problem)));
+        writeln!(text, "\n{}", printable(problem)).expect("a String takes every write");
     }
     text
 }
@@ -125,4 +129,27 @@ fn prepare(cluster: &Cluster, replicas: u16) -> Result<(), Failure> {
 #[cfg(not(feature = "kafka"))]
 fn prepare(cluster: &Cluster, _replicas: u16) -> Result<(), Failure> {
     match cluster.log {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(answer: &str) -> Node {
+        ureq::Body::builder().data(answer.to_owned()).read_json().expect("it is an answer")
+    }
+
+    #[test]
+    fn a_node_is_told_in_columns_with_what_is_wrong_below() {
+        let answer = r#"{"node":2,"url":"http://b:8080","partitions":[{"partition":0,"role":"stopped",
+            "since":"2026-11-28T09:00:00.000Z","leader":{"node":1,"url":"http://a:8080"},"epoch":7,"record_no":12,
+            "offset":90,"lag_ms":4200,"problem":"the topic\u001b is gone"}]}"#;
+        let text = describe(&read(answer));
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines[0].starts_with("NODE ") && lines[0].ends_with("LAG"), "{text}");
+        for cell in ["2 http://b:8080", "stopped", "1 http://a:8080", "4200 ms"] {
+            assert!(lines[1].contains(cell), "{text}");
+        }
+        assert!(lines[3].starts_with("the topic") && !text.contains('\u{1b}'), "{text}");
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use onrush_cluster::{ClusterLog, NodeSettings, Ping};
 use onrush_edge::{NodeOperations, NodeReport};
 use onrush_log::shared::SharedLog;
+use onrush_node::{Clock as _, MachineClock};
 use ureq::Agent;
 
 use crate::failure::Failure;
@@ -65,7 +66,7 @@ impl NodeOperations for ReportedNode {
             epoch: status.epoch.map(|epoch| epoch.0),
             record_no: status.next_no.0,
             offset: status.offset,
-            is_level: status.is_level,
+            lag_ms: MachineClock.wall_ms().saturating_sub(status.told_ms),
             term_count: status.term_count,
             dropped: status.dropped.iter().collect(),
             problem: status.problem,

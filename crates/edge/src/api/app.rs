@@ -19,7 +19,7 @@ use crate::gate::{Begun, Denylist, Gate, Identity, PublicGate};
 use crate::hot::Sender;
 use crate::http::request::Fields;
 use crate::metrics;
-use crate::metrics::EdgeMetrics;
+use crate::metrics::{EdgeMetrics, Figures};
 use crate::problem::Problem;
 use crate::settings::{GateSettings, OperatorKey, Scenarios, Settings};
 
@@ -144,16 +144,16 @@ impl App {
             Some(self.replica_lag_ms.load(Ordering::Relaxed)).filter(|lag_ms| *lag_ms != LAG_UNKNOWN);
         let lost_line_count =
             self.components.lost_line_count.as_ref().map(|count| count.load(Ordering::Relaxed));
-        metrics::render(
-            &self.backend.metrics(),
-            &(self.edge_metrics)(),
-            &self.gate.figures(),
-            &self.catalog.figures().collect::<Vec<_>>(),
-            report.as_ref(),
-            &sinks,
-            lag_ms,
+        metrics::render(&Figures {
+            node: &self.backend.metrics(),
+            edge: &(self.edge_metrics)(),
+            gate: &self.gate.figures(),
+            catalog: &self.catalog.figures().collect::<Vec<_>>(),
+            cluster: report.as_ref(),
+            sinks: &sinks,
+            replica_lag_ms: lag_ms,
             lost_line_count,
-        )
+        })
     }
 
     /// Lets `ask` ask about whoever sent a request that came to the router of the public listener.

@@ -30,7 +30,7 @@ pub(super) fn routes() -> [Route; 1] {
             "epoch": 4711,
             "record_no": 5120,
             "offset": 90210,
-            "level": true,
+            "lag_ms": 212,
             "problem": null,
         }],
     });
@@ -50,9 +50,8 @@ pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 1] {
         "Who leads, as far as the node has read; null if nobody does.",
         vec![("node", node()), ("url", text("Where that one is reached; empty if it is not known.").into())],
     );
-    let level = ObjectBuilder::new()
-        .schema_type(Type::Boolean)
-        .description(Some("Whether there was nothing more to read when the node last looked."));
+    let lag = "How old the newest sign of a leader is that the node has read, milliseconds. While somebody leads, and the \
+               node keeps up, that is half a second or less.";
     let epoch = whole("The newest epoch that was read; null if there is none.", 0, None);
     let problem = text("Why the node follows no more, or must not lead; null if nothing is wrong.");
     let partition = object(
@@ -65,7 +64,7 @@ pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 1] {
             ("epoch", or_null(epoch, Type::Integer)),
             ("record_no", whole("Number of the record of the shared log that is read next.", 0, None).into()),
             ("offset", whole("Events that the node has.", 0, None).into()),
-            ("level", level.into()),
+            ("lag_ms", whole(lag, 0, None).into()),
             ("problem", or_null(problem, Type::String)),
         ],
     );
@@ -111,8 +110,7 @@ fn write(out: &mut Vec<u8>, report: &NodeReport) {
     }
     number(out, ",\"record_no\":", report.record_no);
     number(out, ",\"offset\":", report.offset);
-    let level: &[u8] = if report.is_level { b",\"level\":true" } else { b",\"level\":false" };
-    out.extend_from_slice(level);
+    number(out, ",\"lag_ms\":", report.lag_ms);
     out.extend_from_slice(b",\"problem\":");
     match &report.problem {
         Some(problem) => write_json_string(out, problem),

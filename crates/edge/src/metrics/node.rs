@@ -1,6 +1,6 @@
 //! Figures of one node of several.
 
-use super::Page;
+use super::{Page, decimal};
 use crate::components::NodeReport;
 
 /// Nothing of a server that is the only one of its log.
@@ -16,6 +16,9 @@ pub(super) fn render(page: &mut Page, report: Option<&NodeReport>) {
         page.single("onrush_node_epoch", "gauge", "The newest epoch that this node has read.", epoch);
     }
     page.single("onrush_node_offset", "gauge", "Events that this node has read.", report.offset);
+    let help = "How old the newest sign of a leader is that this node has read.";
+    page.family("onrush_node_lag_seconds", "gauge", help);
+    page.sample("onrush_node_lag_seconds", "", &decimal(report.lag_ms, 3));
     let help = "Records of the shared log that count for nobody, by reason.";
     page.family("onrush_node_records_dropped_total", "counter", help);
     for (reason, count) in &report.dropped {
