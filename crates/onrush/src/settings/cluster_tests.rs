@@ -99,10 +99,10 @@ mod kafka {
             ("LOG__UNSAFE_TOPIC", "true"),
             ("CLUSTER__NODE", "4294967295"),
             ("CLUSTER__URL", "http://[::1]:8080"),
-            ("CLUSTER__SILENCE_MS", "500"),
+            ("CLUSTER__SILENCE_MS", "1500"),
         ]);
         assert_eq!((cluster.node, cluster.url.as_str()), (NodeId(u32::MAX), "http://[::1]:8080"));
-        assert_eq!((cluster.silence, cluster.unsafe_topic), (Duration::from_millis(500), true));
+        assert_eq!((cluster.silence, cluster.unsafe_topic), (Duration::from_millis(1_500), true));
         let log = cluster.log;
         assert_eq!((log.topic.as_str(), log.partition_count), ("shop.log", 1));
         assert_eq!(log.cluster.brokers, "kafka-1:9092,kafka-2:9092");
@@ -130,8 +130,8 @@ mod kafka {
             ("LOG__PROPERTIES_FILE", "/nowhere/kafka", "log: read properties_file /nowhere/kafka"),
             ("CLUSTER__NODE", "-1", "cluster.node = -1 (from ONRUSH_CLUSTER__NODE): must be 1 to 4294967295"),
             ("CLUSTER__NODE", "4294967296", "must be 1 to 4294967295"),
-            ("CLUSTER__SILENCE_MS", "499", "must be 500 to 60000"),
-            ("CLUSTER__SILENCE_MS", "60001", "must be 500 to 60000"),
+            ("CLUSTER__SILENCE_MS", "1499", "must be 1500 to 60000"),
+            ("CLUSTER__SILENCE_MS", "60001", "must be 1500 to 60000"),
         ] {
             check(&format!("{KAFKA}env ONRUSH_{name}={value}\nrefuses {rule}"));
         }
