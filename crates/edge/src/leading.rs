@@ -1,5 +1,8 @@
 //! What a node answers while another one leads.
 
+use onrush_node::{Call, Failure};
+use tokio::sync::oneshot;
+
 use crate::http::request::Request;
 use crate::net::thread::EdgeThread;
 use crate::problem::Problem;
@@ -15,6 +18,28 @@ const OF_THE_NODE: [&[u8]; 7] =
 pub(crate) fn check_leads(thread: &EdgeThread, request: &Request<'_>) -> Result<(), Problem> {
     let leads = thread.routes.partitions.as_ref().is_none_or(|partitions| partitions.lead());
     if leads || is_of_the_node(request.path) { Ok(()) } else { Err(Problem::not_leader()) }
+}
+
+/// Whether another node may have led when an answer to a request of this path was made here.
+pub(crate) fn is_unsure(thread: &EdgeThread, path: &str) -> bool {
+    let partitions = thread.routes.partitions.as_ref();
+    partitions.is_some_and(|partitions| partitions.have_rivals()) && !is_of_the_node(path.as_bytes())
+}
+
+/// Makes sure that none did.
+///
+/// # Errors
+/// One may have.
+pub(crate) async fn confirm(thread: &EdgeThread) -> Result<(), Problem> {
+    let every = thread.routes.partitions.iter().flat_map(|partitions| partitions.every());
+    for partition in every {
+        let (sender, receiver) = oneshot::channel();
+        // Without a receiver nobody wants to know any more.
+        partition.call(Call::CheckLead, |reply| drop(sender.send(reply)));
+        let reply = receiver.await.unwrap_or(Err(Failure::LogUnavailable));
+        reply.map_err(|failure| Problem::from_failure(&failure, thread.now_ms()))?;
+    }
+    Ok(())
 }
 
 fn is_of_the_node(path: &[u8]) -> bool {

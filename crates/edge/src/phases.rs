@@ -55,6 +55,8 @@ pub(crate) enum Begun {
 enum State {
     Called(Rendering, PendingCall),
     Ready(Box<Ready>),
+    /// It is ready, and may be told once it is sure that nobody else led by then.
+    Unsure(Box<Ready>, WriteProblem, PendingCall),
     Refused(Box<Problem>, WriteProblem),
 }
 
@@ -115,6 +117,10 @@ impl Exchange {
                     Err(problem) => State::Refused(Box::new(problem), hot::write_problem_of(found)),
                 })
             }
+            // What was read may be over if another node leads.
+            Hot::Ready(ready) if batcher.partitions().have_rivals() => {
+                Some(State::Unsure(ready, hot::write_problem_of(found), batcher.call(Call::CheckLead)))
+            }
             Hot::Ready(ready) => Some(State::Ready(ready)),
             Hot::Problem(problem) => {
                 gate.count_refusal(&problem);
@@ -127,7 +133,7 @@ impl Exchange {
     /// Ready when its answer may be told.
     pub(crate) fn poll_decided(&mut self, context: &mut Context<'_>) -> Poll<()> {
         match &mut self.state {
-            State::Called(_, call) => call.poll_answered(context),
+            State::Called(_, call) | State::Unsure(_, _, call) => call.poll_answered(context),
             State::Ready(_) | State::Refused(..) => Poll::Ready(()),
         }
     }
@@ -151,6 +157,14 @@ impl Exchange {
                 }
                 head
             }
+            State::Unsure(ready, write, call) => match call.take_reply() {
+                Ok(_) => {
+                    let Ready { head, body: own } = mem::take(&mut **ready);
+                    body.extend_from_slice(&own);
+                    head
+                }
+                Err(failure) => write(&Problem::from_failure(&failure, thread.now_ms()), body),
+            },
             State::Refused(problem, write) => write(problem, body),
         };
         head.standing = head.standing.or(self.standing);

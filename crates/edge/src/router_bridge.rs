@@ -11,6 +11,7 @@ use crate::gate::Admission;
 use crate::grpc;
 use crate::http::request::Peer;
 use crate::http::response::{self, Response, Stream};
+use crate::leading;
 use crate::net::h1::{Body, Request as Parsed, fields_of};
 use crate::net::thread::EdgeThread;
 use crate::problem::Problem;
@@ -69,7 +70,11 @@ pub(crate) async fn dispatch(
     });
     let is_head = request.method() == Method::HEAD;
     let is_whole_call = grpc::is_whole_call(request.uri().path());
+    let is_unsure = leading::is_unsure(thread, request.uri().path());
     let Ok(response) = thread.routes.router.clone().oneshot(request).await;
+    if is_unsure && let Err(problem) = leading::confirm(thread).await {
+        return Response { page_origin: admission.page_origin, ..Response::of_problem(&problem) };
+    }
     let (parts, body) = response.into_parts();
     if let Some((peer, method, uri)) = seen {
         let (peer, status) = (peer.map(|Peer(address)| address), parts.status.as_u16());

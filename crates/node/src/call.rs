@@ -79,6 +79,8 @@ pub enum Call {
     ReadAccount { customer: Name },
     /// At most `count_max` denials from the first behind `after`, by kind and value. Answer: [`Outcome::Denials`].
     ListDenials { after: Option<(DenialKind, Name)>, count_max: u16 },
+    /// Makes sure that this process still decided when it was asked, which is of use where it has rivals. Answer: [`Outcome::Leads`].
+    CheckLead,
 }
 
 impl Call {
@@ -113,6 +115,7 @@ impl Call {
             | Self::PutRows { .. }
             | Self::DeleteRow { .. }
             | Self::ReadAccount { .. }
+            | Self::CheckLead
             | Self::ListDenials { .. } => return None,
         })
     }
@@ -297,6 +300,8 @@ pub enum Outcome {
     DenialRemoved,
     /// The challenge was solved, and not used before.
     ChallengeVerified,
+    /// It did.
+    Leads,
     /// The customer has an account.
     AccountCreated,
     /// The rows are in the collection, whose version is this now.

@@ -64,6 +64,12 @@ impl Partitions {
         self.at(0).read_collection(collection, read)
     }
 
+    /// Whether another process may decide for one of them without this one knowing yet. What is told of a view then has to be sure:
+    /// [`Call::CheckLead`].
+    pub fn have_rivals(&self) -> bool {
+        self.by_number.iter().any(|partition| partition.has_rivals())
+    }
+
     /// Whether this process decides for all of them, as far as it knows.
     pub fn lead(&self) -> bool {
         self.by_number.iter().all(|partition| partition.leads())

@@ -25,6 +25,7 @@ mod meaning;
 mod other_origins;
 mod quiet;
 mod rate_limits;
+mod rivals;
 mod said;
 mod sessions;
 mod start;

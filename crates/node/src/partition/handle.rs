@@ -205,6 +205,11 @@ impl Partition {
         self.cell.ids().filter(|_| self.leads()).cloned()
     }
 
+    /// Whether another process may decide at any time, without this one knowing yet.
+    pub fn has_rivals(&self) -> bool {
+        self.has_rivals
+    }
+
     /// Whether this process decides, as far as it knows. What only reads the view is not to be asked otherwise.
     pub fn leads(&self) -> bool {
         !self.has_rivals || self.cell.leads()

@@ -239,6 +239,7 @@ impl Leader {
             Call::PutRows { collection, rows } => self.put_rows(&collection, &rows),
             Call::DeleteRow { collection, key } => self.delete_row(&collection, &key),
             Call::ReadAccount { customer } => Ok(self.account(&customer)),
+            Call::CheckLead => Ok(Outcome::Leads),
             Call::Undeny { kind, value } => self.answer(&Command::Undeny { kind, value: &value }),
             Call::ReadDenial { kind, value } => self.denial(kind, &value).map(Outcome::Denial),
             Call::ListDenials { after, count_max } => {
@@ -457,6 +458,7 @@ fn record_bytes_max(call: &Call) -> Option<usize> {
         | Call::Explain { .. }
         | Call::ReadDenial { .. }
         | Call::ReadAccount { .. }
+        | Call::CheckLead
         | Call::ListDenials { .. } => None,
     }
 }

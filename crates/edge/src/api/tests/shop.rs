@@ -386,6 +386,7 @@ fn answer_of_gate(call: Call) -> Reply {
         }
         Call::Undeny { .. } => Ok(Outcome::DenialRemoved),
         Call::ReadDenial { kind, value } => Ok(Outcome::Denial(denial(kind, &value))),
+        Call::CheckLead => Ok(Outcome::Leads),
         Call::ListDenials { after, count_max } => {
             let begun = after.is_none() && count_max == 1;
             let next_after = begun.then(|| (DenialKind::Customer, "ada".into()));
