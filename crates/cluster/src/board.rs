@@ -10,6 +10,9 @@ use onrush_log::shared::{
     Verdict,
 };
 
+use onrush_node::Clock;
+
+use crate::clock_check::ClockCheck;
 use crate::notes::Notes;
 use crate::status::Dropped;
 
@@ -63,6 +66,9 @@ pub(crate) struct Term {
     /// Events before the next batch of it.
     pub(crate) next_offset: u64,
     pub(crate) in_force: InForce,
+    pub(crate) clock_check: ClockCheck,
+    /// How far this node's clock is ahead of that of the log, if that is too much.
+    pub(crate) clock_apart_ms: Option<i64>,
     /// A writer has it.
     pub(crate) is_taken: bool,
     /// Its writer is gone, or something that it handed over failed.
@@ -146,6 +152,8 @@ impl Board {
                 log_id,
                 next_offset,
                 in_force,
+                clock_check: ClockCheck::default(),
+                clock_apart_ms: None,
                 is_taken: false,
                 is_given_up: false,
                 wake: None,
@@ -175,10 +183,18 @@ impl Term {
 pub(crate) struct TermAcks {
     pub(crate) board: Arc<Board>,
     pub(crate) epoch: RecordNo,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Acks for TermAcks {
     fn ack(&self, ticket: u64, acked: Result<Acked, SharedError>) {
-        self.board.in_term(self.epoch, |term| term.in_force.acked(ticket, &acked));
+        let appended_at_ms = acked.as_ref().ok().and_then(|acked| acked.appended_at_ms);
+        self.board.in_term(self.epoch, |term| {
+            if let Some(appended_at_ms) = appended_at_ms {
+                let apart = term.clock_check.acked(ticket, appended_at_ms, self.clock.wall_ms());
+                term.clock_apart_ms = apart.or(term.clock_apart_ms);
+            }
+            term.in_force.acked(ticket, &acked);
+        });
     }
 }

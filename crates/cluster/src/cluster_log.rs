@@ -34,6 +34,7 @@ pub struct ClusterLog {
     settings: NodeSettings,
     copy: Arc<dyn Log>,
     board: Arc<Board>,
+    clock: Arc<dyn Clock>,
     threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
 
@@ -61,7 +62,7 @@ impl ClusterLog {
             copy,
             place_file,
             board: Arc::clone(&board),
-            clock,
+            clock: Arc::clone(&clock),
             tag: random()?,
             new_log_id: LogId(u128::from(random()?) << 64 | u128::from(random()?)),
         };
@@ -77,7 +78,7 @@ impl ClusterLog {
         let following = spawn("log-follower", move || follower.run()).map_err(started)?;
         let inspecting = spawn("log-inspector", move || inspector.run()).map_err(started)?;
         let threads = Arc::new(Mutex::new(vec![following, inspecting]));
-        Ok(Self { shared, partition, settings, copy: copy_log, board, threads })
+        Ok(Self { shared, partition, settings, copy: copy_log, board, clock, threads })
     }
 
     /// Does not begin to lead from now on: whoever waits for that in [`Log::open_visiting`] is told so. A term that has begun goes on.
@@ -148,11 +149,13 @@ impl ClusterLog {
     }
 
     fn lead(&self, epoch: RecordNo) -> Result<ClusterWriter, OpenError> {
-        let acks = TermAcks { board: Arc::clone(&self.board), epoch };
+        let clock = Arc::clone(&self.clock);
+        let acks = TermAcks { board: Arc::clone(&self.board), epoch, clock };
         let appender = self.shared.appender(self.partition, Arc::new(acks) as Arc<dyn Acks>);
         Ok(ClusterWriter {
             board: Arc::clone(&self.board),
             appender: appender.map_err(|error| OpenError::Unavailable(error.to_string()))?,
+            clock: Arc::clone(&self.clock),
             bounds: self.shared.bounds(),
             partition: self.partition,
             node: self.settings.node,

@@ -27,6 +27,8 @@ const STEPS_MAX: usize = 8;
 const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the copy's files are looked for, and how long is waited after trouble with them.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
+/// How often a leader may be told that its clock is wrong. In between it leads all the same: nobody else may be there.
+const CLOCK_INTERVAL: Duration = Duration::from_mins(10);
 /// How often the same trouble is said again.
 const SAY_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -50,6 +52,10 @@ pub(crate) struct Follower {
     noted_at: Duration,
     checked_at: Duration,
     said_at: Option<Duration>,
+    /// When the clock of this node was found wrong last, how long others are first then, and until when.
+    clock_judged_at: Option<Duration>,
+    clock_handicap: Duration,
+    claims_from: Duration,
 }
 
 /// What a follower begins with.
@@ -106,6 +112,9 @@ impl Follower {
             noted_at: now,
             checked_at: now,
             said_at: None,
+            clock_judged_at: None,
+            clock_handicap: settings.silence_of_living,
+            claims_from: Duration::ZERO,
         })
     }
 
@@ -204,6 +213,7 @@ impl Follower {
 
     fn step(&mut self) -> Result<(), Trouble> {
         self.take_claim_acks();
+        self.judge_clock();
         let has_failed = |term: &crate::board::Term| term.is_given_up || term.in_force.has_failed();
         let gives_up = {
             let state = self.board.state();
@@ -219,6 +229,7 @@ impl Follower {
                 state.is_warm && !state.is_standing_down && state.unsafe_settings.is_none()
             };
             // What it would decide on is not there yet.
+            let may_claim = may_claim && self.clock.read().steady >= self.claims_from;
             if self.known.leadership.role() == Role::Following && !may_claim {
                 return Ok(());
             }
@@ -244,6 +255,24 @@ impl Follower {
             }
         }
         Ok(())
+    }
+
+    /// A leader whose clock is not that of the log lets another lead: once in a while, because it may be the only one.
+    fn judge_clock(&mut self) {
+        let apart = self.board.state().term.as_mut().and_then(|term| term.clock_apart_ms.take());
+        let Some(ahead_ms) = apart else { return };
+        let now = self.clock.read().steady;
+        if self.clock_judged_at.is_some_and(|judged| now < judged + CLOCK_INTERVAL) {
+            return;
+        }
+        self.clock_judged_at = Some(now);
+        self.claims_from = now + self.clock_handicap;
+        self.known.leadership.give_up();
+        tracing::error!(
+            ahead_ms,
+            "the clock of this node and that of the shared log differ by more than a second, so another node is to lead: \
+             let both machines follow a time server (NTP); if it is the broker's clock that is wrong, every node says this"
+        );
     }
 
     fn claim(&mut self, seen: Option<RecordNo>) -> Result<(), Trouble> {

@@ -15,6 +15,7 @@
 //! parts of [`onrush_log::shared`]; here are the thread, the clock, the files and the pings around them.
 
 mod board;
+mod clock_check;
 mod cluster_log;
 mod copy;
 mod follower;

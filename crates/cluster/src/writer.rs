@@ -10,7 +10,7 @@ use onrush_log::shared::{
 };
 use onrush_log::{AppendError, BATCH_BYTES_MAX, Batch, Capacity, Format, LogWriter, Wake};
 
-use onrush_node::Stopwatch;
+use onrush_node::{Clock, Stopwatch};
 
 use crate::board::{Board, Term};
 
@@ -20,6 +20,7 @@ const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct ClusterWriter {
     pub(crate) board: Arc<Board>,
     pub(crate) appender: Box<dyn SharedAppender>,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) bounds: SharedBounds,
     pub(crate) partition: u32,
     pub(crate) node: NodeId,
@@ -59,7 +60,7 @@ impl ClusterWriter {
 
     /// Hands a record over: its place in the epoch.
     fn hand_over(&mut self, kind: RecordKind, batch: &Batch<'_>) -> Result<u64, AppendError> {
-        let outstanding_max = self.bounds.outstanding_max;
+        let (outstanding_max, now_ms) = (self.bounds.outstanding_max, self.clock.wall_ms());
         let handed = self.in_term(|term| {
             if term.in_force.has_failed() {
                 return Err(AppendError::Closed);
@@ -69,9 +70,11 @@ impl ClusterWriter {
             }
             let base_offset = term.next_offset;
             term.next_offset += u64::from(batch.event_count);
-            Ok((term.in_force.hand_over(), base_offset, term.log_id))
+            let (sequence, expected) = term.in_force.hand_over();
+            term.clock_check.handed_over(sequence, now_ms);
+            Ok((sequence, expected, base_offset, term.log_id))
         })?;
-        let ((sequence, expected), base_offset, log_id) = handed?;
+        let (sequence, expected, base_offset, log_id) = handed?;
         let record = SharedRecord {
             kind,
             format: if kind == RecordKind::Batch { Format::NEWEST } else { Format::V1 },

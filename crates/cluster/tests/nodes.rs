@@ -12,11 +12,12 @@ use std::time::Duration;
 use onrush_cluster::{ClusterLog, NodeSettings};
 use onrush_log::shared::memory::{AckForm, MemorySharedLog};
 use onrush_log::shared::{
-    Acks, Finding, NodeId, Progress, RecordNo, SharedAppender, SharedBounds, SharedError, SharedLog,
+    Acked, Acks, Finding, NodeId, Progress, RecordNo, SharedAppender, SharedBounds, SharedError, SharedLog,
     SharedReader, VisitRecord,
 };
 use onrush_node::{
-    Call, Failure, MachineClock, Name, Outcome, Partition, Readiness, Reply, Retention, Settings, Stopwatch,
+    Call, Clock as _, Failure, MachineClock, Name, Outcome, Partition, Readiness, Reply, Retention, Settings,
+    Stopwatch,
 };
 use tempfile::TempDir;
 
@@ -32,6 +33,8 @@ struct World {
     is_over: Arc<AtomicBool>,
     /// Nodes whose lines to the log are cut: neither records nor reads pass.
     cut: Arc<Mutex<Vec<u32>>>,
+    /// Nodes whose clocks are five seconds ahead of that of the log.
+    ahead: Arc<Mutex<Vec<u32>>>,
     pump: Option<JoinHandle<()>>,
 }
 
@@ -52,11 +55,16 @@ impl World {
                 std::thread::park_timeout(Duration::from_micros(200));
             }
         });
-        Self { log, is_over, cut: Arc::default(), pump: Some(pump) }
+        Self { log, is_over, cut: Arc::default(), ahead: Arc::default(), pump: Some(pump) }
     }
 
     fn seen_by(&self, node: u32) -> Arc<dyn SharedLog> {
-        Arc::new(Line { node, log: self.log.clone(), cut: Arc::clone(&self.cut) })
+        Arc::new(Line {
+            node,
+            log: self.log.clone(),
+            cut: Arc::clone(&self.cut),
+            ahead: Arc::clone(&self.ahead),
+        })
     }
 
     fn cut(&self, node: u32) {
@@ -80,6 +88,22 @@ struct Line {
     node: u32,
     log: MemorySharedLog,
     cut: Arc<Mutex<Vec<u32>>>,
+    ahead: Arc<Mutex<Vec<u32>>>,
+}
+
+/// Acknowledgements with the time of the log, by a clock that agrees with that of this process or not.
+struct DatedAcks {
+    node: u32,
+    inner: Arc<dyn Acks>,
+    ahead: Arc<Mutex<Vec<u32>>>,
+}
+
+impl Acks for DatedAcks {
+    fn ack(&self, ticket: u64, acked: Result<Acked, SharedError>) {
+        let behind_ms = if self.ahead.lock().unwrap().contains(&self.node) { 5_000 } else { 0 };
+        let appended_at_ms = Some(MachineClock.wall_ms() - behind_ms);
+        self.inner.ack(ticket, acked.map(|acked| Acked { appended_at_ms, ..acked }));
+    }
 }
 
 struct LineEnd<T> {
@@ -104,7 +128,8 @@ impl SharedLog for Line {
     }
 
     fn appender(&self, partition: u32, acks: Arc<dyn Acks>) -> Result<Box<dyn SharedAppender>, SharedError> {
-        let inner = self.log.appender(partition, acks)?;
+        let acks = DatedAcks { node: self.node, inner: acks, ahead: Arc::clone(&self.ahead) };
+        let inner = self.log.appender(partition, Arc::new(acks))?;
         Ok(Box::new(LineEnd { node: self.node, inner, cut: Arc::clone(&self.cut) }))
     }
 
@@ -301,6 +326,26 @@ fn who_is_cut_off_says_nothing_that_is_over() {
     assert!(matches!(reply, Err(Failure::LogUnavailable)), "{reply:?}");
     assert_eq!(cluster.add(next).unwrap(), 3);
     assert!(matches!(cluster.read(leader), Err(Failure::NotLeader)));
+}
+
+#[test]
+fn who_has_the_wrong_time_lets_another_lead() {
+    let cluster = Cluster::of(2);
+    let leader = cluster.leader_but(&[]);
+    assert_eq!(cluster.add(leader).unwrap(), 1);
+    cluster.world.ahead.lock().unwrap().push(leader);
+    let next = cluster.leader_but(&[leader]);
+    assert_eq!(cluster.add(next).unwrap(), 2);
+    // With all clocks wrong somebody leads all the same.
+    cluster.world.ahead.lock().unwrap().push(next);
+    let since = Stopwatch::start();
+    while since.elapsed() < Duration::from_secs(1) {
+        let leader = cluster.leader_but(&[]);
+        if let Ok(value) = cluster.add(leader) {
+            assert!(value > 2);
+        }
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
 }
 
 #[test]
