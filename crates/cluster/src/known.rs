@@ -137,7 +137,9 @@ impl Known {
 /// A record that is not in force is nothing special, unless it shows that the log is another one.
 fn check_dropped(before: &Place, record: &SharedRecord<'_>, reason: DropReason) -> Result<(), Trouble> {
     tracing::debug!(%record, ?reason, "a record of the shared log is not in force");
-    let is_other = before.log_id.is_some_and(|id| id != record.log_id);
+    // Of two nodes that found a log together, each with an id of its own, the second is nothing special either.
+    let founds = record.kind == RecordKind::Claim && record.epoch.is_none();
+    let is_other = !founds && before.log_id.is_some_and(|id| id != record.log_id);
     if reason == DropReason::Foreign && is_other {
         return Err(Trouble::Lasting(
             "the topic has records of another log than this node's copy: it was made anew, or the settings name \

@@ -10,10 +10,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use onrush_cluster::{ClusterLog, NodeSettings};
+use onrush_log::Format;
 use onrush_log::shared::memory::{AckForm, MemorySharedLog};
 use onrush_log::shared::{
-    Acked, Acks, Finding, NodeId, Progress, RecordNo, SharedAppender, SharedBounds, SharedError, SharedLog,
-    SharedReader, VisitRecord,
+    Acked, Acks, Finding, LogId, NodeId, Progress, RecordKind, RecordNo, SharedAppender, SharedBounds,
+    SharedError, SharedLog, SharedReader, SharedRecord, VisitRecord,
 };
 use onrush_node::{
     Call, Clock as _, Failure, MachineClock, Name, Outcome, Partition, Readiness, Reply, Retention, Settings,
@@ -306,6 +307,44 @@ fn one_leads_and_the_next_goes_on_where_it_ended() {
     cluster.stop(other);
     assert_eq!(cluster.leader_but(&[]), leader);
     assert_eq!(cluster.add(leader).unwrap(), 102);
+}
+
+/// Each would have founded another log. The one whose claim came second follows the other.
+#[test]
+fn of_two_nodes_that_found_a_log_together_one_leads() {
+    struct Nobody;
+    impl Acks for Nobody {
+        fn ack(&self, _: u64, _: Result<Acked, SharedError>) {}
+    }
+    let mut cluster = Cluster::of(2);
+    let leader = cluster.leader_but(&[]);
+    assert_eq!(cluster.add(leader).unwrap(), 1);
+    let late = SharedRecord {
+        kind: RecordKind::Claim,
+        format: Format::V1,
+        log_id: LogId(1),
+        partition: 0,
+        node: NodeId(3),
+        epoch: None,
+        sequence: 1,
+        base_offset: 0,
+        time_ms: 0,
+        told_ms: 0,
+        event_count: 0,
+        payload: b"",
+    };
+    let mut bytes = Vec::new();
+    late.encode(&mut bytes);
+    let mut claims = cluster.world.seen_by(9).appender(0, Arc::new(Nobody)).unwrap();
+    claims.append(1, RecordNo(0), &bytes).unwrap();
+    let since = Stopwatch::start();
+    while since.elapsed() < Duration::from_millis(200) {
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    assert_eq!(cluster.add(leader).unwrap(), 2);
+    cluster.stop(leader);
+    assert_eq!(cluster.leader_but(&[]), 1 - leader);
+    assert_eq!(cluster.add(1 - leader).unwrap(), 3);
 }
 
 #[test]
