@@ -147,6 +147,10 @@ impl Runner {
 
     /// Opens the target and follows the log until it is told to stop.
     fn follow(&mut self) -> Result<(), Trouble> {
+        // Whoever opens a target last has it.
+        if !self.is_leading() {
+            return Err(Trouble::NotLeading);
+        }
         let opened = self.writer.open(&self.source, self.known_server.expected())?;
         self.known_server.note_opened(self.writer.target.opened().confirmed);
         self.begin(opened)?;

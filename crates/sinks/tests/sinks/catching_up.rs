@@ -1,6 +1,7 @@
 //! Sinks that are far behind: in traffic, and after their target lost what it had.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::Ordering;
 
 use onrush_sinks::{SinkSettings, SinkState, Stop, noted_offset};
 
@@ -68,4 +69,27 @@ fn a_target_that_keeps_no_offset_and_lost_everything_gets_it_again() {
     shop.wait_caught_up();
     shop.close();
     assert_repeats_only(&store.lock().events, &replayed(directory.path()).1);
+}
+
+/// Whoever opens a target last has it: a node that is no longer the leader must not.
+#[test]
+fn a_sink_that_stopped_does_not_open_its_target_while_another_node_leads() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SharedStore::default();
+    let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+    shop.add("home");
+    let next = shop.wait_caught_up().sink_offset;
+    store.lock().rejected.insert(next);
+    shop.add("home");
+    shop.wait_stopped();
+    let open_count = store.lock().open_count;
+    shop.is_deposed.store(true, Ordering::Relaxed);
+    shop.wait("following", |status| status.state == SinkState::Following);
+    assert_eq!(store.lock().open_count, open_count);
+    store.lock().rejected.clear();
+    shop.is_deposed.store(false, Ordering::Relaxed);
+    shop.wait_caught_up();
+    assert!(store.lock().open_count > open_count);
+    shop.close();
+    assert_eq!(store.lock().events, replayed(directory.path()).1);
 }

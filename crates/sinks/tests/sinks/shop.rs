@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Shop {
     pub(crate) partition: Arc<Partition>,
     pub(crate) sinks: Arc<Sinks>,
+    /// Another node leads.
+    pub(crate) is_deposed: Arc<AtomicBool>,
     clock: Arc<ManualClock>,
 }
 
@@ -51,10 +54,12 @@ impl Shop {
         let sinks = Sinks::prepare(sink_settings, directory, &retention).unwrap();
         let (partition, _) =
             Partition::open(Arc::clone(&log), settings, Arc::clone(&shared_clock), retention).unwrap();
-        let leading = Arc::clone(&partition);
-        let leads: IdsWhileLeading = Arc::new(move || leading.ids_while_leading());
+        let (leading, is_deposed) = (Arc::clone(&partition), Arc::new(AtomicBool::new(false)));
+        let deposed = Arc::clone(&is_deposed);
+        let leads: IdsWhileLeading =
+            Arc::new(move || leading.ids_while_leading().filter(|_| !deposed.load(Ordering::Relaxed)));
         let sinks = sinks.start(&log, &leads, &shared_clock, targets).unwrap();
-        Self { partition, sinks, clock }
+        Self { partition, sinks, is_deposed, clock }
     }
 
     /// Stops in good order, as the server does.
