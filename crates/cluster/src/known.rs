@@ -137,9 +137,9 @@ impl Known {
 /// A record that is not in force is nothing special, unless it shows that the log is another one.
 fn check_dropped(before: &Place, record: &SharedRecord<'_>, reason: DropReason) -> Result<(), Trouble> {
     tracing::debug!(%record, ?reason, "a record of the shared log is not in force");
-    // Of two nodes that found a log together, each with an id of its own, the second is nothing special either.
-    let founds = record.kind == RecordKind::Claim && record.epoch.is_none();
-    let is_other = !founds && before.log_id.is_some_and(|id| id != record.log_id);
+    // A claim says only that somebody came with another id, as the second of two nodes that found a log together does. Anything else
+    // is of somebody who leads another log here.
+    let is_other = record.kind != RecordKind::Claim && before.log_id.is_some_and(|id| id != record.log_id);
     if reason == DropReason::Foreign && is_other {
         return Err(Trouble::Lasting(
             "the topic has records of another log than this node's copy: it was made anew, or the settings name \
