@@ -10,6 +10,7 @@ mod engine;
 mod gated;
 mod growth;
 mod hot_path;
+mod hot_routes;
 mod latency;
 mod limit;
 mod multi_get;
@@ -17,6 +18,7 @@ mod reserve;
 mod reserve_many;
 mod rush;
 mod session;
+mod shared_log;
 mod sinks;
 mod sinks_on;
 mod stored;
@@ -125,6 +127,11 @@ pub(crate) const CASES: &[Case] = &[
         name: EARLIER,
         about: "every hot route of this build, to the binary that --earlier names",
         run: earlier::earlier,
+    },
+    Case {
+        name: "shared-log",
+        about: "reservations, refusals, counts and reads with the log in a topic of three brokers, to the log in files",
+        run: shared_log::shared_log,
     },
     Case { name: "engine", about: "reservations without HTTP, to Redis pipelined", run: engine::engine },
     Case {
