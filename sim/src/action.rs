@@ -45,7 +45,7 @@ pub(crate) enum Action {
     /// A node has waited long enough, whatever happened.
     Hurry { node: usize },
     /// A leader hands over to another node.
-    Resign { node: usize, to: usize },
+    Resign { node: usize, to: Option<usize> },
     /// A leader tells all nodes something.
     Note { node: usize },
     /// Somebody else writes into the log.
@@ -93,7 +93,8 @@ impl fmt::Display for Action {
                 write!(formatter, "the clock of node {node} is set to {offset_ms} ms from the right time")
             }
             Self::Hurry { node } => write!(formatter, "node {node} has waited long enough"),
-            Self::Resign { node, to } => write!(formatter, "node {node} is to resign to node {to}"),
+            Self::Resign { node, to: Some(to) } => write!(formatter, "node {node} is to resign to node {to}"),
+            Self::Resign { node, to: None } => write!(formatter, "node {node} is to resign to any other"),
             Self::Note { node } => write!(formatter, "node {node} is to write a note"),
             Self::Junk => write!(formatter, "somebody else writes into the log"),
             Self::SetDeaf { is_deaf: true } => write!(formatter, "leaders answer no ping"),

@@ -211,7 +211,7 @@ impl World {
                 self.nodes[node].turn_due = true;
             }
             Action::Resign { node, to } => {
-                let to = self.nodes[to].id();
+                let to = to.map_or(NodeId::ANY, |to| self.nodes[to].id());
                 self.nodes[node].seat_mut().expect("it leads").resign(to);
             }
             Action::Note { node } => {
@@ -401,8 +401,9 @@ impl World {
             if seat.takes_questions() {
                 add(Action::Note { node }, 2 * troubles.resign);
                 for to in (0..self.nodes.len()).filter(|to| *to != node) {
-                    add(Action::Resign { node, to }, troubles.resign);
+                    add(Action::Resign { node, to: Some(to) }, troubles.resign);
                 }
+                add(Action::Resign { node, to: None }, troubles.resign);
             }
         }
     }

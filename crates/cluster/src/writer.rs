@@ -14,6 +14,8 @@ use onrush_node::{Clock, Stopwatch};
 
 use crate::board::{Board, Term};
 
+/// How long a node that stops waits until the log has its resignation.
+const RESIGNATION_MAX: Duration = Duration::from_secs(1);
 /// Notes are at least so far apart.
 const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -70,7 +72,10 @@ impl ClusterWriter {
             }
             let base_offset = term.next_offset;
             term.next_offset += u64::from(batch.event_count);
-            let (sequence, expected) = term.in_force.hand_over();
+            let (sequence, expected) = match kind {
+                RecordKind::Resignation => term.in_force.hand_over_last(),
+                _ => term.in_force.hand_over(),
+            };
             term.clock_check.handed_over(sequence, now_ms);
             Ok((sequence, expected, base_offset, term.log_id))
         })?;
@@ -80,7 +85,7 @@ impl ClusterWriter {
             format: if kind == RecordKind::Batch { Format::NEWEST } else { Format::V1 },
             log_id,
             partition: self.partition,
-            node: self.node,
+            node: if kind == RecordKind::Resignation { NodeId::ANY } else { self.node },
             epoch: Some(self.epoch),
             sequence,
             base_offset,
@@ -173,8 +178,25 @@ impl LogWriter for ClusterWriter {
         self.in_term(|_| ())
     }
 
-    fn close(self: Box<Self>, _: u64) -> Result<(), AppendError> {
-        self.in_term(|_| ())
+    /// Lets another lead at once. Nothing is outstanding by then.
+    fn close(mut self: Box<Self>, time_ms: u64) -> Result<(), AppendError> {
+        let sequence = self.hand_over(RecordKind::Resignation, &Batch::mark(time_ms))?;
+        let since = Stopwatch::start();
+        let mut state = self.board.state();
+        loop {
+            let term = state.term.as_ref().filter(|term| term.epoch == self.epoch);
+            // Who has read its own resignation has no term any more.
+            if term.is_none_or(|term| term.in_force.count() >= sequence) {
+                return Ok(());
+            }
+            let left = RESIGNATION_MAX.saturating_sub(since.elapsed());
+            if left.is_zero() {
+                return Err(AppendError::Unknown(
+                    "the shared log has not said that this node has resigned; others lead when nothing is heard of it".to_owned(),
+                ));
+            }
+            state = self.board.wait(state, left);
+        }
     }
 }
 

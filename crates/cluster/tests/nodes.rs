@@ -300,6 +300,8 @@ fn one_leads_and_the_next_goes_on_where_it_ended() {
     assert_eq!(cluster.node(other).partition.readiness(), Readiness::Following);
     cluster.stop(leader);
     assert_eq!(cluster.leader_but(&[]), other);
+    let place = cluster.node(other).log.status();
+    assert_eq!(place.dropped.iter().map(|(_, count)| count).sum::<u64>(), 0, "nobody claimed in vain");
     assert_eq!(cluster.read(other).unwrap(), 100);
     assert_eq!(cluster.add(other).unwrap(), 101);
     // Who comes back follows, from its own copy.

@@ -175,7 +175,7 @@ impl Leadership {
             }
             RecordKind::Resignation => {
                 (self.epoch, self.leader) = (Some(no), None);
-                self.is_called = record.node == self.node;
+                self.is_called = record.node == self.node || record.node == NodeId::ANY;
                 self.role = match self.role {
                     Role::Leading { .. } | Role::Deposed => Role::Deposed,
                     // A claim on its way has not seen this epoch, so it is void.

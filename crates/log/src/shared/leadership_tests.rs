@@ -169,7 +169,7 @@ fn who_gives_up_claims_again_at_once() {
 
 #[test]
 fn whom_a_resignation_names_claims_at_once_and_the_others_wait() {
-    for (named, expected) in [(1, ClaimStep::Look), (2, waits_until(7))] {
+    for (named, expected) in [(1, ClaimStep::Look), (NodeId::ANY.0, ClaimStep::Look), (2, waits_until(7))] {
         let mut node = node();
         node.read(RecordNo(2), &record(RecordKind::Claim, 7, 1), Verdict::InForce, at(1));
         node.read(RecordNo(3), &record(RecordKind::Resignation, named, 1), Verdict::InForce, at(4));

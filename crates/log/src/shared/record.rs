@@ -8,7 +8,7 @@
 //! | 7 | 1 | how the payload of a batch is written (`docs/record-format.md`); 1 in the others |
 //! | 8 | 16 | id of the log, random |
 //! | 24 | 4 | partition |
-//! | 28 | 4 | node: who wrote it; in a resignation, who is to lead next |
+//! | 28 | 4 | node: who wrote it; in a resignation, who is to lead next, all ones for any |
 //! | 32 | 8 | epoch of the writer; in a claim the newest one that the writer has seen, all ones if there is none |
 //! | 40 | 8 | place among the records of the epoch, from 1; in a claim a random number by which its writer knows it again |
 //! | 48 | 8 | base offset: the number of events before it |
@@ -53,6 +53,11 @@ pub struct LogId(pub u128);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u32);
 
+impl NodeId {
+    /// In a resignation: whoever is first. No node has this number.
+    pub const ANY: Self = Self(u32::MAX);
+}
+
 /// What a record is for. The numbers are part of the format and never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -80,7 +85,7 @@ pub struct SharedRecord<'a> {
     pub log_id: LogId,
     /// Partition of the log.
     pub partition: u32,
-    /// Who wrote it; in a resignation, who is to lead next.
+    /// Who wrote it; in a resignation, who is to lead next, or [`NodeId::ANY`].
     pub node: NodeId,
     /// That of its writer: the number of the claim by which it leads. In a claim the newest epoch that the writer has seen, `None`
     /// only there, if it has seen none.

@@ -224,6 +224,10 @@ impl Writer {
         self.log_end = None;
         self.reopen_interval = REOPEN_INTERVAL;
         self.cell.set_leads(false);
+        if self.log.has_rivals() {
+            // Another one writes, for as long as it likes. Snapshots go by what is there and not by what this one wrote.
+            self.note_capacity();
+        }
         self.cell.take().failed(&mut self.outbox);
         self.cell.deliver(&mut self.outbox, None);
         Turn::Again

@@ -20,7 +20,7 @@ pub(super) const SEGMENT_BYTES: RangeInclusive<i64> =
 /// Log between two snapshots: 1 MiB to 1 TiB.
 pub(super) const SNAPSHOT_BYTES: RangeInclusive<i64> = 1 << 20..=1 << 40;
 /// The number of a node among those that share a log.
-pub(super) const NODE: RangeInclusive<i64> = 1..=u32::MAX as i64;
+pub(super) const NODE: RangeInclusive<i64> = 1..=u32::MAX as i64 - 1;
 /// How long nobody is heard of until another node leads, in milliseconds.
 pub(super) const SILENCE_MS: RangeInclusive<i64> = 1_500..=60_000;
 /// Where a node is reached, in bytes: it stands in each of its claims.

@@ -97,11 +97,11 @@ mod kafka {
             ("LOG__TLS", "off"),
             ("LOG__PROPERTIES_FILE", path),
             ("LOG__UNSAFE_TOPIC", "true"),
-            ("CLUSTER__NODE", "4294967295"),
+            ("CLUSTER__NODE", "4294967294"),
             ("CLUSTER__URL", "http://[::1]:8080"),
             ("CLUSTER__SILENCE_MS", "1500"),
         ]);
-        assert_eq!((cluster.node, cluster.url.as_str()), (NodeId(u32::MAX), "http://[::1]:8080"));
+        assert_eq!((cluster.node, cluster.url.as_str()), (NodeId(4_294_967_294), "http://[::1]:8080"));
         assert_eq!((cluster.silence, cluster.unsafe_topic), (Duration::from_millis(1_500), true));
         let log = cluster.log;
         assert_eq!((log.topic.as_str(), log.partition_count), ("shop.log", 1));
@@ -128,8 +128,8 @@ mod kafka {
             ("LOG__USERNAME", "ann", "log: username and password must be set together"),
             ("LOG__PASSWORD_FILE", "/nowhere/kafka", "log.password_file = \"/nowhere/kafka\""),
             ("LOG__PROPERTIES_FILE", "/nowhere/kafka", "log: read properties_file /nowhere/kafka"),
-            ("CLUSTER__NODE", "-1", "cluster.node = -1 (from ONRUSH_CLUSTER__NODE): must be 1 to 4294967295"),
-            ("CLUSTER__NODE", "4294967296", "must be 1 to 4294967295"),
+            ("CLUSTER__NODE", "-1", "cluster.node = -1 (from ONRUSH_CLUSTER__NODE): must be 1 to 4294967294"),
+            ("CLUSTER__NODE", "4294967295", "must be 1 to 4294967294"),
             ("CLUSTER__SILENCE_MS", "1499", "must be 1500 to 60000"),
             ("CLUSTER__SILENCE_MS", "60001", "must be 1500 to 60000"),
         ] {
