@@ -42,6 +42,8 @@ pub(crate) struct BoardState {
     pub(crate) problem: Option<String>,
     /// Settings of the shared log by which it can lose records, so that this node must not lead.
     pub(crate) unsafe_settings: Option<String>,
+    /// Another process has this node's number, so that this one must not lead.
+    pub(crate) same_number: Option<String>,
     /// The node does not begin to lead any more.
     pub(crate) is_standing_down: bool,
     /// The node leaves: it leads no more, and its threads end.
@@ -91,6 +93,15 @@ impl Board {
         let changed = change(&mut self.state());
         self.changed.notify_all();
         changed
+    }
+
+    /// Whether this node may begin to lead.
+    pub(crate) fn may_claim(&self) -> bool {
+        let state = self.state();
+        state.is_warm
+            && !state.is_standing_down
+            && state.unsafe_settings.is_none()
+            && state.same_number.is_none()
     }
 
     /// Waits for a change, for a while.

@@ -120,7 +120,9 @@ impl ClusterLog {
             told_ms: state.told_ms,
             term_count,
             dropped,
-            problem: state.problem.clone().or_else(|| state.unsafe_settings.clone()),
+            problem: [&state.problem, &state.unsafe_settings, &state.same_number]
+                .into_iter()
+                .find_map(Clone::clone),
         }
     }
 

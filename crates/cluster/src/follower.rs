@@ -97,6 +97,8 @@ impl Follower {
                 board: Arc::clone(&board),
                 clock,
                 partition,
+                node: settings.node,
+                was_level: false,
                 told_ms,
                 leader_url,
                 dropped: Dropped::default(),
@@ -186,6 +188,7 @@ impl Follower {
                 return Err(Trouble::Passing(error.to_string()));
             }
         };
+        self.known.was_level |= progress.is_level;
         let led_now = self.known.epoch_led().filter(|epoch| led_before != Some(*epoch));
         if let Some(epoch) = led_now {
             let Place { log_id, next_offset, .. } = *self.known.place();
@@ -224,12 +227,7 @@ impl Follower {
             self.known.leadership.give_up();
         }
         for _ in 0..STEPS_MAX {
-            let may_claim = {
-                let state = self.board.state();
-                state.is_warm && !state.is_standing_down && state.unsafe_settings.is_none()
-            };
-            // What it would decide on is not there yet.
-            let may_claim = may_claim && self.clock.read().steady >= self.claims_from;
+            let may_claim = self.board.may_claim() && self.clock.read().steady >= self.claims_from;
             if self.known.leadership.role() == Role::Following && !may_claim {
                 return Ok(());
             }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use onrush_log::AppendError;
 use onrush_log::shared::{
-    Admission, DropReason, Fence, Leadership, Place, RecordKind, RecordNo, Role, SharedRecord, Verdict,
+    Admission, DropReason, Fence, Leadership, NodeId, Place, RecordKind, RecordNo, Role, SharedRecord,
+    Verdict,
 };
 use onrush_node::Clock;
 
@@ -29,6 +30,9 @@ pub(crate) struct Known {
     pub(crate) board: Arc<Board>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) partition: u32,
+    pub(crate) node: NodeId,
+    /// The end of the log was seen since this process started.
+    pub(crate) was_level: bool,
     /// The latest time that was told by somebody who led.
     pub(crate) told_ms: u64,
     /// Where the newest leader is asked whether it is there; empty if that is not known.
@@ -112,6 +116,7 @@ impl Known {
             RecordKind::Claim => {
                 self.leader_url.clear();
                 self.leader_url.push_str(&String::from_utf8_lossy(record.payload));
+                self.look_for_own_number(&record);
             }
             RecordKind::Note => {
                 if let Some(notes) = Notes::decode(record.payload) {
@@ -122,6 +127,20 @@ impl Known {
         }
         self.leadership.read(no, &record, verdict, self.clock.read().steady);
         Ok(())
+    }
+
+    /// A claim with this node's number that this process has not made is of an earlier process, or of another machine.
+    fn look_for_own_number(&self, claim: &SharedRecord<'_>) {
+        if claim.node != self.node || claim.sequence == self.leadership.tag() || !self.was_level {
+            return;
+        }
+        let url = &self.leader_url;
+        let problem = format!(
+            "another process, at {url}, has led as node {} as well: give one of the two another cluster.node, and start it again",
+            self.node.0
+        );
+        tracing::error!(problem, "this node must not lead");
+        self.board.state().same_number = Some(problem);
     }
 
     fn keep(&mut self, record: &SharedRecord<'_>) -> Result<(), Trouble> {

@@ -197,9 +197,13 @@ impl Cluster {
     }
 
     fn start(&mut self, node: u32) {
+        self.start_as(node, node + 1);
+    }
+
+    fn start_as(&mut self, node: u32, number: u32) {
         let living = Arc::clone(&self.living);
         let settings = NodeSettings {
-            node: NodeId(node + 1),
+            node: NodeId(number),
             url: format!("node {node}"),
             silence: Duration::from_millis(1_200 + 300 * u64::from(node)),
             silence_of_living: Duration::from_millis(3_000 + 300 * u64::from(node)),
@@ -387,6 +391,36 @@ fn who_has_the_wrong_time_lets_another_lead() {
         }
         std::thread::park_timeout(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn of_two_with_one_number_the_second_does_not_lead() {
+    let mut cluster = Cluster::of(2);
+    let leader = cluster.leader_but(&[]);
+    let other = 1 - leader;
+    cluster.stop(other);
+    cluster.start_as(other, leader + 1);
+    let since = Stopwatch::start();
+    // The twin has to have read the log to its end before the other one leads anew.
+    while cluster.node(other).log.status().epoch.is_none() && since.elapsed() < PATIENCE {
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    std::thread::park_timeout(Duration::from_millis(500));
+    cluster.stop(leader);
+    assert_eq!(cluster.leader_but(&[]), other, "alone it leads");
+    cluster.start(leader);
+    std::thread::park_timeout(Duration::from_secs(1));
+    cluster.world.cut(other);
+    assert_eq!(cluster.leader_but(&[other]), leader);
+    cluster.world.mend();
+    let since = Stopwatch::start();
+    while cluster.node(other).log.status().problem.is_none() {
+        assert!(since.elapsed() < PATIENCE, "it has read the claim of the other");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+    let problem = cluster.node(other).log.status().problem.unwrap();
+    assert!(problem.contains("cluster.node"), "{problem}");
+    assert_eq!(cluster.add(leader).unwrap(), 1);
 }
 
 #[test]
