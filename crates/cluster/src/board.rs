@@ -36,8 +36,8 @@ pub(crate) struct BoardState {
     pub(crate) seen: Seen,
     /// What whoever led has noted last.
     pub(crate) notes: Notes,
-    /// What this node is to note while it leads, if that is not done yet.
-    pub(crate) new_notes: Option<Notes>,
+    /// The same with what this node has noted while it leads, as it is to be.
+    pub(crate) own_notes: Option<Notes>,
     /// Why nothing is followed any more.
     pub(crate) problem: Option<String>,
     /// Settings of the shared log by which it can lose records, so that this node must not lead.
@@ -119,15 +119,16 @@ impl Board {
         if state.term.is_none() {
             return;
         }
-        let mut notes = state.new_notes.clone().unwrap_or_else(|| state.notes.clone());
+        let mut notes = state.own_notes.clone().unwrap_or_else(|| state.notes.clone());
         if notes.put(name, value) {
-            state.new_notes = Some(notes);
+            state.own_notes = Some(notes);
         }
     }
 
-    /// Takes what is to be noted.
-    pub(crate) fn take_new_notes(&self) -> Option<Notes> {
-        self.state().new_notes.take()
+    /// What was noted and not read back. It is said again until it was: a note may be lost though what is behind it is in force.
+    pub(crate) fn unread_notes(&self) -> Option<Notes> {
+        let state = self.state();
+        state.own_notes.clone().filter(|own| *own != state.notes)
     }
 
     /// Does something with the term of this epoch, if this node still has it, and wakes its writer if more came into force or it is
@@ -175,7 +176,7 @@ impl Board {
     /// This node leads no more; whoever writes is woken.
     pub(crate) fn end_term(&self) {
         let wake = self.change(|state| {
-            state.new_notes = None;
+            state.own_notes = None;
             state.term.take().and_then(|term| term.wake)
         });
         if let Some(wake) = wake {

@@ -14,7 +14,7 @@ use onrush_log::{
 };
 use onrush_node::{Clock, spawn};
 
-use crate::board::{Board, Seen, TermAcks};
+use crate::board::{Board, Seen, Term, TermAcks};
 use crate::copy::LocalCopy;
 use crate::follower::{Beginning, Follower};
 use crate::inspector::Inspector;
@@ -25,6 +25,8 @@ use crate::writer::{ClusterWriter, Handed};
 
 /// How often whoever waits to lead looks whether it is to stop.
 const WAIT: Duration = Duration::from_millis(100);
+/// Events that are visited before it is looked again.
+const VISITED_AT_ONCE: u64 = 100_000;
 
 /// A log that this node follows, and leads if it is its turn. Clones are the same log.
 #[derive(Clone)]
@@ -137,14 +139,18 @@ impl ClusterLog {
                 return Err(OpenError::Unavailable(problem.clone()));
             }
             if at < state.copied {
-                return Ok(Task::Visit { to: state.copied });
+                // In between it is looked whether the server stops.
+                return Ok(Task::Visit { to: state.copied.min(at + VISITED_AT_ONCE) });
             }
             state.is_warm = true;
             let told_ms = state.told_ms;
-            if let Some(term) = state.term.as_mut().filter(|term| !term.is_taken && !term.is_given_up) {
-                assert_eq!(term.next_offset, at, "nobody else writes in the term of this node");
+            // A term that another one has ended may be there for a moment still.
+            let is_free = |term: &&mut Term| !term.is_taken && !term.is_given_up && term.next_offset == at;
+            if let Some(term) = state.term.as_mut().filter(is_free) {
                 term.is_taken = true;
-                return Ok(Task::Lead { epoch: term.epoch, told_ms });
+                let epoch = term.epoch;
+                state.is_warm = false;
+                return Ok(Task::Lead { epoch, told_ms });
             }
             state = self.board.wait(state, WAIT);
         }
@@ -203,7 +209,10 @@ impl Log for ClusterLog {
                         time_ms: told_ms,
                         payload: b"",
                     });
-                    let writer = self.lead(epoch).map_err(VisitError::Log)?;
+                    let writer = self.lead(epoch).map_err(|error| {
+                        self.board.in_term(epoch, |term| term.is_given_up = true);
+                        VisitError::Log(error)
+                    })?;
                     return Ok(Opened {
                         writer: Box::new(writer),
                         next_offset: at,
@@ -265,7 +274,10 @@ fn open_copy(
         None => Ok(None),
     };
     let problem = match opened {
-        Ok(Some(copy)) => return Ok((Arc::new(log), copy, reached.unwrap_or_default())),
+        Ok(Some(copy)) => match snapshot_problem(&log)? {
+            None => return Ok((Arc::new(log), copy, reached.unwrap_or_default())),
+            Some(problem) => problem,
+        },
         Ok(None) => "it lacks what was noted of it".to_owned(),
         Err(OpenError::Damaged(damage)) => damage.to_string(),
         Err(error) => return Err(error),
@@ -281,6 +293,20 @@ fn open_copy(
     place_file.write(&reached).map_err(|source| system("write", place_file.path(), source))?;
     let copy = copy.expect("an empty copy has all of nothing");
     Ok((Arc::new(log), copy, reached))
+}
+
+/// What is wrong with the newest snapshot: without a sync a power cut can leave a part of one.
+fn snapshot_problem(log: &dyn Log) -> Result<Option<String>, OpenError> {
+    let Some(offset) = log.snapshots()?.first().copied() else { return Ok(None) };
+    let read = log.read_snapshot(offset).and_then(|mut snapshot| {
+        while snapshot.next_chunk()?.is_some() {}
+        Ok(())
+    });
+    match read {
+        Ok(()) => Ok(None),
+        Err(SnapshotError::Storage(error)) => Err(error.into()),
+        Err(error) => Ok(Some(error.to_string())),
+    }
 }
 
 /// A directory with a log of its own is not one for a copy.

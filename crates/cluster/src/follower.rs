@@ -29,6 +29,8 @@ const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// How often a leader may be told that its clock is wrong. In between it leads all the same: nobody else may be there.
 const CLOCK_INTERVAL: Duration = Duration::from_mins(10);
+/// A claim is the only record of its appender.
+const CLAIM_TICKET: u64 = 1;
 /// How often the same trouble is said again.
 const SAY_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -41,11 +43,12 @@ pub(crate) struct Follower {
     clock: Arc<dyn Clock>,
     /// For a log that has no id.
     new_log_id: LogId,
-    reader: Box<dyn SharedReader>,
+    /// Nothing after trouble: then one is begun where the fence is.
+    reader: Option<Box<dyn SharedReader>>,
     known: Known,
-    claims: Box<dyn SharedAppender>,
+    /// The way of the newest claim, kept until the next one: dropped early, it might take the claim with it.
+    claims: Option<Box<dyn SharedAppender>>,
     claim_acks: Arc<ClaimAcks>,
-    claim_count: u64,
     board: Arc<Board>,
     place_file: PlaceFile,
     is_noted: bool,
@@ -81,7 +84,6 @@ impl Follower {
         let Reached { place, told_ms, leader_url, notes: _ } = reached;
         let now = clock.read().steady;
         let times = ClaimTimes { silence: settings.silence, silence_of_living: settings.silence_of_living };
-        let claim_acks = Arc::new(ClaimAcks::default());
         Ok(Self {
             partition,
             node: settings.node,
@@ -89,7 +91,7 @@ impl Follower {
             ping: Arc::clone(&settings.ping),
             clock: Arc::clone(&clock),
             new_log_id,
-            reader: log.reader(partition, place.next_no)?,
+            reader: Some(log.reader(partition, place.next_no)?),
             known: Known {
                 fence: Fence::new(partition, place),
                 copy,
@@ -99,15 +101,16 @@ impl Follower {
                 partition,
                 node: settings.node,
                 was_level: false,
+                numbers_are_dense: log.bounds().numbers_are_dense,
+                twin_epoch: None,
                 told_ms,
                 leader_url,
                 dropped: Dropped::default(),
                 term_count: 0,
             },
-            claims: log.appender(partition, Arc::clone(&claim_acks) as Arc<dyn Acks>)?,
+            claims: None,
             log,
-            claim_acks,
-            claim_count: 0,
+            claim_acks: Arc::default(),
             board,
             place_file,
             is_noted: true,
@@ -156,6 +159,12 @@ impl Follower {
         let led_before = self.known.epoch_led();
         let (mut trouble, mut taken_count) = (None, 0);
         let Self { reader, known, .. } = self;
+        let reader = if let Some(reader) = reader {
+            reader
+        } else {
+            let begun = self.log.reader(self.partition, known.place().next_no);
+            reader.insert(begun.map_err(|error| Trouble::Passing(error.to_string()))?)
+        };
         let progress = reader.read(patience, &mut |no, bytes| {
             taken_count += 1;
             if let Err(found) = known.take(no, bytes) {
@@ -173,7 +182,7 @@ impl Follower {
         if let Some(trouble) = trouble {
             // Who cannot keep what is in force lets another lead.
             self.step_down();
-            self.read_again_from_here()?;
+            self.reader = None;
             return Err(trouble);
         }
         let progress = match progress {
@@ -184,7 +193,7 @@ impl Follower {
                 )));
             }
             Err(error) => {
-                self.read_again_from_here()?;
+                self.reader = None;
                 return Err(Trouble::Passing(error.to_string()));
             }
         };
@@ -205,13 +214,6 @@ impl Follower {
             self.board.end_term();
             self.known.leadership.vacated();
         }
-    }
-
-    /// The record that was not kept comes again.
-    fn read_again_from_here(&mut self) -> Result<(), Trouble> {
-        let reader = self.log.reader(self.partition, self.known.place().next_no);
-        self.reader = reader.map_err(|error| Trouble::Passing(error.to_string()))?;
-        Ok(())
     }
 
     fn step(&mut self) -> Result<(), Trouble> {
@@ -275,6 +277,14 @@ impl Follower {
 
     fn claim(&mut self, seen: Option<RecordNo>) -> Result<(), Trouble> {
         let place = *self.known.place();
+        if self.known.copy.end() > place.next_offset {
+            self.known.leadership.claim_failed(self.clock.read().steady);
+            return Err(Trouble::Passing(format!(
+                "the shared log ends at offset {}, and this node's copy at {}: the log has lost its end",
+                place.next_offset,
+                self.known.copy.end()
+            )));
+        }
         tracing::info!(node = self.node.0, seen = seen.map(|no| no.0), "this node claims to lead");
         let record = SharedRecord {
             kind: RecordKind::Claim,
@@ -292,21 +302,28 @@ impl Follower {
         };
         let mut bytes = Vec::new();
         record.encode(&mut bytes);
-        self.claim_count += 1;
-        if let Err(error) = self.claims.append(self.claim_count, place.next_no, &bytes) {
-            self.known.leadership.claim_failed(self.clock.read().steady);
-            return Err(Trouble::Passing(error.to_string()));
+        // A way of its own for each claim: what a client was told at the start, such as a password, may be long over.
+        self.claim_acks = Arc::default();
+        let acks = Arc::clone(&self.claim_acks) as Arc<dyn Acks>;
+        let appended = self.log.appender(self.partition, acks).and_then(|mut appender| {
+            appender.append(CLAIM_TICKET, place.next_no, &bytes)?;
+            Ok(appender)
+        });
+        match appended {
+            Ok(begun) => self.claims = Some(begun),
+            Err(error) => {
+                self.known.leadership.claim_failed(self.clock.read().steady);
+                return Err(Trouble::Passing(error.to_string()));
+            }
         }
         Ok(())
     }
 
     fn take_claim_acks(&mut self) {
         let now = self.clock.read().steady;
-        for (ticket, error) in self.claim_acks.take() {
-            if ticket == self.claim_count {
-                tracing::warn!(%error, "nobody knows whether this node's claim is in the log");
-                self.known.leadership.claim_failed(now);
-            }
+        for error in self.claim_acks.take() {
+            tracing::warn!(%error, "nobody knows whether this node's claim is in the log");
+            self.known.leadership.claim_failed(now);
         }
     }
 
@@ -358,18 +375,18 @@ impl Follower {
 
 /// What became of claims, if they failed.
 #[derive(Default)]
-struct ClaimAcks(Mutex<Vec<(u64, SharedError)>>);
+struct ClaimAcks(Mutex<Vec<SharedError>>);
 
 impl ClaimAcks {
-    fn take(&self) -> Vec<(u64, SharedError)> {
+    fn take(&self) -> Vec<SharedError> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Acks for ClaimAcks {
-    fn ack(&self, ticket: u64, acked: Result<Acked, SharedError>) {
+    fn ack(&self, _: u64, acked: Result<Acked, SharedError>) {
         if let Err(error) = acked {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push((ticket, error));
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(error);
         }
     }
 }

@@ -33,6 +33,10 @@ pub(crate) struct Known {
     pub(crate) node: NodeId,
     /// The end of the log was seen since this process started.
     pub(crate) was_level: bool,
+    /// See [`onrush_log::shared::SharedBounds`].
+    pub(crate) numbers_are_dense: bool,
+    /// An epoch that another process began with this node's number.
+    pub(crate) twin_epoch: Option<RecordNo>,
     /// The latest time that was told by somebody who led.
     pub(crate) told_ms: u64,
     /// Where the newest leader is asked whether it is there; empty if that is not known.
@@ -57,6 +61,12 @@ impl Known {
     /// Takes the next record of the log. After trouble it was not taken.
     pub(crate) fn take(&mut self, no: RecordNo, bytes: &[u8]) -> Result<(), Trouble> {
         let before = *self.fence.place();
+        if self.numbers_are_dense && no != before.next_no {
+            return Err(Trouble::Passing(format!(
+                "record {} of the shared log was to be read, and record {} came",
+                before.next_no.0, no.0
+            )));
+        }
         let taken = self.take_through_fence(&before, no, bytes);
         if taken.is_err() {
             self.fence = Fence::new(self.partition, before);
@@ -116,7 +126,8 @@ impl Known {
             RecordKind::Claim => {
                 self.leader_url.clear();
                 self.leader_url.push_str(&String::from_utf8_lossy(record.payload));
-                self.look_for_own_number(&record);
+                let is_twin = record.node == self.node && record.sequence != self.leadership.tag();
+                self.twin_epoch = Some(no).filter(|_| is_twin && self.was_level);
             }
             RecordKind::Note => {
                 if let Some(notes) = Notes::decode(record.payload) {
@@ -125,15 +136,18 @@ impl Known {
             }
             RecordKind::Batch | RecordKind::Mark | RecordKind::Resignation => {}
         }
+        if record.kind != RecordKind::Claim
+            && self.twin_epoch.is_some_and(|epoch| record.epoch == Some(epoch))
+        {
+            self.tell_of_twin();
+        }
         self.leadership.read(no, &record, verdict, self.clock.read().steady);
         Ok(())
     }
 
-    /// A claim with this node's number that this process has not made is of an earlier process, or of another machine.
-    fn look_for_own_number(&self, claim: &SharedRecord<'_>) {
-        if claim.node != self.node || claim.sequence == self.leadership.tag() || !self.was_level {
-            return;
-        }
+    /// A claim of this node's number may be a late one of a process that is gone, but nothing behind it is.
+    fn tell_of_twin(&mut self) {
+        self.twin_epoch = None;
         let url = &self.leader_url;
         let problem = format!(
             "another process, at {url}, has led as node {} as well: give one of the two another cluster.node, and start it again",

@@ -106,12 +106,21 @@ impl ClusterWriter {
 
     /// Hands over a note if there is something to note, and room for it beside what is to follow.
     fn note_if_due(&mut self, time_ms: u64) -> Result<(), AppendError> {
+        // One at a time has a place of its own.
+        if !self.handed.notes.is_empty() {
+            return Ok(());
+        }
         let is_soon = self.handed.since_note.is_some_and(|since| since.elapsed() < NOTE_INTERVAL);
         let outstanding = self.in_term(|term| term.in_force.outstanding_count())?;
         if is_soon || outstanding + 2 > self.bounds.outstanding_max {
             return Ok(());
         }
-        let Some(notes) = self.board.take_new_notes() else { return Ok(()) };
+        self.note(time_ms)
+    }
+
+    /// Hands over what is to be noted, if there is something.
+    fn note(&mut self, time_ms: u64) -> Result<(), AppendError> {
+        let Some(notes) = self.board.unread_notes() else { return Ok(()) };
         let payload = notes.encode();
         let note = Batch { event_count: 0, time_ms, told_ms: time_ms, payload: &payload };
         let sequence = self.hand_over(RecordKind::Note, &note)?;
@@ -180,6 +189,8 @@ impl LogWriter for ClusterWriter {
 
     /// Lets another lead at once. Nothing is outstanding by then.
     fn close(mut self: Box<Self>, time_ms: u64) -> Result<(), AppendError> {
+        // What sinks have noted is for whoever leads next.
+        self.note(time_ms)?;
         let sequence = self.hand_over(RecordKind::Resignation, &Batch::mark(time_ms))?;
         let since = Stopwatch::start();
         let mut state = self.board.state();

@@ -55,8 +55,8 @@ pub(crate) enum Begun {
 enum State {
     Called(Rendering, PendingCall),
     Ready(Box<Ready>),
-    /// It is ready, and may be told once it is sure that nobody else led by then.
-    Unsure(Box<Ready>, WriteProblem, PendingCall),
+    /// It is ready or refused, and may be told once it is sure that nobody else led by then.
+    Unsure(Box<State>, WriteProblem, PendingCall),
     Refused(Box<Problem>, WriteProblem),
 }
 
@@ -78,12 +78,13 @@ impl Exchange {
             Err(_) => Admission::default(),
         };
         admission.page_origin = page_origin;
-        let checked = checked.and_then(|_| check_address(thread, request));
-        let state = match checked.and_then(|()| check_leads(thread, request)) {
+        let checked = checked.and_then(|_| check_leads(thread, request));
+        let state = match checked.and_then(|()| check_address(thread, request)) {
             Ok(()) => Self::route(thread, request, found, &mut admission),
             Err(problem) => Some(State::Refused(Box::new(problem), hot::write_problem_of(found))),
         };
         let Some(state) = state else { return Begun::Routed(admission) };
+        let state = make_sure(thread, state, hot::write_problem_of(found));
         let request_id = thread.request_id(request.fields.request_id());
         let (is_head, standing) = (request.is_head(), admission.standing());
         Begun::Hot(Self { state, request_id, is_head, standing, page_origin })
@@ -117,10 +118,6 @@ impl Exchange {
                     Err(problem) => State::Refused(Box::new(problem), hot::write_problem_of(found)),
                 })
             }
-            // What was read may be over if another node leads.
-            Hot::Ready(ready) if batcher.partitions().have_rivals() => {
-                Some(State::Unsure(ready, hot::write_problem_of(found), batcher.call(Call::CheckLead)))
-            }
             Hot::Ready(ready) => Some(State::Ready(ready)),
             Hot::Problem(problem) => {
                 gate.count_refusal(&problem);
@@ -142,12 +139,25 @@ impl Exchange {
     /// GET would have, and absent for a status that has none. HEAD loses the body here and not in [`finish`], because HTTP/1.1 copies a hot answer from the thread's
     /// buffer to the socket's, and no [`Response`] is made of it.
     pub(crate) fn render(&mut self, thread: &EdgeThread, body: &mut Vec<u8>) -> (hot::Head, Option<usize>) {
-        let mut head = match &mut self.state {
-            State::Called(rendering, call) => {
+        let mut head = self.state.render(thread, body);
+        head.standing = head.standing.or(self.standing);
+        head.page_origin = self.page_origin;
+        let length = (!has_no_body(head.status)).then_some(body.len());
+        if self.is_head {
+            body.clear();
+        }
+        (head, length)
+    }
+}
+
+impl State {
+    fn render(&mut self, thread: &EdgeThread, body: &mut Vec<u8>) -> hot::Head {
+        match self {
+            Self::Called(rendering, call) => {
                 let reply: Reply = call.take_reply();
                 rendering.render(reply, call.ids(), thread.now_ms(), body)
             }
-            State::Ready(ready) => {
+            Self::Ready(ready) => {
                 let Ready { head, body: own } = mem::take(&mut **ready);
                 // A buffer that would have to grow is given up for one that has everything.
                 if body.capacity() < own.len() {
@@ -157,23 +167,29 @@ impl Exchange {
                 }
                 head
             }
-            State::Unsure(ready, write, call) => match call.take_reply() {
-                Ok(_) => {
-                    let Ready { head, body: own } = mem::take(&mut **ready);
-                    body.extend_from_slice(&own);
-                    head
-                }
+            Self::Unsure(state, write, call) => match call.take_reply() {
+                Ok(_) => state.render(thread, body),
                 Err(failure) => write(&Problem::from_failure(&failure, thread.now_ms()), body),
             },
-            State::Refused(problem, write) => write(problem, body),
-        };
-        head.standing = head.standing.or(self.standing);
-        head.page_origin = self.page_origin;
-        let length = (!has_no_body(head.status)).then_some(body.len());
-        if self.is_head {
-            body.clear();
+            Self::Refused(problem, write) => write(problem, body),
         }
-        (head, length)
+    }
+
+    /// Whether it says what this node has read, and not what was decided or what is wrong with the request itself.
+    fn is_of_view(&self) -> bool {
+        match self {
+            Self::Ready(_) => true,
+            Self::Refused(problem, _) => problem.known_code().is_of_view(),
+            Self::Called(..) | Self::Unsure(..) => false,
+        }
+    }
+}
+
+/// What was read may be over if another node leads.
+fn make_sure(thread: &EdgeThread, state: State, write: WriteProblem) -> State {
+    match thread.batcher.as_ref().filter(|batcher| batcher.partitions().have_rivals() && state.is_of_view()) {
+        Some(batcher) => State::Unsure(Box::new(state), write, batcher.call(Call::CheckLead)),
+        None => state,
     }
 }
 

@@ -188,6 +188,10 @@ async fn run(
     let drained = tokio::task::spawn_blocking(move || {
         server.drain();
         feeds.stop();
+        if shared.is_some() {
+            // Before another node leads, whose sinks go on where these end.
+            sinks.stop(SINKS_DRAIN);
+        }
         close(&partition, shared.as_ref());
         sinks.stop(SINKS_DRAIN);
     });

@@ -15,7 +15,7 @@ use crate::files::Noted;
 use crate::handle::{SinkHandle, StopOrder};
 use crate::history::SnapshotHistory;
 use crate::known_server::KnownServer;
-use crate::leading::{IdsWhileLeading, wait_to_lead};
+use crate::leading::{IdsWhileLeading, note_for_rivals, wait_to_lead};
 use crate::name_table::NameTable;
 use crate::settings::AtBacklogMax;
 use crate::start_point::{self, StartPoint};
@@ -36,6 +36,8 @@ const SNAPSHOT_INTERVAL_BYTES: u64 = 16 << 20;
 /// How often a sink that has caught up keeps its snapshot, if that is small.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(5);
 const SMALL_SNAPSHOT_BYTES: u64 = 1 << 20;
+/// So many refusals in a row are waited out where another node may have led a moment ago: about three seconds.
+const RIVAL_REFUSALS_MAX: u32 = 4;
 /// How often the offset of a target that keeps none is noted.
 const OFFSET_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -110,6 +112,8 @@ impl Runner {
         while let Err(trouble) = self.follow_and_catch() {
             if !self.is_leading() {
                 // Whatever it was, the next leader's sink goes on from what is durable.
+                self.writer.target.let_go();
+                self.failures_in_a_row = 0;
                 if wait_to_lead(&self.handle, &self.leads).is_none() {
                     return;
                 }
@@ -197,7 +201,7 @@ impl Runner {
                 if files.read_offset()?.is_some_and(|noted| noted.offset > offset) {
                     files.write_offset(lost, true)?;
                 }
-                self.log.note(&self.handle.settings.name, &lost.encode());
+                note_for_rivals(&*self.log, &self.handle.settings.name, &lost.encode(), || self.may_go_on());
                 Ok(lost)
             }
             Some(offset) => Ok(Noted { offset, incarnation: self.writer.target.opened().incarnation }),
@@ -385,6 +389,13 @@ impl Runner {
         }
         match trouble {
             Trouble::Stop(stop) => Verdict::Stop(stop.clone()),
+            // The sink of a node that led before may have the target, or be ahead of this node's copy, for a moment.
+            Trouble::Target(TargetError::Refused(_))
+                if self.log.has_rivals() && self.failures_in_a_row < RIVAL_REFUSALS_MAX =>
+            {
+                self.failures_in_a_row += 1;
+                Verdict::Wait(back_off(self.failures_in_a_row))
+            }
             Trouble::Target(TargetError::Refused(reason)) => {
                 Verdict::Stop(Stop::Refused { reason: reason.clone() })
             }

@@ -40,6 +40,9 @@ pub trait Target: Send {
     /// before. Returns the offset of the first event that is not yet in it; `None` if it never had one, or keeps none.
     fn open(&mut self, source: &Source) -> Result<Option<u64>, TargetError>;
 
+    /// Another process leads, and has the target as its own. What this one held does not count any more when it leads again.
+    fn let_go(&mut self) {}
+
     /// What the target, which is open, tells beside the offset. Targets that keep no offset know nothing.
     fn opened(&self) -> Opened {
         Opened::default()

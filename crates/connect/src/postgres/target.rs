@@ -114,6 +114,10 @@ impl Target for Postgres {
         Ok(link.reached)
     }
 
+    fn let_go(&mut self) {
+        (self.link, self.held) = (None, None);
+    }
+
     fn opened(&self) -> Opened {
         self.link.as_ref().map(|link| link.opened.clone()).unwrap_or_default()
     }

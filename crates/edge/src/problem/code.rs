@@ -115,6 +115,19 @@ impl Code {
         Self::Draining,
     ];
 
+    /// Whether it can be said of what this server has read, before anything is decided: of the denylist, of sessions that were ended,
+    /// and of rows.
+    pub(crate) const fn is_of_view(self) -> bool {
+        matches!(
+            self,
+            Self::Denied
+                | Self::SessionExpired
+                | Self::RowNotFound
+                | Self::CollectionNotFound
+                | Self::Incoherent
+        )
+    }
+
     /// The status that goes with it.
     pub const fn status(self) -> u16 {
         self.entry().0

@@ -345,8 +345,9 @@ impl Machine {
 
     /// The log has no room for the mark that was handed over last, and the next batch will do.
     pub(crate) fn mark_left_out(&mut self) {
+        // Somebody may rest on what comes behind it by now, so its number is used up.
         self.outstanding_count -= 1;
-        self.handed_count -= 1;
+        self.in_force += 1;
     }
 
     /// The log failed: the state may hold what the log does not, so it is given up, and every answer that waits becomes

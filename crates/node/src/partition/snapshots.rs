@@ -113,10 +113,17 @@ impl Snapshotter {
     }
 
     fn is_due(&mut self) -> bool {
-        let (tally_bytes, is_full) =
-            self.cell.read(|machine| (machine.tally().batch_bytes, !machine.has_room()));
+        let (tally_bytes, is_full) = self.cell.read(|machine| {
+            // Who follows has no room of its own, and is not full.
+            let has_log = machine.leader().is_some() || !self.log.has_rivals();
+            (machine.tally().batch_bytes, has_log && !machine.has_room())
+        });
         self.uncovered_bytes += tally_bytes - self.tally_bytes;
         self.tally_bytes = tally_bytes;
+        if self.log.has_rivals() {
+            // What others wrote counts as well.
+            self.uncovered_bytes = self.log.reader().bytes_from(self.cell.snapshot_offset());
+        }
         // On a full disk no more log will come, and only a newer snapshot lets some of what is there go.
         let is_large = is_full || self.uncovered_bytes >= self.snapshot_bytes.max(self.newest_bytes);
         is_large && self.log.reader().sealed_offset() > self.cell.snapshot_offset()

@@ -147,7 +147,9 @@ impl Writer {
         match log_end.writer.append(Batch { event_count, time_ms: time, told_ms: told, payload }) {
             Ok(()) => log_end.outstanding.push_back(Outstanding { number, batch, since }),
             // The next batch is as good a proof.
-            Err(AppendError::NoRoom) if event_count == 0 => self.cell.take().mark_left_out(),
+            Err(AppendError::NoRoom) if event_count == 0 && !self.log.has_rivals() => {
+                self.cell.take().mark_left_out();
+            }
             Err(error) => {
                 // What came into force before is not unknown.
                 self.release_in_force().ok();
@@ -193,6 +195,10 @@ impl Writer {
 
     fn finish(&mut self) -> Turn {
         let time = self.cell.read(Machine::time);
+        if self.log.has_rivals() {
+            // Another leads from here on.
+            self.cell.set_leads(false);
+        }
         match self.log_end.take().map(|log_end| log_end.writer.close(time)) {
             Some(Ok(())) => tracing::debug!("log closed"),
             Some(Err(error)) => {
