@@ -182,3 +182,96 @@ fn check_dropped(before: &Place, record: &SharedRecord<'_>, reason: DropReason) 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use onrush_log::Format;
+    use onrush_log::memory::MemoryLog;
+    use onrush_log::shared::{ClaimTimes, LogId};
+    use onrush_node::MachineClock;
+
+    use super::*;
+    use crate::place_file::Reached;
+
+    const OWN: NodeId = NodeId(1);
+
+    fn known() -> Known {
+        let silence = std::time::Duration::from_secs(3);
+        let times = ClaimTimes { silence, silence_of_living: silence };
+        let copy = LocalCopy::open(&MemoryLog::new(0), &Reached::default(), 1).unwrap().unwrap();
+        let place = Place::default();
+        Known {
+            fence: Fence::new(0, place),
+            copy,
+            leadership: Leadership::new(OWN, 77, times, &place, silence),
+            board: Board::new(0, 0, Notes::default()),
+            clock: Arc::new(MachineClock),
+            partition: 0,
+            node: OWN,
+            was_level: false,
+            numbers_are_dense: true,
+            twin_epoch: None,
+            told_ms: 0,
+            leader_url: String::new(),
+            dropped: Dropped::default(),
+            term_count: 0,
+        }
+    }
+
+    fn record(kind: RecordKind, node: NodeId, log: u128, epoch: Option<u64>, sequence: u64) -> Vec<u8> {
+        let is_batch = kind == RecordKind::Batch;
+        let mut bytes = Vec::new();
+        SharedRecord {
+            kind,
+            format: if is_batch { Format::NEWEST } else { Format::V1 },
+            log_id: LogId(log),
+            partition: 0,
+            node,
+            epoch: epoch.map(RecordNo),
+            sequence,
+            base_offset: 0,
+            time_ms: 5,
+            told_ms: 5,
+            event_count: u32::from(is_batch),
+            payload: if is_batch { b"event" } else { b"" },
+        }
+        .encode(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn no_record_is_passed_over() {
+        let mut known = known();
+        known.take(RecordNo(0), &record(RecordKind::Claim, NodeId(2), 9, None, 5)).unwrap();
+        let before = *known.place();
+        let batch = record(RecordKind::Batch, NodeId(2), 9, Some(0), 1);
+        let trouble = known.take(RecordNo(2), &batch).unwrap_err();
+        assert!(matches!(&trouble, Trouble::Passing(text) if text.contains("record 1 ")), "{trouble:?}");
+        assert_eq!((*known.place(), known.copy.end()), (before, 0));
+        known.take(RecordNo(1), &batch).unwrap();
+        assert_eq!(known.copy.end(), 1);
+    }
+
+    #[test]
+    fn whoever_leads_another_log_stops_this_node_and_who_only_claims_does_not() {
+        let mut known = known();
+        known.take(RecordNo(0), &record(RecordKind::Claim, NodeId(2), 9, None, 5)).unwrap();
+        known.take(RecordNo(1), &record(RecordKind::Claim, NodeId(3), 8, None, 6)).unwrap();
+        let mark = record(RecordKind::Mark, NodeId(3), 8, Some(1), 1);
+        assert!(matches!(known.take(RecordNo(2), &mark), Err(Trouble::Lasting(_))));
+    }
+
+    #[test]
+    fn a_late_claim_of_an_earlier_process_is_no_twin_and_one_who_leads_is() {
+        let mut known = known();
+        known.was_level = true;
+        known.take(RecordNo(0), &record(RecordKind::Claim, OWN, 9, None, 5)).unwrap();
+        assert_eq!(known.board.state().same_number, None, "it may be of a process that is gone");
+        known.take(RecordNo(1), &record(RecordKind::Claim, NodeId(2), 9, Some(0), 6)).unwrap();
+        known.take(RecordNo(2), &record(RecordKind::Mark, NodeId(2), 9, Some(1), 1)).unwrap();
+        assert_eq!(known.board.state().same_number, None);
+        known.take(RecordNo(3), &record(RecordKind::Claim, OWN, 9, Some(1), 7)).unwrap();
+        known.take(RecordNo(4), &record(RecordKind::Mark, OWN, 9, Some(3), 1)).unwrap();
+        assert!(known.board.state().same_number.is_some());
+    }
+}

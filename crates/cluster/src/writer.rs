@@ -220,3 +220,7 @@ impl Drop for ClusterWriter {
 fn unknown(error: &SharedError) -> AppendError {
     AppendError::Unknown(error.to_string())
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;
