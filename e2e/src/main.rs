@@ -11,6 +11,7 @@ mod activity;
 mod answers;
 mod api;
 mod audit;
+mod cluster_checker;
 mod disk;
 mod followed;
 mod go;

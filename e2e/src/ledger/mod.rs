@@ -46,7 +46,7 @@ impl<T> Outcome<T> {
 }
 
 /// A confirm or a release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Verb {
     /// `…/confirm`
     Confirm,
