@@ -77,13 +77,23 @@ impl Launch {
 
     /// Starts the process and returns when `/readyz` answers 200.
     pub(crate) fn start(&self) -> Result<Server> {
+        self.start_until(|status| status == 200)
+    }
+
+    /// Starts one of several nodes and returns when `/readyz` answers, whether it leads or not.
+    pub(crate) fn start_following(&self) -> Result<Server> {
+        self.start_until(|_| true)
+    }
+
+    fn start_until(&self, is_enough: fn(u16) -> bool) -> Result<Server> {
         let mut server = Server { child: self.spawn()?, launch: self.clone() };
         let started = Instant::now();
         loop {
             if let Some(status) = server.child.try_wait().context("look at the server")? {
                 bail!("the server ended at start with {status}; its last output:\n{}", self.output_tail());
             }
-            if http::once(self.public, &request("GET", "/readyz")).is_ok_and(|ready| ready.status == 200) {
+            if http::once(self.public, &request("GET", "/readyz")).is_ok_and(|ready| is_enough(ready.status))
+            {
                 return Ok(server);
             }
             ensure!(

@@ -14,7 +14,7 @@ mod told;
 
 use anyhow::{Context as _, Result, ensure};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
 
 use asked::{Asked, Cause};
@@ -26,6 +26,16 @@ use shop::Shop;
 
 pub(crate) use told::{Answer, Told};
 
+/// A batch as a node's own copy has it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// Of its first event.
+    pub(crate) offset: u64,
+    pub(crate) event_count: u64,
+    pub(crate) time_ms: u64,
+    pub(crate) payload: Vec<u8>,
+}
+
 /// Everything that is known of a log and its clients.
 #[derive(Debug, Default)]
 pub(crate) struct Checker {
@@ -35,6 +45,8 @@ pub(crate) struct Checker {
     asked: Asked,
     /// Causes of the events since answers were last judged.
     causes: Vec<Cause>,
+    /// Batches in force, by offset: how many events, when, and a checksum of the payload.
+    batches: BTreeMap<u64, (u64, u64, u32)>,
     /// No answer to a later question has a place before this.
     lower: Place,
     answer_count: usize,
@@ -61,11 +73,6 @@ impl Checker {
     /// The number of the record that is to be read next.
     pub(crate) fn next_no(&self) -> u64 {
         self.next_no
-    }
-
-    /// Number of events in force.
-    pub(crate) fn next_offset(&self) -> u64 {
-        self.fence.next_offset
     }
 
     /// Takes the next record of the log.
@@ -121,11 +128,29 @@ impl Checker {
         Ok(())
     }
 
+    /// Compares the copy of a node with what is in force, from the first batch that the node has kept to its last. A node that ended after
+    /// all others has the newest.
+    pub(crate) fn check_copy(&self, copy: &[Kept], is_newest: bool) -> Result<()> {
+        let first = copy.first().context("it has no batch")?.offset;
+        let mut expected = self.batches.range(first..);
+        for kept in copy {
+            let found =
+                (kept.offset, (kept.event_count, kept.time_ms, record::checksum(kept.payload.iter())));
+            let (offset, batch) = expected.next().context("it has more than is in force")?;
+            ensure!(found == (*offset, *batch), "it has {found:?}, and in force is {:?}", (offset, batch));
+        }
+        let lacking = expected.next();
+        ensure!(!is_newest || lacking.is_none(), "it lacks the batch in force at {lacking:?}");
+        Ok(())
+    }
+
     fn apply(&mut self, offset: u64, record: &Record) -> Result<()> {
         ensure!(record.format == 2, "a payload of format {}", record.format);
         let events = events::read(&record.payload, record.time_ms)?;
         let event_count = u64::from(record.event_count);
         ensure!(events.len() as u64 == event_count, "{} events are said to be {event_count}", events.len());
+        let batch = (event_count, record.time_ms, record::checksum(record.payload.iter()));
+        self.batches.insert(offset, batch);
         for (offset, (at_ms, event)) in (offset..).zip(events) {
             ensure!(
                 at_ms <= record.told_ms,

@@ -9,6 +9,7 @@ use crate::ledger::{self, Ask, Outcome, Times, Verb};
 use std::sync::Arc;
 
 /// What became of the questions: `Yes` with an answer, `No` with a code, or nobody knows.
+#[derive(Clone, Copy)]
 enum Said<'a> {
     Yes,
     No(&'a str),
@@ -408,4 +409,31 @@ fn what_was_told_in_an_earlier_part_of_a_run_holds() {
     let mut stale = Story::default();
     stale.read_sale((50, 60), 0);
     assert!(take(&mut checker, stale).is_err(), "what was told before must be seen");
+}
+
+#[test]
+fn a_copy_that_differs_is_noticed() {
+    let mut story = Story::begun();
+    let events = [added(2, 2)];
+    story.write(&batch_of(0, 2, 1, &events));
+    let mut checker = Checker::default();
+    for (no, bytes) in (0..).zip(&story.records) {
+        checker.read(no, bytes).expect("a true history");
+    }
+    let kept = || Kept { offset: 1, event_count: 1, time_ms: 0, payload: super::written::payload(&events) };
+    checker.check_copy(&[kept()], true).expect("a true copy");
+    let mut whole = story.records.iter().filter_map(|bytes| record::read(bytes).expect("a record"));
+    let first = whole.find(|record| record.kind == Kind::Batch).expect("the sale");
+    let first = Kept { offset: 0, event_count: 1, time_ms: 0, payload: first.payload };
+    checker.check_copy(std::slice::from_ref(&first), false).expect("a copy of a node that ended before");
+    for (copy, is_newest) in [
+        (vec![], false),
+        (vec![first], true),
+        (vec![kept(), kept()], false),
+        (vec![Kept { payload: vec![1], ..kept() }], true),
+        (vec![Kept { time_ms: 1, ..kept() }], true),
+        (vec![Kept { event_count: 2, ..kept() }], true),
+    ] {
+        assert!(checker.check_copy(&copy, is_newest).is_err(), "{copy:?}");
+    }
 }

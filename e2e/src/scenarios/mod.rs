@@ -7,6 +7,7 @@ mod bounded;
 mod browser;
 mod catalog;
 mod clock;
+mod cluster;
 mod coherence;
 mod contention;
 mod debezium;
@@ -88,6 +89,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "SIGKILL under mixed load, again and again: the whole history holds",
         in_short: true,
         run: kill9::run,
+    },
+    Scenario {
+        name: "cluster",
+        about: "several nodes over one topic, while they and their brokers are killed, frozen and cut off: the topic, read raw, fits all that was told",
+        in_short: true,
+        run: cluster::run,
     },
     Scenario {
         name: "catalog",

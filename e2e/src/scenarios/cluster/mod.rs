@@ -1,0 +1,214 @@
+//! Several nodes over one topic of a real cluster of three brokers, while nodes and brokers are killed, frozen, stopped and cut off from
+//! each other. After every cycle the topic is read raw, and everything that buyers were told is held against it.
+
+mod buyers;
+mod copy;
+mod figures;
+mod harm;
+mod nodes;
+mod shop;
+mod topic;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::Bench;
+use crate::cluster_checker::{Answer, Checker};
+use crate::http::{self, request};
+use crate::random::Random;
+use crate::run_clock::Clock;
+use crate::services::{Services, Up};
+use buyers::{Buyer, Market};
+use figures::Figures;
+use harm::{BROKERS, Harm};
+use nodes::Node;
+use shop::{put_sales, put_window};
+use topic::Topic;
+
+/// Buyers, of whom every fourth waits long for answers.
+const BUYER_COUNT: u64 = 8;
+
+/// How long it may take until somebody sells again, whatever has happened.
+const RECOVERY_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A pause between two looks at something that others do.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Everything of a run.
+struct Run<'a> {
+    services: &'a Services,
+    nodes: Vec<Node>,
+    market: Market,
+    topic: Topic,
+    checker: Checker,
+    figures: Figures,
+    is_long: bool,
+}
+
+/// Runs the scenario.
+pub(crate) fn run(bench: &mut Bench) -> Result<String> {
+    let Some(found) = Services::find()? else {
+        return Ok("SKIPPED: cargo xtask services up tells how to start servers".into());
+    };
+    if found.has(BROKERS[0]) {
+        return cycles(bench, &found);
+    }
+    if !found.has("kafka") {
+        return Ok("SKIPPED: there is no Kafka, which needs Java and Maven".into());
+    }
+    let services = found.at(&bench.directory.join("services"));
+    let up: Up = services.up(&["kafka-cluster"])?;
+    let summary = cycles(bench, &services)?;
+    up.purge()?;
+    Ok(summary)
+}
+
+fn cycles(bench: &mut Bench, services: &Services) -> Result<String> {
+    let mut random = bench.random.fork(1);
+    let cycles = bench.cycles(5, 50);
+    let mut run = Run::begin(bench, services, &mut random)?;
+    for cycle in 0..cycles {
+        let leader = run.await_leader().with_context(|| format!("before cycle {cycle} of {cycles}"))?;
+        let harm = Harm::draw(&mut random, leader, run.nodes.len(), run.is_long);
+        let place = || format!("cycle {cycle} of {cycles}, node {} led, {harm:?}", leader + 1);
+        put_sales(run.nodes[leader].launch.operator, cycle).with_context(place)?;
+        run.market.open(cycle);
+        let answers = run.cycle(harm, leader, &random.fork(cycle + 1)).with_context(place)?;
+        // The next cycle draws other numbers.
+        random.next();
+        run.judge(answers).with_context(place)?;
+        if cycle % 10 == 9 {
+            println!("    {}: {}; {}", place(), run.checker, run.figures);
+        }
+    }
+    run.end()?;
+    Ok(format!("{cycles} cycles; {}; {}", run.checker, run.figures))
+}
+
+impl<'a> Run<'a> {
+    fn begin(bench: &mut Bench, services: &'a Services, random: &mut Random) -> Result<Self> {
+        for broker in BROKERS {
+            services.thaw(broker);
+            services.start(broker)?;
+        }
+        let name = format!("e2e-cluster-{:x}-{:x}", std::process::id(), random.below(1 << 32));
+        let node_count = if random.chance(25) { 2 } else { 3 };
+        let nodes = (1..=node_count).map(|number| Node::new(bench, services, number, &name));
+        let mut nodes = nodes.collect::<Result<Vec<_>>>()?;
+        nodes[0].prepare_topic()?;
+        for node in &mut nodes {
+            node.start()?;
+        }
+        let publics = nodes.iter().map(|node| node.launch.public).collect();
+        let run = Self {
+            services,
+            nodes,
+            market: Market::new(Clock::start(), publics),
+            topic: Topic::open(&services.value("KAFKA_CLUSTER_BROKERS")?, &name)?,
+            checker: Checker::default(),
+            figures: Figures::default(),
+            is_long: !bench.short,
+        };
+        put_window(run.nodes[run.await_leader()?].launch.operator)?;
+        Ok(run)
+    }
+
+    /// The node that says it leads.
+    fn await_leader(&self) -> Result<usize> {
+        let started = Instant::now();
+        while started.elapsed() < RECOVERY_TIMEOUT {
+            let leads = |node: &Node| {
+                let ready = http::once(node.launch.public, &request("GET", "/readyz"));
+                ready.is_ok_and(|ready| ready.status == 200)
+            };
+            if let Some(leader) = self.nodes.iter().position(leads) {
+                return Ok(leader);
+            }
+            thread::sleep(LOOK);
+        }
+        let tails = self.nodes.iter().map(|node| node.launch.output_tail()).collect::<Vec<_>>();
+        bail!("no node leads after {RECOVERY_TIMEOUT:?}; their last output:\n{}", tails.join("\n---\n"))
+    }
+
+    /// Trade, harm, trade again, and everything healed.
+    fn cycle(&mut self, harm: Harm, leader: usize, random: &Random) -> Result<Vec<Answer>> {
+        let mut pauses = random.fork(0);
+        let Self { services, nodes, market, figures, .. } = self;
+        let market = &*market;
+        let answers = thread::scope(|scope| {
+            let mut buyers = Vec::new();
+            for number in 0..BUYER_COUNT {
+                let (own, name) =
+                    (random.fork(number + 1), format!("{number}-{}", random.fork(number).clone().next()));
+                let buyer = Buyer::new(market, own, name, number % 4 == 3);
+                buyers.push(scope.spawn(|| buyer.run()));
+            }
+            for node in 0..nodes.len() {
+                let own = random.fork(100 + node as u64);
+                let buyer = Buyer::scout(market, own, format!("s{node}"), node);
+                buyers.push(scope.spawn(|| buyer.run()));
+            }
+            thread::sleep(pauses.span_ms(300, 1_500));
+            let harmed = harm_and_heal(harm, leader, nodes, services, market);
+            thread::sleep(pauses.span_ms(300, 1_000));
+            market.close();
+            let mut answers = Vec::new();
+            for buyer in buyers {
+                answers.extend(buyer.join().map_err(|_| anyhow!("a buyer panicked"))??);
+            }
+            let harmed_ns = harmed?;
+            figures.take(harm, leader, harmed_ns, &answers);
+            anyhow::Ok(answers)
+        })?;
+        Ok(answers)
+    }
+
+    fn judge(&mut self, answers: Vec<Answer>) -> Result<()> {
+        let checker = &mut self.checker;
+        self.topic.read(checker.next_no(), |no, bytes| checker.read(no, bytes))?;
+        self.checker.judge(answers)
+    }
+
+    /// All nodes end in good order, and have the same.
+    fn end(&mut self) -> Result<()> {
+        for node in &mut self.nodes {
+            node.stop()?;
+        }
+        let checker = &mut self.checker;
+        self.topic.read(checker.next_no(), |no, bytes| checker.read(no, bytes))?;
+        self.checker.judge(Vec::new())?;
+        for (number, node) in (1..).zip(&self.nodes) {
+            let directory = node.launch.data.display();
+            let kept = copy::read(&node.launch).with_context(|| format!("read the copy in {directory}"))?;
+            let is_newest = number == self.nodes.len();
+            self.checker.check_copy(&kept, is_newest).with_context(|| format!("the copy in {directory}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Does harm and undoes it once somebody sells again; returns when it was done.
+fn harm_and_heal(
+    harm: Harm,
+    leader: usize,
+    nodes: &mut [Node],
+    services: &Services,
+    market: &Market,
+) -> Result<u64> {
+    let started = Instant::now();
+    let harmed_ns = market.clock.now_ns();
+    let done = harm.begin(nodes, services)?;
+    let besides = (harm.deposes() && harm.node() == Some(leader)).then_some(leader);
+    let recovered = loop {
+        if market.has_decided(harmed_ns, besides) && started.elapsed() >= harm.span() {
+            break Ok(());
+        }
+        if started.elapsed() > RECOVERY_TIMEOUT + harm.span() {
+            break Err(anyhow!("nobody sold anything for {RECOVERY_TIMEOUT:?}"));
+        }
+        thread::sleep(LOOK);
+    };
+    done.heal(nodes, services).context("heal")?;
+    recovered.map(|()| harmed_ns)
+}
