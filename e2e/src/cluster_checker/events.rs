@@ -29,7 +29,11 @@ pub(super) enum Event {
     Confirmed(ReservationNo),
     Released(ReservationNo),
     Expired(ReservationNo),
-    /// One that changes nothing of what is checked.
+    /// A window has a shape.
+    WindowPut {
+        window: String,
+    },
+    /// One that changes nothing of what is checked, and of which no sink is told.
     Other,
 }
 
@@ -76,8 +80,9 @@ fn read_event(kind: u8, group: &mut Bytes<'_>) -> Result<Event> {
         }
         10 => Event::Released(read_reservation(group)?),
         11 => Event::Expired(read_reservation(group)?),
-        // The partition, incarnations, and the shape of a window.
-        2 | 4 | 12 => Event::Other,
+        4 => Event::WindowPut { window: group.text()? },
+        // The partition, and incarnations.
+        2 | 12 => Event::Other,
         _ => bail!("nobody asked for what it says"),
     })
 }
@@ -144,7 +149,9 @@ mod tests {
         let stocks = vec![("a".to_owned(), 7), ("b".to_owned(), 100_000)];
         let events = vec![
             Event::CounterAdded { counter: "n".into(), by: 2, value: 1 << 40 },
+            Event::WindowPut { window: "w".into() },
             Event::WindowHit { window: "w".into(), by: 3 },
+            Event::Other,
             Event::SalePut { sale_no: 1, sale: "s".into(), per_customer_max: Some(0), stocks },
             reserved(None, None),
             reserved(Some("k"), Some(5_000)),

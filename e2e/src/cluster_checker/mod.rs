@@ -8,6 +8,7 @@ mod events;
 mod fence;
 mod places;
 mod record;
+mod rows;
 mod shop;
 mod timeline;
 mod told;
@@ -17,6 +18,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fmt;
 
+use crate::api::Reservation;
 use asked::{Asked, Cause};
 use events::Event;
 use fence::Fence;
@@ -24,6 +26,7 @@ use places::Place;
 use record::{Kind, Record};
 use shop::Shop;
 
+pub(crate) use rows::EventRow;
 pub(crate) use told::{Answer, Told};
 
 /// A batch as a node's own copy has it.
@@ -47,6 +50,8 @@ pub(crate) struct Checker {
     causes: Vec<Cause>,
     /// Batches in force, by offset: how many events, when, and a checksum of the payload.
     batches: BTreeMap<u64, (u64, u64, u32)>,
+    /// Events of which sinks are told, in their order.
+    rows: Vec<EventRow>,
     /// No answer to a later question has a place before this.
     lower: Place,
     answer_count: usize,
@@ -144,6 +149,12 @@ impl Checker {
         Ok(())
     }
 
+    /// Compares the tables of a sink that has caught up with what is in force: the events, each once, and the reservations.
+    pub(crate) fn check_rows(&self, events: &[EventRow], reservations: &[Reservation]) -> Result<()> {
+        rows::check_events(&self.rows, events)?;
+        rows::check_reservations(&self.shop, reservations)
+    }
+
     fn apply(&mut self, offset: u64, record: &Record) -> Result<()> {
         ensure!(record.format == 2, "a payload of format {}", record.format);
         let events = events::read(&record.payload, record.time_ms)?;
@@ -158,6 +169,7 @@ impl Checker {
                 record.told_ms
             );
             self.causes.push(cause_of(&event));
+            self.rows.extend(rows::row_of(offset, &event, &self.shop));
             self.shop.apply(offset, at_ms, event).with_context(|| format!("the event of offset {offset}"))?;
         }
         Ok(())
@@ -172,7 +184,7 @@ fn cause_of(event: &Event) -> Cause {
         Event::Reserved(reserved) => Cause::Reserve(reserved.reservation),
         Event::Confirmed(reservation) => Cause::Step(Verb::Confirm, *reservation),
         Event::Released(reservation) => Cause::Step(Verb::Release, *reservation),
-        Event::SalePut { .. } | Event::Expired(_) | Event::Other => Cause::Server,
+        Event::WindowPut { .. } | Event::SalePut { .. } | Event::Expired(_) | Event::Other => Cause::Server,
     }
 }
 

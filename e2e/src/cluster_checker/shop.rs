@@ -73,7 +73,7 @@ impl Shop {
             Event::Confirmed(reservation) => self.change(offset, at_ms, reservation, Status::Confirmed)?,
             Event::Released(reservation) => self.change(offset, at_ms, reservation, Status::Released)?,
             Event::Expired(reservation) => self.change(offset, at_ms, reservation, Status::Expired)?,
-            Event::Other => {}
+            Event::WindowPut { .. } | Event::Other => {}
         }
         Ok(())
     }

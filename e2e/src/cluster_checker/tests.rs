@@ -437,3 +437,37 @@ fn a_copy_that_differs_is_noticed() {
         assert!(checker.check_copy(&copy, is_newest).is_err(), "{copy:?}");
     }
 }
+
+#[test]
+fn rows_of_a_sink_that_differ_are_noticed() {
+    let mut story = Story::begun();
+    let hold = Event::WindowPut { window: "w".into() };
+    story.write(&batch_of(0, 2, 1, &[Event::Other, hold, reserved("a", 0, "c", 2), Event::Released((0, 0))]));
+    let mut checker = Checker::default();
+    for (no, bytes) in (0..).zip(&story.records) {
+        checker.read(no, bytes).expect("a true history");
+    }
+    let row = |offset, kind: &str, key: &str| EventRow { offset, kind: kind.into(), key: key.into() };
+    let events = [
+        row(0, "sale.put", "s"),
+        row(2, "window.put", "w"),
+        row(3, "reservation.reserved", "s"),
+        row(4, "reservation.released", "s"),
+    ];
+    let reservations = [shown("a", "c", 2, Status::Released)];
+    checker.check_rows(&events, &reservations).expect("true rows");
+    let doubled = [&events[..1], &events[..]].concat();
+    let reservation_twice = [shown("a", "c", 2, Status::Released), shown("b", "c", 2, Status::Released)];
+    for (events, reservations) in [
+        (&events[..3], &reservations[..]),
+        (&events[1..], &reservations),
+        (&doubled, &reservations),
+        (&[&events[..3], &[row(4, "reservation.confirmed", "s")]].concat(), &reservations),
+        (&events, &[]),
+        (&events, &reservation_twice),
+        (&events, &[shown("a", "c", 2, Status::Confirmed)]),
+        (&events, &[shown("a", "c", 1, Status::Released)]),
+    ] {
+        assert!(checker.check_rows(events, reservations).is_err(), "{events:?} {reservations:?}");
+    }
+}

@@ -143,6 +143,11 @@ fn fields(event: &Event) -> (u8, Vec<u8>) {
                 _ => 11,
             }
         }
+        Event::WindowPut { window } => {
+            put_bytes(&mut out, window.as_bytes());
+            out.extend([9, 9]);
+            4
+        }
         Event::Other => 12,
     };
     (kind, out)

@@ -1,12 +1,13 @@
 //! Three processes of Apache Kafka that are one cluster, each broker and controller in one, from the same jars as the single broker
 //! of [`super::kafka`]. Topics have a copy on each, and a write is acknowledged when two have it.
 //!
-//! Beside its usual listener each broker has one for each of three clients, which it tells them to reach on a port where nobody
-//! listens. A test puts a proxy there that forwards to the real port, and can then cut one client off from one broker.
+//! Beside its usual listener each broker has one for each of three clients, which it tells them to reach on another address of the
+//! loopback interface, 127.0.0.2 to 127.0.0.4, where nobody listens. A test puts a proxy there that forwards to the real address, and can
+//! then cut one client off from one broker.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
@@ -38,6 +39,9 @@ const CLIENTS: [(u8, &str, &str); 3] = [
     (2, "KAFKA_CLUSTER_PROXIED_2", "KAFKA_CLUSTER_TARGETS_2"),
     (3, "KAFKA_CLUSTER_PROXIED_3", "KAFKA_CLUSTER_TARGETS_3"),
 ];
+
+/// Where all of them listen.
+const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// A request for the metadata of no topic, in version 4: its length, key 3, version, correlation 7, no client id, no topic,
 /// and no creation of topics (<https://kafka.apache.org/protocol#The_Messages_Metadata>).
@@ -84,8 +88,7 @@ impl Server for Broker {
             settings.insert(&broker.port_key(), ports.draw()?);
             settings.insert(&broker.controller_port_key(), ports.draw()?);
             for (client, ..) in CLIENTS {
-                settings.insert(&broker.proxied_port_key(client), ports.draw()?);
-                settings.insert(&broker.target_port_key(client), ports.draw()?);
+                settings.insert(&broker.client_port_key(client), ports.draw()?);
             }
         }
         let port = settings.get(&self.port_key())?.to_owned();
@@ -137,10 +140,11 @@ impl Server for Broker {
     fn variables(&self, _: &Home, settings: &Lines, process: Process) -> Result<Vec<(&'static str, String)>> {
         let mut variables = vec![(self.pid_key, process.pid.to_string())];
         if self.number == 1 {
-            variables.push(("KAFKA_CLUSTER_BROKERS", addresses(settings, Broker::port_key)?));
+            variables.push(("KAFKA_CLUSTER_BROKERS", addresses(settings, LOOPBACK, Broker::port_key)?));
             for (client, proxied, targets) in CLIENTS {
-                variables.push((proxied, addresses(settings, |broker| broker.proxied_port_key(client))?));
-                variables.push((targets, addresses(settings, |broker| broker.target_port_key(client))?));
+                let key = |broker: Broker| broker.client_port_key(client);
+                variables.push((proxied, addresses(settings, proxy_of(client), key)?));
+                variables.push((targets, addresses(settings, LOOPBACK, key)?));
             }
         }
         Ok(variables)
@@ -156,26 +160,23 @@ impl Broker {
         format!("BROKER_{}_CONTROLLER_PORT", self.number)
     }
 
-    /// Where a client is told to reach it.
-    fn proxied_port_key(self, client: u8) -> String {
-        format!("BROKER_{}_CLIENT_{client}_PROXIED_PORT", self.number)
-    }
-
-    /// Where it listens for that client.
-    fn target_port_key(self, client: u8) -> String {
+    /// Of its listener for a client.
+    fn client_port_key(self, client: u8) -> String {
         format!("BROKER_{}_CLIENT_{client}_PORT", self.number)
     }
 
     /// What the controllers know of a broker ends soon after it has said nothing, so that others take over what it led.
     fn write_properties(self, home: &Home) -> Result<()> {
         let settings = settings_of_cluster(home)?;
-        let address = |key: &str| Ok::<_, anyhow::Error>(format!("127.0.0.1:{}", settings.get(key)?));
+        let address = |key: &str| address(&settings, LOOPBACK, key);
         let mut listeners = format!("BROKERS://{}", address(&self.port_key())?);
         let mut advertised = listeners.clone();
         let mut protocols = "BROKERS:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned();
         for (client, ..) in CLIENTS {
-            write!(listeners, ",CLIENT_{client}://{}", address(&self.target_port_key(client))?)?;
-            write!(advertised, ",CLIENT_{client}://{}", address(&self.proxied_port_key(client))?)?;
+            let key = self.client_port_key(client);
+            write!(listeners, ",CLIENT_{client}://{}", address(&key)?)?;
+            let told = self::address(&settings, proxy_of(client), &key)?;
+            write!(advertised, ",CLIENT_{client}://{told}")?;
             write!(protocols, ",CLIENT_{client}:PLAINTEXT")?;
         }
         let voters = BROKERS
@@ -211,9 +212,18 @@ group.initial.rebalance.delay.ms=0
     }
 }
 
-/// The addresses of all three at which a client finds them.
-fn addresses(settings: &Lines, key: impl Fn(Broker) -> String) -> Result<String> {
-    let addresses = BROKERS.map(|broker| Ok(format!("127.0.0.1:{}", settings.get(&key(broker))?)));
+/// Where a proxy of this client listens.
+fn proxy_of(client: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, 1 + client)
+}
+
+fn address(settings: &Lines, host: Ipv4Addr, key: &str) -> Result<String> {
+    Ok(format!("{host}:{}", settings.get(key)?))
+}
+
+/// The addresses of all three.
+fn addresses(settings: &Lines, host: Ipv4Addr, key: impl Fn(Broker) -> String) -> Result<String> {
+    let addresses = BROKERS.map(|broker| address(settings, host, &key(broker)));
     Ok(addresses.into_iter().collect::<Result<Vec<_>>>()?.join(","))
 }
 

@@ -70,6 +70,22 @@ impl Harm {
         }
     }
 
+    /// What it is called in figures, if this node leads.
+    pub(super) fn name(self, leader: usize) -> &'static str {
+        match self {
+            Self::KillNode(node) if node == leader => "leader killed",
+            Self::KillNode(_) => "follower killed",
+            Self::StopNode(_) => "leader stopped",
+            Self::FreezeNode(..) if self.deposes() => "leader frozen",
+            Self::FreezeNode(..) => "leader frozen for a second",
+            Self::CutNode(_, None, _) => "leader cut off",
+            Self::CutNode(_, Some(_), _) => "leader cut off from a broker",
+            Self::KillBroker(_) => "broker killed",
+            Self::FreezeBroker(..) => "broker frozen",
+            Self::KillBoth(..) => "leader and broker killed",
+        }
+    }
+
     /// Whether nobody can lead any more but another node, if this happens to the one that leads.
     pub(super) fn deposes(self) -> bool {
         match self {

@@ -14,11 +14,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Bench;
-use crate::cluster_checker::{Answer, Checker};
+use crate::cluster_checker::{Answer, Checker, EventRow};
 use crate::http::{self, request};
+use crate::operator::await_caught_up;
 use crate::random::Random;
 use crate::run_clock::Clock;
 use crate::services::{Services, Up};
+use crate::targets::postgres::Database;
+use crate::targets::{Stored, sink_settings};
 use buyers::{Buyer, Market};
 use figures::Figures;
 use harm::{BROKERS, Harm};
@@ -32,12 +35,23 @@ const BUYER_COUNT: u64 = 8;
 /// How long it may take until somebody sells again, whatever has happened.
 const RECOVERY_TIMEOUT: Duration = Duration::from_mins(1);
 
+/// What was killed or cut off comes back after so long, or later.
+const OUTAGE_MS_MAX: u64 = 6_000;
+
+/// Until then every hold that ends while the run watches has ended.
+const HOLDS_END: Duration = Duration::from_secs(2);
+
+/// The sink of every node.
+const SINK: &str = "postgres";
+
 /// A pause between two looks at something that others do.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Everything of a run.
 struct Run<'a> {
     services: &'a Services,
+    /// Where the sink of whoever leads writes.
+    database: Option<&'a Database>,
     nodes: Vec<Node>,
     market: Market,
     topic: Topic,
@@ -52,22 +66,35 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
         return Ok("SKIPPED: cargo xtask services up tells how to start servers".into());
     };
     if found.has(BROKERS[0]) {
-        return cycles(bench, &found);
+        return with_sink(bench, &found, &found);
     }
     if !found.has("kafka") {
         return Ok("SKIPPED: there is no Kafka, which needs Java and Maven".into());
     }
     let services = found.at(&bench.directory.join("services"));
     let up: Up = services.up(&["kafka-cluster"])?;
-    let summary = cycles(bench, &services)?;
+    let summary = with_sink(bench, &services, &found)?;
     up.purge()?;
     Ok(summary)
 }
 
-fn cycles(bench: &mut Bench, services: &Services) -> Result<String> {
+/// Runs it with a sink, if there is a PostgreSQL.
+fn with_sink(bench: &mut Bench, services: &Services, found: &Services) -> Result<String> {
+    if !found.has("postgres") {
+        return Ok(format!("{}; without a sink", cycles(bench, services, None)?));
+    }
+    found.start("postgres")?;
+    let name = format!("e2e_{:x}_{:x}", std::process::id(), bench.random.fork(2).below(1 << 32));
+    let database = Database::new(found, &name)?;
+    let summary = cycles(bench, services, Some(&database));
+    database.clean()?;
+    summary
+}
+
+fn cycles(bench: &mut Bench, services: &Services, database: Option<&Database>) -> Result<String> {
     let mut random = bench.random.fork(1);
     let cycles = bench.cycles(5, 50);
-    let mut run = Run::begin(bench, services, &mut random)?;
+    let mut run = Run::begin(bench, services, database, &mut random)?;
     for cycle in 0..cycles {
         let leader = run.await_leader().with_context(|| format!("before cycle {cycle} of {cycles}"))?;
         let harm = Harm::draw(&mut random, leader, run.nodes.len(), run.is_long);
@@ -87,7 +114,12 @@ fn cycles(bench: &mut Bench, services: &Services) -> Result<String> {
 }
 
 impl<'a> Run<'a> {
-    fn begin(bench: &mut Bench, services: &'a Services, random: &mut Random) -> Result<Self> {
+    fn begin(
+        bench: &mut Bench,
+        services: &'a Services,
+        database: Option<&'a Database>,
+        random: &mut Random,
+    ) -> Result<Self> {
         for broker in BROKERS {
             services.thaw(broker);
             services.start(broker)?;
@@ -97,12 +129,15 @@ impl<'a> Run<'a> {
         let nodes = (1..=node_count).map(|number| Node::new(bench, services, number, &name));
         let mut nodes = nodes.collect::<Result<Vec<_>>>()?;
         nodes[0].prepare_topic()?;
+        let sink = database.map(|database| sink_settings(SINK, database.settings())).unwrap_or_default();
         for node in &mut nodes {
+            node.launch.environment.extend(sink.clone());
             node.start()?;
         }
         let publics = nodes.iter().map(|node| node.launch.public).collect();
         let run = Self {
             services,
+            database,
             nodes,
             market: Market::new(Clock::start(), publics),
             topic: Topic::open(&services.value("KAFKA_CLUSTER_BROKERS")?, &name)?,
@@ -150,7 +185,8 @@ impl<'a> Run<'a> {
                 buyers.push(scope.spawn(|| buyer.run()));
             }
             thread::sleep(pauses.span_ms(300, 1_500));
-            let harmed = harm_and_heal(harm, leader, nodes, services, market);
+            let outage = pauses.span_ms(0, OUTAGE_MS_MAX);
+            let harmed = harm_and_heal((harm, leader), outage, nodes, services, market);
             thread::sleep(pauses.span_ms(300, 1_000));
             market.close();
             let mut answers = Vec::new();
@@ -170,14 +206,23 @@ impl<'a> Run<'a> {
         self.checker.judge(answers)
     }
 
-    /// All nodes end in good order, and have the same.
+    /// The sink has what is in force. Then all nodes end in good order, and have the same.
     fn end(&mut self) -> Result<()> {
+        if let Some(database) = self.database {
+            let operator = self.nodes[self.await_leader()?].launch.operator;
+            thread::sleep(HOLDS_END);
+            await_caught_up(operator, &[SINK])?;
+            self.judge(Vec::new())?;
+            let events = database.events(0)?.into_iter();
+            let events = events.map(|Stored { offset, kind, key, .. }| EventRow { offset, kind, key });
+            self.checker
+                .check_rows(&events.collect::<Vec<_>>(), &database.reservations(false)?)
+                .context("the tables of the sink")?;
+        }
         for node in &mut self.nodes {
             node.stop()?;
         }
-        let checker = &mut self.checker;
-        self.topic.read(checker.next_no(), |no, bytes| checker.read(no, bytes))?;
-        self.checker.judge(Vec::new())?;
+        self.judge(Vec::new())?;
         for (number, node) in (1..).zip(&self.nodes) {
             let directory = node.launch.data.display();
             let kept = copy::read(&node.launch).with_context(|| format!("read the copy in {directory}"))?;
@@ -188,23 +233,24 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Does harm and undoes it once somebody sells again; returns when it was done.
+/// Does harm, and undoes it when it has lasted long enough and somebody sells again; returns when it was done.
 fn harm_and_heal(
-    harm: Harm,
-    leader: usize,
+    (harm, leader): (Harm, usize),
+    outage: Duration,
     nodes: &mut [Node],
     services: &Services,
     market: &Market,
 ) -> Result<u64> {
     let started = Instant::now();
     let harmed_ns = market.clock.now_ns();
+    let lasts = if harm.span().is_zero() { outage } else { harm.span() };
     let done = harm.begin(nodes, services)?;
     let besides = (harm.deposes() && harm.node() == Some(leader)).then_some(leader);
     let recovered = loop {
-        if market.has_decided(harmed_ns, besides) && started.elapsed() >= harm.span() {
+        if market.has_decided(harmed_ns, besides) && started.elapsed() >= lasts {
             break Ok(());
         }
-        if started.elapsed() > RECOVERY_TIMEOUT + harm.span() {
+        if started.elapsed() > RECOVERY_TIMEOUT + lasts {
             break Err(anyhow!("nobody sold anything for {RECOVERY_TIMEOUT:?}"));
         }
         thread::sleep(LOOK);
