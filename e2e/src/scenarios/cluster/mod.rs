@@ -9,14 +9,14 @@ mod nodes;
 mod shop;
 mod topic;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Bench;
 use crate::cluster_checker::{Answer, Checker, EventRow};
 use crate::http::{self, request};
-use crate::operator::await_caught_up;
+use crate::operator::{await_caught_up, sink};
 use crate::random::Random;
 use crate::run_clock::Clock;
 use crate::services::{Services, Up};
@@ -126,8 +126,10 @@ impl<'a> Run<'a> {
         }
         let name = format!("e2e-cluster-{:x}-{:x}", std::process::id(), random.below(1 << 32));
         let node_count = if random.chance(25) { 2 } else { 3 };
-        let nodes = (1..=node_count).map(|number| Node::new(bench, services, number, &name));
-        let mut nodes = nodes.collect::<Result<Vec<_>>>()?;
+        let mut nodes = Vec::new();
+        for _ in 0..node_count {
+            nodes.push(Node::new(bench, services, &nodes, &name)?);
+        }
         nodes[0].prepare_topic()?;
         let sink = database.map(|database| sink_settings(SINK, database.settings())).unwrap_or_default();
         for node in &mut nodes {
@@ -158,6 +160,10 @@ impl<'a> Run<'a> {
                 ready.is_ok_and(|ready| ready.status == 200)
             };
             if let Some(leader) = self.nodes.iter().position(leads) {
+                if self.database.is_some() {
+                    let sink = sink(self.nodes[leader].launch.operator, SINK)?;
+                    ensure!(sink.state != "stopped", "node {} leads and has {sink:?}", leader + 1);
+                }
                 return Ok(leader);
             }
             thread::sleep(LOOK);

@@ -23,8 +23,9 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// The node of this number, from 1 on, which does not run yet.
-    pub(super) fn new(bench: &mut Bench, services: &Services, number: usize, topic: &str) -> Result<Self> {
+    /// Another node, which does not run yet.
+    pub(super) fn new(bench: &mut Bench, services: &Services, before: &[Self], topic: &str) -> Result<Self> {
+        let number = before.len() + 1;
         let addresses = |key: &str| -> Result<Vec<SocketAddr>> {
             let list = services.value(&format!("KAFKA_CLUSTER_{key}_{number}"))?;
             list.split(',').map(|address| address.parse().context("read an address")).collect()
@@ -33,6 +34,13 @@ impl Node {
         let ways = told.iter().zip(behind).map(|(told, behind)| Proxy::start_on(*told, behind));
         let ways = ways.collect::<Result<_, _>>().context("put proxies before the brokers")?;
         let mut launch = bench.launch()?;
+        let is_taken = |launch: &Launch| {
+            let own = [launch.public, launch.operator];
+            before.iter().any(|node| own.contains(&node.launch.public) || own.contains(&node.launch.operator))
+        };
+        while is_taken(&launch) {
+            launch = bench.launch()?;
+        }
         launch.data = bench.directory.join(format!("node-{number}"));
         launch.output = bench.directory.join(format!("node-{number}.log"));
         let brokers = told.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
