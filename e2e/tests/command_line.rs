@@ -4,7 +4,8 @@ use std::process::{Command, Output};
 
 fn run(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onrush-e2e"));
-    command.args(arguments).output().expect("the checks are built")
+    // Otherwise long lines are broken, wherever the terminal ends.
+    command.env("COLUMNS", "1000").args(arguments).output().expect("the checks are built")
 }
 
 #[test]
