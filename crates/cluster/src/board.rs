@@ -1,13 +1,13 @@
 //! What the threads of a node tell each other: how far the copy has come, whether the state is level with it, and the term of
 //! this node while it leads.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use onrush_log::Wake;
 use onrush_log::shared::{
-    Acked, Acks, InForce, LogId, Place, RecordKind, RecordNo, SharedBounds, SharedError, SharedRecord,
-    Verdict,
+    Acked, Acks, InForce, LogId, Place, RecordKind, RecordNo, SharedAppender, SharedBounds, SharedError,
+    SharedRecord, Verdict,
 };
 
 use onrush_node::Clock;
@@ -71,8 +71,8 @@ pub(crate) struct Term {
     pub(crate) clock_check: ClockCheck,
     /// How far this node's clock is ahead of that of the log, if that is too much.
     pub(crate) clock_apart_ms: Option<i64>,
-    /// A writer has it.
-    pub(crate) is_taken: bool,
+    /// Until a writer has it: the way that its claim took.
+    pub(crate) appender: Option<Box<dyn SharedAppender>>,
     /// Its writer is gone, or something that it handed over failed.
     pub(crate) is_given_up: bool,
     wake: Option<Wake>,
@@ -156,7 +156,14 @@ impl Board {
     }
 
     /// This node leads from here on.
-    pub(crate) fn begin_term(&self, epoch: RecordNo, log_id: LogId, next_offset: u64, bounds: SharedBounds) {
+    pub(crate) fn begin_term(
+        &self,
+        epoch: RecordNo,
+        log_id: LogId,
+        next_offset: u64,
+        bounds: SharedBounds,
+        appender: Box<dyn SharedAppender>,
+    ) {
         self.change(|state| {
             let in_force = InForce::new(epoch, bounds);
             state.term = Some(Term {
@@ -166,7 +173,7 @@ impl Board {
                 in_force,
                 clock_check: ClockCheck::default(),
                 clock_apart_ms: None,
-                is_taken: false,
+                appender: Some(appender),
                 is_given_up: false,
                 wake: None,
             });
@@ -191,22 +198,48 @@ impl Term {
     }
 }
 
-/// Takes the acknowledgements of one term.
+/// The ticket of a claim. Those of the records of its term follow.
+pub(crate) const CLAIM_TICKET: u64 = 1;
+
+/// Takes the acknowledgements of a claim and of the term that it begins.
 pub(crate) struct TermAcks {
-    pub(crate) board: Arc<Board>,
-    pub(crate) epoch: RecordNo,
-    pub(crate) clock: Arc<dyn Clock>,
+    board: Arc<Board>,
+    clock: Arc<dyn Clock>,
+    epoch: OnceLock<RecordNo>,
+    claim_error: Mutex<Option<SharedError>>,
+}
+
+impl TermAcks {
+    pub(crate) fn new(board: Arc<Board>, clock: Arc<dyn Clock>) -> Self {
+        Self { board, clock, epoch: OnceLock::new(), claim_error: Mutex::default() }
+    }
+
+    /// The claim is in force, under this number.
+    pub(crate) fn begin_term(&self, epoch: RecordNo) {
+        self.epoch.get_or_init(|| epoch);
+    }
+
+    /// Why nobody knows what became of the claim, if that is so.
+    pub(crate) fn take_claim_error(&self) -> Option<SharedError> {
+        self.claim_error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 impl Acks for TermAcks {
     fn ack(&self, ticket: u64, acked: Result<Acked, SharedError>) {
+        if ticket == CLAIM_TICKET {
+            *self.claim_error.lock().unwrap_or_else(PoisonError::into_inner) = acked.err();
+            return;
+        }
+        let Some(epoch) = self.epoch.get() else { return };
+        let sequence = ticket - CLAIM_TICKET;
         let appended_at_ms = acked.as_ref().ok().and_then(|acked| acked.appended_at_ms);
-        self.board.in_term(self.epoch, |term| {
+        self.board.in_term(*epoch, |term| {
             if let Some(appended_at_ms) = appended_at_ms {
-                let apart = term.clock_check.acked(ticket, appended_at_ms, self.clock.wall_ms());
+                let apart = term.clock_check.acked(sequence, appended_at_ms, self.clock.wall_ms());
                 term.clock_apart_ms = apart.or(term.clock_apart_ms);
             }
-            term.in_force.acked(ticket, &acked);
+            term.in_force.acked(sequence, &acked);
         });
     }
 }

@@ -1,20 +1,21 @@
 //! The log of a partition, as a node of several has it.
 
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use onrush_log::file::{FileLog, LogSettings, SyncMethod};
-use onrush_log::shared::{Acks, LogId, RecordNo, SharedLog};
+use onrush_log::shared::{LogId, RecordNo, SharedAppender, SharedLog};
 use onrush_log::{
     BrokenOff, Entry, Format, Log, LogReader, OpenError, Opened, Opening, SnapshotError, SnapshotReader,
     SnapshotWriter, StorageError, Visit, VisitError,
 };
 use onrush_node::{Clock, spawn};
 
-use crate::board::{Board, Seen, Term, TermAcks};
+use crate::board::{Board, Seen, Term};
 use crate::copy::LocalCopy;
 use crate::follower::{Beginning, Follower};
 use crate::inspector::Inspector;
@@ -55,7 +56,7 @@ impl ClusterLog {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
         refuse_single_server(&settings.directory)?;
-        let directory = settings.directory.join("copy");
+        let directory = copy_in(&settings.directory);
         let place_file = PlaceFile::in_directory(&settings.directory);
         let (copy_log, copy, reached) = open_copy(&directory, partition, segment_bytes, &place_file)?;
         let board = Board::new(copy.end(), reached.told_ms, reached.notes.clone());
@@ -145,24 +146,24 @@ impl ClusterLog {
             state.is_warm = true;
             let told_ms = state.told_ms;
             // A term that another one has ended may be there for a moment still.
-            let is_free = |term: &&mut Term| !term.is_taken && !term.is_given_up && term.next_offset == at;
-            if let Some(term) = state.term.as_mut().filter(is_free) {
-                term.is_taken = true;
-                let epoch = term.epoch;
+            let is_open = |term: &&mut Term| !term.is_given_up && term.next_offset == at;
+            let taken = state
+                .term
+                .as_mut()
+                .filter(is_open)
+                .and_then(|term| Some((term.epoch, term.appender.take()?)));
+            if let Some((epoch, appender)) = taken {
                 state.is_warm = false;
-                return Ok(Task::Lead { epoch, told_ms });
+                return Ok(Task::Lead { epoch, appender, told_ms });
             }
             state = self.board.wait(state, WAIT);
         }
     }
 
-    fn lead(&self, epoch: RecordNo) -> Result<ClusterWriter, OpenError> {
-        let clock = Arc::clone(&self.clock);
-        let acks = TermAcks { board: Arc::clone(&self.board), epoch, clock };
-        let appender = self.shared.appender(self.partition, Arc::new(acks) as Arc<dyn Acks>);
-        Ok(ClusterWriter {
+    fn lead(&self, epoch: RecordNo, appender: Box<dyn SharedAppender>) -> ClusterWriter {
+        ClusterWriter {
             board: Arc::clone(&self.board),
-            appender: appender.map_err(|error| OpenError::Unavailable(error.to_string()))?,
+            appender,
             clock: Arc::clone(&self.clock),
             bounds: self.shared.bounds(),
             partition: self.partition,
@@ -170,8 +171,13 @@ impl ClusterLog {
             epoch,
             handed: Handed::default(),
             record: Vec::new(),
-        })
+        }
     }
+}
+
+/// Where the copy of a node with this directory is.
+pub fn copy_in(directory: &Path) -> PathBuf {
+    directory.join("copy")
 }
 
 /// What whoever waits to lead does next.
@@ -179,7 +185,7 @@ enum Task {
     /// Go on to here.
     Visit { to: u64 },
     /// This node leads.
-    Lead { epoch: RecordNo, told_ms: u64 },
+    Lead { epoch: RecordNo, appender: Box<dyn SharedAppender>, told_ms: u64 },
 }
 
 impl Log for ClusterLog {
@@ -199,7 +205,7 @@ impl Log for ClusterLog {
                         VisitError::Refused(refused) => VisitError::Refused(refused),
                     })?;
                 }
-                Task::Lead { epoch, told_ms } => {
+                Task::Lead { epoch, appender, told_ms } => {
                     // The time that clients were told by whoever led before.
                     let _ = visit(Entry {
                         format: Format::V1,
@@ -209,12 +215,8 @@ impl Log for ClusterLog {
                         time_ms: told_ms,
                         payload: b"",
                     });
-                    let writer = self.lead(epoch).map_err(|error| {
-                        self.board.in_term(epoch, |term| term.is_given_up = true);
-                        VisitError::Log(error)
-                    })?;
                     return Ok(Opened {
-                        writer: Box::new(writer),
+                        writer: Box::new(self.lead(epoch, appender)),
                         next_offset: at,
                         epoch: epoch.0,
                         torn_at: None,
@@ -311,7 +313,8 @@ fn snapshot_problem(log: &dyn Log) -> Result<Option<String>, OpenError> {
 
 /// A directory with a log of its own is not one for a copy.
 fn refuse_single_server(directory: &Path) -> Result<(), OpenError> {
-    fs::create_dir_all(directory).map_err(|source| system("make", directory, source))?;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|source| system("make", directory, source))?;
     let entries = fs::read_dir(directory).map_err(|source| system("read", directory, source))?;
     let is_of_log = |entry: &fs::DirEntry| {
         let name = entry.path();

@@ -2,17 +2,17 @@
 //! turn, by a thread of its own or by a test.
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use onrush_log::Format;
 use onrush_log::shared::{
-    Acked, Acks, ClaimStep, ClaimTimes, Fence, Leadership, LogId, NodeId, Place, RecordKind, RecordNo, Role,
+    Acks, ClaimStep, ClaimTimes, Fence, Leadership, LogId, NodeId, Place, RecordKind, RecordNo, Role,
     SharedAppender, SharedError, SharedLog, SharedReader, SharedRecord,
 };
 use onrush_node::Clock;
 
-use crate::board::Board;
+use crate::board::{Board, CLAIM_TICKET, TermAcks};
 use crate::copy::LocalCopy;
 use crate::known::{Known, Trouble};
 use crate::place_file::{PlaceFile, Reached};
@@ -29,8 +29,8 @@ const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// How often a leader may be told that its clock is wrong. In between it leads all the same: nobody else may be there.
 const CLOCK_INTERVAL: Duration = Duration::from_mins(10);
-/// A claim is the only record of its appender.
-const CLAIM_TICKET: u64 = 1;
+/// After so long the way for the next claim is begun anew.
+const WAY_INTERVAL: Duration = Duration::from_mins(10);
 /// How often the same trouble is said again.
 const SAY_INTERVAL: Duration = Duration::from_secs(30);
 
@@ -46,9 +46,10 @@ pub(crate) struct Follower {
     /// Nothing after trouble: then one is begun where the fence is.
     reader: Option<Box<dyn SharedReader>>,
     known: Known,
-    /// The way of the newest claim, kept until the next one: dropped early, it might take the claim with it.
-    claims: Option<Box<dyn SharedAppender>>,
-    claim_acks: Arc<ClaimAcks>,
+    /// For the next claim.
+    next_way: Option<Way>,
+    /// Of the newest claim, until its term begins.
+    claimed_way: Option<Way>,
     board: Arc<Board>,
     place_file: PlaceFile,
     is_noted: bool,
@@ -108,9 +109,9 @@ impl Follower {
                 dropped: Dropped::default(),
                 term_count: 0,
             },
-            claims: None,
+            next_way: None,
+            claimed_way: None,
             log,
-            claim_acks: Arc::default(),
             board,
             place_file,
             is_noted: true,
@@ -132,6 +133,7 @@ impl Follower {
             match self.turn() {
                 Ok(()) => {}
                 Err(Trouble::Passing(trouble)) => {
+                    self.known.show();
                     self.say(&trouble);
                     drop(self.board.wait(self.board.state(), CHECK_INTERVAL));
                 }
@@ -203,7 +205,14 @@ impl Follower {
             let Place { log_id, next_offset, .. } = *self.known.place();
             let log_id = log_id.expect("a claim in force has one");
             self.known.term_count += 1;
-            self.board.begin_term(epoch, log_id, next_offset, self.log.bounds());
+            match self.claimed_way.take() {
+                Some(Way { appender, acks, .. }) => {
+                    acks.begin_term(epoch);
+                    self.board.begin_term(epoch, log_id, next_offset, self.log.bounds(), appender);
+                }
+                // Its claim was given up and came after all, when another was on its way.
+                None => self.known.leadership.give_up(),
+            }
         }
         Ok(progress.is_level && led_now.is_none())
     }
@@ -219,6 +228,9 @@ impl Follower {
     fn step(&mut self) -> Result<(), Trouble> {
         self.take_claim_acks();
         self.judge_clock();
+        if self.known.leadership.role() == Role::Following {
+            self.keep_way();
+        }
         let has_failed = |term: &crate::board::Term| term.is_given_up || term.in_force.has_failed();
         let gives_up = {
             let state = self.board.state();
@@ -302,15 +314,16 @@ impl Follower {
         };
         let mut bytes = Vec::new();
         record.encode(&mut bytes);
-        // A way of its own for each claim: what a client was told at the start, such as a password, may be long over.
-        self.claim_acks = Arc::default();
-        let acks = Arc::clone(&self.claim_acks) as Arc<dyn Acks>;
-        let appended = self.log.appender(self.partition, acks).and_then(|mut appender| {
-            appender.append(CLAIM_TICKET, place.next_no, &bytes)?;
-            Ok(appender)
+        let way = match self.next_way.take() {
+            Some(way) => Ok(way),
+            None => self.begin_way(),
+        };
+        let appended = way.and_then(|mut way| {
+            way.appender.append(CLAIM_TICKET, place.next_no, &bytes)?;
+            Ok(way)
         });
         match appended {
-            Ok(begun) => self.claims = Some(begun),
+            Ok(begun) => self.claimed_way = Some(begun),
             Err(error) => {
                 self.known.leadership.claim_failed(self.clock.read().steady);
                 return Err(Trouble::Passing(error.to_string()));
@@ -319,9 +332,28 @@ impl Follower {
         Ok(())
     }
 
+    fn begin_way(&self) -> Result<Way, SharedError> {
+        let acks = Arc::new(TermAcks::new(Arc::clone(&self.board), Arc::clone(&self.clock)));
+        let appender = self.log.appender(self.partition, Arc::clone(&acks) as Arc<dyn Acks>)?;
+        Ok(Way { appender, acks, begun_at: self.clock.read().steady })
+    }
+
+    /// A way into the log takes a while to begin, and then a claim would wait for it. So the next one is always there; and none is kept
+    /// for long, because the password that it was begun with may be another by now.
+    fn keep_way(&mut self) {
+        let now = self.clock.read().steady;
+        if self.next_way.as_ref().is_some_and(|way| now < way.begun_at + WAY_INTERVAL) {
+            return;
+        }
+        match self.begin_way() {
+            Ok(way) => self.next_way = Some(way),
+            Err(error) => tracing::debug!(%error, "no way into the shared log can be begun now"),
+        }
+    }
+
     fn take_claim_acks(&mut self) {
         let now = self.clock.read().steady;
-        for error in self.claim_acks.take() {
+        if let Some(error) = self.claimed_way.as_ref().and_then(|way| way.acks.take_claim_error()) {
             tracing::warn!(%error, "nobody knows whether this node's claim is in the log");
             self.known.leadership.claim_failed(now);
         }
@@ -373,20 +405,9 @@ impl Follower {
     }
 }
 
-/// What became of claims, if they failed.
-#[derive(Default)]
-struct ClaimAcks(Mutex<Vec<SharedError>>);
-
-impl ClaimAcks {
-    fn take(&self) -> Vec<SharedError> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Acks for ClaimAcks {
-    fn ack(&self, _: u64, acked: Result<Acked, SharedError>) {
-        if let Err(error) = acked {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(error);
-        }
-    }
+/// A way into the log: for a claim, and for the term that it begins.
+struct Way {
+    appender: Box<dyn SharedAppender>,
+    acks: Arc<TermAcks>,
+    begun_at: Duration,
 }

@@ -27,6 +27,6 @@ mod settings;
 mod status;
 mod writer;
 
-pub use cluster_log::ClusterLog;
+pub use cluster_log::{ClusterLog, copy_in};
 pub use settings::{NodeSettings, Ping};
 pub use status::{Dropped, NodeRole, NodeStatus};

@@ -18,8 +18,9 @@
 //! | | | the newest note, to four bytes before the end |
 //! | | 4 | CRC32C of everything before |
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::notes::Notes;
@@ -70,7 +71,9 @@ impl PlaceFile {
     /// There is no room, or the directory cannot be written to.
     pub(crate) fn write(&self, reached: &Reached) -> io::Result<()> {
         let unfinished = self.path.with_extension("tmp");
-        fs::write(&unfinished, encode(reached))?;
+        let mut file =
+            File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        file.write_all(&encode(reached))?;
         fs::rename(unfinished, &self.path)
     }
 }

@@ -12,7 +12,7 @@ use onrush_log::{AppendError, BATCH_BYTES_MAX, Batch, Capacity, Format, LogWrite
 
 use onrush_node::{Clock, Stopwatch};
 
-use crate::board::{Board, Term};
+use crate::board::{Board, CLAIM_TICKET, Term};
 
 /// How long a node that stops waits until the log has its resignation.
 const RESIGNATION_MAX: Duration = Duration::from_secs(1);
@@ -96,7 +96,7 @@ impl ClusterWriter {
         };
         self.record.clear();
         record.encode(&mut self.record);
-        let appended = self.appender.append(sequence, expected, &self.record);
+        let appended = self.appender.append(CLAIM_TICKET + sequence, expected, &self.record);
         appended.map_err(|error| {
             self.give_up();
             unknown(&error)

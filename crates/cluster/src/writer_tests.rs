@@ -17,12 +17,15 @@ fn leading() -> (MemorySharedLog, Arc<Board>, ClusterWriter) {
     let log = MemorySharedLog::new(BOUNDS, false);
     log.store_junk(b"the claim");
     let board = Board::new(0, 0, Notes::default());
-    board.begin_term(EPOCH, LogId(7), 0, BOUNDS);
     let clock: Arc<dyn Clock> = Arc::new(MachineClock);
-    let acks = TermAcks { board: Arc::clone(&board), epoch: EPOCH, clock: Arc::clone(&clock) };
+    let acks = Arc::new(TermAcks::new(Arc::clone(&board), Arc::clone(&clock)));
+    acks.begin_term(EPOCH);
+    let appender = log.appender(0, acks as Arc<dyn Acks>).unwrap();
+    board.begin_term(EPOCH, LogId(7), 0, BOUNDS, appender);
+    let appender = board.in_term(EPOCH, |term| term.appender.take()).flatten().unwrap();
     let writer = ClusterWriter {
         board: Arc::clone(&board),
-        appender: log.appender(0, Arc::new(acks) as Arc<dyn Acks>).unwrap(),
+        appender,
         clock,
         bounds: BOUNDS,
         partition: 0,

@@ -45,9 +45,9 @@ pub struct NodeReport {
     pub record_no: u64,
     /// Events that it has read.
     pub offset: u64,
-    /// How old the newest sign of a leader is that it has read, milliseconds. While somebody leads, that is half a second or less on a node
+    /// How old the newest sign of a leader is that it has read, milliseconds; nothing before it has read any. While somebody leads, that is half a second or less on a node
     /// that keeps up.
-    pub lag_ms: u64,
+    pub lag_ms: Option<u64>,
     /// Times that it has begun to lead.
     pub term_count: u64,
     /// Records that count for nobody, by reason.

@@ -72,14 +72,15 @@ impl Exchange {
         }
         let found = thread.routes.hot.find(request);
         let now = || thread.turn_clock.now();
-        let checked = thread.routes.gate.check(request, hot::group_of(found), now);
+        // Nobody is counted who has to ask another node.
+        let checked = check_leads(thread, request)
+            .and_then(|()| thread.routes.gate.check(request, hot::group_of(found), now));
         let mut admission = match &checked {
             Ok(admission) => *admission,
             Err(_) => Admission::default(),
         };
         admission.page_origin = page_origin;
-        let checked = checked.and_then(|_| check_leads(thread, request));
-        let state = match checked.and_then(|()| check_address(thread, request)) {
+        let state = match checked.and_then(|_| check_address(thread, request)) {
             Ok(()) => Self::route(thread, request, found, &mut admission),
             Err(problem) => Some(State::Refused(Box::new(problem), hot::write_problem_of(found))),
         };

@@ -282,7 +282,7 @@ impl Problem {
 
     /// 503: another node decides. Nothing was done.
     pub fn not_leader() -> Self {
-        let detail = "Another node leads. Nothing was done. Ask the node whose /readyz answers 200, or try again after Retry-After.";
+        let detail = "Another node leads, and this one has done nothing. Ask the node whose /readyz answers 200, or try again after Retry-After.";
         Self::new(Code::NotLeader, detail).retry_after(NOT_LEADER_RETRY_S)
     }
 

@@ -31,7 +31,7 @@ struct Partition {
     epoch: Option<u64>,
     record_no: u64,
     offset: u64,
-    lag_ms: u64,
+    lag_ms: Option<u64>,
     problem: Option<String>,
 }
 
@@ -84,7 +84,7 @@ fn describe(node: &Node) -> String {
             partition.epoch.map_or_else(|| "none".to_owned(), |epoch| epoch.to_string()),
             partition.record_no.to_string(),
             partition.offset.to_string(),
-            format!("{} ms", partition.lag_ms),
+            partition.lag_ms.map_or_else(|| "unknown".to_owned(), |lag_ms| format!("{lag_ms} ms")),
         ]
     }));
     let mut text = table::aligned(&rows, 5);

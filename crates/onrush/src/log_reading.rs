@@ -1,6 +1,6 @@
 //! `onrush log verify` and `onrush log inspect`: what a log holds, told without changing or locking it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -30,7 +30,14 @@ pub(crate) fn inspect(directory: &Path) -> Result<(), Failure> {
     conclude(directory, &report)
 }
 
+/// Where the log is in a data directory: in the directory itself, or, of a node that shares its log with others, in its copy.
+pub(crate) fn log_in(directory: &Path) -> PathBuf {
+    let copy = onrush_cluster::copy_in(directory);
+    if copy.is_dir() { copy } else { directory.to_owned() }
+}
+
 fn storage(directory: &Path) -> Result<Arc<dyn Storage>, Failure> {
+    let directory = &log_in(directory);
     let storage = DirStorage::existing(directory)
         .with_context(|| format!("open the directory {}", directory.display()))?;
     Ok(Arc::new(storage))

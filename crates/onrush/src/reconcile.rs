@@ -13,10 +13,10 @@ use onrush_sinks::{
 };
 
 use crate::cli::ReconcileArguments;
-use crate::environment;
 use crate::failure::Failure;
 use crate::output::print;
 use crate::settings::{self, Settings, Sink};
+use crate::{environment, log_reading};
 use report::Comparison;
 
 /// Events between two looks whether progress has to be told.
@@ -57,7 +57,7 @@ fn sink_named<'s>(settings: &'s Settings, name: &str) -> Result<&'s Sink, Failur
 
 fn compare(settings: &Settings, sink: &Sink) -> Result<Comparison, Failure> {
     let directory = settings.log.directory.as_path();
-    let log = StoredFileLog::open(directory).context(UNREAD)?;
+    let log = StoredFileLog::open(&log_reading::log_in(directory)).context(UNREAD)?;
     let name = sink.node.name.as_str();
     let Replayed { log_id, partition, from, to: log_to } = log_extent(&log).map_err(unread)?;
     let skipped = skipped(directory, name).map_err(unread)?;

@@ -19,7 +19,7 @@ const SILENCE_STEP: Duration = Duration::from_millis(200);
 /// So many different waits there are.
 const SILENCE_STEPS: u32 = 8;
 /// A leader that answers, and of which the log tells nothing, is given so many times as long.
-const SILENCE_OF_LIVING: u32 = 4;
+const SILENCE_OF_LIVING: u32 = 5;
 const OK: u16 = 200;
 
 /// How this node takes part.
@@ -66,7 +66,7 @@ impl NodeOperations for ReportedNode {
             epoch: status.epoch.map(|epoch| epoch.0),
             record_no: status.next_no.0,
             offset: status.offset,
-            lag_ms: MachineClock.wall_ms().saturating_sub(status.told_ms),
+            lag_ms: (status.told_ms > 0).then(|| MachineClock.wall_ms().saturating_sub(status.told_ms)),
             term_count: status.term_count,
             dropped: status.dropped.iter().collect(),
             problem: status.problem,

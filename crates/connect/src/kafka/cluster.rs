@@ -166,17 +166,34 @@ pub(crate) fn topic_values(
     topic: &str,
 ) -> Result<BTreeMap<String, String>, TargetError> {
     let doing = "read the topic's settings";
+    let answer = topic_values_or_refusal(settings, config, topic)?;
+    answer.map_err(|_| TargetError::Unavailable(format!("{doing}: the cluster does not tell them")))
+}
+
+/// The same, or why the cluster refuses to tell them.
+pub(crate) fn topic_values_or_refusal(
+    settings: &ClusterSettings,
+    config: &ClientConfig,
+    topic: &str,
+) -> Result<Result<BTreeMap<String, String>, RDKafkaErrorCode>, TargetError> {
+    use RDKafkaErrorCode::{ClusterAuthorizationFailed, TopicAuthorizationFailed};
+    let doing = "read the topic's settings";
     let admin: AdminClient<Reports> = create(settings, config)?;
     let options = AdminOptions::new().request_timeout(Some(ADMIN_TIMEOUT));
     let answers = Waiter::new()?.wait(doing, async {
         let answers = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await;
         answers.map_err(|error| unavailable(doing, &error))
     })?;
-    let described = answers.into_iter().next().and_then(Result::ok);
-    let described = described
-        .ok_or_else(|| TargetError::Unavailable(format!("{doing}: the cluster does not tell them")))?;
+    let silence = || TargetError::Unavailable(format!("{doing}: the cluster does not tell them"));
+    let described = match answers.into_iter().next() {
+        Some(Ok(described)) => described,
+        Some(Err(refusal @ (TopicAuthorizationFailed | ClusterAuthorizationFailed))) => {
+            return Ok(Err(refusal));
+        }
+        Some(Err(_)) | None => return Err(silence()),
+    };
     let values = described.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
-    Ok(values.collect())
+    Ok(Ok(values.collect()))
 }
 
 /// Creates a client; nothing is sent yet.

@@ -45,8 +45,11 @@ impl Described {
         let unreachable = |error: onrush_sinks::TargetError| SharedError::Unreachable(error.to_string());
         let topics = cluster::describe(cluster, &config).map_err(unreachable)?;
         let Some(topic) = topics.get(&settings.topic).copied() else { return Ok(None) };
-        let values =
-            cluster::topic_values(cluster, &config, &settings.topic).map_err(|error| error.to_string());
+        let values = match cluster::topic_values_or_refusal(cluster, &config, &settings.topic) {
+            Ok(values) => values.map_err(|code| code.to_string()),
+            // A cluster that does not answer now says nothing of its settings.
+            Err(error) => return Err(SharedError::Unknown(error.to_string().into())),
+        };
         Ok(Some(Self { topic, values }))
     }
 

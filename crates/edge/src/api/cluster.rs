@@ -51,7 +51,7 @@ pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 1] {
         vec![("node", node()), ("url", text("Where that one is reached; empty if it is not known.").into())],
     );
     let lag = "How old the newest sign of a leader is that the node has read, milliseconds. While somebody leads, and the \
-               node keeps up, that is half a second or less.";
+               node keeps up, that is half a second or less; null before it has read any.";
     let epoch = whole("The newest epoch that was read; null if there is none.", 0, None);
     let problem = text("Why the node follows no more, or must not lead; null if nothing is wrong.");
     let partition = object(
@@ -64,7 +64,7 @@ pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 1] {
             ("epoch", or_null(epoch, Type::Integer)),
             ("record_no", whole("Number of the record of the shared log that is read next.", 0, None).into()),
             ("offset", whole("Events that the node has.", 0, None).into()),
-            ("lag_ms", whole(lag, 0, None).into()),
+            ("lag_ms", or_null(whole(lag, 0, None), Type::Integer)),
             ("problem", or_null(problem, Type::String)),
         ],
     );
@@ -110,7 +110,10 @@ fn write(out: &mut Vec<u8>, report: &NodeReport) {
     }
     number(out, ",\"record_no\":", report.record_no);
     number(out, ",\"offset\":", report.offset);
-    number(out, ",\"lag_ms\":", report.lag_ms);
+    match report.lag_ms {
+        Some(lag_ms) => number(out, ",\"lag_ms\":", lag_ms),
+        None => out.extend_from_slice(b",\"lag_ms\":null"),
+    }
     out.extend_from_slice(b",\"problem\":");
     match &report.problem {
         Some(problem) => write_json_string(out, problem),

@@ -17,8 +17,10 @@ pub(super) fn render(page: &mut Page, report: Option<&NodeReport>) {
     }
     page.single("onrush_node_offset", "gauge", "Events that this node has read.", report.offset);
     let help = "How old the newest sign of a leader is that this node has read.";
-    page.family("onrush_node_lag_seconds", "gauge", help);
-    page.sample("onrush_node_lag_seconds", "", &decimal(report.lag_ms, 3));
+    if let Some(lag_ms) = report.lag_ms {
+        page.family("onrush_node_lag_seconds", "gauge", help);
+        page.sample("onrush_node_lag_seconds", "", &decimal(lag_ms, 3));
+    }
     let help = "Records of the shared log that count for nobody, by reason.";
     page.family("onrush_node_records_dropped_total", "counter", help);
     for (reason, count) in &report.dropped {

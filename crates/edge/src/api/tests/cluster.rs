@@ -23,7 +23,7 @@ impl NodeOperations for Second {
             epoch: Some(4_711),
             record_no: 5_120,
             offset: 90_210,
-            lag_ms: 212,
+            lag_ms: Some(212),
             term_count: 3,
             dropped: vec![("junk", 0), ("gap", 7)],
             problem: Some("the \"topic\" is gone".to_owned()),
