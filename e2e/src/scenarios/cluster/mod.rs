@@ -10,6 +10,7 @@ mod shop;
 mod topic;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -96,10 +97,10 @@ fn cycles(bench: &mut Bench, services: &Services, database: Option<&Database>) -
     let cycles = bench.cycles(5, 50);
     let mut run = Run::begin(bench, services, database, &mut random)?;
     for cycle in 0..cycles {
-        let leader = run.await_leader().with_context(|| format!("before cycle {cycle} of {cycles}"))?;
+        let leader = run.put(|operator| put_sales(operator, cycle));
+        let leader = leader.with_context(|| format!("before cycle {cycle} of {cycles}"))?;
         let harm = Harm::draw(&mut random, leader, run.nodes.len(), run.is_long);
         let place = || format!("cycle {cycle} of {cycles}, node {} led, {harm:?}", leader + 1);
-        put_sales(run.nodes[leader].launch.operator, cycle).with_context(place)?;
         run.market.open(cycle);
         let answers = run.cycle(harm, leader, &random.fork(cycle + 1)).with_context(place)?;
         // The next cycle draws other numbers.
@@ -147,8 +148,22 @@ impl<'a> Run<'a> {
             figures: Figures::default(),
             is_long: !bench.short,
         };
-        put_window(run.nodes[run.await_leader()?].launch.operator)?;
+        run.put(put_window)?;
         Ok(run)
+    }
+
+    /// Puts something that changes nothing if it is put again, and returns who led.
+    fn put(&self, put: impl Fn(SocketAddr) -> Result<()>) -> Result<usize> {
+        let started = Instant::now();
+        loop {
+            let leader = self.await_leader()?;
+            match put(self.nodes[leader].launch.operator) {
+                Ok(()) => return Ok(leader),
+                Err(error) if started.elapsed() > RECOVERY_TIMEOUT => return Err(error),
+                // Another one may lead by now.
+                Err(_) => thread::sleep(LOOK),
+            }
+        }
     }
 
     /// The node that says it leads.
