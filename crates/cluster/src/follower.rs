@@ -187,19 +187,6 @@ impl Follower {
             self.reader = None;
             return Err(trouble);
         }
-        let progress = match progress {
-            Ok(progress) => progress,
-            Err(error @ (SharedError::Missing { .. } | SharedError::Truncated { .. })) => {
-                return Err(Trouble::Lasting(format!(
-                    "{error}. What this node has is in its copy; nothing is written to the log from here"
-                )));
-            }
-            Err(error) => {
-                self.reader = None;
-                return Err(Trouble::Passing(error.to_string()));
-            }
-        };
-        self.known.was_level |= progress.is_level;
         let led_now = self.known.epoch_led().filter(|epoch| led_before != Some(*epoch));
         if let Some(epoch) = led_now {
             let Place { log_id, next_offset, .. } = *self.known.place();
@@ -214,6 +201,19 @@ impl Follower {
                 None => self.known.leadership.give_up(),
             }
         }
+        let progress = match progress {
+            Ok(progress) => progress,
+            Err(error @ (SharedError::Missing { .. } | SharedError::Truncated { .. })) => {
+                return Err(Trouble::Lasting(format!(
+                    "{error}. What this node has is in its copy; nothing is written to the log from here"
+                )));
+            }
+            Err(error) => {
+                self.reader = None;
+                return Err(Trouble::Passing(error.to_string()));
+            }
+        };
+        self.known.was_level |= progress.is_level;
         Ok(progress.is_level && led_now.is_none())
     }
 
