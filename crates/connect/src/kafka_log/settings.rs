@@ -20,6 +20,12 @@ const RECEIVED_KIB_MAX: u32 = 16_384;
 /// Records of one appender that may be on their way: the most of which Kafka keeps the order.
 pub(super) const OUTSTANDING_MAX: usize = 5;
 
+/// Records that librdkafka has at most. They count until long after they were acknowledged: a burst of acknowledgements is one thing to
+/// it, which it lets go as a whole. So this is far above what is outstanding.
+const QUEUED_MAX: u64 = 1_000;
+/// The most that it takes for the same in KiB.
+const QUEUED_KIB_MAX: u64 = 2_097_151;
+
 /// Plain values of a log in Kafka.
 #[derive(Clone, Debug)]
 pub struct KafkaLogSettings {
@@ -62,12 +68,9 @@ impl KafkaLogSettings {
         // A record that is there already is acknowledged without its number; of several in one request, librdkafka gives those
         // behind the first one wrong numbers then.
         config.set("batch.num.messages", "1");
-        config.set("queue.buffering.max.messages", (2 * OUTSTANDING_MAX).to_string());
-        let queued_kib_max = (message_bytes_max >> 10) + 1;
-        config.set(
-            "queue.buffering.max.kbytes",
-            (queued_kib_max * u32::try_from(2 * OUTSTANDING_MAX).expect("few")).to_string(),
-        );
+        config.set("queue.buffering.max.messages", QUEUED_MAX.to_string());
+        let queued_kib_max = u64::from((message_bytes_max >> 10) + 1) * QUEUED_MAX;
+        config.set("queue.buffering.max.kbytes", queued_kib_max.min(QUEUED_KIB_MAX).to_string());
         config.set("message.max.bytes", message_bytes_max.max(1_000).to_string());
         // A topic that is gone must not come back by itself, and empty.
         config.set("allow.auto.create.topics", "false");
