@@ -17,8 +17,10 @@ const FETCH_WAIT_MS: u32 = 100;
 /// KiB that a reader may have received and not yet read.
 const RECEIVED_KIB_MAX: u32 = 16_384;
 
-/// Records of one appender that may be on their way: the most of which Kafka keeps the order.
-pub(super) const OUTSTANDING_MAX: usize = 5;
+/// Records of one appender that may be without acknowledgement. A broker takes the next request of a connection only when it has answered
+/// the one before, which with `acks=all` is when all copies have it: more of them wait for each other, so that each answer takes as many round
+/// trips as there are. What comes meanwhile is better in the next record (figures in `docs/decisions/0047-a-topic-as-a-shared-log.md`).
+pub(super) const OUTSTANDING_MAX: usize = 2;
 
 /// Records that librdkafka has at most. They count until long after they were acknowledged: a burst of acknowledgements is one thing to
 /// it, which it lets go as a whole. So this is far above what is outstanding.

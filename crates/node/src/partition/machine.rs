@@ -40,6 +40,9 @@ const MARK_DELAY: Duration = Duration::from_millis(20);
 /// no longer than this.
 const RUSH_REPLIES: usize = 24;
 const GATHER_DELAY: Duration = Duration::from_micros(400);
+/// The same for a log with rivals, which is elsewhere: a round trip is long, and whoever misses one waits for the next. So the next batch
+/// grows until seven eighths of them rest on it.
+const GATHER_DELAY_WITH_RIVALS: Duration = Duration::from_millis(1);
 /// How often an idle writer looks at the clock, for holds that expire and times that were told.
 const IDLE_INTERVAL: Duration = Duration::from_millis(500);
 /// After which a time that was told is written down, should no batch do so.
@@ -274,10 +277,13 @@ impl Machine {
             return Step::Wait { at_most: ASK_INTERVAL };
         }
         let gathers = std::mem::take(&mut self.may_gather) && self.waiting_replies >= RUSH_REPLIES;
-        let wanted = self.waiting_replies / 2;
+        let (wanted, delay) = match self.writers {
+            Writers::One => (self.waiting_replies / 2, GATHER_DELAY),
+            Writers::Rivals => (self.waiting_replies - self.waiting_replies / 8, GATHER_DELAY_WITH_RIVALS),
+        };
         if gathers && self.open_reply_count < wanted && !self.is_full() {
             (self.writer_wants, self.writer_waits) = (wanted, true);
-            return Step::Wait { at_most: GATHER_DELAY };
+            return Step::Wait { at_most: delay };
         }
         (self.writer_wants, self.writer_waits) = (0, false);
         if self.close_batch(batch) {
