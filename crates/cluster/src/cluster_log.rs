@@ -134,10 +134,7 @@ impl ClusterLog {
         let mut state = self.board.state();
         loop {
             if state.is_standing_down || state.is_leaving {
-                return Err(OpenError::Unavailable("the server stops".to_owned()));
-            }
-            if let Some(problem) = &state.problem {
-                return Err(OpenError::Unavailable(problem.clone()));
+                return Err(OpenError::StandingDown);
             }
             if at < state.copied {
                 // In between it is looked whether the server stops.

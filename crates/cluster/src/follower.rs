@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use onrush_log::Format;
 use onrush_log::shared::{
-    Acks, ClaimStep, ClaimTimes, Fence, Leadership, LogId, NodeId, Place, RecordKind, RecordNo, Role,
-    SharedAppender, SharedError, SharedLog, SharedReader, SharedRecord,
+    Acks, ClaimStep, ClaimTimes, Fence, Leadership, LogId, Place, RecordKind, RecordNo, Role, SharedAppender,
+    SharedError, SharedLog, SharedReader, SharedRecord,
 };
 use onrush_node::Clock;
 
@@ -36,8 +36,6 @@ const SAY_INTERVAL: Duration = Duration::from_secs(30);
 
 pub(crate) struct Follower {
     log: Arc<dyn SharedLog>,
-    partition: u32,
-    node: NodeId,
     url: String,
     ping: Ping,
     clock: Arc<dyn Clock>,
@@ -55,7 +53,8 @@ pub(crate) struct Follower {
     is_noted: bool,
     noted_at: Duration,
     checked_at: Duration,
-    said_at: Option<Duration>,
+    /// The newest trouble that was said, and when.
+    said: Option<(Duration, String)>,
     /// When the clock of this node was found wrong last, how long others are first then, and until when.
     clock_judged_at: Option<Duration>,
     clock_handicap: Duration,
@@ -86,8 +85,6 @@ impl Follower {
         let now = clock.read().steady;
         let times = ClaimTimes { silence: settings.silence, silence_of_living: settings.silence_of_living };
         Ok(Self {
-            partition,
-            node: settings.node,
             url: settings.url.clone(),
             ping: Arc::clone(&settings.ping),
             clock: Arc::clone(&clock),
@@ -117,7 +114,7 @@ impl Follower {
             is_noted: true,
             noted_at: now,
             checked_at: now,
-            said_at: None,
+            said: None,
             clock_judged_at: None,
             clock_handicap: settings.silence_of_living,
             claims_from: Duration::ZERO,
@@ -164,7 +161,7 @@ impl Follower {
         let reader = if let Some(reader) = reader {
             reader
         } else {
-            let begun = self.log.reader(self.partition, known.place().next_no);
+            let begun = self.log.reader(known.partition, known.place().next_no);
             reader.insert(begun.map_err(|error| Trouble::Passing(error.to_string()))?)
         };
         let progress = reader.read(patience, &mut |no, bytes| {
@@ -297,13 +294,13 @@ impl Follower {
                 self.known.copy.end()
             )));
         }
-        tracing::info!(node = self.node.0, seen = seen.map(|no| no.0), "this node claims to lead");
+        tracing::info!(node = self.known.node.0, seen = seen.map(|no| no.0), "this node claims to lead");
         let record = SharedRecord {
             kind: RecordKind::Claim,
             format: Format::V1,
             log_id: place.log_id.unwrap_or(self.new_log_id),
-            partition: self.partition,
-            node: self.node,
+            partition: self.known.partition,
+            node: self.known.node,
             epoch: seen,
             sequence: self.known.leadership.tag(),
             base_offset: place.next_offset,
@@ -334,7 +331,7 @@ impl Follower {
 
     fn begin_way(&self) -> Result<Way, SharedError> {
         let acks = Arc::new(TermAcks::new(Arc::clone(&self.board), Arc::clone(&self.clock)));
-        let appender = self.log.appender(self.partition, Arc::clone(&acks) as Arc<dyn Acks>)?;
+        let appender = self.log.appender(self.known.partition, Arc::clone(&acks) as Arc<dyn Acks>)?;
         Ok(Way { appender, acks, begun_at: self.clock.read().steady })
     }
 
@@ -388,8 +385,9 @@ impl Follower {
 
     fn say(&mut self, trouble: &str) {
         let now = self.clock.read().steady;
-        if self.said_at.is_none_or(|said| now >= said + SAY_INTERVAL) {
-            self.said_at = Some(now);
+        let is_said = |(at, said): &(Duration, String)| said == trouble && now < *at + SAY_INTERVAL;
+        if !self.said.as_ref().is_some_and(is_said) {
+            self.said = Some((now, trouble.to_owned()));
             tracing::warn!(trouble, "the shared log cannot be followed now; it is tried again");
         }
     }

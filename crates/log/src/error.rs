@@ -83,6 +83,9 @@ pub enum OpenError {
     /// The log is elsewhere, and cannot be followed now; trying again later may help.
     #[error("{0}")]
     Unavailable(String),
+    /// The log has rivals, and this process no longer waits to write to it, because it stops.
+    #[error("this node stops, and does not begin to lead")]
+    StandingDown,
 }
 
 impl From<Damage> for OpenError {

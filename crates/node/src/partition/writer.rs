@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onrush_log::{AppendError, Batch, Capacity, Log, LogWriter};
+use onrush_log::{AppendError, Batch, Capacity, Log, LogWriter, OpenError};
 
 use super::batch::ClosedBatch;
 use super::cell::LeaderCell;
@@ -204,6 +204,7 @@ impl Writer {
             Some(Err(error)) => {
                 tracing::warn!(%error, "the log could not be closed in good order; nothing is lost");
             }
+            None if self.log.has_rivals() => tracing::debug!("another node leads, or none"),
             None => tracing::warn!("the log stays as its last failure left it; nothing acknowledged is lost"),
         }
         Turn::Finished
@@ -252,7 +253,10 @@ impl Writer {
                 None
             }
             Err(error) => {
-                tracing::error!(%error, "the log cannot be opened yet; trying again");
+                // A node that stops while it follows has done nothing wrong.
+                if !matches!(error, LoadError::Log(OpenError::StandingDown)) {
+                    tracing::error!(%error, "the log cannot be opened yet; trying again");
+                }
                 let interval = self.reopen_interval;
                 self.reopen_interval = (interval * 2).min(REOPEN_INTERVAL_MAX);
                 (!self.cell.is_draining()).then_some(interval)
