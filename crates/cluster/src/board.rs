@@ -44,6 +44,10 @@ pub(crate) struct BoardState {
     pub(crate) unsafe_settings: Option<String>,
     /// Another process has this node's number, so that this one must not lead.
     pub(crate) same_number: Option<String>,
+    /// Up to here a new node has everything from the newest snapshot in the log of snapshots, as far as this node has looked.
+    pub(crate) snapshot_offset: Option<u64>,
+    /// Why no snapshot was sent that was due.
+    pub(crate) snapshot_trouble: Option<String>,
     /// The node does not begin to lead any more.
     pub(crate) is_standing_down: bool,
     /// The node leaves: it leads no more, and its threads end.

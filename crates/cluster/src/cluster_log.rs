@@ -1,13 +1,10 @@
 //! The log of a partition, as a node of several has it.
 
-use std::fs;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use onrush_log::file::{FileLog, LogSettings, SyncMethod};
 use onrush_log::shared::{LogId, RecordNo, SharedAppender, SharedLog};
 use onrush_log::{
     BrokenOff, Entry, Format, Log, LogReader, OpenError, Opened, Opening, SnapshotError, SnapshotReader,
@@ -16,11 +13,12 @@ use onrush_log::{
 use onrush_node::{Clock, spawn};
 
 use crate::board::{Board, Seen, Term};
-use crate::copy::LocalCopy;
 use crate::follower::{Beginning, Follower};
 use crate::inspector::Inspector;
-use crate::place_file::{PlaceFile, Reached};
-use crate::settings::NodeSettings;
+use crate::opening::{CopyPlace, OpenCopy, random, refuse_single_server, system};
+use crate::place_file::PlaceFile;
+use crate::settings::{NodeSettings, SharedLogs};
+use crate::snapshots::{Keeper, KeeperParts};
 use crate::status::{NodeRole, NodeStatus};
 use crate::writer::{ClusterWriter, Handed};
 
@@ -42,14 +40,14 @@ pub struct ClusterLog {
 }
 
 impl ClusterLog {
-    /// Begins to follow a shared log, from where the copy in the directory of `settings` ends. A copy that a power cut has left
-    /// behind what was noted of it is removed, and made anew from the beginning of the log.
+    /// Begins to follow a shared log, from where the copy in the directory of `settings` ends. A copy that is not there, or that a power
+    /// cut has left behind what was noted of it, is made anew from the newest snapshot, which takes as long as that is large.
     ///
     /// # Errors
     /// The directory has the log of a single server, is in use, or cannot be written to; or the shared log cannot be reached at
-    /// all.
+    /// all, or has no snapshot though it begins with a later record.
     pub fn start(
-        shared: Arc<dyn SharedLog>,
+        shared: SharedLogs,
         partition: u32,
         settings: NodeSettings,
         segment_bytes: u64,
@@ -58,8 +56,24 @@ impl ClusterLog {
         refuse_single_server(&settings.directory)?;
         let directory = copy_in(&settings.directory);
         let place_file = PlaceFile::in_directory(&settings.directory);
-        let (copy_log, copy, reached) = open_copy(&directory, partition, segment_bytes, &place_file)?;
+        let place = CopyPlace { directory: &directory, partition, segment_bytes, place_file: &place_file };
+        let OpenCopy { log: copy_log, copy, reached, made_from } = place.open(&shared)?;
         let board = Board::new(copy.end(), reached.told_ms, reached.notes.clone());
+        let keeper = Keeper::new(
+            KeeperParts {
+                log: Arc::clone(&shared.records),
+                snapshots: shared.snapshots,
+                copy: Arc::clone(&copy_log),
+                board: Arc::clone(&board),
+                retention: settings.retention.clone(),
+                partition,
+                node: settings.node,
+                snapshot_bytes: settings.snapshot_bytes,
+                interval: settings.snapshot_interval,
+            },
+            made_from,
+        );
+        let shared = shared.records;
         let beginning = Beginning {
             reached,
             copy,
@@ -80,7 +94,8 @@ impl ClusterLog {
         let started = |source| system("start a thread", &settings.directory, source);
         let following = spawn("log-follower", move || follower.run()).map_err(started)?;
         let inspecting = spawn("log-inspector", move || inspector.run()).map_err(started)?;
-        let threads = Arc::new(Mutex::new(vec![following, inspecting]));
+        let keeping = spawn("log-snapshots", move || keeper.run()).map_err(started)?;
+        let threads = Arc::new(Mutex::new(vec![following, inspecting, keeping]));
         Ok(Self { shared, partition, settings, copy: copy_log, board, clock, threads })
     }
 
@@ -123,7 +138,8 @@ impl ClusterLog {
             told_ms: state.told_ms,
             term_count,
             dropped,
-            problem: [&state.problem, &state.unsafe_settings, &state.same_number]
+            snapshot_offset: state.snapshot_offset,
+            problem: [&state.problem, &state.unsafe_settings, &state.same_number, &state.snapshot_trouble]
                 .into_iter()
                 .find_map(Clone::clone),
         }
@@ -254,83 +270,4 @@ impl Log for ClusterLog {
     fn trim(&self, before: u64) -> Result<u64, StorageError> {
         self.copy.trim(before)
     }
-}
-
-/// The copy, and how far it has come. One that lacks what was noted, or is damaged, is made anew.
-fn open_copy(
-    directory: &Path,
-    partition: u32,
-    segment_bytes: u64,
-    place_file: &PlaceFile,
-) -> Result<(Arc<dyn Log>, LocalCopy, Reached), OpenError> {
-    let reached = place_file.read().map_err(|source| system("read", place_file.path(), source))?;
-    let lock =
-        || FileLog::lock(directory, SyncMethod::UnsafeNone, partition, LogSettings::new(segment_bytes));
-    let log = lock()?;
-    let opened = match &reached {
-        Some(reached) => LocalCopy::open(&log, reached, random()?),
-        // Without the file nobody knows what the copy is of.
-        None => Ok(None),
-    };
-    let problem = match opened {
-        Ok(Some(copy)) => match snapshot_problem(&log)? {
-            None => return Ok((Arc::new(log), copy, reached.unwrap_or_default())),
-            Some(problem) => problem,
-        },
-        Ok(None) => "it lacks what was noted of it".to_owned(),
-        Err(OpenError::Damaged(damage)) => damage.to_string(),
-        Err(error) => return Err(error),
-    };
-    if reached.is_some() {
-        tracing::warn!(problem, "the copy of the shared log is made anew");
-    }
-    drop(log);
-    fs::remove_dir_all(directory).map_err(|source| system("remove", directory, source))?;
-    let log = lock()?;
-    let reached = Reached::default();
-    let copy = LocalCopy::open(&log, &reached, random()?)?;
-    place_file.write(&reached).map_err(|source| system("write", place_file.path(), source))?;
-    let copy = copy.expect("an empty copy has all of nothing");
-    Ok((Arc::new(log), copy, reached))
-}
-
-/// What is wrong with the newest snapshot: without a sync a power cut can leave a part of one.
-fn snapshot_problem(log: &dyn Log) -> Result<Option<String>, OpenError> {
-    let Some(offset) = log.snapshots()?.first().copied() else { return Ok(None) };
-    let read = log.read_snapshot(offset).and_then(|mut snapshot| {
-        while snapshot.next_chunk()?.is_some() {}
-        Ok(())
-    });
-    match read {
-        Ok(()) => Ok(None),
-        Err(SnapshotError::Storage(error)) => Err(error.into()),
-        Err(error) => Ok(Some(error.to_string())),
-    }
-}
-
-/// A directory with a log of its own is not one for a copy.
-fn refuse_single_server(directory: &Path) -> Result<(), OpenError> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    made.map_err(|source| system("make", directory, source))?;
-    let entries = fs::read_dir(directory).map_err(|source| system("read", directory, source))?;
-    let is_of_log = |entry: &fs::DirEntry| {
-        let name = entry.path();
-        name.extension().is_some_and(|extension| extension == "seg" || extension == "snap")
-    };
-    if entries.flatten().any(|entry| is_of_log(&entry)) {
-        return Err(OpenError::Settings(format!(
-            "{} has the log of a single server, which a node over a shared log would not read: give the node an empty directory",
-            directory.display()
-        )));
-    }
-    Ok(())
-}
-
-fn system(doing: &'static str, path: &Path, source: std::io::Error) -> OpenError {
-    OpenError::Storage(StorageError { doing, path: path.display().to_string(), source })
-}
-
-fn random() -> Result<u64, OpenError> {
-    getrandom::u64()
-        .map_err(|error| OpenError::Unavailable(format!("no random numbers can be drawn: {error}")))
 }

@@ -1,7 +1,9 @@
 //! A node's own copy of what is in force: a log in files, without a sync, because the shared log is what is durable.
 
 use onrush_log::shared::SharedRecord;
-use onrush_log::{AppendError, Batch, Format, Log, LogReader, LogWriter, Opening, ReadError, VisitError};
+use onrush_log::{
+    AppendError, Batch, Entry, Format, Log, LogReader, LogWriter, Opening, ReadError, VisitError,
+};
 
 use crate::place_file::Reached;
 
@@ -65,6 +67,17 @@ impl LocalCopy {
         let SharedRecord { event_count, time_ms, told_ms, payload, .. } = *record;
         self.writer.append(Batch { event_count, time_ms, told_ms, payload })?;
         self.end = record.next_offset();
+        Ok(())
+    }
+
+    /// Keeps an entry that another node has kept. It is the next one.
+    pub(crate) fn append(&mut self, entry: &Entry<'_>) -> Result<(), CopyError> {
+        let Entry { format, base_offset: offset, event_count, time_ms, payload, .. } = *entry;
+        if event_count > 0 && format != Format::NEWEST {
+            return Err(CopyError::Format { offset });
+        }
+        self.writer.append(Batch { event_count, time_ms, told_ms: time_ms, payload })?;
+        self.end = offset + u64::from(event_count);
         Ok(())
     }
 

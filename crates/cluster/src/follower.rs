@@ -200,7 +200,13 @@ impl Follower {
         }
         let progress = match progress {
             Ok(progress) => progress,
-            Err(error @ (SharedError::Missing { .. } | SharedError::Truncated { .. })) => {
+            Err(error @ SharedError::Missing { .. }) => {
+                return Err(Trouble::Lasting(format!(
+                    "{error}. If other nodes have trimmed the log while this one was away, start this one again: it begins with the \
+                     newest snapshot"
+                )));
+            }
+            Err(error @ SharedError::Truncated { .. }) => {
                 return Err(Trouble::Lasting(format!(
                     "{error}. What this node has is in its copy; nothing is written to the log from here"
                 )));

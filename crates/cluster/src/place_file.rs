@@ -44,6 +44,57 @@ pub(crate) struct PlaceFile {
     path: PathBuf,
 }
 
+impl Reached {
+    /// As the file has it.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let Self { place, told_ms, leader_url, notes } = self;
+        let url_bytes = u32::try_from(leader_url.len()).expect("an address is short");
+        let mut bytes = Vec::with_capacity(FIXED_BYTES + leader_url.len() + 4);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        let bits = [place.log_id.is_some(), place.epoch.is_some(), place.leader.is_some()];
+        bytes.push(bits.iter().enumerate().map(|(at, is_set)| u8::from(*is_set) << at).sum());
+        bytes.extend_from_slice(&place.log_id.map_or(0, |id| id.0).to_le_bytes());
+        bytes.extend_from_slice(&place.next_no.0.to_le_bytes());
+        bytes.extend_from_slice(&place.epoch.map_or(0, |epoch| epoch.0).to_le_bytes());
+        bytes.extend_from_slice(&place.leader.map_or(0, |leader| leader.0).to_le_bytes());
+        bytes.extend_from_slice(&place.sequence.to_le_bytes());
+        bytes.extend_from_slice(&place.next_offset.to_le_bytes());
+        bytes.extend_from_slice(&told_ms.to_le_bytes());
+        bytes.extend_from_slice(&url_bytes.to_le_bytes());
+        bytes.extend_from_slice(leader_url.as_bytes());
+        bytes.extend_from_slice(&notes.encode());
+        bytes.extend_from_slice(&crc32c(&bytes).to_le_bytes());
+        bytes
+    }
+
+    /// `None` of what is not whole.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (content, checksum) = bytes.split_last_chunk::<4>()?;
+        let (fixed, rest) = content.split_first_chunk::<FIXED_BYTES>()?;
+        let is_whole = u32::from_le_bytes(*checksum) == crc32c(content);
+        if !is_whole || fixed[..8] != MAGIC || fixed[8..10] != VERSION.to_le_bytes() {
+            return None;
+        }
+        let u64_at = |at: usize| u64::from_le_bytes(fixed[at..at + 8].try_into().expect("eight bytes"));
+        let log_id = u128::from_le_bytes(fixed[11..27].try_into().expect("sixteen bytes"));
+        let leader = u32::from_le_bytes(fixed[43..47].try_into().expect("four bytes"));
+        let has = |bit: u8| fixed[10] & bit > 0;
+        let place = Place {
+            next_no: RecordNo(u64_at(27)),
+            log_id: has(1).then_some(LogId(log_id)),
+            epoch: has(2).then_some(RecordNo(u64_at(35))),
+            leader: has(4).then_some(NodeId(leader)),
+            sequence: u64_at(47),
+            next_offset: u64_at(55),
+        };
+        let url_bytes = u32::from_le_bytes(fixed[71..75].try_into().expect("four bytes"));
+        let (url, notes) = rest.split_at_checked(usize::try_from(url_bytes).ok()?)?;
+        let leader_url = String::from_utf8(url.to_vec()).ok()?;
+        Some(Self { place, told_ms: u64_at(63), leader_url, notes: Notes::decode(notes)? })
+    }
+}
+
 impl PlaceFile {
     pub(crate) fn in_directory(directory: &Path) -> Self {
         Self { path: directory.join("place") }
@@ -59,7 +110,7 @@ impl PlaceFile {
     /// The file cannot be read.
     pub(crate) fn read(&self) -> io::Result<Option<Reached>> {
         match fs::read(&self.path) {
-            Ok(bytes) => Ok(decode(&bytes)),
+            Ok(bytes) => Ok(Reached::decode(&bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -73,56 +124,9 @@ impl PlaceFile {
         let unfinished = self.path.with_extension("tmp");
         let mut file =
             File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        file.write_all(&encode(reached))?;
+        file.write_all(&reached.encode())?;
         fs::rename(unfinished, &self.path)
     }
-}
-
-fn encode(reached: &Reached) -> Vec<u8> {
-    let Reached { place, told_ms, leader_url, notes } = reached;
-    let url_bytes = u32::try_from(leader_url.len()).expect("an address is short");
-    let mut bytes = Vec::with_capacity(FIXED_BYTES + leader_url.len() + 4);
-    bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
-    let bits = [place.log_id.is_some(), place.epoch.is_some(), place.leader.is_some()];
-    bytes.push(bits.iter().enumerate().map(|(at, is_set)| u8::from(*is_set) << at).sum());
-    bytes.extend_from_slice(&place.log_id.map_or(0, |id| id.0).to_le_bytes());
-    bytes.extend_from_slice(&place.next_no.0.to_le_bytes());
-    bytes.extend_from_slice(&place.epoch.map_or(0, |epoch| epoch.0).to_le_bytes());
-    bytes.extend_from_slice(&place.leader.map_or(0, |leader| leader.0).to_le_bytes());
-    bytes.extend_from_slice(&place.sequence.to_le_bytes());
-    bytes.extend_from_slice(&place.next_offset.to_le_bytes());
-    bytes.extend_from_slice(&told_ms.to_le_bytes());
-    bytes.extend_from_slice(&url_bytes.to_le_bytes());
-    bytes.extend_from_slice(leader_url.as_bytes());
-    bytes.extend_from_slice(&notes.encode());
-    bytes.extend_from_slice(&crc32c(&bytes).to_le_bytes());
-    bytes
-}
-
-fn decode(bytes: &[u8]) -> Option<Reached> {
-    let (content, checksum) = bytes.split_last_chunk::<4>()?;
-    let (fixed, rest) = content.split_first_chunk::<FIXED_BYTES>()?;
-    let is_whole = u32::from_le_bytes(*checksum) == crc32c(content);
-    if !is_whole || fixed[..8] != MAGIC || fixed[8..10] != VERSION.to_le_bytes() {
-        return None;
-    }
-    let u64_at = |at: usize| u64::from_le_bytes(fixed[at..at + 8].try_into().expect("eight bytes"));
-    let log_id = u128::from_le_bytes(fixed[11..27].try_into().expect("sixteen bytes"));
-    let leader = u32::from_le_bytes(fixed[43..47].try_into().expect("four bytes"));
-    let has = |bit: u8| fixed[10] & bit > 0;
-    let place = Place {
-        next_no: RecordNo(u64_at(27)),
-        log_id: has(1).then_some(LogId(log_id)),
-        epoch: has(2).then_some(RecordNo(u64_at(35))),
-        leader: has(4).then_some(NodeId(leader)),
-        sequence: u64_at(47),
-        next_offset: u64_at(55),
-    };
-    let url_bytes = u32::from_le_bytes(fixed[71..75].try_into().expect("four bytes"));
-    let (url, notes) = rest.split_at_checked(usize::try_from(url_bytes).ok()?)?;
-    let leader_url = String::from_utf8(url.to_vec()).ok()?;
-    Some(Reached { place, told_ms: u64_at(63), leader_url, notes: Notes::decode(notes)? })
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onrush_log::shared::NodeId;
+use onrush_log::shared::{NodeId, SharedLog};
+use onrush_node::Retention;
 
 /// Asks the node at this address whether it is there and leads. It may take a second at most.
 pub type Ping = Arc<dyn Fn(&str) -> bool + Send + Sync>;
@@ -26,4 +27,19 @@ pub struct NodeSettings {
     pub directory: PathBuf,
     /// Asks other nodes.
     pub ping: Ping,
+    /// The shared log grows by so many bytes until there is another snapshot for new nodes, or by as many as the newest one has.
+    pub snapshot_bytes: u64,
+    /// How often it is looked whether there is to be one.
+    pub snapshot_interval: Duration,
+    /// From where on this node's sinks need the log.
+    pub retention: Retention,
+}
+
+/// What all nodes share.
+#[derive(Clone)]
+pub struct SharedLogs {
+    /// The log.
+    pub records: Arc<dyn SharedLog>,
+    /// Snapshots of it, for nodes that begin later than it.
+    pub snapshots: Arc<dyn SharedLog>,
 }

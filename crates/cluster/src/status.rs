@@ -30,7 +30,9 @@ pub struct NodeStatus {
     pub term_count: u64,
     /// Records that are not in force, by reason.
     pub dropped: Dropped,
-    /// Why it does not follow any more, or must not lead.
+    /// Events that a new node would have from the newest snapshot for new nodes, as far as this node has looked.
+    pub snapshot_offset: Option<u64>,
+    /// Why it does not follow any more, must not lead, or sends no snapshot for new nodes.
     pub problem: Option<String>,
 }
 

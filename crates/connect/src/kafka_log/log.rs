@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onrush_log::shared::{
-    Acks, Finding, RecordNo, SharedAppender, SharedBounds, SharedError, SharedLog, SharedReader,
+    Acks, Extent, Finding, RecordNo, SharedAppender, SharedBounds, SharedError, SharedLog, SharedReader,
 };
 use onrush_log::{BATCH_BYTES_MAX, shared::RECORD_HEADER_BYTES};
 
@@ -11,6 +11,7 @@ use super::appender::KafkaAppender;
 use super::reader::KafkaReader;
 use super::settings::{KafkaLogSettings, OUTSTANDING_MAX};
 use super::topic::Described;
+use super::trimming;
 
 /// Bytes of what Kafka takes that are left for its own headers and those of the client.
 const MARGIN_BYTES: u64 = 4 << 10;
@@ -68,5 +69,13 @@ impl SharedLog for KafkaLog {
 
     fn reader(&self, partition: u32, from: RecordNo) -> Result<Box<dyn SharedReader>, SharedError> {
         Ok(Box::new(KafkaReader::begin(&self.settings, partition, from)?))
+    }
+
+    fn extent(&self, partition: u32) -> Result<Extent, SharedError> {
+        trimming::extent(&self.settings, partition)
+    }
+
+    fn trim(&self, partition: u32, before: RecordNo) -> Result<(), SharedError> {
+        trimming::trim(&self.settings, partition, before)
     }
 }

@@ -10,6 +10,7 @@ mod log;
 mod reader;
 mod settings;
 mod topic;
+mod trimming;
 
 pub use creation::create_topic;
 pub use log::KafkaLog;

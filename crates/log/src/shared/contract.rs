@@ -2,7 +2,8 @@
 //! leads, nor keep the order of what is handed over, and it may lose and repeat all of that.
 //!
 //! 1. *One history.* Every reader gets the same records under the same numbers, in the order of the numbers, without a gap. A record
-//!    that has a number keeps it, and is never changed or lost.
+//!    that has a number keeps it, and is never changed or lost, until all records before some number are dropped by
+//!    [`SharedLog::trim`].
 //! 2. *An acknowledgement is a place.* One with a number says that the record stands there. One without a number says only that
 //!    it stands somewhere. An error says nothing, unless it is one of those after which nothing has happened: the record may have
 //!    a number, or get one later.
@@ -38,6 +39,27 @@ pub trait SharedLog: Send + Sync {
     /// # Errors
     /// It cannot be begun now. That the log can be reached, and has such a record, is not said.
     fn reader(&self, partition: u32, from: RecordNo) -> Result<Box<dyn SharedReader>, SharedError>;
+
+    /// Which records there are. Those at the end may be more by now, or not be shown yet.
+    ///
+    /// # Errors
+    /// The log could not be asked.
+    fn extent(&self, partition: u32) -> Result<Extent, SharedError>;
+
+    /// Drops the records before a number, for every reader and for ever. Numbers stay what they are.
+    ///
+    /// # Errors
+    /// They are all there, or some of them; it may be tried again.
+    fn trim(&self, partition: u32, before: RecordNo) -> Result<(), SharedError>;
+}
+
+/// Which records a shared log has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// The first one that was not dropped, or the next one to come.
+    pub oldest: RecordNo,
+    /// The next one to come.
+    pub end: RecordNo,
 }
 
 /// What a shared log takes.

@@ -101,7 +101,7 @@ impl Fence {
     /// Takes the record with this number.
     ///
     /// A claim is in force if its writer has seen the newest epoch: so of two that saw the same one the earlier wins, and one that
-    /// comes late is void. Any other record is in force if its writer leads, all events before it in its epoch are in force, and
+    /// comes late is void. The first one of a log says with how many events it begins. Any other record is in force if its writer leads, all events before it in its epoch are in force, and
     /// nothing behind it is.
     ///
     /// # Panics
@@ -115,6 +115,9 @@ impl Fence {
         if record.kind == RecordKind::Claim {
             if record.epoch != place.epoch {
                 return Verdict::Dropped(DropReason::LateClaim);
+            }
+            if place.log_id.is_none() {
+                place.next_offset = record.base_offset;
             }
             place.log_id = Some(record.log_id);
             (place.epoch, place.leader, place.sequence) = (Some(no), Some(record.node), 0);

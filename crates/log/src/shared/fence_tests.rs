@@ -154,3 +154,16 @@ fn a_number_that_was_read_does_not_come_again() {
     fence.admit(RecordNo(4), &claim(1, None));
     fence.admit(RecordNo(4), &claim(1, None));
 }
+
+#[test]
+fn the_first_claim_says_with_how_many_events_a_log_begins() {
+    let first = record(RecordKind::Claim, 1, None, 99, 500);
+    let fence = check(&[
+        (first, None),
+        (batch(0, 1, 0, 2), Some(DropReason::Gap)),
+        (batch(0, 1, 500, 2), None),
+        (record(RecordKind::Claim, 2, Some(0), 98, 7), None),
+        (batch(3, 1, 502, 1), None),
+    ]);
+    assert_eq!(fence.place().next_offset, 503, "a later claim changes nothing of it");
+}

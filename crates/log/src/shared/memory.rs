@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::shared::contract::{
-    Acked, Acks, Finding, Progress, SharedAppender, SharedBounds, SharedError, SharedLog, SharedReader,
-    VisitRecord,
+    Acked, Acks, Extent, Finding, Progress, SharedAppender, SharedBounds, SharedError, SharedLog,
+    SharedReader, VisitRecord,
 };
 use crate::shared::record::RecordNo;
 
@@ -30,6 +30,8 @@ struct Contents {
     bytes: Vec<u8>,
     /// Where each record with a number stands there. The index is the number.
     records: Vec<Range<usize>>,
+    /// So many of them were dropped.
+    trimmed_count: usize,
     /// So many of them are shown to readers.
     shown_count: usize,
     is_frozen: bool,
@@ -90,6 +92,7 @@ impl MemorySharedLog {
             refuses_misplaced,
             bytes: Vec::new(),
             records: Vec::new(),
+            trimmed_count: 0,
             shown_count: 0,
             is_frozen: false,
             acks: Vec::new(),
@@ -262,6 +265,19 @@ impl SharedLog for MemorySharedLog {
     fn reader(&self, _partition: u32, from: RecordNo) -> Result<Box<dyn SharedReader>, SharedError> {
         Ok(Box::new(MemoryReader { log: self.clone(), next: from }))
     }
+
+    fn extent(&self, _partition: u32) -> Result<Extent, SharedError> {
+        let contents = self.contents();
+        let number = |count: usize| RecordNo(count as u64);
+        Ok(Extent { oldest: number(contents.trimmed_count), end: number(contents.records.len()) })
+    }
+
+    fn trim(&self, _partition: u32, before: RecordNo) -> Result<(), SharedError> {
+        let mut contents = self.contents();
+        let before = usize::try_from(before.0).unwrap_or(usize::MAX).min(contents.shown_count);
+        contents.trimmed_count = contents.trimmed_count.max(before);
+        Ok(())
+    }
 }
 
 struct MemoryAppender {
@@ -302,6 +318,12 @@ impl SharedReader for MemoryReader {
             return Err(SharedError::Truncated { next: self.next, end });
         }
         let from = usize::try_from(self.next.0).expect("as many as are in memory");
+        if from < contents.trimmed_count {
+            return Err(SharedError::Missing {
+                next: self.next,
+                found: RecordNo(contents.trimmed_count as u64),
+            });
+        }
         let shown = contents.records.get(from..contents.shown_count).unwrap_or_default();
         let mut is_level = true;
         for range in shown {

@@ -24,8 +24,8 @@ pub mod memory;
 mod record;
 
 pub use contract::{
-    Acked, Acks, Finding, Progress, SharedAppender, SharedBounds, SharedError, SharedLog, SharedReader,
-    VisitRecord,
+    Acked, Acks, Extent, Finding, Progress, SharedAppender, SharedBounds, SharedError, SharedLog,
+    SharedReader, VisitRecord,
 };
 pub use fence::{Admission, DropReason, Fence, Place, Verdict};
 pub use in_force::InForce;

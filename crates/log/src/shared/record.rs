@@ -11,7 +11,7 @@
 //! | 28 | 4 | node: who wrote it; in a resignation, who is to lead next, all ones for any |
 //! | 32 | 8 | epoch of the writer; in a claim the newest one that the writer has seen, all ones if there is none |
 //! | 40 | 8 | place among the records of the epoch, from 1; in a claim a random number by which its writer knows it again |
-//! | 48 | 8 | base offset: the number of events before it |
+//! | 48 | 8 | base offset: the number of events before it, also in the first claim of a log that goes on from another one |
 //! | 56 | 8 | partition time, milliseconds; the events of a batch are dated from here on |
 //! | 64 | 8 | latest time that an answer which rests on it was decided at, milliseconds |
 //! | 72 | 4 | number of events: 1 or more in a batch, 0 otherwise |

@@ -7,6 +7,7 @@
 mod appending;
 mod open_log;
 mod reading;
+mod trimming;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub use reading::{
     a_reader_at_the_end_is_level, a_reader_beyond_the_end_is_told, a_reader_waits_for_the_first_record,
     any_bytes_come_back, reading_begins_anywhere, reading_is_broken_off,
 };
+pub use trimming::{the_extent_is_that_of_what_is_there, what_is_trimmed_is_missing_and_the_rest_stays};
 
 /// A log under test.
 pub trait SharedHarness {
@@ -48,7 +50,9 @@ macro_rules! shared_conformance_tests {
             reading_begins_anywhere
             reading_is_broken_off
             several_append_at_once
+            the_extent_is_that_of_what_is_there
             too_large_a_record_changes_nothing
+            what_is_trimmed_is_missing_and_the_rest_stays
         }
     };
     ($harness:expr => $($check:ident)*) => {
