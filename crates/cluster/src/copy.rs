@@ -22,6 +22,9 @@ pub(crate) enum CopyError {
          Nothing is written to it any more"
     )]
     Differs { offset: u64 },
+    /// What is before it is not there.
+    #[error("the batch at offset {offset} comes, and the copy ends at offset {end}")]
+    Gap { offset: u64, end: u64 },
     /// Another program wrote it.
     #[error(
         "the batch at offset {offset} is written in a way that this program does not copy; start a program as new as the one that wrote it"
@@ -60,6 +63,9 @@ impl LocalCopy {
         let offset = record.base_offset;
         if offset < self.end {
             return self.compare(record);
+        }
+        if offset > self.end {
+            return Err(CopyError::Gap { offset, end: self.end });
         }
         if record.format != Format::NEWEST {
             return Err(CopyError::Format { offset });

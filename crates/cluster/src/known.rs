@@ -124,6 +124,7 @@ impl Known {
         self.told_ms = record.told_ms.max(self.told_ms);
         match record.kind {
             RecordKind::Claim => {
+                self.check_beginning()?;
                 self.leader_url.clear();
                 self.leader_url.push_str(&String::from_utf8_lossy(record.payload));
                 let is_twin = record.node == self.node && record.sequence != self.leadership.tag();
@@ -143,6 +144,18 @@ impl Known {
         }
         self.leadership.read(no, &record, verdict, self.clock.read().steady);
         Ok(())
+    }
+
+    /// The first claim of a log that goes on from another one tells whoever does not have that.
+    fn check_beginning(&self) -> Result<(), Trouble> {
+        let (begins_at, end) = (self.place().next_offset, self.copy.end());
+        if begins_at <= end {
+            return Ok(());
+        }
+        Err(Trouble::Lasting(format!(
+            "the shared log goes on from a log of {begins_at} events, and this node has {end}: start it again, so that it begins with the \
+             snapshot of them"
+        )))
     }
 
     /// A claim of this node's number may be a late one of a process that is gone, but nothing behind it is.
@@ -259,6 +272,17 @@ mod tests {
         known.take(RecordNo(1), &record(RecordKind::Claim, NodeId(3), 8, None, 6)).unwrap();
         let mark = record(RecordKind::Mark, NodeId(3), 8, Some(1), 1);
         assert!(matches!(known.take(RecordNo(2), &mark), Err(Trouble::Lasting(_))));
+    }
+
+    #[test]
+    fn who_lacks_what_a_log_begins_with_does_not_follow_it() {
+        let mut known = known();
+        let mut bytes = Vec::new();
+        let claim = record(RecordKind::Claim, NodeId(2), 9, None, 5);
+        SharedRecord { base_offset: 70, ..SharedRecord::decode(&claim).unwrap() }.encode(&mut bytes);
+        let trouble = known.take(RecordNo(0), &bytes).unwrap_err();
+        assert!(matches!(&trouble, Trouble::Lasting(text) if text.contains("start it again")), "{trouble:?}");
+        assert_eq!(known.place(), &Place::default(), "it was not taken");
     }
 
     #[test]

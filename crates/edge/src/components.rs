@@ -52,7 +52,9 @@ pub struct NodeReport {
     pub term_count: u64,
     /// Records that count for nobody, by reason.
     pub dropped: Vec<(&'static str, u64)>,
-    /// Why it does not follow any more, or must not lead.
+    /// Events that a new node would have from the newest snapshot for new nodes, as far as this one has looked.
+    pub snapshot_offset: Option<u64>,
+    /// Why it does not follow any more, must not lead, or sends no snapshot for new nodes.
     pub problem: Option<String>,
 }
 

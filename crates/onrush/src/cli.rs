@@ -18,7 +18,7 @@ Exit codes:
   4    the log is damaged; the message names file and position
   5    `reconcile` found that a target differs from the log
   6    `reconcile` found that a target agrees so far, and that its sink has more to write
-  7    `cluster prepare` found that the topic of the log can lose records
+  7    `cluster prepare` or `cluster found` found that a topic of the log can lose records
   130  a second signal cut the drain short";
 
 const SERVE_EXAMPLES: &str = "\
@@ -47,7 +47,9 @@ Examples:
 
 const CLUSTER_EXAMPLES: &str = "\
 Examples:
+  onrush cluster --operator-listen 10.0.0.7:8081 --operator-key-file /etc/onrush/key
   onrush cluster prepare --config /etc/onrush.toml
+  onrush cluster found --config /etc/onrush.toml --from /var/lib/onrush-alone
   ONRUSH_LOG__UNSAFE_TOPIC=true onrush cluster prepare --config /etc/onrush.toml --replicas 1";
 
 /// Counts and reserves when everyone arrives at once
@@ -170,15 +172,25 @@ pub(crate) struct ClusterArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterAction {
-    /// Make the Kafka topic of the log, or say what in its settings can lose records
+    /// Make the Kafka topics of the log, or say what in their settings can lose records
     ///
-    /// Makes the topic with the settings that the log needs if it is not there, and then names each setting by which it could
-    /// lose what was acknowledged, with the command that mends it. Changes no topic that is there, and may be run again. Exit code
+    /// Makes the topic of the log and that of its snapshots, with the settings that they need, if they are not there. Then names each
+    /// setting by which they could lose what was acknowledged, with the command that mends it. Changes no topic that is there, and may be run again. Exit code
     /// 0 if there is no such setting or log.unsafe_topic is set, 7 if there is one, 1 if the cluster cannot be asked or refuses.
     Prepare {
         /// Copies of each record if the topic is made; with fewer than 3 it can lose records
         #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1_000))]
         replicas: u16,
+    },
+    /// Make the log of a single server the beginning of a topic
+    ///
+    /// The server must be stopped, and the topic must be new (see `prepare`). Sends everything that is in its data directory, so that
+    /// nodes with empty directories begin with it. The directory stays as it is, but no server starts with it again: two that
+    /// go on from the same log would sell the same units.
+    Found {
+        /// The data directory of the single server
+        #[arg(long, value_name = "DIRECTORY")]
+        from: PathBuf,
     },
 }
 

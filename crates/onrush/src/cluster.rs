@@ -10,7 +10,7 @@ use crate::operator_client::OperatorClient;
 use crate::output::print;
 use crate::settings::Cluster;
 use crate::terminal::{printable, printable_json};
-use crate::{environment, settings, table};
+use crate::{environment, founding, settings, table};
 
 /// A node as the operator listener tells it.
 #[derive(Deserialize)]
@@ -54,6 +54,9 @@ pub(crate) fn run(typed: &ClusterArguments) -> Result<(), Failure> {
                 .into());
             };
             prepare(&cluster, replicas)
+        }
+        Some(ClusterAction::Found { ref from }) => {
+            founding::found(&settings::load(&typed.operator.flags(), environment())?, from)
         }
     }
 }
@@ -102,21 +105,25 @@ fn prepare(cluster: &Cluster, replicas: u16) -> Result<(), Failure> {
     use crate::output::warn;
 
     let failed = |error: SharedError| Failure::Runtime(error.into());
-    let topic = &cluster.log.topic;
-    let is_made = create_topic(&cluster.log, replicas).map_err(failed)?;
-    let findings = KafkaLog::open(cluster.log.clone()).and_then(|log| log.inspect()).map_err(failed)?;
-    let done = if is_made { "was made" } else { "is there already" };
-    print(&format!("topic {topic} {done}\n"))?;
-    for finding in &findings {
-        let (setting, found, wanted) = (&finding.setting, &finding.found, &finding.wanted);
-        let said = format!("{setting} is {found}, and has to be {wanted}");
-        print(&format!("{}\n  {}\n", printable(&said), printable(&finding.cure)))?;
+    let mut unsafe_topics = Vec::new();
+    for log in [cluster.log.clone(), cluster.log.snapshots()] {
+        let is_made = create_topic(&log, replicas).map_err(failed)?;
+        let findings = KafkaLog::open(log.clone()).and_then(|log| log.inspect()).map_err(failed)?;
+        let done = if is_made { "was made" } else { "is there already" };
+        print(&format!("topic {} {done}\n", log.topic))?;
+        for finding in &findings {
+            let (setting, found, wanted) = (&finding.setting, &finding.found, &finding.wanted);
+            let said = format!("{setting} is {found}, and has to be {wanted}");
+            print(&format!("{}\n  {}\n", printable(&said), printable(&finding.cure)))?;
+        }
+        if !findings.is_empty() {
+            unsafe_topics.push(format!("{} of topic {}", findings.len(), log.topic));
+        }
     }
-    let count = findings.len();
-    if count == 0 {
-        return print("nothing in its settings can lose what was acknowledged\n");
+    if unsafe_topics.is_empty() {
+        return print("nothing in their settings can lose what was acknowledged\n");
     }
-    let text = format!("{count} settings of topic {topic} can lose what was acknowledged");
+    let text = format!("settings can lose what was acknowledged: {}", unsafe_topics.join(", "));
     if cluster.unsafe_topic {
         warn(&format!("{text}; log.unsafe_topic lets a server lead all the same"));
         return Ok(());

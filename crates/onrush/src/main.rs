@@ -8,6 +8,7 @@ mod demo;
 mod descriptors;
 mod failure;
 mod feeds;
+mod founding;
 mod log_reading;
 mod logging;
 mod operator_client;

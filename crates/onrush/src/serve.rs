@@ -21,7 +21,7 @@ use crate::rereading::Rereading;
 use crate::session_files::{self, SessionWatch};
 use crate::settings::{self, Flags, LogFiles, Settings};
 use crate::signals::{Hangups, Order, Signals};
-use crate::{demo, descriptors, environment, logging, shared_log};
+use crate::{demo, descriptors, environment, founding, logging, shared_log};
 
 /// How long sinks may write what is left in the log after it was closed. What they do not manage is written after the next
 /// start.
@@ -79,18 +79,19 @@ struct Started {
 
 fn start_partition(settings: &Settings) -> Result<Started, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(MachineClock);
+    let retention = Retention::default();
     let (log, shared): (Arc<dyn Log>, _) = match &settings.cluster {
         None => (lock_log(settings).map_err(|error| open_failure(error.into()))?, None),
         Some(cluster) => {
             let log = shared_log::open(cluster)?;
-            let node = shared_log::node_settings(settings, cluster);
+            let node = shared_log::node_settings(settings, cluster, retention.clone());
             let (partition, segment_bytes) = (settings.node.partition.into(), settings.log.segment_bytes);
             let shared = ClusterLog::start(log, partition, node, segment_bytes, Arc::clone(&clock));
             let shared = shared.map_err(|error| open_failure(error.into()))?;
             (Arc::new(shared.clone()), Some(shared))
         }
     };
-    let started = open_partition(settings, &log, &clock, shared.clone());
+    let started = open_partition(settings, &log, &clock, shared.clone(), retention);
     if started.is_err() {
         shared.iter().for_each(ClusterLog::leave);
     }
@@ -102,8 +103,8 @@ fn open_partition(
     log: &Arc<dyn Log>,
     clock: &Arc<dyn Clock>,
     shared: Option<ClusterLog>,
+    retention: Retention,
 ) -> Result<Started, Failure> {
-    let retention = Retention::default();
     let sinks = settings.sinks.iter().map(|sink| sink.node.clone()).collect();
     let sinks =
         Sinks::prepare(sinks, &settings.log.directory, &retention).context("read where a sink was")?;
@@ -142,6 +143,7 @@ fn close(partition: &Partition, shared: Option<&ClusterLog>) {
 fn lock_log(settings: &Settings) -> Result<Arc<dyn Log>, OpenError> {
     let LogFiles { directory, segment_bytes, sync_method } = &settings.log;
     let partition = settings.node.partition.into();
+    founding::refuse_moved(directory)?;
     Ok(Arc::new(FileLog::lock(directory, *sync_method, partition, LogSettings::new(*segment_bytes))?))
 }
 

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use onrush_cluster::{ClusterLog, NodeSettings, Ping};
+use onrush_cluster::{ClusterLog, NodeSettings, Ping, SharedLogs};
 use onrush_edge::{NodeOperations, NodeReport};
-use onrush_log::shared::SharedLog;
-use onrush_node::{Clock as _, MachineClock};
+use onrush_node::{Clock as _, MachineClock, Retention};
 use ureq::Agent;
 
 use crate::failure::Failure;
@@ -21,9 +20,11 @@ const SILENCE_STEPS: u32 = 8;
 /// A leader that answers, and of which the log tells nothing, is given so many times as long.
 const SILENCE_OF_LIVING: u32 = 5;
 const OK: u16 = 200;
+/// How often it is looked whether there is to be a snapshot for new nodes.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How this node takes part.
-pub(crate) fn node_settings(settings: &Settings, cluster: &Cluster) -> NodeSettings {
+pub(crate) fn node_settings(settings: &Settings, cluster: &Cluster, retention: Retention) -> NodeSettings {
     let step = SILENCE_STEP * (cluster.node.0.saturating_sub(1) % SILENCE_STEPS);
     NodeSettings {
         node: cluster.node,
@@ -33,21 +34,39 @@ pub(crate) fn node_settings(settings: &Settings, cluster: &Cluster) -> NodeSetti
         may_lead_unsafely: cluster.unsafe_topic,
         directory: settings.log.directory.clone(),
         ping: ping(),
+        snapshot_bytes: settings.node.snapshot_bytes,
+        snapshot_interval: SNAPSHOT_INTERVAL,
+        retention,
     }
 }
 
-/// The log itself.
+/// The log itself, and that of its snapshots.
 #[cfg(feature = "kafka")]
-pub(crate) fn open(cluster: &Cluster) -> Result<Arc<dyn SharedLog>, Failure> {
+pub(crate) fn open(cluster: &Cluster) -> Result<SharedLogs, Failure> {
     use anyhow::Context as _;
     use onrush_connect::kafka_log::KafkaLog;
 
-    Ok(Arc::new(KafkaLog::open(cluster.log.clone()).context("open the shared log")?))
+    let records = KafkaLog::open(cluster.log.clone()).context("open the shared log")?;
+    let snapshots =
+        KafkaLog::open(cluster.log.snapshots()).context("open the snapshots of the shared log")?;
+    Ok(SharedLogs { records: Arc::new(records), snapshots: Arc::new(snapshots) })
 }
 
 /// There is none in this build.
 #[cfg(not(feature = "kafka"))]
-pub(crate) fn open(cluster: &Cluster) -> Result<Arc<dyn SharedLog>, Failure> {
+pub(crate) fn open(cluster: &Cluster) -> Result<SharedLogs, Failure> {
+    match cluster.log {}
+}
+
+/// Where the log is, for people.
+#[cfg(feature = "kafka")]
+pub(crate) fn describe(cluster: &Cluster) -> String {
+    format!("topic {} of {}", cluster.log.topic, cluster.log.cluster.brokers)
+}
+
+/// There is none in this build.
+#[cfg(not(feature = "kafka"))]
+pub(crate) fn describe(cluster: &Cluster) -> String {
     match cluster.log {}
 }
 
@@ -69,6 +88,7 @@ impl NodeOperations for ReportedNode {
             lag_ms: (status.told_ms > 0).then(|| MachineClock.wall_ms().saturating_sub(status.told_ms)),
             term_count: status.term_count,
             dropped: status.dropped.iter().collect(),
+            snapshot_offset: status.snapshot_offset,
             problem: status.problem,
         }
     }

@@ -1,4 +1,4 @@
-//! `onrush cluster prepare` of the real binary, against the real broker of `cargo xtask services up`.
+//! `onrush cluster prepare` and `found` of the real binary, against the real broker of `cargo xtask services up`.
 
 #[cfg(feature = "kafka")]
 #[path = "../../connect/tests/conformance/services.rs"]
@@ -8,8 +8,12 @@ use std::process::{Command, Stdio};
 
 /// Runs it with these variables; its exit code, standard output and standard error.
 fn prepare(variables: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, String) {
+    run(variables, &[&["cluster", "prepare"], arguments].concat())
+}
+
+fn run(variables: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_onrush"));
-    command.env_clear().stdin(Stdio::null()).args(["cluster", "prepare"]).args(arguments);
+    command.env_clear().stdin(Stdio::null()).args(arguments);
     command.envs(variables.iter().copied());
     let output = command.output().expect("start the binary");
     let text = |bytes| String::from_utf8(bytes).expect("it says text");
@@ -23,6 +27,65 @@ fn a_log_in_files_has_no_topic() {
     assert!(errors.contains("with log.kind = \"kafka\" alone"), "{errors}");
     let (code, _, errors) = prepare(&[("ONRUSH_LOG__KIND", "kafka")], &[]);
     assert_eq!(code, Some(2), "{errors}");
+}
+
+#[test]
+fn no_server_goes_on_from_a_log_that_was_moved() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let marker = directory.path().join("moved-to-cluster");
+    std::fs::write(&marker, "topic shop of kafka-1:9092\n").expect("write a file");
+    let data = directory.path().to_str().expect("its name is text");
+    let listen = ["--listen", "127.0.0.1:0", "--operator-listen", "127.0.0.1:0"];
+    let (code, _, errors) = run(&[], &[&["serve", "--data", data], &listen[..]].concat());
+    assert_eq!(code, Some(1), "{errors}");
+    for part in ["moved into a cluster (topic shop of kafka-1:9092)", "remove", "moved-to-cluster"] {
+        assert!(errors.contains(part), "{errors}");
+    }
+    let (code, _, errors) = run(&[], &["cluster", "found", "--from", data]);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("with log.kind = \"kafka\" alone"), "{errors}");
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn what_cannot_be_moved_is_left_as_it_is() {
+    let Some(brokers) = services::variable("ONRUSH_SERVICES_KAFKA_BROKERS") else { return };
+    let topic = format!("founded-{}", std::process::id());
+    let variables = [
+        ("ONRUSH_LOG__KIND", "kafka"),
+        ("ONRUSH_LOG__BROKERS", brokers.as_str()),
+        ("ONRUSH_LOG__TOPIC", topic.as_str()),
+        ("ONRUSH_CLUSTER__NODE", "1"),
+        ("ONRUSH_CLUSTER__URL", "http://127.0.0.1:8080"),
+    ];
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().to_str().expect("its name is text");
+    let found = |from: &str| run(&variables, &["cluster", "found", "--from", from]);
+    let (code, _, errors) = found(data);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("cluster prepare"), "there is no topic: {errors}");
+    prepare(&variables, &["--replicas", "1"]);
+    let (code, _, errors) = found(data);
+    assert_eq!(code, Some(7), "the topic can lose records: {errors}");
+    let is_accepted = [&variables[..], &[("ONRUSH_LOG__UNSAFE_TOPIC", "true")]].concat();
+    let found = |from: &str| run(&is_accepted, &["cluster", "found", "--from", from]);
+    let nowhere = directory.path().join("nowhere");
+    let (code, _, errors) = found(nowhere.to_str().expect("its name is text"));
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("is no directory"), "{errors}");
+    let file_count = std::fs::read_dir(directory.path()).expect("it is there").count();
+    assert_eq!(file_count, 0, "nothing was made");
+    let (code, output, errors) = found(data);
+    assert_eq!(code, Some(0), "a log without events can be moved as well: {errors}");
+    assert!(output.contains("from offset 0 on"), "{output}");
+    let (code, _, errors) = found(data);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("moved into a cluster"), "{errors}");
+    let other = tempfile::tempdir().expect("a directory");
+    let (code, _, errors) = found(other.path().to_str().expect("its name is text"));
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("has records up to number"), "{errors}");
+    assert!(!other.path().join("moved-to-cluster").exists(), "it was not moved");
 }
 
 #[cfg(feature = "kafka")]
@@ -47,7 +110,9 @@ fn a_topic_is_made_and_what_is_wrong_with_it_is_named() {
         assert!(output.starts_with(&format!("topic {topic} {done}\n")), "{output}");
         assert!(output.contains("replication factor is 1, and has to be at least 3\n  raise it"), "{output}");
         assert!(output.contains("min.insync.replicas is 1, and has to be at least 2\n  run: "), "{output}");
-        assert!(errors.contains("2 settings of topic"), "{errors}");
+        assert!(output.contains(&format!("topic {topic}.snapshots {done}\n")), "{output}");
+        let said = format!("2 of topic {topic}, 2 of topic {topic}.snapshots");
+        assert!(errors.contains(&said), "{errors}");
     }
 
     let is_accepted = [&variables[..], &[("ONRUSH_LOG__UNSAFE_TOPIC", "true")]].concat();

@@ -8,7 +8,7 @@ use onrush_log::{Entry, ReadError, SnapshotError, StorageError, StoredLog, Visit
 use crate::event::SinkEvent;
 use crate::files::SinkFiles;
 use crate::name_table::{NameTable, Unknown};
-use crate::settings::Selection;
+use crate::settings::{Selection, SinkSettings};
 use crate::start_point::{StartPointError, read_snapshot};
 use crate::target::{Skipped, log_id};
 use onrush_node::ReservationIds;
@@ -105,6 +105,21 @@ pub fn log_extent(log: &dyn StoredLog) -> Result<Replayed, ReplayError> {
 /// The record of it cannot be read.
 pub fn skipped(directory: &Path, sink: &str) -> Result<Vec<Skipped>, ReplayError> {
     SinkFiles::new(directory, sink).read_skipped().map_err(|source| directory_error(directory, source))
+}
+
+/// What is noted in a data directory for sinks whose targets keep no offset, by the names of the sinks, as [`onrush_log::Log::note`]
+/// takes it.
+///
+/// # Errors
+/// The notes cannot be read.
+pub fn noted_places(sinks: &[SinkSettings], directory: &Path) -> std::io::Result<Vec<(String, Vec<u8>)>> {
+    let mut places = Vec::new();
+    for sink in sinks {
+        if let Some(noted) = SinkFiles::new(directory, &sink.name).read_offset()? {
+            places.push((sink.name.clone(), noted.encode()));
+        }
+    }
+    Ok(places)
 }
 
 /// The offset noted for a sink whose target keeps none: everything below is in the target. 0 if none was noted.

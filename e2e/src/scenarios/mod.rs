@@ -19,6 +19,7 @@ mod grpc;
 mod held_back;
 mod hostile;
 mod inventory;
+mod joining;
 mod kill9;
 mod lagging;
 mod lifecycle;
@@ -95,6 +96,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "several nodes over one topic, while they and their brokers are killed, frozen and cut off: the topic, read raw, fits all that was told",
         in_short: true,
         run: cluster::run,
+    },
+    Scenario {
+        name: "joining",
+        about: "a single server moves into a cluster whose topics are trimmed, and nodes that lost their files begin with a snapshot",
+        in_short: true,
+        run: joining::run,
     },
     Scenario {
         name: "catalog",

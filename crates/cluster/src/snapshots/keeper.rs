@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use onrush_log::shared::{NodeId, Place, RECORD_HEADER_BYTES, SharedError, SharedLog};
+use onrush_log::shared::{NodeId, Place, RECORD_HEADER_BYTES, RecordNo, SharedError, SharedLog};
 use onrush_log::{Log, ReadError, SnapshotError, StorageError, VisitError};
 use onrush_node::{Retention, RetentionHold};
 
@@ -17,12 +17,12 @@ use crate::place_file::Reached;
 const NICENESS: i32 = 19;
 /// Bytes a second that are sent, so that answers are not held up by it.
 const BYTES_PER_S_MAX: u64 = 32 << 20;
-/// Nodes send one after the other, so that in the end one of them does: so many turns there are until it is the first one's again.
+/// Nodes begin to send at different turns, so that one of them does: so many turns there are.
 const RANKS: u32 = 8;
 /// Turns that whoever leads gives all others before it sends itself.
-const TURNS_OF_OTHERS: u32 = 12;
+const TURNS_OF_OTHERS: u32 = 30;
 /// Turns until it is tried again after trouble.
-const TURNS_AFTER_TROUBLE: u32 = 6;
+const TURNS_AFTER_TROUBLE: u32 = 20;
 /// Snapshots that are kept.
 const KEPT_COUNT: usize = 2;
 /// Under this name whoever leads notes from which offset on its sinks need the log. Sinks cannot have it.
@@ -51,6 +51,8 @@ pub(crate) struct Keeper {
     newest: Option<Manifest>,
     /// Turns until this node sends, if nobody else has by then.
     turns_left: Option<u32>,
+    /// The end of the log of snapshots when it was looked at last. While it moves, another node sends.
+    seen_end: Option<RecordNo>,
     /// What a snapshot covers was not dropped yet.
     trims: bool,
 }
@@ -82,7 +84,7 @@ impl Keeper {
     pub(crate) fn new(parts: KeeperParts, newest: Option<Manifest>) -> Self {
         let hold = parts.retention.hold(0);
         hold.let_go();
-        Self { parts, hold, newest, turns_left: None, trims: false }
+        Self { parts, hold, newest, turns_left: None, seen_end: None, trims: false }
     }
 
     /// Takes turns until the node leaves.
@@ -115,7 +117,7 @@ impl Keeper {
             self.trim(&place)?;
         }
         let Some(needed_from) = needed_from.filter(|_| self.is_due(&place)) else {
-            self.turns_left = None;
+            (self.turns_left, self.seen_end) = (None, None);
             return Ok(());
         };
         let turns = (self.parts.node.0.saturating_sub(1) % RANKS) + if leads { TURNS_OF_OTHERS } else { 0 };
@@ -124,15 +126,19 @@ impl Keeper {
             *turns_left -= 1;
             return Ok(());
         }
-        // Another node may have sent one meanwhile.
         let KeeperParts { snapshots, partition, .. } = &self.parts;
+        let end = snapshots.extent(*partition)?.end;
+        if self.seen_end.replace(end) != Some(end) {
+            return Ok(());
+        }
+        // Another node may have sent one meanwhile.
         self.newest = newest_manifests(&**snapshots, *partition, place.log_id, 1)?.pop();
         self.trims = true;
         if self.is_due(&place) {
             self.refuse_unsafe()?;
             self.send(needed_from)?;
         }
-        self.turns_left = None;
+        (self.turns_left, self.seen_end) = (None, None);
         self.trim(&place)
     }
 

@@ -22,3 +22,6 @@ pub(crate) use fetching::{FetchError, fetch, newest_manifests};
 pub(crate) use keeper::{Keeper, KeeperParts};
 pub(crate) use manifest::Manifest;
 pub(crate) use sending::{Handing, SendError, Sender, Sending};
+
+#[cfg(test)]
+mod tests;

@@ -43,11 +43,18 @@ impl KafkaLogSettings {
     /// What is wrong with the values, as a sentence without credentials. Reads `properties_file`; does not connect.
     pub fn check(&self) -> Result<(), String> {
         check_topic("topic", &self.topic)?;
+        check_topic("topic of snapshots", &self.snapshots().topic)?;
         self.cluster.check()?;
         for config in [self.producer_config(0)?, self.consumer_config()?] {
             config.create_native_config().map_err(|error| refusal(&error))?;
         }
         Ok(())
+    }
+
+    /// The topic beside it, for snapshots of what it has.
+    #[must_use]
+    pub fn snapshots(&self) -> Self {
+        Self { topic: format!("{}.snapshots", self.topic), ..self.clone() }
     }
 
     /// There is no such topic.

@@ -31,6 +31,7 @@ pub(super) fn routes() -> [Route; 1] {
             "record_no": 5120,
             "offset": 90210,
             "lag_ms": 212,
+            "snapshot_offset": 85000,
             "problem": null,
         }],
     });
@@ -53,7 +54,9 @@ pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 1] {
     let lag = "How old the newest sign of a leader is that the node has read, milliseconds. While somebody leads, and the \
                node keeps up, that is half a second or less; null before it has read any.";
     let epoch = whole("The newest epoch that was read; null if there is none.", 0, None);
-    let problem = text("Why the node follows no more, or must not lead; null if nothing is wrong.");
+    let snapshot = "Events that a new node would have from the newest snapshot in the shared log, as far as this node has looked; null if it knows of none.";
+    let problem =
+        text("Why the node follows no more, must not lead, or sends no snapshot; null if nothing is wrong.");
     let partition = object(
         "One partition, as the node has it.",
         vec![
@@ -65,6 +68,7 @@ pub(super) fn schemas() -> [(&'static str, RefOr<Schema>); 1] {
             ("record_no", whole("Number of the record of the shared log that is read next.", 0, None).into()),
             ("offset", whole("Events that the node has.", 0, None).into()),
             ("lag_ms", or_null(whole(lag, 0, None), Type::Integer)),
+            ("snapshot_offset", or_null(whole(snapshot, 0, None), Type::Integer)),
             ("problem", or_null(problem, Type::String)),
         ],
     );
@@ -87,6 +91,13 @@ fn write(out: &mut Vec<u8>, report: &NodeReport) {
         out.extend_from_slice(member.as_bytes());
         write_number(out, value);
     };
+    let number_or_null = |out: &mut Vec<u8>, member: &str, value: Option<u64>| {
+        out.extend_from_slice(member.as_bytes());
+        match value {
+            Some(value) => write_number(out, value),
+            None => out.extend_from_slice(b"null"),
+        }
+    };
     number(out, "{\"node\":", report.node.into());
     out.extend_from_slice(b",\"url\":");
     write_json_string(out, &report.url);
@@ -104,16 +115,11 @@ fn write(out: &mut Vec<u8>, report: &NodeReport) {
         }
         None => out.extend_from_slice(b"null"),
     }
-    match report.epoch {
-        Some(epoch) => number(out, ",\"epoch\":", epoch),
-        None => out.extend_from_slice(b",\"epoch\":null"),
-    }
+    number_or_null(out, ",\"epoch\":", report.epoch);
     number(out, ",\"record_no\":", report.record_no);
     number(out, ",\"offset\":", report.offset);
-    match report.lag_ms {
-        Some(lag_ms) => number(out, ",\"lag_ms\":", lag_ms),
-        None => out.extend_from_slice(b",\"lag_ms\":null"),
-    }
+    number_or_null(out, ",\"lag_ms\":", report.lag_ms);
+    number_or_null(out, ",\"snapshot_offset\":", report.snapshot_offset);
     out.extend_from_slice(b",\"problem\":");
     match &report.problem {
         Some(problem) => write_json_string(out, problem),

@@ -16,6 +16,10 @@ pub(super) fn render(page: &mut Page, report: Option<&NodeReport>) {
         page.single("onrush_node_epoch", "gauge", "The newest epoch that this node has read.", epoch);
     }
     page.single("onrush_node_offset", "gauge", "Events that this node has read.", report.offset);
+    if let Some(offset) = report.snapshot_offset {
+        let help = "Events that a new node would have from the newest snapshot in the shared log.";
+        page.single("onrush_node_snapshot_offset", "gauge", help, offset);
+    }
     let help = "How old the newest sign of a leader is that this node has read.";
     if let Some(lag_ms) = report.lag_ms {
         page.family("onrush_node_lag_seconds", "gauge", help);

@@ -8,7 +8,7 @@ use crate::random::Random;
 use crate::services::{Frozen, Services};
 
 /// The brokers.
-pub(super) const BROKERS: [&str; 3] = ["kafka-1", "kafka-2", "kafka-3"];
+pub(crate) const BROKERS: [&str; 3] = ["kafka-1", "kafka-2", "kafka-3"];
 
 /// What happens to a node or to a broker. Numbers count from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ mod buyers;
 mod copy;
 mod figures;
 mod harm;
-mod nodes;
+pub(crate) mod nodes;
 mod shop;
 mod topic;
 
@@ -25,7 +25,8 @@ use crate::targets::postgres::Database;
 use crate::targets::{Stored, sink_settings};
 use buyers::{Buyer, Market};
 use figures::Figures;
-use harm::{BROKERS, Harm};
+pub(crate) use harm::BROKERS;
+use harm::Harm;
 use nodes::Node;
 use shop::{put_sales, put_window};
 use topic::Topic;
@@ -63,18 +64,27 @@ struct Run<'a> {
 
 /// Runs the scenario.
 pub(crate) fn run(bench: &mut Bench) -> Result<String> {
+    over_brokers(bench, with_sink)
+}
+
+/// Runs something over three brokers: those that are there, or some that are started for it. It is given their services, and all that
+/// are there.
+pub(crate) fn over_brokers(
+    bench: &mut Bench,
+    run: impl FnOnce(&mut Bench, &Services, &Services) -> Result<String>,
+) -> Result<String> {
     let Some(found) = Services::find()? else {
         return Ok("SKIPPED: cargo xtask services up tells how to start servers".into());
     };
     if found.has(BROKERS[0]) {
-        return with_sink(bench, &found, &found);
+        return run(bench, &found, &found);
     }
     if !found.has("kafka") {
         return Ok("SKIPPED: there is no Kafka, which needs Java and Maven".into());
     }
     let services = found.at(&bench.directory.join("services"));
     let up: Up = services.up(&["kafka-cluster"])?;
-    let summary = with_sink(bench, &services, &found)?;
+    let summary = run(bench, &services, &found)?;
     up.purge()?;
     Ok(summary)
 }

@@ -15,8 +15,8 @@ const SILENCE_MS: &str = "2500";
 
 /// One node.
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) launch: Launch,
+pub(crate) struct Node {
+    pub(crate) launch: Launch,
     server: Option<Server>,
     /// To each broker.
     ways: Vec<Proxy>,
@@ -24,7 +24,7 @@ pub(super) struct Node {
 
 impl Node {
     /// Another node, which does not run yet.
-    pub(super) fn new(bench: &mut Bench, services: &Services, before: &[Self], topic: &str) -> Result<Self> {
+    pub(crate) fn new(bench: &mut Bench, services: &Services, before: &[Self], topic: &str) -> Result<Self> {
         let number = before.len() + 1;
         let addresses = |key: &str| -> Result<Vec<SocketAddr>> {
             let list = services.value(&format!("KAFKA_CLUSTER_{key}_{number}"))?;
@@ -59,7 +59,7 @@ impl Node {
     }
 
     /// Makes the topic.
-    pub(super) fn prepare_topic(&self) -> Result<()> {
+    pub(crate) fn prepare_topic(&self) -> Result<()> {
         let Output { status, stdout, stderr } =
             self.launch.command().args(["cluster", "prepare"]).output().context("run cluster prepare")?;
         ensure!(
@@ -72,32 +72,32 @@ impl Node {
     }
 
     /// Starts it if it does not run, and returns when it answers, whether it leads or not.
-    pub(super) fn start(&mut self) -> Result<()> {
+    pub(crate) fn start(&mut self) -> Result<()> {
         if self.server.is_none() {
             self.server = Some(self.launch.start_following()?);
         }
         Ok(())
     }
 
-    pub(super) fn kill(&mut self) -> Result<()> {
+    pub(crate) fn kill(&mut self) -> Result<()> {
         self.server.take().context("it runs")?.kill()
     }
 
     /// Ends it in good order.
-    pub(super) fn stop(&mut self) -> Result<()> {
+    pub(crate) fn stop(&mut self) -> Result<()> {
         self.server.take().context("it runs")?.stop(Signal::TERM)
     }
 
-    pub(super) fn freeze(&self) -> Result<()> {
+    pub(crate) fn freeze(&self) -> Result<()> {
         self.server.as_ref().context("it runs")?.signal(Signal::STOP)
     }
 
-    pub(super) fn thaw(&self) -> Result<()> {
+    pub(crate) fn thaw(&self) -> Result<()> {
         self.server.as_ref().map_or(Ok(()), |server| server.signal(Signal::CONT))
     }
 
     /// Cuts it off from one broker, or from all. Nobody is told if `is_silent`.
-    pub(super) fn cut(&self, broker: Option<usize>, is_silent: bool) {
+    pub(crate) fn cut(&self, broker: Option<usize>, is_silent: bool) {
         for (number, way) in self.ways.iter().enumerate() {
             if broker.is_none_or(|broker| broker == number) {
                 way.set(if is_silent { Mode::Silent } else { Mode::Refuse });
@@ -106,7 +106,7 @@ impl Node {
     }
 
     /// Lets everything through.
-    pub(super) fn mend(&self) {
+    pub(crate) fn mend(&self) {
         for way in &self.ways {
             way.set(Mode::Pass);
             // What was begun in silence never goes on.

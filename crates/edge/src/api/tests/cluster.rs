@@ -26,6 +26,7 @@ impl NodeOperations for Second {
             lag_ms: Some(212),
             term_count: 3,
             dropped: vec![("junk", 0), ("gap", 7)],
+            snapshot_offset: Some(85_000),
             problem: Some("the \"topic\" is gone".to_owned()),
         }
     }
@@ -37,7 +38,7 @@ fn both_listeners_say_who_leads() {
     for router in [public_router(Arc::clone(&app)), operator_router(app)] {
         let (status, _, body) = super::send(&router, "GET /v1/cluster");
         assert_eq!(status, StatusCode::OK);
-        let expected = r#"{"node":2,"url":"http://10.0.0.8:8080","partitions":[{"partition":0,"role":"following","since":"2023-11-14T22:13:20.000Z","leader":{"node":1,"url":"http://10.0.0.7:8080"},"epoch":4711,"record_no":5120,"offset":90210,"lag_ms":212,"problem":"the \"topic\" is gone"}]}"#;
+        let expected = r#"{"node":2,"url":"http://10.0.0.8:8080","partitions":[{"partition":0,"role":"following","since":"2023-11-14T22:13:20.000Z","leader":{"node":1,"url":"http://10.0.0.7:8080"},"epoch":4711,"record_no":5120,"offset":90210,"lag_ms":212,"snapshot_offset":85000,"problem":"the \"topic\" is gone"}]}"#;
         assert_eq!(body, expected);
     }
 }
@@ -58,6 +59,7 @@ fn figures_of_a_node_are_there_if_there_is_one() {
         "onrush_node_epoch 4711",
         "onrush_node_offset 90210",
         "onrush_node_lag_seconds 0.212",
+        "onrush_node_snapshot_offset 85000",
         r#"onrush_node_records_dropped_total{reason="gap"} 7"#,
     ] {
         assert!(page.lines().any(|found| found == line), "{line} in {page}");
