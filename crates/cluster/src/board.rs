@@ -16,6 +16,9 @@ use crate::clock_check::ClockCheck;
 use crate::notes::Notes;
 use crate::status::Dropped;
 
+/// Under this name whoever leads notes from which offset on its sinks need the log. Sinks cannot have it.
+const NEEDED_NOTE: &str = "log needed from";
+
 /// The figures, and who waits for a change of them.
 pub(crate) struct Board {
     state: Mutex<BoardState>,
@@ -127,6 +130,17 @@ impl Board {
         if notes.put(name, value) {
             state.own_notes = Some(notes);
         }
+    }
+
+    /// Whoever leads says so.
+    pub(crate) fn needed_by_leader(&self) -> Option<u64> {
+        let noted = self.state().notes.get(NEEDED_NOTE)?;
+        Some(u64::from_le_bytes(noted.try_into().ok()?))
+    }
+
+    /// This node leads, and its sinks need the log from here on.
+    pub(crate) fn note_needed(&self, needed_from: u64) {
+        self.note(NEEDED_NOTE, &needed_from.to_le_bytes());
     }
 
     /// What was noted and not read back. It is said again until it was: a note may be lost though what is behind it is in force.

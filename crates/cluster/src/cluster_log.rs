@@ -251,6 +251,10 @@ impl Log for ClusterLog {
         self.board.state().notes.get(name)
     }
 
+    fn needed_by_leader(&self) -> Option<u64> {
+        self.board.needed_by_leader()
+    }
+
     fn reader(&self) -> Box<dyn LogReader> {
         self.copy.reader()
     }

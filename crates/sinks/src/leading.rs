@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onrush_log::Log;
-use onrush_node::ReservationIds;
+use onrush_node::{ReservationIds, Stopwatch};
 
 use crate::handle::{SinkHandle, StopOrder};
+use crate::start_point::{StartPointError, read_snapshot};
 use crate::status::SinkState;
 
 /// How often a sink of a node that does not lead looks whether it does.
 const INTERVAL: Duration = Duration::from_millis(100);
+/// How often a sink that waits lets go of the log that the leader's no longer needs.
+const LET_GO_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is looked whether a note is in the log.
 const NOTE_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -25,8 +28,14 @@ pub(crate) fn note_for_rivals(log: &dyn Log, sink: &str, value: &[u8], may_go_on
     }
 }
 
-/// Waits until this process leads; nothing if the sink is told to stop before.
-pub(crate) fn wait_to_lead(handle: &SinkHandle, leads: &IdsWhileLeading) -> Option<ReservationIds> {
+/// Waits until this process leads; nothing if the sink is told to stop before. Meanwhile the log is kept for it as long as for the sink of
+/// whoever leads.
+pub(crate) fn wait_to_lead(
+    handle: &SinkHandle,
+    leads: &IdsWhileLeading,
+    log: &dyn Log,
+) -> Option<ReservationIds> {
+    let mut since_let_go = Stopwatch::start();
     loop {
         if handle.stop_order() != StopOrder::GoOn {
             return None;
@@ -35,6 +44,31 @@ pub(crate) fn wait_to_lead(handle: &SinkHandle, leads: &IdsWhileLeading) -> Opti
             return Some(ids);
         }
         handle.shown().state = SinkState::Following;
+        if since_let_go.elapsed() >= LET_GO_INTERVAL {
+            since_let_go = Stopwatch::start();
+            if let Err(error) = let_go(handle, log) {
+                tracing::warn!(sink = handle.settings.name, %error, "the log is kept for longer");
+            }
+        }
         std::thread::park_timeout(INTERVAL);
     }
+}
+
+/// Keeps the names as of the newest snapshot that the leader's sinks are not behind, and the log from there on.
+fn let_go(handle: &SinkHandle, log: &dyn Log) -> Result<(), StartPointError> {
+    let Some(needed_from) = log.needed_by_leader() else { return Ok(()) };
+    let kept_from = handle.kept.offset().unwrap_or(0);
+    let oldest = log.reader().oldest_offset();
+    let snapshots = log.snapshots()?.into_iter();
+    let Some(offset) = snapshots.filter(|at| (oldest..=needed_from).contains(at)).max() else {
+        return Ok(());
+    };
+    if offset > kept_from {
+        // How ids are written is not kept with the names.
+        let ids = ReservationIds::new(0, [0; 16]);
+        let names = read_snapshot(&mut *log.read_snapshot(offset)?, &ids)?;
+        handle.files.write_snapshot(&names, offset)?;
+        handle.kept.keep_from(offset);
+    }
+    Ok(())
 }

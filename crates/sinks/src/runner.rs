@@ -114,7 +114,7 @@ impl Runner {
                 // Whatever it was, the next leader's sink goes on from what is durable.
                 self.writer.target.let_go();
                 self.failures_in_a_row = 0;
-                if wait_to_lead(&self.handle, &self.leads).is_none() {
+                if wait_to_lead(&self.handle, &self.leads, &*self.log).is_none() {
                     return;
                 }
                 continue;

@@ -56,7 +56,7 @@ impl PreparedSinks {
             let (sink, log) = (Arc::clone(handle), Arc::clone(log));
             let (leads, clock) = (Arc::clone(leads), Arc::clone(clock));
             let thread = spawn(&format!("sink-{}", handle.settings.name), move || {
-                let Some(ids) = wait_to_lead(&sink, &leads) else { return };
+                let Some(ids) = wait_to_lead(&sink, &leads, &*log) else { return };
                 Runner::new(&sink, target, log, ids, leads, clock).run();
             })?;
             handle.set_thread(thread.thread().clone());

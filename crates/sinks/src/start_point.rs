@@ -29,6 +29,8 @@ pub(crate) enum StartPointError {
     Read(#[from] ReadError),
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    #[error("the sink's files: {0}")]
+    Files(#[from] std::io::Error),
 }
 
 /// The latest base at or before `offset`; the snapshot is of this log's history.

@@ -25,8 +25,6 @@ const TURNS_OF_OTHERS: u32 = 30;
 const TURNS_AFTER_TROUBLE: u32 = 20;
 /// Snapshots that are kept.
 const KEPT_COUNT: usize = 2;
-/// Under this name whoever leads notes from which offset on its sinks need the log. Sinks cannot have it.
-const NEEDED_NOTE: &str = "log needed from";
 
 /// What the keeper is given.
 pub(crate) struct KeeperParts {
@@ -147,11 +145,10 @@ impl Keeper {
         let board = &self.parts.board;
         if board.state().term.is_some() {
             let needed_from = self.parts.retention.needed_from();
-            board.note(NEEDED_NOTE, &needed_from.to_le_bytes());
+            board.note_needed(needed_from);
             return Some(needed_from);
         }
-        let noted = board.state().notes.get(NEEDED_NOTE)?;
-        Some(u64::from_le_bytes(noted.try_into().ok()?))
+        board.needed_by_leader()
     }
 
     /// Whether the shared log has grown enough.

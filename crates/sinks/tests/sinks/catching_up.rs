@@ -93,3 +93,61 @@ fn a_sink_that_stopped_does_not_open_its_target_while_another_node_leads() {
     shop.close();
     assert_eq!(store.lock().events, replayed(directory.path()).1);
 }
+
+/// The log is kept for the sink of a node that follows as long as for that of the leader, and no longer.
+#[test]
+fn a_sink_that_follows_lets_go_of_what_the_leaders_does_not_need() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SharedStore::default();
+    let shop = Shop::open(directory.path(), vec![(one(), store.target())]);
+    shop.open_sales();
+    (0..10).for_each(|round| shop.trade(round));
+    let caught_up = shop.wait_caught_up().sink_offset;
+    shop.close();
+    // A node that has the log, and no files of the sink.
+    std::fs::remove_dir_all(directory.path().join("sinks")).unwrap();
+    let shop = Shop::open_with(directory.path(), vec![(one(), store.target())], 1, 64 << 10);
+    shop.is_deposed.store(true, Ordering::Relaxed);
+    shop.wait("following", |status| status.state == SinkState::Following);
+    let mut round = 10;
+    let mut trade_until = |shop: &Shop, what: &str, is_so: &dyn Fn(&Shop) -> bool| {
+        let looked = super::wait_for(what, || {
+            shop.trade(round);
+            round += 1;
+            is_so(shop).then_some(())
+        });
+        looked.unwrap_or_else(|| panic!("not {what}"));
+    };
+    trade_until(&shop, "snapshots taken", &|shop| shop.log.snapshots().unwrap().len() == 2);
+    assert_eq!(shop.log.reader().oldest_offset(), 0, "the leader's sink is at the beginning");
+    let needed_from = shop.log.snapshots().unwrap()[0];
+    assert!(needed_from > caught_up);
+    // What the other node's sink has written meanwhile.
+    let events = replayed(directory.path()).1;
+    {
+        let mut store = store.lock();
+        let next = store.next_offset;
+        let written = events.iter().filter(|(offset, _)| (next..needed_from).contains(offset)).cloned();
+        store.events.extend(written);
+        (store.next_offset, store.incarnation) = (needed_from, None);
+    }
+    shop.needed_by_leader.store(needed_from, Ordering::Relaxed);
+    trade_until(&shop, "trimmed", &|shop| shop.log.reader().oldest_offset() > 0);
+    trade_until(&shop, "gone on", &|shop| shop.log.snapshots().unwrap().iter().all(|at| *at > needed_from));
+    assert!(shop.log.reader().oldest_offset() <= needed_from, "that is needed");
+    shop.is_deposed.store(false, Ordering::Relaxed);
+    shop.wait_caught_up();
+    let end = shop.log.reader().durable_offset();
+    shop.close();
+    let offsets: Vec<u64> = store.lock().events.iter().map(|(offset, _)| *offset).collect();
+    assert!(offsets.is_sorted_by(|before, after| before < after), "each event is there once");
+    // What is left of the log can be told from a snapshot on.
+    let left = replayed(directory.path()).1;
+    let from = left.first().expect("something is left").0;
+    assert!(from > needed_from);
+    let store = store.lock();
+    let written = store.events.iter().filter(|(offset, _)| *offset >= from);
+    assert!(written.eq(left.iter()), "from {from} on");
+    let between = store.events.iter().filter(|(offset, _)| (needed_from..from).contains(offset));
+    assert!(between.count() > 0 && left.last().is_some_and(|(offset, _)| *offset < end));
+}

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use onrush_core::{GateTerms, Precondition, SaleTerms, StockTerms};
-use onrush_log::Log;
 use onrush_log::file::{FileLog, LogSettings, SyncMethod};
+use onrush_log::{
+    BrokenOff, Log, LogReader, OpenError, Opened, Opening, SnapshotError, SnapshotReader, SnapshotWriter,
+    StorageError, Visit, VisitError,
+};
 use onrush_node::{
     Asker, Call, ChallengeCall, Clock, KeyCall, LineCall, ManualClock, Name, Outcome, Partition, Reply,
     ReserveCall, Retention, Settings,
@@ -24,6 +27,9 @@ pub(crate) struct Shop {
     pub(crate) sinks: Arc<Sinks>,
     /// Another node leads.
     pub(crate) is_deposed: Arc<AtomicBool>,
+    /// From here on that one's sinks need the log.
+    pub(crate) needed_by_leader: Arc<AtomicU64>,
+    pub(crate) log: Arc<dyn Log>,
     clock: Arc<ManualClock>,
 }
 
@@ -49,8 +55,9 @@ impl Shop {
         let clock = Arc::new(ManualClock::new(START_MS));
         let shared_clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let log_settings = LogSettings::for_tests(segment_bytes);
-        let log: Arc<dyn Log> =
-            Arc::new(FileLog::lock(directory, SyncMethod::UnsafeNone, 0, log_settings).unwrap());
+        let files = FileLog::lock(directory, SyncMethod::UnsafeNone, 0, log_settings).unwrap();
+        let needed_by_leader = Arc::default();
+        let log: Arc<dyn Log> = Arc::new(Shared { files, needed_by_leader: Arc::clone(&needed_by_leader) });
         let sinks = Sinks::prepare(sink_settings, directory, &retention).unwrap();
         let (partition, _) =
             Partition::open(Arc::clone(&log), settings, Arc::clone(&shared_clock), retention).unwrap();
@@ -59,7 +66,7 @@ impl Shop {
         let leads: IdsWhileLeading =
             Arc::new(move || leading.ids_while_leading().filter(|_| !deposed.load(Ordering::Relaxed)));
         let sinks = sinks.start(&log, &leads, &shared_clock, targets).unwrap();
-        Self { partition, sinks, is_deposed, clock }
+        Self { partition, sinks, is_deposed, needed_by_leader, log, clock }
     }
 
     /// Stops in good order, as the server does.
@@ -175,6 +182,46 @@ impl Shop {
     pub(crate) fn wait(&self, what: &str, is_so: impl Fn(&SinkStatus) -> bool) -> SinkStatus {
         wait_for(what, || Some(self.status()).filter(&is_so))
             .unwrap_or_else(|| panic!("not {what}: {:?}", self.status()))
+    }
+}
+
+/// A log in files, of which another node says what its sinks need.
+struct Shared {
+    files: FileLog,
+    needed_by_leader: Arc<AtomicU64>,
+}
+
+impl Log for Shared {
+    fn open_visiting(
+        &self,
+        opening: Opening,
+        visit: &mut Visit<'_>,
+    ) -> Result<Opened, VisitError<OpenError, BrokenOff>> {
+        self.files.open_visiting(opening, visit)
+    }
+
+    fn needed_by_leader(&self) -> Option<u64> {
+        Some(self.needed_by_leader.load(Ordering::Relaxed))
+    }
+
+    fn reader(&self) -> Box<dyn LogReader> {
+        self.files.reader()
+    }
+
+    fn snapshots(&self) -> Result<Vec<u64>, StorageError> {
+        self.files.snapshots()
+    }
+
+    fn read_snapshot(&self, offset: u64) -> Result<Box<dyn SnapshotReader>, SnapshotError> {
+        self.files.read_snapshot(offset)
+    }
+
+    fn write_snapshot(&self, offset: u64, time_ms: u64) -> Result<Box<dyn SnapshotWriter>, SnapshotError> {
+        self.files.write_snapshot(offset, time_ms)
+    }
+
+    fn trim(&self, before: u64) -> Result<u64, StorageError> {
+        self.files.trim(before)
     }
 }
 
