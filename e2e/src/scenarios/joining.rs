@@ -9,6 +9,7 @@ use serde::Deserialize;
 use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Output;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -108,7 +109,43 @@ fn cycles(bench: &mut Bench, services: &Services) -> Result<String> {
         node.stop()?;
         node.launch.verify_log()?;
     }
+    let copy = nodes[leader].launch.data.join("copy");
+    drop(nodes);
+    go_on_from_copy(bench, services, &copy, &format!("{name}-again"), &told)?;
     Ok(format!("{cycles} cycles; {} reservations, each there once; {oldest}", told.len()))
+}
+
+/// As if the topic were gone: what a node has in its copy becomes the beginning of another topic.
+fn go_on_from_copy(
+    bench: &mut Bench,
+    services: &Services,
+    copy: &Path,
+    topic: &str,
+    told: &Told,
+) -> Result<()> {
+    let mut node = Node::new(bench, services, &[], topic)?;
+    node.launch.data = bench.directory.join("node-again");
+    node.prepare_topic()?;
+    let moved = found(&node.launch, copy)?;
+    ensure!(moved.status.success(), "cluster found ended with {}:\n{}", moved.status, said(&moved));
+    node.start()?;
+    let started = Instant::now();
+    while http::once(node.launch.public, &request("GET", "/readyz"))?.status != 200 {
+        ensure!(started.elapsed() < TIMEOUT, "the node over the new topic does not lead");
+        thread::sleep(LOOK);
+    }
+    check(node.launch.public, told).context("over the new topic")?;
+    node.stop()
+}
+
+/// Makes the log in a directory the beginning of the topic of a node.
+fn found(launch: &Launch, from: &Path) -> Result<Output> {
+    launch.command().args(["cluster", "found", "--from"]).arg(from).output().context("run cluster found")
+}
+
+/// What it said.
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
 }
 
 /// The single server sells something, and stops.
@@ -129,16 +166,9 @@ fn live_alone(launch: &Launch) -> Result<Told> {
 /// Its log becomes the beginning of the topic, and it does not start again.
 fn move_in(single: &Launch, node: &Node) -> Result<()> {
     node.prepare_topic()?;
-    let found = |launch: &Launch| -> Result<Output> {
-        let mut command = launch.command();
-        command.args(["cluster", "found", "--from"]).arg(&single.data).output().context("run cluster found")
-    };
-    let said = |output: &Output| {
-        String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned()
-    };
-    let moved = found(&node.launch)?;
+    let moved = found(&node.launch, &single.data)?;
     ensure!(moved.status.success(), "cluster found ended with {}:\n{}", moved.status, said(&moved));
-    let again = found(&node.launch)?;
+    let again = found(&node.launch, &single.data)?;
     ensure!(!again.status.success(), "the log was moved twice: {}", said(&again));
     let started = single.start();
     let refused = started.err().context("the single server starts again")?.to_string();
