@@ -19,6 +19,9 @@ use crate::status::Dropped;
 /// Under this name whoever leads notes from which offset on its sinks need the log. Sinks cannot have it.
 const NEEDED_NOTE: &str = "log needed from";
 
+/// After so long without a leader nobody is about to be one.
+const VACANCY_MAX: Duration = Duration::from_secs(2);
+
 /// The figures, and who waits for a change of them.
 pub(crate) struct Board {
     state: Mutex<BoardState>,
@@ -64,6 +67,8 @@ pub(crate) struct Seen {
     pub(crate) leader_url: String,
     pub(crate) leads: bool,
     pub(crate) since_ms: u64,
+    /// Since when the epoch is this, by the steady clock.
+    pub(crate) epoch_since: Duration,
     pub(crate) term_count: u64,
     pub(crate) dropped: Dropped,
 }
@@ -107,6 +112,19 @@ impl Board {
         let state = self.state();
         state.is_warm
             && !state.is_standing_down
+            && state.unsafe_settings.is_none()
+            && state.same_number.is_none()
+    }
+
+    /// Whether the leader has resigned a moment before `now`, by the steady clock, and this node may lead next, or is about to.
+    pub(crate) fn is_vacant(&self, now: Duration) -> bool {
+        let state = self.state();
+        let BoardState { seen, is_warm, .. } = &*state;
+        let has_resigned = seen.place.epoch.is_some() && seen.place.leader.is_none();
+        (seen.leads || (has_resigned && *is_warm))
+            && now < seen.epoch_since + VACANCY_MAX
+            && !state.is_standing_down
+            && state.problem.is_none()
             && state.unsafe_settings.is_none()
             && state.same_number.is_none()
     }

@@ -119,7 +119,7 @@ impl ClusterLog {
     /// The node as of now.
     pub fn status(&self) -> NodeStatus {
         let state = self.board.state();
-        let Seen { place, leader_url, leads, since_ms, term_count, dropped } = state.seen.clone();
+        let Seen { place, leader_url, leads, since_ms, term_count, dropped, .. } = state.seen.clone();
         let role = match (&state.problem, leads) {
             (Some(_), _) => NodeRole::Stopped,
             (None, true) => NodeRole::Leading,
@@ -241,6 +241,10 @@ impl Log for ClusterLog {
 
     fn has_rivals(&self) -> bool {
         true
+    }
+
+    fn is_vacant(&self) -> bool {
+        self.board.is_vacant(self.clock.read().steady)
     }
 
     fn note(&self, name: &str, value: &[u8]) {

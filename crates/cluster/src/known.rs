@@ -79,6 +79,9 @@ impl Known {
         let (place, leads) = (*self.place(), self.epoch_led().is_some());
         let mut state = self.board.state();
         let seen = &mut state.seen;
+        if seen.place.epoch != place.epoch {
+            seen.epoch_since = self.clock.read().steady;
+        }
         if seen.leads != leads || seen.place.epoch != place.epoch || seen.since_ms == 0 {
             seen.since_ms = self.clock.wall_ms();
         }

@@ -1,11 +1,16 @@
 //! What a node answers while another one leads.
 
+use std::time::Duration;
+
 use onrush_node::{Call, Failure};
 use tokio::sync::oneshot;
 
 use crate::http::request::Request;
 use crate::net::thread::EdgeThread;
 use crate::problem::Problem;
+
+/// Between two looks whether it is known who leads.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// What is about this node and not about the state, on either listener.
 const OF_THE_NODE: [&[u8]; 7] =
@@ -18,6 +23,22 @@ const OF_THE_NODE: [&[u8]; 7] =
 pub(crate) fn check_leads(thread: &EdgeThread, request: &Request<'_>) -> Result<(), Problem> {
     let leads = thread.routes.partitions.as_ref().is_none_or(|partitions| partitions.lead());
     if leads || is_of_the_node(request.path) { Ok(()) } else { Err(Problem::not_leader()) }
+}
+
+/// Whether a request that this node does not answer now is to wait, because the leader has left a moment ago.
+pub(crate) fn is_held(thread: &EdgeThread, request: &Request<'_>) -> bool {
+    !is_of_the_node(request.path) && are_vacant(thread)
+}
+
+/// Waits until it is known who leads.
+pub(crate) async fn wait_for_leader(thread: &EdgeThread) {
+    while are_vacant(thread) {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn are_vacant(thread: &EdgeThread) -> bool {
+    thread.routes.partitions.as_ref().is_some_and(|partitions| partitions.are_vacant())
 }
 
 /// Whether another node may have led when an answer to a request of this path was made here.

@@ -28,7 +28,7 @@ use crate::gate::{Admission, PageOrigin, write_standing};
 use crate::hot::{self, Found, Hot, Ready, Rendering, Sender, WriteProblem};
 use crate::http::request::Request;
 use crate::http::response::{Response, has_no_body};
-use crate::leading::check_leads;
+use crate::leading::{check_leads, is_held};
 use crate::net::call_batcher::PendingCall;
 use crate::net::request_id::RequestId;
 use crate::net::thread::EdgeThread;
@@ -50,6 +50,8 @@ pub(crate) enum Begun {
     Hot(Exchange),
     /// It is one for the router, with what the gate found out about it.
     Routed(Admission),
+    /// Nothing was done with it. It is to begin again when [`crate::leading::wait_for_leader`] is over.
+    Held,
 }
 
 enum State {
@@ -72,9 +74,12 @@ impl Exchange {
         }
         let found = thread.routes.hot.find(request);
         let now = || thread.turn_clock.now();
+        let leads = check_leads(thread, request);
+        if leads.is_err() && is_held(thread, request) {
+            return Begun::Held;
+        }
         // Nobody is counted who has to ask another node.
-        let checked = check_leads(thread, request)
-            .and_then(|()| thread.routes.gate.check(request, hot::group_of(found), now));
+        let checked = leads.and_then(|()| thread.routes.gate.check(request, hot::group_of(found), now));
         let mut admission = match &checked {
             Ok(admission) => *admission,
             Err(_) => Admission::default(),

@@ -120,10 +120,15 @@ impl Server {
         self.operator_address
     }
 
+    /// From now on `/readyz` says that the server stops, while requests are still answered.
+    pub fn leave(&self) {
+        self.partitions.every().iter().for_each(|partition| partition.leave());
+    }
+
     /// Stops listening, answers what is in flight within the settings' `drain_timeout`, and returns when every
     /// connection is closed. Close the partitions afterwards.
     pub fn drain(self) {
-        self.partitions.every().iter().for_each(|partition| partition.leave());
+        self.leave();
         // The operator can watch the drain: that listener is the last to go. No receiver means that all threads are gone.
         let _ = self.stop.send(Stop::Public);
         self.threads.into_iter().for_each(join);

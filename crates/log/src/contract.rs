@@ -55,6 +55,12 @@ pub trait Log: Send + Sync {
         false
     }
 
+    /// Whether whoever wrote to the log has left it a moment ago, nobody else writes yet, and this process may be next: within two seconds
+    /// it is known who is.
+    fn is_vacant(&self) -> bool {
+        false
+    }
+
     /// Tells whoever opens the log next something beside the entries, in 64 bytes at most, under a name of at most 64 bytes. It gets
     /// there some time, if this process leads until then. Where nobody else opens the log nothing is kept.
     fn note(&self, name: &str, value: &[u8]) {

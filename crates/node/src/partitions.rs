@@ -75,6 +75,12 @@ impl Partitions {
         self.by_number.iter().all(|partition| partition.leads())
     }
 
+    /// Whether it does not, and it is about to be known whether it will; see [`Partition::is_vacant`].
+    pub fn are_vacant(&self) -> bool {
+        let mut others = self.by_number.iter().filter(|partition| !partition.leads()).peekable();
+        others.peek().is_some() && others.all(|partition| partition.is_vacant())
+    }
+
     /// The partition that knows everything of a sale.
     pub fn of_sale(&self, sale: &str) -> &Arc<Partition> {
         self.at(self.router.partition_of(RoutingKey::Sale(sale)))

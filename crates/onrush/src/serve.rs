@@ -188,14 +188,20 @@ async fn run(
     notify(&[NotifyState::Stopping]);
     tracing::info!("draining");
     let drained = tokio::task::spawn_blocking(move || {
-        server.drain();
-        feeds.stop();
-        if shared.is_some() {
-            // Before another node leads, whose sinks go on where these end.
+        if let Some(shared) = &shared {
+            // Nobody is to wait longer than until another node leads: so as long as this one answers, its sinks write what they can,
+            // where those of the next go on, and then it resigns. What comes meanwhile is refused, and another node takes it.
+            server.leave();
+            sinks.stop(SINKS_DRAIN);
+            close(&partition, Some(shared));
+            server.drain();
+            feeds.stop();
+        } else {
+            server.drain();
+            feeds.stop();
+            close(&partition, None);
             sinks.stop(SINKS_DRAIN);
         }
-        close(&partition, shared.as_ref());
-        sinks.stop(SINKS_DRAIN);
     });
     tokio::select! {
         outcome = drained => outcome.context("drain")?,

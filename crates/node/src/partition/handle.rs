@@ -41,8 +41,8 @@ pub struct Partition {
     cell: Arc<LeaderCell>,
     /// Nobody's, until those of the log are known.
     no_ids: ReservationIds,
-    /// Another process may take the log over at any time.
-    has_rivals: bool,
+    /// The log, if another process may take it over at any time.
+    rivals_log: Option<Arc<dyn Log>>,
     /// The server is about to drain; nothing but readiness shows it.
     leaving: AtomicBool,
     /// Reads that the view answered.
@@ -161,13 +161,14 @@ impl Partition {
         let Beginning { writer, identity, view, replayed_bytes } = beginning;
         let snapshotter =
             Snapshotter::new(Arc::clone(&cell), Arc::clone(&log), retention, &settings, replayed_bytes);
-        let (has_rivals, state_bytes_max) = (log.has_rivals(), settings.limits.state_bytes_max);
+        let state_bytes_max = settings.limits.state_bytes_max;
+        let rivals_log = log.has_rivals().then(|| Arc::clone(&log));
         let no_ids = ReservationIds::new(settings.partition, identity.id_key);
         let writer = Writer::new(Arc::clone(&cell), log, writer, settings, identity, view);
         let partition = Self {
             cell,
             no_ids,
-            has_rivals,
+            rivals_log,
             leaving: AtomicBool::new(false),
             view_read_count: AtomicU64::new(0),
             denied_counts: Default::default(),
@@ -207,12 +208,18 @@ impl Partition {
 
     /// Whether another process may decide at any time, without this one knowing yet.
     pub fn has_rivals(&self) -> bool {
-        self.has_rivals
+        self.rivals_log.is_some()
+    }
+
+    /// Whether whoever decided has left a moment ago, and this process may be next. That is known within two seconds; until then a call that
+    /// has done nothing yet may wait.
+    pub fn is_vacant(&self) -> bool {
+        self.rivals_log.as_ref().is_some_and(|log| log.is_vacant()) && !self.cell.is_draining()
     }
 
     /// Whether this process decides, as far as it knows. What only reads the view is not to be asked otherwise.
     pub fn leads(&self) -> bool {
-        !self.has_rivals || self.cell.leads()
+        !self.has_rivals() || self.cell.leads()
     }
 
     /// Runs one call and hands its answer to `done`, on this thread or another, once everything it rests on is durable.
@@ -241,7 +248,7 @@ impl Partition {
     fn read_view(&self, call: &Call) -> Option<Outcome> {
         let is_read = matches!(call, Call::ReadSale { .. } | Call::ListSales { .. });
         // A process that does not lead any more may not know it yet, so with rivals no answer comes from here alone.
-        if !is_read || self.has_rivals || self.cell.is_draining() {
+        if !is_read || self.has_rivals() || self.cell.is_draining() {
             return None;
         }
         let reading = self.cell.read_clock();

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 
 use crate::gate::{Admission, PageOrigin};
 use crate::http::request::{self, Peer};
+use crate::leading::wait_for_leader;
 use crate::limits::{PIPELINE_MAX, READ_BYTES};
 use crate::net::deadlines::{Activity, Deadline};
 use crate::net::h2;
@@ -95,9 +96,21 @@ enum Next {
     Again,
     /// The client waits for leave to send a body.
     Continue,
+    /// A whole request is in `carry`, and is not to be taken up before it is known who leads.
+    Held,
     Routed(Box<Routed>),
     Reject(Rejection, PageOrigin),
     Http2,
+}
+
+/// Whether a request was taken up.
+enum Taken {
+    /// It was, and another may be behind it.
+    GoesOn,
+    /// It was, and none is taken up behind it now.
+    IsLast,
+    /// It is left where it is.
+    Not,
 }
 
 /// A request for the router, out of the thread's buffer.
@@ -212,8 +225,12 @@ impl Connection<'_> {
             };
             match parsed {
                 Parsed::Request(request) => {
-                    at += request.length;
-                    if !self.take_request(rest, request) {
+                    let length = request.length;
+                    let taken = self.take_request(rest, request);
+                    if !matches!(taken, Taken::Not) {
+                        at += length;
+                    }
+                    if !matches!(taken, Taken::GoesOn) {
                         break;
                     }
                 }
@@ -238,20 +255,24 @@ impl Connection<'_> {
         self.carry.extend_from_slice(&bytes[at..]);
     }
 
-    /// Puts a hot request on its way, or copies one for the router; whether another may be taken up behind it.
+    /// Puts a hot request on its way, or copies one for the router.
     #[inline]
-    fn take_request(&mut self, bytes: &[u8], request: Request) -> bool {
+    fn take_request(&mut self, bytes: &[u8], request: Request) -> Taken {
         self.told_to_continue = false;
         match Exchange::begin(self.thread, &request::Request::of_http1(&request, bytes, self.peer)) {
             Begun::Hot(exchange) => {
                 let Request { keep_alive, is_http_1_0, .. } = request;
                 self.pipeline.hot.push(HotRequest { exchange, keep_alive, is_http_1_0 });
-                keep_alive
+                if keep_alive { Taken::GoesOn } else { Taken::IsLast }
             }
             Begun::Routed(admission) => {
                 let bytes = Bytes::copy_from_slice(&bytes[..request.length]);
                 self.pipeline.next = Next::Routed(Box::new(Routed { bytes, request, admission }));
-                false
+                Taken::IsLast
+            }
+            Begun::Held => {
+                self.pipeline.next = Next::Held;
+                Taken::Not
             }
         }
     }
@@ -270,6 +291,11 @@ impl Connection<'_> {
         }
         match mem::take(&mut self.pipeline.next) {
             Next::Read | Next::Again | Next::Http2 => Ok(true),
+            Next::Held => {
+                self.deadline.enter(Activity::Busy);
+                Box::pin(wait_for_leader(self.thread)).await;
+                Ok(true)
+            }
             Next::Continue => {
                 let told = self.send(|out, _| out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n"));
                 Box::pin(told).await?;

@@ -30,12 +30,12 @@ const DOCUMENT: &str = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n";
 const HOUR_MS: u64 = 3_600_000;
 
 /// An edge thread that listens; its sockets keep little for a client that does not read.
-struct Rig {
+pub(super) struct Rig {
     address: std::net::SocketAddr,
     thread: Rc<EdgeThread>,
 }
 
-struct Client {
+pub(super) struct Client {
     socket: TcpStream,
     /// What was read and is not looked at.
     read: Vec<u8>,
@@ -54,7 +54,15 @@ fn with_edge<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F) {
     let node_settings = onrush_node::Settings::default();
     let (partition, _) =
         Partition::open(log, node_settings, Arc::new(MachineClock), Retention::default()).unwrap();
-    let partitions = Arc::new(Partitions::one(Arc::clone(&partition)));
+    with_edge_over(&partition, test);
+}
+
+/// The same over a partition that is there. It is closed in the end.
+pub(super) fn with_edge_over<F: Future<Output = ()>>(
+    partition: &Arc<Partition>,
+    test: impl FnOnce(Rig) -> F,
+) {
+    let partitions = Arc::new(Partitions::one(Arc::clone(partition)));
     // Whoever yields lets the sockets be looked at, so that what was sent before is read by itself.
     let mut builder = Builder::new_current_thread();
     let runtime = builder.enable_all().event_interval(1).build_local(LocalOptions::default()).unwrap();
@@ -101,7 +109,7 @@ impl Rig {
         Client { socket, read: Vec::new() }
     }
 
-    async fn ask(&self, requests: &str) -> Client {
+    pub(super) async fn ask(&self, requests: &str) -> Client {
         let mut client = self.connect().await;
         client.send(requests).await;
         client
@@ -136,7 +144,7 @@ impl Rig {
 }
 
 impl Client {
-    async fn send(&mut self, bytes: &str) {
+    pub(super) async fn send(&mut self, bytes: &str) {
         self.socket.write_all(bytes.as_bytes()).await.unwrap();
     }
 
@@ -146,6 +154,12 @@ impl Client {
         for _ in 0..4 {
             yield_now().await;
         }
+    }
+
+    /// Whether something of an answer is there.
+    pub(super) async fn has_bytes(&mut self) -> bool {
+        let readable = tokio::time::timeout(Duration::from_millis(1), self.socket.readable()).await;
+        readable.is_ok() && self.socket.try_read_buf(&mut self.read).is_ok_and(|length| length > 0)
     }
 
     async fn read_more(&mut self) {
@@ -175,7 +189,7 @@ impl Client {
     }
 
     /// The next answers have these statuses and these words in their bodies.
-    async fn expect(&mut self, answers: &[(u16, &str)]) {
+    pub(super) async fn expect(&mut self, answers: &[(u16, &str)]) {
         for (status, words) in answers {
             let answer = self.answer().await;
             assert!(answer.status == *status && answer.body.contains(words), "{words} is not in {answer:?}");

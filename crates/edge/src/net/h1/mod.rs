@@ -7,6 +7,8 @@ mod connection_tests;
 mod head;
 #[cfg(test)]
 mod head_tests;
+#[cfg(test)]
+mod held_tests;
 mod rejection;
 mod rest;
 mod sending;

@@ -33,6 +33,7 @@ use crate::http::request::{self, Peer};
 use crate::http::response::Response;
 use crate::http::size::{TooLarge, check_head as check_head_size};
 use crate::http::target;
+use crate::leading::wait_for_leader;
 use crate::limits::{H2_PIECE_BYTES, H2_PING_INTERVAL, H2_PING_TIMEOUT, H2_STREAMS_MAX, HEAD_BYTES_MAX};
 use crate::net::deadlines::{Deadline, TICK};
 use crate::net::thread::EdgeThread;
@@ -219,15 +220,18 @@ async fn route(
     (body, streamed): (Bytes, Option<RouterBody>),
 ) -> Response {
     streams.room().await;
-    let admission = match Exchange::begin(thread, &request::Request::of_http2(&parts, &body, peer)) {
-        Begun::Hot(mut exchange) => {
-            poll_fn(|context| exchange.poll_decided(context)).await;
-            thread.counters.hot_count.add(1);
-            let mut body = Vec::new();
-            let (head, length) = exchange.render(thread, &mut body);
-            return Response { length, ..Response::of_hot(head, body) };
+    let admission = loop {
+        match Exchange::begin(thread, &request::Request::of_http2(&parts, &body, peer)) {
+            Begun::Hot(mut exchange) => {
+                poll_fn(|context| exchange.poll_decided(context)).await;
+                thread.counters.hot_count.add(1);
+                let mut body = Vec::new();
+                let (head, length) = exchange.render(thread, &mut body);
+                return Response { length, ..Response::of_hot(head, body) };
+            }
+            Begun::Routed(admission) => break admission,
+            Begun::Held => wait_for_leader(thread).await,
         }
-        Begun::Routed(admission) => admission,
     };
     let _turn = turn(thread, streams, &parts).await;
     streams.room().await;
