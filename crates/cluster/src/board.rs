@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use onrush_log::Wake;
 use onrush_log::shared::{
-    Acked, Acks, InForce, LogId, Place, RecordKind, RecordNo, SharedAppender, SharedBounds, SharedError,
-    SharedRecord, Verdict,
+    Acked, Acks, InForce, LogId, NodeId, Place, RecordKind, RecordNo, SharedAppender, SharedBounds,
+    SharedError, SharedRecord, Verdict,
 };
 
 use onrush_node::Clock;
@@ -56,6 +56,8 @@ pub(crate) struct BoardState {
     pub(crate) snapshot_trouble: Option<String>,
     /// The node does not begin to lead any more.
     pub(crate) is_standing_down: bool,
+    /// When that began, by the steady clock, if it led then.
+    pub(crate) left_at: Option<Duration>,
     /// The node leaves: it leads no more, and its threads end.
     pub(crate) is_leaving: bool,
 }
@@ -116,14 +118,18 @@ impl Board {
             && state.same_number.is_none()
     }
 
-    /// Whether the leader has resigned a moment before `now`, by the steady clock, and this node may lead next, or is about to.
-    pub(crate) fn is_vacant(&self, now: Duration) -> bool {
+    /// Whether the leader has resigned a moment before `now`, by the steady clock, and this node may lead next, or is about to. To a node
+    /// that was the leader it is so until it has read that another one is.
+    pub(crate) fn is_vacant(&self, node: NodeId, now: Duration) -> bool {
         let state = self.state();
         let BoardState { seen, is_warm, .. } = &*state;
+        if state.is_standing_down {
+            let is_nobody_next = seen.place.leader.is_none_or(|leader| leader == node);
+            return is_nobody_next && state.left_at.is_some_and(|left_at| now < left_at + VACANCY_MAX);
+        }
         let has_resigned = seen.place.epoch.is_some() && seen.place.leader.is_none();
         (seen.leads || (has_resigned && *is_warm))
             && now < seen.epoch_since + VACANCY_MAX
-            && !state.is_standing_down
             && state.problem.is_none()
             && state.unsafe_settings.is_none()
             && state.same_number.is_none()

@@ -101,7 +101,18 @@ impl ClusterLog {
 
     /// Does not begin to lead from now on: whoever waits for that in [`Log::open_visiting`] is told so. A term that has begun goes on.
     pub fn stand_down(&self) {
-        self.board.change(|state| state.is_standing_down = true);
+        let now = self.clock.read().steady;
+        self.board.change(|state| {
+            state.is_standing_down = true;
+            state.left_at = state.term.is_some().then_some(now);
+        });
+    }
+
+    /// After this node has stood down and resigned: waits until another one leads, for two seconds at most.
+    pub fn wait_for_next(&self) {
+        while self.is_vacant() {
+            drop(self.board.wait(self.board.state(), WAIT / 10));
+        }
     }
 
     /// Leads no more and follows no more, from now on.
@@ -244,7 +255,7 @@ impl Log for ClusterLog {
     }
 
     fn is_vacant(&self) -> bool {
-        self.board.is_vacant(self.clock.read().steady)
+        self.board.is_vacant(self.settings.node, self.clock.read().steady)
     }
 
     fn note(&self, name: &str, value: &[u8]) {

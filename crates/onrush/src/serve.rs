@@ -189,13 +189,16 @@ async fn run(
     tracing::info!("draining");
     let drained = tokio::task::spawn_blocking(move || {
         if let Some(shared) = &shared {
-            // Nobody is to wait longer than until another node leads: so as long as this one answers, its sinks write what they can,
-            // where those of the next go on, and then it resigns. What comes meanwhile is refused, and another node takes it.
+            // Nobody is to be refused who could be answered. So this node answers while its sinks write what they can, where those of
+            // the next leader go on; then it resigns, and what comes waits here until it is known that another one leads.
             server.leave();
             sinks.stop(SINKS_DRAIN);
-            close(&partition, Some(shared));
+            shared.stand_down();
+            partition.close();
+            shared.wait_for_next();
             server.drain();
             feeds.stop();
+            shared.leave();
         } else {
             server.drain();
             feeds.stop();

@@ -28,6 +28,7 @@ mod poison;
 mod published;
 mod reconcile;
 mod restored;
+mod rolling;
 mod rush;
 mod schemathesis;
 mod sigterm;
@@ -102,6 +103,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         about: "a single server moves into a cluster whose topics are trimmed, and nodes that lost their files begin with a snapshot",
         in_short: true,
         run: joining::run,
+    },
+    Scenario {
+        name: "rolling",
+        about: "nodes behind nginx, by the documented lines, are restarted one after the other: no request that has a key fails",
+        in_short: true,
+        run: rolling::run,
     },
     Scenario {
         name: "catalog",

@@ -156,8 +156,11 @@ impl Keeper {
         let since = self.newest.as_ref().map_or_else(Place::default, |newest| newest.reached.place);
         let newest_bytes = self.newest.as_ref().map_or(0, |newest| newest.bytes);
         let record_count = place.next_no.0.saturating_sub(since.next_no.0);
-        let bytes = self.parts.copy.reader().bytes_from(since.next_offset)
-            + record_count * RECORD_HEADER_BYTES as u64;
+        let reader = self.parts.copy.reader();
+        // Both have all of the newest segment in them.
+        let behind =
+            reader.bytes_from(since.next_offset).saturating_sub(reader.bytes_from(place.next_offset));
+        let bytes = behind + record_count * RECORD_HEADER_BYTES as u64;
         record_count > 0 && bytes >= self.parts.snapshot_bytes.max(newest_bytes)
     }
 

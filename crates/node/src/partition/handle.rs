@@ -214,12 +214,12 @@ impl Partition {
     /// Whether whoever decided has left a moment ago, and this process may be next. That is known within two seconds; until then a call that
     /// has done nothing yet may wait.
     pub fn is_vacant(&self) -> bool {
-        self.rivals_log.as_ref().is_some_and(|log| log.is_vacant()) && !self.cell.is_draining()
+        self.rivals_log.as_ref().is_some_and(|log| log.is_vacant())
     }
 
     /// Whether this process decides, as far as it knows. What only reads the view is not to be asked otherwise.
     pub fn leads(&self) -> bool {
-        !self.has_rivals() || self.cell.leads()
+        !self.has_rivals() || (self.cell.leads() && !self.cell.is_draining())
     }
 
     /// Runs one call and hands its answer to `done`, on this thread or another, once everything it rests on is durable.

@@ -2,7 +2,7 @@
 
 mod application;
 mod caddy;
-mod nginx;
+pub(crate) mod nginx;
 mod proxy;
 mod traefik;
 

@@ -40,11 +40,11 @@ pub(super) fn put_into(lines: &str, server: SocketAddr, application: SocketAddr)
 }
 
 /// The process of a proxy, which ends with this.
-pub(super) struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
     /// Starts it and waits until it listens at `address`.
-    pub(super) fn start(command: &mut Command, directory: &Path, address: SocketAddr) -> Result<Self> {
+    pub(crate) fn start(command: &mut Command, directory: &Path, address: SocketAddr) -> Result<Self> {
         let path = directory.join("output");
         let output = File::create(&path)?;
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).spawn();
