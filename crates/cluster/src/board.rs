@@ -66,6 +66,8 @@ pub(crate) struct BoardState {
 #[derive(Clone, Default)]
 pub(crate) struct Seen {
     pub(crate) place: Place,
+    /// CRC32C of the record before the place, if this process has read it.
+    pub(crate) last_checksum: Option<u32>,
     pub(crate) leader_url: String,
     pub(crate) leads: bool,
     pub(crate) since_ms: u64,
@@ -156,7 +158,7 @@ impl Board {
         }
     }
 
-    /// Whoever leads says so.
+    /// From which offset on the sinks of whoever leads need the log, if that was noted.
     pub(crate) fn needed_by_leader(&self) -> Option<u64> {
         let noted = self.state().notes.get(NEEDED_NOTE)?;
         Some(u64::from_le_bytes(noted.try_into().ok()?))

@@ -24,6 +24,8 @@ use crate::writer::{ClusterWriter, Handed};
 
 /// How often whoever waits to lead looks whether it is to stop.
 const WAIT: Duration = Duration::from_millis(100);
+/// Looks whether the thread has ended that sends snapshots.
+const KEEPER_LOOKS: u32 = 10;
 /// Events that are visited before it is looked again.
 const VISITED_AT_ONCE: u64 = 100_000;
 
@@ -37,6 +39,8 @@ pub struct ClusterLog {
     board: Arc<Board>,
     clock: Arc<dyn Clock>,
     threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    /// Nobody waits for long until it ends.
+    keeping: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl ClusterLog {
@@ -95,8 +99,9 @@ impl ClusterLog {
         let following = spawn("log-follower", move || follower.run()).map_err(started)?;
         let inspecting = spawn("log-inspector", move || inspector.run()).map_err(started)?;
         let keeping = spawn("log-snapshots", move || keeper.run()).map_err(started)?;
-        let threads = Arc::new(Mutex::new(vec![following, inspecting, keeping]));
-        Ok(Self { shared, partition, settings, copy: copy_log, board, clock, threads })
+        let threads = Arc::new(Mutex::new(vec![following, inspecting]));
+        let keeping = Arc::new(Mutex::new(Some(keeping)));
+        Ok(Self { shared, partition, settings, copy: copy_log, board, clock, threads, keeping })
     }
 
     /// Does not begin to lead from now on: whoever waits for that in [`Log::open_visiting`] is told so. A term that has begun goes on.
@@ -118,6 +123,10 @@ impl ClusterLog {
     /// Leads no more and follows no more, from now on.
     pub fn leave(&self) {
         self.board.change(|state| state.is_leaving = true);
+        let keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(keeping) = &keeping {
+            keeping.thread().unpark();
+        }
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             thread.thread().unpark();
@@ -125,6 +134,13 @@ impl ClusterLog {
                 tracing::error!("a thread that follows the shared log has failed");
             }
         }
+        for _ in 0..KEEPER_LOOKS {
+            if keeping.as_ref().is_none_or(JoinHandle::is_finished) {
+                return;
+            }
+            std::thread::park_timeout(WAIT);
+        }
+        tracing::warn!("a snapshot for new nodes is given up in the middle");
     }
 
     /// The node as of now.
@@ -264,10 +280,6 @@ impl Log for ClusterLog {
 
     fn noted(&self, name: &str) -> Option<Vec<u8>> {
         self.board.state().notes.get(name)
-    }
-
-    fn needed_by_leader(&self) -> Option<u64> {
-        self.board.needed_by_leader()
     }
 
     fn reader(&self) -> Box<dyn LogReader> {

@@ -105,6 +105,7 @@ impl Follower {
                 leader_url,
                 dropped: Dropped::default(),
                 term_count: 0,
+                last_checksum: None,
             },
             next_way: None,
             claimed_way: None,
@@ -123,6 +124,7 @@ impl Follower {
 
     /// Takes turns until the node leaves.
     pub(crate) fn run(mut self) {
+        self.known.show();
         loop {
             if self.board.state().is_leaving {
                 return self.end();

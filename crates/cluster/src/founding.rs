@@ -1,6 +1,8 @@
 //! The log of a single server becomes the beginning of a shared one.
 
+use std::io;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::time::Duration;
 
 use onrush_log::shared::{
@@ -10,7 +12,7 @@ use onrush_log::{Entry, Format, Log, OpenError, Opening, SnapshotError, StorageE
 
 use crate::notes::Notes;
 use crate::opening::random;
-use crate::place_file::Reached;
+use crate::place_file::{PlaceFile, Reached};
 use crate::settings::SharedLogs;
 use crate::snapshots::{Handing, SendError, Sender, Sending};
 
@@ -40,6 +42,15 @@ pub enum FoundError {
         "another node has founded a log in this topic meanwhile, so this one did not become its beginning: stop all nodes, and name a new topic"
     )]
     Rival,
+    /// There is nothing to begin with.
+    #[error("the log has no events, so a cluster need not begin with it: start nodes with empty directories")]
+    Empty,
+    /// Whether it was founded is not known.
+    #[error(
+        "nobody knows whether the shared log begins with this one now: {0}. Start a node with an empty directory and look: if it has what the \
+         single server had, all is well"
+    )]
+    Unknown(SharedError),
     /// A sink would lose events.
     #[error(
         "a sink needs the log from offset {0} on, and no snapshot is as old: start the single server, let its sinks catch up, and stop it again"
@@ -62,6 +73,13 @@ pub enum FoundError {
     Shared(#[from] SharedError),
 }
 
+impl FoundError {
+    /// Whether it is certain that nobody goes on from the log, so that its server may.
+    pub fn is_void(&self) -> bool {
+        !matches!(self, Self::Unknown(_))
+    }
+}
+
 impl From<SendError> for FoundError {
     fn from(error: SendError) -> Self {
         match error {
@@ -77,7 +95,7 @@ impl From<SendError> for FoundError {
 /// opened for that and is to be opened never again.
 ///
 /// # Errors
-/// See [`FoundError`]; nothing has happened then, unless the cluster failed in the middle, which the next try shows.
+/// See [`FoundError`]; unless that says otherwise, nothing has happened then.
 pub fn found(
     shared: &SharedLogs,
     partition: u32,
@@ -119,12 +137,16 @@ pub fn found(
         VisitError::Refused(refused) => FoundError::from(refused.error),
     })?;
     let offset = opened.next_offset;
+    if offset == 0 {
+        return Err(FoundError::Empty);
+    }
     let mut notes = Notes::default();
     for (name, value) in places {
         notes.put(name, value);
     }
     let place = Place { log_id: Some(log_id), next_offset: offset, ..Place::default() };
-    let manifest = sender.finish(Reached { place, told_ms: time_ms, leader_url: String::new(), notes })?;
+    let manifest =
+        sender.finish(Reached { place, told_ms: time_ms, leader_url: String::new(), notes }, None)?;
     begin_log(&*shared.records, partition, log_id, offset, time_ms)?;
     Ok(Founded { offset, snapshot_bytes: manifest.bytes })
 }
@@ -155,16 +177,33 @@ fn begin_log(
     let mut handing = Handing::begin(log, partition, RecordNo(0))?;
     let mut bytes = Vec::new();
     claim.encode(&mut bytes);
-    handing.hand_over(&bytes)?;
-    handing.wait_for(0, &|| false)?;
-    let epoch = own_claim(log, partition, log_id, tag)?.ok_or(FoundError::Rival)?;
+    // From here on it may be that the log is founded, whatever is said.
+    handing.hand_over(&bytes).map_err(FoundError::Unknown)?;
+    handing.wait_for(0, &|| false).map_err(|error| match error {
+        SendError::Shared(error) => FoundError::Unknown(error),
+        other => other.into(),
+    })?;
+    let epoch = own_claim(log, partition, log_id, tag).map_err(FoundError::Unknown)?;
+    let epoch = epoch.ok_or(FoundError::Rival)?;
     let resignation =
         SharedRecord { kind: RecordKind::Resignation, epoch: Some(epoch), sequence: 1, ..claim };
     bytes.clear();
     resignation.encode(&mut bytes);
-    handing.hand_over(&bytes)?;
-    handing.wait_for(0, &|| false)?;
+    let resigned = handing.hand_over(&bytes).map_err(SendError::from);
+    if let Err(error) = resigned.and_then(|()| handing.wait_for(0, &|| false)) {
+        // Without it nodes wait for the silence to pass.
+        tracing::warn!(%error, "the log is founded, and its first leader has not resigned");
+    }
     Ok(())
+}
+
+/// What was noted with the log that a node has a copy of, if the file `place` of the node is in this directory.
+///
+/// # Errors
+/// It cannot be read.
+pub fn noted_in(directory: &Path) -> io::Result<impl Fn(&str) -> Option<Vec<u8>>> {
+    let reached = PlaceFile::in_directory(directory).read()?;
+    Ok(move |name: &str| reached.as_ref().and_then(|reached| reached.notes.get(name)))
 }
 
 /// The number of this claim, if it is in force.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crc32c::crc32c;
 use onrush_log::AppendError;
 use onrush_log::shared::{
     Admission, DropReason, Fence, Leadership, NodeId, Place, RecordKind, RecordNo, Role, SharedRecord,
@@ -43,6 +44,8 @@ pub(crate) struct Known {
     pub(crate) leader_url: String,
     pub(crate) dropped: Dropped,
     pub(crate) term_count: u64,
+    /// CRC32C of the record before the place, if this process has read it.
+    pub(crate) last_checksum: Option<u32>,
 }
 
 impl Known {
@@ -68,8 +71,9 @@ impl Known {
             )));
         }
         let taken = self.take_through_fence(&before, no, bytes);
-        if taken.is_err() {
-            self.fence = Fence::new(self.partition, before);
+        match &taken {
+            Ok(()) => self.last_checksum = Some(crc32c(bytes)),
+            Err(_) => self.fence = Fence::new(self.partition, before),
         }
         taken
     }
@@ -85,7 +89,7 @@ impl Known {
         if seen.leads != leads || seen.place.epoch != place.epoch || seen.since_ms == 0 {
             seen.since_ms = self.clock.wall_ms();
         }
-        (seen.place, seen.leads) = (place, leads);
+        (seen.place, seen.leads, seen.last_checksum) = (place, leads, self.last_checksum);
         (seen.term_count, seen.dropped) = (self.term_count, self.dropped);
         if seen.leader_url != self.leader_url {
             seen.leader_url.clone_from(&self.leader_url);
@@ -231,6 +235,7 @@ mod tests {
             leader_url: String::new(),
             dropped: Dropped::default(),
             term_count: 0,
+            last_checksum: None,
         }
     }
 

@@ -31,6 +31,6 @@ mod status;
 mod writer;
 
 pub use cluster_log::{ClusterLog, copy_in};
-pub use founding::{FoundError, Founded, found};
+pub use founding::{FoundError, Founded, found, noted_in};
 pub use settings::{NodeSettings, Ping, SharedLogs};
 pub use status::{Dropped, NodeRole, NodeStatus};

@@ -27,7 +27,7 @@ pub struct NodeSettings {
     pub directory: PathBuf,
     /// Asks other nodes.
     pub ping: Ping,
-    /// The shared log grows by so many bytes until there is another snapshot for new nodes, or by as many as the newest one has.
+    /// The shared log grows by so many bytes until there is another snapshot for new nodes, and by as many as the newest one has.
     pub snapshot_bytes: u64,
     /// How often it is looked whether there is to be one.
     pub snapshot_interval: Duration,

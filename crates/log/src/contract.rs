@@ -73,12 +73,6 @@ pub trait Log: Send + Sync {
         None
     }
 
-    /// From which offset on whoever writes to the log still needs it for its sinks, as far as this process has read; nothing if that is not
-    /// known, or nobody else writes.
-    fn needed_by_leader(&self) -> Option<u64> {
-        None
-    }
-
     /// A reader of what is in force; empty until the log is opened. It goes on working when the log is opened again.
     fn reader(&self) -> Box<dyn LogReader>;
 

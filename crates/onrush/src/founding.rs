@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use onrush_cluster::FoundError;
+use onrush_log::OpenError;
 use onrush_log::file::{FileLog, LogSettings, SyncMethod};
-use onrush_log::{OpenError, StorageError};
-use onrush_node::Retention;
-use onrush_sinks::Sinks;
 
 use crate::failure::Failure;
 use crate::output::print;
@@ -18,6 +16,8 @@ use crate::shared_log;
 
 /// Says in a data directory that its log goes on elsewhere.
 const MOVED: &str = "moved-to-cluster";
+/// Is there in the directory of a node.
+const PLACE: &str = "place";
 
 /// Sends the log in the directory `from` to the shared log of the settings.
 pub(crate) fn found(settings: &Settings, from: &Path) -> Result<(), Failure> {
@@ -27,34 +27,30 @@ pub(crate) fn found(settings: &Settings, from: &Path) -> Result<(), Failure> {
         )
         .into());
     };
-    if !from.is_dir() {
-        return Err(anyhow!("{} is no directory", from.display()).into());
-    }
+    refuse_other_directory(from)?;
     let shared = shared_log::open(cluster)?;
     refuse_unsafe(cluster, &shared)?;
-    refuse_moved(from).map_err(open_failure)?;
     let partition = settings.node.partition.into();
     let log_settings = LogSettings::new(settings.log.segment_bytes);
     let log = FileLog::lock(from, SyncMethod::Fdatasync, partition, log_settings).map_err(open_failure)?;
+    refuse_moved(from)?;
     let sinks: Vec<_> = settings.sinks.iter().map(|sink| sink.node.clone()).collect();
-    let retention = Retention::default();
-    let places = onrush_sinks::noted_places(&sinks, from).context("read where a sink was")?;
-    Sinks::prepare(sinks, from, &retention).context("read where a sink was")?;
+    let noted = onrush_cluster::noted_in(from).context("read what was noted with the log")?;
+    let places = onrush_sinks::sink_places(&sinks, from, noted).context("read where a sink was")?;
     let marker = mark_moved(from, cluster).context("note that the log is moved")?;
-    let founded = onrush_cluster::found(&shared, partition, &log, retention.needed_from(), &places);
-    let founded = match founded {
-        Ok(founded) => founded,
-        Err(error) => {
+    let founded = onrush_cluster::found(&shared, partition, &log, places.needed_from, &places.notes);
+    let founded = founded.map_err(|error| {
+        if error.is_void() {
             // Nobody goes on from what was sent.
             if let Err(error) = fs::remove_file(&marker) {
                 tracing::warn!(%error, file = %marker.display(), "the file could not be removed");
             }
-            return Err(match error {
-                FoundError::Open(error) => open_failure(error),
-                error => Failure::Runtime(error.into()),
-            });
         }
-    };
+        match error {
+            FoundError::Open(error) => open_failure(error),
+            error => Failure::Runtime(error.into()),
+        }
+    })?;
     print(&format!(
         "the log in {} goes on in the shared log, from offset {} on ({} bytes were sent)\n\
          start nodes with empty directories; no server starts with {} again\n",
@@ -65,19 +61,63 @@ pub(crate) fn found(settings: &Settings, from: &Path) -> Result<(), Failure> {
     ))
 }
 
+/// A directory without a log would begin an empty one.
+fn refuse_other_directory(from: &Path) -> Result<(), Failure> {
+    let copy = onrush_cluster::copy_in(from);
+    if copy.is_dir() {
+        return Err(anyhow!(
+            "{} is of a node of a cluster; its log is in {}",
+            from.display(),
+            copy.display()
+        )
+        .into());
+    }
+    let is_of_log = |entry: &fs::DirEntry| {
+        let path = entry.path();
+        path.extension().is_some_and(|extension| extension == "seg" || extension == "snap")
+    };
+    let mut entries = fs::read_dir(from).with_context(|| format!("read {}", from.display()))?;
+    if entries.any(|entry| entry.is_ok_and(|entry| is_of_log(&entry))) {
+        return Ok(());
+    }
+    Err(anyhow!("{} has no log: name the data directory of the single server", from.display()).into())
+}
+
+/// A single server goes on from no log that was moved into a cluster, and from none of a node.
+pub(crate) fn refuse_of_cluster(directory: &Path) -> Result<(), Failure> {
+    refuse_moved(directory)?;
+    let copy = onrush_cluster::copy_in(directory);
+    let is_of_node = copy.is_dir() || directory.join(PLACE).is_file();
+    let is_copy = directory.parent().is_some_and(|node| {
+        node.join(PLACE).is_file() && onrush_cluster::copy_in(node).file_name() == directory.file_name()
+    });
+    if !is_of_node && !is_copy {
+        return Ok(());
+    }
+    Err(anyhow!(
+        "{} is of a node of a cluster: a server that goes on from it alone would sell the same units again. Name another directory, or, if the \
+         cluster is gone for good, a copy of the node's {}",
+        directory.display(),
+        if is_copy { directory.display() } else { copy.display() }
+    )
+    .into())
+}
+
 /// No single server goes on from a log that was moved.
-pub(crate) fn refuse_moved(directory: &Path) -> Result<(), OpenError> {
+fn refuse_moved(directory: &Path) -> Result<(), Failure> {
     let marker = directory.join(MOVED);
     match fs::read_to_string(&marker) {
-        Ok(said) => Err(OpenError::Settings(format!(
+        Ok(said) => Err(anyhow!(
             "the log in {} was moved into a cluster ({}): a server that goes on from it would sell the same units again. Start nodes of \
-             the cluster with directories of their own. Only if no node ever began with it, remove {}",
+             the cluster with directories of their own. If `onrush cluster found` did not come to its end, remove {} and run it again: it says \
+             if the topic has records, and then nodes go on from there, and this directory does not",
             directory.display(),
             said.trim_end(),
             marker.display()
-        ))),
+        )
+        .into()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(StorageError { doing: "read", path: marker.display().to_string(), source }.into()),
+        Err(error) => Err(anyhow!(error).context(format!("read {}", marker.display())).into()),
     }
 }
 

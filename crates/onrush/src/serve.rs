@@ -81,7 +81,11 @@ fn start_partition(settings: &Settings) -> Result<Started, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(MachineClock);
     let retention = Retention::default();
     let (log, shared): (Arc<dyn Log>, _) = match &settings.cluster {
-        None => (lock_log(settings).map_err(|error| open_failure(error.into()))?, None),
+        None => {
+            let log = lock_log(settings).map_err(|error| open_failure(error.into()))?;
+            founding::refuse_of_cluster(&settings.log.directory)?;
+            (log, None)
+        }
         Some(cluster) => {
             let log = shared_log::open(cluster)?;
             let node = shared_log::node_settings(settings, cluster, retention.clone());
@@ -143,7 +147,6 @@ fn close(partition: &Partition, shared: Option<&ClusterLog>) {
 fn lock_log(settings: &Settings) -> Result<Arc<dyn Log>, OpenError> {
     let LogFiles { directory, segment_bytes, sync_method } = &settings.log;
     let partition = settings.node.partition.into();
-    founding::refuse_moved(directory)?;
     Ok(Arc::new(FileLog::lock(directory, *sync_method, partition, LogSettings::new(*segment_bytes))?))
 }
 

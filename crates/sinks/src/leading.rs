@@ -14,6 +14,8 @@ use crate::status::SinkState;
 const INTERVAL: Duration = Duration::from_millis(100);
 /// How often a sink that waits lets go of the log that the leader's no longer needs.
 const LET_GO_INTERVAL: Duration = Duration::from_secs(1);
+/// The same after trouble.
+const TROUBLE_INTERVAL: Duration = Duration::from_mins(1);
 /// How often it is looked whether a note is in the log.
 const NOTE_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -35,7 +37,7 @@ pub(crate) fn wait_to_lead(
     leads: &IdsWhileLeading,
     log: &dyn Log,
 ) -> Option<ReservationIds> {
-    let mut since_let_go = Stopwatch::start();
+    let (mut since_let_go, mut interval) = (Stopwatch::start(), LET_GO_INTERVAL);
     loop {
         if handle.stop_order() != StopOrder::GoOn {
             return None;
@@ -44,19 +46,37 @@ pub(crate) fn wait_to_lead(
             return Some(ids);
         }
         handle.shown().state = SinkState::Following;
-        if since_let_go.elapsed() >= LET_GO_INTERVAL {
-            since_let_go = Stopwatch::start();
-            if let Err(error) = let_go(handle, log) {
+        if since_let_go.elapsed() >= interval {
+            let done = let_go(handle, log);
+            (since_let_go, interval) = (Stopwatch::start(), LET_GO_INTERVAL);
+            if let Err(error) = done {
                 tracing::warn!(sink = handle.settings.name, %error, "the log is kept for longer");
+                interval = TROUBLE_INTERVAL;
             }
         }
         std::thread::park_timeout(INTERVAL);
     }
 }
 
-/// Keeps the names as of the newest snapshot that the leader's sinks are not behind, and the log from there on.
+/// Notes for the sinks of this name on other nodes from where on the log is kept for this one: its target has everything below.
+pub(crate) fn note_kept(log: &dyn Log, handle: &SinkHandle) {
+    let kept_from = handle.kept.offset().unwrap_or(0);
+    log.note(&kept_note(&handle.settings.name), &kept_from.to_le_bytes());
+}
+
+/// From where on the log is kept for the leader's sink of this name, if that was noted.
+fn kept_by_leader(log: &dyn Log, sink: &str) -> Option<u64> {
+    log.noted(&kept_note(sink)).and_then(|noted| Some(u64::from_le_bytes(noted.try_into().ok()?)))
+}
+
+/// No sink is called that.
+pub(crate) fn kept_note(sink: &str) -> String {
+    format!("kept {sink}")
+}
+
+/// Keeps the names as of the newest snapshot that the leader's sink of this name is not behind, and the log from there on.
 fn let_go(handle: &SinkHandle, log: &dyn Log) -> Result<(), StartPointError> {
-    let Some(needed_from) = log.needed_by_leader() else { return Ok(()) };
+    let Some(needed_from) = kept_by_leader(log, &handle.settings.name) else { return Ok(()) };
     let kept_from = handle.kept.offset().unwrap_or(0);
     let oldest = log.reader().oldest_offset();
     let snapshots = log.snapshots()?.into_iter();

@@ -29,7 +29,8 @@ pub use confirmed::{Confirmed, Expected};
 pub use event::{Change, Claim, EventKind, ReservationSubject, SinkEvent, SinkLine};
 pub use leading::IdsWhileLeading;
 pub use replay::{
-    ReplayError, Replayed, log_extent, noted_offset, noted_places, replay, sink_snapshot_offset, skipped,
+    ReplayError, Replayed, SinkPlaces, log_extent, noted_offset, replay, sink_places, sink_snapshot_offset,
+    skipped,
 };
 pub use replica::{CounterRow, Replica, ReplicaAnswer};
 pub use settings::{AtBacklogMax, BACKLOG_BYTES_MAX_DEFAULT, SINK_NAME_BYTES_MAX, Selection, SinkSettings};

@@ -7,6 +7,7 @@ use onrush_log::{Entry, ReadError, SnapshotError, StorageError, StoredLog, Visit
 
 use crate::event::SinkEvent;
 use crate::files::SinkFiles;
+use crate::leading::kept_note;
 use crate::name_table::{NameTable, Unknown};
 use crate::settings::{Selection, SinkSettings};
 use crate::start_point::{StartPointError, read_snapshot};
@@ -107,17 +108,40 @@ pub fn skipped(directory: &Path, sink: &str) -> Result<Vec<Skipped>, ReplayError
     SinkFiles::new(directory, sink).read_skipped().map_err(|source| directory_error(directory, source))
 }
 
-/// What is noted in a data directory for sinks whose targets keep no offset, by the names of the sinks, as [`onrush_log::Log::note`]
-/// takes it.
+/// Where the sinks of a log are that goes on elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkPlaces {
+    /// They need the log from this offset on; `u64::MAX` without sinks.
+    pub needed_from: u64,
+    /// What [`onrush_log::Log::note`] is given of each of them.
+    pub notes: Vec<(String, Vec<u8>)>,
+}
+
+/// Where sinks are by what is `noted` of them with the log, or else by their files in a data directory.
 ///
 /// # Errors
-/// The notes cannot be read.
-pub fn noted_places(sinks: &[SinkSettings], directory: &Path) -> std::io::Result<Vec<(String, Vec<u8>)>> {
-    let mut places = Vec::new();
-    for sink in sinks {
-        if let Some(noted) = SinkFiles::new(directory, &sink.name).read_offset()? {
-            places.push((sink.name.clone(), noted.encode()));
-        }
+/// The files cannot be read.
+pub fn sink_places(
+    sinks: &[SinkSettings],
+    directory: &Path,
+    noted: impl Fn(&str) -> Option<Vec<u8>>,
+) -> std::io::Result<SinkPlaces> {
+    let mut places = SinkPlaces { needed_from: u64::MAX, notes: Vec::new() };
+    for SinkSettings { name, .. } in sinks {
+        let files = SinkFiles::new(directory, name);
+        let place = match noted(name) {
+            Some(place) => Some(place),
+            None => files.read_offset()?.map(|noted| noted.encode()),
+        };
+        places.notes.extend(place.map(|place| (name.clone(), place)));
+        let kept_note = kept_note(name);
+        let kept = noted(&kept_note).and_then(|kept| Some(u64::from_le_bytes(kept.try_into().ok()?)));
+        let kept = match kept {
+            Some(kept) => kept,
+            None => files.sink_snapshot_offset()?.unwrap_or(0),
+        };
+        places.notes.push((kept_note, kept.to_le_bytes().to_vec()));
+        places.needed_from = places.needed_from.min(kept);
     }
     Ok(places)
 }

@@ -15,7 +15,7 @@ use crate::files::Noted;
 use crate::handle::{SinkHandle, StopOrder};
 use crate::history::SnapshotHistory;
 use crate::known_server::KnownServer;
-use crate::leading::{IdsWhileLeading, note_for_rivals, wait_to_lead};
+use crate::leading::{IdsWhileLeading, note_for_rivals, note_kept, wait_to_lead};
 use crate::name_table::NameTable;
 use crate::settings::AtBacklogMax;
 use crate::start_point::{self, StartPoint};
@@ -245,6 +245,7 @@ impl Runner {
             start_point::find(&*self.log, sink_snapshot, &self.ids, from)?;
         self.sink_snapshot_offset = offset;
         self.handle.kept.keep_from(offset);
+        note_kept(&*self.log, &self.handle);
         self.begun_bytes = self.reader.bytes_from(offset);
         if is_snapshot {
             match files.write_snapshot(&names, offset) {
@@ -348,7 +349,12 @@ impl Runner {
             match self.write_snapshot(offset) {
                 Ok(bytes) => {
                     (self.sink_snapshot_bytes, self.sink_snapshot_offset) = (bytes, offset);
+                    if !self.keeps_offset {
+                        // What says that the log is no longer needed must not be known without it.
+                        self.note_offset(offset);
+                    }
                     self.handle.kept.keep_from(offset);
+                    note_kept(&*self.log, &self.handle);
                 }
                 // The log is kept from the older snapshot on; a later one will be kept.
                 Err(error) => {

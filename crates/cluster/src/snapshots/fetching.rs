@@ -1,15 +1,16 @@
 //! Finding the newest snapshots in their log, and making a copy of one.
 
-use std::ops::ControlFlow;
+use std::cmp::Reverse;
+use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
-use crc32c::crc32c_append;
-use onrush_log::shared::{Extent, LogId, RecordNo, SharedError, SharedLog};
+use crc32c::{crc32c, crc32c_append};
+use onrush_log::shared::{Extent, LogId, RecordNo, SharedError, SharedLog, SharedRecord};
 use onrush_log::{Format, Log, SnapshotError, SnapshotWriter};
 use onrush_node::Stopwatch;
 
 use super::content::{Item, Items};
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Standing};
 use super::piece::{Piece, PieceKind};
 use crate::copy::{CopyError, LocalCopy};
 use crate::place_file::Reached;
@@ -23,6 +24,12 @@ const PATIENCE: Duration = Duration::from_millis(500);
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// How often it is said how far the fetching is.
 const SAY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Records among which one is looked for that says of which log it is.
+const LOOKED_AT_MAX: u64 = 1_000;
+
+/// Whether to stop in the middle.
+pub(crate) type Stops<'a> = &'a (dyn Fn() -> bool + Send + Sync);
 
 /// Why a snapshot is of no use. An older one may be.
 #[derive(Debug, thiserror::Error)]
@@ -40,29 +47,33 @@ pub(crate) enum FetchError {
     Damaged { offset: u64, problem: &'static str },
 }
 
-/// The newest snapshots of a log, or of any if that is not known: at most `count`, the newest first.
+/// The newest snapshots of a log, or of any if that is not known, each once, by their places in the shared log, the newest first: as many
+/// as are found where `count` are.
 pub(crate) fn newest_manifests(
     log: &dyn SharedLog,
     partition: u32,
     log_id: Option<LogId>,
     count: usize,
-) -> Result<Vec<Manifest>, SharedError> {
+    stops: Stops<'_>,
+) -> Result<Vec<Standing>, SharedError> {
     let Extent { oldest, end } = log.extent(partition)?;
     let mut window = WINDOW;
     loop {
         let from = RecordNo(end.0.saturating_sub(window).max(oldest.0));
-        let mut manifests = Vec::new();
-        read_all(log, partition, from, end, &mut |_, record| {
+        let mut found: Vec<Standing> = Vec::new();
+        read_all(log, partition, from..end, stops, &mut |no, record| {
             let manifest = Piece::decode(record).and_then(|record| Manifest::of(&record));
-            let is_of_log =
-                |it: &Manifest| it.partition == partition && log_id.is_none_or(|id| id == it.log_id);
-            manifests.extend(manifest.filter(is_of_log));
+            let manifest = manifest.filter(|it| {
+                it.partition == partition
+                    && log_id.is_none_or(|id| id == it.log_id)
+                    && !found.iter().any(|known| known.manifest.snapshot == it.snapshot)
+            });
+            found.extend(manifest.map(|manifest| Standing { no, manifest }));
             ControlFlow::Continue(())
         })?;
-        if manifests.len() >= count || from == oldest {
-            manifests.reverse();
-            manifests.truncate(count);
-            return Ok(manifests);
+        if found.len() >= count || from == oldest {
+            found.sort_by_key(|it| Reverse((it.manifest.reached.place.next_no, it.no)));
+            return Ok(found);
         }
         window *= WINDOW_GROWTH;
     }
@@ -80,7 +91,7 @@ pub(crate) fn fetch(
     let (mut piece_count, mut bytes, mut checksum) = (0, 0, 0);
     let (mut outcome, since) = (Ok(()), Stopwatch::start());
     let mut said_at = Duration::ZERO;
-    read_all(log, manifest.partition, manifest.from_no, end, &mut |_, record| {
+    read_all(log, manifest.partition, manifest.from_no..end, &|| false, &mut |_, record| {
         let piece = Piece::decode(record).filter(|it| {
             it.kind == PieceKind::Piece
                 && it.snapshot == manifest.snapshot
@@ -120,12 +131,42 @@ pub(crate) fn fetch(
     Ok(copy)
 }
 
-/// Visits records up to `end`, or until the visitor breaks off.
+/// Whether this very record is in a log: that with this number has this checksum.
+pub(crate) fn has_record(
+    log: &dyn SharedLog,
+    partition: u32,
+    no: RecordNo,
+    checksum: u32,
+) -> Result<bool, SharedError> {
+    let mut is_same = false;
+    read_all(log, partition, no..RecordNo(no.0 + 1), &|| false, &mut |_, record| {
+        is_same = crc32c(record) == checksum;
+        ControlFlow::Break(())
+    })?;
+    Ok(is_same)
+}
+
+/// The id of a log by the first of its records that has one; nothing if none of the first ones has.
+pub(crate) fn log_id_of(
+    log: &dyn SharedLog,
+    partition: u32,
+    extent: Extent,
+) -> Result<Option<LogId>, SharedError> {
+    let end = RecordNo(extent.end.0.min(extent.oldest.0 + LOOKED_AT_MAX));
+    let mut id = None;
+    read_all(log, partition, extent.oldest..end, &|| false, &mut |_, bytes| {
+        id = SharedRecord::decode(bytes).ok().map(|record| record.log_id);
+        if id.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(id)
+}
+
+/// Visits records, until the visitor breaks off.
 fn read_all(
     log: &dyn SharedLog,
     partition: u32,
-    from: RecordNo,
-    end: RecordNo,
+    Range { start: from, end }: Range<RecordNo>,
+    stops: Stops<'_>,
     visit: &mut dyn FnMut(RecordNo, &[u8]) -> ControlFlow<()>,
 ) -> Result<(), SharedError> {
     let (mut next, mut is_over, mut heard) = (from, false, Stopwatch::start());
@@ -134,6 +175,9 @@ fn read_all(
     }
     let mut reader = log.reader(partition, from)?;
     while next < end && !is_over {
+        if stops() {
+            return Err(SharedError::Unknown("the node stops".into()));
+        }
         let before = next;
         let progress = reader.read(PATIENCE, &mut |no, record| {
             is_over = visit(no, record).is_break();
@@ -143,7 +187,7 @@ fn read_all(
         if next > before {
             heard = Stopwatch::start();
         } else if heard.elapsed() > SILENCE_MAX {
-            return Err(SharedError::Unknown("the log of snapshots shows nothing".into()));
+            return Err(SharedError::Unknown("it shows none of its records".into()));
         }
     }
     Ok(())

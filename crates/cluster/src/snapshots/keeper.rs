@@ -1,5 +1,6 @@
 //! Keeps the log of snapshots: sends one when the shared log has grown enough since the newest, and trims both logs behind it.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use onrush_log::{Log, ReadError, SnapshotError, StorageError, VisitError};
 use onrush_node::{Retention, RetentionHold};
 
 use super::fetching::newest_manifests;
-use super::manifest::Manifest;
+use super::manifest::Standing;
 use super::sending::{SendError, Sender, Sending};
 use crate::board::Board;
 use crate::place_file::Reached;
@@ -19,13 +20,12 @@ const NICENESS: i32 = 19;
 const BYTES_PER_S_MAX: u64 = 32 << 20;
 /// Nodes begin to send at different turns, so that one of them does: so many turns there are.
 const RANKS: u32 = 8;
+/// Turns between the first of one rank and that of the next: until then what one sends is seen by the others.
+const TURNS_OF_RANK: u32 = 4;
 /// Turns that whoever leads gives all others before it sends itself.
-const TURNS_OF_OTHERS: u32 = 30;
+const TURNS_OF_OTHERS: u32 = 40;
 /// Turns until it is tried again after trouble.
 const TURNS_AFTER_TROUBLE: u32 = 20;
-/// Snapshots that are kept.
-const KEPT_COUNT: usize = 2;
-
 /// What the keeper is given.
 pub(crate) struct KeeperParts {
     pub(crate) log: Arc<dyn SharedLog>,
@@ -35,7 +35,7 @@ pub(crate) struct KeeperParts {
     pub(crate) retention: Retention,
     pub(crate) partition: u32,
     pub(crate) node: NodeId,
-    /// The shared log grows by so many bytes between two of them, or by as many as the newest one has.
+    /// The shared log grows by so many bytes between two of them, and by as many as the newest one has.
     pub(crate) snapshot_bytes: u64,
     /// How often it is looked whether there is something to do.
     pub(crate) interval: Duration,
@@ -46,13 +46,32 @@ pub(crate) struct Keeper {
     /// What is sent is kept in the copy meanwhile.
     hold: RetentionHold,
     /// The newest one, as far as this node has looked.
-    newest: Option<Manifest>,
+    newest: Option<Standing>,
     /// Turns until this node sends, if nobody else has by then.
     turns_left: Option<u32>,
     /// The end of the log of snapshots when it was looked at last. While it moves, another node sends.
     seen_end: Option<RecordNo>,
-    /// What a snapshot covers was not dropped yet.
-    trims: bool,
+    /// Why none was sent that is due.
+    trouble: Option<String>,
+    /// What this node's snapshot and the one before it cover, and was not dropped yet.
+    trim: Option<Trim>,
+}
+
+/// How a turn ended.
+enum Turn {
+    /// There is nothing to send.
+    IsDone,
+    /// It is not this node's turn yet.
+    Waits,
+}
+
+/// What is to be dropped.
+struct Trim {
+    records_before: RecordNo,
+    snapshots_before: RecordNo,
+    /// Turns until it is tried again.
+    turns_left: u32,
+    trouble: Option<String>,
 }
 
 /// Why there was no snapshot, or nothing was trimmed. It is tried again.
@@ -74,15 +93,17 @@ enum Trouble {
         "a sink needs the log from offset {needed_from} on, and no snapshot is as old: the shared log is kept until the sink has gone on"
     )]
     Sink { needed_from: u64 },
+    #[error("this node has read up to record {}, and the log ends at {}: it has lost its end", next_no.0, log_end.0)]
+    LostEnd { next_no: RecordNo, log_end: RecordNo },
     #[error("{setting} of the topic of snapshots is {found}, and has to be {wanted}: {cure}")]
     Unsafe { setting: String, found: String, wanted: String, cure: String },
 }
 
 impl Keeper {
-    pub(crate) fn new(parts: KeeperParts, newest: Option<Manifest>) -> Self {
+    pub(crate) fn new(parts: KeeperParts, newest: Option<Standing>) -> Self {
         let hold = parts.retention.hold(0);
         hold.let_go();
-        Self { parts, hold, newest, turns_left: None, seen_end: None, trims: false }
+        Self { parts, hold, newest, turns_left: None, seen_end: None, trouble: None, trim: None }
     }
 
     /// Takes turns until the node leaves.
@@ -91,53 +112,61 @@ impl Keeper {
         if let Err(error) = niced {
             tracing::warn!(%error, "snapshots are sent at normal priority");
         }
-        while !self.parts.board.state().is_leaving {
+        loop {
+            {
+                let state = self.parts.board.state();
+                if state.is_leaving || state.problem.is_some() {
+                    return;
+                }
+            }
+            self.trim_if_due();
             match self.turn() {
-                Ok(()) => self.show(None),
+                Ok(Turn::Waits) => {}
+                Ok(Turn::IsDone) => self.trouble = None,
                 Err(Trouble::Send(SendError::Stopping)) => return,
                 Err(trouble) => {
                     self.turns_left = Some(TURNS_AFTER_TROUBLE);
-                    self.show(Some(trouble.to_string()));
+                    self.trouble = Some(format!("no snapshot for new nodes was sent: {trouble}"));
                 }
             }
+            self.show();
             std::thread::park_timeout(self.parts.interval);
         }
     }
 
     /// Sends a snapshot if it is time to.
-    fn turn(&mut self) -> Result<(), Trouble> {
+    fn turn(&mut self) -> Result<Turn, Trouble> {
         let needed_from = self.needed_from();
         let (place, leads) = {
             let state = self.parts.board.state();
             (state.seen.place, state.term.is_some())
         };
-        if self.trims {
-            self.trim(&place)?;
-        }
         let Some(needed_from) = needed_from.filter(|_| self.is_due(&place)) else {
             (self.turns_left, self.seen_end) = (None, None);
-            return Ok(());
+            return Ok(Turn::IsDone);
         };
-        let turns = (self.parts.node.0.saturating_sub(1) % RANKS) + if leads { TURNS_OF_OTHERS } else { 0 };
+        let turns = (self.parts.node.0.saturating_sub(1) % RANKS) * TURNS_OF_RANK
+            + if leads { TURNS_OF_OTHERS } else { 0 };
         let turns_left = self.turns_left.get_or_insert(turns);
         if *turns_left > 0 {
             *turns_left -= 1;
-            return Ok(());
+            return Ok(Turn::Waits);
         }
-        let KeeperParts { snapshots, partition, .. } = &self.parts;
+        let KeeperParts { snapshots, partition, board, .. } = &self.parts;
         let end = snapshots.extent(*partition)?.end;
         if self.seen_end.replace(end) != Some(end) {
-            return Ok(());
+            return Ok(Turn::Waits);
         }
         // Another node may have sent one meanwhile.
-        self.newest = newest_manifests(&**snapshots, *partition, place.log_id, 1)?.pop();
-        self.trims = true;
+        let stops = stops(board);
+        let newest = newest_manifests(&**snapshots, *partition, place.log_id, 1, &stops)?;
+        self.newest = newest.into_iter().next();
         if self.is_due(&place) {
             self.refuse_unsafe()?;
             self.send(needed_from)?;
         }
         (self.turns_left, self.seen_end) = (None, None);
-        self.trim(&place)
+        Ok(Turn::IsDone)
     }
 
     /// From which offset on sinks need the log, if that is known: whoever leads says so.
@@ -153,8 +182,9 @@ impl Keeper {
 
     /// Whether the shared log has grown enough.
     fn is_due(&self, place: &Place) -> bool {
-        let since = self.newest.as_ref().map_or_else(Place::default, |newest| newest.reached.place);
-        let newest_bytes = self.newest.as_ref().map_or(0, |newest| newest.bytes);
+        let newest = self.newest.as_ref().map(|newest| &newest.manifest);
+        let since = newest.map_or_else(Place::default, |newest| newest.reached.place);
+        let newest_bytes = newest.map_or(0, |newest| newest.bytes);
         let record_count = place.next_no.0.saturating_sub(since.next_no.0);
         let reader = self.parts.copy.reader();
         // Both have all of the newest segment in them.
@@ -178,34 +208,42 @@ impl Keeper {
 
     /// Sends what the copy has, up to where this node has read.
     fn send(&mut self, needed_from: u64) -> Result<(), Trouble> {
-        let KeeperParts { snapshots, copy, board, partition, .. } = &self.parts;
-        let reached = {
+        let KeeperParts { log, snapshots, copy, board, partition, .. } = &self.parts;
+        let (reached, last_checksum) = {
             let state = board.state();
-            Reached {
+            let reached = Reached {
                 place: state.seen.place,
                 told_ms: state.told_ms,
                 leader_url: state.seen.leader_url.clone(),
                 notes: state.notes.clone(),
-            }
+            };
+            (reached, state.seen.last_checksum)
         };
-        let Some(log_id) = reached.place.log_id else { return Ok(()) };
-        let end = reached.place.next_offset;
+        let (Some(log_id), Some(_)) = (reached.place.log_id, last_checksum) else { return Ok(()) };
+        let (end, next_no) = (reached.place.next_offset, reached.place.next_no);
         let state_offset = copy.snapshots()?.into_iter().find(|at| *at <= needed_from.min(end));
         if state_offset.is_none() && copy.reader().oldest_offset() > 0 {
             return Err(Trouble::Sink { needed_from });
         }
         let from = state_offset.unwrap_or(0);
         self.hold.keep_from(from);
-        let stopping = Arc::clone(board);
+        let stops = stops(board);
         let sending = Sending {
             log: &**snapshots,
             partition: *partition,
             log_id,
             snapshot: getrandom::u64().map_err(Trouble::Random)?,
             bytes_per_s_max: Some(BYTES_PER_S_MAX),
-            stops: &move || stopping.state().is_leaving,
+            stops: &stops,
         };
-        let sent = send_copy(sending, &**copy, state_offset, from..end, reached);
+        let sent = send_copy(sending, &**copy, state_offset, from..end).and_then(|sender| {
+            // A log that has lost its end is not that of this copy any more.
+            let log_end = log.extent(*partition)?.end;
+            if log_end < next_no || board.state().problem.is_some() {
+                return Err(Trouble::LostEnd { next_no, log_end });
+            }
+            Ok(sender.finish(reached, last_checksum)?)
+        });
         self.hold.let_go();
         let manifest = sent?;
         tracing::info!(
@@ -213,45 +251,75 @@ impl Keeper {
             bytes = manifest.bytes,
             "a snapshot for new nodes is in the topic of snapshots"
         );
-        self.newest = Some(manifest);
+        let newest = Standing { no: snapshots.extent(*partition)?.end, manifest };
+        let before = self.newest.replace(newest).map(|before| before.manifest);
+        let newest = self.newest.as_ref().map(|newest| &newest.manifest);
+        if let (Some(before), Some(newest)) = (before, newest) {
+            // The record before the place says to a new node that the log is the same.
+            let oldest = before.reached.place.next_no.0.min(newest.reached.place.next_no.0);
+            self.trim = Some(Trim {
+                records_before: RecordNo(oldest.saturating_sub(1)),
+                snapshots_before: before.from_no.min(newest.from_no),
+                turns_left: 0,
+                trouble: None,
+            });
+        }
         Ok(())
     }
 
     /// Drops what no new node needs: what is before the older of two snapshots.
-    fn trim(&mut self, place: &Place) -> Result<(), Trouble> {
-        let KeeperParts { log, snapshots, partition, .. } = &self.parts;
-        let manifests = newest_manifests(&**snapshots, *partition, place.log_id, KEPT_COUNT)?;
-        if let [_, older] = &manifests[..] {
-            log.trim(*partition, older.reached.place.next_no)?;
-            snapshots.trim(*partition, older.from_no)?;
+    fn trim_if_due(&mut self) {
+        let Some(trim) = &mut self.trim else { return };
+        if trim.turns_left > 0 {
+            trim.turns_left -= 1;
+            return;
         }
-        self.trims = false;
-        Ok(())
+        let KeeperParts { log, snapshots, partition, .. } = &self.parts;
+        let trimmed = log
+            .trim(*partition, trim.records_before)
+            .and_then(|()| snapshots.trim(*partition, trim.snapshots_before));
+        match trimmed {
+            Ok(()) => self.trim = None,
+            Err(error) => {
+                trim.turns_left = TURNS_AFTER_TROUBLE;
+                trim.trouble = Some(format!("the topics could not be trimmed, and grow: {error}"));
+            }
+        }
     }
 
     /// Says what is wrong, once, and which snapshot is the newest.
-    fn show(&self, trouble: Option<String>) {
-        let offset = self.newest.as_ref().map(|newest| newest.reached.place.next_offset);
+    fn show(&self) {
+        let trim_trouble = || self.trim.as_ref().and_then(|trim| trim.trouble.clone());
+        let trouble = self.trouble.clone().or_else(trim_trouble);
+        let offset = self.newest.as_ref().map(|newest| newest.manifest.reached.place.next_offset);
         let mut state = self.parts.board.state();
         state.snapshot_offset = offset;
         if state.snapshot_trouble == trouble {
             return;
         }
         if let Some(trouble) = &trouble {
-            tracing::warn!(trouble, "no snapshot for new nodes was sent; it is tried again");
+            tracing::warn!(trouble, "what new nodes begin with is not looked after; it is tried again");
         }
         state.snapshot_trouble = trouble;
     }
 }
 
-/// Sends the state and the entries of a copy.
-fn send_copy(
-    sending: Sending<'_>,
+/// Whether the node leaves, or can follow no more.
+fn stops(board: &Arc<Board>) -> impl Fn() -> bool + Send + Sync + 'static {
+    let board = Arc::clone(board);
+    move || {
+        let state = board.state();
+        state.is_leaving || state.problem.is_some()
+    }
+}
+
+/// Sends the state and the entries of a copy, all but the end.
+fn send_copy<'a>(
+    sending: Sending<'a>,
     copy: &dyn Log,
     state_offset: Option<u64>,
-    offsets: std::ops::Range<u64>,
-    reached: Reached,
-) -> Result<Manifest, Trouble> {
+    offsets: Range<u64>,
+) -> Result<Sender<'a>, Trouble> {
     let mut sender = Sender::begin(sending)?;
     if let Some(at) = state_offset {
         sender.state(at, &mut *copy.read_snapshot(at)?)?;
@@ -263,5 +331,5 @@ fn send_copy(
             VisitError::Refused(refused) => Trouble::Send(refused.error),
         },
     )?;
-    Ok(sender.finish(reached)?)
+    Ok(sender)
 }

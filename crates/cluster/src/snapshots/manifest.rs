@@ -6,14 +6,16 @@
 //! | 8 | 8 | bytes of all pieces together |
 //! | 16 | 4 | CRC32C of these |
 //! | 20 | 8 | offset as of which the state in it is; 0 if there is none |
-//! | 28 | | the place, as the file `place` of a node has it |
+//! | 28 | 1 | 1 if the next field is there: the place has a record before it |
+//! | 29 | 4 | CRC32C of the last record of the shared log before the place |
+//! | 33 | | the place, as the file `place` of a node has it |
 
 use onrush_log::shared::{LogId, RecordNo};
 
 use super::piece::{Piece, PieceKind};
 use crate::place_file::Reached;
 
-const FIXED_BYTES: usize = 28;
+const FIXED_BYTES: usize = 33;
 
 /// A snapshot that is whole in its log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +33,17 @@ pub(crate) struct Manifest {
     pub(crate) checksum: u32,
     /// As of here is the state in it.
     pub(crate) state_offset: u64,
+    /// CRC32C of the record before the place, by which a reader knows that the log is still the same.
+    pub(crate) last_checksum: Option<u32>,
     /// Where a reader goes on.
     pub(crate) reached: Reached,
+}
+
+/// A manifest, and where it stands in its log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) no: RecordNo,
+    pub(crate) manifest: Manifest,
 }
 
 impl Manifest {
@@ -43,6 +54,8 @@ impl Manifest {
         payload.extend_from_slice(&self.bytes.to_le_bytes());
         payload.extend_from_slice(&self.checksum.to_le_bytes());
         payload.extend_from_slice(&self.state_offset.to_le_bytes());
+        payload.push(self.last_checksum.is_some().into());
+        payload.extend_from_slice(&self.last_checksum.unwrap_or(0).to_le_bytes());
         payload.extend_from_slice(&self.reached.encode());
         let record = Piece {
             kind: PieceKind::Manifest,
@@ -59,6 +72,7 @@ impl Manifest {
     pub(super) fn of(record: &Piece<'_>) -> Option<Self> {
         let (fixed, place) = record.payload.split_first_chunk::<FIXED_BYTES>()?;
         let u64_at = |at: usize| u64::from_le_bytes(fixed[at..at + 8].try_into().expect("eight bytes"));
+        let u32_at = |at: usize| u32::from_le_bytes(fixed[at..at + 4].try_into().expect("four bytes"));
         let reached = Reached::decode(place)?;
         let is_of_log = reached.place.log_id == Some(record.log_id);
         (record.kind == PieceKind::Manifest && is_of_log).then(|| Self {
@@ -68,8 +82,9 @@ impl Manifest {
             piece_count: record.number,
             from_no: RecordNo(u64_at(0)),
             bytes: u64_at(8),
-            checksum: u32::from_le_bytes(fixed[16..20].try_into().expect("four bytes")),
+            checksum: u32_at(16),
             state_offset: u64_at(20),
+            last_checksum: (fixed[28] == 1).then(|| u32_at(29)),
             reached,
         })
     }

@@ -73,6 +73,7 @@ impl<'a> Sender<'a> {
             bytes: 0,
             checksum: 0,
             state_offset: 0,
+            last_checksum: None,
             reached: Reached::default(),
         };
         Ok(Self {
@@ -110,13 +111,18 @@ impl<'a> Sender<'a> {
         self.item(&Item::Entry(*entry))
     }
 
-    /// Sends what is left, and when all of it is there the manifest. Whoever reads the snapshot goes on where `reached` says.
-    pub(crate) fn finish(mut self, reached: Reached) -> Result<Manifest, SendError> {
+    /// Sends what is left, and when all of it is there the manifest. Whoever reads the snapshot goes on where `reached` says, behind a record
+    /// with this checksum.
+    pub(crate) fn finish(
+        mut self,
+        reached: Reached,
+        last_checksum: Option<u32>,
+    ) -> Result<Manifest, SendError> {
         while !self.content.is_empty() {
             self.piece()?;
         }
         self.handing.wait_for(0, self.sending.stops)?;
-        self.manifest.reached = reached;
+        (self.manifest.reached, self.manifest.last_checksum) = (reached, last_checksum);
         let mut record = std::mem::take(&mut self.record);
         self.manifest.encode(&mut record);
         self.handing.hand_over(&record)?;
@@ -156,6 +162,9 @@ impl<'a> Sender<'a> {
         if let Some(bytes_per_s) = self.sending.bytes_per_s_max {
             let nanos = payload_bytes as u64 * 1_000_000_000 / bytes_per_s;
             std::thread::park_timeout(Duration::from_nanos(nanos));
+        }
+        if (self.sending.stops)() {
+            return Err(SendError::Stopping);
         }
         Ok(())
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use onrush_log::memory::MemoryLog;
 use onrush_log::shared::memory::{AckForm, MemorySharedLog};
-use onrush_log::shared::{LogId, NodeId, Place, RecordKind, RecordNo, SharedBounds, SharedRecord};
+use onrush_log::shared::{
+    LogId, NodeId, Place, RecordKind, RecordNo, SharedBounds, SharedLog as _, SharedRecord,
+};
 use onrush_log::{Batch, Entry, Format, Log};
 
 use super::*;
@@ -63,7 +65,7 @@ impl Running {
         let mut sender = self.sender(snapshot);
         sender.state(state, &mut *copy.read_snapshot(state).unwrap()).unwrap();
         (state..end).for_each(|offset| sender.entry(&entry(offset)).unwrap());
-        sender.finish(reached(end)).unwrap()
+        sender.finish(reached(end), Some(last_checksum(end))).unwrap()
     }
 }
 
@@ -95,6 +97,22 @@ fn reached(offset: u64) -> Reached {
     Reached { place, told_ms: 2_000, ..Reached::default() }
 }
 
+/// All of them.
+fn newest(log: &MemorySharedLog, partition: u32, log_id: Option<LogId>) -> Vec<Manifest> {
+    let found = newest_manifests(log, partition, log_id, 100, &|| false).unwrap();
+    found.into_iter().map(|standing| standing.manifest).collect()
+}
+
+/// What stands in the shared log under a number.
+fn record(no: u64) -> Vec<u8> {
+    format!("record {no}").into_bytes()
+}
+
+/// Of the record before the place with so many events.
+fn last_checksum(offset: u64) -> u32 {
+    crc32c::crc32c(&record(offset * 2 - 1))
+}
+
 #[test]
 fn pieces_of_several_snapshots_between_each_other_make_each_of_them() {
     let running = Running::new();
@@ -104,13 +122,11 @@ fn pieces_of_several_snapshots_between_each_other_make_each_of_them() {
         other.entry(&entry(offset)).unwrap();
     }
     one.entry(&entry(40)).unwrap();
-    let sent = [one.finish(reached(41)).unwrap(), other.finish(reached(40)).unwrap()];
+    let sent = [one.finish(reached(41), None).unwrap(), other.finish(reached(40), None).unwrap()];
     assert!(sent.iter().all(|manifest| manifest.piece_count > 5));
-    let mut found = newest_manifests(&running.log, 0, Some(LOG_ID), 5).unwrap();
-    found.reverse();
-    assert_eq!(found, sent);
-    assert_eq!(newest_manifests(&running.log, 0, Some(LogId(1)), 5).unwrap(), [], "of another log");
-    assert_eq!(newest_manifests(&running.log, 1, None, 5).unwrap(), [], "of another partition");
+    assert_eq!(newest(&running.log, 0, Some(LOG_ID)), sent, "the one with the later place first");
+    assert_eq!(newest(&running.log, 0, Some(LogId(1))), [], "of another log");
+    assert_eq!(newest(&running.log, 1, None), [], "of another partition");
     for manifest in &sent {
         let copy = MemoryLog::new(0);
         assert_eq!(
@@ -141,13 +157,21 @@ fn what_is_fetched_is_what_was_sent() {
     assert_eq!(read.map_err(|_| ()), Ok(45));
 }
 
-/// A directory with no copy.
-fn open(running: &Running) -> Result<OpenCopy, onrush_log::OpenError> {
+/// A directory with no copy, over a shared log with 100 records that was changed so.
+fn open_over(
+    running: &Running,
+    change: impl FnOnce(&MemorySharedLog),
+) -> Result<OpenCopy, onrush_log::OpenError> {
     let directory = tempfile::tempdir().unwrap();
     let place_file = PlaceFile::in_directory(directory.path());
     let copy = directory.path().join("copy");
     let place = CopyPlace { directory: &copy, partition: 0, segment_bytes: 1 << 20, place_file: &place_file };
     let records = MemorySharedLog::new(BOUNDS, false);
+    for no in 0..100 {
+        records.store_junk(&record(no));
+    }
+    records.show(usize::MAX);
+    change(&records);
     place.open(&SharedLogs { records: Arc::new(records), snapshots: Arc::new(running.log.clone()) })
 }
 
@@ -173,15 +197,79 @@ fn a_snapshot_that_is_damaged_leaves_the_one_before() {
         assert!(error.contains(problem), "{error}");
     }
     let later = running.send(3, 5, 10);
-    assert_eq!(open(&running).unwrap().made_from, Some(later.clone()));
+    let made_from = |opened: &OpenCopy| opened.made_from.as_ref().map(|standing| standing.manifest.clone());
+    let open = |running| open_over(running, |_| ()).unwrap();
+    assert_eq!(made_from(&open(&running)), Some(later.clone()));
     let mut wrong = later.clone();
-    wrong.checksum ^= 1;
+    (wrong.checksum, wrong.snapshot) = (wrong.checksum ^ 1, 4);
     let mut record = Vec::new();
     wrong.encode(&mut record);
     running.log.store_junk(&record);
-    let OpenCopy { copy, reached, made_from, .. } = open(&running).unwrap();
-    assert_eq!((copy.end(), reached.place.next_offset, made_from), (10, 10, Some(later)));
+    let opened = open(&running);
+    assert_eq!(made_from(&opened), Some(later));
+    assert_eq!((opened.copy.end(), opened.reached.place.next_offset), (10, 10));
     assert!(whole.from_no < RecordNo(1));
+}
+
+/// It was taken from a log that has lost its end since, and went on with other records.
+#[test]
+fn a_snapshot_of_what_the_log_no_longer_has_is_of_no_use() {
+    let running = Running::new();
+    let right = running.send(1, 3, 8);
+    let mut sender = running.sender(2);
+    (0..20).for_each(|offset| sender.entry(&entry(offset)).unwrap());
+    sender.finish(reached(20), Some(last_checksum(20) ^ 1)).unwrap();
+    let mut sender = running.sender(3);
+    (0..60).for_each(|offset| sender.entry(&entry(offset)).unwrap());
+    sender.finish(reached(60), Some(last_checksum(60))).unwrap();
+    let mut sender = running.sender(4);
+    (0..9).for_each(|offset| sender.entry(&entry(offset)).unwrap());
+    sender.finish(reached(9), None).unwrap();
+    let made_from = |opened: OpenCopy| opened.made_from.map(|standing| standing.manifest);
+    assert_eq!(made_from(open_over(&running, |_| ()).unwrap()), Some(right.clone()));
+    // The record before its place says that the log is the same, so it has to be there.
+    let kept = right.reached.place.next_no.0 - 1;
+    let trimmed = |before: u64| {
+        open_over(&running, move |records| records.trim(0, RecordNo(before)).unwrap()).map(made_from)
+    };
+    assert_eq!(trimmed(kept).unwrap(), Some(right));
+    assert!(trimmed(kept + 1).is_err(), "there is none to begin with");
+}
+
+#[test]
+fn a_log_that_nobody_has_begun_has_no_snapshots() {
+    let running = Running::new();
+    running.send(1, 3, 8);
+    let directory = tempfile::tempdir().unwrap();
+    let place_file = PlaceFile::in_directory(directory.path());
+    let copy = directory.path().join("copy");
+    let place = CopyPlace { directory: &copy, partition: 0, segment_bytes: 1 << 20, place_file: &place_file };
+    let records = Arc::new(MemorySharedLog::new(BOUNDS, false));
+    let opened = place.open(&SharedLogs { records, snapshots: Arc::new(running.log.clone()) }).unwrap();
+    assert_eq!((opened.copy.end(), opened.made_from), (0, None));
+}
+
+/// Until the new copy is whole, the old one stays.
+#[test]
+fn a_copy_that_cannot_be_made_anew_is_left_as_it_is() {
+    let running = Running::new();
+    let whole = running.send(1, 3, 8);
+    let directory = tempfile::tempdir().unwrap();
+    let place_file = PlaceFile::in_directory(directory.path());
+    let copy = directory.path().join("copy");
+    let place = CopyPlace { directory: &copy, partition: 0, segment_bytes: 1 << 20, place_file: &place_file };
+    let records = MemorySharedLog::new(BOUNDS, false);
+    for no in 0..100 {
+        records.store_junk(&record(no));
+    }
+    records.show(usize::MAX);
+    let shared = SharedLogs { records: Arc::new(records.clone()), snapshots: Arc::new(running.log.clone()) };
+    assert_eq!(place.open(&shared).unwrap().copy.end(), 8);
+    // All is trimmed beyond it, and the only snapshot with it.
+    records.trim(0, RecordNo(90)).unwrap();
+    assert!(place.open(&shared).is_err());
+    assert_eq!(place_file.read().unwrap(), Some(whole.reached));
+    assert!(std::fs::read_dir(&copy).unwrap().count() > 1, "it is there");
 }
 
 #[test]
@@ -212,7 +300,7 @@ fn a_sender_that_stops_leaves_no_snapshot() {
     stops.store(true, Ordering::Relaxed);
     let sent = (0..40).try_for_each(|offset| sender.entry(&entry(offset)));
     assert!(matches!(sent, Err(SendError::Stopping)), "nothing is acknowledged");
-    assert_eq!(newest_manifests(log, 0, None, 1).unwrap(), []);
+    assert_eq!(newest_manifests(log, 0, None, 1, &|| false).unwrap(), []);
 }
 
 #[test]

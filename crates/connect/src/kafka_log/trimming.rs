@@ -22,10 +22,17 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) fn extent(settings: &KafkaLogSettings, partition: u32) -> Result<Extent, SharedError> {
     let admin = admin(settings)?;
     let (topic, partition) = (&settings.topic, kafka_partition(partition));
-    let (oldest, end) = admin
-        .inner()
-        .fetch_watermarks(topic, partition, ANSWER_TIMEOUT)
-        .map_err(|error| unknown(&format!("ask for the records of topic {topic}: {error}")))?;
+    let (oldest, end) =
+        admin.inner().fetch_watermarks(topic, partition, ANSWER_TIMEOUT).map_err(|error| {
+            match error.rdkafka_error_code() {
+                Some(
+                    RDKafkaErrorCode::UnknownPartition
+                    | RDKafkaErrorCode::UnknownTopic
+                    | RDKafkaErrorCode::UnknownTopicOrPartition,
+                ) => settings.absent(),
+                _ => unknown(&format!("ask for the records of topic {topic}: {error}")),
+            }
+        })?;
     match (u64::try_from(oldest), u64::try_from(end)) {
         (Ok(oldest), Ok(end)) => Ok(Extent { oldest: RecordNo(oldest), end: RecordNo(end) }),
         _ => Err(unknown(&format!("the cluster does not say which records topic {topic} has"))),

@@ -140,11 +140,22 @@ fn nobody_goes_on_behind_a_record_of_a_later_program() {
     let mut fence = check(&[(claim(1, None), None), (batch(0, 1, 0, 2), None)]);
     let before = *fence.place();
     let mut later = encoded(&claim(2, Some(0)));
-    later[4] = 2;
+    later[4] = 3;
     let checksum = crc32c::crc32c_append(crc32c::crc32c(&later[..80]), &later[84..]);
     later[80..84].copy_from_slice(&checksum.to_le_bytes());
-    assert_eq!(fence.read(RecordNo(2), &later), Err(RecordProblem::Version(2)));
+    assert_eq!(fence.read(RecordNo(2), &later), Err(RecordProblem::Version(3)));
     assert_eq!(*fence.place(), before, "it is read again once the program knows it");
+}
+
+/// A program that does not know how a log begins with events would begin it without them.
+#[test]
+fn a_claim_that_begins_a_log_with_events_is_of_a_version_of_its_own() {
+    let beginning = encoded(&record(RecordKind::Claim, 1, None, 99, 500));
+    assert_eq!(beginning[4..6], [2, 0]);
+    let others = [claim(1, None), record(RecordKind::Claim, 1, Some(3), 99, 500), batch(0, 1, 500, 2)];
+    for other in others {
+        assert_eq!(encoded(&other)[4..6], [1, 0], "{other}");
+    }
 }
 
 #[test]

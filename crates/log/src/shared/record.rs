@@ -3,7 +3,7 @@
 //! | position | bytes | field |
 //! |---:|---:|---|
 //! | 0 | 4 | magic `oSHR` |
-//! | 4 | 2 | format version of the record, 1 |
+//! | 4 | 2 | format version of the record: 1, or 2 in the first claim of a log that begins with events |
 //! | 6 | 1 | kind: 1 claim, 2 batch, 3 mark, 4 resignation, 5 note |
 //! | 7 | 1 | how the payload of a batch is written (`docs/record-format.md`); 1 in the others |
 //! | 8 | 16 | id of the log, random |
@@ -11,7 +11,7 @@
 //! | 28 | 4 | node: who wrote it; in a resignation, who is to lead next, all ones for any |
 //! | 32 | 8 | epoch of the writer; in a claim the newest one that the writer has seen, all ones if there is none |
 //! | 40 | 8 | place among the records of the epoch, from 1; in a claim a random number by which its writer knows it again |
-//! | 48 | 8 | base offset: the number of events before it, also in the first claim of a log that goes on from another one |
+//! | 48 | 8 | base offset: the number of events before it, also in the first claim of a log that goes on from another one. A program that does not know that stops there, by the version |
 //! | 56 | 8 | partition time, milliseconds; the events of a batch are dated from here on |
 //! | 64 | 8 | latest time that an answer which rests on it was decided at, milliseconds |
 //! | 72 | 4 | number of events: 1 or more in a batch, 0 otherwise |
@@ -35,7 +35,10 @@ pub const RECORD_HEADER_BYTES: usize = 84;
 pub const SHORT_PAYLOAD_BYTES_MAX: usize = 4 << 10;
 
 const MAGIC: [u8; 4] = *b"oSHR";
+/// Of all records but those that only later programs know.
 const VERSION: u16 = 1;
+/// That of a claim which begins a log that has events.
+const VERSION_OF_BEGINNING: u16 = 2;
 /// Where the checksum stands, and how much of the header it covers.
 const CHECKSUM_AT: usize = RECORD_HEADER_BYTES - 4;
 /// As an epoch: that before the first claim.
@@ -118,7 +121,7 @@ pub enum RecordProblem {
     #[error("expected a record, found one whose checksum does not match")]
     Checksum,
     /// A later program wrote it.
-    #[error("found a record of format version {0}, this program reads version {VERSION}")]
+    #[error("found a record of format version {0}, this program reads versions up to {VERSION_OF_BEGINNING}")]
     Version(u16),
     /// A later program wrote it, or one that is wrong.
     #[error("found a record with values that this program does not know")]
@@ -151,7 +154,7 @@ impl<'a> SharedRecord<'a> {
         let payload_bytes = u32::try_from(self.payload.len()).expect("a payload is at most 8 MiB");
         let mut header = [0; RECORD_HEADER_BYTES];
         header[0..4].copy_from_slice(&MAGIC);
-        header[4..6].copy_from_slice(&VERSION.to_le_bytes());
+        header[4..6].copy_from_slice(&self.version().to_le_bytes());
         header[6] = self.kind as u8;
         header[7] = self.format.number();
         header[8..24].copy_from_slice(&self.log_id.0.to_le_bytes());
@@ -184,7 +187,7 @@ impl<'a> SharedRecord<'a> {
             return Err(RecordProblem::Checksum);
         }
         let version = u16::from_le_bytes([header[4], header[5]]);
-        if version != VERSION {
+        if version != VERSION && version != VERSION_OF_BEGINNING {
             return Err(RecordProblem::Version(version));
         }
         if u32_at(header, 76) as usize != payload.len() {
@@ -205,7 +208,13 @@ impl<'a> SharedRecord<'a> {
             event_count: u32_at(header, 72),
             payload,
         };
-        if record.is_plausible() { Ok(record) } else { Err(RecordProblem::Values) }
+        let is_known = record.is_plausible() && (version == VERSION || version == record.version());
+        if is_known { Ok(record) } else { Err(RecordProblem::Values) }
+    }
+
+    fn version(&self) -> u16 {
+        let begins_log = self.kind == RecordKind::Claim && self.epoch.is_none() && self.base_offset > 0;
+        if begins_log { VERSION_OF_BEGINNING } else { VERSION }
     }
 
     fn is_plausible(&self) -> bool {

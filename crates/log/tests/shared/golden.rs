@@ -8,8 +8,14 @@ use std::path::{Path, PathBuf};
 use onrush_log::Format;
 use onrush_log::shared::{LogId, NodeId, RecordKind, RecordNo, SharedRecord};
 
-fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/shared-version-1").join(format!("{name}.record"))
+fn golden(version: u16, name: &str) -> PathBuf {
+    let directory = format!("tests/golden/shared-version-{version}");
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(directory).join(format!("{name}.record"))
+}
+
+/// The version that a record is written in now.
+fn newest(name: &str) -> u16 {
+    if name == "founding" { 2 } else { 1 }
 }
 
 fn records() -> [(&'static str, SharedRecord<'static>); 6] {
@@ -49,10 +55,12 @@ fn records() -> [(&'static str, SharedRecord<'static>); 6] {
 }
 
 #[test]
-fn records_of_version_1_decode_for_ever() {
+fn records_of_every_version_decode_for_ever() {
     for (name, record) in records() {
-        let bytes = fs::read(golden(name)).expect("golden file");
-        assert_eq!(SharedRecord::decode(&bytes), Ok(record), "{name}");
+        for version in 1..=newest(name) {
+            let bytes = fs::read(golden(version, name)).expect("golden file");
+            assert_eq!(SharedRecord::decode(&bytes), Ok(record), "{name}");
+        }
     }
 }
 
@@ -62,10 +70,13 @@ fn the_same_input_still_makes_the_same_records() {
         let mut bytes = Vec::new();
         record.encode(&mut bytes);
         if std::env::var_os("ONRUSH_WRITE_GOLDEN").is_some() {
-            let path = golden(name);
+            let path = golden(newest(name), name);
             fs::create_dir_all(path.parent().expect("a file lies in a directory")).expect("create");
             fs::write(path, &bytes).expect("write");
         }
-        assert!(bytes == fs::read(golden(name)).expect("golden file"), "{name} is written differently");
+        assert!(
+            bytes == fs::read(golden(newest(name), name)).expect("golden file"),
+            "{name} is written differently"
+        );
     }
 }

@@ -136,7 +136,8 @@ fn fields_that_no_program_writes_are_refused() {
     let decode = |bytes: &[u8]| SharedRecord::decode(bytes).map(|_| ());
     assert_eq!(decode(&changed(&bytes, 79, 0)), Ok(()));
     for (place, value, problem) in [
-        (4, 2, RecordProblem::Version(2)),
+        (4, 2, RecordProblem::Values),
+        (4, 3, RecordProblem::Version(3)),
         (6, 0, RecordProblem::Values),
         (6, 6, RecordProblem::Values),
         (6, RecordKind::Batch as u8, RecordProblem::Values),

@@ -27,7 +27,7 @@ pub(crate) struct Shop {
     pub(crate) sinks: Arc<Sinks>,
     /// Another node leads.
     pub(crate) is_deposed: Arc<AtomicBool>,
-    /// From here on that one's sinks need the log.
+    /// From here on that one's sink needs the log.
     pub(crate) needed_by_leader: Arc<AtomicU64>,
     pub(crate) log: Arc<dyn Log>,
     clock: Arc<ManualClock>,
@@ -185,7 +185,7 @@ impl Shop {
     }
 }
 
-/// A log in files, of which another node says what its sinks need.
+/// A log in files, of which another node says what its sink `one` needs.
 struct Shared {
     files: FileLog,
     needed_by_leader: Arc<AtomicU64>,
@@ -200,8 +200,9 @@ impl Log for Shared {
         self.files.open_visiting(opening, visit)
     }
 
-    fn needed_by_leader(&self) -> Option<u64> {
-        Some(self.needed_by_leader.load(Ordering::Relaxed))
+    fn noted(&self, name: &str) -> Option<Vec<u8>> {
+        let needed_from = self.needed_by_leader.load(Ordering::Relaxed);
+        (name == "kept one").then(|| needed_from.to_le_bytes().to_vec())
     }
 
     fn reader(&self) -> Box<dyn LogReader> {
