@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use crate::Bench;
 use crate::answers::{read_reserved, reserve_request};
 use crate::api::{Sale, SaleSettings};
-use crate::http::{self, Connection, request};
+use crate::http::{self, Connection, request, request_json};
 use crate::ledger::Ask;
 use crate::random::Random;
 use crate::scenarios::cluster::nodes::Node;
@@ -40,6 +40,14 @@ const BUYER_COUNT: u64 = 6;
 /// Reservations that the single server has.
 const BEFORE_COUNT: u64 = 300;
 
+/// A buyer rests so long between two reservations.
+const REST: Duration = Duration::from_millis(20);
+
+/// A collection with one row, which becomes another again and again, so that the logs grow and the state does not.
+const COLLECTION: (&str, &str) = ("ONRUSH_CATALOG__FILL__SOURCE", "embedded");
+const ROW: &str = "/v1/catalog/fill/k";
+const ROW_BYTES: usize = 16_000;
+
 /// Longest wait for anything.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
@@ -52,6 +60,7 @@ type Told = HashMap<String, String>;
 /// What everybody of a run shares.
 struct Market {
     publics: Vec<SocketAddr>,
+    operators: Vec<SocketAddr>,
     is_open: AtomicBool,
     reserved_count: AtomicU64,
 }
@@ -75,15 +84,17 @@ fn cycles(bench: &mut Bench, services: &Services) -> Result<String> {
     let mut told = live_alone(&single)?;
     move_in(&single, &nodes[0])?;
     for node in &mut nodes {
+        node.launch = node.launch.clone().with(&[COLLECTION]);
         node.start()?;
     }
     let market = Market {
         publics: nodes.iter().map(|node| node.launch.public).collect(),
+        operators: nodes.iter().map(|node| node.launch.operator).collect(),
         is_open: AtomicBool::new(true),
         reserved_count: AtomicU64::new(told.len() as u64),
     };
     let oldest = Oldest::of(&services.value("KAFKA_CLUSTER_BROKERS")?, &name)?;
-    let cycles = bench.cycles(2, 20);
+    let cycles = bench.cycles(1, 20);
     thread::scope(|scope| {
         let buyers: Vec<_> = (0..BUYER_COUNT)
             .map(|number| {
@@ -93,11 +104,13 @@ fn cycles(bench: &mut Bench, services: &Services) -> Result<String> {
                 })
             })
             .collect();
+        let filler = scope.spawn(|| market.fill());
         let outcome = (0..cycles).try_for_each(|cycle| {
             lose_files(&mut nodes, &market, &oldest, &mut random)
                 .with_context(|| format!("cycle {cycle} of {cycles}"))
         });
         market.is_open.store(false, Ordering::Relaxed);
+        filler.join().expect("the filler does not panic");
         for buyer in buyers {
             told.extend(buyer.join().expect("a buyer does not panic")?);
         }
@@ -215,11 +228,22 @@ fn check(public: SocketAddr, told: &Told) -> Result<()> {
     let mut connection = Connection::open(public)?;
     let confirmed = Sale::read(&mut connection, SALE.sale)?.stock("unit")?.quantity_confirmed;
     ensure!(confirmed == told.len() as u64, "{confirmed} units are sold, and {} were told", told.len());
+    let told: Vec<_> = told.iter().collect();
+    thread::scope(|scope| {
+        let checks =
+            told.chunks(told.len().div_ceil(16)).map(|part| scope.spawn(move || check_part(public, part)));
+        let checks: Vec<_> = checks.collect();
+        checks.into_iter().try_for_each(|check| check.join().expect("a check does not panic"))
+    })
+}
+
+fn check_part(public: SocketAddr, told: &[(&String, &String)]) -> Result<()> {
+    let mut connection = Connection::open(public)?;
     for (key, reservation) in told {
         let answer = connection.call(&reserve_request(&ask(key)))?;
         ensure!(answer.status == 200, "{key} again: {} {}", answer.status, answer.text());
         let again = read_reserved(&answer)?.reservation.reservation;
-        ensure!(again == *reservation, "{key} was told {reservation}, and is told {again}");
+        ensure!(again == **reservation, "{key} was told {reservation}, and is told {again}");
     }
     Ok(())
 }
@@ -235,6 +259,22 @@ fn ask(key: &str) -> Ask {
 }
 
 impl Market {
+    /// Makes the log grow until the market closes.
+    fn fill(&self) {
+        for number in 0_u64.. {
+            if !self.is_open.load(Ordering::Relaxed) {
+                return;
+            }
+            let body = format!("{{\"number\":{number},\"text\":\"{}\"}}", "x".repeat(ROW_BYTES));
+            let put = request_json("PUT", ROW, &[], &body);
+            // Whoever does not lead refuses.
+            for operator in &self.operators {
+                let _ = http::once(*operator, &put);
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
     /// Reserves until the market closes, each time until it is answered.
     fn buy(&self, number: u64) -> Result<Told> {
         let mut told = Told::new();
@@ -260,6 +300,7 @@ impl Market {
                         );
                         self.reserved_count.fetch_add(1, Ordering::Relaxed);
                         connection = Some(used);
+                        thread::sleep(REST);
                         break;
                     }
                     Some((answer, _)) if answer.status != 503 => bail!("{} {}", answer.status, answer.text()),
