@@ -38,6 +38,8 @@ pub(crate) struct OpenLoopRun {
     pub(crate) latency: Histogram<u64>,
     /// From the intended start to the write of the request: how late the generator and its connections were.
     pub(crate) lateness: Histogram<u64>,
+    /// From the write of the request to the whole answer: the server, and how late the generator read.
+    pub(crate) answer_time: Histogram<u64>,
     pub(crate) success_count: u64,
     pub(crate) other_count: u64,
     pub(crate) seconds: f64,
@@ -78,6 +80,8 @@ struct Generator {
     connections: Connections,
     /// Of each connection, when its request was meant to be sent.
     intended_ns: Vec<u64>,
+    /// And when it was sent.
+    sent_ns: Vec<u64>,
     idle: Vec<usize>,
     ready: Vec<usize>,
     /// Intended starts of requests that found no idle connection yet.
@@ -90,12 +94,18 @@ impl Generator {
     fn connect(plan: &Plan<'_>) -> Result<Self> {
         let connections = Connections::open(plan.address, plan.connection_count)?;
         let histogram = || Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3).context("make a histogram");
-        let (latency, lateness) = (histogram()?, histogram()?);
-        let run = OpenLoopRun { latency, lateness, success_count: 0, other_count: 0, seconds: 0.0 };
+        let run = OpenLoopRun {
+            latency: histogram()?,
+            lateness: histogram()?,
+            answer_time: histogram()?,
+            success_count: 0,
+            other_count: 0,
+            seconds: 0.0,
+        };
         let idle = (0..plan.connection_count).rev().collect();
-        let intended_ns = vec![0; plan.connection_count];
+        let (intended_ns, sent_ns) = (vec![0; plan.connection_count], vec![0; plan.connection_count]);
         let (ready, waiting) = (Vec::new(), VecDeque::new());
-        Ok(Self { connections, intended_ns, idle, ready, waiting, sent_count: 0, run })
+        Ok(Self { connections, intended_ns, sent_ns, idle, ready, waiting, sent_count: 0, run })
     }
 
     fn is_idle(&self) -> bool {
@@ -118,7 +128,9 @@ impl Generator {
             self.intended_ns[index] = intended_ns;
             self.connections.send(index, &(plan.request)(self.sent_count))?;
             self.sent_count += 1;
-            self.run.lateness.saturating_record(nanoseconds(started.elapsed()).saturating_sub(intended_ns));
+            let sent_ns = nanoseconds(started.elapsed());
+            self.sent_ns[index] = sent_ns;
+            self.run.lateness.saturating_record(sent_ns.saturating_sub(intended_ns));
         }
         Ok(())
     }
@@ -131,8 +143,9 @@ impl Generator {
                 200..300 => self.run.success_count += 1,
                 _ => self.run.other_count += 1,
             }
-            let latency_ns = nanoseconds(started.elapsed()).saturating_sub(self.intended_ns[index]);
-            self.run.latency.saturating_record(latency_ns);
+            let now_ns = nanoseconds(started.elapsed());
+            self.run.latency.saturating_record(now_ns.saturating_sub(self.intended_ns[index]));
+            self.run.answer_time.saturating_record(now_ns.saturating_sub(self.sent_ns[index]));
             self.idle.push(index);
         }
         Ok(())

@@ -110,5 +110,7 @@ pub(super) fn summary(run: &OpenLoopRun) -> Value {
         "p50_us": at(50.0), "p90_us": at(90.0), "p99_us": at(99.0), "p99_9_us": at(99.9), "max_us": at(100.0),
         "lateness_p50_us": run.lateness.value_at_percentile(50.0) as f64 / 1000.0,
         "lateness_p99_us": run.lateness.value_at_percentile(99.0) as f64 / 1000.0,
+        "answer_time_p50_us": run.answer_time.value_at_percentile(50.0) as f64 / 1000.0,
+        "answer_time_p99_us": run.answer_time.value_at_percentile(99.0) as f64 / 1000.0,
     })
 }

@@ -12,7 +12,7 @@ use onrush_gate::challenge::{
 };
 use onrush_node::ChallengeCall;
 
-use super::worker_pool::{PoolTerms, WorkerPool};
+use super::worker_pool::{PoolTerms, Priority, WorkerPool};
 use crate::problem::Problem;
 
 /// What a user may set about challenges.
@@ -62,7 +62,12 @@ pub(crate) struct Brought<'a> {
 
 /// Behind the threads that answer: with both cores busy, drawing gets a quarter of one. It is not the lowest priority, because who
 /// gets no picture cannot reserve.
-const DRAWING: PoolTerms = PoolTerms { name: "challenges", waiting_max: 256, niceness: 5 };
+const DRAWING: PoolTerms = PoolTerms {
+    name: "challenges",
+    aide_name: "challenges-aide",
+    waiting_max: 256,
+    priority: Priority::Behind(5),
+};
 
 /// A clock may step back by so much, and challenges from before count on.
 const CLOCK_STEP_MS: u64 = 60_000;
@@ -202,7 +207,8 @@ impl Challenges {
         let challenge = self.find(id, now).ok_or_else(Problem::challenge_over)?;
         let Task::Digits(number) = challenge.task else { return Err(Problem::challenge_over()) };
         let answer = Answer::of_number(number).ok_or_else(Problem::challenge_over)?;
-        self.drawers()?.run(move |()| draw(&answer, challenge.seed)).await
+        let drawers = self.drawers()?;
+        drawers.run(drawers.place()?, move |()| draw(&answer, challenge.seed)).await
     }
 
     fn drawers(&self) -> Result<&WorkerPool<()>, Problem> {

@@ -47,11 +47,12 @@ impl App {
         if !PASSWORD_CHARS.contains(&password.char_count()) {
             return Err(Problem::invalid("password", "must have 8 to 128 characters"));
         }
+        let place = passwords.place()?;
         // Whether the name is free is told anyway, so it is asked before anything costs much.
         if self.account_of(customer).await?.is_some() {
             return Err(Problem::customer_exists());
         }
-        let password = StoredPassword(passwords.hash(password).await?);
+        let password = StoredPassword(passwords.hash(place, password).await?);
         match self.ask(Call::CreateAccount { customer: Name::from(customer), password }).await? {
             Outcome::AccountCreated => Ok(()),
             other => mismatched(&other),
@@ -72,8 +73,10 @@ impl App {
         let passwords = self.passwords()?;
         self.gate.sessions()?;
         self.check_site(fields)?;
+        // Whoever has to be refused is refused before anything else is asked.
+        let place = passwords.place()?;
         let kept = self.account_of(customer).await?.map(|kept| kept.0);
-        let is_right = passwords.verify(password, kept).await?;
+        let is_right = passwords.verify(place, password, kept).await?;
         if !is_right {
             let problem = Problem::wrong_password();
             self.gate.count_refusal(&problem);
