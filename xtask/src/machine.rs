@@ -35,8 +35,8 @@ const TOOLS: &[Tool] = &[
     Tool { program: "rabbitmq-server", package: "rabbitmq-server", needed_for: "tests with RabbitMQ" },
     Tool { program: "java", package: "default-jre-headless", needed_for: "tests with Kafka" },
     Tool { program: "mvn", package: "maven", needed_for: "tests with Kafka" },
-    Tool { program: "node", package: "nodejs", needed_for: "looking at the pages with a browser" },
-    Tool { program: "npm", package: "npm", needed_for: "looking at the pages with a browser" },
+    Tool { program: "node", package: "nodejs", needed_for: "looking at the pages with a browser, buf" },
+    Tool { program: "npm", package: "npm", needed_for: "looking at the pages with a browser, buf" },
     Tool {
         program: "chromium-headless-shell",
         package: "chromium-headless-shell",

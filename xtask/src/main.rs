@@ -4,6 +4,7 @@ mod fuzz;
 mod hang;
 mod machine;
 mod programs;
+mod protocol_files;
 mod services;
 mod steps;
 mod test_runs;
@@ -23,13 +24,13 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Set the machine up, then check format, lints, all tests, and the real binary end to end
+    /// Set the machine up, then check format, protocol files, lints, all tests, and the real binary end to end
     Test {
         /// Leave out the release build and the end-to-end checks
         #[arg(long)]
         fast: bool,
     },
-    /// Check format, lints, the rules of the house and the dependencies
+    /// Check format, protocol files, lints, the rules of the house and the dependencies
     Lint,
     /// Install what the tests and benchmarks use from Debian, or say how
     Setup,

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::programs::FEATURES;
 use crate::steps::{Beside, Steps, at_lowest_priority, cargo, execute, root, succeeds};
-use crate::{machine, programs, services, test_runs};
+use crate::{machine, programs, protocol_files, services, test_runs};
 
 /// Everything; `fast` leaves out the release build and the end-to-end checks. Ends with the result lines of all tests and
 /// a summary of the steps. What waits and what computes go on beside each other where they can.
@@ -15,6 +15,7 @@ pub(crate) fn test(fast: bool) -> Result<()> {
     steps.run("set the machine up", machine::set_up);
     let services = begin_services(&mut steps);
     check_format(&mut steps);
+    protocol_files::check(&mut steps);
     let early_build = if fast { None } else { programs::begin_to_build_server().ok() };
     test_runs::build_waiting(&mut steps);
     let variables = services.and_then(|services| steps.wait_for(services)).unwrap_or_default();
@@ -44,10 +45,11 @@ pub(crate) fn test(fast: bool) -> Result<()> {
     steps.sum_up()
 }
 
-/// Format, lints, the rules of the house, and what the dependencies may be.
+/// Format, lints, the rules of the house and of the protocol files, and what the dependencies may be.
 pub(crate) fn lint() -> Result<()> {
     let mut steps = Steps::new();
     check_format(&mut steps);
+    protocol_files::check(&mut steps);
     if let Some(lints) = begin_lints(&mut steps) {
         steps.wait_for(lints);
     }

@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::batches::{Additions, Batches};
 use super::generated::onrush::v1::counters_server::Counters;
 use super::generated::onrush::v1::{
-    AddManyRequest, AddRequest, AddResponse, GetCounterRequest, GetCounterResponse,
+    AddManyRequest, AddRequest, AddResponse, CountersGetRequest, CountersGetResponse,
 };
 use super::{Answer, name, status_of};
 use crate::api::App;
@@ -40,10 +40,10 @@ impl Counters for Service {
         Ok(Response::new(Batches::new(&self.0, request)))
     }
 
-    async fn get(&self, request: Request<GetCounterRequest>) -> Answer<GetCounterResponse> {
+    async fn get(&self, request: Request<CountersGetRequest>) -> Answer<CountersGetResponse> {
         let counter =
             name("counter", &request.into_inner().counter).map_err(|problem| status_of(&problem))?;
         let value = self.value(Call::ReadCounter { counter }).await?;
-        Ok(Response::new(GetCounterResponse { value }))
+        Ok(Response::new(CountersGetResponse { value }))
     }
 }

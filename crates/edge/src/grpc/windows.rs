@@ -7,7 +7,7 @@ use onrush_node::{Call, Outcome};
 use tonic::{Request, Response, Status};
 
 use super::generated::onrush::v1::windows_server::Windows;
-use super::generated::onrush::v1::{GetWindowRequest, GetWindowResponse, HitRequest, HitResponse};
+use super::generated::onrush::v1::{HitRequest, HitResponse, WindowsGetRequest, WindowsGetResponse};
 use super::{Answer, name, status_of};
 use crate::api::App;
 use crate::api::app::mismatched;
@@ -31,9 +31,9 @@ impl Windows for Service {
         Ok(Response::new(HitResponse { count, span_ms, precision_ms }))
     }
 
-    async fn get(&self, request: Request<GetWindowRequest>) -> Answer<GetWindowResponse> {
+    async fn get(&self, request: Request<WindowsGetRequest>) -> Answer<WindowsGetResponse> {
         let window = name("window", &request.into_inner().window).map_err(|problem| status_of(&problem))?;
         let (count, WindowShape { span_ms, precision_ms }) = self.count(Call::ReadWindow { window }).await?;
-        Ok(Response::new(GetWindowResponse { count, span_ms, precision_ms }))
+        Ok(Response::new(WindowsGetResponse { count, span_ms, precision_ms }))
     }
 }
