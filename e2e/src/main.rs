@@ -56,7 +56,7 @@ struct Arguments {
     /// The program to check.
     #[arg(long, default_value = "target/release/onrush")]
     onrush_bin: PathBuf,
-    /// Rounds of `kill9` (default 8 with --short, else 40), `catalog` (4, else 50), `cluster` (5, else 50), `coherence` (8, else 50), `debezium` (5, else 50) and `sinks` (6, else 100).
+    /// Rounds of `kill9` (default 8 with --short, else 40), `catalog` (4, else 50), `cluster` (7, else 50), `coherence` (8, else 50), `debezium` (5, else 50) and `sinks` (6, else 100).
     #[arg(long)]
     cycles: Option<u64>,
     /// What chance depends on; printed by every run (default: the time).

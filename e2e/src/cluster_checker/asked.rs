@@ -26,7 +26,7 @@ pub(super) enum Cause {
 }
 
 /// Everything that was asked for and may have had an effect.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Asked {
     keys: HashMap<String, Key>,
     steps: HashMap<(Verb, String), u64>,
@@ -36,7 +36,7 @@ pub(super) struct Asked {
     ids: HashMap<ReservationNo, String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Key {
     ask: Arc<Ask>,
     /// When it was asked first. If it is known which attempt made the reservation, when that was sent.
@@ -44,7 +44,7 @@ struct Key {
     is_created: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Number {
     /// Values that were told, with what was there before the addition.
     told: BTreeMap<u64, u64>,

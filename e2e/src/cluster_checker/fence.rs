@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 
 use super::record::{Kind, Record};
 
+/// Events of a batch are at most so much later than its beginning, milliseconds.
+const FORGED_SPAN_MS: u64 = 60_000;
+
 /// Who leads: the number of the claim, and the node that wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reign {
@@ -13,7 +16,7 @@ pub(crate) struct Reign {
 }
 
 /// What is in force up to a place.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Fence {
     log_id: Option<u128>,
     /// The number of the newest claim or resignation in force.
@@ -72,6 +75,19 @@ impl Fence {
             self.begin(no, None);
         }
         Ok(true)
+    }
+
+    /// The same batch as whoever leads would write it next; nothing if nobody leads.
+    pub(super) fn next_of(&self, batch: Record) -> Option<Record> {
+        let told_ms = self.told_ms + FORGED_SPAN_MS;
+        self.reign.map(|reign| Record {
+            epoch: Some(reign.epoch),
+            sequence: self.sequence + 1,
+            base_offset: self.next_offset,
+            time_ms: self.told_ms,
+            told_ms,
+            ..batch
+        })
     }
 
     pub(super) fn drop_one(&mut self, reason: &'static str) {

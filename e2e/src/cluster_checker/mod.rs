@@ -26,6 +26,7 @@ use places::Place;
 use record::{Kind, Record};
 use shop::Shop;
 
+pub(crate) use record::is_batch;
 pub(crate) use rows::EventRow;
 pub(crate) use told::{Answer, Told};
 
@@ -40,7 +41,7 @@ pub(crate) struct Kept {
 }
 
 /// Everything that is known of a log and its clients.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Checker {
     next_no: u64,
     fence: Fence,
@@ -78,6 +79,11 @@ impl Checker {
     /// The number of the record that is to be read next.
     pub(crate) fn next_no(&self) -> u64 {
         self.next_no
+    }
+
+    /// The number of events in force.
+    pub(crate) fn next_offset(&self) -> u64 {
+        self.fence.next_offset
     }
 
     /// Takes the next record of the log.
@@ -133,9 +139,16 @@ impl Checker {
         Ok(())
     }
 
-    /// Compares the copy of a node with what is in force, from the first batch that the node has kept to its last. A node that ended after
-    /// all others has the newest.
-    pub(crate) fn check_copy(&self, copy: &[Kept], is_newest: bool) -> Result<()> {
+    /// A batch that was written before, as a leader with a fault would write it once more, behind everything that was read. Nothing if these
+    /// bytes are no batch, or nobody leads.
+    pub(crate) fn forged(&self, batch: &[u8]) -> Result<Option<Vec<u8>>> {
+        let record = record::read(batch)?.filter(|record| record.kind == Kind::Batch);
+        let next = record.and_then(|record| self.fence.next_of(record));
+        Ok(next.map(|next| record::moved(batch, &next)))
+    }
+
+    /// Compares the copy of a node with what is in force, from the first batch that the node has kept on.
+    pub(crate) fn check_copy(&self, copy: &[Kept]) -> Result<()> {
         let first = copy.first().context("it has no batch")?.offset;
         let mut expected = self.batches.range(first..);
         for kept in copy {
@@ -145,7 +158,7 @@ impl Checker {
             ensure!(found == (*offset, *batch), "it has {found:?}, and in force is {:?}", (offset, batch));
         }
         let lacking = expected.next();
-        ensure!(!is_newest || lacking.is_none(), "it lacks the batch in force at {lacking:?}");
+        ensure!(lacking.is_none(), "it lacks the batch in force at {lacking:?}");
         Ok(())
     }
 

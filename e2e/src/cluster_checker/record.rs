@@ -92,6 +92,25 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Record>> {
     }))
 }
 
+/// Whether these bytes are a batch that some node wrote.
+pub(crate) fn is_batch(bytes: &[u8]) -> bool {
+    matches!(read(bytes), Ok(Some(record)) if record.kind == Kind::Batch)
+}
+
+/// The batch of these bytes, at the place of another record.
+pub(super) fn moved(batch: &[u8], to: &Record) -> Vec<u8> {
+    let mut bytes = batch.to_vec();
+    let epoch = to.epoch.unwrap_or(u64::MAX);
+    let places = [epoch, to.sequence, to.base_offset, to.time_ms, to.told_ms];
+    for (at, number) in (32..).step_by(8).zip(places) {
+        bytes[at..at + 8].copy_from_slice(&number.to_le_bytes());
+    }
+    let (header, payload) = bytes.split_at(HEADER_BYTES);
+    let sum = checksum(header[..HEADER_BYTES - 4].iter().chain(payload)).to_le_bytes();
+    bytes[HEADER_BYTES - 4..HEADER_BYTES].copy_from_slice(&sum);
+    bytes
+}
+
 /// CRC32C (RFC 3720), bit by bit.
 pub(super) fn checksum<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
     let mut sum = u32::MAX;
@@ -127,6 +146,13 @@ mod tests {
             }
             assert_eq!(read(&bytes[..bytes.len() - 1]).expect("junk"), None);
         }
+    }
+
+    #[test]
+    fn a_batch_is_moved_with_all_that_it_says() {
+        let (batch, to) = (batch(3, 4, 5, vec![1, 2, 3]), batch(9, 6, 12, vec![1, 2, 3]));
+        let bytes = moved(&encoded(&batch), &to);
+        assert_eq!((is_batch(&bytes), read(&bytes).expect("a record")), (true, Some(to)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::timeline::Timeline;
 use crate::api::Status;
 
 /// A sale with its stocks, in the order of their numbers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Sale {
     pub(super) name: String,
     pub(super) per_customer_max: Option<u64>,
@@ -18,7 +18,7 @@ pub(super) struct Sale {
 }
 
 /// A stock.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Stock {
     pub(super) name: String,
     pub(super) total: u64,
@@ -27,7 +27,7 @@ pub(super) struct Stock {
 }
 
 /// A reservation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Known {
     pub(super) reserved: Reserved,
     pub(super) at_ms: u64,
@@ -37,7 +37,7 @@ pub(super) struct Known {
 }
 
 /// Everything.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Shop {
     pub(super) sales: BTreeMap<u64, Sale>,
     pub(super) reservations: HashMap<ReservationNo, Known>,

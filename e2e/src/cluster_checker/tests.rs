@@ -421,21 +421,34 @@ fn a_copy_that_differs_is_noticed() {
         checker.read(no, bytes).expect("a true history");
     }
     let kept = || Kept { offset: 1, event_count: 1, time_ms: 0, payload: super::written::payload(&events) };
-    checker.check_copy(&[kept()], true).expect("a true copy");
+    checker.check_copy(&[kept()]).expect("a true copy, trimmed");
     let mut whole = story.records.iter().filter_map(|bytes| record::read(bytes).expect("a record"));
     let first = whole.find(|record| record.kind == Kind::Batch).expect("the sale");
     let first = Kept { offset: 0, event_count: 1, time_ms: 0, payload: first.payload };
-    checker.check_copy(std::slice::from_ref(&first), false).expect("a copy of a node that ended before");
-    for (copy, is_newest) in [
-        (vec![], false),
-        (vec![first], true),
-        (vec![kept(), kept()], false),
-        (vec![Kept { payload: vec![1], ..kept() }], true),
-        (vec![Kept { time_ms: 1, ..kept() }], true),
-        (vec![Kept { event_count: 2, ..kept() }], true),
+    for copy in [
+        vec![],
+        vec![first],
+        vec![kept(), kept()],
+        vec![Kept { payload: vec![1], ..kept() }],
+        vec![Kept { time_ms: 1, ..kept() }],
+        vec![Kept { event_count: 2, ..kept() }],
     ] {
-        assert!(checker.check_copy(&copy, is_newest).is_err(), "{copy:?}");
+        assert!(checker.check_copy(&copy).is_err(), "{copy:?}");
     }
+}
+
+#[test]
+fn a_batch_that_its_leader_writes_once_more_is_noticed() {
+    let mut story = Story::begun();
+    story.write(&batch_of(0, 2, 1, &[added(2, 2)]));
+    let mut checker = Checker::default();
+    for (no, bytes) in (0..).zip(&story.records) {
+        checker.read(no, bytes).expect("a true history");
+    }
+    let forged = checker.forged(&story.records[2]).expect("a record").expect("somebody leads");
+    let error = checker.read(3, &forged).expect_err("the counter does not fit");
+    assert!(format!("{error:#}").contains("n grew from 2 by 2 to 2"), "{error:#}");
+    assert_eq!(checker.forged(&story.records[0]).expect("a claim"), None);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How something stood after each number of events.
 
 /// Values, each from so many events on. What is there at first is the default.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Timeline<T> {
     changes: Vec<(u64, T)>,
 }

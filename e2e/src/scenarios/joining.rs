@@ -21,7 +21,7 @@ use crate::api::{Sale, SaleSettings};
 use crate::http::{self, Connection, request, request_json};
 use crate::ledger::Ask;
 use crate::random::Random;
-use crate::scenarios::cluster::nodes::Node;
+use crate::scenarios::cluster::nodes::{Group, Node};
 use crate::scenarios::cluster::{BROKERS, over_brokers};
 use crate::server::Launch;
 use crate::services::Services;
@@ -78,7 +78,7 @@ fn cycles(bench: &mut Bench, services: &Services) -> Result<String> {
     let name = format!("e2e-joining-{:x}-{:x}", std::process::id(), random.below(1 << 32));
     let mut nodes = Vec::new();
     for _ in 0..2 {
-        nodes.push(Node::new(bench, services, &nodes, &name)?);
+        nodes.push(Node::new(bench, services, &nodes, Group::over(&name))?);
     }
     let single = bench.launch()?;
     let mut told = live_alone(&single)?;
@@ -136,7 +136,7 @@ fn go_on_from_copy(
     topic: &str,
     told: &Told,
 ) -> Result<()> {
-    let mut node = Node::new(bench, services, &[], topic)?;
+    let mut node = Node::new(bench, services, &[], Group::over(topic))?;
     node.launch.data = bench.directory.join("node-again");
     node.prepare_topic()?;
     let moved = found(&node.launch, copy)?;

@@ -12,7 +12,7 @@ use crate::answers::{read_reserved, reserve_request};
 use crate::api::{Sale, SaleSettings};
 use crate::http::{self, Connection, request};
 use crate::ledger::Ask;
-use crate::scenarios::cluster::nodes::Node;
+use crate::scenarios::cluster::nodes::{Group, Node};
 use crate::scenarios::cluster::{BROKERS, over_brokers};
 use crate::scenarios::front::nginx;
 use crate::services::Services;
@@ -64,7 +64,7 @@ fn roll(bench: &mut Bench, services: &Services) -> Result<String> {
     let name = format!("e2e-rolling-{:x}-{:x}", std::process::id(), random.below(1 << 32));
     let mut nodes = Vec::new();
     for _ in 0..2 {
-        nodes.push(Node::new(bench, services, &nodes, &name)?);
+        nodes.push(Node::new(bench, services, &nodes, Group::over(&name))?);
     }
     nodes[0].prepare_topic()?;
     for node in &mut nodes {

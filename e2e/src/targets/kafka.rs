@@ -169,11 +169,13 @@ impl Topics {
     }
 }
 
-fn options() -> AdminOptions {
+/// How long the brokers are waited for.
+pub(crate) fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(BROKER_TIMEOUT)).operation_timeout(Some(BROKER_TIMEOUT))
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
+/// Waits for the end of something.
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
     Ok(runtime::Builder::new_current_thread().build().context("start an event loop")?.block_on(work))
 }
 

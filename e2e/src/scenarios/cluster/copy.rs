@@ -1,7 +1,7 @@
 //! A node's own copy of what is in force, read from its files by `docs/log-format.md`.
 
 use anyhow::{Context as _, Result, ensure};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,20 @@ pub(super) fn read(launch: &Launch) -> Result<Vec<Kept>> {
     batches.map(|line| read_batch(line, &segments).with_context(|| line.to_owned())).collect()
 }
 
+/// The digests of the states that the snapshots of a node hold, by their offsets. There are none of a copy that changes while it is read.
+pub(super) fn digests(launch: &Launch) -> Result<BTreeMap<u64, String>> {
+    let output = launch.command().args(["log", "verify"]).arg(launch.data.join("copy")).output();
+    let text = String::from_utf8(output.context("run log verify")?.stdout).context("read the report")?;
+    Ok(text.lines().filter_map(read_snapshot).collect())
+}
+
+/// `snapshot PATH: offset OFFSET, BYTES bytes, digest DIGEST`
+fn read_snapshot(line: &str) -> Option<(u64, String)> {
+    let (_, told) = line.strip_prefix("snapshot ")?.split_once(": offset ")?;
+    let (offset, rest) = told.split_once(", ")?;
+    Some((offset.parse().ok()?, rest.split_once(", digest ")?.1.to_owned()))
+}
+
 /// Files by the number of their segment.
 fn segments(directory: &Path) -> Result<HashMap<u64, PathBuf>> {
     let entries = fs::read_dir(directory).with_context(|| format!("list {}", directory.display()))?;
@@ -56,4 +70,16 @@ fn read_batch(line: &str, segments: &HashMap<u64, PathBuf>) -> Result<Kept> {
         .read_exact_at(&mut payload, number(2)? + FRAME_HEADER_BYTES)
         .context("read a payload")?;
     Ok(Kept { offset: number(5)?, event_count: number(7)?, time_ms: number(11)?, payload })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_read_from_the_report() {
+        let line = "snapshot copy/00000000000000000260.snap: offset 260, 1014042 bytes, digest d2c0";
+        assert_eq!(read_snapshot(line), Some((260, "d2c0".to_owned())));
+        assert_eq!(read_snapshot("whole: 2 segments, offsets 0..266, 119 batches, 1 snapshot"), None);
+    }
 }

@@ -1,66 +1,44 @@
 //! Several nodes over one topic of a real cluster of three brokers, while nodes and brokers are killed, frozen, stopped and cut off from
-//! each other. After every cycle the topic is read raw, and everything that buyers were told is held against it.
+//! each other. After every cycle the topic is read raw, and everything that buyers were told is held against it. In the end come those faults
+//! that no node gets over by itself.
 
 mod buyers;
 mod copy;
 mod figures;
 mod harm;
+mod lasting;
 pub(crate) mod nodes;
+mod planted;
+mod run;
 mod shop;
 mod topic;
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use std::net::SocketAddr;
+use anyhow::{Context as _, Result, ensure};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Bench;
-use crate::cluster_checker::{Answer, Checker, EventRow};
-use crate::http::{self, request};
-use crate::operator::{await_caught_up, sink};
+use crate::cluster_checker::Answer;
 use crate::random::Random;
-use crate::run_clock::Clock;
 use crate::services::{Services, Up};
 use crate::targets::postgres::Database;
-use crate::targets::{Stored, sink_settings};
-use buyers::{Buyer, Market};
+use buyers::Market;
 use figures::Figures;
 pub(crate) use harm::BROKERS;
-use harm::Harm;
+use harm::{Harm, Situation};
 use nodes::Node;
-use shop::{put_sales, put_window};
+use run::{LOOK, Plan, RECOVERY_TIMEOUT, Run};
+use shop::put_sales;
 use topic::Topic;
 
 /// Buyers, of whom every fourth waits long for answers.
 const BUYER_COUNT: u64 = 8;
 
-/// How long it may take until somebody sells again, whatever has happened.
-const RECOVERY_TIMEOUT: Duration = Duration::from_mins(1);
-
 /// What was killed or cut off comes back after so long, or later.
 const OUTAGE_MS_MAX: u64 = 6_000;
 
-/// Until then every hold that ends while the run watches has ended.
-const HOLDS_END: Duration = Duration::from_secs(2);
-
-/// The sink of every node.
-const SINK: &str = "postgres";
-
-/// A pause between two looks at something that others do.
-const LOOK: Duration = Duration::from_millis(10);
-
-/// Everything of a run.
-struct Run<'a> {
-    services: &'a Services,
-    /// Where the sink of whoever leads writes.
-    database: Option<&'a Database>,
-    nodes: Vec<Node>,
-    market: Market,
-    topic: Topic,
-    checker: Checker,
-    figures: Figures,
-    is_long: bool,
-}
+/// Nodes look at the topic's settings once a minute, and then one has to lead.
+const SETTINGS_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Runs the scenario.
 pub(crate) fn run(bench: &mut Bench) -> Result<String> {
@@ -104,164 +82,65 @@ fn with_sink(bench: &mut Bench, services: &Services, found: &Services) -> Result
 
 fn cycles(bench: &mut Bench, services: &Services, database: Option<&Database>) -> Result<String> {
     let mut random = bench.random.fork(1);
-    let cycles = bench.cycles(5, 50);
-    let mut run = Run::begin(bench, services, database, &mut random)?;
+    let (cycles, is_long) = (bench.cycles(7, 50), !bench.short);
+    let node_count = if random.chance(25) { 2 } else { 3 };
+    let plan = Plan { name: "cluster", node_count, buyer_count: BUYER_COUNT, has_ways: true };
+    let mut run = Run::begin(bench, plan, services, database, &mut random)?;
+    let (mut figures, mut planted_count) = (Figures::default(), 0);
     for cycle in 0..cycles {
         let leader = run.put(|operator| put_sales(operator, cycle));
         let leader = leader.with_context(|| format!("before cycle {cycle} of {cycles}"))?;
-        let harm = Harm::draw(&mut random, leader, run.nodes.len(), run.is_long);
+        let mut can_be_judged = [false; 3];
+        for (behind, can_be_judged) in can_be_judged.iter_mut().enumerate().take(node_count) {
+            *can_be_judged = run.nodes[(leader + behind) % node_count].can_be_judged();
+        }
+        let situation = Situation { leader, node_count, is_long, can_be_judged };
+        let harm = Harm::of_cycle(cycle, &mut random, situation);
         let place = || format!("cycle {cycle} of {cycles}, node {} led, {harm:?}", leader + 1);
         run.market.open(cycle);
-        let answers = run.cycle(harm, leader, &random.fork(cycle + 1)).with_context(place)?;
+        let traded = trade(&mut run, (harm, leader), &random.fork(cycle + 1), &mut figures);
+        let answers = traded.with_context(place)?;
         // The next cycle draws other numbers.
         random.next();
-        run.judge(answers).with_context(place)?;
+        let seen = run.see(answers).with_context(place)?;
+        if cycle + 1 == cycles {
+            planted_count = planted::check(&run.checker, &seen).with_context(place)?;
+        }
+        run.judge(seen).with_context(place)?;
         if cycle % 10 == 9 {
-            println!("    {}: {}; {}", place(), run.checker, run.figures);
+            println!("    {}: {}; {figures}", place(), run.checker);
         }
     }
     run.end()?;
-    Ok(format!("{cycles} cycles; {}; {}", run.checker, run.figures))
+    run.check_digests().context("the states of all nodes")?;
+    let lasting = lasting::run(bench, services, &mut random)?;
+    let checker = run.checker;
+    Ok(format!(
+        "{cycles} cycles; {checker}; {planted_count} false histories were noticed; {lasting}; {figures}"
+    ))
 }
 
-impl<'a> Run<'a> {
-    fn begin(
-        bench: &mut Bench,
-        services: &'a Services,
-        database: Option<&'a Database>,
-        random: &mut Random,
-    ) -> Result<Self> {
-        for broker in BROKERS {
-            services.thaw(broker);
-            services.start(broker)?;
+/// Trade, harm, trade again, and everything healed.
+fn trade(
+    run: &mut Run<'_>,
+    (harm, leader): (Harm, usize),
+    random: &Random,
+    figures: &mut Figures,
+) -> Result<Vec<Answer>> {
+    let mut pauses = random.fork(0);
+    let services = run.services;
+    let (answers, harmed_ns) = run.trade(random, |nodes, topic, market| {
+        thread::sleep(pauses.span_ms(300, 1_500));
+        if pauses.chance(50) {
+            topic.repeat(pauses.next())?;
         }
-        let name = format!("e2e-cluster-{:x}-{:x}", std::process::id(), random.below(1 << 32));
-        let node_count = if random.chance(25) { 2 } else { 3 };
-        let mut nodes = Vec::new();
-        for _ in 0..node_count {
-            nodes.push(Node::new(bench, services, &nodes, &name)?);
-        }
-        nodes[0].prepare_topic()?;
-        let sink = database.map(|database| sink_settings(SINK, database.settings())).unwrap_or_default();
-        for node in &mut nodes {
-            node.launch.environment.extend(sink.clone());
-            node.start()?;
-        }
-        let publics = nodes.iter().map(|node| node.launch.public).collect();
-        let run = Self {
-            services,
-            database,
-            nodes,
-            market: Market::new(Clock::start(), publics),
-            topic: Topic::open(&services.value("KAFKA_CLUSTER_BROKERS")?, &name)?,
-            checker: Checker::default(),
-            figures: Figures::default(),
-            is_long: !bench.short,
-        };
-        run.put(put_window)?;
-        Ok(run)
-    }
-
-    /// Puts something that changes nothing if it is put again, and returns who led.
-    fn put(&self, put: impl Fn(SocketAddr) -> Result<()>) -> Result<usize> {
-        let started = Instant::now();
-        loop {
-            let leader = self.await_leader()?;
-            match put(self.nodes[leader].launch.operator) {
-                Ok(()) => return Ok(leader),
-                Err(error) if started.elapsed() > RECOVERY_TIMEOUT => return Err(error),
-                // Another one may lead by now.
-                Err(_) => thread::sleep(LOOK),
-            }
-        }
-    }
-
-    /// The node that says it leads.
-    fn await_leader(&self) -> Result<usize> {
-        let started = Instant::now();
-        while started.elapsed() < RECOVERY_TIMEOUT {
-            let leads = |node: &Node| {
-                let ready = http::once(node.launch.public, &request("GET", "/readyz"));
-                ready.is_ok_and(|ready| ready.status == 200)
-            };
-            if let Some(leader) = self.nodes.iter().position(leads) {
-                if self.database.is_some() {
-                    let sink = sink(self.nodes[leader].launch.operator, SINK)?;
-                    ensure!(sink.state != "stopped", "node {} leads and has {sink:?}", leader + 1);
-                }
-                return Ok(leader);
-            }
-            thread::sleep(LOOK);
-        }
-        let tails = self.nodes.iter().map(|node| node.launch.output_tail()).collect::<Vec<_>>();
-        bail!("no node leads after {RECOVERY_TIMEOUT:?}; their last output:\n{}", tails.join("\n---\n"))
-    }
-
-    /// Trade, harm, trade again, and everything healed.
-    fn cycle(&mut self, harm: Harm, leader: usize, random: &Random) -> Result<Vec<Answer>> {
-        let mut pauses = random.fork(0);
-        let Self { services, nodes, market, figures, .. } = self;
-        let market = &*market;
-        let answers = thread::scope(|scope| {
-            let mut buyers = Vec::new();
-            for number in 0..BUYER_COUNT {
-                let (own, name) =
-                    (random.fork(number + 1), format!("{number}-{}", random.fork(number).clone().next()));
-                let buyer = Buyer::new(market, own, name, number % 4 == 3);
-                buyers.push(scope.spawn(|| buyer.run()));
-            }
-            for node in 0..nodes.len() {
-                let own = random.fork(100 + node as u64);
-                let buyer = Buyer::scout(market, own, format!("s{node}"), node);
-                buyers.push(scope.spawn(|| buyer.run()));
-            }
-            thread::sleep(pauses.span_ms(300, 1_500));
-            let outage = pauses.span_ms(0, OUTAGE_MS_MAX);
-            let harmed = harm_and_heal((harm, leader), outage, nodes, services, market);
-            thread::sleep(pauses.span_ms(300, 1_000));
-            market.close();
-            let mut answers = Vec::new();
-            for buyer in buyers {
-                answers.extend(buyer.join().map_err(|_| anyhow!("a buyer panicked"))??);
-            }
-            let harmed_ns = harmed?;
-            figures.take(harm, leader, harmed_ns, &answers);
-            anyhow::Ok(answers)
-        })?;
-        Ok(answers)
-    }
-
-    fn judge(&mut self, answers: Vec<Answer>) -> Result<()> {
-        let checker = &mut self.checker;
-        self.topic.read(checker.next_no(), |no, bytes| checker.read(no, bytes))?;
-        self.checker.judge(answers)
-    }
-
-    /// The sink has what is in force. Then all nodes end in good order, and have the same.
-    fn end(&mut self) -> Result<()> {
-        if let Some(database) = self.database {
-            let operator = self.nodes[self.await_leader()?].launch.operator;
-            thread::sleep(HOLDS_END);
-            await_caught_up(operator, &[SINK])?;
-            self.judge(Vec::new())?;
-            let events = database.events(0)?.into_iter();
-            let events = events.map(|Stored { offset, kind, key, .. }| EventRow { offset, kind, key });
-            self.checker
-                .check_rows(&events.collect::<Vec<_>>(), &database.reservations(false)?)
-                .context("the tables of the sink")?;
-        }
-        for node in &mut self.nodes {
-            node.stop()?;
-        }
-        self.judge(Vec::new())?;
-        for (number, node) in (1..).zip(&self.nodes) {
-            let directory = node.launch.data.display();
-            let kept = copy::read(&node.launch).with_context(|| format!("read the copy in {directory}"))?;
-            let is_newest = number == self.nodes.len();
-            self.checker.check_copy(&kept, is_newest).with_context(|| format!("the copy in {directory}"))?;
-        }
-        Ok(())
-    }
+        let outage = pauses.span_ms(0, OUTAGE_MS_MAX);
+        let harmed_ns = harm_and_heal((harm, leader), outage, nodes, (services, topic), market)?;
+        thread::sleep(pauses.span_ms(300, 1_000));
+        Ok(harmed_ns)
+    })?;
+    figures.take(harm, leader, harmed_ns, &answers);
+    Ok(answers)
 }
 
 /// Does harm, and undoes it when it has lasted long enough and somebody sells again; returns when it was done.
@@ -269,13 +148,13 @@ fn harm_and_heal(
     (harm, leader): (Harm, usize),
     outage: Duration,
     nodes: &mut [Node],
-    services: &Services,
+    (services, topic): (&Services, &Topic),
     market: &Market,
 ) -> Result<u64> {
     let started = Instant::now();
     let harmed_ns = market.clock.now_ns();
     let lasts = if harm.span().is_zero() { outage } else { harm.span() };
-    let done = harm.begin(nodes, services)?;
+    let done = harm.begin(nodes, services, topic)?;
     let besides = (harm.deposes() && harm.node() == Some(leader)).then_some(leader);
     // A freeze that nobody has to do anything about lasts as long as it is to.
     let is_waited_for = besides.is_some() || harm.span().is_zero();
@@ -283,15 +162,20 @@ fn harm_and_heal(
         thread::sleep(LOOK);
     }
     let sells = || market.has_decided(harmed_ns, besides);
-    let recovered = if is_waited_for { await_sale(sells) } else { Ok(()) };
-    done.heal(nodes, services).context("heal")?;
-    recovered.and_then(|()| await_sale(sells)).map(|()| harmed_ns)
+    let recovered = if is_waited_for { await_sale(RECOVERY_TIMEOUT, sells) } else { Ok(()) };
+    let healed_ns = market.clock.now_ns();
+    done.heal(nodes, services, topic).context("heal")?;
+    recovered?;
+    if harm.is_forgotten_late() {
+        await_sale(SETTINGS_TIMEOUT, || market.has_decided(healed_ns, None))?;
+    }
+    await_sale(RECOVERY_TIMEOUT, sells).map(|()| harmed_ns)
 }
 
-fn await_sale(sells: impl Fn() -> bool) -> Result<()> {
+fn await_sale(at_most: Duration, sells: impl Fn() -> bool) -> Result<()> {
     let started = Instant::now();
     while !sells() {
-        ensure!(started.elapsed() < RECOVERY_TIMEOUT, "nobody sold anything for {RECOVERY_TIMEOUT:?}");
+        ensure!(started.elapsed() < at_most, "nobody sold anything for {at_most:?}");
         thread::sleep(LOOK);
     }
     Ok(())

@@ -11,6 +11,10 @@ use crate::http::{self, request_json};
 pub(super) const COUNTERS: &[&str] = &["counters/visits-0", "counters/visits-1", "counters/visits-2"];
 pub(super) const WINDOW: &str = "windows/long";
 
+/// As many stocks as a sale can have, with names of 64 bytes, the longest.
+const LARGE_SALE_STOCKS: u64 = 1_000;
+const LARGE_SALES: u64 = 8;
+
 /// A sale of a round.
 #[derive(Debug)]
 pub(super) struct RoundSale {
@@ -23,7 +27,7 @@ pub(super) struct RoundSale {
 }
 
 /// One that is soon sold out, one whose customers soon have all that they may have, one whose holds end while it is sold, and one that
-/// never sells out.
+/// never sells out. Holds end at once or not during the run.
 pub(super) fn sales(round: u64) -> Vec<RoundSale> {
     let sale = |name: &str, stocks, customer_count, per_customer_max, hold_ttl_ms| RoundSale {
         name: format!("{name}-{round}"),
@@ -34,7 +38,7 @@ pub(super) fn sales(round: u64) -> Vec<RoundSale> {
     };
     vec![
         sale("limited", &[("back", 120), ("front", 40), ("middle", 60)], 500, Some(5), 0),
-        sale("tour", &[("a", 900), ("b", 900), ("c", 900), ("d", 900)], 60, Some(12), 3_600_000),
+        sale("tour", &[("a", 900), ("b", 900), ("c", 900), ("d", 900)], 60, Some(12), 86_400_000),
         sale("brief", &[("unit", 60)], 200, None, 300),
         sale("wide", &[("unit", 10_000_000)], 1_000, None, 86_400_000),
     ]
@@ -48,6 +52,24 @@ pub(super) fn put_sales(operator: SocketAddr, round: u64) -> Result<()> {
             stocks: sale.stocks,
             per_customer_max: sale.per_customer_max,
             hold_ttl_ms: sale.hold_ttl_ms,
+            cooldown_ms: 0,
+        };
+        settings.put(operator)?;
+    }
+    Ok(())
+}
+
+/// Puts sales that together take half a file of a node's copy.
+pub(super) fn put_large_sales(operator: SocketAddr, round: u64) -> Result<()> {
+    let names = (0..LARGE_SALE_STOCKS).map(|stock| format!("{stock:0>64}")).collect::<Vec<_>>();
+    let stocks = names.iter().map(|name| (name.as_str(), 1)).collect::<Vec<_>>();
+    for sale in 0..LARGE_SALES {
+        let sale = format!("large-{round}-{sale}");
+        let settings = SaleSettings {
+            sale: &sale,
+            stocks: &stocks,
+            per_customer_max: None,
+            hold_ttl_ms: 0,
             cooldown_ms: 0,
         };
         settings.put(operator)?;
