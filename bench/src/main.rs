@@ -28,6 +28,7 @@ mod row_reader;
 mod servers;
 mod services;
 mod setting;
+mod shared_topic;
 mod source_table;
 mod statistics;
 mod targets;
@@ -66,6 +67,9 @@ struct Arguments {
     /// Sales in the largest row about sales [default: 100000; 2000 with --quick]
     #[arg(long)]
     sales: Option<u32>,
+    /// Ends of a leading node in the rows about fail-over [default: 100; 2 with --quick]
+    #[arg(long)]
+    kills: Option<u32>,
     /// Where to write the raw figures [default: results.json in the directory]
     #[arg(long)]
     json: Option<PathBuf>,
@@ -192,6 +196,7 @@ fn settings(arguments: &Arguments) -> Result<Settings> {
         turn_seconds: if quick { 1 } else { arguments.seconds.max(1) },
         reservation_count: arguments.reservations.unwrap_or(if quick { 100_000 } else { 5_000_000 }),
         sale_count: arguments.sales.unwrap_or(if quick { 2_000 } else { 100_000 }),
+        kill_count: arguments.kills.unwrap_or(if quick { 2 } else { 100 }).max(1),
         is_quick: quick,
         onrush,
         earlier: arguments.earlier.clone(),

@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     /// How many reservations the large rows hold.
     pub(crate) reservation_count: u64,
     pub(crate) sale_count: u32,
+    /// How often a leading node is ended.
+    pub(crate) kill_count: u32,
     /// It only has to be shown that everything runs.
     pub(crate) is_quick: bool,
     pub(crate) onrush: PathBuf,

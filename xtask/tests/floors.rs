@@ -76,7 +76,14 @@ const FLOORS: &[Floor] = &[
     Floor {
         name: "onrush-bench",
         number: 6,
-        may_use: &["onrush-client", "onrush-core", "onrush-gate", "onrush-log", "onrush-node"],
+        may_use: &[
+            "onrush-client",
+            "onrush-connect",
+            "onrush-core",
+            "onrush-gate",
+            "onrush-log",
+            "onrush-node",
+        ],
         others: None,
     },
     // Nodes of its own, over a log in memory.

@@ -7,10 +7,12 @@ mod cold_start;
 mod denied;
 mod earlier;
 mod engine;
+mod failover;
 mod gated;
 mod growth;
 mod hot_path;
 mod hot_routes;
+mod joining;
 mod latency;
 mod limit;
 mod multi_get;
@@ -19,6 +21,7 @@ mod reserve_many;
 mod rush;
 mod session;
 mod shared_log;
+mod shared_records;
 mod sinks;
 mod sinks_on;
 mod stored;
@@ -132,6 +135,21 @@ pub(crate) const CASES: &[Case] = &[
         name: "shared-log",
         about: "reservations, refusals, counts and reads with the log in a topic of three brokers, to the log in files",
         run: shared_log::shared_log,
+    },
+    Case {
+        name: "shared-records",
+        about: "records of 1, 16 and 256 KiB in force in a topic of three brokers, and how long each takes, to Kafka's own load generator",
+        run: shared_records::shared_records,
+    },
+    Case {
+        name: "failover",
+        about: "from the end of the leading node, killed or stopped, to the first count of another",
+        run: failover::failover,
+    },
+    Case {
+        name: "joining",
+        about: "a node without anything until it answers, to a start from the same log in files; how far a follower is behind",
+        run: joining::joining,
     },
     Case { name: "engine", about: "reservations without HTTP, to Redis pipelined", run: engine::engine },
     Case {

@@ -21,7 +21,16 @@ const LINGER_MS: u32 = 5;
 pub(crate) struct Kafka {
     brokers: String,
     libraries: String,
-    pid: u32,
+    pids: Vec<u32>,
+}
+
+/// What the peer says of records of one size.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct PerfRun {
+    pub(crate) records_per_second: f64,
+    /// In whole milliseconds, as it counts.
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
 }
 
 /// What the peer is left to choose.
@@ -51,8 +60,55 @@ impl ProducerSettings {
 impl Kafka {
     pub(crate) fn connect(services: &Services) -> Result<Self> {
         let (brokers, libraries) = (services.get("KAFKA_BROKERS")?, services.get("KAFKA_LIBS")?);
-        let pid = services.pid("KAFKA_PID")?;
-        Ok(Self { brokers: brokers.to_owned(), libraries: libraries.to_owned(), pid })
+        let pids = vec![services.pid("KAFKA_PID")?];
+        Ok(Self { brokers: brokers.to_owned(), libraries: libraries.to_owned(), pids })
+    }
+
+    /// The three brokers that are one cluster.
+    pub(crate) fn cluster(services: &Services) -> Result<Self> {
+        let of = |name| services.get(name).context("run: cargo xtask services up kafka-cluster");
+        let (brokers, libraries) = (of("KAFKA_CLUSTER_BROKERS")?, of("KAFKA_CLUSTER_LIBS")?);
+        let pids = ["KAFKA_1_PID", "KAFKA_2_PID", "KAFKA_3_PID"].into_iter();
+        let pids = pids.map(|name| services.pid(name)).collect::<Result<_>>()?;
+        Ok(Self { brokers: brokers.to_owned(), libraries: libraries.to_owned(), pids })
+    }
+
+    /// Where it is reached.
+    pub(crate) fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// Sends so many records of random bytes to a topic that is there, as fast as it goes or so many a second, and tells of all but the
+    /// first, of which there are a tenth as many beside.
+    pub(crate) fn perf(
+        &self,
+        topic: &str,
+        record_bytes: usize,
+        count: u64,
+        per_second: Option<f64>,
+    ) -> Result<PerfRun> {
+        let warm_up_count = count.div_ceil(10);
+        let throughput = per_second.map_or_else(|| "-1".to_owned(), |rate| format!("{rate:.1}"));
+        let arguments = [
+            "--topic",
+            topic,
+            "--num-records",
+            &(count + warm_up_count).to_string(),
+            "--warmup-records",
+            &warm_up_count.to_string(),
+            "--record-size",
+            &record_bytes.to_string(),
+            "--throughput",
+            &throughput,
+            "--command-property",
+            "acks=all",
+            "enable.idempotence=true",
+            "max.in.flight.requests.per.connection=5",
+            "linger.ms=0",
+        ];
+        let output = self.tool("org.apache.kafka.tools.ProducerPerformance", &arguments)?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        parse_perf(&text).with_context(|| format!("ProducerPerformance printed {text:?}"))
     }
 
     /// Runs one of Kafka's own tools, by the name of its class.
@@ -67,7 +123,8 @@ impl Kafka {
         Ok(output)
     }
 
-    fn remove_if_there(&self, topic: &str) -> Result<()> {
+    /// Deletes a topic, if it is there.
+    pub(crate) fn remove_if_there(&self, topic: &str) -> Result<()> {
         self.tool("org.apache.kafka.tools.TopicCommand", &["--delete", "--if-exists", "--topic", topic])
             .map(drop)
     }
@@ -152,7 +209,7 @@ impl SinkTarget for Kafka {
     }
 
     fn pids(&self) -> Vec<u32> {
-        vec![self.pid]
+        self.pids.clone()
     }
 
     fn settings(&self, place: &str) -> Vec<(&'static str, String)> {
@@ -194,6 +251,17 @@ fn parse_rate(output: &str) -> Option<f64> {
     after.split(' ').next()?.parse().ok()
 }
 
+/// `N steady state records sent, R records/sec (…), A ms avg latency, M ms max latency, P ms 50th, … ms 95th, Q ms 99th, …`
+fn parse_perf(output: &str) -> Option<PerfRun> {
+    let after = output.lines().rev().find_map(|line| line.split_once(" steady state records sent, "))?.1;
+    let before = |unit: &str| {
+        let part = after.split(", ").find_map(|part| part.strip_suffix(unit))?;
+        part.trim().parse::<f64>().ok()
+    };
+    let (p50_ms, p99_ms) = (before(" ms 50th")?, before(" ms 99th")?);
+    Some(PerfRun { records_per_second: parse_rate(output)?, p50_ms, p99_ms })
+}
+
 /// The value of `  name=value sensitive=false …`.
 fn setting<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let value = text.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='))?;
@@ -210,6 +278,15 @@ mod tests {
                     300 steady state records sent, 250.5 records/sec (0.05 MB/sec), 2 ms avg latency\n";
         assert_eq!(parse_rate(text), Some(250.5));
         assert_eq!(parse_rate("400 records sent, 80.0 records/sec"), None);
+    }
+
+    #[test]
+    fn latencies_are_those_after_the_warm_up() {
+        let text = "9 records sent, 80.0 records/sec (0.5 MB/sec), 1.00 ms avg latency, 9.00 ms max latency, 1 ms 50th, 2 ms 95th, 3 ms 99th, 4 ms 99.9th.\n\
+                    8 steady state records sent, 30.5 records/sec (0.48 MB/sec), 33.55 ms avg latency, 46.00 ms max latency, 34 ms 50th, 45 ms 95th, 46 ms 99th, 47 ms 99.9th.\n";
+        let expected = PerfRun { records_per_second: 30.5, p50_ms: 34.0, p99_ms: 46.0 };
+        assert_eq!(parse_perf(text), Some(expected));
+        assert_eq!(parse_perf("9 records sent, 80.0 records/sec"), None);
     }
 
     #[test]

@@ -141,6 +141,7 @@ impl Server for Broker {
         let mut variables = vec![(self.pid_key, process.pid.to_string())];
         if self.number == 1 {
             variables.push(("KAFKA_CLUSTER_BROKERS", addresses(settings, LOOPBACK, Broker::port_key)?));
+            variables.push(("KAFKA_CLUSTER_LIBS", jars::directory(JARS).display().to_string()));
             for (client, proxied, targets) in CLIENTS {
                 let key = |broker: Broker| broker.client_port_key(client);
                 variables.push((proxied, addresses(settings, proxy_of(client), key)?));
