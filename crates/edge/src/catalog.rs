@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use onrush_core::{Row, RowCollection};
-use onrush_node::catalog::Freshness;
+use onrush_node::catalog::{Freshness, GtidSet};
 use onrush_node::{Name, Partitions};
 use smallvec::SmallVec;
 
@@ -76,6 +76,15 @@ struct Collection {
     /// Nothing if the partition keeps the rows.
     source: Option<Source>,
     reads: Reads,
+}
+
+/// What a read waits for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum MinVersion {
+    /// A version, as the server gives it out.
+    Number(u64),
+    /// Transactions of the source of the rows.
+    Transactions(GtidSet),
 }
 
 /// Rows that were asked for.
@@ -197,12 +206,12 @@ impl Catalog {
 
     /// Waits until the rows of a collection are coherent and of this version or a later one, as long as a read may. Whether they are; a
     /// collection that is not there keeps nobody waiting.
-    pub(crate) async fn await_version(&self, collection: &str, min_version: u64) -> bool {
-        let is_there = || match self.source(collection) {
-            Some(source) => sourced::has_version(source, min_version),
-            None => {
-                !self.has(collection) || self.read_embedded(collection, RowCollection::version) >= min_version
-            }
+    pub(crate) async fn await_version(&self, collection: &str, min_version: MinVersion) -> bool {
+        let has_embedded = |number| self.read_embedded(collection, RowCollection::version) >= number;
+        let is_there = || match (self.source(collection), &min_version) {
+            (Some(source), _) => sourced::has_version(source, &min_version),
+            (None, MinVersion::Number(number)) => !self.has(collection) || has_embedded(*number),
+            (None, MinVersion::Transactions(_)) => !self.has(collection),
         };
         let waited = tokio::time::timeout(self.wait_max, async {
             while !is_there() {

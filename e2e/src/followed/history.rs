@@ -7,16 +7,16 @@ use anyhow::{Context as _, Result, ensure};
 /// The number of a row.
 pub(crate) type Key = u32;
 
-/// A transaction that a writer committed. The changes of a key are counted from 1 on.
+/// A change that a writer committed. Those of a key have rising numbers from 1 on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Written {
-    pub(super) key: Key,
-    pub(super) count: u64,
+pub(crate) struct Written {
+    pub(crate) key: Key,
+    pub(crate) count: u64,
     /// Whether it left no row.
-    pub(super) is_deletion: bool,
+    pub(crate) is_deletion: bool,
     /// When the writer began it, and when the database said that it was done; nothing if it never said so.
-    pub(super) begun_ns: u64,
-    pub(super) done_ns: Option<u64>,
+    pub(crate) begun_ns: u64,
+    pub(crate) done_ns: Option<u64>,
 }
 
 /// A row, or none, that a reader got.

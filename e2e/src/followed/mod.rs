@@ -4,39 +4,38 @@
 
 pub(crate) mod harm;
 mod history;
+mod observed;
 mod traffic;
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use postgres::Client;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::http::{self, request};
 use crate::random::Random;
-use crate::run_clock::Clock;
 use crate::server::Server;
 use crate::services::Services;
 use crate::source_database::SourceDatabase;
-use history::History;
-use traffic::{Reader, Seen, Traffic, WRITER_COUNT, Writer};
+use traffic::{WRITER_COUNT, Writer, take};
 
-pub(crate) use history::Key;
-pub(crate) use traffic::{Rows, take, target};
+pub(crate) use history::{Key, Written};
+pub(crate) use observed::{Observed, Work};
+pub(crate) use traffic::{AskVersion, Rows, Traffic, target};
 
 /// Rows that are there at first.
-const KEY_COUNT: Key = 60;
+pub(crate) const KEY_COUNT: Key = 60;
 
 /// Of those, the first are deleted and made again and again.
 const DELETED_COUNT: Key = 6;
 
-/// Readers, equally many for each collection.
-const READER_COUNT: u64 = 6;
-
 /// How long it may take until all is coherent again once nothing is in the way.
 pub(crate) const CALM_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long clients go on at most when nothing is in the way any more, until all is coherent again.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A table of products in a database, the collections that follow it, and all that their clients saw.
 #[derive(Debug)]
@@ -44,27 +43,13 @@ pub(crate) struct Followed {
     /// The database.
     pub database: SourceDatabase,
     collections: &'static [&'static str],
-    /// How far their answers may be behind, milliseconds.
-    lag_ms_max: u64,
-    clock: Clock,
-    random: Random,
     writers: Vec<Writer>,
-    history: History,
-    tally: Tally,
-}
-
-/// What was done.
-#[derive(Debug, Default)]
-struct Tally {
-    changes: usize,
-    reads: usize,
-    unavailable: usize,
+    observed: Observed,
 }
 
 impl fmt::Display for Followed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { changes, reads, unavailable } = self.tally;
-        write!(formatter, "{changes} changes, {reads} reads, {unavailable} not available")
+        self.observed.fmt(formatter)
     }
 }
 
@@ -93,71 +78,34 @@ impl Followed {
         random: Random,
     ) -> Self {
         let writers = (0..WRITER_COUNT).map(|number| Writer::new(number, random.fork(number.into())));
-        Self {
-            database,
-            collections,
-            lag_ms_max,
-            clock: Clock::start(),
-            writers: writers.collect(),
-            random,
-            history: History::default(),
-            tally: Tally::default(),
-        }
+        let writers = writers.collect();
+        Self { database, collections, writers, observed: Observed::new(collections, lag_ms_max, random) }
     }
 
-    /// Lets clients write and read while something goes wrong, and returns a server that is coherent again.
+    /// Lets clients write and read while something goes wrong and is put right, and returns a server that is coherent again.
     pub(crate) fn while_it(
         &mut self,
         server: Server,
         goes_wrong: impl FnOnce(&SourceDatabase, Server, &mut Random) -> Result<Server>,
     ) -> Result<Server> {
-        let has_ended = AtomicBool::new(false);
-        let traffic = Traffic {
-            database: &self.database,
-            lag_ms_max: self.lag_ms_max,
-            public: server.public(),
-            clock: self.clock,
-            has_ended: &has_ended,
-        };
-        let collections = self.collections.iter().cycle();
-        let readers = (0..READER_COUNT)
-            .zip(collections)
-            .map(|(number, collection)| Reader { random: self.random.fork(100 + number), collection });
-        let readers = readers.collect::<Vec<_>>();
-        self.random = self.random.fork(2);
-        let mut random = self.random.fork(3);
-        let mut writers = std::mem::take(&mut self.writers);
-        let (server, written, seen) = thread::scope(|scope| {
-            let traffic = &traffic;
-            let writing =
-                writers.iter_mut().map(|writer| scope.spawn(move || writer.run(traffic))).collect::<Vec<_>>();
-            let reading = readers
-                .into_iter()
-                .map(|reader| scope.spawn(move || reader.run(traffic)))
-                .collect::<Vec<_>>();
-            thread::sleep(random.span_ms(300, 900));
-            let server = goes_wrong(traffic.database, server, &mut random);
-            thread::sleep(random.span_ms(300, 900));
-            has_ended.store(true, Ordering::Relaxed);
-            let (mut written, mut seen) = (Vec::new(), Vec::<Seen>::new());
-            for writer in writing {
-                written.extend(writer.join().map_err(|_| anyhow!("a writer panicked"))?);
-            }
-            for reader in reading {
-                seen.push(reader.join().map_err(|_| anyhow!("a reader panicked"))??);
-            }
-            anyhow::Ok((server?, written, seen))
-        })?;
-        self.writers = writers;
-        self.tally.changes += written.len();
-        self.history.absorb(written);
-        for Seen { reads, unavailable } in seen {
-            self.tally.unavailable += unavailable;
-            for (collection, reads) in reads {
-                self.tally.reads += reads.len();
-                self.history.check(&reads).with_context(|| format!("collection {collection}"))?;
-            }
-        }
+        let (database, public) = (&self.database, server.public());
+        let writers = self.writers.iter_mut().map(|writer| {
+            let work: Work<'_> = Box::new(|traffic| Ok(writer.run(traffic, database)));
+            work
+        });
+        let server = self.observed.while_it(
+            public,
+            || traffic::ask_postgres(database),
+            writers.collect(),
+            |random| {
+                let server = goes_wrong(database, server, random)?;
+                let version = SourceDatabase::version(&mut database.client()?)?;
+                for collection in self.collections {
+                    await_version(&server, collection, &version)?;
+                }
+                Ok(server)
+            },
+        )?;
         self.calm(&server)?;
         Ok(server)
     }
@@ -169,9 +117,9 @@ impl Followed {
         let version = SourceDatabase::version(&mut client)?;
         for collection in self.collections {
             await_rows(server, collection, &expected, &version)?;
-            let unknown =
-                http::once(server.public(), &request("GET", &target(collection, &[9_999], true, None)))?;
-            ensure!(unknown.status == 404, "a key that no row has: {} {}", unknown.status, unknown.text());
+            let unknown = target(collection, &[9_999], true, None);
+            let row = rows_at(server, &unknown, &[9_999], true, CALM_TIMEOUT)?;
+            ensure!(row == Some(vec![(9_999, None)]), "a key that no row has: {row:?}");
         }
         Ok(())
     }
@@ -181,16 +129,35 @@ impl Followed {
 pub(crate) fn await_rows(server: &Server, collection: &str, expected: &Rows, version: &str) -> Result<()> {
     let keys: Vec<Key> = expected.iter().map(|(key, _)| *key).collect();
     let asked = target(collection, &keys, false, Some(&format!("min_version={version}")));
+    let rows = rows_at(server, &asked, &keys, false, CALM_TIMEOUT)?;
+    let rows = rows.with_context(|| format!("{collection} is not coherent"))?;
+    ensure!(rows == *expected, "{collection}: {rows:?}\nin the database {expected:?}");
+    Ok(())
+}
+
+/// Waits until the rows are coherent and have this version, but not for ever: changes may come quicker than they are told.
+pub(crate) fn await_version(server: &Server, collection: &str, version: &str) -> Result<()> {
+    let asked = target(collection, &[0, 1], false, Some(&format!("min_version={version}")));
+    rows_at(server, &asked, &[0, 1], false, RECOVERY_TIMEOUT).map(drop)
+}
+
+/// The rows that are asked for, of these keys; nothing if they are not coherent in time.
+fn rows_at(
+    server: &Server,
+    asked: &str,
+    keys: &[Key],
+    is_single: bool,
+    timeout: Duration,
+) -> Result<Option<Rows>> {
     let begun = Instant::now();
-    loop {
-        let answer = http::once(server.public(), &request("GET", &asked))?;
-        if let Some(rows) = take(&answer, &keys, false)? {
-            ensure!(rows == *expected, "{collection}: {rows:?}\nin the database {expected:?}");
-            return Ok(());
+    while begun.elapsed() < timeout {
+        let answer = http::once(server.public(), &request("GET", asked))?;
+        if let Some(rows) = take(&answer, keys, is_single)? {
+            return Ok(Some(rows));
         }
-        ensure!(begun.elapsed() < CALM_TIMEOUT, "{collection} is not coherent: {}", answer.text());
         thread::sleep(Duration::from_millis(50));
     }
+    Ok(None)
 }
 
 /// How often each row was changed; nothing if there is none.

@@ -1,4 +1,4 @@
-//! Whoever changes rows in the database, and whoever reads them from the server, all at once.
+//! Whoever changes rows in a PostgreSQL, and whoever reads them from the server, all at once.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use postgres::Client;
@@ -20,14 +20,16 @@ const NS_PER_MS: u64 = 1_000_000;
 
 /// What all of them share.
 #[derive(Debug)]
-pub(super) struct Traffic<'a> {
-    pub(super) database: &'a SourceDatabase,
+pub(crate) struct Traffic<'a> {
     /// How far an answer may be behind if it does not say it.
     pub(super) lag_ms_max: u64,
     pub(super) public: SocketAddr,
-    pub(super) clock: Clock,
+    pub(crate) clock: Clock,
     pub(super) has_ended: &'a AtomicBool,
 }
+
+/// Asks the database for its version, in a form in which `min_version` takes it; nothing if it does not answer.
+pub(crate) type AskVersion<'a> = Box<dyn FnMut() -> Option<String> + Send + 'a>;
 
 /// Changes its keys, one transaction after the other.
 #[derive(Debug)]
@@ -39,11 +41,11 @@ pub(super) struct Writer {
 }
 
 /// Reads any keys, over one connection after the other.
-#[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct Reader<'a> {
     pub(super) random: Random,
     /// The collection that it reads.
     pub(super) collection: &'static str,
+    pub(super) ask_version: AskVersion<'a>,
 }
 
 /// What readers saw.
@@ -56,7 +58,7 @@ pub(super) struct Seen {
 }
 
 impl Traffic<'_> {
-    fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.has_ended.load(Ordering::Relaxed)
     }
 }
@@ -68,10 +70,10 @@ impl Writer {
     }
 
     /// Changes rows until it is told to end.
-    pub(super) fn run(&mut self, traffic: &Traffic<'_>) -> Vec<Written> {
+    pub(super) fn run(&mut self, traffic: &Traffic<'_>, database: &SourceDatabase) -> Vec<Written> {
         let mut written = Vec::new();
         while !traffic.has_ended() {
-            let Ok(mut client) = traffic.database.client() else {
+            let Ok(mut client) = database.client() else {
                 std::thread::sleep(std::time::Duration::from_millis(20));
                 continue;
             };
@@ -146,19 +148,18 @@ impl Writer {
     }
 }
 
-impl Reader {
+impl Reader<'_> {
     /// Reads until it is told to end. A connection that ends is followed by the next.
     pub(super) fn run(mut self, traffic: &Traffic<'_>) -> Result<Seen> {
         let mut seen = Seen::default();
         let mut reads = Vec::new();
-        let mut database = None;
         while !traffic.has_ended() {
             let Ok(mut connection) = Connection::open(traffic.public) else {
                 std::thread::sleep(std::time::Duration::from_millis(5));
                 continue;
             };
             while !traffic.has_ended() {
-                let version = if self.random.chance(1) { version_now(traffic, &mut database) } else { None };
+                let version = if self.random.chance(1) { self.version_now(traffic) } else { None };
                 let is_single = self.random.chance(80);
                 let keys = self.keys(if is_single { 1 } else { 5 });
                 let query = version.as_ref().map(|(version, _)| format!("min_version={version}"));
@@ -188,6 +189,12 @@ impl Reader {
         Ok(seen)
     }
 
+    /// What the database says that its version is, and a moment before it was asked.
+    fn version_now(&mut self, traffic: &Traffic<'_>) -> Option<(String, u64)> {
+        let asked_ns = traffic.clock.now_ns();
+        Some(((self.ask_version)()?, asked_ns))
+    }
+
     fn keys(&mut self, count: usize) -> Vec<Key> {
         let mut keys: Vec<Key> = Vec::new();
         while keys.len() < count {
@@ -200,17 +207,19 @@ impl Reader {
     }
 }
 
-/// What the database says that its version is, and a moment before it was asked.
-fn version_now(traffic: &Traffic<'_>, client: &mut Option<Client>) -> Option<(String, u64)> {
-    if client.is_none() {
-        *client = traffic.database.client().ok();
-    }
-    let asked_ns = traffic.clock.now_ns();
-    let answer = client.as_mut()?.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]);
-    if answer.is_err() {
-        *client = None;
-    }
-    Some((answer.ok()?.get(0), asked_ns))
+/// Asks a PostgreSQL, over one connection after the other.
+pub(super) fn ask_postgres(database: &SourceDatabase) -> AskVersion<'_> {
+    let mut client = None;
+    Box::new(move || {
+        if client.is_none() {
+            client = database.client().ok();
+        }
+        let answer = client.as_mut()?.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]);
+        if answer.is_err() {
+            client = None;
+        }
+        Some(answer.ok()?.get(0))
+    })
 }
 
 /// The target of a read.

@@ -47,7 +47,7 @@ impl Asked {
         let mut looked_at = now();
         while !stop.wait(INTERVAL) {
             let asked_at = now();
-            let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let answer = match self.ends() {
                 Ok(ends) => Answer::Ends(Question { asked_at, known, ends }),
                 Err(error) => Answer::Failed(format!("ask where topic {} ends: {error}", self.topic)),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use compact_str::CompactString;
 use onrush_core::{ROW_KEY_RULE, is_row_key};
-use onrush_node::catalog::{ChangePlace, binlog_position};
+use onrush_node::catalog::{ChangePlace, TransactionNumber, binlog_position};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -90,6 +90,8 @@ struct WireSource<'a> {
     pos: Option<u64>,
     #[serde(default)]
     row: Option<u32>,
+    #[serde(borrow, default)]
+    gtid: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
@@ -216,7 +218,9 @@ fn stamp(source: Option<&WireSource<'_>>, told_ms: Option<u64>) -> Result<Stamp,
         }
     };
     let (position, index) = found.ok_or("the record does not say where in the source's log it is")?;
-    let place = ChangePlace { position, index, committed_ms: source.ts_ms };
+    // Of MySQL a lower number can be that of a later transaction.
+    let number = source.gtid.as_deref().and_then(TransactionNumber::parse);
+    let place = ChangePlace { position, index, committed_ms: source.ts_ms, number };
     Ok(Stamp { place, origin, told_ms: told_ms.unwrap_or(source.ts_ms), is_of_first })
 }
 

@@ -7,7 +7,8 @@ use super::samples::{Golden, golden};
 use super::*;
 
 /// Every file without heartbeats.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
+    "mariadb-failover",
     "mariadb-killed-worker",
     "mariadb-orders",
     "mariadb-orders-schemas",
@@ -44,12 +45,15 @@ fn said(record: &Golden) -> String {
         Told::Tombstone => return format!("{key} tombstone"),
         Told::Nothing => return format!("{key} nothing"),
     };
-    let Stamp { place: ChangePlace { position, index, committed_ms }, origin, told_ms, .. } = stamp;
+    let Stamp { place: ChangePlace { position, index, committed_ms, number }, origin, told_ms, .. } = stamp;
     assert!(committed_ms <= told_ms && told_ms < committed_ms + 2_000, "{record:?}");
     let (file, at) = (position >> 32, position & 0xffff_ffff);
     let index = if index == at { String::new() } else { format!(".{index}") };
     let first = if stamp.is_of_first { " first" } else { "" };
-    format!("{key} {what} {file}:{at}{index} {origin:?}{first}")
+    let number = number.map_or_else(String::new, |TransactionNumber { domain, server, number }| {
+        format!(" {domain}-{server}-{number}")
+    });
+    format!("{key} {what} {file}:{at}{index} {origin:?}{first}{number}")
 }
 
 fn all_said(name: &str) -> Vec<String> {
@@ -134,35 +138,35 @@ fn records_of_mariadb_are_read() {
             "1 put 1:5200.0 Snapshot",
             "2 put 1:5200.0 Snapshot",
             "3 put 1:5200.0 SnapshotEnd",
-            "10 put 1:10508.0 Change",
-            "1 put 1:38469.0 Change",
-            "11 put 1:51053.0 Change",
-            "11 put 1:63362.0 Change",
-            "2 remove 1:87706.0 Change",
+            "10 put 1:10508.0 Change 0-1-32",
+            "1 put 1:38469.0 Change 0-1-123",
+            "11 put 1:51053.0 Change 0-1-124",
+            "11 put 1:63362.0 Change 0-1-125",
+            "2 remove 1:87706.0 Change 0-1-126",
             "2 tombstone",
-            "12 put 1:87706.0 Change",
-            "11 put 1:88261.0 Change",
-            "3 remove 1:100596.0 Change",
+            "12 put 1:87706.0 Change 0-1-126",
+            "11 put 1:88261.0 Change 0-1-127",
+            "3 remove 1:100596.0 Change 0-1-128",
             "3 tombstone",
-            "-1 put 1:102114.0 Change",
-            "13 put 1:102453.0 Change",
-            "14 put 1:102453.1 Change",
-            "20 put 1:102813.0 Change",
-            "21 put 1:103069.0 Change",
-            "20 put 1:103389.0 Change",
-            "15 put 1:103924.0 Change",
-            "1 put 1:111546.0 Reread",
-            "11 put 1:111546.0 Reread",
-            "13 put 1:111546.0 Reread",
+            "-1 put 1:102114.0 Change 0-1-134",
+            "13 put 1:102453.0 Change 0-1-135",
+            "14 put 1:102453.1 Change 0-1-135",
+            "20 put 1:102813.0 Change 0-1-136",
+            "21 put 1:103069.0 Change 0-1-136",
+            "20 put 1:103389.0 Change 0-1-137",
+            "15 put 1:103924.0 Change 0-1-139",
+            "1 put 1:111546.0 Reread 0-1-156",
+            "11 put 1:111546.0 Reread 0-1-156",
+            "13 put 1:111546.0 Reread 0-1-156",
         ]
     );
     assert_eq!(
         all_said("mariadb-wiped"),
         [
             "1 put 1:5200.0 SnapshotEnd",
-            "2 put 1:101457.0 Change",
-            "- empty 1:101571.0 Change",
-            "3 put 1:101808.0 Change",
+            "2 put 1:101457.0 Change 0-1-131",
+            "- empty 1:101571.0 Change 0-1-132",
+            "3 put 1:101808.0 Change 0-1-133",
         ]
     );
 }
@@ -245,6 +249,7 @@ fn positions_are_places_in_the_log() {
         (r#""connector":"mysql","file":"log.000002","pos":null"#, None),
         (r#""connector":"mysql","file":null,"pos":7"#, None),
         (r#""connector":"mysql","lsn":7"#, None),
+        (r#""connector":"mariadb","file":"log.000002","pos":7,"gtid":"no name""#, Some(((2 << 32) + 7, 0))),
     ] {
         let found = place_of(&record("c", source)).map(|stamp| (stamp.place.position, stamp.place.index));
         let missing = "the record does not say where in the source's log it is".to_owned();

@@ -420,7 +420,7 @@ impl Follower {
             None => Some(asked_at),
         };
         match as_of {
-            Some(as_of) => self.rows.reach(as_of, known.position),
+            Some(as_of) => self.rows.reach(as_of, known.position, known.gtids),
             None => self.rows.publish(),
         }
         if let Some((offsets, as_of)) = self.settings.offsets.as_ref().zip(as_of)

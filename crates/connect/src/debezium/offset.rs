@@ -2,16 +2,19 @@
 //! taken by the brokers, in whatever topic and partition.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use onrush_node::catalog::binlog_position;
+use onrush_node::catalog::{GtidSet, binlog_position};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 /// A place in the source's log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Offset {
     /// All that was committed before it has been told.
     pub(super) position: u64,
+    /// All these transactions have been told, if the source names them.
+    pub(super) gtids: Option<Arc<GtidSet>>,
     /// When what is there was committed, in milliseconds of Unix time by the source's clock.
     pub(super) committed_ms: u64,
     /// Whether the connector is telling all rows, and has not come to the last one.
@@ -31,6 +34,8 @@ struct Wire<'a> {
     file: Option<Cow<'a, str>>,
     #[serde(default)]
     pos: Option<u64>,
+    #[serde(borrow, default)]
+    gtids: Option<Cow<'a, str>>,
     #[serde(default)]
     ts_sec: Option<u64>,
     #[serde(default)]
@@ -57,8 +62,11 @@ pub(super) fn parse(value: Option<&[u8]>) -> Result<Option<Offset>, String> {
     let position = postgres.or_else(mysql).ok_or_else(unknown)?;
     let committed_ms =
         wire.ts_usec.map(|us| us / 1_000).or(wire.ts_sec.map(|seconds| seconds.saturating_mul(1_000)));
+    // Whoever waits for a transaction by its name waits in vain if the names cannot be read. Nothing else depends on them.
+    let gtids = wire.gtids.as_deref().and_then(GtidSet::parse).map(Arc::new);
     Ok(Some(Offset {
         position,
+        gtids,
         committed_ms: committed_ms.unwrap_or_default(),
         is_in_snapshot: wire.snapshot.is_some() && !wire.snapshot_completed,
     }))
@@ -71,7 +79,7 @@ mod tests {
     #[test]
     fn offsets_say_how_far_a_connector_is() {
         let offset = |position, committed_ms, is_in_snapshot| {
-            Ok(Some(Offset { position, committed_ms, is_in_snapshot }))
+            Ok(Some(Offset { position, gtids: None, committed_ms, is_in_snapshot }))
         };
         for (value, expected) in [
             (
@@ -88,7 +96,7 @@ mod tests {
                 offset(7, 2, false),
             ),
             (
-                r#"{"ts_sec":1795850262,"file":"binlog.000001","pos":6583172,"gtids":"0-1-5032","row":1,"server_id":1,"event":2}"#,
+                r#"{"ts_sec":1795850262,"file":"binlog.000001","pos":6583172,"gtids":"another form","row":1,"server_id":1,"event":2}"#,
                 offset((1 << 32) + 6_583_172, 1_795_850_262_000, false),
             ),
             (
@@ -107,6 +115,27 @@ mod tests {
             ["", "{}", "null", "[]", r#"{"lsn":-1}"#, r#"{"file":"binlog","pos":4}"#, r#"{"scn":"5"}"#]
         {
             assert!(parse(Some(value.as_bytes())).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn offsets_say_which_transactions_were_told() {
+        for (value, name, expected) in [
+            (
+                r#"{"ts_sec":1795850262,"file":"binlog.000001","pos":6583172,"gtids":"0-1-5032","row":1,"server_id":1,"event":2}"#,
+                "0-1-5032",
+                true,
+            ),
+            (r#"{"file":"binlog.000003","pos":4,"gtids":"0-12-71,7-11-1","server_id":11}"#, "7-11-2", false),
+            (
+                r#"{"file":"binlog.000003","pos":4,"gtids":"3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7"}"#,
+                "3e11fa47-71ca-11e1-9e33-c80aa9429562:7",
+                true,
+            ),
+        ] {
+            let offset = parse(Some(value.as_bytes())).expect("it is one").expect("the connector is there");
+            let name = GtidSet::parse(name).expect("a name");
+            assert_eq!(offset.gtids.map(|gtids| gtids.has_all(&name)), Some(expected), "{value}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use compact_str::CompactString;
 use onrush_core::{Row, RowLine};
-use onrush_node::catalog::{ChangePlace, Taken, ToldRows};
+use onrush_node::catalog::{ChangePlace, GtidSet, Taken, ToldRows};
 
 use super::envelope::{self, Origin, Stamp, Told};
 use super::moment::Moment;
@@ -15,10 +15,12 @@ use super::unchanged_values::{complete, lacks_values};
 use crate::source::ROW_JSON_BYTES_MAX;
 
 /// What is known of the source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Known {
     /// All that was committed before this place in its log was told.
     pub(super) position: u64,
+    /// And all of these transactions, if the source names them and the connector says how far it is.
+    pub(super) gtids: Option<Arc<GtidSet>>,
     /// And all that was committed before this moment.
     pub(super) as_of: Option<Instant>,
 }
@@ -77,7 +79,7 @@ impl Taker {
     }
 
     pub(super) fn known(&self) -> Known {
-        self.told.unwrap_or(self.known)
+        self.told.as_ref().unwrap_or(&self.known).clone()
     }
 
     /// Whether a connector is telling all rows, so that some may be missing.
@@ -139,14 +141,14 @@ impl Taker {
 
     /// Takes how far the connector says that it is.
     pub(super) fn take_offset(&mut self, offset: Offset, moment: Moment) {
-        let Offset { position, committed_ms, is_in_snapshot } = offset;
+        let Offset { position, gtids, committed_ms, is_in_snapshot } = offset;
         let Some(told) = self.told.as_mut().filter(|_| !is_in_snapshot) else { return };
         let as_of = moment.of_source(committed_ms);
         // A server that has begun a new log has lower positions and later times.
         if position >= told.position || committed_ms > self.told_committed_ms {
             (told.position, self.told_committed_ms) = (position, committed_ms);
         }
-        told.as_of = told.as_of.max(as_of);
+        (told.gtids, told.as_of) = (gtids, told.as_of.max(as_of));
         if let Snapshot::Goes { place, is_in_new_log, .. } = self.snapshot
             && position >= place.position
             && committed_ms >= place.committed_ms

@@ -52,7 +52,8 @@ fn a_connector_that_says_how_far_it_is_says_when_all_rows_were_told() {
     assert!(scene.taker.is_in_snapshot() && !scene.reach_after(1));
     scene.offset(9, 5);
     assert!(scene.taker.is_in_snapshot(), "it was there before");
-    let in_snapshot = Offset { position: 10, committed_ms: START_MS + 10_000, is_in_snapshot: true };
+    let committed_ms = START_MS + 10_000;
+    let in_snapshot = Offset { position: 10, gtids: None, committed_ms, is_in_snapshot: true };
     scene.taker.take_offset(in_snapshot, scene.moment());
     assert!(scene.taker.is_in_snapshot() && scene.taker.known().position == 9);
     scene.offset(11, 10_000);
@@ -214,7 +215,23 @@ fn a_connector_says_how_new_the_rows_are() {
     scene.take("a", &put(20_000, 1));
     assert_eq!(scene.taker.known().position, 12, "what was told before it may still be on its way");
 
-    // Another server has begun a log of its own.
+    // Another server has begun a log of its own, in the same second.
+    let mut scene = Scene::with_offsets();
+    scene.ms = 10_000;
+    for (position, gtids, name, expected) in [
+        (1_000, Some("0-1-90"), "0-1-90", true),
+        (7, Some("0-2-91"), "0-1-91", true),
+        (8, Some("0-2-91"), "0-2-92", false),
+        (9, None, "0-1-90", false),
+    ] {
+        let gtids = gtids.and_then(GtidSet::parse).map(Arc::new);
+        let offset = Offset { position, gtids, committed_ms: START_MS + 4_000, is_in_snapshot: false };
+        scene.taker.take_offset(offset, scene.moment());
+        let (known, name) = (scene.taker.known(), GtidSet::parse(name).expect("a name"));
+        assert_eq!(known.gtids.is_some_and(|gtids| gtids.has_all(&name)), expected, "{position}");
+    }
+
+    // A second later its places are known to be those of a new log.
     let mut scene = Scene::with_offsets();
     scene.ms = 10_000;
     scene.offset(1_000, 4_000);

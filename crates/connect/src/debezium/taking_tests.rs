@@ -74,7 +74,8 @@ impl Scene {
 
     /// The connector says that it is at this place, whose change was committed at this time.
     fn offset(&mut self, position: u64, at: u64) {
-        let offset = Offset { position, committed_ms: START_MS + at, is_in_snapshot: false };
+        let committed_ms = START_MS + at;
+        let offset = Offset { position, gtids: None, committed_ms, is_in_snapshot: false };
         self.taker.take_offset(offset, self.moment());
     }
 
@@ -102,7 +103,7 @@ impl Scene {
     /// What whoever wants a row is answered: its column `v`, that it is not there, or that nobody can say.
     fn wanted(&self, key: &str) -> Result<Option<Value>, FetchFailure> {
         self.rows.end_load();
-        self.rows.reach(self.now(), 1);
+        self.rows.reach(self.now(), 1, None);
         let (sender, receiver) = sync_channel(1);
         let waiter = move |answer| sender.send(answer).expect("somebody waits");
         self.rows.want([(key.into(), Box::new(waiter) as _)], self.now());
@@ -458,3 +459,6 @@ fn a_record_whose_key_cannot_be_read_is_an_error() {
 
 #[path = "taking_snapshot_tests.rs"]
 mod snapshots;
+
+#[path = "taking_order_tests.rs"]
+mod order;

@@ -8,7 +8,7 @@ use onrush_node::catalog::{FetchFailure, Freshness, Waiter};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{Age, ROWS_INLINE, Rows, Source};
+use super::{Age, MinVersion, ROWS_INLINE, Rows, Source};
 use crate::problem::Problem;
 
 type Fetched = Result<Option<Row>, FetchFailure>;
@@ -102,9 +102,13 @@ fn begin(source: &Source, keys: &[String], now: Instant) -> Begun {
 }
 
 /// Whether the rows are coherent, and of this version or a later one.
-pub(super) fn has_version(source: &Source, min_version: u64) -> bool {
+pub(super) fn has_version(source: &Source, min_version: &MinVersion) -> bool {
     let shown = source.shown();
-    shown.rows.version() >= min_version && matches!(shown.freshness(now()), Freshness::Coherent(_))
+    let is_there = match min_version {
+        MinVersion::Number(number) => shown.rows.version() >= *number,
+        MinVersion::Transactions(wanted) => shown.has_transactions(wanted),
+    };
+    is_there && matches!(shown.freshness(now()), Freshness::Coherent(_))
 }
 
 #[allow(

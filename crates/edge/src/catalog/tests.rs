@@ -9,7 +9,7 @@ use onrush_node::catalog::{CacheBounds, Snapshot, SourceRows, SourceSettings};
 use tokio::task::{JoinSet, yield_now};
 
 use super::sourced::now;
-use super::{Age, Catalog, CatalogSettings, CollectionState, Look, RowSource, Rows, Source};
+use super::{Age, Catalog, CatalogSettings, CollectionState, Look, MinVersion, RowSource, Rows, Source};
 use crate::problem::Problem;
 
 /// How far the source is when the rows are loaded.
@@ -240,13 +240,13 @@ async fn a_version_is_there_once_the_rows_are_coherent() {
     let source = source(false);
     let catalog = impatient(&source);
     load(&source, &[], false);
-    assert!(!catalog.await_version("products", POSITION).await);
+    assert!(!catalog.await_version("products", MinVersion::Number(POSITION)).await);
     probe(&source, coherent_for_long());
-    assert!(catalog.await_version("products", POSITION).await);
-    assert!(!catalog.await_version("products", POSITION + 1).await);
+    assert!(catalog.await_version("products", MinVersion::Number(POSITION)).await);
+    assert!(!catalog.await_version("products", MinVersion::Number(POSITION + 1)).await);
     source.advance(POSITION + 1);
     source.publish();
-    assert!(catalog.await_version("products", POSITION + 1).await);
+    assert!(catalog.await_version("products", MinVersion::Number(POSITION + 1)).await);
 }
 
 #[test]

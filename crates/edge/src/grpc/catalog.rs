@@ -12,7 +12,7 @@ use super::generated::onrush::v1::{
 use super::{Answer, status_of};
 use crate::api::App;
 use crate::api::catalog::{each_once, etag};
-use crate::catalog::Rows;
+use crate::catalog::{MinVersion, Rows};
 use crate::limits::ROWS_PER_READ_MAX;
 use crate::problem::Problem;
 
@@ -32,7 +32,7 @@ impl Service {
         let once = each_once("keys", keys.into_iter().map(check))?;
         let catalog = &self.0.catalog;
         // Zero is how the messages say that nothing is waited for.
-        if min_version > 0 && !catalog.await_version(collection, min_version).await {
+        if min_version > 0 && !catalog.await_version(collection, MinVersion::Number(min_version)).await {
             return Err(Problem::incoherent());
         }
         let Rows { age, rows } = catalog.rows(collection, &once).await?;

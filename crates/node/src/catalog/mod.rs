@@ -3,6 +3,7 @@
 
 mod absent;
 mod binlog;
+mod gtid;
 mod late_changes;
 mod read_marks;
 mod row_cache;
@@ -13,6 +14,7 @@ mod told_rows;
 mod told_table;
 
 pub use binlog::binlog_position;
+pub use gtid::{GtidSet, TransactionNumber};
 pub use row_cache::{CacheBounds, Fetch};
 pub use shown_rows::{Freshness, ShownRows};
 pub use snapshot::Snapshot;

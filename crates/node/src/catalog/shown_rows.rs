@@ -1,8 +1,11 @@
 //! Rows as readers have them, and how new they are.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use onrush_core::RowCollection;
+
+use super::gtid::GtidSet;
 
 /// Rows, and how new they are.
 pub struct ShownRows {
@@ -10,6 +13,8 @@ pub struct ShownRows {
     pub rows: RowCollection,
     /// Whether the source has no others.
     pub is_whole: bool,
+    /// The transactions of which they have every change, if the source names them.
+    pub(super) gtids: Option<Arc<GtidSet>>,
     /// They are as the source was at this moment or later. Nothing if nobody knows.
     pub(super) as_of: Option<Instant>,
     pub(super) lag_max: Duration,
@@ -25,6 +30,11 @@ pub enum Freshness {
 }
 
 impl ShownRows {
+    /// Whether the rows are known to have every change of these transactions.
+    pub fn has_transactions(&self, wanted: &GtidSet) -> bool {
+        self.gtids.as_ref().is_some_and(|gtids| gtids.has_all(wanted))
+    }
+
     /// How new the rows are at this moment, in whole milliseconds: rather older than newer.
     pub fn freshness(&self, now: Instant) -> Freshness {
         match self.as_of.map(|as_of| now.saturating_duration_since(as_of)) {

@@ -115,6 +115,7 @@ impl SourceRows {
         let shown = ShownRows {
             rows: cache.shown().clone(),
             is_whole: false,
+            gtids: None,
             as_of: None,
             lag_max: settings.lag_max,
         };
@@ -353,7 +354,7 @@ impl SourceRows {
         let is_shown = inner.cache.is_loaded();
         let as_of = inner.shown_as_of().filter(|_| is_shown);
         let (rows, is_whole) = (inner.cache.shown().clone(), inner.cache.is_whole());
-        let shown = ShownRows { rows, is_whole, as_of, lag_max: self.settings.lag_max };
+        let shown = ShownRows { rows, is_whole, gtids: None, as_of, lag_max: self.settings.lag_max };
         let before = self.shown.swap(Arc::new(shown));
         // It may be many rows, and nobody should wait while they are freed.
         drop(inner);

@@ -8,6 +8,7 @@ use arc_swap::{ArcSwap, Guard};
 use compact_str::CompactString;
 use onrush_core::Row;
 
+use super::gtid::GtidSet;
 use super::shown_rows::{Freshness, ShownRows};
 use super::source_rows::{FetchFailure, SourceState, Waiter};
 use super::told_table::{ChangePlace, Taken, ToldTable};
@@ -34,6 +35,7 @@ struct Inner {
     table: ToldTable,
     is_loaded: bool,
     as_of: Option<Instant>,
+    gtids: Option<Arc<GtidSet>>,
     loading_count: Option<u64>,
     last_error: Option<String>,
     /// What is wrong as long as it is not known how new the rows are.
@@ -44,12 +46,18 @@ impl ToldRows {
     /// Without rows, until a feed tells them. The seed is for hashes, and nobody outside should know it.
     pub fn new(settings: ToldSettings, seed: u64) -> Self {
         let table = ToldTable::new(seed, settings.bytes_max);
-        let shown =
-            ShownRows { rows: table.rows().clone(), is_whole: false, as_of: None, lag_max: settings.lag_max };
+        let shown = ShownRows {
+            rows: table.rows().clone(),
+            is_whole: false,
+            gtids: None,
+            as_of: None,
+            lag_max: settings.lag_max,
+        };
         let inner = Inner {
             table,
             is_loaded: false,
             as_of: None,
+            gtids: None,
             loading_count: None,
             last_error: None,
             trouble: None,
@@ -182,10 +190,11 @@ impl ToldRows {
         self.show(inner);
     }
 
-    /// The rows are as the source was at this moment or later, and have every change up to this version. Shows them.
-    pub fn reach(&self, as_of: Instant, version: u64) {
+    /// The rows are as the source was at this moment or later, and have every change up to this version and of these transactions. Shows them.
+    pub fn reach(&self, as_of: Instant, version: u64, gtids: Option<Arc<GtidSet>>) {
         let mut inner = self.lock();
         inner.as_of = inner.as_of.max(Some(as_of));
+        inner.gtids = gtids;
         inner.trouble = None;
         inner.table.set_version(version);
         self.show(inner);
@@ -200,10 +209,16 @@ impl ToldRows {
         let lag_max = self.settings.lag_max;
         let shown = if inner.is_loaded {
             let (rows, is_whole) = (inner.table.rows().clone(), inner.table.is_whole());
-            ShownRows { rows, is_whole, as_of: inner.as_of, lag_max }
+            ShownRows { rows, is_whole, gtids: inner.gtids.clone(), as_of: inner.as_of, lag_max }
         } else {
             // A copy of rows that are still being told would make each of the next ones cost more.
-            ShownRows { rows: inner.table.rows().emptied(), is_whole: false, as_of: None, lag_max }
+            ShownRows {
+                rows: inner.table.rows().emptied(),
+                is_whole: false,
+                gtids: None,
+                as_of: None,
+                lag_max,
+            }
         };
         let before = self.shown.swap(Arc::new(shown));
         // It may be many rows, and nobody should wait while they are freed.
@@ -218,7 +233,8 @@ impl ToldRows {
 
 impl Inner {
     fn forget(&mut self, table: ToldTable) {
-        (self.table, self.is_loaded, self.as_of, self.loading_count) = (table, false, None, None);
+        (self.table, self.is_loaded, self.loading_count) = (table, false, None);
+        (self.as_of, self.gtids) = (None, None);
     }
 }
 

@@ -6,16 +6,20 @@ use std::collections::{HashMap, VecDeque};
 use compact_str::CompactString;
 use onrush_core::{Row, RowCollection};
 
+use super::gtid::TransactionNumber;
 use super::row_cache::row_bytes;
 
 /// What the place of a row counts for, beside the row.
-const PLACE_BYTES: u64 = 72;
+const PLACE_BYTES: u64 = 96;
 
 /// Removed rows whose places are remembered, so that an earlier change that is told again does not bring one back: some 20 MB.
 const REMOVED_MAX: usize = 1 << 18;
 
 /// Rows that cannot be read whose keys are remembered. With more, no key is known to have no row.
 const UNREADABLE_MAX: usize = 1 << 16;
+
+/// No statement takes longer than that: ten minutes. A change that was made so much later and has a lower number is of a server that counts anew.
+const STATEMENT_MS_MAX: u64 = 10 * 60 * 1_000;
 
 /// Where a change stands in its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +30,27 @@ pub struct ChangePlace {
     pub index: u64,
     /// When it was committed, in milliseconds of Unix time by the source's clock.
     pub committed_ms: u64,
+    /// Of which transaction it was, if the source numbers them.
+    pub number: Option<TransactionNumber>,
 }
 
 impl ChangePlace {
-    /// Whether this was made before the other, of the same row. A source that has begun a new log has lower positions and later times.
+    /// Whether this was made before the other, of the same row.
+    ///
+    /// A server numbers transactions in their order, whenever their statements began, and gives higher numbers than it got from the server that it
+    /// follows. A lower number of another server can be that of a change which got lost there. Then, as without numbers, the places of one log tell, and a
+    /// new log has lower places and later times.
     fn is_before(self, other: Self) -> bool {
-        self.is_lower(other) && self.committed_ms <= other.committed_ms
+        let (is_lower, later_ms) =
+            (self.is_lower(other), self.committed_ms.saturating_sub(other.committed_ms));
+        match self.number.zip(other.number).filter(|(own, other)| own.domain == other.domain) {
+            Some((own, other)) if own.number > other.number => false,
+            // A machine that lost the end of its log gives numbers again, in the next file.
+            Some((own, other)) if own.number < other.number && own.server == other.server => {
+                later_ms <= if is_lower { STATEMENT_MS_MAX } else { 0 }
+            }
+            _ => is_lower && later_ms == 0,
+        }
     }
 
     fn is_lower(self, other: Self) -> bool {
@@ -174,11 +193,10 @@ impl ToldTable {
 
     /// Takes a change that removed all rows.
     pub(super) fn empty(&mut self, place: ChangePlace) {
-        if self.emptied_at.is_some_and(|emptied_at| place.is_before(emptied_at)) {
-            return;
+        if !self.emptied_at.is_some_and(|emptied_at| place.is_before(emptied_at)) {
+            self.emptied_at = Some(place);
         }
-        self.emptied_at = Some(place);
-        self.remove_all(|newest| newest.is_before(place));
+        self.remove_all(|newest| !place.is_before(*newest));
     }
 
     /// All rows that the source had at this place were told again, with it. The others are no longer there.

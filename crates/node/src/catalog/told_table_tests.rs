@@ -15,7 +15,7 @@ fn row(key: &str, value: u64) -> Row {
 
 fn at(position: u64) -> ChangePlace {
     // Some changes are committed in the same millisecond.
-    ChangePlace { position, index: 0, committed_ms: 1_000 + position / 3 }
+    ChangePlace { position, index: 0, committed_ms: 1_000 + position / 3, number: None }
 }
 
 fn table() -> ToldTable {
@@ -119,7 +119,7 @@ proptest! {
 
 #[test]
 fn a_new_log_has_lower_positions_and_later_times() {
-    let place = |position, committed_ms| ChangePlace { position, index: 0, committed_ms };
+    let place = |position, committed_ms| ChangePlace { position, index: 0, committed_ms, number: None };
     let mut table = table();
     assert_eq!(table.put(row("a", 1), place(1_000, 50)), Taken::Stored);
     assert_eq!(table.put(row("a", 2), place(10, 40)), Taken::Repeated);
@@ -131,7 +131,7 @@ fn a_new_log_has_lower_positions_and_later_times() {
 
 #[test]
 fn changes_at_one_position_have_an_order() {
-    let place = |index| ChangePlace { position: 5, index, committed_ms: 9 };
+    let place = |index| ChangePlace { position: 5, index, committed_ms: 9, number: None };
     let mut table = table();
     assert_eq!(table.put(row("a", 2), place(2)), Taken::Stored);
     assert_eq!(table.put(row("a", 1), place(1)), Taken::Repeated);
@@ -179,7 +179,7 @@ fn after_all_rows_were_removed_there_is_room_again() {
 
 #[test]
 fn a_snapshot_has_all_rows_there_are() {
-    let place = |position, committed_ms| ChangePlace { position, index: 0, committed_ms };
+    let place = |position, committed_ms| ChangePlace { position, index: 0, committed_ms, number: None };
     let mut table = table();
     for (key, position) in [("gone", 1), ("a", 2), ("newer", 9)] {
         let _ = table.put(row(key, position), place(position, position));
@@ -195,3 +195,6 @@ fn a_snapshot_has_all_rows_there_are() {
     assert_eq!(shown(&table).keys().collect::<Vec<_>>(), ["a"]);
     assert_eq!(table.put(row("newer", 4), place(4, 21)), Taken::Stored);
 }
+
+#[path = "told_table_number_tests.rs"]
+mod numbers;

@@ -11,9 +11,6 @@ use crate::Bench;
 use crate::services::Services;
 use connector::Connector;
 
-/// How far answers may be behind, milliseconds.
-const LAG_MS_MAX: u64 = 5_000;
-
 /// Runs the scenario.
 pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     let services = Services::find()?;
@@ -32,12 +29,12 @@ pub(crate) fn run(bench: &mut Bench) -> Result<String> {
     Ok(format!("PostgreSQL: {of_postgres}; MariaDB: {of_mariadb}"))
 }
 
-/// The settings of a server with a collection that follows the table of its name in this schema.
-fn settings(collection: &str, brokers: &str, connector: &Connector, schema: &str) -> String {
+/// The settings of a server with a collection that follows the table of its name in this schema, and whose answers may be so far behind.
+fn settings(collection: &str, brokers: &str, connector: &Connector, schema: &str, lag_ms_max: u64) -> String {
     let (topic, name) = (connector.topic(&format!("{schema}.{collection}")), connector.name());
     format!(
         "[catalog]\nready_when_coherent = true\nwait_ms_max = 4000\n\
          [catalog.{collection}]\nsource = \"debezium\"\nbrokers = \"{brokers}\"\ntopic = \"{topic}\"\n\
-         connector = \"{name}\"\nkey = \"id\"\nlag_ms_max = {LAG_MS_MAX}\n"
+         connector = \"{name}\"\nkey = \"id\"\nlag_ms_max = {lag_ms_max}\n"
     )
 }

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use super::connector::Connector;
-use super::{LAG_MS_MAX, settings};
+use super::settings;
 use crate::Bench;
 use crate::followed::{self, Followed, harm};
 use crate::random::Random;
@@ -15,6 +15,9 @@ use crate::services::Services;
 use crate::source_database::{self, SourceDatabase};
 
 const COLLECTION: &str = "products";
+
+/// How far answers may be behind, milliseconds.
+const LAG_MS_MAX: u64 = 5_000;
 
 /// What is done to a running server and its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +65,7 @@ pub(super) fn run(bench: &mut Bench, services: &Services) -> Result<String> {
     // Kafka tells its clients where it is, and has one listener that names an address for a proxy.
     let advertised = services.address("KAFKA_PROXIED_BROKERS")?;
     let proxy = Proxy::start_on(advertised, services.address("KAFKA_PROXY_TARGET")?)?;
-    let text = settings(COLLECTION, &advertised.to_string(), &connector, "public");
+    let text = settings(COLLECTION, &advertised.to_string(), &connector, "public", LAG_MS_MAX);
     let settings = source_database::write_settings(&bench.directory, &text)?;
     let launch = bench.launch()?.arguments(&["--config", &settings.display().to_string()]);
     let mut followed = Followed::new(database, &[COLLECTION], LAG_MS_MAX, random);

@@ -134,8 +134,12 @@ fn key() -> Parameter {
 fn min_version() -> Parameter {
     let description = "Waits up to `catalog.wait_ms_max` until the collection has this version or a later one: read your own change with the version \
                        that it was answered with. For rows from PostgreSQL, a place in its log, as `pg_current_wal_lsn()` tells it, is a version as well; for rows from MariaDB \
-                       or MySQL, file and position of the binary log, such as `binlog.000001:4711`.";
-    let pattern = "^([0-9]+|[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}|[0-9A-Za-z_-]+\\.[0-9]{1,10}:[0-9]{1,10})$";
+                       or MySQL, transactions, such as `0-1-4711`, or file and position of the binary log, such as `binlog.000001:4711`.";
+    let gtids = "([0-9]{1,10}-[0-9]{1,10}-[0-9]{1,20}\
+                 |[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(:[0-9]{1,19}(-[0-9]{1,19})?)+)";
+    let pattern = format!(
+        "^([0-9]+|[0-9A-Fa-f]{{1,8}}/[0-9A-Fa-f]{{1,8}}|[0-9A-Za-z_-]+\\.[0-9]{{1,10}}:[0-9]{{1,10}}|{gtids}(,\\s*{gtids})*)$"
+    );
     let schema = text("A version as it was given out.").pattern(Some(pattern));
     optional_parameter("min_version", ParameterIn::Query, description, schema)
 }

@@ -7,12 +7,12 @@ use axum::extract::State;
 use compact_str::{CompactString, ToCompactString};
 use http::{HeaderMap, StatusCode, Uri};
 use onrush_core::Row;
-use onrush_node::catalog::binlog_position;
+use onrush_node::catalog::{GtidSet, binlog_position};
 
 use super::{VERSION, collection_at, key_at, parse_key};
 use crate::api::answer::{Answer, WithoutBody, json, of_ready};
 use crate::api::app::App;
-use crate::catalog::{Age, Catalog, Look, Rows};
+use crate::catalog::{Age, Catalog, Look, MinVersion, Rows};
 use crate::hot::{Head, Hot, Ready, Sender};
 use crate::http::etag::is_known;
 use crate::http::media_type::JSON;
@@ -200,8 +200,14 @@ fn invalid_version() -> Problem {
 }
 
 /// A version as the server writes it, or, if the rows are of a source, as that writes a place in its log: `16/B374D848` as PostgreSQL does,
-/// `mysql-bin.000003:4711` as MySQL and MariaDB name file and position.
-fn parse_version(text: &str, is_of_source: bool) -> Option<u64> {
+/// `mysql-bin.000003:4711` as MySQL and MariaDB name file and position; or transactions as these name them.
+fn parse_version(text: &str, is_of_source: bool) -> Option<MinVersion> {
+    let gtids = || GtidSet::parse(text).filter(|gtids| is_of_source && !gtids.is_empty());
+    let place = parse_place(text, is_of_source).map(MinVersion::Number);
+    place.or_else(|| gtids().map(MinVersion::Transactions))
+}
+
+fn parse_place(text: &str, is_of_source: bool) -> Option<u64> {
     let half = |digits: &str| {
         let is_hex = (1..=8).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_hex.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
@@ -265,8 +271,18 @@ mod tests {
             ("mysql-bin.000003", None, None),
             (":4711", None, None),
         ] {
-            assert_eq!(parse_version(text, true), of_source, "{text}");
-            assert_eq!(parse_version(text, false), of_embedded, "{text}");
+            assert_eq!(parse_version(text, true), of_source.map(MinVersion::Number), "{text}");
+            assert_eq!(parse_version(text, false), of_embedded.map(MinVersion::Number), "{text}");
+        }
+        let uuid = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+        let (own, executed) = (format!("{uuid}:23"), format!("{uuid}:1-5:7,\n{uuid}:9"));
+        for text in ["0-1-4711", "0-1-4711,7-2-9", "0-1-4711,", &own, &executed] {
+            let gtids = GtidSet::parse(text).expect("a set");
+            assert_eq!(parse_version(text, true), Some(MinVersion::Transactions(gtids)), "{text}");
+            assert_eq!(parse_version(text, false), None, "{text}");
+        }
+        for text in [",", " ", &format!("{uuid}:5-1"), "binlog.000001:4,0-1-4711"] {
+            assert_eq!(parse_version(text, true), None, "{text}");
         }
     }
 

@@ -7,7 +7,7 @@ use http::{StatusCode, Uri};
 use onrush_core::{Row, RowLine};
 use onrush_node::Name;
 use onrush_node::catalog::{
-    CacheBounds, ChangePlace, Snapshot, SourceRows, SourceSettings, ToldRows, ToldSettings,
+    CacheBounds, ChangePlace, GtidSet, Snapshot, SourceRows, SourceSettings, ToldRows, ToldSettings,
 };
 
 use super::shop::{Shop, catalog};
@@ -58,12 +58,13 @@ fn without_rows() -> Arc<SourceRows> {
 /// A source that told the row 1, and of the row 2 that it is there.
 fn told_rows(started: Instant) -> Arc<ToldRows> {
     let rows = ToldRows::new(ToldSettings { bytes_max: 1 << 20, lag_max: Duration::from_secs(5) }, 1);
-    let place = ChangePlace { position: POSITION, index: 0, committed_ms: 0 };
+    let place = ChangePlace { position: POSITION, index: 0, committed_ms: 0, number: None };
     rows.begin_load();
     let _ = rows.put(row("1"), place);
     let _ = rows.spoil("2", Some(place), "the row has no value".to_owned());
     rows.end_load();
-    rows.reach(started + Duration::from_hours(1), POSITION);
+    let gtids = GtidSet::parse("0-2-90,7-1-3").map(Arc::new);
+    rows.reach(started + Duration::from_hours(1), POSITION, gtids);
     Arc::new(rows)
 }
 
@@ -107,6 +108,16 @@ fn rows_of_a_source_are_read_like_others() {
             ("GET /v1/catalog/told/1?min_version=bin.99999999999:1", "400 invalid_request"),
             ("GET /v1/catalog/told/1?min_version=bin.000022:1", r#"200 {"name":"chair"}"#),
             ("GET /v1/catalog/told/1?min_version=bin.000023:1", "503 incoherent"),
+            ("GET /v1/catalog/told/1?min_version=0-1-89", "200 chair"),
+            ("GET /v1/catalog/told?keys=1&min_version=7-1-3", "200 chair"),
+            ("GET /v1/catalog/told/1?min_version=0-2-91", "503 incoherent"),
+            ("GET /v1/catalog/told/1?min_version=0-2-90,7-1-3", "200 chair"),
+            ("GET /v1/catalog/told?keys=1&min_version=0-2-90%2C7-1-4", "503 incoherent"),
+            ("GET /v1/catalog/told/1?min_version=0-2-90,7-1", "400 invalid_request"),
+            ("GET /v1/catalog/told/1?min_version=3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5", "503 incoherent"),
+            ("GET /v1/catalog/told/1?min_version=", "400 invalid_request"),
+            ("GET /v1/catalog/sourced/1?min_version=0-2-90", "503 incoherent"),
+            ("GET /v1/catalog/products/1?min_version=0-2-90", "400 invalid_request"),
             (
                 "GET /v1/catalog/sourced?keys=3,2,1",
                 r#"200 {"rows":{"2":{"name":"chair"},"1":{"name":"chair"}},"missing":["3"],"version":"97500059720"}"#,
