@@ -43,10 +43,17 @@ const FLOORS: &[Floor] = &[
         others: None,
     },
     Floor { name: "onrush-cluster", number: 3, may_use: &["onrush-log", "onrush-node"], others: None },
+    // It is given bytes and times.
+    Floor {
+        name: "onrush-debezium",
+        number: 3,
+        may_use: &["onrush-core", "onrush-node"],
+        others: Some(&["compact_str", "serde", "serde_json"]),
+    },
     Floor {
         name: "onrush-connect",
         number: 4,
-        may_use: &["onrush-core", "onrush-log", "onrush-node", "onrush-sinks"],
+        may_use: &["onrush-core", "onrush-debezium", "onrush-log", "onrush-node", "onrush-sinks"],
         others: None,
     },
     Floor {
@@ -106,7 +113,10 @@ const RESERVED: &[(&[&str], &[&str])] = &[
     ),
     (&["tonic"], &["onrush-edge", "onrush-client"]),
     // Messages and rows of targets are JSON, too, and so is what a token of a shop says.
-    (&["serde_json"], &["onrush-edge", "onrush-gate", "onrush-connect", "onrush-bench", "onrush-e2e"]),
+    (
+        &["serde_json"],
+        &["onrush-edge", "onrush-gate", "onrush-connect", "onrush-debezium", "onrush-bench", "onrush-e2e"],
+    ),
     // The command line asks a server; nothing else is a client of HTTP.
     (&["reqwest", "ureq"], &["onrush"]),
     (

@@ -5,6 +5,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use onrush_debezium::Known;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
@@ -12,7 +13,6 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::ends::Question;
 use super::moment::now;
 use super::stopping::Stop;
-use super::taking::Known;
 use crate::kafka::reports::Reports;
 
 /// Between two questions.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use onrush_debezium::{Known, Taker};
 use onrush_node::catalog::ToldRows;
 use onrush_sinks::TargetError;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -19,7 +20,6 @@ use super::moment::{now, this_moment};
 use super::offsets::Offsets;
 use super::settings::{DebeziumSettings, OffsetsSettings};
 use super::stopping::Stop;
-use super::taking::{Known, Taker};
 use crate::kafka::cluster;
 use crate::kafka::reports::Reports;
 

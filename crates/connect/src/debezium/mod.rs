@@ -2,15 +2,16 @@
 
 mod asking;
 mod ends;
-mod envelope;
 mod feed;
 mod moment;
-mod offset;
 mod offsets;
 mod settings;
 mod stopping;
-mod taking;
-mod unchanged_values;
 
 pub use feed::Feed;
 pub use settings::{DebeziumSettings, OffsetsSettings};
+
+const _: () = assert!(
+    onrush_debezium::ROW_JSON_BYTES_MAX == crate::source::ROW_JSON_BYTES_MAX,
+    "rows have the same bound wherever they come from"
+);

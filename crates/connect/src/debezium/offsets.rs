@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
+use onrush_debezium::Taker;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::moment::this_moment;
-use super::offset;
 use super::settings::OffsetsSettings;
-use super::taking::Taker;
 use crate::kafka::reports::Reports;
 use crate::kafka::{ClusterSettings, cluster};
 
@@ -56,8 +55,9 @@ impl Offsets {
             let Some(polled) = self.consumer.poll(Duration::ZERO) else { return };
             let problem = match polled {
                 Ok(message) => {
-                    let is_own = offset::is_of(message.key().unwrap_or_default(), &self.settings.connector);
-                    match offset::parse(message.payload().filter(|_| is_own)) {
+                    let key = message.key().unwrap_or_default();
+                    let is_own = onrush_debezium::Offset::is_of(key, &self.settings.connector);
+                    match onrush_debezium::Offset::parse(message.payload().filter(|_| is_own)) {
                         Ok(Some(offset)) => {
                             taker.take_offset(offset, this_moment());
                             None

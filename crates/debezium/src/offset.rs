@@ -10,15 +10,45 @@ use serde::de::IgnoredAny;
 
 /// A place in the source's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Offset {
+pub struct Offset {
     /// All that was committed before it has been told.
-    pub(super) position: u64,
+    pub position: u64,
     /// All these transactions have been told, if the source names them.
-    pub(super) gtids: Option<Arc<GtidSet>>,
+    pub gtids: Option<Arc<GtidSet>>,
     /// When what is there was committed, in milliseconds of Unix time by the source's clock.
-    pub(super) committed_ms: u64,
+    pub committed_ms: u64,
     /// Whether the connector is telling all rows, and has not come to the last one.
-    pub(super) is_in_snapshot: bool,
+    pub is_in_snapshot: bool,
+}
+
+impl Offset {
+    /// Whether the key of a record is that of this connector: `["NAME",{…}]`.
+    pub fn is_of(key: &[u8], connector: &str) -> bool {
+        serde_json::from_slice::<(Cow<'_, str>, IgnoredAny)>(key).is_ok_and(|(name, _)| name == connector)
+    }
+
+    /// What a record says; nothing if the connector is no longer there.
+    ///
+    /// # Errors
+    /// It says nothing that is known, as a sentence.
+    pub fn parse(value: Option<&[u8]>) -> Result<Option<Self>, String> {
+        let Some(value) = value else { return Ok(None) };
+        let unknown = || "the offset of the connector is none of PostgreSQL, MySQL or MariaDB".to_owned();
+        let wire: Wire<'_> = serde_json::from_slice(value).map_err(|_| unknown())?;
+        let postgres = wire.lsn.map(|lsn| lsn.max(wire.lsn_commit.unwrap_or_default()));
+        let mysql = || binlog_position(wire.file.as_deref()?, wire.pos?);
+        let position = postgres.or_else(mysql).ok_or_else(unknown)?;
+        let committed_ms =
+            wire.ts_usec.map(|us| us / 1_000).or(wire.ts_sec.map(|seconds| seconds.saturating_mul(1_000)));
+        // Whoever waits for a transaction by its name waits in vain if the names cannot be read. Nothing else depends on them.
+        let gtids = wire.gtids.as_deref().and_then(GtidSet::parse).map(Arc::new);
+        Ok(Some(Self {
+            position,
+            gtids,
+            committed_ms: committed_ms.unwrap_or_default(),
+            is_in_snapshot: wire.snapshot.is_some() && !wire.snapshot_completed,
+        }))
+    }
 }
 
 /// What the connectors of PostgreSQL, MySQL and MariaDB keep.
@@ -44,37 +74,10 @@ struct Wire<'a> {
     snapshot_completed: bool,
 }
 
-/// Whether the key of a record is that of this connector: `["NAME",{…}]`.
-pub(super) fn is_of(key: &[u8], connector: &str) -> bool {
-    serde_json::from_slice::<(Cow<'_, str>, IgnoredAny)>(key).is_ok_and(|(name, _)| name == connector)
-}
-
-/// What a record says; nothing if the connector is no longer there.
-///
-/// # Errors
-/// It says nothing that is known, as a sentence.
-pub(super) fn parse(value: Option<&[u8]>) -> Result<Option<Offset>, String> {
-    let Some(value) = value else { return Ok(None) };
-    let unknown = || "the offset of the connector is none of PostgreSQL, MySQL or MariaDB".to_owned();
-    let wire: Wire<'_> = serde_json::from_slice(value).map_err(|_| unknown())?;
-    let postgres = wire.lsn.map(|lsn| lsn.max(wire.lsn_commit.unwrap_or_default()));
-    let mysql = || binlog_position(wire.file.as_deref()?, wire.pos?);
-    let position = postgres.or_else(mysql).ok_or_else(unknown)?;
-    let committed_ms =
-        wire.ts_usec.map(|us| us / 1_000).or(wire.ts_sec.map(|seconds| seconds.saturating_mul(1_000)));
-    // Whoever waits for a transaction by its name waits in vain if the names cannot be read. Nothing else depends on them.
-    let gtids = wire.gtids.as_deref().and_then(GtidSet::parse).map(Arc::new);
-    Ok(Some(Offset {
-        position,
-        gtids,
-        committed_ms: committed_ms.unwrap_or_default(),
-        is_in_snapshot: wire.snapshot.is_some() && !wire.snapshot_completed,
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::envelope::samples::golden;
 
     #[test]
     fn offsets_say_how_far_a_connector_is() {
@@ -108,13 +111,13 @@ mod tests {
                 offset((1 << 32) + 4, u64::MAX, false),
             ),
         ] {
-            assert_eq!(parse(Some(value.as_bytes())), expected, "{value}");
+            assert_eq!(Offset::parse(Some(value.as_bytes())), expected, "{value}");
         }
-        assert_eq!(parse(None), Ok(None));
+        assert_eq!(Offset::parse(None), Ok(None));
         for value in
             ["", "{}", "null", "[]", r#"{"lsn":-1}"#, r#"{"file":"binlog","pos":4}"#, r#"{"scn":"5"}"#]
         {
-            assert!(parse(Some(value.as_bytes())).is_err(), "{value}");
+            assert!(Offset::parse(Some(value.as_bytes())).is_err(), "{value}");
         }
     }
 
@@ -133,10 +136,39 @@ mod tests {
                 true,
             ),
         ] {
-            let offset = parse(Some(value.as_bytes())).expect("it is one").expect("the connector is there");
+            let offset =
+                Offset::parse(Some(value.as_bytes())).expect("it is one").expect("the connector is there");
             let name = GtidSet::parse(name).expect("a name");
             assert_eq!(offset.gtids.map(|gtids| gtids.has_all(&name)), Some(expected), "{value}");
         }
+    }
+
+    #[test]
+    fn offsets_of_real_connectors_are_read() {
+        let said = golden("offsets").into_iter().map(|record| {
+            let Offset { position, gtids, committed_ms, is_in_snapshot } =
+                Offset::parse(record.value()).expect("it is one").expect("the connector is there");
+            assert!(!Offset::is_of(record.key().expect("a name"), "shop"));
+            let told = (1..30_000).take_while(|number| {
+                let name = GtidSet::parse(&format!("0-1-{number}")).expect("a name");
+                gtids.as_ref().is_some_and(|gtids| gtids.has_all(&name))
+            });
+            (position >> 32, position & 0xffff_ffff, told.count(), committed_ms, is_in_snapshot)
+        });
+        assert_eq!(
+            said.collect::<Vec<_>>(),
+            [
+                (1, 2_872, 7, 1_795_885_777_000, true),
+                (1, 2_872, 7, 1_795_885_777_000, false),
+                (1, 3_542, 9, 1_795_885_779_000, false),
+                (1, 4_212, 11, 1_795_885_780_000, false),
+                (0, 53_807_112, 0, 1_795_885_826_538, true),
+                (0, 53_807_112, 0, 1_795_885_826_538, false),
+                (0, 53_807_288, 0, 1_795_885_828_029, false),
+                (1, 4, 25_565, 0, false),
+                (1, 7_517_843, 25_622, 1_795_887_395_000, false),
+            ]
+        );
     }
 
     #[test]
@@ -148,7 +180,7 @@ mod tests {
             (r#"["shop"]"#, false),
             ("shop", false),
         ] {
-            assert_eq!(is_of(key.as_bytes(), "shop"), is_own, "{key}");
+            assert_eq!(Offset::is_of(key.as_bytes(), "shop"), is_own, "{key}");
         }
     }
 }

@@ -12,17 +12,19 @@ use super::envelope::{self, Origin, Stamp, Told};
 use super::moment::Moment;
 use super::offset::Offset;
 use super::unchanged_values::{complete, lacks_values};
-use crate::source::ROW_JSON_BYTES_MAX;
+
+/// JSON of a row. A row with more cannot be read until it changes.
+pub const ROW_JSON_BYTES_MAX: usize = 1024 * 1024;
 
 /// What is known of the source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Known {
+pub struct Known {
     /// All that was committed before this place in its log was told.
-    pub(super) position: u64,
+    pub position: u64,
     /// And all of these transactions, if the source names them and the connector says how far it is.
-    pub(super) gtids: Option<Arc<GtidSet>>,
+    pub gtids: Option<Arc<GtidSet>>,
     /// And all that was committed before this moment.
-    pub(super) as_of: Option<Instant>,
+    pub as_of: Option<Instant>,
 }
 
 /// Whether a connector tells all rows.
@@ -43,8 +45,8 @@ enum Snapshot {
     },
 }
 
-/// See the module.
-pub(super) struct Taker {
+/// Takes records into rows, one after the other.
+pub struct Taker {
     rows: Arc<ToldRows>,
     column: Option<String>,
     snapshot: Snapshot,
@@ -64,7 +66,7 @@ pub(super) struct Taker {
 
 impl Taker {
     /// `has_offsets` says whether the connector's own word of how far it is will be taken.
-    pub(super) fn new(rows: Arc<ToldRows>, column: Option<String>, has_offsets: bool) -> Self {
+    pub fn new(rows: Arc<ToldRows>, column: Option<String>, has_offsets: bool) -> Self {
         Self {
             rows,
             column,
@@ -78,12 +80,13 @@ impl Taker {
         }
     }
 
-    pub(super) fn known(&self) -> Known {
+    /// What is known of the source: what the connector said of itself if that is taken, otherwise what the records said.
+    pub fn known(&self) -> Known {
         self.told.as_ref().unwrap_or(&self.known).clone()
     }
 
     /// Whether a connector is telling all rows, so that some may be missing.
-    pub(super) fn is_in_snapshot(&self) -> bool {
+    pub fn is_in_snapshot(&self) -> bool {
         matches!(self.snapshot, Snapshot::Goes { .. })
     }
 
@@ -91,7 +94,7 @@ impl Taker {
     ///
     /// # Errors
     /// Nobody knows which row it is of, as a sentence.
-    pub(super) fn take(
+    pub fn take(
         &mut self,
         partition: i32,
         key: Option<&[u8]>,
@@ -140,7 +143,7 @@ impl Taker {
     }
 
     /// Takes how far the connector says that it is.
-    pub(super) fn take_offset(&mut self, offset: Offset, moment: Moment) {
+    pub fn take_offset(&mut self, offset: Offset, moment: Moment) {
         let Offset { position, gtids, committed_ms, is_in_snapshot } = offset;
         let Some(told) = self.told.as_mut().filter(|_| !is_in_snapshot) else { return };
         let as_of = moment.of_source(committed_ms);
@@ -158,7 +161,7 @@ impl Taker {
     }
 
     /// All was taken that the topic had at this moment. Whether those are all rows.
-    pub(super) fn reach(&mut self, asked_at: Instant) -> bool {
+    pub fn reach(&mut self, asked_at: Instant) -> bool {
         match self.snapshot {
             Snapshot::No => true,
             Snapshot::Told { place, is_in_new_log, at } if asked_at >= at => {
