@@ -145,6 +145,9 @@ fn common_settings(name: &str) -> Map<String, Value> {
         "topic.creation.default.replication.factor": "1",
         "topic.creation.default.partitions": "1",
         "topic.creation.default.cleanup.policy": "compact",
+        // So that Kafka forgets earlier changes during the check, and all that is left can be read in time however long it goes on.
+        "topic.creation.default.segment.bytes": "8388608",
+        "topic.creation.default.min.cleanable.dirty.ratio": "0.1",
     });
     settings.as_object().cloned().unwrap_or_default()
 }

@@ -164,6 +164,8 @@ impl Database<'_> {
     ) -> Result<Server> {
         let (ended_count, public) = (AtomicU64::new(0), server.public());
         let mut client = self.client()?;
+        // The newest transaction is that of two domains, as with servers that all take changes.
+        client.execute("SET SESSION gtid_domain_id = 7")?;
         let changing: Work<'_> = Box::new(move |traffic| changer.run(&mut client, traffic));
         let waiting: Work<'_> = Box::new(|traffic| waits.run(traffic, &ended_count));
         let server = observed.while_it(
@@ -180,7 +182,7 @@ impl Database<'_> {
         Ok(server)
     }
 
-    /// Asks for the newest transaction.
+    /// Asks for the newest transactions.
     fn ask_version(&self) -> AskVersion<'_> {
         let mut client = None;
         Box::new(move || {
@@ -191,7 +193,7 @@ impl Database<'_> {
         })
     }
 
-    /// Waits until the server has the rows of the database, which nobody changes now, by the version that the database tells: its newest transaction,
+    /// Waits until the server has the rows of the database, which nobody changes now, by the version that the database tells: its newest transactions,
     /// and where that is in its log.
     fn compare(&self, server: &Server) -> Result<()> {
         let mut client = self.client()?;
@@ -202,7 +204,7 @@ impl Database<'_> {
         }
         let expected: Rows = (0..KEY_COUNT).map(|key| (key, rows.get(&key).copied())).collect();
         let gtid = newest(&mut client)?;
-        await_rows(server, COLLECTION, &expected, &gtid).context("by its newest transaction")?;
+        await_rows(server, COLLECTION, &expected, &gtid).context("by its newest transactions")?;
         let status = client.execute("SHOW MASTER STATUS")?;
         let (file, position) =
             status.split('\t').next().zip(status.split('\t').nth(1)).context("the state of the log")?;
@@ -210,7 +212,7 @@ impl Database<'_> {
     }
 }
 
-/// The newest transaction.
+/// The newest transaction of each domain.
 fn newest(client: &mut Client) -> Result<String> {
     Ok(client.execute("SELECT @@gtid_binlog_pos")?.trim().to_owned())
 }
