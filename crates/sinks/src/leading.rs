@@ -58,10 +58,10 @@ pub(crate) fn wait_to_lead(
     }
 }
 
-/// Notes for the sinks of this name on other nodes from where on the log is kept for this one: its target has everything below.
-pub(crate) fn note_kept(log: &dyn Log, handle: &SinkHandle) {
-    let kept_from = handle.kept.offset().unwrap_or(0);
-    log.note(&kept_note(&handle.settings.name), &kept_from.to_le_bytes());
+/// Keeps the log from here on for this sink, whose target has everything below, and notes that for those of its name on other nodes.
+pub(crate) fn keep_from(log: &dyn Log, handle: &SinkHandle, offset: u64) {
+    handle.kept.keep_from(offset);
+    log.note(&kept_note(&handle.settings.name), &offset.to_le_bytes());
 }
 
 /// From where on the log is kept for the leader's sink of this name, if that was noted.

@@ -15,7 +15,7 @@ use crate::files::Noted;
 use crate::handle::{SinkHandle, StopOrder};
 use crate::history::SnapshotHistory;
 use crate::known_server::KnownServer;
-use crate::leading::{IdsWhileLeading, note_for_rivals, note_kept, wait_to_lead};
+use crate::leading::{IdsWhileLeading, keep_from, note_for_rivals, wait_to_lead};
 use crate::name_table::NameTable;
 use crate::settings::AtBacklogMax;
 use crate::start_point::{self, StartPoint};
@@ -244,8 +244,7 @@ impl Runner {
         let StartPoint { names, offset, is_snapshot } =
             start_point::find(&*self.log, sink_snapshot, &self.ids, from)?;
         self.sink_snapshot_offset = offset;
-        self.handle.kept.keep_from(offset);
-        note_kept(&*self.log, &self.handle);
+        keep_from(&*self.log, &self.handle, offset);
         self.begun_bytes = self.reader.bytes_from(offset);
         if is_snapshot {
             match files.write_snapshot(&names, offset) {
@@ -353,8 +352,7 @@ impl Runner {
                         // What says that the log is no longer needed must not be known without it.
                         self.note_offset(offset);
                     }
-                    self.handle.kept.keep_from(offset);
-                    note_kept(&*self.log, &self.handle);
+                    keep_from(&*self.log, &self.handle, offset);
                 }
                 // The log is kept from the older snapshot on; a later one will be kept.
                 Err(error) => {
