@@ -9,6 +9,9 @@ use crate::steps::{Steps, cargo, execute, root};
 
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
 
+/// Inputs that a target begins with beside those that it has found, by its name.
+const SEEDS: [(&str, &str); 1] = [("debezium_records", "crates/debezium/src/samples")];
+
 /// Runs one target, or all, for so many seconds each. What a target found lies in `fuzz/artifacts/`; the command that
 /// repeats it is printed.
 pub(crate) fn run(target: Option<&str>, seconds: u32) -> Result<()> {
@@ -22,8 +25,8 @@ pub(crate) fn run(target: Option<&str>, seconds: u32) -> Result<()> {
     let mut steps = Steps::new();
     for name in chosen {
         steps.run(&format!("fuzz {name} for {seconds} s"), || {
-            execute(&mut fuzz_command(&cargo_fuzz, &name, seconds))
-                .with_context(|| findings(&cargo_fuzz, &name))
+            let mut command = fuzz_command(&cargo_fuzz, &name, &corpora(&name)?, seconds);
+            execute(&mut command).with_context(|| findings(&cargo_fuzz, &name))
         });
     }
     steps.sum_up()
@@ -44,14 +47,24 @@ fn targets() -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Folders of inputs that a target begins with. What it finds is kept in the first.
+fn corpora(target: &str) -> Result<Vec<PathBuf>> {
+    let found = root().join("fuzz/corpus").join(target);
+    std::fs::create_dir_all(&found).with_context(|| format!("make {}", found.display()))?;
+    let seeds = SEEDS.iter().filter(|(of, _)| *of == target).map(|(_, seeds)| root().join(seeds));
+    Ok([found].into_iter().chain(seeds).collect())
+}
+
 /// The instrumentation is an unstable option of the compiler, which the stable one takes when told so; no sanitizer is
 /// needed because no code here is unsafe.
-fn fuzz_command(cargo_fuzz: &Path, target: &str, seconds: u32) -> Command {
+fn fuzz_command(cargo_fuzz: &Path, target: &str, corpora: &[PathBuf], seconds: u32) -> Command {
     let mut command = Command::new(cargo_fuzz);
     command
         .current_dir(root())
         .env("RUSTC_BOOTSTRAP", "1")
-        .args(["fuzz", "run", "--sanitizer", "none", target, "--"])
+        .args(["fuzz", "run", "--sanitizer", "none", target])
+        .args(corpora)
+        .arg("--")
         .args([
             format!("-max_total_time={seconds}"),
             "-rss_limit_mb=2048".to_owned(),
