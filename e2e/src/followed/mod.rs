@@ -31,8 +31,8 @@ pub(crate) const KEY_COUNT: Key = 60;
 /// Of those, the first are deleted and made again and again.
 const DELETED_COUNT: Key = 6;
 
-/// How long it may take until all is coherent again once nothing is in the way.
-pub(crate) const CALM_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long it may take until all is coherent again once nothing is in the way: on a busy machine many changes were made that are still to be told.
+pub(crate) const CALM_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// How long clients go on at most when nothing is in the way any more, until all is coherent again.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
