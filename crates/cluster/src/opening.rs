@@ -68,7 +68,7 @@ impl CopyPlace<'_> {
         if place.is_some_and(|place| place.log_id.is_some()) {
             tracing::warn!(problem, "the copy of the shared log is made anew");
         }
-        self.renew(log, place.and_then(|place| place.log_id), shared)
+        self.replace(log, place.and_then(|place| place.log_id), shared)
     }
 
     /// What the copy does not have, though it is whole, if it cannot go on for that.
@@ -106,7 +106,7 @@ impl CopyPlace<'_> {
     }
 
     /// Puts a new one in the place of what is there, which stays until the new one is whole.
-    fn renew(
+    fn replace(
         &self,
         before: FileLog,
         log_id: Option<LogId>,
