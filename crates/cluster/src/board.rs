@@ -245,17 +245,47 @@ impl Term {
 /// The ticket of a claim. Those of the records of its term follow.
 pub(crate) const CLAIM_TICKET: u64 = 1;
 
+/// The clock of this node, by the acknowledgement of a claim.
+#[derive(Clone, Copy)]
+pub(crate) enum ClaimClock {
+    /// Nothing says otherwise.
+    IsRight,
+    /// It is so many milliseconds ahead of that of the log at least, or behind if negative.
+    IsAhead(i64),
+}
+
 /// Takes the acknowledgements of a claim and of the term that it begins.
 pub(crate) struct TermAcks {
     board: Arc<Board>,
     clock: Arc<dyn Clock>,
     epoch: OnceLock<RecordNo>,
     claim_error: Mutex<Option<SharedError>>,
+    /// When the claim was handed over, by the clock of this node.
+    claimed_at_ms: OnceLock<u64>,
+    /// Once the claim is acknowledged.
+    claim_clock: OnceLock<ClaimClock>,
 }
 
 impl TermAcks {
     pub(crate) fn new(board: Arc<Board>, clock: Arc<dyn Clock>) -> Self {
-        Self { board, clock, epoch: OnceLock::new(), claim_error: Mutex::default() }
+        Self {
+            board,
+            clock,
+            epoch: OnceLock::new(),
+            claim_error: Mutex::default(),
+            claimed_at_ms: OnceLock::new(),
+            claim_clock: OnceLock::new(),
+        }
+    }
+
+    /// The claim is about to be handed over.
+    pub(crate) fn claims(&self) {
+        self.claimed_at_ms.get_or_init(|| self.clock.wall_ms());
+    }
+
+    /// Whether this node's clock is right, once the claim is acknowledged.
+    pub(crate) fn claim_clock(&self) -> Option<ClaimClock> {
+        self.claim_clock.get().copied()
     }
 
     /// The claim is in force, under this number.
@@ -272,6 +302,13 @@ impl TermAcks {
 impl Acks for TermAcks {
     fn ack(&self, ticket: u64, acked: Result<Acked, SharedError>) {
         if ticket == CLAIM_TICKET {
+            let appended_at_ms = acked.as_ref().ok().and_then(|acked| acked.appended_at_ms);
+            let apart_ms = || {
+                let mut check = ClockCheck::default();
+                check.handed_over(0, *self.claimed_at_ms.get()?);
+                check.acked(0, appended_at_ms?, self.clock.wall_ms())
+            };
+            self.claim_clock.get_or_init(|| apart_ms().map_or(ClaimClock::IsRight, ClaimClock::IsAhead));
             *self.claim_error.lock().unwrap_or_else(PoisonError::into_inner) = acked.err();
             return;
         }

@@ -12,7 +12,7 @@ use onrush_log::shared::{
 };
 use onrush_node::Clock;
 
-use crate::board::{Board, CLAIM_TICKET, TermAcks};
+use crate::board::{Board, CLAIM_TICKET, ClaimClock, TermAcks};
 use crate::copy::LocalCopy;
 use crate::known::{Known, Trouble};
 use crate::place_file::{PlaceFile, Reached};
@@ -46,8 +46,10 @@ pub(crate) struct Follower {
     known: Known,
     /// For the next claim.
     next_way: Option<Way>,
-    /// Of the newest claim, until its term begins.
+    /// Of the newest claim, until it is in force.
     claimed_way: Option<Way>,
+    /// Of a claim that is in force, until it is known whether this node's clock is right.
+    entered_way: Option<(RecordNo, Way)>,
     board: Arc<Board>,
     place_file: PlaceFile,
     is_noted: bool,
@@ -109,6 +111,7 @@ impl Follower {
             },
             next_way: None,
             claimed_way: None,
+            entered_way: None,
             log,
             board,
             place_file,
@@ -188,14 +191,8 @@ impl Follower {
         }
         let led_now = self.known.epoch_led().filter(|epoch| led_before != Some(*epoch));
         if let Some(epoch) = led_now {
-            let Place { log_id, next_offset, .. } = *self.known.place();
-            let log_id = log_id.expect("a claim in force has one");
-            self.known.term_count += 1;
             match self.claimed_way.take() {
-                Some(Way { appender, acks, .. }) => {
-                    acks.begin_term(epoch);
-                    self.board.begin_term(epoch, log_id, next_offset, self.log.bounds(), appender);
-                }
+                Some(way) => self.entered_way = Some((epoch, way)),
                 // Its claim was given up and came after all, when another was on its way.
                 None => self.known.leadership.give_up(),
             }
@@ -230,8 +227,30 @@ impl Follower {
         }
     }
 
+    /// Begins the term of a claim that is in force, unless its acknowledgement says that this node's clock is wrong: then nothing is
+    /// dated by it.
+    fn enter(&mut self) {
+        let Some((epoch, way)) = self.entered_way.take() else { return };
+        if self.known.epoch_led() != Some(epoch) {
+            return;
+        }
+        match way.acks.claim_clock() {
+            None => self.entered_way = Some((epoch, way)),
+            Some(ClaimClock::IsAhead(ahead_ms)) if self.lets_another_lead(ahead_ms) => {}
+            Some(_) => {
+                let Place { log_id, next_offset, .. } = *self.known.place();
+                let log_id = log_id.expect("a claim in force has one");
+                let Way { appender, acks, .. } = way;
+                acks.begin_term(epoch);
+                self.known.term_count += 1;
+                self.board.begin_term(epoch, log_id, next_offset, self.log.bounds(), appender);
+            }
+        }
+    }
+
     fn step(&mut self) -> Result<(), Trouble> {
         self.take_claim_acks();
+        self.enter();
         self.judge_clock();
         if self.known.leadership.role() == Role::Following {
             self.keep_way();
@@ -277,10 +296,16 @@ impl Follower {
     /// A leader whose clock is not that of the log lets another lead: once in a while, because it may be the only one.
     fn judge_clock(&mut self) {
         let apart = self.board.state().term.as_mut().and_then(|term| term.clock_apart_ms.take());
-        let Some(ahead_ms) = apart else { return };
+        if let Some(ahead_ms) = apart {
+            self.lets_another_lead(ahead_ms);
+        }
+    }
+
+    /// Gives up to lead, unless this node has done so not long ago; whether it does.
+    fn lets_another_lead(&mut self, ahead_ms: i64) -> bool {
         let now = self.clock.read().steady;
         if self.clock_judged_at.is_some_and(|judged| now < judged + CLOCK_INTERVAL) {
-            return;
+            return false;
         }
         self.clock_judged_at = Some(now);
         self.claims_from = now + self.clock_handicap;
@@ -290,6 +315,7 @@ impl Follower {
             "the clock of this node and that of the shared log differ by more than a second, so another node is to lead: \
              let both machines follow a time server (NTP); if it is the broker's clock that is wrong, every node says this"
         );
+        true
     }
 
     fn claim(&mut self, seen: Option<RecordNo>) -> Result<(), Trouble> {
@@ -324,6 +350,7 @@ impl Follower {
             None => self.begin_way(),
         };
         let appended = way.and_then(|mut way| {
+            way.acks.claims();
             way.appender.append(CLAIM_TICKET, place.next_no, &bytes)?;
             Ok(way)
         });

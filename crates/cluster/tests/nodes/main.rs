@@ -118,6 +118,22 @@ fn who_has_the_wrong_time_lets_another_lead() {
     }
 }
 
+/// Holds would run out by its clock before anybody knows.
+#[test]
+fn who_has_the_wrong_time_from_the_beginning_decides_nothing() {
+    let cluster = Cluster::of(3);
+    let leader = cluster.leader_but(&[]);
+    assert_eq!(cluster.add(leader).unwrap(), 1);
+    // The one that claims first of the others.
+    let wrong = u32::from(leader == 0);
+    let right = 3 - leader - wrong;
+    cluster.world.ahead.lock().unwrap().push(wrong);
+    cluster.world.cut(leader);
+    assert_eq!(cluster.leader_but(&[leader]), right);
+    assert_eq!(cluster.add(right).unwrap(), 2);
+    assert_eq!(cluster.node(wrong).log.status().term_count, 0);
+}
+
 #[test]
 fn of_two_with_one_number_the_second_does_not_lead() {
     let mut cluster = Cluster::of(2);
