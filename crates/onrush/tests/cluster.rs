@@ -70,12 +70,16 @@ fn what_cannot_be_moved_is_left_as_it_is() {
     ];
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().to_str().expect("its name is text");
-    let found = |from: &str| run(&variables, &["cluster", "found", "--from", from]);
-    let (code, _, errors) = found(data);
+    let with_log = tempfile::tempdir().expect("a directory");
+    std::fs::write(with_log.path().join("0.seg"), "").expect("write a file");
+    let found = || {
+        run(&variables, &["cluster", "found", "--from", with_log.path().to_str().expect("its name is text")])
+    };
+    let (code, _, errors) = found();
     assert_eq!(code, Some(1), "{errors}");
     assert!(errors.contains("cluster prepare"), "there is no topic: {errors}");
     prepare(&variables, &["--replicas", "1"]);
-    let (code, _, errors) = found(data);
+    let (code, _, errors) = found();
     assert_eq!(code, Some(7), "the topic can lose records: {errors}");
     let is_accepted = [&variables[..], &[("ONRUSH_LOG__UNSAFE_TOPIC", "true")]].concat();
     let found = |from: &str| run(&is_accepted, &["cluster", "found", "--from", from]);

@@ -35,6 +35,8 @@ enum Asked {
 #[derive(Debug)]
 struct Known {
     ask: Arc<Ask>,
+    /// Requests with the same body that it may be the answer to as well.
+    others: Vec<Arc<Ask>>,
     created_at: String,
     expires_at: Option<String>,
     expires_at_ms: Option<i64>,
@@ -188,7 +190,11 @@ impl Ledger {
                 key.reservation = Some(id.clone());
             }
         }
-        if let Some(known) = self.known.get(id) {
+        if let Some(known) = self.known.get_mut(id) {
+            if known.others.contains(ask) {
+                known.ask = Arc::clone(ask);
+            }
+            known.others.clear();
             ensure!(known.ask == *ask, "{id} was given to two requests, first to {:?}", known.ask);
             ensure!(ask.key.is_some(), "{id} was given twice");
             return check_same(known, reservation).map(|()| None);
@@ -215,6 +221,7 @@ impl Ledger {
             ask: Arc::clone(ask),
             created_at: reservation.created_at.clone(),
             expires_at: reservation.expires_at.clone(),
+            others: Vec::new(),
             expires_at_ms,
             status,
             confirm: Asked::No,
@@ -324,12 +331,25 @@ impl Ledger {
                 bail!("nobody asked for {reservation:?}");
             };
             let ask = open.swap_remove(at);
-            if let Some(key) = ask.key.as_ref().and_then(|key| self.keys.get_mut(key)) {
+            // Of requests with the same body nobody knows which one it was, until one of them is tried again.
+            let alike = unknown.iter().filter(|other| {
+                *other != ask
+                    && other.sale == sale
+                    && other.customer == customer
+                    && check_body(other, reservation).is_ok()
+            });
+            let others = alike.cloned().collect::<Vec<_>>();
+            if others.is_empty()
+                && let Some(key) = ask.key.as_ref().and_then(|key| self.keys.get_mut(key))
+            {
                 key.reservation = Some(reservation.reservation.clone());
                 key.created = true;
                 key.acknowledged_ns = Some(0);
             }
             self.adopt(ask, reservation, hold_ttl_ms)?;
+            if let Some(known) = self.known.get_mut(&reservation.reservation) {
+                known.others = others;
+            }
             adopted_count += 1;
         }
         let shown = list.iter().map(|reservation| reservation.reservation.as_str()).collect::<BTreeSet<_>>();

@@ -284,3 +284,28 @@ fn wrong_sums_and_limits_are_noticed() {
         "after it had been released",
     );
 }
+
+#[test]
+fn of_two_requests_with_the_same_body_either_may_have_been_the_one() {
+    let begin = "sale total=10 max=1 ttl=0
+        reserve a ann 1 k -> ?
+        reserve b ann 1 l -> ?
+        list ann r=confirmed:1";
+    check(
+        &format!("{begin}\nreserve a ann 1 k -> customer_limit_reached\nreserve b ann 1 l -> replay:r"),
+        "",
+    );
+    check(
+        &format!("{begin}\nreserve b ann 1 l -> customer_limit_reached\nreserve a ann 1 k -> replay:r"),
+        "",
+    );
+    check(
+        &format!("{begin}\nreserve a ann 1 k -> replay:r\nreserve b ann 1 l -> replay:r"),
+        "was given to two requests",
+    );
+    let one = "sale total=10 max=1 ttl=0
+        reserve a ann 1 k -> ?
+        list ann r=confirmed:1
+        reserve a ann 1 k -> customer_limit_reached";
+    check(one, "has a reservation, but a retry was refused");
+}
