@@ -188,6 +188,10 @@ impl Seen {
                 answer.text()
             );
             read_reserved(&answer)?;
+            // nginx ends a connection after a thousand requests, and says so.
+            if answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+                connection = Connection::open(address)?;
+            }
             let waited_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.longest_us.fetch_max(waited_us, Ordering::Relaxed);
             self.reserved_count.fetch_add(1, Ordering::Relaxed);
