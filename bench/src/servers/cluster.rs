@@ -64,9 +64,11 @@ impl Cluster {
     /// Makes the topic that these settings name.
     pub(crate) fn prepare_topic(bench: &Bench, environment: &[(String, String)]) -> Result<()> {
         let mut prepare = Command::new(&bench.settings.onrush);
-        let prepared = prepare.args(["cluster", "prepare"]).envs(environment.iter().cloned()).output()?;
-        let said = String::from_utf8_lossy(&prepared.stdout);
-        ensure!(prepared.status.success(), "onrush cluster prepare: {said}");
+        // Variables that tell where services are would be settings to it.
+        prepare.env_clear().envs(environment.iter().cloned());
+        let prepared = prepare.args(["cluster", "prepare"]).output()?;
+        let said = [prepared.stdout, prepared.stderr].concat();
+        ensure!(prepared.status.success(), "onrush cluster prepare: {}", String::from_utf8_lossy(&said));
         Ok(())
     }
 
