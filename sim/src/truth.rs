@@ -57,6 +57,9 @@ impl Truth {
         }
         if record.kind == RecordKind::Claim {
             if self.epoch == record.epoch {
+                if self.log_id.is_none() {
+                    self.next_offset = record.base_offset;
+                }
                 (self.log_id, self.epoch, self.is_led) = (Some(record.log_id), Some(no), true);
                 self.sequence = 0;
                 self.epoch_count += 1;

@@ -46,10 +46,7 @@ pub enum FoundError {
     #[error("the log has no events, so a cluster need not begin with it: start nodes with empty directories")]
     Empty,
     /// Whether it was founded is not known.
-    #[error(
-        "nobody knows whether the shared log begins with this one now: {0}. Start a node with an empty directory and look: if it has what the \
-         single server had, all is well"
-    )]
+    #[error("nobody knows whether the shared log begins with this one now: {0}")]
     Unknown(SharedError),
     /// A sink would lose events.
     #[error(

@@ -6,14 +6,14 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use onrush_log::file::{FileLog, LogSettings, SyncMethod};
+use onrush_log::file::{FileLog, LogSettings, StoredFileLog, SyncMethod};
 use onrush_log::shared::{Extent, LogId, Place, RecordNo, SharedError};
 use onrush_log::{Damage, Log, OpenError, SnapshotError, StorageError};
 
 use crate::copy::LocalCopy;
 use crate::place_file::{PlaceFile, Reached};
 use crate::settings::SharedLogs;
-use crate::snapshots::{FetchError, Manifest, Standing, fetch, has_record, log_id_of, newest_manifests};
+use crate::snapshots::{FetchError, Manifest, fetch, has_record, log_id_of, newest_manifests};
 
 /// So many snapshots are looked for at first.
 const NEWEST_COUNT: usize = 2;
@@ -24,7 +24,7 @@ pub(crate) struct OpenCopy {
     pub(crate) copy: LocalCopy,
     pub(crate) reached: Reached,
     /// The snapshot that it was made from.
-    pub(crate) made_from: Option<Standing>,
+    pub(crate) made_from: Option<Manifest>,
 }
 
 /// Where and how the copy is kept.
@@ -121,8 +121,7 @@ impl CopyPlace<'_> {
             fs::rename(&unfinished, self.directory)
                 .map_err(|source| system("rename", &unfinished, source))?;
         }
-        let reached =
-            made_from.as_ref().map(|made_from| made_from.manifest.reached.clone()).unwrap_or_default();
+        let reached = made_from.as_ref().map(|made_from| made_from.reached.clone()).unwrap_or_default();
         let log = self.lock()?;
         let copy = LocalCopy::open(&log, &reached, random()?)?.ok_or_else(|| {
             OpenError::Unavailable("the copy that was just made is not whole: is the disk well?".to_owned())
@@ -137,7 +136,7 @@ impl CopyPlace<'_> {
         &self,
         log_id: Option<LogId>,
         shared: &SharedLogs,
-    ) -> Result<Option<Standing>, OpenError> {
+    ) -> Result<Option<Manifest>, OpenError> {
         let SharedLogs { records, snapshots } = shared;
         let extent = records.extent(self.partition).map_err(unavailable)?;
         if extent.end.0 == 0 {
@@ -152,13 +151,13 @@ impl CopyPlace<'_> {
         // In all of them it is looked only if the newest ones are of no use.
         for count in [NEWEST_COUNT, usize::MAX] {
             let newest = newest_manifests(&**snapshots, self.partition, log_id, count, &|| false);
-            for standing in newest.map_err(unavailable)? {
-                if tried.contains(&standing.no) {
+            for manifest in newest.map_err(unavailable)? {
+                if tried.contains(&manifest.snapshot) {
                     continue;
                 }
-                tried.push(standing.no);
-                match self.fetch_one(&standing.manifest, extent, shared)? {
-                    Ok(()) => return Ok(Some(standing)),
+                tried.push(manifest.snapshot);
+                match self.fetch_one(&manifest, extent, shared)? {
+                    Ok(()) => return Ok(Some(manifest)),
                     Err(found) => problem = found,
                 }
                 tracing::error!(problem, "a snapshot in the topic of snapshots is of no use");
@@ -245,12 +244,8 @@ fn in_short(damage: &Damage) -> String {
 pub(crate) fn refuse_single_server(directory: &Path) -> Result<(), OpenError> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(|source| system("make", directory, source))?;
-    let entries = fs::read_dir(directory).map_err(|source| system("read", directory, source))?;
-    let is_of_log = |entry: &fs::DirEntry| {
-        let name = entry.path();
-        name.extension().is_some_and(|extension| extension == "seg" || extension == "snap")
-    };
-    if entries.flatten().any(|entry| is_of_log(&entry)) {
+    let has_log = StoredFileLog::is_in(directory).map_err(|source| system("read", directory, source))?;
+    if has_log {
         return Err(OpenError::Settings(format!(
             "{} has the log of a single server, which a node over a shared log would not read: give the node an empty directory",
             directory.display()

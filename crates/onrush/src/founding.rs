@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use onrush_cluster::FoundError;
 use onrush_log::OpenError;
-use onrush_log::file::{FileLog, LogSettings, SyncMethod};
+use onrush_log::file::{FileLog, LogSettings, StoredFileLog, SyncMethod};
 
 use crate::failure::Failure;
 use crate::output::print;
@@ -48,6 +48,11 @@ pub(crate) fn found(settings: &Settings, from: &Path) -> Result<(), Failure> {
         }
         match error {
             FoundError::Open(error) => open_failure(error),
+            error @ FoundError::Unknown(_) => Failure::Runtime(anyhow!(
+                "{error}. When the cluster answers again, remove {} and run this once more: it says whether the topic has records, and if it \
+                 has, nodes go on from there",
+                marker.display()
+            )),
             error => Failure::Runtime(error.into()),
         }
     })?;
@@ -72,12 +77,7 @@ fn refuse_other_directory(from: &Path) -> Result<(), Failure> {
         )
         .into());
     }
-    let is_of_log = |entry: &fs::DirEntry| {
-        let path = entry.path();
-        path.extension().is_some_and(|extension| extension == "seg" || extension == "snap")
-    };
-    let mut entries = fs::read_dir(from).with_context(|| format!("read {}", from.display()))?;
-    if entries.any(|entry| entry.is_ok_and(|entry| is_of_log(&entry))) {
+    if StoredFileLog::is_in(from).with_context(|| format!("read {}", from.display()))? {
         return Ok(());
     }
     Err(anyhow!("{} has no log: name the data directory of the single server", from.display()).into())

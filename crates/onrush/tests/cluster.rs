@@ -20,6 +20,18 @@ fn run(variables: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, 
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
+/// The settings of a node over a topic.
+#[cfg(feature = "kafka")]
+fn node_over<'a>(brokers: &'a str, topic: &'a str) -> [(&'static str, &'a str); 5] {
+    [
+        ("ONRUSH_LOG__KIND", "kafka"),
+        ("ONRUSH_LOG__BROKERS", brokers),
+        ("ONRUSH_LOG__TOPIC", topic),
+        ("ONRUSH_CLUSTER__NODE", "1"),
+        ("ONRUSH_CLUSTER__URL", "http://127.0.0.1:8080"),
+    ]
+}
+
 #[test]
 fn a_log_in_files_has_no_topic() {
     let (code, _, errors) = prepare(&[], &[]);
@@ -61,13 +73,7 @@ fn no_server_goes_on_from_a_log_that_was_moved() {
 fn what_cannot_be_moved_is_left_as_it_is() {
     let Some(brokers) = services::variable("ONRUSH_SERVICES_KAFKA_BROKERS") else { return };
     let topic = format!("founded-{}", std::process::id());
-    let variables = [
-        ("ONRUSH_LOG__KIND", "kafka"),
-        ("ONRUSH_LOG__BROKERS", brokers.as_str()),
-        ("ONRUSH_LOG__TOPIC", topic.as_str()),
-        ("ONRUSH_CLUSTER__NODE", "1"),
-        ("ONRUSH_CLUSTER__URL", "http://127.0.0.1:8080"),
-    ];
+    let variables = node_over(&brokers, &topic);
     let directory = tempfile::tempdir().expect("a directory");
     let data = directory.path().to_str().expect("its name is text");
     let with_log = tempfile::tempdir().expect("a directory");
@@ -103,13 +109,7 @@ fn what_cannot_be_moved_is_left_as_it_is() {
 fn a_topic_is_made_and_what_is_wrong_with_it_is_named() {
     let Some(brokers) = services::variable("ONRUSH_SERVICES_KAFKA_BROKERS") else { return };
     let topic = format!("prepared-{}", std::process::id());
-    let variables = [
-        ("ONRUSH_LOG__KIND", "kafka"),
-        ("ONRUSH_LOG__BROKERS", brokers.as_str()),
-        ("ONRUSH_LOG__TOPIC", topic.as_str()),
-        ("ONRUSH_CLUSTER__NODE", "1"),
-        ("ONRUSH_CLUSTER__URL", "http://127.0.0.1:8080"),
-    ];
+    let variables = node_over(&brokers, &topic);
     let (code, output, errors) = prepare(&variables, &[]);
     assert_eq!((code, output.as_str()), (Some(1), ""), "there is one broker: {errors}");
     assert!(errors.contains("with 3 replicas is refused"), "{errors}");

@@ -47,6 +47,9 @@ impl Fence {
         }
         match record.kind {
             Kind::Claim => {
+                if self.log_id.is_none() {
+                    self.next_offset = record.base_offset;
+                }
                 self.log_id = Some(record.log_id);
                 self.begin(no, Some(Reign { epoch: no, node: record.node }));
                 self.reign_count += 1;

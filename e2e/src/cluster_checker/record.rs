@@ -61,7 +61,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Record>> {
     if u32::from_le_bytes(rest.array()?) != checksum(header[..HEADER_BYTES - 4].iter().chain(payload)) {
         return Ok(None);
     }
-    ensure!(version == 1, "a record of version {version}");
+    ensure!(matches!(version, 1 | 2), "a record of version {version}");
     ensure!(usize::try_from(payload_bytes)? == payload.len(), "{payload_bytes} are not {}", payload.len());
     let kind = match kind {
         1 => Kind::Claim,
@@ -75,6 +75,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<Record>> {
     ensure!(time_ms <= told_ms, "a {kind:?} of {time_ms} ms that tells of {told_ms} ms");
     let epoch = (epoch != u64::MAX).then_some(epoch);
     ensure!(kind == Kind::Claim || epoch.is_some(), "a {kind:?} of no epoch");
+    let begins_log_with_events = kind == Kind::Claim && epoch.is_none() && base_offset > 0;
+    ensure!(version == 1 || begins_log_with_events, "a {kind:?} of version {version}");
     let payload = payload.to_vec();
     Ok(Some(Record {
         kind,

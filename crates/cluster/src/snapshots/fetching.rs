@@ -10,7 +10,7 @@ use onrush_log::{Format, Log, SnapshotError, SnapshotWriter};
 use onrush_node::Stopwatch;
 
 use super::content::{Item, Items};
-use super::manifest::{Manifest, Standing};
+use super::manifest::Manifest;
 use super::piece::{Piece, PieceKind};
 use crate::copy::{CopyError, LocalCopy};
 use crate::place_file::Reached;
@@ -55,24 +55,26 @@ pub(crate) fn newest_manifests(
     log_id: Option<LogId>,
     count: usize,
     stops: Stops<'_>,
-) -> Result<Vec<Standing>, SharedError> {
+) -> Result<Vec<Manifest>, SharedError> {
     let Extent { oldest, end } = log.extent(partition)?;
     let mut window = WINDOW;
     loop {
         let from = RecordNo(end.0.saturating_sub(window).max(oldest.0));
-        let mut found: Vec<Standing> = Vec::new();
-        read_all(log, partition, from..end, stops, &mut |no, record| {
+        let mut found: Vec<Manifest> = Vec::new();
+        read_all(log, partition, from..end, stops, &mut |_, record| {
             let manifest = Piece::decode(record).and_then(|record| Manifest::of(&record));
             let manifest = manifest.filter(|it| {
                 it.partition == partition
                     && log_id.is_none_or(|id| id == it.log_id)
-                    && !found.iter().any(|known| known.manifest.snapshot == it.snapshot)
+                    && !found.iter().any(|known| known.snapshot == it.snapshot)
             });
-            found.extend(manifest.map(|manifest| Standing { no, manifest }));
+            found.extend(manifest);
             ControlFlow::Continue(())
         })?;
         if found.len() >= count || from == oldest {
-            found.sort_by_key(|it| Reverse((it.manifest.reached.place.next_no, it.no)));
+            // Of those with the same place the one that was sent last.
+            found.reverse();
+            found.sort_by_key(|it| Reverse(it.reached.place.next_no));
             return Ok(found);
         }
         window *= WINDOW_GROWTH;

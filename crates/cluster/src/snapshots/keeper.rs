@@ -9,7 +9,7 @@ use onrush_log::{Log, ReadError, SnapshotError, StorageError, VisitError};
 use onrush_node::{Retention, RetentionHold};
 
 use super::fetching::newest_manifests;
-use super::manifest::Standing;
+use super::manifest::Manifest;
 use super::sending::{SendError, Sender, Sending};
 use crate::board::Board;
 use crate::place_file::Reached;
@@ -26,6 +26,7 @@ const TURNS_OF_RANK: u32 = 4;
 const TURNS_OF_OTHERS: u32 = 40;
 /// Turns until it is tried again after trouble.
 const TURNS_AFTER_TROUBLE: u32 = 20;
+
 /// What the keeper is given.
 pub(crate) struct KeeperParts {
     pub(crate) log: Arc<dyn SharedLog>,
@@ -46,7 +47,7 @@ pub(crate) struct Keeper {
     /// What is sent is kept in the copy meanwhile.
     hold: RetentionHold,
     /// The newest one, as far as this node has looked.
-    newest: Option<Standing>,
+    newest: Option<Manifest>,
     /// Turns until this node sends, if nobody else has by then.
     turns_left: Option<u32>,
     /// The end of the log of snapshots when it was looked at last. While it moves, another node sends.
@@ -100,7 +101,7 @@ enum Trouble {
 }
 
 impl Keeper {
-    pub(crate) fn new(parts: KeeperParts, newest: Option<Standing>) -> Self {
+    pub(crate) fn new(parts: KeeperParts, newest: Option<Manifest>) -> Self {
         let hold = parts.retention.hold(0);
         hold.let_go();
         Self { parts, hold, newest, turns_left: None, seen_end: None, trouble: None, trim: None }
@@ -112,13 +113,7 @@ impl Keeper {
         if let Err(error) = niced {
             tracing::warn!(%error, "snapshots are sent at normal priority");
         }
-        loop {
-            {
-                let state = self.parts.board.state();
-                if state.is_leaving || state.problem.is_some() {
-                    return;
-                }
-            }
+        while !is_over(&self.parts.board) {
             self.trim_if_due();
             match self.turn() {
                 Ok(Turn::Waits) => {}
@@ -158,8 +153,7 @@ impl Keeper {
             return Ok(Turn::Waits);
         }
         // Another node may have sent one meanwhile.
-        let stops = stops(board);
-        let newest = newest_manifests(&**snapshots, *partition, place.log_id, 1, &stops)?;
+        let newest = newest_manifests(&**snapshots, *partition, place.log_id, 1, &|| is_over(board))?;
         self.newest = newest.into_iter().next();
         if self.is_due(&place) {
             self.refuse_unsafe()?;
@@ -182,9 +176,8 @@ impl Keeper {
 
     /// Whether the shared log has grown enough.
     fn is_due(&self, place: &Place) -> bool {
-        let newest = self.newest.as_ref().map(|newest| &newest.manifest);
-        let since = newest.map_or_else(Place::default, |newest| newest.reached.place);
-        let newest_bytes = newest.map_or(0, |newest| newest.bytes);
+        let since = self.newest.as_ref().map_or_else(Place::default, |newest| newest.reached.place);
+        let newest_bytes = self.newest.as_ref().map_or(0, |newest| newest.bytes);
         let record_count = place.next_no.0.saturating_sub(since.next_no.0);
         let reader = self.parts.copy.reader();
         // Both have all of the newest segment in them.
@@ -227,20 +220,22 @@ impl Keeper {
         }
         let from = state_offset.unwrap_or(0);
         self.hold.keep_from(from);
-        let stops = stops(board);
         let sending = Sending {
             log: &**snapshots,
             partition: *partition,
             log_id,
             snapshot: getrandom::u64().map_err(Trouble::Random)?,
             bytes_per_s_max: Some(BYTES_PER_S_MAX),
-            stops: &stops,
+            stops: &|| is_over(board),
         };
         let sent = send_copy(sending, &**copy, state_offset, from..end).and_then(|sender| {
             // A log that has lost its end is not that of this copy any more.
             let log_end = log.extent(*partition)?.end;
-            if log_end < next_no || board.state().problem.is_some() {
+            if log_end < next_no {
                 return Err(Trouble::LostEnd { next_no, log_end });
+            }
+            if is_over(board) {
+                return Err(SendError::Stopping.into());
             }
             Ok(sender.finish(reached, last_checksum)?)
         });
@@ -251,19 +246,17 @@ impl Keeper {
             bytes = manifest.bytes,
             "a snapshot for new nodes is in the topic of snapshots"
         );
-        let newest = Standing { no: snapshots.extent(*partition)?.end, manifest };
-        let before = self.newest.replace(newest).map(|before| before.manifest);
-        let newest = self.newest.as_ref().map(|newest| &newest.manifest);
-        if let (Some(before), Some(newest)) = (before, newest) {
+        self.trim = self.newest.as_ref().map(|before| {
             // The record before the place says to a new node that the log is the same.
-            let oldest = before.reached.place.next_no.0.min(newest.reached.place.next_no.0);
-            self.trim = Some(Trim {
+            let oldest = before.reached.place.next_no.0.min(next_no.0);
+            Trim {
                 records_before: RecordNo(oldest.saturating_sub(1)),
-                snapshots_before: before.from_no.min(newest.from_no),
+                snapshots_before: before.from_no.min(manifest.from_no),
                 turns_left: 0,
                 trouble: None,
-            });
-        }
+            }
+        });
+        self.newest = Some(manifest);
         Ok(())
     }
 
@@ -291,7 +284,7 @@ impl Keeper {
     fn show(&self) {
         let trim_trouble = || self.trim.as_ref().and_then(|trim| trim.trouble.clone());
         let trouble = self.trouble.clone().or_else(trim_trouble);
-        let offset = self.newest.as_ref().map(|newest| newest.manifest.reached.place.next_offset);
+        let offset = self.newest.as_ref().map(|newest| newest.reached.place.next_offset);
         let mut state = self.parts.board.state();
         state.snapshot_offset = offset;
         if state.snapshot_trouble == trouble {
@@ -305,12 +298,9 @@ impl Keeper {
 }
 
 /// Whether the node leaves, or can follow no more.
-fn stops(board: &Arc<Board>) -> impl Fn() -> bool + Send + Sync + 'static {
-    let board = Arc::clone(board);
-    move || {
-        let state = board.state();
-        state.is_leaving || state.problem.is_some()
-    }
+fn is_over(board: &Board) -> bool {
+    let state = board.state();
+    state.is_leaving || state.problem.is_some()
 }
 
 /// Sends the state and the entries of a copy, all but the end.

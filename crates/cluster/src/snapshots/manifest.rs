@@ -39,13 +39,6 @@ pub(crate) struct Manifest {
     pub(crate) reached: Reached,
 }
 
-/// A manifest, and where it stands in its log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
-    pub(crate) no: RecordNo,
-    pub(crate) manifest: Manifest,
-}
-
 impl Manifest {
     /// Replaces `out` by the bytes of its record.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {

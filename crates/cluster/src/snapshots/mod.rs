@@ -20,7 +20,7 @@ mod sending;
 
 pub(crate) use fetching::{FetchError, fetch, has_record, log_id_of, newest_manifests};
 pub(crate) use keeper::{Keeper, KeeperParts};
-pub(crate) use manifest::{Manifest, Standing};
+pub(crate) use manifest::Manifest;
 pub(crate) use sending::{Handing, SendError, Sender, Sending};
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Snapshots that are sent and fetched over a log in memory.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -99,8 +100,7 @@ fn reached(offset: u64) -> Reached {
 
 /// All of them.
 fn newest(log: &MemorySharedLog, partition: u32, log_id: Option<LogId>) -> Vec<Manifest> {
-    let found = newest_manifests(log, partition, log_id, 100, &|| false).unwrap();
-    found.into_iter().map(|standing| standing.manifest).collect()
+    newest_manifests(log, partition, log_id, 100, &|| false).unwrap()
 }
 
 /// What stands in the shared log under a number.
@@ -157,22 +157,36 @@ fn what_is_fetched_is_what_was_sent() {
     assert_eq!(read.map_err(|_| ()), Ok(45));
 }
 
-/// A directory with no copy, over a shared log with 100 records that was changed so.
-fn open_over(
-    running: &Running,
-    change: impl FnOnce(&MemorySharedLog),
-) -> Result<OpenCopy, onrush_log::OpenError> {
-    let directory = tempfile::tempdir().unwrap();
-    let place_file = PlaceFile::in_directory(directory.path());
-    let copy = directory.path().join("copy");
-    let place = CopyPlace { directory: &copy, partition: 0, segment_bytes: 1 << 20, place_file: &place_file };
-    let records = MemorySharedLog::new(BOUNDS, false);
-    for no in 0..100 {
-        records.store_junk(&record(no));
+/// A directory of a node over a shared log with 100 records, which has no copy at first.
+struct Directory {
+    directory: tempfile::TempDir,
+    records: MemorySharedLog,
+}
+
+impl Directory {
+    fn new() -> Self {
+        let records = MemorySharedLog::new(BOUNDS, false);
+        for no in 0..100 {
+            records.store_junk(&record(no));
+        }
+        records.show(usize::MAX);
+        Self { directory: tempfile::tempdir().unwrap(), records }
     }
-    records.show(usize::MAX);
-    change(&records);
-    place.open(&SharedLogs { records: Arc::new(records), snapshots: Arc::new(running.log.clone()) })
+
+    fn place_file(&self) -> PlaceFile {
+        PlaceFile::in_directory(self.directory.path())
+    }
+
+    fn copy(&self) -> PathBuf {
+        self.directory.path().join("copy")
+    }
+
+    fn open(&self, running: &Running) -> Result<OpenCopy, onrush_log::OpenError> {
+        let (directory, place_file) = (&self.copy(), &self.place_file());
+        let place = CopyPlace { directory, partition: 0, segment_bytes: 1 << 20, place_file };
+        let (records, snapshots) = (Arc::new(self.records.clone()), Arc::new(running.log.clone()));
+        place.open(&SharedLogs { records, snapshots })
+    }
 }
 
 #[test]
@@ -197,17 +211,14 @@ fn a_snapshot_that_is_damaged_leaves_the_one_before() {
         assert!(error.contains(problem), "{error}");
     }
     let later = running.send(3, 5, 10);
-    let made_from = |opened: &OpenCopy| opened.made_from.as_ref().map(|standing| standing.manifest.clone());
-    let open = |running| open_over(running, |_| ()).unwrap();
-    assert_eq!(made_from(&open(&running)), Some(later.clone()));
+    assert_eq!(Directory::new().open(&running).unwrap().made_from, Some(later.clone()));
     let mut wrong = later.clone();
     (wrong.checksum, wrong.snapshot) = (wrong.checksum ^ 1, 4);
     let mut record = Vec::new();
     wrong.encode(&mut record);
     running.log.store_junk(&record);
-    let opened = open(&running);
-    assert_eq!(made_from(&opened), Some(later));
-    assert_eq!((opened.copy.end(), opened.reached.place.next_offset), (10, 10));
+    let OpenCopy { copy, reached, made_from, .. } = Directory::new().open(&running).unwrap();
+    assert_eq!((copy.end(), reached.place.next_offset, made_from), (10, 10, Some(later)));
     assert!(whole.from_no < RecordNo(1));
 }
 
@@ -216,21 +227,20 @@ fn a_snapshot_that_is_damaged_leaves_the_one_before() {
 fn a_snapshot_of_what_the_log_no_longer_has_is_of_no_use() {
     let running = Running::new();
     let right = running.send(1, 3, 8);
-    let mut sender = running.sender(2);
-    (0..20).for_each(|offset| sender.entry(&entry(offset)).unwrap());
-    sender.finish(reached(20), Some(last_checksum(20) ^ 1)).unwrap();
-    let mut sender = running.sender(3);
-    (0..60).for_each(|offset| sender.entry(&entry(offset)).unwrap());
-    sender.finish(reached(60), Some(last_checksum(60))).unwrap();
-    let mut sender = running.sender(4);
-    (0..9).for_each(|offset| sender.entry(&entry(offset)).unwrap());
-    sender.finish(reached(9), None).unwrap();
-    let made_from = |opened: OpenCopy| opened.made_from.map(|standing| standing.manifest);
-    assert_eq!(made_from(open_over(&running, |_| ()).unwrap()), Some(right.clone()));
+    for (snapshot, end, checksum) in
+        [(2, 20, Some(last_checksum(20) ^ 1)), (3, 60, Some(last_checksum(60))), (4, 9, None)]
+    {
+        let mut sender = running.sender(snapshot);
+        (0..end).for_each(|offset| sender.entry(&entry(offset)).unwrap());
+        sender.finish(reached(end), checksum).unwrap();
+    }
+    assert_eq!(Directory::new().open(&running).unwrap().made_from, Some(right.clone()));
     // The record before its place says that the log is the same, so it has to be there.
     let kept = right.reached.place.next_no.0 - 1;
     let trimmed = |before: u64| {
-        open_over(&running, move |records| records.trim(0, RecordNo(before)).unwrap()).map(made_from)
+        let directory = Directory::new();
+        directory.records.trim(0, RecordNo(before)).unwrap();
+        directory.open(&running).map(|opened| opened.made_from)
     };
     assert_eq!(trimmed(kept).unwrap(), Some(right));
     assert!(trimmed(kept + 1).is_err(), "there is none to begin with");
@@ -240,12 +250,8 @@ fn a_snapshot_of_what_the_log_no_longer_has_is_of_no_use() {
 fn a_log_that_nobody_has_begun_has_no_snapshots() {
     let running = Running::new();
     running.send(1, 3, 8);
-    let directory = tempfile::tempdir().unwrap();
-    let place_file = PlaceFile::in_directory(directory.path());
-    let copy = directory.path().join("copy");
-    let place = CopyPlace { directory: &copy, partition: 0, segment_bytes: 1 << 20, place_file: &place_file };
-    let records = Arc::new(MemorySharedLog::new(BOUNDS, false));
-    let opened = place.open(&SharedLogs { records, snapshots: Arc::new(running.log.clone()) }).unwrap();
+    let directory = Directory { records: MemorySharedLog::new(BOUNDS, false), ..Directory::new() };
+    let opened = directory.open(&running).unwrap();
     assert_eq!((opened.copy.end(), opened.made_from), (0, None));
 }
 
@@ -254,22 +260,13 @@ fn a_log_that_nobody_has_begun_has_no_snapshots() {
 fn a_copy_that_cannot_be_made_anew_is_left_as_it_is() {
     let running = Running::new();
     let whole = running.send(1, 3, 8);
-    let directory = tempfile::tempdir().unwrap();
-    let place_file = PlaceFile::in_directory(directory.path());
-    let copy = directory.path().join("copy");
-    let place = CopyPlace { directory: &copy, partition: 0, segment_bytes: 1 << 20, place_file: &place_file };
-    let records = MemorySharedLog::new(BOUNDS, false);
-    for no in 0..100 {
-        records.store_junk(&record(no));
-    }
-    records.show(usize::MAX);
-    let shared = SharedLogs { records: Arc::new(records.clone()), snapshots: Arc::new(running.log.clone()) };
-    assert_eq!(place.open(&shared).unwrap().copy.end(), 8);
+    let directory = Directory::new();
+    assert_eq!(directory.open(&running).unwrap().copy.end(), 8);
     // All is trimmed beyond it, and the only snapshot with it.
-    records.trim(0, RecordNo(90)).unwrap();
-    assert!(place.open(&shared).is_err());
-    assert_eq!(place_file.read().unwrap(), Some(whole.reached));
-    assert!(std::fs::read_dir(&copy).unwrap().count() > 1, "it is there");
+    directory.records.trim(0, RecordNo(90)).unwrap();
+    assert!(directory.open(&running).is_err());
+    assert_eq!(directory.place_file().read().unwrap(), Some(whole.reached));
+    assert!(std::fs::read_dir(directory.copy()).unwrap().count() > 1, "it is there");
 }
 
 #[test]

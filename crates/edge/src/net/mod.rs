@@ -5,6 +5,8 @@ pub(crate) mod counters;
 pub(crate) mod deadlines;
 pub mod h1;
 pub(crate) mod h2;
+#[cfg(test)]
+mod held_tests;
 pub(crate) mod listener;
 pub(crate) mod request_id;
 #[cfg(test)]

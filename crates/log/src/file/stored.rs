@@ -1,5 +1,7 @@
 //! The log in a directory for whoever only looks: nothing is locked or changed, and a server may be writing to it.
 
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,6 +34,22 @@ impl StoredFileLog {
             source,
         })?;
         Ok(Self::new(Arc::new(storage)))
+    }
+}
+
+impl StoredFileLog {
+    /// Whether a directory has files of a log, whole or not.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be read.
+    pub fn is_in(directory: &Path) -> io::Result<bool> {
+        for entry in fs::read_dir(directory)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "seg" || extension == "snap") {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

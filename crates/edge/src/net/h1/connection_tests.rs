@@ -30,12 +30,12 @@ const DOCUMENT: &str = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n";
 const HOUR_MS: u64 = 3_600_000;
 
 /// An edge thread that listens; its sockets keep little for a client that does not read.
-pub(super) struct Rig {
-    address: std::net::SocketAddr,
+pub(in crate::net) struct Rig {
+    pub(in crate::net) address: std::net::SocketAddr,
     thread: Rc<EdgeThread>,
 }
 
-pub(super) struct Client {
+pub(in crate::net) struct Client {
     socket: TcpStream,
     /// What was read and is not looked at.
     read: Vec<u8>,
@@ -58,7 +58,7 @@ fn with_edge<F: Future<Output = ()>>(test: impl FnOnce(Rig) -> F) {
 }
 
 /// The same over a partition that is there. It is closed in the end.
-pub(super) fn with_edge_over<F: Future<Output = ()>>(
+pub(in crate::net) fn with_edge_over<F: Future<Output = ()>>(
     partition: &Arc<Partition>,
     test: impl FnOnce(Rig) -> F,
 ) {
@@ -109,7 +109,7 @@ impl Rig {
         Client { socket, read: Vec::new() }
     }
 
-    pub(super) async fn ask(&self, requests: &str) -> Client {
+    pub(in crate::net) async fn ask(&self, requests: &str) -> Client {
         let mut client = self.connect().await;
         client.send(requests).await;
         client
@@ -144,7 +144,7 @@ impl Rig {
 }
 
 impl Client {
-    pub(super) async fn send(&mut self, bytes: &str) {
+    pub(in crate::net) async fn send(&mut self, bytes: &str) {
         self.socket.write_all(bytes.as_bytes()).await.unwrap();
     }
 
@@ -157,7 +157,7 @@ impl Client {
     }
 
     /// Whether something of an answer is there.
-    pub(super) async fn has_bytes(&mut self) -> bool {
+    pub(in crate::net) async fn has_bytes(&mut self) -> bool {
         let readable = tokio::time::timeout(Duration::from_millis(1), self.socket.readable()).await;
         readable.is_ok() && self.socket.try_read_buf(&mut self.read).is_ok_and(|length| length > 0)
     }
@@ -189,7 +189,7 @@ impl Client {
     }
 
     /// The next answers have these statuses and these words in their bodies.
-    pub(super) async fn expect(&mut self, answers: &[(u16, &str)]) {
+    pub(in crate::net) async fn expect(&mut self, answers: &[(u16, &str)]) {
         for (status, words) in answers {
             let answer = self.answer().await;
             assert!(answer.status == *status && answer.body.contains(words), "{words} is not in {answer:?}");

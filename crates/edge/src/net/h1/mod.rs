@@ -3,12 +3,10 @@
 mod chunked;
 mod connection;
 #[cfg(test)]
-mod connection_tests;
+pub(super) mod connection_tests;
 mod head;
 #[cfg(test)]
 mod head_tests;
-#[cfg(test)]
-mod held_tests;
 mod rejection;
 mod rest;
 mod sending;

@@ -1,4 +1,4 @@
-//! What becomes of requests while the leader has left and nobody leads yet.
+//! What becomes of requests while the leader has left and nobody leads yet, over both protocols.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +10,9 @@ use onrush_log::{
     StorageError, Visit, VisitError,
 };
 use onrush_node::{MachineClock, Partition, Retention, Settings};
+use tokio::net::TcpStream;
 
-use super::connection_tests::{Rig, with_edge_over};
+use super::h1::connection_tests::{Rig, with_edge_over};
 
 const COUNT: &str = "POST /v1/counters/a HTTP/1.1\r\nHost: x\r\n\r\n";
 const LIST: &str = "GET /v1/sales HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -117,5 +118,31 @@ fn a_request_is_refused_when_another_node_leads() {
         left.is_vacant.store(false, Ordering::Relaxed);
         counted.expect(&[(503, "not_leader"), (503, "not_leader")]).await;
         rig.ask(LIST).await.expect(&[(503, "not_leader")]).await;
+    });
+}
+
+#[test]
+fn streams_of_http_2_wait_as_well() {
+    with_left(|rig, left| async move {
+        let socket = TcpStream::connect(rig.address).await.unwrap();
+        let (mut client, connection) = h2::client::handshake(socket).await.unwrap();
+        tokio::task::spawn_local(connection);
+        let mut ask = |method: &str, path: &str| {
+            let request = http::Request::builder().method(method).uri(format!("http://x{path}"));
+            client.send_request(request.body(()).unwrap(), true).unwrap().0
+        };
+        // One is hot, the other is for the router.
+        let waiting = [ask("POST", "/v1/counters/a"), ask("GET", "/v1/sales")].map(tokio::task::spawn_local);
+        assert_eq!(
+            ask("GET", "/readyz").await.unwrap().status(),
+            503,
+            "what is about the node is told at once"
+        );
+        a_while().await;
+        assert!(waiting.iter().all(|answer| !answer.is_finished()), "they wait");
+        left.is_ours.store(true, Ordering::Relaxed);
+        for answer in waiting {
+            assert_eq!(answer.await.unwrap().unwrap().status(), 200);
+        }
     });
 }
