@@ -122,22 +122,13 @@ fn cycles(bench: &mut Bench, services: &Services) -> Result<String> {
         node.stop()?;
         node.launch.verify_log()?;
     }
-    let copy = nodes[leader].launch.data.join("copy");
-    drop(nodes);
-    go_on_from_copy(bench, services, &copy, &format!("{name}-again"), &told)?;
+    let node = Node::new(bench, services, &nodes, Group::over(&format!("{name}-again")))?;
+    go_on_from_copy(node, &nodes[leader].launch.data.join("copy"), &told)?;
     Ok(format!("{cycles} cycles; {} reservations, each there once; {oldest}", told.len()))
 }
 
 /// As if the topic were gone: what a node has in its copy becomes the beginning of another topic.
-fn go_on_from_copy(
-    bench: &mut Bench,
-    services: &Services,
-    copy: &Path,
-    topic: &str,
-    told: &Told,
-) -> Result<()> {
-    let mut node = Node::new(bench, services, &[], Group::over(topic))?;
-    node.launch.data = bench.directory.join("node-again");
+fn go_on_from_copy(mut node: Node, copy: &Path, told: &Told) -> Result<()> {
     node.prepare_topic()?;
     let moved = found(&node.launch, copy)?;
     ensure!(moved.status.success(), "cluster found ended with {}:\n{}", moved.status, said(&moved));

@@ -50,9 +50,9 @@ pub(crate) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    /// Nodes over a topic that can be cut off, with the clock of the machine.
+    /// Nodes over a topic that are left alone on their way to the brokers, with the clock of the machine.
     pub(crate) fn over(topic: &'a str) -> Self {
-        Self { name: "node", topic, has_ways: true, has_clocks: false }
+        Self { name: topic, topic, has_ways: false, has_clocks: false }
     }
 }
 
