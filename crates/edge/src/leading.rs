@@ -30,8 +30,9 @@ pub(crate) fn is_held(thread: &EdgeThread, request: &Request<'_>) -> bool {
     !is_of_the_node(request.path) && are_vacant(thread)
 }
 
-/// Waits until it is known who leads.
+/// Waits until it is known who leads. Of all that wait on a thread one looks, and the others wait for that one.
 pub(crate) async fn wait_for_leader(thread: &EdgeThread) {
+    let _looks = thread.between_leaders.lock().await;
     while are_vacant(thread) {
         tokio::time::sleep(LOOK).await;
     }

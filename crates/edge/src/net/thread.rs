@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::Router;
 use onrush_core::TimeMs;
 use onrush_node::Partitions;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::catalog::Catalog;
 use crate::gate::Gate;
@@ -49,6 +49,8 @@ pub(crate) struct EdgeThread {
     pub(crate) draining: Cell<bool>,
     /// The same for those who have to be woken by it.
     pub(crate) stopping: watch::Sender<bool>,
+    /// Whoever has it looks whether it is known who leads.
+    pub(crate) between_leaders: Mutex<()>,
     /// Bytes just read, while they are being parsed.
     pub(crate) inbound: RefCell<Box<[u8]>>,
     /// Answers just written down, while they are being sent.
@@ -87,6 +89,7 @@ impl EdgeThread {
             body_bytes_max: if is_public { BODY_BYTES_MAX } else { OPERATOR_BODY_BYTES_MAX },
             draining: Cell::new(false),
             stopping: watch::Sender::new(false),
+            between_leaders: Mutex::default(),
             inbound: RefCell::new(vec![0; READ_BYTES * 4].into_boxed_slice()),
             outbound: RefCell::default(),
             body: RefCell::default(),
